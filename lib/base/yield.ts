@@ -1,0 +1,43 @@
+/**
+ * Letting the event loop live while long work runs on the main thread.
+ *
+ * @module
+ */
+import { setImmediate } from "node:timers";
+
+/** Resolves once the event loop has gone round: pending input, timers and promises had their turn. */
+export function yieldToLoop(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(() => resolve());
+  });
+}
+
+/** A slice of work: longer and requests feel it, shorter and going round the loop costs more than the work. */
+const SLICE_MS = 2;
+
+/** Cuts long work into slices: call `tick` between steps, and the loop gets its turn whenever a slice is used up. */
+export class Slicer {
+  readonly #now: () => number;
+  readonly #sliceMs: number;
+  #started: number;
+
+  /** Measures with `now` (milliseconds; monotonic is best). */
+  constructor(now: () => number, sliceMs: number = SLICE_MS) {
+    this.#now = now;
+    this.#sliceMs = sliceMs;
+    this.#started = now();
+  }
+
+  /** Whether the slice is used up. A clock that went backward counts as used up, or a slice could last for hours. */
+  due(): boolean {
+    const elapsed = this.#now() - this.#started;
+    return elapsed >= this.#sliceMs || elapsed < 0;
+  }
+
+  /** Yields to the event loop when the slice is used up, and begins the next; otherwise goes on at once. */
+  async tick(): Promise<void> {
+    if (!this.due()) return;
+    await yieldToLoop();
+    this.#started = this.#now();
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * The files of the operating system, through the `node:fs` that Deno, Bun and Node implement natively.
+ *
+ * It asks for nothing outside the paths it is given, so that under Deno `--allow-read=DIR --allow-write=DIR` is enough.
+ * What that forbids is best effort: free space is unknown, a directory that may not be opened is not synced, and links
+ * above DIR stay unresolved.
+ *
+ * @module
+ */
+import { closeSync, constants, fstatSync, lstatSync, openSync, promises, realpathSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { IOError } from "../base/errors.ts";
+import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "./file_system.ts";
+import { failureCode, nodeError } from "./node_errors.ts";
+import { NodeFileHandle } from "./node_file_handle.ts";
+import { holdsLock, takeLock } from "./node_lock.ts";
+
+/**
+ * Never `O_APPEND`: Linux then ignores the position of a write, and an append after `truncate` must go where this library
+ * says. Never `O_TRUNC`: no open may destroy.
+ */
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: constants.O_RDONLY,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  append: constants.O_RDWR | constants.O_CREAT,
+};
+
+/**
+ * Failures to sync a directory that are let pass: the system can't (Windows, some network file systems) or the
+ * permissions don't reach it (a parent directory under Deno). The names in it are then as durable as the system makes
+ * them by itself.
+ */
+const UNSYNCABLE: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EINVAL", "EISDIR", "ENOTSUP", "NotCapable"]);
+
+/** Deno's `copyFile` ignores "clone or fail" and copies, which would break the promise of `clone`. */
+const CLONES = !("Deno" in globalThis);
+
+/** The file system of the machine. It keeps no state: one is as good as another. */
+export function nodeFileSystem(): FileSystem {
+  return new NodeFileSystem();
+}
+
+class NodeFileSystem implements FileSystem {
+  readonly kind = "node";
+
+  openSync(path: string, mode: OpenMode): FileHandle {
+    let descriptor: number;
+    try {
+      descriptor = openSync(path, FLAGS[mode]);
+    } catch (error) {
+      throw nodeError(mode === "create" ? "create" : "open", path, error);
+    }
+    try {
+      const info = fstatSync(descriptor);
+      if (!info.isFile()) throw new IOError(`Cannot open ${path}: it is not a plain file (EISDIR)`, { path });
+      return new NodeFileHandle(path, descriptor, info.size);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  // Opening takes microseconds and is rare beside reads and writes; going through the thread pool would cost more.
+  // deno-lint-ignore require-await
+  async open(path: string, mode: OpenMode): Promise<FileHandle> {
+    return this.openSync(path, mode);
+  }
+
+  statSync(path: string): FileInfo | undefined {
+    try {
+      const info = statSync(path);
+      const kind = info.isFile() ? "file" : info.isDirectory() ? "directory" : "other";
+      return { kind, size: kind === "file" ? info.size : 0 };
+    } catch (error) {
+      const code = failureCode(error);
+      if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+      throw nodeError("look at", path, error);
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async stat(path: string): Promise<FileInfo | undefined> {
+    return this.statSync(path);
+  }
+
+  async list(path: string): Promise<string[]> {
+    const names = await attempt("list", path, promises.readdir(path));
+    return names.sort();
+  }
+
+  async makeDirectory(path: string, options: { parents?: boolean } = {}): Promise<void> {
+    await attempt("make directory", path, promises.mkdir(path, { recursive: options.parents ?? false }));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await attempt("rename", `${from} to ${to}`, promises.rename(from, to));
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await attempt("link", `${from} to ${to}`, promises.link(from, to));
+  }
+
+  async clone(from: string, to: string): Promise<void> {
+    if (!CLONES) {
+      throw new IOError(`Cannot clone ${from} to ${to}: this runtime cannot (ENOTSUP)`, { path: to });
+    }
+    const mode = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE;
+    await attempt("clone", `${from} to ${to}`, promises.copyFile(from, to, mode));
+  }
+
+  async remove(path: string): Promise<void> {
+    try {
+      // Deno's unlink also removes an empty directory, and macOS lets root unlink any.
+      if (lstatSync(path).isDirectory()) {
+        throw new IOError(`Cannot remove ${path}: it is a directory (EISDIR)`, { path });
+      }
+    } catch (error) {
+      throw error instanceof IOError ? error : nodeError("remove", path, error);
+    }
+    await attempt("remove", path, promises.unlink(path));
+  }
+
+  async removeDirectory(path: string): Promise<void> {
+    await attempt("remove directory", path, promises.rmdir(path));
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    try {
+      const directory = await promises.open(path, constants.O_RDONLY);
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    } catch (error) {
+      if (!UNSYNCABLE.has(failureCode(error))) throw nodeError("sync directory", path, error);
+    }
+  }
+
+  async freeSpace(path: string): Promise<number | undefined> {
+    try {
+      const info = await promises.statfs(path);
+      return info.bavail * info.bsize;
+    } catch {
+      // Refused, not known here, or the directory isn't there yet: in each case nobody can tell.
+      return undefined;
+    }
+  }
+
+  lock(path: string): Promise<FileLock> {
+    return takeLock(path, this.resolve(path));
+  }
+
+  lockedHere(path: string): boolean {
+    return holdsLock(this.resolve(path));
+  }
+
+  resolve(path: string): string {
+    const absolute = resolve(path);
+    let existing = absolute;
+    let rest = "";
+    while (true) {
+      try {
+        return join(realpathSync(existing), rest);
+      } catch {
+        // Missing, or out of bounds for this runtime's permissions: then its parent may still be known.
+        const parent = dirname(existing);
+        if (parent === existing) return absolute;
+        rest = join(existing.slice(parent.length), rest);
+        existing = parent;
+      }
+    }
+  }
+}
+
+async function attempt<T>(call: string, path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw nodeError(call, path, error);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Making files and directories appear whole and stay.
+ *
+ * @module
+ */
+import { ExistsError, HoldfastError, NotFoundError } from "../base/errors.ts";
+import type { FileSystem } from "./file_system.ts";
+import { dirname, join } from "./paths.ts";
+
+/**
+ * Puts `bytes` at `path`, over what was there, so that at every moment and after every crash the path holds the old bytes
+ * or the new ones, whole; once it resolves, the new ones stay.
+ *
+ * Written aside as `<path>.<unique>`, synced, renamed, the directory synced. A leftover of that name from a crash is
+ * replaced; two publishers of one path that may run at once need different names.
+ */
+export async function publishFile(fs: FileSystem, path: string, bytes: Uint8Array, unique = "new"): Promise<void> {
+  const aside = `${path}.${unique}`;
+  try {
+    await writeWhole(fs, aside, bytes);
+    await fs.rename(aside, path);
+  } catch (error) {
+    await removeIfThere(fs, aside).catch(() => {}); // The first failure is the one to tell.
+    throw error;
+  }
+  // Outside of the above: after the rename the aside name is gone, and undoing would be one more change to lose.
+  await fs.syncDirectory(dirname(path));
+}
+
+async function writeWhole(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  let handle;
+  try {
+    handle = await fs.open(path, "create");
+  } catch (error) {
+    if (!(error instanceof ExistsError)) throw error;
+    await fs.remove(path);
+    handle = await fs.open(path, "create");
+  }
+  try {
+    await handle.append(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Removes a file; whether it was there. */
+export async function removeIfThere(fs: FileSystem, path: string): Promise<boolean> {
+  try {
+    await fs.remove(path);
+    return true;
+  } catch (error) {
+    if (error instanceof NotFoundError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Removes a file, or a directory with all that is in it; nothing there is fine. A link is removed, what it leads to stays.
+ * Not synced: a crash may bring names back.
+ */
+export async function removeTree(fs: FileSystem, path: string): Promise<void> {
+  try {
+    // Removed as a file first, for `stat` and `list` would follow a link out of the tree.
+    await removeIfThere(fs, path);
+    return;
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || (await fs.stat(path))?.kind !== "directory") throw error;
+  }
+  for (const name of await fs.list(path)) await removeTree(fs, join(path, name));
+  await fs.removeDirectory(path);
+}
+
+/**
+ * Makes a directory with all that are missing above it, and makes their names durable. Throws `ExistsError` where a file
+ * is in its place and `NotFoundError` below a file.
+ */
+export async function ensureDirectory(fs: FileSystem, path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = fs.resolve(path); !await isThere(fs, at); at = dirname(at)) {
+    missing.push(at);
+    if (dirname(at) === at) break;
+  }
+  await fs.makeDirectory(path, { parents: true });
+  for (const made of missing.reverse()) await fs.syncDirectory(dirname(made));
+}
+
+/** Whether something is there; out of bounds for this runtime's permissions counts as yes, for it is not ours to make. */
+async function isThere(fs: FileSystem, path: string): Promise<boolean> {
+  try {
+    return await fs.stat(path) !== undefined;
+  } catch {
+    return true;
+  }
+}
