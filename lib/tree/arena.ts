@@ -1,0 +1,176 @@
+/**
+ * The memory of a memtable: rows written one behind the other into large chunks, so that a million rows are a few dozen
+ * objects for the garbage collector.
+ *
+ * ```
+ * address := chunk number << 20 | position in the chunk, a u32
+ * row     := version f64 | timestamp f64 | key length u32 | cell length u32 | key | cell      begins at a multiple of 8
+ * ```
+ *
+ * A cell above `INLINE_CELL_BYTES_MAX` lives in an array of its own and the row holds bit 31 and its number instead of
+ * the length. This is memory only, never written to disk, so numbers are in the machine's byte order.
+ *
+ * (1) A row never changes and never moves, so views on it and addresses of it stay good as long as the arena.
+ *
+ * @module
+ */
+import { prefixNumber } from "./key_prefix.ts";
+
+const CHUNK_BITS = 20;
+const CHUNK_BYTES_MAX = 1 << CHUNK_BITS;
+const POSITION_MASK = CHUNK_BYTES_MAX - 1;
+/** An address has 12 bits for the chunk. */
+const CHUNKS_MAX = 1 << (32 - CHUNK_BITS);
+/** The first chunk is small because every transaction has a memtable too; from there chunks grow fourfold. */
+const FIRST_CHUNK_BYTES = 4096;
+/** Larger cells would waste the rest of many a chunk; smaller ones are cheaper side by side than as objects. */
+const INLINE_CELL_BYTES_MAX = 16 * 1024;
+const HEAD_BYTES = 24;
+const APART = 0x80000000;
+
+/** Rows in chunks of memory, found by their address. */
+export class Arena {
+  readonly #bytes: Uint8Array[] = [];
+  readonly #words: Uint32Array[] = [];
+  readonly #numbers: Float64Array[] = [];
+  readonly #large: Uint8Array[] = [];
+  /** The chunk that is being filled, and the first free position in it. */
+  #chunk = -1;
+  #free = 0;
+  #room = 0;
+  /** How much memory is allocated. */
+  allocatedBytes = 0;
+
+  /** Copies a row in; answers its address. */
+  write(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array): number {
+    const keyLength = key.length;
+    const cellLength = cell.length;
+    const inline = cellLength <= INLINE_CELL_BYTES_MAX;
+    const length = HEAD_BYTES + keyLength + (inline ? cellLength : 0);
+    if (length > this.#room - this.#free) this.#grow(length);
+    const chunk = this.#chunk;
+    const at = this.#free;
+    const numbers = this.#numbers[chunk]!;
+    const words = this.#words[chunk]!;
+    const bytes = this.#bytes[chunk]!;
+    numbers[at >>> 3] = version;
+    numbers[(at >>> 3) + 1] = timestamp;
+    words[(at >>> 2) + 4] = keyLength;
+    copyInto(bytes, at + HEAD_BYTES, key);
+    if (inline) {
+      words[(at >>> 2) + 5] = cellLength;
+      copyInto(bytes, at + HEAD_BYTES + keyLength, cell);
+    } else {
+      words[(at >>> 2) + 5] = (APART | this.#large.length) >>> 0;
+      this.#large.push(new Uint8Array(cell));
+      this.allocatedBytes += cellLength;
+    }
+    this.#free = (at + length + 7) & ~7;
+    return ((chunk << CHUNK_BITS) | at) >>> 0;
+  }
+
+  #grow(length: number): void {
+    if (this.#bytes.length === CHUNKS_MAX) {
+      throw new RangeError("Cannot add to the memtable: its 4 GiB are full; write it to a table first");
+    }
+    const regular = Math.min(CHUNK_BYTES_MAX, Math.max(FIRST_CHUNK_BYTES, this.#room * 4));
+    const size = (Math.max(regular, length) + 7) & ~7;
+    const buffer = new ArrayBuffer(size);
+    this.#chunk = this.#bytes.length;
+    this.#bytes.push(new Uint8Array(buffer));
+    this.#words.push(new Uint32Array(buffer));
+    this.#numbers.push(new Float64Array(buffer));
+    this.#free = 0;
+    // A chunk made for one long row takes no second one: positions have no more than 20 bits.
+    this.#room = Math.min(size, CHUNK_BYTES_MAX);
+    this.allocatedBytes += size;
+  }
+
+  /** The version of the row. */
+  version(address: number): number {
+    return this.#numbers[address >>> CHUNK_BITS]![(address & POSITION_MASK) >>> 3]!;
+  }
+
+  /** The commit time of the row, ms. */
+  timestamp(address: number): number {
+    return this.#numbers[address >>> CHUNK_BITS]![((address & POSITION_MASK) >>> 3) + 1]!;
+  }
+
+  /** The key, as a view. */
+  key(address: number): Uint8Array {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    return this.#bytes[chunk]!.subarray(at + HEAD_BYTES, at + HEAD_BYTES + this.#words[chunk]![(at >>> 2) + 4]!);
+  }
+
+  /** The cell, as a view. */
+  cell(address: number): Uint8Array {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    const words = this.#words[chunk]!;
+    const length = words[(at >>> 2) + 5]!;
+    if (length >= APART) return this.#large[length - APART]!;
+    const start = at + HEAD_BYTES + words[(at >>> 2) + 4]!;
+    return this.#bytes[chunk]!.subarray(start, start + length);
+  }
+
+  /**
+   * Negative, zero or positive as the row sorts before, with or after (`key`, `version`). The first `from` bytes of both
+   * keys are known to be equal.
+   */
+  compare(address: number, key: Uint8Array, version: number, from: number): number {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    const bytes = this.#bytes[chunk]!;
+    const length = this.#words[chunk]![(at >>> 2) + 4]!;
+    const shorter = length < key.length ? length : key.length;
+    const start = at + HEAD_BYTES;
+    for (let i = from; i < shorter; i++) {
+      const d = bytes[start + i]! - key[i]!;
+      if (d !== 0) return d;
+    }
+    if (length !== key.length) return length - key.length;
+    return version - this.#numbers[chunk]![at >>> 3]!;
+  }
+
+  /** Whether the row's key is `key`. */
+  hasKey(address: number, key: Uint8Array): boolean {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    const length = key.length;
+    if (this.#words[chunk]![(at >>> 2) + 4] !== length) return false;
+    const bytes = this.#bytes[chunk]!;
+    // From the end: neighbours differ there.
+    const start = at + HEAD_BYTES;
+    for (let i = length - 1; i >= 0; i--) if (bytes[start + i] !== key[i]) return false;
+    return true;
+  }
+
+  /** How many leading bytes the row's key shares with `key`, counted up to `most`. */
+  shared(address: number, key: Uint8Array, most: number): number {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    const length = this.#words[chunk]![(at >>> 2) + 4]!;
+    const bytes = this.#bytes[chunk]!;
+    const n = Math.min(most, length, key.length);
+    const start = at + HEAD_BYTES;
+    let i = 0;
+    while (i < n && bytes[start + i] === key[i]) i++;
+    return i;
+  }
+
+  /** The numeric prefix of the row's key after its first `from` bytes. */
+  prefix(address: number, from: number): number {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    const start = at + HEAD_BYTES;
+    return prefixNumber(this.#bytes[chunk]!, start + from, start + this.#words[chunk]![(at >>> 2) + 4]!);
+  }
+}
+
+/** A loop beats `set` on short input: there is no native call to enter. */
+function copyInto(target: Uint8Array, at: number, source: Uint8Array): void {
+  const length = source.length;
+  if (length > 48) target.set(source, at);
+  else for (let i = 0; i < length; i++) target[at + i] = source[i]!;
+}

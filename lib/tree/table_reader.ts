@@ -1,0 +1,294 @@
+/**
+ * Reads a sorted table (see `format/table.ts`). Filter, index and deleted ranges are in memory from the opening on, data
+ * blocks come from the cache or by one read from the file; each is checked before a byte of it is believed.
+ *
+ * @module
+ */
+import { DecodeError } from "../base/bytes.ts";
+import { ClosedError, CorruptionError } from "../base/errors.ts";
+import type { Slicer } from "../base/yield.ts";
+import type { FileHandle, FileSystem } from "../files/file_system.ts";
+import { openBlock } from "../format/block.ts";
+import { ABSENT, BlockCursor, FOUND } from "../format/block_cursor.ts";
+import { DataBlock } from "../format/data_block.ts";
+import { Filter } from "../format/filter.ts";
+import {
+  checksumSeed,
+  expectIdentity,
+  FILE_HEADER_BYTES,
+  type FileHeader,
+  type FileIdentity,
+  readFileHeader,
+} from "../format/identity.ts";
+import { TableIndex } from "../format/index_block.ts";
+import {
+  type BlockPlace,
+  readTableFooter,
+  readTombstones,
+  TABLE_BLOCKS_AT,
+  TABLE_FOOTER_BYTES,
+  type TableFooter,
+} from "../format/table.ts";
+import type { TableMeta } from "../format/table_meta.ts";
+import { readTableProperties, type TableProperties } from "../format/table_properties.ts";
+import type { BlockCache, CachedTable } from "./block_cache.ts";
+import { NEWEST, type Row } from "./cursor.ts";
+import type { Damage } from "./damage.ts";
+import { RangeTombstones } from "./range_tombstones.ts";
+import { checkTable } from "./table_check.ts";
+import { TableCursor, type TableCursorOptions } from "./table_cursor.ts";
+
+/** A block may share its memory with so much else before it is copied out of it. */
+const POOL_BYTES_MAX = 1024;
+
+/** The parts of a table that are read at opening. */
+interface OpenTable {
+  header: FileHeader;
+  footer: TableFooter;
+  filter: Filter;
+  index: TableIndex;
+  tombstones: RangeTombstones;
+  properties: TableProperties;
+}
+
+/** An open table. All reads are synchronous; any damage found is `CorruptionError`. */
+export class TableReader {
+  /** Where it lies. */
+  readonly path: string;
+  /** Its first 64 bytes. */
+  readonly header: FileHeader;
+  /** What the file says of itself. */
+  readonly properties: TableProperties;
+  /** Deleted ranges; they delete older rows of other tables, never rows of this one with the same or a newer version. */
+  readonly tombstones: RangeTombstones;
+  /** Where the data blocks are. */
+  readonly index: TableIndex;
+  /** Where the other blocks are. */
+  readonly footer: TableFooter;
+  /** The file's length. */
+  readonly size: number;
+  /** Every row reads as of this version, where the table was written before its commit. */
+  readonly globalVersion: number | undefined;
+  /** The time that goes with `globalVersion`, ms. */
+  readonly globalTimestamp: number;
+  readonly #filter: Filter;
+  readonly #seed: number;
+  readonly #cached: CachedTable;
+  readonly #lookup = new BlockCursor();
+  #handle: FileHandle | undefined;
+
+  private constructor(
+    handle: FileHandle,
+    size: number,
+    open: OpenTable,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+  ) {
+    this.path = handle.path;
+    this.header = open.header;
+    this.properties = open.properties;
+    this.tombstones = open.tombstones;
+    this.index = open.index;
+    this.footer = open.footer;
+    this.size = size;
+    this.globalVersion = meta?.globalVersion;
+    this.globalTimestamp = meta?.globalTimestamp ?? 0;
+    this.#filter = open.filter;
+    this.#seed = checksumSeed(open.header);
+    this.#cached = cache.table(open.index.count);
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens a table, which must be the one expected: a swapped, foreign or cut file is `CorruptionError`. `meta`, where it
+   * is known, must agree with the file; its `globalVersion` overrides the versions in the file.
+   */
+  static open(
+    fs: FileSystem,
+    path: string,
+    expected: Partial<FileIdentity>,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+  ): TableReader {
+    const handle = fs.openSync(path, "read");
+    try {
+      const size = handle.sizeSync();
+      if (meta !== undefined && meta.size !== size) {
+        throw new CorruptionError(
+          path,
+          Math.min(size, meta.size),
+          `${size} bytes long where ${meta.size} were written`,
+        );
+      }
+      const open = openParts(handle, size, expected, meta);
+      return new TableReader(handle, size, open, meta, cache);
+    } catch (error) {
+      handle.closeSync();
+      throw error;
+    }
+  }
+
+  /** Memory it takes beside cached blocks. */
+  get memoryBytes(): number {
+    return this.#filter.bytes + this.index.bytes + this.tombstones.bytes;
+  }
+
+  /** The newest row of a key with a version up to `version`; undefined when there is none. A delete is a row. */
+  get(key: Uint8Array, version: number): Row | undefined {
+    const globalVersion = this.globalVersion;
+    if (globalVersion !== undefined) {
+      if (version < globalVersion) return undefined;
+      version = NEWEST;
+    }
+    if (!this.#filter.mayContain(key)) return undefined;
+    const index = this.index;
+    const lookup = this.#lookup;
+    for (let i = index.find(key); i < index.count; i++) {
+      lookup.attach(this.block(i, true));
+      const found = lookup.find(key, version);
+      if (found === FOUND) {
+        return globalVersion === undefined
+          ? { version: lookup.version, timestamp: lookup.timestamp, cell: lookup.cell }
+          : { version: globalVersion, timestamp: this.globalTimestamp, cell: lookup.cell };
+      }
+      // Only when the key itself ends the block may the next one hold older versions of it.
+      if (found === ABSENT || !index.endsWith(i, key)) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Whether the filter lets the key pass: false says for certain that no row has it. */
+  mayContain(key: Uint8Array): boolean {
+    return this.#filter.mayContain(key);
+  }
+
+  /** A cursor over all rows, standing nowhere yet. */
+  cursor(options: TableCursorOptions = {}): TableCursor {
+    return new TableCursor(this, options);
+  }
+
+  /** Roughly how many bytes of the file lie before `key`. */
+  approximateOffset(key: Uint8Array): number {
+    return this.index.offsets[this.index.find(key)]!;
+  }
+
+  /** Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. */
+  block(i: number, fill: boolean): DataBlock {
+    const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
+    if (cached !== undefined) return cached;
+    const offset = this.index.offsets[i]!;
+    const stored = new Uint8Array(this.index.offsets[i + 1]! - offset);
+    this.readSync(stored, offset);
+    if (!fill) return this.decode(stored, offset);
+    const block = new DataBlock(own(openBlock(stored, this.#seed, this.path, offset)), this.path, offset);
+    this.#cached.put(i, block);
+    return block;
+  }
+
+  /** Whether data block `i` is in the cache. */
+  isCached(i: number): boolean {
+    return this.#cached.peek(i) !== undefined;
+  }
+
+  /** Checks and decodes the data block stored at `offset`. */
+  decode(stored: Uint8Array, offset: number): DataBlock {
+    return new DataBlock(openBlock(stored, this.#seed, this.path, offset), this.path, offset);
+  }
+
+  /** Fills `into` from the file. */
+  readSync(into: Uint8Array, offset: number): void {
+    const n = this.#open().readAtSync(into, offset);
+    if (n !== into.length) throw new CorruptionError(this.path, offset + n, "the file ends early");
+  }
+
+  /** As `readSync`, off the main thread. */
+  async read(into: Uint8Array, offset: number): Promise<void> {
+    const n = await this.#open().readAt(into, offset);
+    if (n !== into.length) throw new CorruptionError(this.path, offset + n, "the file ends early");
+  }
+
+  /** Reads the whole file and gives all damage found; see `table_check.ts`. */
+  verify(slicer: Slicer, sha256?: string): AsyncGenerator<Damage, void> {
+    return checkTable(this, slicer, sha256);
+  }
+
+  /** Closes the file and drops its blocks from the cache. Rows already handed out stay good. */
+  close(): void {
+    this.#handle?.closeSync();
+    this.#handle = undefined;
+    this.#cached.close();
+  }
+
+  #open(): FileHandle {
+    if (this.#handle === undefined) throw new ClosedError(`Cannot read ${this.path}: the table is closed`);
+    return this.#handle;
+  }
+}
+
+/** The bytes in memory that holds little else: a view of a runtime's buffer pool would keep all of the pool. */
+function own(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength <= bytes.length + POOL_BYTES_MAX ? bytes : bytes.slice();
+}
+
+/** Reads and checks all but the data blocks. */
+function openParts(
+  handle: FileHandle,
+  size: number,
+  expected: Partial<FileIdentity>,
+  meta: TableMeta | undefined,
+): OpenTable {
+  const file = handle.path;
+  const read = (offset: number, length: number): Uint8Array => {
+    const bytes = new Uint8Array(length);
+    const n = handle.readAtSync(bytes, offset);
+    if (n !== length) throw new CorruptionError(file, offset + n, "the file ends early");
+    return bytes;
+  };
+  const header = readFileHeader("table", read(0, Math.min(size, FILE_HEADER_BYTES)), file);
+  expectIdentity(header, expected, file);
+  if (size < FILE_HEADER_BYTES + TABLE_FOOTER_BYTES) {
+    throw new CorruptionError(file, size, "the table ends before its footer; it was cut or never finished");
+  }
+  const seed = checksumSeed(header);
+  const footer = readTableFooter(read(size - TABLE_FOOTER_BYTES, TABLE_FOOTER_BYTES), seed, file, size);
+  const start = footer.filter.offset;
+  const tail = read(start, size - TABLE_FOOTER_BYTES - start);
+  /** Opens one of the four blocks; what doesn't decode is damage at that block. */
+  const part = <T>(place: BlockPlace, decode: (raw: Uint8Array) => T): T => {
+    const stored = tail.subarray(place.offset - start, place.offset - start + place.length);
+    try {
+      return decode(openBlock(stored, seed, file, place.offset));
+    } catch (error) {
+      if (!(error instanceof DecodeError || error instanceof RangeError)) throw error;
+      throw new CorruptionError(file, place.offset, error.message);
+    }
+  };
+  // The filter keeps a view of its bytes for long, so it gets memory of its own, not all of the tail.
+  const filter = part(footer.filter, (raw) => new Filter(raw.slice()));
+  const index = part(footer.index, (raw) => new TableIndex(raw.slice(), TABLE_BLOCKS_AT));
+  const properties = part(footer.properties, readTableProperties);
+  const tombstones = part(footer.tombstones, (raw) => restamp(readTombstones(raw), meta));
+  if (index.offsets[index.count] !== start) {
+    throw new CorruptionError(file, footer.index.offset, "the index does not cover the data blocks");
+  }
+  if (properties.rows !== footer.rows || (meta !== undefined && meta.rows !== footer.rows)) {
+    throw new CorruptionError(file, footer.properties.offset, "the number of rows is not what was written");
+  }
+  return { header, footer, filter, index, tombstones, properties };
+}
+
+/** The deleted ranges, of the version that the table got when it was ingested. */
+function restamp(fragments: ReturnType<typeof readTombstones>, meta: TableMeta | undefined): RangeTombstones {
+  const out = new RangeTombstones();
+  for (const { start, end, versions } of fragments) {
+    for (const { version, timestamp } of versions.reverse()) {
+      out.add({
+        start,
+        end,
+        version: meta?.globalVersion ?? version,
+        timestamp: meta?.globalVersion === undefined ? timestamp : meta.globalTimestamp ?? 0,
+      });
+    }
+  }
+  return out;
+}

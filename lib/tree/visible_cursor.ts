@@ -1,0 +1,297 @@
+/**
+ * What a reader sees: of each key the newest row of its version or before, unless that is a delete, was deleted with its
+ * range, or has expired. What is hidden hides the older rows of its key too: an expired entry is absent, it never gives
+ * way to the value before it.
+ *
+ * The cursor stands between rows or on one:
+ *
+ * ```
+ * gap      before #place (a key, or one of the ends)
+ * forward  on the row that `#rows` stands on
+ * back     on the row copied into #kept; `#rows` stands somewhere before it, because walking back meets the oldest row
+ *          of a key first and knows the newest one only when it is past it
+ * ```
+ *
+ * @module
+ */
+import { compareBytes, copyBytes, EMPTY_BYTES } from "../base/bytes.ts";
+import { cellExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
+import type { Cursor } from "./cursor.ts";
+import { MergingCursor } from "./merging_cursor.ts";
+import type { RangeTombstones } from "./range_tombstones.ts";
+
+/** How a reader looks at rows. */
+export interface VisibleOptions {
+  /** Newer rows are not there. */
+  version: number;
+  /** The time that decides what has expired, ms. */
+  moment: number;
+  /** First key that may be seen. */
+  start?: Uint8Array | undefined;
+  /** First key that may not. */
+  end?: Uint8Array | undefined;
+}
+
+/** After so many rows of one key, or deleted with one range, a seek is cheaper than another step. */
+const STEPS_BEFORE_SEEK = 8;
+
+const FIRST = 0;
+const LAST = 1;
+const BEFORE_KEY = 2;
+const FORWARD = 3;
+const BACK = 4;
+
+/** A cursor over the rows that a reader sees. */
+export class VisibleCursor {
+  readonly #rows: Cursor;
+  readonly #merge: MergingCursor | undefined;
+  readonly #tombstones: readonly RangeTombstones[];
+  readonly #atVersion: number;
+  readonly #moment: number;
+  readonly #start: Uint8Array | undefined;
+  readonly #end: Uint8Array | undefined;
+  #at = FIRST;
+  /** The key of the row last stood on, copied; in BEFORE_KEY the key of the gap. */
+  readonly #place = new KeptBytes();
+  readonly #kept = new KeptBytes();
+  #keptVersion = 0;
+  #keptTimestamp = 0;
+
+  /** Stands before the first row. Reads nothing yet. */
+  constructor(rows: Cursor, tombstones: readonly RangeTombstones[], options: VisibleOptions) {
+    this.#rows = rows;
+    this.#merge = rows instanceof MergingCursor ? rows : undefined;
+    this.#tombstones = tombstones;
+    this.#atVersion = options.version;
+    this.#moment = options.moment;
+    this.#start = options.start && copyBytes(options.start);
+    this.#end = options.end && copyBytes(options.end);
+  }
+
+  /** Whether it stands on a row: the last move answered true. */
+  get valid(): boolean {
+    return this.#at >= FORWARD;
+  }
+
+  /** The key: a view that the next move may overwrite. */
+  get key(): Uint8Array {
+    return this.#at === FORWARD ? this.#rows.key : this.#at === BACK ? this.#place.view : EMPTY_BYTES;
+  }
+
+  /** The version of the commit that wrote the row. */
+  get version(): number {
+    return this.#at === FORWARD ? this.#rows.version : this.#at === BACK ? this.#keptVersion : 0;
+  }
+
+  /** The time of that commit, ms. */
+  get timestamp(): number {
+    return this.#at === FORWARD ? this.#rows.timestamp : this.#at === BACK ? this.#keptTimestamp : 0;
+  }
+
+  /** The row's cell: a view that the next move may overwrite. */
+  get cell(): Uint8Array {
+    return this.#at === FORWARD ? this.#rows.cell : this.#at === BACK ? this.#kept.view : EMPTY_BYTES;
+  }
+
+  /** Stands before the first row. */
+  seekStart(): void {
+    this.#at = FIRST;
+  }
+
+  /** Stands behind the last row. */
+  seekEnd(): void {
+    this.#at = LAST;
+  }
+
+  /** Stands before `key`: `next` goes to the first row at or after it, `previous` to the last one below it. */
+  seek(key: Uint8Array): void {
+    if (this.#start !== undefined && compareBytes(key, this.#start) <= 0) this.#at = FIRST;
+    else if (this.#end !== undefined && compareBytes(key, this.#end) >= 0) this.#at = LAST;
+    else {
+      this.#at = BEFORE_KEY;
+      this.#place.set(key);
+    }
+  }
+
+  /** Moves to the next row; false when there is none, and then it stands behind the last. */
+  next(): boolean {
+    const rows = this.#rows;
+    switch (this.#at) {
+      case LAST:
+        return false;
+      case FIRST:
+        if (this.#start === undefined) rows.seekFirst();
+        else rows.seek(this.#start, this.#atVersion);
+        break;
+      case BEFORE_KEY:
+        rows.seek(this.#place.view, this.#atVersion);
+        break;
+      case FORWARD:
+        this.#passKey();
+        break;
+      case BACK:
+        rows.seek(this.#place.view, 0);
+        this.#passEqual();
+        break;
+    }
+    const found = this.#findForward();
+    this.#at = found ? FORWARD : LAST;
+    return found;
+  }
+
+  /** Moves to the row before; false when there is none, and then it stands before the first. */
+  previous(): boolean {
+    const rows = this.#rows;
+    switch (this.#at) {
+      case FIRST:
+        return false;
+      case LAST:
+        if (this.#end === undefined) rows.seekLast();
+        else rows.seekBefore(this.#end);
+        break;
+      case FORWARD:
+        this.#place.set(rows.key);
+        rows.seekBefore(this.#place.view);
+        break;
+      case BEFORE_KEY:
+        rows.seekBefore(this.#place.view);
+        break;
+      case BACK:
+        this.#passBack();
+        break;
+    }
+    const found = this.#findBack();
+    this.#at = found ? BACK : FIRST;
+    return found;
+  }
+
+  /** From any row on: stands on the first one that is seen. */
+  #findForward(): boolean {
+    const rows = this.#rows;
+    const end = this.#end;
+    let newer = 0;
+    while (rows.valid) {
+      if (end !== undefined && compareBytes(rows.key, end) >= 0) return false;
+      if (rows.version > this.#atVersion) {
+        if (++newer < STEPS_BEFORE_SEEK) rows.next();
+        else {
+          this.#place.set(rows.key);
+          rows.seek(this.#place.view, this.#atVersion);
+          newer = 0;
+        }
+        continue;
+      }
+      if (this.#isCovered(rows.key, rows.version)) {
+        if (this.#merge?.skipCovered(this.#atVersion)) continue;
+      } else if (this.#isPresent(rows.cell)) return true;
+      this.#passKey();
+    }
+    return false;
+  }
+
+  /** Moves past all rows of the key it stands on. */
+  #passKey(): void {
+    this.#place.set(this.#rows.key);
+    this.#rows.next();
+    this.#passEqual();
+  }
+
+  /** Moves past what is left of the rows of #place. */
+  #passEqual(): void {
+    const rows = this.#rows;
+    const key = this.#place.view;
+    for (let steps = 1; rows.valid && isSameKey(rows.key, key); steps++) {
+      if (steps === STEPS_BEFORE_SEEK) rows.seek(key, 0);
+      else rows.next();
+    }
+  }
+
+  /** From any row back: keeps the first one that is seen. */
+  #findBack(): boolean {
+    const rows = this.#rows;
+    const start = this.#start;
+    while (rows.valid) {
+      // The oldest row of its key.
+      if (start !== undefined && compareBytes(rows.key, start) < 0) return false;
+      const found = this.#keepNewest();
+      const key = this.#place.view;
+      const covered = found && this.#isCovered(key, this.#keptVersion);
+      if (found && !covered && this.#isPresent(this.#kept.view)) return true;
+      this.#passBack();
+      if (covered) this.#merge?.skipCovered(this.#atVersion);
+    }
+    return false;
+  }
+
+  /** From the oldest row of a key back: keeps the newest one that isn't too new. False: all of them are. */
+  #keepNewest(): boolean {
+    const rows = this.#rows;
+    this.#place.set(rows.key);
+    const key = this.#place.view;
+    let steps = 0;
+    while (rows.valid && rows.version <= this.#atVersion && (steps === 0 || isSameKey(rows.key, key))) {
+      if (steps++ === STEPS_BEFORE_SEEK) {
+        rows.seek(key, this.#atVersion);
+        this.#keep(rows);
+        rows.seekBefore(key);
+        break;
+      }
+      this.#keep(rows);
+      rows.previous();
+    }
+    return steps > 0;
+  }
+
+  #keep(row: Cursor): void {
+    this.#kept.set(row.cell);
+    this.#keptVersion = row.version;
+    this.#keptTimestamp = row.timestamp;
+  }
+
+  /** Moves back past the rows of #place that are newer than the one kept. */
+  #passBack(): void {
+    const rows = this.#rows;
+    const key = this.#place.view;
+    for (let steps = 1; rows.valid && isSameKey(rows.key, key); steps++) {
+      if (steps === STEPS_BEFORE_SEEK) rows.seekBefore(key);
+      else rows.previous();
+    }
+  }
+
+  #isCovered(key: Uint8Array, version: number): boolean {
+    const tombstones = this.#tombstones;
+    for (let i = 0; i < tombstones.length; i++) {
+      if (tombstones[i]!.coveringVersion(key, this.#atVersion) > version) return true;
+    }
+    return false;
+  }
+
+  #isPresent(cell: Uint8Array): boolean {
+    if (cellOp(cell[0]!) === OP_DELETE) return false;
+    const expiresAt = cellExpiry(cell);
+    return expiresAt === undefined || expiresAt > this.#moment;
+  }
+}
+
+/** Compares from the end, where neighbours differ. */
+function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Bytes copied into memory that is used again and again. */
+class KeptBytes {
+  #buffer = new Uint8Array(64);
+  view: Uint8Array = EMPTY_BYTES;
+
+  set(bytes: Uint8Array): void {
+    const length = bytes.length;
+    if (length > this.#buffer.length) this.#buffer = new Uint8Array(length * 2);
+    if (length > 48) this.#buffer.set(bytes);
+    else for (let i = 0; i < length; i++) this.#buffer[i] = bytes[i]!;
+    if (this.view.length !== length || this.view.buffer !== this.#buffer.buffer) {
+      this.view = this.#buffer.subarray(0, length);
+    }
+  }
+}
