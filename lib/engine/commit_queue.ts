@@ -1,0 +1,436 @@
+/**
+ * The commit queue: one writer that takes what has gathered, writes it as one piece, syncs once for all who want it, and
+ * then shows it.
+ *
+ * (1) Commits take effect in the order of the calls; each gets the next version.
+ * (2) Nothing is visible before it is in the log (`buffered`: in the log's buffer), nothing that asked for `commit`
+ *     before it is synced; and what is visible at one version includes all lower ones.
+ * (3) A write that finds the disk full is cut off the log again and its commits are refused: they never appear later.
+ * (4) After a failed sync it is unknown what the disk holds, so nothing more is acknowledged: the store fails for good.
+ * (5) Tasks (pin, rotate, ingest, flush) run between groups, when all that was written is visible.
+ *
+ * @module
+ */
+import { ByteWriter } from "../base/bytes.ts";
+import { ClosedError, NoSpaceError } from "../base/errors.ts";
+import { Slicer, yieldToLoop } from "../base/yield.ts";
+import { type Batch, writeCommit } from "../format/batch.ts";
+import { writeRecord } from "../format/frame.ts";
+import { applyInSlices, applyOperations } from "./apply.ts";
+import type { Background } from "./background.ts";
+import type { Log } from "./log.ts";
+import { StoreView } from "./read_view.ts";
+import { Reserve } from "./reserve.ts";
+import { decideStall, type Stall } from "./stall.ts";
+import type { Store } from "./store.ts";
+import type { Commit, CommitEvent, CommitOptions, Durability } from "./types.ts";
+
+/** A group stops growing here: more would keep its first commit waiting, less would sync more often. */
+const GROUP_BYTES_MAX = 1024 * 1024;
+
+/** Records above this are written off the main thread; below, the hop costs more than the write. */
+const ASYNC_WRITE_BYTES = 512 * 1024;
+
+/** Commits above this go into the memtable in slices: 64 KiB are about 600 rows, half a millisecond. */
+const SLICED_BYTES = 64 * 1024;
+
+interface Waiting {
+  kind: "commit";
+  batch: Batch;
+  durability: Durability;
+  check: CommitOptions["check"];
+  resolve: (commit: Commit | undefined) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Task {
+  kind: "task";
+  run: () => Promise<void>;
+  reject: (error: unknown) => void;
+}
+
+/** A commit that has its version and is in the log, waiting to be shown. */
+interface Written extends Commit {
+  waiting: Waiting;
+}
+
+/** The writer. */
+export class CommitQueue {
+  readonly #store: Store;
+  readonly #log: Log;
+  readonly #background: Background;
+  readonly #reserve: Reserve;
+  readonly #listeners = new Set<(event: CommitEvent | { reset: true } & Commit) => void>();
+  #queue: (Waiting | Task)[] = [];
+  #running: Promise<void> | undefined;
+  /** Records not yet handed to the system; the first byte belongs at the segment's end. */
+  #out = new ByteWriter(64 * 1024);
+  readonly #payload = new ByteWriter(4096);
+  #lastVersion: number;
+  #lastTimestamp: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #mustRotate = false;
+  #closed = false;
+
+  constructor(store: Store, log: Log, background: Background, reserve: Reserve) {
+    this.#store = store;
+    this.#log = log;
+    this.#background = background;
+    this.#reserve = reserve;
+    this.#lastVersion = store.visibleVersion;
+    this.#lastTimestamp = store.visibleTimestamp;
+  }
+
+  /** Calls back after each visible commit. */
+  listen(listener: (event: CommitEvent | { reset: true } & Commit) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Queues one commit. */
+  commit(batch: Batch, options: CommitOptions = {}): Promise<Commit | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new ClosedError(`Cannot write to ${this.#store.path}: it was closed (CLOSED)`);
+      this.#store.assertWritable("write");
+      const durability = options.durability ?? this.#store.settings.durability;
+      this.#queue.push({ kind: "commit", batch, durability, check: options.check, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** Queues a task that runs alone, after everything queued before it is visible. */
+  exclusive<T>(run: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ kind: "task", run: () => run().then(resolve), reject });
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    this.#running ??= this.#pump().finally(() => {
+      this.#running = undefined;
+      if (this.#queue.length > 0) this.#start();
+    });
+  }
+
+  async #pump(): Promise<void> {
+    // Calls of the same turn join the first group.
+    await undefined;
+    const slicer = new Slicer(this.#store.settings.monotonic);
+    while (this.#queue.length > 0) {
+      const first = this.#queue[0]!;
+      if (first.kind === "task") {
+        this.#queue.shift();
+        await first.run().catch(first.reject);
+      } else {
+        await this.#group().catch((error) => this.#refuseAll(error));
+      }
+      await slicer.tick();
+    }
+  }
+
+  /** Refuses every commit in the queue; tasks stay. */
+  #refuseAll(error: unknown): void {
+    const queue = this.#queue;
+    this.#queue = queue.filter((item) => item.kind === "task");
+    for (const item of queue) if (item.kind === "commit") item.reject(error);
+  }
+
+  /** Takes commits off the queue, writes, syncs and shows them. */
+  async #group(): Promise<void> {
+    this.#store.assertWritable("write");
+    await this.makeRoom(this.#queuedBytes());
+    if (this.#mustRotate) await this.#rotateAfterFull();
+    await this.#log.open();
+    const written: Written[] = [];
+    let sync = false;
+    let handOver = false;
+    let bytes = 0;
+    while (bytes < GROUP_BYTES_MAX) {
+      const next = this.#queue[0];
+      if (next === undefined || next.kind === "task") break;
+      const chunk: Waiting[] = [];
+      while (bytes < GROUP_BYTES_MAX) {
+        const item = this.#queue[0];
+        if (item === undefined || item.kind === "task") break;
+        // A check reads the state just before its commit, so what comes earlier must be applied first.
+        if (item.check !== undefined && chunk.length > 0) break;
+        this.#queue.shift();
+        if (item.check !== undefined && !this.#passes(item)) continue;
+        chunk.push(item);
+        bytes += item.batch.bytes;
+        sync ||= item.durability === "commit";
+        handOver ||= item.durability !== "buffered";
+      }
+      if (chunk.length > 0) written.push(...await this.#write(chunk, handOver));
+    }
+    if (written.length === 0) return;
+    if (sync) await this.#sync(written);
+    else this.#syncLater();
+    this.#show(written);
+  }
+
+  #queuedBytes(): number {
+    let bytes = 0;
+    for (const item of this.#queue) {
+      if (item.kind === "task" || bytes >= GROUP_BYTES_MAX) break;
+      bytes += item.batch.bytes;
+    }
+    return bytes;
+  }
+
+  #passes(item: Waiting): boolean {
+    try {
+      const view = new StoreView(this.#store, this.#lastVersion, this.#store.now());
+      if (item.check!(view)) return true;
+      item.resolve(undefined);
+    } catch (error) {
+      item.reject(error);
+    }
+    return false;
+  }
+
+  /** Gives versions to a chunk, puts it into the log (or its buffer) and the memtable. */
+  async #write(chunk: readonly Waiting[], handOver: boolean): Promise<Written[]> {
+    const store = this.#store;
+    const segment = this.#log.segment!;
+    const start = { length: this.#out.length, version: this.#lastVersion, timestamp: this.#lastTimestamp };
+    const written: Written[] = [];
+    for (const waiting of chunk) {
+      const version = ++this.#lastVersion;
+      const timestamp = this.#lastTimestamp = Math.max(this.#lastTimestamp, store.now());
+      this.#payload.reset();
+      writeCommit(this.#payload, version, timestamp, segment.synced, waiting.batch.ops.view());
+      writeRecord(this.#out, segment.seed, segment.end + this.#out.length, this.#payload.view());
+      written.push({ version, timestamp, waiting });
+    }
+    if (handOver || this.#out.length >= store.settings.bufferBytes) {
+      try {
+        await this.#handOver();
+      } catch (error) {
+        this.#out.length = start.length;
+        this.#lastVersion = start.version;
+        this.#lastTimestamp = start.timestamp;
+        for (const waiting of chunk) waiting.reject(error);
+        // Earlier chunks of this group are in the log and go on; later commits will try again.
+        return [];
+      }
+    }
+    const slicer = new Slicer(store.settings.monotonic);
+    for (const { version, timestamp, waiting } of written) {
+      segment.note(version, timestamp);
+      const ops = waiting.batch.ops.view();
+      if (ops.length < SLICED_BYTES) applyOperations(store.memtable, ops, version, timestamp);
+      else await applyInSlices(store.memtable, ops, version, timestamp, slicer);
+      store.counters.commits++;
+      store.counters.userBytes += waiting.batch.bytes;
+    }
+    return written;
+  }
+
+  /** Hands all buffered records to the system. */
+  async #handOver(): Promise<void> {
+    const bytes = this.#out.view();
+    if (bytes.length === 0) return;
+    const segment = this.#log.segment!;
+    const store = this.#store;
+    try {
+      try {
+        await this.#append(bytes);
+      } catch (error) {
+        await segment.cut();
+        // Small writes (deletes above all, which free space) may use the reserve.
+        if (!(error instanceof NoSpaceError) || bytes.length > Reserve.SMALL_BYTES || !await this.#reserve.give()) {
+          throw error;
+        }
+        await this.#append(bytes);
+      }
+    } catch (error) {
+      await segment.cut().catch((cause) => store.fail(cause));
+      if (!(error instanceof NoSpaceError)) {
+        store.fail(error);
+      } else if (!store.full) {
+        store.full = true;
+        this.#mustRotate = segment.first !== 0;
+        store.report({ type: "space", full: true });
+      }
+      throw error;
+    }
+    store.counters.logBytes += bytes.length;
+    this.#out.reset();
+    // A buffer that one huge commit has grown is not kept.
+    if (this.#out.buffer.length > 2 * GROUP_BYTES_MAX) this.#out = new ByteWriter(64 * 1024);
+    if (store.full) {
+      store.full = false;
+      store.report({ type: "space", full: false });
+      this.#background.wake();
+    }
+    if (this.#reserve.given) await this.#reserve.take().catch(() => {});
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    const segment = this.#log.segment!;
+    if (bytes.length >= ASYNC_WRITE_BYTES) await segment.append(bytes);
+    else segment.appendSync(bytes);
+  }
+
+  /** After a full disk the log goes on in a new segment once there is space for one; until then small writes may fit. */
+  async #rotateAfterFull(): Promise<void> {
+    if (this.#out.length > 0) return;
+    if (await this.#tryRotateLog()) this.#mustRotate = false;
+  }
+
+  /** Begins a new segment; false when the disk is full, and then nothing has changed. */
+  async #tryRotateLog(): Promise<boolean> {
+    try {
+      await this.#log.rotate();
+      return true;
+    } catch (error) {
+      if (error instanceof NoSpaceError) return false;
+      this.#store.fail(error);
+      throw error;
+    }
+  }
+
+  async #sync(written: readonly Written[]): Promise<void> {
+    const store = this.#store;
+    const started = store.settings.monotonic();
+    try {
+      await this.#log.segment!.sync();
+    } catch (error) {
+      store.fail(error);
+      for (const { waiting } of written) waiting.reject(error);
+      throw error;
+    }
+    store.counters.syncs++;
+    const durationMs = store.settings.monotonic() - started;
+    store.report({ type: "sync", durationMs, commits: written.length });
+  }
+
+  #show(written: readonly Written[]): void {
+    const last = written[written.length - 1]!;
+    this.#store.visibleVersion = last.version;
+    this.#store.visibleTimestamp = last.timestamp;
+    for (const { version, timestamp, waiting } of written) {
+      waiting.resolve({ version, timestamp });
+      if (this.#listeners.size > 0) this.tell({ version, timestamp, ops: waiting.batch.ops.view() });
+    }
+  }
+
+  /** Tells those who watch. */
+  tell(event: CommitEvent | { reset: true } & Commit): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** The next commit begins a new segment: the history changed its lineage. */
+  rotateNext(): void {
+    this.#mustRotate = true;
+  }
+
+  /** The next version and time, for a task that commits by itself (see `shown`). */
+  nextCommit(): Commit {
+    return { version: this.#lastVersion + 1, timestamp: Math.max(this.#lastTimestamp, this.#store.now()) };
+  }
+
+  /** Moves on to a commit that a task made by itself. */
+  shown(commit: Commit): void {
+    this.#lastVersion = this.#store.visibleVersion = commit.version;
+    this.#lastTimestamp = this.#store.visibleTimestamp = commit.timestamp;
+  }
+
+  /** Seals a full memtable and waits while flush and compaction are behind. */
+  async makeRoom(bytes: number): Promise<void> {
+    const store = this.#store;
+    const { settings } = store;
+    let last: Stall = { kind: "none" };
+    for (;;) {
+      const memtableFull = store.memtable.bytes >= settings.memtableBytes;
+      const stall = decideStall({
+        level0: store.version.level0.length,
+        level0Tables: settings.level0Tables,
+        sealed: store.sealed.length,
+        memtableFull,
+        bytes,
+      });
+      if (stall.kind !== "stop") {
+        if (memtableFull) await this.rotate();
+        if (stall.kind === "delay") await this.#delay(stall);
+        return;
+      }
+      if (store.full && !await this.#background.retry()) throw this.#noSpace();
+      if (last.kind === "none") store.report({ type: "stall", reason: stall.reason, delayMs: 0 });
+      last = stall;
+      const started = settings.monotonic();
+      this.#background.stall = stall.reason;
+      await this.#background.progress();
+      this.#background.stall = undefined;
+      store.counters.stalledMs += settings.monotonic() - started;
+      store.assertWritable("write");
+    }
+  }
+
+  async #delay(stall: Stall & { kind: "delay" }): Promise<void> {
+    const { monotonic } = this.#store.settings;
+    const started = monotonic();
+    this.#background.stall = stall.reason;
+    // Going round the loop gives compaction its turn, which a timer alone would not.
+    while (monotonic() - started < stall.ms) await yieldToLoop();
+    this.#background.stall = undefined;
+    this.#store.counters.stalledMs += monotonic() - started;
+  }
+
+  #noSpace(): NoSpaceError {
+    return new NoSpaceError(
+      `Cannot write to ${this.#store.path}: the disk is full; free space and try again (NO_SPACE)`,
+      { path: this.#store.path },
+    );
+  }
+
+  /**
+   * Hands over what is buffered, begins a new log segment and a new memtable; the old one goes to tables. On a full disk
+   * nothing changes: the memtable grows on, and what is written fits or is refused.
+   */
+  async rotate(): Promise<void> {
+    const store = this.#store;
+    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
+    await this.#handOver();
+    if (!await this.#tryRotateLog()) return;
+    store.seal();
+    this.#background.wake();
+  }
+
+  /** Hands over and syncs all that was written so far. Only within a task. */
+  async settle(): Promise<void> {
+    this.#store.assertWritable("flush");
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const segment = this.#log.segment;
+    if (segment === undefined) return;
+    await this.#handOver();
+    if (segment.synced === segment.end) return;
+    try {
+      await segment.sync();
+    } catch (error) {
+      this.#store.fail(error);
+      throw error;
+    }
+    this.#store.counters.syncs++;
+  }
+
+  #syncLater(): void {
+    // Kept referenced on purpose: a program must not end between a write and its sync.
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.exclusive(() => this.settle()).catch((error) => {
+        if (!(error instanceof NoSpaceError)) this.#store.fail(error);
+        else this.#syncLater();
+      });
+    }, this.#store.settings.flushInterval);
+  }
+
+  /** Refuses further commits; the tasks and commits already queued still run. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,424 @@
+/**
+ * The engine: one open database, as the floors above use it. It holds the parts together and does little itself.
+ *
+ * @module
+ */
+import { ByteWriter } from "../base/bytes.ts";
+import { throwIfAborted } from "../base/abort.ts";
+import { ClosedError, NotFoundError, ReadOnlyError } from "../base/errors.ts";
+import type { FileLock, FileSystem } from "../files/file_system.ts";
+import { Batch, writeCommit } from "../format/batch.ts";
+import { writeRecord } from "../format/frame.ts";
+import { cellOp, OP_BLOB, readCell } from "../format/cell.ts";
+import { type BlobPointer, readBlobPointer } from "../format/blob.ts";
+import type { SlotMeta } from "../format/manifest_edit.ts";
+import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
+import type { Row } from "../tree/cursor.ts";
+import { RangeTombstones } from "../tree/range_tombstones.ts";
+import { EMPTY_BYTES } from "../base/bytes.ts";
+import { Background } from "./background.ts";
+import { CommitQueue } from "./commit_queue.ts";
+import { planRange } from "./compaction_picker.ts";
+import { filePath } from "./file_names.ts";
+import { readHistory } from "./history.ts";
+import { StoreIngestWriter } from "./ingest_writer.ts";
+import type { Log } from "./log.ts";
+import { trimLog } from "./log_retention.ts";
+import { loadReadOnly } from "./load.ts";
+import { pinStore } from "./pin.ts";
+import { StoreView } from "./read_view.ts";
+import { Reserve } from "./reserve.ts";
+import { Run } from "./run.ts";
+import { RunOutput } from "./run_output.ts";
+import { statsOf } from "./stats.ts";
+import type { Store } from "./store.ts";
+import { verifyStore } from "./verify.ts";
+import { LEVELS } from "./version.ts";
+import type {
+  Commit,
+  CommitEvent,
+  CommitOptions,
+  Engine,
+  EngineSettings,
+  EngineSnapshot,
+  EngineStats,
+  IngestWriter,
+  KeyEncoding,
+  Pin,
+  ReadView,
+  VerifyReport,
+} from "./types.ts";
+
+/** Blobs up to this size are read at once even by the awaiting forms: the hop off the thread would cost more. */
+const SYNC_BLOB_BYTES = 64 * 1024;
+
+/** A log longer than this is put into tables at close, so that the next open reads little. */
+const CLOSE_FLUSH_BYTES = 4 * 1024 * 1024;
+
+/** One open database. */
+export class TreeEngine implements Engine {
+  readonly #store: Store;
+  readonly #log: Log;
+  readonly #lock: FileLock;
+  readonly #background: Background;
+  readonly #queue: CommitQueue;
+  #closing: Promise<void> | undefined;
+
+  private constructor(store: Store, log: Log, lock: FileLock, reserve: Reserve) {
+    this.#store = store;
+    this.#log = log;
+    this.#lock = lock;
+    this.#background = new Background(store);
+    this.#queue = new CommitQueue(store, log, this.#background, reserve);
+  }
+
+  /** Takes over a recovered store and its lock. */
+  static async start(store: Store, log: Log, lock: FileLock): Promise<TreeEngine> {
+    const reserve = new Reserve(store.fs, store.path);
+    // On a disk that is full already there is nothing to put by.
+    if (!store.settings.readOnly && store.settings.reserve) await reserve.take().catch(() => {});
+    const engine = new TreeEngine(store, log, lock, reserve);
+    if (store.memtable.bytes >= store.settings.memtableBytes && !store.settings.readOnly) store.seal();
+    engine.#background.wake();
+    return engine;
+  }
+
+  get fs(): FileSystem {
+    return this.#store.fs;
+  }
+  get path(): string {
+    return this.#store.path;
+  }
+  get id(): string {
+    return this.#store.database;
+  }
+  get lineage(): string {
+    return this.#store.manifest.state.database.lineage;
+  }
+  get keyEncoding(): KeyEncoding {
+    return this.#store.manifest.state.database.keyEncoding;
+  }
+  get readOnly(): boolean {
+    return this.#store.settings.readOnly;
+  }
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+  get visibleVersion(): number {
+    return this.#store.visibleVersion;
+  }
+  get visibleTimestamp(): number {
+    return this.#store.visibleTimestamp;
+  }
+  get failure(): unknown {
+    return this.#store.failure;
+  }
+  get settings(): EngineSettings {
+    return this.#store.settings;
+  }
+
+  now(): number {
+    return this.#store.now();
+  }
+
+  commit(batch: Batch, options?: CommitOptions): Promise<Commit | undefined> {
+    return this.#queue.commit(batch, options);
+  }
+
+  read(at?: { version: number; moment: number }): ReadView {
+    this.#assertOpen("read");
+    const store = this.#store;
+    return at === undefined
+      ? new StoreView(store, store.visibleVersion, store.now())
+      : new StoreView(store, at.version, at.moment);
+  }
+
+  value(row: Row): Uint8Array {
+    const { payload } = readCell(row.cell);
+    if (cellOp(row.cell[0]!) !== OP_BLOB) return payload;
+    const pointer = readBlobPointer(payload);
+    return this.#blob(pointer).reader().readSync(pointer);
+  }
+
+  async valueAsync(row: Row): Promise<Uint8Array> {
+    const { payload } = readCell(row.cell);
+    if (cellOp(row.cell[0]!) !== OP_BLOB) return payload;
+    const pointer = readBlobPointer(payload);
+    const blob = this.#blob(pointer);
+    if (pointer.rawLength <= SYNC_BLOB_BYTES) return blob.reader().readSync(pointer);
+    const version = this.#store.version.retain();
+    try {
+      return await blob.reader().read(pointer);
+    } finally {
+      version.release();
+    }
+  }
+
+  #blob(pointer: BlobPointer): { reader(): import("../tree/blob_reader.ts").BlobReader } {
+    const blob = this.#store.blobAt(pointer.number);
+    if (blob !== undefined) return blob;
+    throw new NotFoundError(
+      `Cannot read a value in ${this.path}: its blob file ${pointer.number} is gone; the row is older than the cursor ` +
+        `that kept it (NOT_FOUND)`,
+    );
+  }
+
+  snapshot(): EngineSnapshot {
+    this.#assertOpen("take a snapshot");
+    const store = this.#store;
+    return store.snapshots.take(store.visibleVersion, store.visibleTimestamp, store.now());
+  }
+
+  onCommit(listener: (event: CommitEvent | { reset: true; version: number; timestamp: number }) => void): () => void {
+    return this.#queue.listen(listener);
+  }
+
+  history(since: number): AsyncIterable<CommitEvent> {
+    this.#assertOpen("read the history");
+    return readHistory(this.#store, this.#log, since, () => this.#settled());
+  }
+
+  /** Makes what is written readable from the files of the log. */
+  #settled(): Promise<void> {
+    return this.readOnly ? Promise.resolve() : this.#queue.exclusive(() => this.#queue.settle());
+  }
+
+  flush(): Promise<void> {
+    this.#assertOpen("flush");
+    if (this.readOnly) return Promise.reject(this.#readOnlyError("flush"));
+    return this.#queue.exclusive(() => this.#queue.settle());
+  }
+
+  async compact(start?: Uint8Array, end?: Uint8Array, signal?: AbortSignal): Promise<void> {
+    this.#assertOpen("compact");
+    if (this.readOnly) throw this.#readOnlyError("compact");
+    await this.#queue.exclusive(() => this.#queue.rotate());
+    await this.#background.flushed();
+    await this.#background.alone(async (run) => {
+      const made = this.#store.manifest.state.nextNumber;
+      const bottom = this.#bottomLevel(start, end);
+      for (let level = 0; level < bottom; level++) {
+        throwIfAborted(signal);
+        const plan = planRange(this.#store.version, level, start, end);
+        if (plan !== undefined) await run(plan);
+      }
+      // What the merges above did not touch is rewritten where it stands.
+      for (const table of this.#store.version.level(bottom)[0]?.between(start, end) ?? []) {
+        if (table.number >= made) continue;
+        throwIfAborted(signal);
+        const relocate = new Set(table.meta.blobs.map((use) => use.number));
+        const all = planRange(this.#store.version, 0, start, end)?.relocate ?? relocate;
+        await run({ level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all });
+      }
+    });
+    await trimLog(this.#store);
+  }
+
+  #bottomLevel(start: Uint8Array | undefined, end: Uint8Array | undefined): number {
+    for (let level = LEVELS - 1; level > 1; level--) {
+      if (this.#store.version.level(level)[0]!.between(start, end).length > 0) return level;
+    }
+    return 1;
+  }
+
+  sizeOf(start?: Uint8Array, end?: Uint8Array): number {
+    this.#assertOpen("measure");
+    let bytes = 0;
+    for (const run of this.#store.version.runs) {
+      for (
+        const { meta, reader } of run.between(start, end).map((table) => ({ meta: table.meta, reader: table.reader() }))
+      ) {
+        const from = start === undefined ? 0 : reader.approximateOffset(start);
+        const to = end === undefined ? meta.size : reader.approximateOffset(end);
+        const share = Math.max(0, to - from);
+        bytes += share;
+        for (const use of meta.blobs) bytes += Math.round(use.bytes * (share / meta.size));
+      }
+    }
+    return bytes;
+  }
+
+  stats(): EngineStats {
+    return statsOf(this.#store, this.#log, this.#background.stall);
+  }
+
+  verify(options: { signal?: AbortSignal | undefined; onBytes?: (bytes: number) => void } = {}): Promise<VerifyReport> {
+    this.#assertOpen("verify");
+    return verifyStore(this.#store, () => this.pin(), options);
+  }
+
+  async pin(): Promise<Pin> {
+    this.#assertOpen("pin");
+    if (this.readOnly) return pinStore(this.#store, this.#log.position());
+    return await this.#queue.exclusive(async () => {
+      await this.#queue.settle();
+      return pinStore(this.#store, this.#log.position());
+    });
+  }
+
+  newFileNumber(): number {
+    return this.#store.newNumber();
+  }
+
+  filePath(kind: "table" | "blob" | "log", number: number): string {
+    return filePath(this.path, kind, number);
+  }
+
+  ingestWriter(): IngestWriter {
+    this.#store.assertWritable("restore");
+    return new StoreIngestWriter(this.#store);
+  }
+
+  async discard(files: { tables: TableMeta[]; blobs: BlobMeta[] }): Promise<void> {
+    for (const { number } of files.tables) await this.#store.fs.remove(this.filePath("table", number)).catch(() => {});
+    for (const { number } of files.blobs) await this.#store.fs.remove(this.filePath("blob", number)).catch(() => {});
+  }
+
+  /**
+   * The manifest's edit is the point at which an ingest counts. The record in the log comes before it, so that the log is
+   * complete; recovery cuts it off again when the edit is missing.
+   */
+  async ingest(files: { tables: TableMeta[]; blobs: BlobMeta[] }, options: { replace: boolean }): Promise<Commit> {
+    this.#assertOpen("restore");
+    const store = this.#store;
+    return await this.#queue.exclusive(async () => {
+      store.assertWritable("restore");
+      await this.#queue.rotate();
+      await this.#background.flushed();
+      return await this.#background.alone(async () => {
+        const wipe = options.replace && store.snapshots.size === 0;
+        const tombstone = options.replace && !wipe ? await this.#writeWipe() : undefined;
+        const commit = this.#queue.nextCommit();
+        const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
+        try {
+          await this.#logIngest(files, options.replace, commit);
+          await store.edit((state) => ({
+            ...(wipe
+              ? {
+                removeTables: [...state.tables.values()].map(({ level, table }) => ({ level, number: table.number })),
+                removeBlobs: [...state.blobs.keys()],
+              }
+              : {}),
+            addTables: [
+              ...files.tables.map((table) => ({
+                level: wipe ? LEVELS - 1 : 0,
+                ...(wipe ? {} : { run: files.tables[0]!.number }),
+                table: { ...table, ...global },
+              })),
+              ...(tombstone === undefined ? [] : [{ level: 0, table: { ...tombstone, ...global } }]),
+            ],
+            addBlobs: files.blobs,
+            lastVersion: commit.version,
+            lastTimestamp: commit.timestamp,
+            forked: true,
+          }));
+        } catch (error) {
+          // The record may stand in the log without its edit: nothing may be written behind it.
+          store.fail(error);
+          throw error;
+        }
+        this.#queue.shown(commit);
+        this.#queue.rotateNext();
+        this.#queue.tell({ reset: true, ...commit });
+        return commit;
+      });
+    });
+  }
+
+  async #logIngest(
+    files: { tables: TableMeta[]; blobs: BlobMeta[] },
+    replace: boolean,
+    commit: Commit,
+  ): Promise<void> {
+    const segment = await this.#log.open();
+    const batch = new Batch();
+    batch.ingest({
+      replace,
+      tables: files.tables.map(({ number, sha256, size }) => ({ number, sha256, size })),
+      blobs: files.blobs.map(({ number, sha256, size }) => ({ number, sha256, size })),
+    });
+    const payload = new ByteWriter(1024);
+    writeCommit(payload, commit.version, commit.timestamp, segment.synced, batch.ops.view());
+    const record = new ByteWriter(payload.length + 64);
+    writeRecord(record, segment.seed, segment.end, payload.view());
+    await segment.append(record.view());
+    segment.note(commit.version, commit.timestamp);
+    await segment.sync();
+  }
+
+  /** A table that deletes every key there is, for when snapshots still need what was before. */
+  async #writeWipe(): Promise<TableMeta> {
+    const tombstones = new RangeTombstones();
+    tombstones.add({ start: EMPTY_BYTES, end: undefined, version: 0, timestamp: 0 });
+    const output = new RunOutput(this.#store);
+    try {
+      return (await output.finish(tombstones)).tables[0]!;
+    } catch (error) {
+      await output.abort();
+      throw error;
+    }
+  }
+
+  slots(): SlotMeta[] {
+    return [...this.#store.manifest.state.slots.values()];
+  }
+
+  async dropSlot(id: string): Promise<void> {
+    this.#assertOpen("drop a slot");
+    this.#store.assertWritable("drop a slot");
+    if (!this.#store.manifest.state.slots.has(id)) {
+      throw new NotFoundError(`Cannot drop slot ${id} of ${this.path}: there is none of that name (NOT_FOUND)`);
+    }
+    await this.#store.edit(() => ({ removeSlots: [id] }));
+    await trimLog(this.#store);
+  }
+
+  async refresh(): Promise<void> {
+    this.#assertOpen("refresh");
+    if (!this.readOnly) return;
+    const { store, log } = await loadReadOnly(this.#store.fs, this.path, this.settings);
+    this.#store.adopt(store);
+    this.#log.adopt(log);
+    this.#queue.tell({ reset: true, version: store.visibleVersion, timestamp: store.visibleTimestamp });
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const store = this.#store;
+    try {
+      if (!this.readOnly) {
+        this.#queue.close();
+        await this.#queue.exclusive(() => this.#finish());
+      }
+    } finally {
+      await this.#background.close();
+      try {
+        if (!this.readOnly && store.failure === undefined) await this.#log.close();
+        await store.manifest.close();
+      } finally {
+        this.#log.segment?.close().catch(() => {});
+        store.version.release();
+        this.#lock.release();
+      }
+    }
+  }
+
+  async #finish(): Promise<void> {
+    await this.#queue.settle();
+    const unflushed = (this.#log.position()?.end ?? 0) > CLOSE_FLUSH_BYTES;
+    if (!unflushed || this.#store.full) return;
+    await this.#queue.rotate();
+    await this.#background.flushed();
+  }
+
+  #assertOpen(call: string): void {
+    if (this.closed) throw new ClosedError(`Cannot ${call} in ${this.path}: it was closed (CLOSED)`);
+  }
+
+  #readOnlyError(call: string): ReadOnlyError {
+    return new ReadOnlyError(`Cannot ${call} in ${this.path}: it was opened with readOnly (READ_ONLY)`);
+  }
+}

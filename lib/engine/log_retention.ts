@@ -1,0 +1,90 @@
+/**
+ * How long finished log segments stay: a pure plan, and its effect.
+ *
+ * A segment may go once its commits are in tables. It stays longer for `changes()` (up to `history.maxBytes`) and for the
+ * repositories that have a slot (up to `archive.maxBytes`, beyond which it goes all the same and the gap is recorded, or
+ * writers are refused: `archive.onFull`).
+ *
+ * @module
+ */
+import type { LogMeta, SlotMeta } from "../format/manifest_edit.ts";
+import type { ManifestState } from "./manifest_state.ts";
+import type { Store } from "./store.ts";
+
+/** What the plan rests on. */
+export interface RetentionFacts {
+  /** Finished segments. */
+  logs: Iterable<LogMeta>;
+  /** All commits up to here are in tables. */
+  lastVersion: number;
+  /** Repositories that archive. */
+  slots: Iterable<SlotMeta>;
+  /** Bytes kept for `changes()`. */
+  historyBytes: number;
+  /** Bytes kept for repositories. */
+  archiveBytes: number;
+  /** Whether a full archive drops segments. */
+  onFull: "gap" | "stop";
+}
+
+/** What to remove, and what is lost to repositories thereby. */
+export interface RetentionPlan {
+  /** Numbers of segments to remove. */
+  remove: number[];
+  /** Versions that some repository still lacks. */
+  gaps: { from: number; to: number; slot: string }[];
+  /** Whether the archive is full and `"stop"` asks for writes to be refused. */
+  stop: boolean;
+}
+
+/** Decides which finished segments go. */
+export function planRetention(facts: RetentionFacts): RetentionPlan {
+  const slots = [...facts.slots];
+  const newestFirst = [...facts.logs].filter((log) => log.lastVersion <= facts.lastVersion)
+    .sort((a, b) => b.lastVersion - a.lastVersion);
+  const plan: RetentionPlan = { remove: [], gaps: [], stop: false };
+  let bytes = 0;
+  for (const log of newestFirst) {
+    bytes += log.end;
+    if (bytes <= facts.historyBytes) continue;
+    const waiting = slots.filter((slot) => slot.version < log.lastVersion);
+    if (waiting.length === 0) {
+      plan.remove.push(log.number);
+    } else if (bytes > facts.archiveBytes) {
+      if (facts.onFull === "stop") {
+        plan.stop = true;
+      } else {
+        plan.remove.push(log.number);
+        for (const slot of waiting) {
+          plan.gaps.push({ from: Math.max(log.firstVersion, slot.version + 1), to: log.lastVersion, slot: slot.id });
+        }
+      }
+    }
+  }
+  return plan;
+}
+
+/** Removes the segments that may go. */
+export async function trimLog(store: Store): Promise<void> {
+  const plan = retentionOf(store.manifest.state, store);
+  if (plan.remove.length === 0) return;
+  await store.edit(() => ({
+    removeLogs: plan.remove,
+    ...(plan.gaps.length === 0 ? {} : { gaps: plan.gaps.map(({ from, to }) => ({ from, to })) }),
+  }));
+  for (const number of plan.remove) store.removeLog(number);
+  for (const gap of plan.gaps) store.report({ type: "gap", ...gap });
+}
+
+/** The plan for a store as it stands. */
+export function retentionOf(state: ManifestState, store: Store): RetentionPlan {
+  const { historyBytes, archiveBytes, archiveOnFull } = store.settings;
+  return planRetention({
+    logs: state.logs.values(),
+    lastVersion: state.lastVersion,
+    slots: state.slots.values(),
+    historyBytes,
+    archiveBytes,
+    onFull: archiveOnFull,
+  });
+}

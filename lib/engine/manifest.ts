@@ -1,0 +1,265 @@
+/**
+ * The manifest on disk: a log of version edits, each synced before it takes effect and before the next is written.
+ *
+ * So a bad edit with anything valid behind it is damage, and a bad end is an edit that never took effect. Reading stops
+ * at such an end; writing never goes on behind one: the next writer begins a new manifest and switches the marker to it.
+ *
+ * @module
+ */
+import { ByteWriter } from "../base/bytes.ts";
+import { CorruptionError, HoldfastError, NoSpaceError } from "../base/errors.ts";
+import { join } from "../files/paths.ts";
+import type { FileHandle, FileSystem } from "../files/file_system.ts";
+import { publishFile } from "../files/publish.ts";
+import { readFile } from "../files/read.ts";
+import { writeRecord } from "../format/frame.ts";
+import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../format/identity.ts";
+import { decodeEdit, encodeEdit, type ManifestEdit } from "../format/manifest_edit.ts";
+import { readMarker, writeMarker } from "../format/marker.ts";
+import { findLaterRecord, RecordReader } from "../format/record_reader.ts";
+import { fileName, filePath, MARKER_NAME } from "./file_names.ts";
+import { applyEdit, copyState, emptyState, type ManifestState, stateAsEdit } from "./manifest_state.ts";
+
+/** The marker is a few lines; more is not one. */
+const MARKER_BYTES_MAX = 64 * 1024;
+
+/**
+ * A manifest longer than this and four times its first record is begun anew at the next edit. Not smaller: a new one
+ * costs three syncs; not larger: open reads it whole.
+ */
+const RENEW_BYTES = 1024 * 1024;
+
+/** A manifest as found on disk. */
+export interface LoadedManifest {
+  /** Its number. */
+  number: number;
+  /** The seed of its checksums. */
+  seed: number;
+  /** The sum of its edits. */
+  state: ManifestState;
+  /** Whether it can be appended to: nothing unreadable at its end. */
+  clean: boolean;
+  /** Its length in bytes. */
+  size: number;
+}
+
+/** Reads marker and manifest. `NotFoundError` when there is no marker. */
+export async function loadManifest(fs: FileSystem, directory: string): Promise<LoadedManifest> {
+  const markerPath = join(directory, MARKER_NAME);
+  const marker = readMarker(await readFile(fs, markerPath, MARKER_BYTES_MAX), MARKER_NAME);
+  const name = fileName("manifest", marker.manifest);
+  const path = join(directory, name);
+  if ((await fs.stat(path)) === undefined) {
+    throw new CorruptionError(MARKER_NAME, 0, `names ${name}, which is not there`);
+  }
+  const handle = fs.openSync(path, "read");
+  try {
+    return readManifest(handle, marker.manifest, marker.database, name);
+  } finally {
+    handle.closeSync();
+  }
+}
+
+function readManifest(handle: FileHandle, number: number, database: string, name: string): LoadedManifest {
+  const size = handle.sizeSync();
+  const head = new Uint8Array(FILE_HEADER_BYTES);
+  const got = handle.readAtSync(head, 0);
+  const header = readFileHeader("manifest", head.subarray(0, got), name);
+  if (header.database !== database || header.number !== number) {
+    throw new CorruptionError(name, 0, `belongs to database ${header.database}, number ${header.number}`);
+  }
+  const seed = checksumSeed(header);
+  const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
+  const reader = new RecordReader(read, size, seed, FILE_HEADER_BYTES);
+  const state = emptyState();
+  let edits = 0;
+  for (let found = reader.next(); found !== undefined; found = reader.next()) {
+    const misfit = applyEdit(state, decodeEdit(found.record, name, found.offset));
+    if (misfit !== undefined) throw new CorruptionError(name, found.offset, `an edit ${misfit}`);
+    edits++;
+  }
+  const stop = reader.state;
+  if (stop.kind === "bad") {
+    const later = findLaterRecord(read, size, seed, stop.offset, () => true);
+    if (later !== undefined) throw new CorruptionError(name, stop.offset, stop.detail);
+  }
+  if (edits === 0 || state.database.id !== database) {
+    throw new CorruptionError(name, FILE_HEADER_BYTES, "its first edit does not describe this database");
+  }
+  return { number, seed, state, clean: stop.kind === "end", size };
+}
+
+/** Bytes of a manifest that holds one edit, and the seed of its checksums. */
+export function encodeManifest(state: ManifestState, number: number): { bytes: Uint8Array; seed: number } {
+  const out = new ByteWriter(4096);
+  const header = writeFileHeader("manifest", {
+    database: state.database.id,
+    lineage: state.database.lineage,
+    number,
+  });
+  out.bytes(header);
+  const seed = checksumSeed(readFileHeader("manifest", header, fileName("manifest", number)));
+  writeRecord(out, seed, FILE_HEADER_BYTES, encodeEdit(stateAsEdit(state)));
+  return { bytes: out.take(), seed };
+}
+
+async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await fs.open(path, "create");
+  try {
+    await handle.append(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the first manifest of a directory and the marker that publishes it. */
+export async function createManifest(fs: FileSystem, directory: string, state: ManifestState): Promise<LoadedManifest> {
+  const number = state.nextNumber++;
+  const { bytes, seed } = encodeManifest(state, number);
+  await writeSynced(fs, filePath(directory, "manifest", number), bytes);
+  await fs.syncDirectory(directory);
+  await publishFile(fs, join(directory, MARKER_NAME), encodeMarker(state, number));
+  return { number, seed, state, clean: true, size: bytes.length };
+}
+
+/** Bytes of the marker that names a manifest. */
+export function encodeMarker(state: ManifestState, number: number): Uint8Array {
+  return writeMarker({ database: state.database.id, lineage: state.database.lineage, manifest: number });
+}
+
+/** Appends edits, one at a time, each durable before `apply` resolves. */
+export class ManifestWriter {
+  readonly #fs: FileSystem;
+  readonly #directory: string;
+  /** The sum of all edits that are durable. */
+  readonly state: ManifestState;
+  #number: number;
+  #handle: FileHandle | undefined;
+  #seed: number;
+  #size: number;
+  #renewAt = RENEW_BYTES;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** After a failed sync or cut nothing more may be written: holds the cause. */
+  #poison: unknown;
+  /** Bytes written since it was opened. */
+  written = 0;
+
+  /** Writes nothing before the first edit. `loaded.clean` decides whether that goes into the same file. */
+  constructor(fs: FileSystem, directory: string, loaded: LoadedManifest) {
+    this.#fs = fs;
+    this.#directory = directory;
+    this.state = loaded.state;
+    this.#number = loaded.number;
+    this.#seed = loaded.seed;
+    this.#size = loaded.clean ? loaded.size : Infinity;
+    this.#renewAt = Math.max(RENEW_BYTES, 4 * (loaded.clean ? loaded.size : 0));
+  }
+
+  /** The number of the file in use. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /**
+   * Makes an edit durable, then applies it to `state`. Edits are made in call order; `make` runs at its turn, over the
+   * state of that moment, and may return undefined to make none; `applied` runs in the very step in which `state` changes.
+   * A full disk leaves everything as it was.
+   */
+  apply(make: (state: ManifestState) => ManifestEdit | undefined, applied?: () => void): Promise<void> {
+    const mine = this.#turn.then(() => this.#apply(make, applied));
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async #apply(make: (state: ManifestState) => ManifestEdit | undefined, applied?: () => void): Promise<void> {
+    if (this.#poison !== undefined) throw this.#poison;
+    const made = make(this.state);
+    if (made === undefined) return;
+    const edit: ManifestEdit = { ...made, nextNumber: this.state.nextNumber };
+    if (this.#size > this.#renewAt) await this.#renew(edit);
+    else await this.#append(edit);
+    this.#fold(edit);
+    applied?.();
+  }
+
+  #fold(edit: ManifestEdit): void {
+    const misfit = applyEdit(this.state, edit);
+    if (misfit !== undefined) {
+      this.#poison = new HoldfastError("INTERNAL", `Cannot go on in ${this.#directory}: an edit ${misfit}`);
+      throw this.#poison;
+    }
+  }
+
+  async #append(edit: ManifestEdit): Promise<void> {
+    this.#handle ??= await this.#fs.open(filePath(this.#directory, "manifest", this.#number), "append");
+    const out = new ByteWriter(1024);
+    writeRecord(out, this.#seed, this.#size, encodeEdit(edit));
+    try {
+      await this.#handle.append(out.view());
+    } catch (error) {
+      await this.#cut(error);
+      throw error;
+    }
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      this.#poison = error;
+      throw error;
+    }
+    this.#size += out.length;
+    this.written += out.length;
+  }
+
+  /** After a write that failed: cut what may stand there of it. Only a full disk that lets itself be cut is not final. */
+  async #cut(error: unknown): Promise<void> {
+    try {
+      await this.#handle!.truncate(this.#size);
+      if (!(error instanceof NoSpaceError)) this.#poison = error;
+    } catch {
+      this.#poison = error;
+    }
+  }
+
+  /** Begins a new manifest that holds the state with `edit` applied, and switches the marker to it. */
+  async #renew(edit: ManifestEdit): Promise<void> {
+    const number = this.state.nextNumber++;
+    const next = copyState(this.state);
+    const misfit = applyEdit(next, { ...edit, nextNumber: number + 1 });
+    // What doesn't fit is reported by the fold that follows, before anything reaches the disk.
+    if (misfit !== undefined) return;
+    const path = filePath(this.#directory, "manifest", number);
+    const { bytes, seed } = encodeManifest(next, number);
+    try {
+      await writeSynced(this.#fs, path, bytes);
+      await this.#fs.syncDirectory(this.#directory);
+    } catch (error) {
+      await this.#fs.remove(path).catch(() => {});
+      throw error;
+    }
+    try {
+      await publishFile(this.#fs, join(this.#directory, MARKER_NAME), encodeMarker(next, number));
+    } catch (error) {
+      // The marker may name either manifest now, so no edit may follow in either.
+      this.#poison = error;
+      throw error;
+    }
+    await this.#handle?.close();
+    const old = filePath(this.#directory, "manifest", this.#number);
+    this.#handle = undefined;
+    this.#number = number;
+    this.#seed = seed;
+    this.#size = bytes.length;
+    this.#renewAt = Math.max(RENEW_BYTES, 4 * bytes.length);
+    this.written += bytes.length;
+    // A manifest left over is removed at the next open.
+    await this.#fs.remove(old).catch(() => {});
+  }
+
+  /** Waits for edits under way and closes the file. */
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+}

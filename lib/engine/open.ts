@@ -1,0 +1,132 @@
+/**
+ * Opening: look, lock, load, recover, tidy.
+ *
+ * @module
+ */
+import { toHex } from "../base/bytes.ts";
+import { throwIfAborted } from "../base/abort.ts";
+import { ExistsError, LockedError, NotFoundError } from "../base/errors.ts";
+import type { FileLock, FileSystem } from "../files/file_system.ts";
+import { join } from "../files/paths.ts";
+import { removeTree } from "../files/publish.ts";
+import { TreeEngine } from "./engine.ts";
+import { isOurs, LOCK_NAME, MARKER_NAME, parseFileName } from "./file_names.ts";
+import { createManifest, type LoadedManifest, loadManifest } from "./manifest.ts";
+import { checkKeyEncoding, loadReadOnly, recoverStore } from "./load.ts";
+import { emptyState } from "./manifest_state.ts";
+import { lookAt } from "./open_directory.ts";
+import type { Store } from "./store.ts";
+import type { Engine, EngineSettings } from "./types.ts";
+
+/** Opens or makes the database in a directory. */
+export async function openEngine(fs: FileSystem, directory: string, settings: EngineSettings): Promise<Engine> {
+  throwIfAborted(settings.signal);
+  const path = fs.resolve(directory);
+  const place = await lookAt(fs, path);
+  if (place === "database" && settings.errorIfExists) {
+    throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
+  }
+  if (place !== "database" && (settings.readOnly || !settings.createIfMissing)) {
+    throw new NotFoundError(`Cannot open ${directory}: there is no database (NOT_FOUND)`, { path });
+  }
+  if (settings.readOnly) return await openReadOnly(fs, path, settings);
+  if (place === "missing") await fs.makeDirectory(path, { parents: true });
+  const lock = await fs.lock(join(path, LOCK_NAME));
+  try {
+    // Another opener may have made or removed a database before the lock was held.
+    const now = await lookAt(fs, path);
+    const loaded = now === "database" ? await loadManifest(fs, path) : await create(fs, path, settings);
+    if (now === "database" && settings.errorIfExists && place !== "database") {
+      throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
+    }
+    checkKeyEncoding(loaded.state, settings, directory);
+    const { store, log } = await recoverStore(fs, path, settings, loaded);
+    await removeOrphans(store);
+    return await TreeEngine.start(store, log, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openReadOnly(fs: FileSystem, path: string, settings: EngineSettings): Promise<Engine> {
+  const lock = join(path, LOCK_NAME);
+  if (fs.lockedHere(lock)) {
+    throw new LockedError(
+      `Cannot open ${path}: this process has it open for writing; use that handle (LOCKED)`,
+      { path },
+    );
+  }
+  const { store, log } = await loadReadOnly(fs, path, settings);
+  const none: FileLock = { release() {} };
+  return await TreeEngine.start(store, log, none);
+}
+
+async function create(fs: FileSystem, path: string, settings: EngineSettings): Promise<LoadedManifest> {
+  const state = emptyState();
+  state.database = {
+    id: toHex(settings.randomId()),
+    lineage: toHex(settings.randomId()),
+    keyEncoding: settings.keyEncoding ?? "utf8",
+    createdAt: settings.clock(),
+    parents: [],
+  };
+  // What an interrupted creation left behind may hold a lower number.
+  for (const name of await fs.list(path)) {
+    state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
+  }
+  await fs.syncDirectory(join(path, ".."));
+  return await createManifest(fs, path, state);
+}
+
+/** Removes what a crash left behind: numbered files that the manifest doesn't list, and stages. */
+async function removeOrphans(store: Store): Promise<void> {
+  const state = store.manifest.state;
+  for (const name of await store.fs.list(store.path)) {
+    const parsed = parseFileName(name);
+    if (parsed !== undefined) {
+      const { kind, number } = parsed;
+      // Numbers are never reused, not even those of files that never counted.
+      state.nextNumber = Math.max(state.nextNumber, number + 1);
+      const listed = kind === "table"
+        ? state.tables.has(number)
+        : kind === "blob"
+        ? state.blobs.has(number)
+        : kind === "log"
+        ? state.logs.has(number) || state.openLog?.number === number
+        : number === store.manifest.number;
+      if (!listed) await store.fs.remove(join(store.path, name)).catch(() => {});
+    } else if (name.startsWith(`${MARKER_NAME}.`)) {
+      await store.fs.remove(join(store.path, name)).catch(() => {});
+    }
+  }
+}
+
+/** Whether a directory holds a database. */
+export async function databaseExists(fs: FileSystem, directory: string): Promise<boolean> {
+  return (await fs.stat(join(fs.resolve(directory), MARKER_NAME)))?.kind === "file";
+}
+
+/** Removes a database: all files of ours, then the directory when nothing else is in it. A missing one is fine. */
+export async function destroyDatabase(fs: FileSystem, directory: string): Promise<void> {
+  const path = fs.resolve(directory);
+  const info = await fs.stat(path);
+  if (info === undefined) return;
+  if (info.kind !== "directory" || !await databaseExists(fs, path)) {
+    throw new NotFoundError(`Cannot destroy ${directory}: there is no database (NOT_FOUND)`, { path });
+  }
+  const lock = await fs.lock(join(path, LOCK_NAME));
+  try {
+    // The marker goes first: a half destroyed database must not open.
+    await fs.remove(join(path, MARKER_NAME));
+    await fs.syncDirectory(path);
+    for (const name of await fs.list(path)) {
+      if (!isOurs(name) || name.startsWith(LOCK_NAME)) continue;
+      await removeTree(fs, join(path, name));
+    }
+  } finally {
+    lock.release();
+  }
+  for (const name of await fs.list(path)) if (name.startsWith(LOCK_NAME)) await fs.remove(join(path, name));
+  if ((await fs.list(path)).length === 0) await fs.removeDirectory(path);
+}

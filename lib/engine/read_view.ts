@@ -1,0 +1,233 @@
+/**
+ * Reading: rows as of one version and moment.
+ *
+ * A lookup goes from the newest source to the oldest and stops at the first row it finds, because a newer source holds
+ * newer versions of a key. On the way it notes the newest range tombstone over the key: a row older than that is gone, and
+ * so is everything in sources that hold only older versions.
+ *
+ * @module
+ */
+import { cellExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
+import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
+import { type Cursor, NEWEST, type Row } from "../tree/cursor.ts";
+import type { Memtable } from "../tree/memtable.ts";
+import { MergingCursor } from "../tree/merging_cursor.ts";
+import { RangeTombstones } from "../tree/range_tombstones.ts";
+import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
+import { Run, RunCursor } from "./run.ts";
+import type { Store } from "./store.ts";
+import type { ReadView, ViewCursor } from "./types.ts";
+
+/** The rows of a store at one version and moment. Good for as long as no turn of the event loop passes; see `cursor`. */
+export class StoreView implements ReadView {
+  readonly #store: Store;
+  readonly version: number;
+  readonly moment: number;
+  #row: Row | undefined;
+  #tombstone = 0;
+
+  /** Holds nothing. */
+  constructor(store: Store, version: number, moment: number) {
+    this.#store = store;
+    this.version = version;
+    this.moment = moment;
+  }
+
+  get(key: Uint8Array): Row | undefined {
+    this.#find(key);
+    const row = this.#row;
+    if (row === undefined || row.version < this.#tombstone || cellOp(row.cell[0]!) === OP_DELETE) return undefined;
+    const expiresAt = cellExpiry(row.cell);
+    return expiresAt !== undefined && expiresAt <= this.moment ? undefined : row;
+  }
+
+  newestVersion(key: Uint8Array): number {
+    this.#find(key);
+    return Math.max(this.#row?.version ?? 0, this.#tombstone);
+  }
+
+  /** Leaves the newest row in `#row` and the newest tombstone seen before it in `#tombstone`. */
+  #find(key: Uint8Array): void {
+    this.#row = undefined;
+    this.#tombstone = 0;
+    const { memtable, sealed, version: files } = this.#store;
+    if (this.#lookIn(memtable, key)) return;
+    for (let i = sealed.length - 1; i >= 0; i--) if (this.#lookIn(sealed[i]!.memtable, key)) return;
+    const version = this.version;
+    for (const run of files.runs) {
+      if (run.maxVersion < this.#tombstone) continue;
+      const table = run.tableAt(key);
+      if (table === undefined) continue;
+      const reader = table.reader();
+      if (table.meta.tombstones > 0) {
+        const covering = reader.tombstones.coveringVersion(key, version);
+        if (covering > this.#tombstone) this.#tombstone = covering;
+      }
+      const row = reader.get(key, version);
+      if (row !== undefined) {
+        this.#row = row;
+        return;
+      }
+    }
+  }
+
+  #lookIn(memtable: Memtable, key: Uint8Array): boolean {
+    if (!memtable.tombstones.isEmpty) {
+      const covering = memtable.tombstones.coveringVersion(key, this.version);
+      if (covering > this.#tombstone) this.#tombstone = covering;
+    }
+    this.#row = memtable.get(key, this.version);
+    return this.#row !== undefined;
+  }
+
+  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Memtable): ViewCursor {
+    const store = this.#store;
+    const files = store.version.retain();
+    store.pins++;
+    try {
+      const sources: Cursor[] = [];
+      const tombstones: (RangeTombstones | undefined)[] = [];
+      let version = this.version;
+      if (overlay !== undefined) {
+        version += 0.5;
+        sources.push(new OverlayCursor(overlay.cursor(), version));
+        tombstones.push(overlayTombstones(overlay, version));
+      }
+      const memtables = store.sealed.map((sealed) => sealed.memtable).reverse();
+      for (const memtable of [store.memtable, ...memtables]) {
+        if (memtable.isEmpty && memtable.tombstones.isEmpty) continue;
+        sources.push(memtable.cursor());
+        tombstones.push(memtable.tombstones);
+      }
+      for (const run of files.runs) {
+        const tables = run.between(start, end);
+        if (tables.length === 0) continue;
+        sources.push(new RunCursor(new Run(tables)));
+        const deleting = tables.filter((table) => table.meta.tombstones > 0);
+        tombstones.push(
+          deleting.length === 0 ? undefined : RangeTombstones.merge(deleting.map((table) => table.reader().tombstones)),
+        );
+      }
+      const options: VisibleOptions = { version, moment: this.moment, start, end };
+      const rows = MergingCursor.of(sources, tombstones);
+      const covering = tombstones.filter((list) => list !== undefined && !list.isEmpty) as RangeTombstones[];
+      return new PinnedCursor(rows, covering, options, () => {
+        files.release();
+        store.pins--;
+      });
+    } catch (error) {
+      files.release();
+      store.pins--;
+      throw error;
+    }
+  }
+
+  changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean {
+    const { memtable, sealed, version: files } = this.#store;
+    for (const table of [memtable, ...sealed.map((one) => one.memtable)]) {
+      if (table.maxVersion <= version) continue;
+      if (meetsNewer(table.tombstones, start, end, version)) return true;
+      if (hasNewer(table.cursor(), start, end, version)) return true;
+    }
+    for (const run of files.runs) {
+      if (run.maxVersion <= version) continue;
+      for (const table of run.between(start, end)) {
+        if (table.maxVersion <= version) continue;
+        const reader = table.reader();
+        if (meetsNewer(reader.tombstones, start, end, version)) return true;
+        if (hasNewer(reader.cursor({ fill: true }), start, end, version)) return true;
+      }
+    }
+    return false;
+  }
+}
+
+class PinnedCursor extends VisibleCursor implements ViewCursor {
+  #release: (() => void) | undefined;
+
+  constructor(rows: Cursor, tombstones: readonly RangeTombstones[], options: VisibleOptions, release: () => void) {
+    super(rows, tombstones, options);
+    this.#release = release;
+  }
+
+  close(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+}
+
+/**
+ * A transaction's own rows, shown half a version after the state it reads: newer than all of that, older than whatever
+ * is committed next, and never equal to either.
+ */
+class OverlayCursor implements Cursor {
+  readonly #rows: Cursor;
+  readonly version: number;
+
+  constructor(rows: Cursor, version: number) {
+    this.#rows = rows;
+    this.version = version;
+  }
+  get valid(): boolean {
+    return this.#rows.valid;
+  }
+  get key(): Uint8Array {
+    return this.#rows.key;
+  }
+  get timestamp(): number {
+    return this.#rows.timestamp;
+  }
+  get cell(): Uint8Array {
+    return this.#rows.cell;
+  }
+  seek(key: Uint8Array, version: number): void {
+    this.#rows.seek(key, NEWEST);
+    if (version >= this.version) return;
+    while (this.#rows.valid && compareBytes(this.#rows.key, key) === 0) this.#rows.next();
+  }
+  seekBefore(key: Uint8Array): void {
+    this.#rows.seekBefore(key);
+  }
+  seekFirst(): void {
+    this.#rows.seekFirst();
+  }
+  seekLast(): void {
+    this.#rows.seekLast();
+  }
+  next(): void {
+    this.#rows.next();
+  }
+  previous(): void {
+    this.#rows.previous();
+  }
+}
+
+function overlayTombstones(overlay: Memtable, version: number): RangeTombstones | undefined {
+  if (overlay.tombstones.isEmpty) return undefined;
+  const out = new RangeTombstones();
+  for (const { start, end } of overlay.tombstones.fragments()) out.add({ start, end, version, timestamp: 0 });
+  return out;
+}
+
+function meetsNewer(
+  tombstones: RangeTombstones,
+  start: Uint8Array | undefined,
+  end: Uint8Array | undefined,
+  version: number,
+): boolean {
+  if (tombstones.isEmpty) return false;
+  return tombstones.clip(start, end).fragments().some((fragment) => (fragment.versions[0]?.version ?? 0) > version);
+}
+
+function hasNewer(
+  rows: Cursor,
+  start: Uint8Array | undefined,
+  end: Uint8Array | undefined,
+  version: number,
+): boolean {
+  for (rows.seek(start ?? EMPTY_BYTES, NEWEST); rows.valid; rows.next()) {
+    if (end !== undefined && compareBytes(rows.key, end) >= 0) return false;
+    if (rows.version > version) return true;
+  }
+  return false;
+}

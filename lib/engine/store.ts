@@ -1,0 +1,257 @@
+/**
+ * The store: what the engine's parts share. Memtables and the current version, the manifest, who is looking, and what
+ * happened.
+ *
+ * Order of truth, newest first: the memtable, sealed memtables (newest last in the list), level 0, deeper levels.
+ *
+ * @module
+ */
+import { compareBytes } from "../base/bytes.ts";
+import { ReadOnlyError } from "../base/errors.ts";
+import type { FileSystem } from "../files/file_system.ts";
+import type { ManifestEdit } from "../format/manifest_edit.ts";
+import { BlockCache } from "../tree/block_cache.ts";
+import { Memtable } from "../tree/memtable.ts";
+import { filePath } from "./file_names.ts";
+import { type FileHome, LiveBlob, LiveTable } from "./live_file.ts";
+import { type LoadedManifest, ManifestWriter } from "./manifest.ts";
+import type { ManifestState } from "./manifest_state.ts";
+import { Run } from "./run.ts";
+import { SnapshotList } from "./snapshots.ts";
+import type { EngineEvent, EngineSettings } from "./types.ts";
+import { LEVELS, Version } from "./version.ts";
+
+/** Counters that only grow. */
+export interface Counters {
+  commits: number;
+  userBytes: number;
+  logBytes: number;
+  tableBytes: number;
+  syncs: number;
+  flushes: number;
+  compactions: number;
+  stalledMs: number;
+}
+
+/** A memtable that takes no more rows, and the last commit that went into it. */
+export interface SealedMemtable {
+  /** Its rows. */
+  memtable: Memtable;
+  /** The last commit's version. */
+  version: number;
+  /** The last commit's time. */
+  timestamp: number;
+}
+
+/** What the engine's parts share. */
+export class Store implements FileHome {
+  /** The file system. */
+  readonly fs: FileSystem;
+  /** The database directory, absolute. */
+  readonly path: string;
+  /** The settings in force. */
+  readonly settings: EngineSettings;
+  /** The manifest, or its state alone when read-only. */
+  manifest: ManifestWriter;
+  /** Decoded blocks. */
+  readonly cache: BlockCache;
+  /** Who must stay served. */
+  readonly snapshots = new SnapshotList();
+  /** Counted since open. */
+  readonly counters: Counters = {
+    commits: 0,
+    userBytes: 0,
+    logBytes: 0,
+    tableBytes: 0,
+    syncs: 0,
+    flushes: 0,
+    compactions: 0,
+    stalledMs: 0,
+  };
+  /** Takes new rows. */
+  memtable: Memtable = new Memtable();
+  /** Full memtables on their way to tables, oldest first. */
+  sealed: SealedMemtable[] = [];
+  /** The current files. */
+  version: Version;
+  /** Commits up to here are seen. */
+  visibleVersion: number;
+  /** The time of that commit. */
+  visibleTimestamp: number;
+  /** What turned the database read-only. */
+  failure: unknown;
+  /** Whether the last write found the disk full. */
+  full = false;
+  /** Log segments that pins and readers need, counted. */
+  readonly heldLogs: Map<number, number> = new Map();
+  /** Cursors and pins open. */
+  pins = 0;
+  #lastNow = 0;
+  #tables = new Map<number, LiveTable>();
+  #blobs = new Map<number, LiveBlob>();
+
+  /** Takes over a loaded manifest. */
+  constructor(fs: FileSystem, path: string, settings: EngineSettings, loaded: LoadedManifest) {
+    this.fs = fs;
+    this.path = path;
+    this.settings = settings;
+    this.manifest = new ManifestWriter(fs, path, loaded);
+    this.cache = new BlockCache(settings.cacheBytes);
+    this.version = this.#buildVersion(loaded.state);
+    this.visibleVersion = loaded.state.lastVersion;
+    this.visibleTimestamp = loaded.state.lastTimestamp;
+  }
+
+  /** The database's id. */
+  get database(): string {
+    return this.manifest.state.database.id;
+  }
+
+  /** The clock, which never runs backward. */
+  now(): number {
+    const now = this.settings.clock();
+    if (now > this.#lastNow) this.#lastNow = now;
+    return this.#lastNow;
+  }
+
+  /** Tells `onEvent`; what it throws is its own affair. */
+  report(event: EngineEvent): void {
+    try {
+      this.settings.onEvent?.(event);
+    } catch {
+      // A listener's error must not look like one of the database's.
+    }
+  }
+
+  /** Turns the database read-only, for good. */
+  fail(error: unknown): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.report({ type: "failure", error });
+  }
+
+  /** Refuses to write after a failure. */
+  assertWritable(call: string): void {
+    if (this.settings.readOnly) {
+      throw new ReadOnlyError(`Cannot ${call} in ${this.path}: it was opened with readOnly (READ_ONLY)`);
+    }
+    if (this.failure !== undefined) {
+      const reason = this.failure instanceof Error ? this.failure.message : String(this.failure);
+      throw new ReadOnlyError(
+        `Cannot ${call} in ${this.path}: an earlier failure turned it read-only (${reason}); reopen it (READ_ONLY)`,
+        { cause: this.failure, path: this.path },
+      );
+    }
+  }
+
+  /** A number for a new file. */
+  newNumber(): number {
+    return this.manifest.state.nextNumber++;
+  }
+
+  /** Makes an edit durable and moves to the version it makes. */
+  async edit(make: (state: ManifestState) => ManifestEdit | undefined, onApplied?: () => void): Promise<void> {
+    await this.manifest.apply(make, () => {
+      this.#moveTo(this.#buildVersion(this.manifest.state));
+      onApplied?.();
+    });
+  }
+
+  /** A blob file that any reader may still point into. */
+  blobAt(number: number): LiveBlob | undefined {
+    return this.#blobs.get(number);
+  }
+
+  /** Read-only engines: takes over the state of a store that was loaded later. */
+  adopt(newer: Store): void {
+    this.manifest = newer.manifest;
+    this.memtable = newer.memtable;
+    this.sealed = newer.sealed;
+    this.visibleVersion = newer.visibleVersion;
+    this.visibleTimestamp = newer.visibleTimestamp;
+    this.#tables = newer.#tables;
+    this.#blobs = newer.#blobs;
+    this.#moveTo(newer.version);
+  }
+
+  #moveTo(next: Version): void {
+    const old = this.version;
+    this.version = next;
+    old.release();
+  }
+
+  /** Puts the memtable among those on their way to tables, and begins a new one. */
+  seal(): void {
+    this.sealed.push({ memtable: this.memtable, version: this.visibleVersion, timestamp: this.visibleTimestamp });
+    this.memtable = new Memtable();
+  }
+
+  /** Files that versions no longer need: removed unless the manifest still lists them (a version being replaced). */
+  retire(kind: "table" | "blob", number: number): void {
+    (kind === "table" ? this.#tables : this.#blobs).delete(number);
+    const state = this.manifest.state;
+    const listed = kind === "table" ? state.tables.has(number) : state.blobs.has(number);
+    if (listed || this.settings.readOnly) return;
+    // A file that stays behind is removed at the next open.
+    this.fs.remove(filePath(this.path, kind, number)).catch(() => {});
+  }
+
+  #buildVersion(state: ManifestState): Version {
+    const byRun = new Map<number, LiveTable[]>();
+    const byLevel: LiveTable[][] = Array.from({ length: LEVELS - 1 }, () => []);
+    for (const { level, run, table } of state.tables.values()) {
+      let live = this.#tables.get(table.number);
+      if (live === undefined) this.#tables.set(table.number, live = new LiveTable(this, table));
+      if (level > 0) {
+        byLevel[level - 1]!.push(live);
+      } else {
+        const tables = byRun.get(run);
+        if (tables === undefined) byRun.set(run, [live]);
+        else tables.push(live);
+      }
+    }
+    const level0 = [...byRun].map(([number, tables]) => ({ number, run: sortedRun(tables) }));
+    level0.sort((a, b) => b.run.maxVersion - a.run.maxVersion || b.number - a.number);
+    const blobs = new Map<number, LiveBlob>();
+    for (const meta of state.blobs.values()) {
+      let live = this.#blobs.get(meta.number);
+      if (live === undefined) this.#blobs.set(meta.number, live = new LiveBlob(this, meta));
+      blobs.set(meta.number, live);
+    }
+    return new Version(level0.map(({ run }) => run), byLevel.map(sortedRun), blobs);
+  }
+
+  /** Keeps log segments from being removed. */
+  holdLogs(numbers: readonly number[]): () => void {
+    for (const number of numbers) this.heldLogs.set(number, (this.heldLogs.get(number) ?? 0) + 1);
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      for (const number of numbers) {
+        const left = this.heldLogs.get(number)! - 1;
+        if (left > 0) this.heldLogs.set(number, left);
+        else {
+          this.heldLogs.delete(number);
+          const state = this.manifest.state;
+          if (!state.logs.has(number) && state.openLog?.number !== number) this.removeLog(number);
+        }
+      }
+    };
+  }
+
+  /** Removes a segment that the manifest no longer lists, unless someone reads it: then its last reader does. */
+  removeLog(number: number): void {
+    if (this.heldLogs.has(number) || this.settings.readOnly) return;
+    this.fs.remove(filePath(this.path, "log", number)).catch(() => {});
+  }
+
+  /** Where a file lies. */
+  filePathOf(kind: "table" | "blob" | "log", number: number): string {
+    return filePath(this.path, kind, number);
+  }
+}
+
+function sortedRun(tables: LiveTable[]): Run {
+  return new Run(tables.sort((a, b) => compareBytes(a.meta.smallest, b.meta.smallest)));
+}

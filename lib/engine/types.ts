@@ -1,0 +1,354 @@
+/**
+ * What the floors above see of the engine: commits in, rows out, and pins for those who copy files.
+ *
+ * @module
+ */
+import type { FileSystem } from "../files/file_system.ts";
+import type { Batch, IngestInfo } from "../format/batch.ts";
+import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
+import type { SlotMeta } from "../format/manifest_edit.ts";
+import type { Row } from "../tree/cursor.ts";
+import type { Memtable } from "../tree/memtable.ts";
+import type { VisibleCursor } from "../tree/visible_cursor.ts";
+
+/** When a write's promise resolves: see the durability table of the README. */
+export type Durability = "commit" | "interval" | "buffered";
+
+/** How keys are given: strings (stored as UTF-8) or bytes. */
+export type KeyEncoding = "utf8" | "bytes";
+
+/** What a write resolves to. */
+export interface Commit {
+  /** The version this commit made; each commit has its own, strictly increasing. */
+  version: number;
+  /** When it was made, ms since the Unix epoch; never decreases as `version` grows. */
+  timestamp: number;
+}
+
+/** How one commit is made. */
+export interface CommitOptions {
+  /** The default is the database's. */
+  durability?: Durability | undefined;
+  /**
+   * Runs at the commit's turn, synchronously, over the state just before it; false refuses the commit. It may read
+   * commits that are not yet synced, because this one would come after them.
+   */
+  check?: ((state: ReadView) => boolean) | undefined;
+}
+
+/** What listeners hear of, in version order, once visible. */
+export interface CommitEvent extends Commit {
+  /** The operations, encoded: see `forEachOperation`. A view that must be copied to be kept. */
+  ops: Uint8Array;
+}
+
+/** The rows as of one version and moment. Cheap to make, holds nothing until a cursor is opened. */
+export interface ReadView {
+  /** Rows of later versions are not seen. */
+  readonly version: number;
+  /** Entries that expire at or before this time are not seen, ms. */
+  readonly moment: number;
+  /** The visible row at an internal key; undefined when absent, deleted or expired. */
+  get(key: Uint8Array): Row | undefined;
+  /**
+   * A cursor over visible rows with `start <= key < end`; it pins the files it needs until `close()`.
+   * `overlay` rows (a transaction's own writes) hide all others with the same key.
+   */
+  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Memtable): ViewCursor;
+  /** The version of the newest row or range tombstone that touches the key, up to the view's; 0: none is known. */
+  newestVersion(key: Uint8Array): number;
+  /** Whether any row or range tombstone in `start <= key < end` is newer than `version`. */
+  changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean;
+}
+
+/** A visible cursor that pins what it reads. */
+export interface ViewCursor extends VisibleCursor {
+  /** Lets go of the files; further moves are not allowed. Safe to call twice. */
+  close(): void;
+}
+
+/** A version kept readable until released. */
+export interface EngineSnapshot extends Commit {
+  /** The moment by which expiry is judged, ms. */
+  readonly moment: number;
+  /** Lets compaction drop what only this snapshot sees. Safe to call twice. */
+  release(): void;
+}
+
+/** One file of a pinned version. */
+export interface PinnedFile {
+  /** Its name within the database directory. */
+  name: string;
+  /** Its number. */
+  number: number;
+  /** What it is; only a log segment may still grow. */
+  kind: "table" | "blob" | "log";
+  /** How many bytes belong to the pinned version. */
+  size: number;
+  /** The SHA-256 of those bytes, where it is known (hex). */
+  sha256?: string;
+}
+
+/** One point in time as files: what an export or a backup copies. Files stay until `release`. */
+export interface Pin extends Commit {
+  /** The files, each to be copied up to its `size`. */
+  readonly files: readonly PinnedFile[];
+  /** The number of the manifest that `manifest()` makes. */
+  readonly manifestName: string;
+  /** The bytes of a manifest for exactly these files, marked as a copy whose next write begins a new lineage. */
+  manifest(): Uint8Array;
+  /** The bytes of the marker file that makes a directory of these files a database. Its name is `CURRENT`. */
+  marker(): Uint8Array;
+  /** Lets the files go. Safe to call twice. */
+  release(): void;
+}
+
+/** One problem found by a check. */
+export interface Problem {
+  /** The file's name within the database directory. */
+  file: string;
+  /** Where in the file, bytes from its start. */
+  offset: number;
+  /** What does not hold. */
+  detail: string;
+}
+
+/** What a check of a database found; damage is reported, not thrown. */
+export interface VerifyReport {
+  /** Whether nothing was found. */
+  ok: boolean;
+  /** All that was found. */
+  problems: Problem[];
+  /** Files read. */
+  files: number;
+  /** Bytes read. */
+  bytes: number;
+  /** Rows seen in tables and log (older versions and deletes included). */
+  entries: number;
+  /** How long it took, ms. */
+  durationMs: number;
+}
+
+/** What happens in the background, for `onEvent`. */
+export type EngineEvent =
+  | { type: "flush"; table: number; bytes: number; durationMs: number }
+  | {
+    type: "compaction";
+    level: number;
+    inputs: number;
+    outputs: number;
+    bytesRead: number;
+    bytesWritten: number;
+    durationMs: number;
+  }
+  | { type: "stall"; reason: StallReason; delayMs: number }
+  | { type: "sync"; durationMs: number; commits: number }
+  | { type: "archive"; from: number; to: number; slot: string }
+  | { type: "gap"; from: number; to: number; slot: string }
+  | { type: "recovery"; records: number; bytes: number; droppedBytes: number; durationMs: number }
+  | { type: "space"; full: boolean }
+  | { type: "failure"; error: unknown };
+
+/** Why writers wait. */
+export type StallReason = "level0" | "memtables" | "compaction debt";
+
+/** Figures of one level. */
+export interface LevelStats {
+  /** Level number, 0 is the newest. */
+  level: number;
+  /** Tables in it. */
+  tables: number;
+  /** Their bytes on disk. */
+  bytes: number;
+}
+
+/** What the engine counts; sizes in bytes, times in ms, counts since open. */
+export interface EngineStats {
+  /** The newest visible version. */
+  version: number;
+  /** Figures of each level that has tables. */
+  levels: LevelStats[];
+  /** Bytes in memtables. */
+  memtableBytes: number;
+  /** Memtables that wait to be written as tables. */
+  pendingFlushes: number;
+  /** Bytes of all log segments kept. */
+  logBytes: number;
+  /** Bytes of tables. */
+  tableBytes: number;
+  /** Bytes of blob files, and how many of them no entry refers to any more. */
+  blobBytes: number;
+  /** Bytes in blob files that no entry refers to any more. */
+  blobGarbageBytes: number;
+  /** Bytes of blocks in the cache. */
+  cacheBytes: number;
+  /** Reads of blocks that the cache served. */
+  cacheHits: number;
+  /** Reads of blocks that went to the file. */
+  cacheMisses: number;
+  /** Commits made. */
+  commits: number;
+  /** Bytes given to writing calls. */
+  userBytes: number;
+  /** Bytes written to log, tables, blobs and manifest. */
+  writtenBytes: number;
+  /** Syncs of the log. */
+  syncs: number;
+  /** Memtables written as tables. */
+  flushes: number;
+  /** Compactions finished. */
+  compactions: number;
+  /** Why writers wait now, if they do. */
+  stall: StallReason | undefined;
+  /** How long writers have waited for flush and compaction in all, ms. */
+  stalledMs: number;
+  /** Snapshots, cursors and pins that hold something. */
+  pins: number;
+  /** The failure that turned the database read-only, if any. */
+  failure: unknown;
+  /** Whether the disk is full and writes are refused until there is space. */
+  full: boolean;
+}
+
+/** Options of the engine, all settled by the floor above. */
+export interface EngineSettings {
+  /** Make the database when there is none. */
+  createIfMissing: boolean;
+  /** Refuse when there is one. */
+  errorIfExists: boolean;
+  /** Take no lock, write nothing. */
+  readOnly: boolean;
+  /** Fixed at creation; undefined: the stored one, or `"utf8"` for a new database. */
+  keyEncoding: KeyEncoding | undefined;
+  /** The default of each write. */
+  durability: Durability;
+  /** ms between syncs (`"interval"`) or writes (`"buffered"`). */
+  flushInterval: number;
+  /** Unwritten bytes that make `"buffered"` write at once. */
+  bufferBytes: number;
+  /** A memtable of this size is written as a table. */
+  memtableBytes: number;
+  /** Bytes of decoded blocks kept in memory. */
+  cacheBytes: number;
+  /** Values from this size on go to blob files. */
+  blobBytes: number;
+  /** How blocks and blobs are compressed. */
+  compression: "none" | "zstd" | "auto";
+  /** Bytes of log kept for `changes()`. */
+  historyBytes: number;
+  /** Bytes of log kept for repositories. */
+  archiveBytes: number;
+  /** What happens when that is not enough. */
+  archiveOnFull: "gap" | "stop";
+  /** Raw bytes of a block. */
+  blockBytes: number;
+  /** A compaction's output is cut at this size. */
+  tableBytes: number;
+  /** Tables in level 0 that start a compaction; writers slow down at twice, stop at three times as many. */
+  level0Tables: number;
+  /** Bytes of level 1; each further level holds ten times more. */
+  levelBytes: number;
+  /** Whether to put a megabyte by for a full disk. */
+  reserve: boolean;
+  /** Makes new ids: 16 random bytes. */
+  randomId: () => Uint8Array;
+  /** ms since the Unix epoch. */
+  clock: () => number;
+  /** ms of a clock that only goes forward, for slices and durations. */
+  monotonic: () => number;
+  /** Hears what happens in the background. */
+  onEvent: ((event: EngineEvent) => void) | undefined;
+  /** Ends a long recovery. */
+  signal: AbortSignal | undefined;
+}
+
+/** The engine as the floors above use it; made by `openEngine`. */
+export interface Engine {
+  /** The directory, absolute. */
+  readonly path: string;
+  /** The file system that holds it. */
+  readonly fs: FileSystem;
+  /** The database's id, 32 hex digits. */
+  readonly id: string;
+  /** The history this database writes, 32 hex digits. */
+  readonly lineage: string;
+  /** How keys are given. */
+  readonly keyEncoding: KeyEncoding;
+  /** Whether it was opened without the right to write. */
+  readonly readOnly: boolean;
+  /** Whether `close` was called. */
+  readonly closed: boolean;
+  /** The newest visible version; 0 before the first commit. */
+  readonly visibleVersion: number;
+  /** The time of the newest visible commit, ms. */
+  readonly visibleTimestamp: number;
+  /** What turned the database read-only, if anything. */
+  readonly failure: unknown;
+  /** The settings in force. */
+  readonly settings: EngineSettings;
+  /** The clock, which never runs backward. */
+  now(): number;
+  /** Queues one commit; the batch must not be touched afterwards. Resolves to undefined when `check` refused it. */
+  commit(batch: Batch, options?: CommitOptions): Promise<Commit | undefined>;
+  /** The rows now, or at a snapshot. */
+  read(at?: { version: number; moment: number }): ReadView;
+  /** The bytes of a row's value, read from its blob file if it is there. */
+  value(row: Row): Uint8Array;
+  /** As `value`, reading large blobs off the main thread. */
+  valueAsync(row: Row): Promise<Uint8Array>;
+  /** Keeps the present readable. */
+  snapshot(): EngineSnapshot;
+  /** Calls back after each visible commit; returns the way to stop. `reset`: the contents were replaced. */
+  onCommit(listener: (event: CommitEvent | { reset: true; version: number; timestamp: number }) => void): () => void;
+  /** Commits after `since`, oldest first, from the log; throws `HistoryGoneError` when it doesn't reach back that far. */
+  history(since: number): AsyncIterable<CommitEvent>;
+  /** Makes all commits so far durable. */
+  flush(): Promise<void>;
+  /** Rewrites the tables of a range, so that what is deleted, expired or overwritten gives its space back. */
+  compact(start?: Uint8Array, end?: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** Approximate bytes on disk of `start <= key < end`. */
+  sizeOf(start?: Uint8Array, end?: Uint8Array): number;
+  /** Counts and sizes. */
+  stats(): EngineStats;
+  /** Reads every file and checks all that can be checked. */
+  verify(options?: { signal?: AbortSignal | undefined; onBytes?: (bytes: number) => void }): Promise<VerifyReport>;
+  /** Pins the present as files. */
+  pin(): Promise<Pin>;
+  /** A number for a new file, never given twice. */
+  newFileNumber(): number;
+  /** Where a file of that number lies. */
+  filePath(kind: "table" | "blob" | "log", number: number): string;
+  /** Opens a writer for one run of tables to be ingested. */
+  ingestWriter(): IngestWriter;
+  /**
+   * Adds written tables in one commit; with `replace` all other contents vanish in the same commit. All rows get the
+   * commit's version and time. The tables' key ranges must be disjoint and ascending: one sorted run, each key once.
+   */
+  ingest(files: { tables: TableMeta[]; blobs: BlobMeta[] }, options: { replace: boolean }): Promise<Commit>;
+  /** Removes tables that were written but will not be ingested. */
+  discard(files: { tables: TableMeta[]; blobs: BlobMeta[] }): Promise<void>;
+  /** The repositories for which log is kept. */
+  slots(): SlotMeta[];
+  /** Forgets a repository; its log may go. */
+  dropSlot(id: string): Promise<void>;
+  /** Read-only engines: moves to the writer's newest committed state. */
+  refresh(): Promise<void>;
+  /** Writes and syncs what is pending, lets go of everything. */
+  close(): Promise<void>;
+}
+
+/** Writes one sorted run (as many tables as it takes, and their blobs) aside, for `Engine.ingest`. */
+export interface IngestWriter {
+  /** Adds a row; keys strictly ascending. Large values go to a blob file by themselves, tables are cut by themselves. */
+  add(key: Uint8Array, cell: Uint8Array): void;
+  /** Writes what has gathered; to be awaited now and then between adds. */
+  drain(): Promise<void>;
+  /** Bytes added so far. */
+  readonly bytes: number;
+  /** Completes and syncs the files. */
+  finish(): Promise<{ tables: TableMeta[]; blobs: BlobMeta[] }>;
+  /** Removes what was written. */
+  abort(): Promise<void>;
+}
+
+export type { IngestInfo };
