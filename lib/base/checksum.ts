@@ -33,3 +33,9 @@ export function crc32(bytes: Uint8Array, seed = 0, start = 0, end: number = byte
   for (let i = start; i < end; i++) c = TABLE[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8);
   return ~c >>> 0;
 }
+
+/** The CRC-32 continued over one byte: for those who look for the place where a checksum holds. */
+export function crc32Byte(crc: number, byte: number): number {
+  const c = ~crc;
+  return ~(TABLE[(c ^ byte) & 0xff]! ^ (c >>> 8)) >>> 0;
+}

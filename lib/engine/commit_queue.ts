@@ -11,25 +11,21 @@
  *
  * @module
  */
-import { ByteWriter } from "../base/bytes.ts";
 import { ClosedError, NoSpaceError } from "../base/errors.ts";
-import { Slicer, yieldToLoop } from "../base/yield.ts";
-import { type Batch, writeCommit } from "../format/batch.ts";
-import { writeRecord } from "../format/frame.ts";
+import { Slicer } from "../base/yield.ts";
+import type { Batch } from "../format/batch.ts";
 import { applyInSlices, applyOperations } from "./apply.ts";
 import type { Background } from "./background.ts";
 import type { Log } from "./log.ts";
+import { LogBuffer } from "./log_buffer.ts";
 import { StoreView } from "./read_view.ts";
-import { Reserve } from "./reserve.ts";
-import { decideStall, type Stall } from "./stall.ts";
+import type { Reserve } from "./reserve.ts";
 import type { Store } from "./store.ts";
+import { Throttle } from "./throttle.ts";
 import type { Commit, CommitEvent, CommitOptions, Durability } from "./types.ts";
 
 /** A group stops growing here: more would keep its first commit waiting, less would sync more often. */
 const GROUP_BYTES_MAX = 1024 * 1024;
-
-/** Records above this are written off the main thread; below, the hop costs more than the write. */
-const ASYNC_WRITE_BYTES = 512 * 1024;
 
 /** Commits above this go into the memtable in slices: 64 KiB are about 600 rows, half a millisecond. */
 const SLICED_BYTES = 64 * 1024;
@@ -59,13 +55,11 @@ export class CommitQueue {
   readonly #store: Store;
   readonly #log: Log;
   readonly #background: Background;
-  readonly #reserve: Reserve;
+  readonly #throttle: Throttle;
+  readonly #buffer: LogBuffer;
   readonly #listeners = new Set<(event: CommitEvent | { reset: true } & Commit) => void>();
   #queue: (Waiting | Task)[] = [];
   #running: Promise<void> | undefined;
-  /** Records not yet handed to the system; the first byte belongs at the segment's end. */
-  #out = new ByteWriter(64 * 1024);
-  readonly #payload = new ByteWriter(4096);
   #lastVersion: number;
   #lastTimestamp: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -76,7 +70,8 @@ export class CommitQueue {
     this.#store = store;
     this.#log = log;
     this.#background = background;
-    this.#reserve = reserve;
+    this.#throttle = new Throttle(store, background);
+    this.#buffer = new LogBuffer(store, log, reserve);
     this.#lastVersion = store.visibleVersion;
     this.#lastTimestamp = store.visibleTimestamp;
   }
@@ -139,8 +134,8 @@ export class CommitQueue {
   /** Takes commits off the queue, writes, syncs and shows them. */
   async #group(): Promise<void> {
     this.#store.assertWritable("write");
-    await this.makeRoom(this.#queuedBytes());
-    if (this.#mustRotate) await this.#rotateAfterFull();
+    await this.#makeRoom();
+    if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
     await this.#log.open();
     const written: Written[] = [];
     let sync = false;
@@ -194,21 +189,19 @@ export class CommitQueue {
   async #write(chunk: readonly Waiting[], handOver: boolean): Promise<Written[]> {
     const store = this.#store;
     const segment = this.#log.segment!;
-    const start = { length: this.#out.length, version: this.#lastVersion, timestamp: this.#lastTimestamp };
+    const start = { length: this.#buffer.length, version: this.#lastVersion, timestamp: this.#lastTimestamp };
     const written: Written[] = [];
     for (const waiting of chunk) {
       const version = ++this.#lastVersion;
       const timestamp = this.#lastTimestamp = Math.max(this.#lastTimestamp, store.now());
-      this.#payload.reset();
-      writeCommit(this.#payload, version, timestamp, segment.synced, waiting.batch.ops.view());
-      writeRecord(this.#out, segment.seed, segment.end + this.#out.length, this.#payload.view());
+      this.#buffer.add(version, timestamp, waiting.batch.ops.view());
       written.push({ version, timestamp, waiting });
     }
-    if (handOver || this.#out.length >= store.settings.bufferBytes) {
+    if (handOver || this.#buffer.length >= store.settings.bufferBytes) {
       try {
-        await this.#handOver();
+        await this.#buffer.handOver();
       } catch (error) {
-        this.#out.length = start.length;
+        this.#buffer.cutTo(start.length);
         this.#lastVersion = start.version;
         this.#lastTimestamp = start.timestamp;
         for (const waiting of chunk) waiting.reject(error);
@@ -228,56 +221,10 @@ export class CommitQueue {
     return written;
   }
 
-  /** Hands all buffered records to the system. */
-  async #handOver(): Promise<void> {
-    const bytes = this.#out.view();
-    if (bytes.length === 0) return;
-    const segment = this.#log.segment!;
-    const store = this.#store;
-    try {
-      try {
-        await this.#append(bytes);
-      } catch (error) {
-        await segment.cut();
-        // Small writes (deletes above all, which free space) may use the reserve.
-        if (!(error instanceof NoSpaceError) || bytes.length > Reserve.SMALL_BYTES || !await this.#reserve.give()) {
-          throw error;
-        }
-        await this.#append(bytes);
-      }
-    } catch (error) {
-      await segment.cut().catch((cause) => store.fail(cause));
-      if (!(error instanceof NoSpaceError)) {
-        store.fail(error);
-      } else if (!store.full) {
-        store.full = true;
-        this.#mustRotate = segment.first !== 0;
-        store.report({ type: "space", full: true });
-      }
-      throw error;
-    }
-    store.counters.logBytes += bytes.length;
-    this.#out.reset();
-    // A buffer that one huge commit has grown is not kept.
-    if (this.#out.buffer.length > 2 * GROUP_BYTES_MAX) this.#out = new ByteWriter(64 * 1024);
-    if (store.full) {
-      store.full = false;
-      store.report({ type: "space", full: false });
-      this.#background.wake();
-    }
-    if (this.#reserve.given) await this.#reserve.take().catch(() => {});
-  }
-
-  async #append(bytes: Uint8Array): Promise<void> {
-    const segment = this.#log.segment!;
-    if (bytes.length >= ASYNC_WRITE_BYTES) await segment.append(bytes);
-    else segment.appendSync(bytes);
-  }
-
   /** After a full disk the log goes on in a new segment once there is space for one; until then small writes may fit. */
   async #rotateAfterFull(): Promise<void> {
-    if (this.#out.length > 0) return;
-    if (await this.#tryRotateLog()) this.#mustRotate = false;
+    if (this.#buffer.length > 0) return;
+    if (await this.#tryRotateLog()) this.#mustRotate = this.#buffer.wasCut = false;
   }
 
   /** Begins a new segment; false when the disk is full, and then nothing has changed. */
@@ -338,52 +285,10 @@ export class CommitQueue {
     this.#lastTimestamp = this.#store.visibleTimestamp = commit.timestamp;
   }
 
-  /** Seals a full memtable and waits while flush and compaction are behind. */
-  async makeRoom(bytes: number): Promise<void> {
-    const store = this.#store;
-    const { settings } = store;
-    let last: Stall = { kind: "none" };
-    for (;;) {
-      const memtableFull = store.memtable.bytes >= settings.memtableBytes;
-      const stall = decideStall({
-        level0: store.version.level0.length,
-        level0Tables: settings.level0Tables,
-        sealed: store.sealed.length,
-        memtableFull,
-        bytes,
-      });
-      if (stall.kind !== "stop") {
-        if (memtableFull) await this.rotate();
-        if (stall.kind === "delay") await this.#delay(stall);
-        return;
-      }
-      if (store.full && !await this.#background.retry()) throw this.#noSpace();
-      if (last.kind === "none") store.report({ type: "stall", reason: stall.reason, delayMs: 0 });
-      last = stall;
-      const started = settings.monotonic();
-      this.#background.stall = stall.reason;
-      await this.#background.progress();
-      this.#background.stall = undefined;
-      store.counters.stalledMs += settings.monotonic() - started;
-      store.assertWritable("write");
-    }
-  }
-
-  async #delay(stall: Stall & { kind: "delay" }): Promise<void> {
-    const { monotonic } = this.#store.settings;
-    const started = monotonic();
-    this.#background.stall = stall.reason;
-    // Going round the loop gives compaction its turn, which a timer alone would not.
-    while (monotonic() - started < stall.ms) await yieldToLoop();
-    this.#background.stall = undefined;
-    this.#store.counters.stalledMs += monotonic() - started;
-  }
-
-  #noSpace(): NoSpaceError {
-    return new NoSpaceError(
-      `Cannot write to ${this.#store.path}: the disk is full; free space and try again (NO_SPACE)`,
-      { path: this.#store.path },
-    );
+  /** Waits while flush and compaction are behind, and seals a full memtable. */
+  async #makeRoom(): Promise<void> {
+    await this.#throttle.wait(this.#queuedBytes());
+    if (this.#store.memtable.bytes >= this.#store.settings.memtableBytes) await this.rotate();
   }
 
   /**
@@ -393,7 +298,7 @@ export class CommitQueue {
   async rotate(): Promise<void> {
     const store = this.#store;
     if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
-    await this.#handOver();
+    await this.#buffer.handOver();
     if (!await this.#tryRotateLog()) return;
     store.seal();
     this.#background.wake();
@@ -406,7 +311,7 @@ export class CommitQueue {
     this.#timer = undefined;
     const segment = this.#log.segment;
     if (segment === undefined) return;
-    await this.#handOver();
+    await this.#buffer.handOver();
     if (segment.synced === segment.end) return;
     try {
       await segment.sync();

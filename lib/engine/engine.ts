@@ -3,24 +3,20 @@
  *
  * @module
  */
-import { ByteWriter } from "../base/bytes.ts";
 import { throwIfAborted } from "../base/abort.ts";
-import { ClosedError, NotFoundError, ReadOnlyError } from "../base/errors.ts";
+import { ClosedError, NoSpaceError, NotFoundError, ReadOnlyError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
-import { Batch, writeCommit } from "../format/batch.ts";
-import { writeRecord } from "../format/frame.ts";
+import type { Batch } from "../format/batch.ts";
 import { cellOp, OP_BLOB, readCell } from "../format/cell.ts";
 import { type BlobPointer, readBlobPointer } from "../format/blob.ts";
 import type { SlotMeta } from "../format/manifest_edit.ts";
-import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
 import type { Row } from "../tree/cursor.ts";
-import { RangeTombstones } from "../tree/range_tombstones.ts";
-import { EMPTY_BYTES } from "../base/bytes.ts";
 import { Background } from "./background.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { planRange } from "./compaction_picker.ts";
 import { filePath } from "./file_names.ts";
 import { readHistory } from "./history.ts";
+import { ingestFiles } from "./ingest.ts";
 import { StoreIngestWriter } from "./ingest_writer.ts";
 import type { Log } from "./log.ts";
 import { trimLog } from "./log_retention.ts";
@@ -29,7 +25,7 @@ import { pinStore } from "./pin.ts";
 import { StoreView } from "./read_view.ts";
 import { Reserve } from "./reserve.ts";
 import { Run } from "./run.ts";
-import { RunOutput } from "./run_output.ts";
+import type { RunFiles } from "./run_output.ts";
 import { statsOf } from "./stats.ts";
 import type { Store } from "./store.ts";
 import { verifyStore } from "./verify.ts";
@@ -78,8 +74,12 @@ export class TreeEngine implements Engine {
     // On a disk that is full already there is nothing to put by.
     if (!store.settings.readOnly && store.settings.reserve) await reserve.take().catch(() => {});
     const engine = new TreeEngine(store, log, lock, reserve);
-    if (store.memtable.bytes >= store.settings.memtableBytes && !store.settings.readOnly) store.seal();
     engine.#background.wake();
+    // What recovery found is written anew before it is shown: after a failed sync the log's bytes may be in memory alone.
+    // A full disk keeps it waiting; the log was synced, which is all that can be had then.
+    await engine.#background.flushed().catch((error) => {
+      if (!(error instanceof NoSpaceError)) throw error;
+    });
     return engine;
   }
 
@@ -269,94 +269,18 @@ export class TreeEngine implements Engine {
     return new StoreIngestWriter(this.#store);
   }
 
-  async discard(files: { tables: TableMeta[]; blobs: BlobMeta[] }): Promise<void> {
+  async discard(files: RunFiles): Promise<void> {
     for (const { number } of files.tables) await this.#store.fs.remove(this.filePath("table", number)).catch(() => {});
     for (const { number } of files.blobs) await this.#store.fs.remove(this.filePath("blob", number)).catch(() => {});
   }
 
-  /**
-   * The manifest's edit is the point at which an ingest counts. The record in the log comes before it, so that the log is
-   * complete; recovery cuts it off again when the edit is missing.
-   */
-  async ingest(files: { tables: TableMeta[]; blobs: BlobMeta[] }, options: { replace: boolean }): Promise<Commit> {
+  async ingest(files: RunFiles, options: { replace: boolean }): Promise<Commit> {
     this.#assertOpen("restore");
-    const store = this.#store;
-    return await this.#queue.exclusive(async () => {
-      store.assertWritable("restore");
-      await this.#queue.rotate();
-      await this.#background.flushed();
-      return await this.#background.alone(async () => {
-        const wipe = options.replace && store.snapshots.size === 0;
-        const tombstone = options.replace && !wipe ? await this.#writeWipe() : undefined;
-        const commit = this.#queue.nextCommit();
-        const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
-        try {
-          await this.#logIngest(files, options.replace, commit);
-          await store.edit((state) => ({
-            ...(wipe
-              ? {
-                removeTables: [...state.tables.values()].map(({ level, table }) => ({ level, number: table.number })),
-                removeBlobs: [...state.blobs.keys()],
-              }
-              : {}),
-            addTables: [
-              ...files.tables.map((table) => ({
-                level: wipe ? LEVELS - 1 : 0,
-                ...(wipe ? {} : { run: files.tables[0]!.number }),
-                table: { ...table, ...global },
-              })),
-              ...(tombstone === undefined ? [] : [{ level: 0, table: { ...tombstone, ...global } }]),
-            ],
-            addBlobs: files.blobs,
-            lastVersion: commit.version,
-            lastTimestamp: commit.timestamp,
-            forked: true,
-          }));
-        } catch (error) {
-          // The record may stand in the log without its edit: nothing may be written behind it.
-          store.fail(error);
-          throw error;
-        }
-        this.#queue.shown(commit);
-        this.#queue.rotateNext();
-        this.#queue.tell({ reset: true, ...commit });
-        return commit;
-      });
-    });
-  }
-
-  async #logIngest(
-    files: { tables: TableMeta[]; blobs: BlobMeta[] },
-    replace: boolean,
-    commit: Commit,
-  ): Promise<void> {
-    const segment = await this.#log.open();
-    const batch = new Batch();
-    batch.ingest({
-      replace,
-      tables: files.tables.map(({ number, sha256, size }) => ({ number, sha256, size })),
-      blobs: files.blobs.map(({ number, sha256, size }) => ({ number, sha256, size })),
-    });
-    const payload = new ByteWriter(1024);
-    writeCommit(payload, commit.version, commit.timestamp, segment.synced, batch.ops.view());
-    const record = new ByteWriter(payload.length + 64);
-    writeRecord(record, segment.seed, segment.end, payload.view());
-    await segment.append(record.view());
-    segment.note(commit.version, commit.timestamp);
-    await segment.sync();
-  }
-
-  /** A table that deletes every key there is, for when snapshots still need what was before. */
-  async #writeWipe(): Promise<TableMeta> {
-    const tombstones = new RangeTombstones();
-    tombstones.add({ start: EMPTY_BYTES, end: undefined, version: 0, timestamp: 0 });
-    const output = new RunOutput(this.#store);
-    try {
-      return (await output.finish(tombstones)).tables[0]!;
-    } catch (error) {
-      await output.abort();
-      throw error;
-    }
+    return await ingestFiles(
+      { store: this.#store, log: this.#log, queue: this.#queue, background: this.#background },
+      files,
+      options,
+    );
   }
 
   slots(): SlotMeta[] {

@@ -64,13 +64,14 @@ export async function recoverStore(
     lineage: loaded.state.database.lineage,
   };
   if (!settings.readOnly && open?.end === null && found.records > 0) {
-    // What is about to be shown must not be lost by the next power cut.
+    // What is about to be shown must not be lost by the next power cut: synced here, and sealed to be written anew.
     const handle = await fs.open(filePath(path, "log", open.number), "append");
     try {
       await handle.sync();
     } finally {
       await handle.close();
     }
+    store.seal();
   }
   if (found.records > 0 || found.droppedBytes > 0) {
     const { records, bytes, droppedBytes } = found;
@@ -113,4 +114,3 @@ async function hasMoved(fs: FileSystem, path: string, error: unknown): Promise<b
     return false;
   }
 }
-

@@ -4,7 +4,8 @@
  * Invariants:
  *
  * 1. All chunks but the last are full, and full chunks never change: copies share them.
- * 2. A last chunk that a copy shares (`#shared`) is copied before anything is appended to it.
+ * 2. Bytes that any copy shows are never written over: a last chunk that came from a copy or was cut (`#shared`) is copied
+ *    before anything is appended. The one copied from goes on in place, behind all that its copies show.
  *
  * So a copy costs one pointer a chunk, whatever the file's length, and a disk can be copied at every step of a test.
  *
@@ -83,7 +84,6 @@ export class MemoryContent {
     copy.#chunks = this.#chunks.slice(0, Math.ceil(size / CHUNK_BYTES));
     copy.#size = size;
     copy.#shared = true;
-    this.#shared = true;
     return copy;
   }
 

@@ -16,7 +16,7 @@
  * @module
  */
 import { type ByteWriter, DecodeError, readU32, writeU32 } from "../base/bytes.ts";
-import { crc32 } from "../base/checksum.ts";
+import { crc32, crc32Byte } from "../base/checksum.ts";
 import { CODEC_NONE, CODEC_ZSTD, decompressSync } from "../base/codec.ts";
 import { CorruptionError } from "../base/errors.ts";
 import { seedAt } from "./identity.ts";
@@ -85,4 +85,23 @@ export function openBlock(stored: Uint8Array, seed: number, file: string, offset
     if (!(error instanceof DecodeError)) throw error;
     throw new CorruptionError(file, offset, `the block cannot be decompressed: ${error.message}`, { cause: error });
   }
+}
+
+/**
+ * How long the stored block is that begins with `bytes` at `offset` of its file; 0 when none ends within them. For files
+ * whose index is lost: one pass, in which every place is tried as the block's end. That a wrong one passes takes a checksum
+ * that is right by chance beside a codec and a length that make sense.
+ */
+export function findBlock(bytes: Uint8Array, seed: number, offset: number): number {
+  let crc = seedAt(seed, offset);
+  for (let at = 0; at + 4 <= bytes.length; at++) {
+    if (at > 5 && crc === readU32(bytes, at)) {
+      const codec = bytes[at - 5]!;
+      const rawLength = readU32(bytes, at - 4);
+      const plausible = codec === CODEC_NONE ? rawLength === at - 5 : codec === CODEC_ZSTD;
+      if (plausible && rawLength >= 1 && rawLength <= BLOCK_RAW_BYTES_MAX) return at + 4;
+    }
+    crc = crc32Byte(crc, bytes[at]!);
+  }
+  return 0;
 }

@@ -15,7 +15,7 @@ export const FOUND = 1;
 /** `find`: the block holds a later row and not the one looked for. */
 export const ABSENT = 0;
 /** `find`: all rows of the block come before it, so it could be in the next one. */
-export const BEYOND = -1;
+export const BEYOND: number = -1;
 
 /** Moves over the rows of one block after the other. */
 export class BlockCursor {

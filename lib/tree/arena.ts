@@ -81,8 +81,8 @@ export class Arena {
     this.#words.push(new Uint32Array(buffer));
     this.#numbers.push(new Float64Array(buffer));
     this.#free = 0;
-    // A chunk made for one long row takes no second one: positions have no more than 20 bits.
-    this.#room = Math.min(size, CHUNK_BYTES_MAX);
+    // A chunk above 1 MiB is exactly as long as its one row, so every position has 20 bits.
+    this.#room = size;
     this.allocatedBytes += size;
   }
 

@@ -176,10 +176,9 @@ export class Memtable {
 
   #addLeaf(number: number, leaf: SortedRows): void {
     const directory = this.#directory;
-    if (number === 1) {
-      // Entry 0 is not searched by (1), and leaf 0 may hold lower rows by now; it must sort before entry 1 all the same.
+    if (directory.count === 0) {
+      // Any row will do: a search that comes down to entry 0 has seen entry 1 already, and by (1) no bound is in entry 0.
       const first = this.#leaves[0]!.addresses[0]!;
-      if (directory.count > 0) directory.remove(0);
       directory.insert(0, first, this.#arena.key(first));
     }
     directory.insert(number, leaf.addresses[0]!, this.#arena.key(leaf.addresses[0]!));

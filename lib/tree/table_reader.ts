@@ -41,16 +41,6 @@ import { TableCursor, type TableCursorOptions } from "./table_cursor.ts";
 /** A block may share its memory with so much else before it is copied out of it. */
 const POOL_BYTES_MAX = 1024;
 
-/** The parts of a table that are read at opening. */
-interface OpenTable {
-  header: FileHeader;
-  footer: TableFooter;
-  filter: Filter;
-  index: TableIndex;
-  tombstones: RangeTombstones;
-  properties: TableProperties;
-}
-
 /** An open table. All reads are synchronous; any damage found is `CorruptionError`. */
 export class TableReader {
   /** Where it lies. */
@@ -228,67 +218,4 @@ export class TableReader {
 /** The bytes in memory that holds little else: a view of a runtime's buffer pool would keep all of the pool. */
 function own(bytes: Uint8Array): Uint8Array {
   return bytes.buffer.byteLength <= bytes.length + POOL_BYTES_MAX ? bytes : bytes.slice();
-}
-
-/** Reads and checks all but the data blocks. */
-function openParts(
-  handle: FileHandle,
-  size: number,
-  expected: Partial<FileIdentity>,
-  meta: TableMeta | undefined,
-): OpenTable {
-  const file = handle.path;
-  const read = (offset: number, length: number): Uint8Array => {
-    const bytes = new Uint8Array(length);
-    const n = handle.readAtSync(bytes, offset);
-    if (n !== length) throw new CorruptionError(file, offset + n, "the file ends early");
-    return bytes;
-  };
-  const header = readFileHeader("table", read(0, Math.min(size, FILE_HEADER_BYTES)), file);
-  expectIdentity(header, expected, file);
-  if (size < FILE_HEADER_BYTES + TABLE_FOOTER_BYTES) {
-    throw new CorruptionError(file, size, "the table ends before its footer; it was cut or never finished");
-  }
-  const seed = checksumSeed(header);
-  const footer = readTableFooter(read(size - TABLE_FOOTER_BYTES, TABLE_FOOTER_BYTES), seed, file, size);
-  const start = footer.filter.offset;
-  const tail = read(start, size - TABLE_FOOTER_BYTES - start);
-  /** Opens one of the four blocks; what doesn't decode is damage at that block. */
-  const part = <T>(place: BlockPlace, decode: (raw: Uint8Array) => T): T => {
-    const stored = tail.subarray(place.offset - start, place.offset - start + place.length);
-    try {
-      return decode(openBlock(stored, seed, file, place.offset));
-    } catch (error) {
-      if (!(error instanceof DecodeError || error instanceof RangeError)) throw error;
-      throw new CorruptionError(file, place.offset, error.message);
-    }
-  };
-  // The filter keeps a view of its bytes for long, so it gets memory of its own, not all of the tail.
-  const filter = part(footer.filter, (raw) => new Filter(raw.slice()));
-  const index = part(footer.index, (raw) => new TableIndex(raw.slice(), TABLE_BLOCKS_AT));
-  const properties = part(footer.properties, readTableProperties);
-  const tombstones = part(footer.tombstones, (raw) => restamp(readTombstones(raw), meta));
-  if (index.offsets[index.count] !== start) {
-    throw new CorruptionError(file, footer.index.offset, "the index does not cover the data blocks");
-  }
-  if (properties.rows !== footer.rows || (meta !== undefined && meta.rows !== footer.rows)) {
-    throw new CorruptionError(file, footer.properties.offset, "the number of rows is not what was written");
-  }
-  return { header, footer, filter, index, tombstones, properties };
-}
-
-/** The deleted ranges, of the version that the table got when it was ingested. */
-function restamp(fragments: ReturnType<typeof readTombstones>, meta: TableMeta | undefined): RangeTombstones {
-  const out = new RangeTombstones();
-  for (const { start, end, versions } of fragments) {
-    for (const { version, timestamp } of versions.reverse()) {
-      out.add({
-        start,
-        end,
-        version: meta?.globalVersion ?? version,
-        timestamp: meta?.globalVersion === undefined ? timestamp : meta.globalTimestamp ?? 0,
-      });
-    }
-  }
-  return out;
 }

@@ -8,6 +8,7 @@
  */
 import { compareBytes, copyBytes, EMPTY_BYTES, sharedPrefix } from "../base/bytes.ts";
 import { CODEC_NONE } from "../base/codec.ts";
+import { yieldToLoop } from "../base/yield.ts";
 import type { FileHandle } from "../files/file_system.ts";
 import { BLOCK_RAW_BYTES_MAX, blockTrailer } from "../format/block.ts";
 import { readBlobPointer } from "../format/blob.ts";
@@ -140,9 +141,10 @@ export class TableWriter {
   /** Writes the rest and describes the table. */
   async finish(): Promise<TableMeta> {
     if (this.#block.rows > 0) this.#cutBlock(undefined);
+    const filter = await this.#buildFilter();
     const properties = this.#properties();
     const footer = {
-      filter: this.#writeBlock(this.#filter.finish(), false),
+      filter: this.#writeBlock(filter, false),
       tombstones: this.#writeBlock(writeTombstones(this.#fragments), true),
       index: this.#writeBlock(this.#index.finish(), true),
       properties: this.#writeBlock(writeTableProperties(properties), false),
@@ -169,6 +171,16 @@ export class TableWriter {
     const { length } = this.#writeBlock(this.#block.finish(), true);
     this.#index.add(next === undefined ? this.#last : separatorOf(this.#last, next), length, this.#block.rows);
     this.#block.reset();
+  }
+
+  /** Half a million keys take 20 ms: too long for one slice. */
+  async #buildFilter(): Promise<Uint8Array> {
+    let filter = EMPTY_BYTES;
+    for (const step of this.#filter.build()) {
+      if (filter.length > 0) await yieldToLoop();
+      filter = step;
+    }
+    return filter;
   }
 
   #writeBlock(raw: Uint8Array, compress: boolean): BlockPlace {

@@ -156,9 +156,7 @@ export class VisibleCursor {
       case BEFORE_KEY:
         rows.seekBefore(this.#place.view);
         break;
-      case BACK:
-        this.#passBack();
-        break;
+        // BACK: what is left of the key's rows is too new and passed like all that is.
     }
     const found = this.#findBack();
     this.#at = found ? BACK : FIRST;

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { ExistsError, IOError, NoSpaceError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
+import { failureCode, nodeError } from "../../lib/files/node_errors.ts";
+import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
+import { fileSystemSuite } from "./file_system_suite.ts";
+
+const root = mkdtempSync(join(tmpdir(), "holdfast-files-"));
+let places = 0;
+const newPlace = (): string => {
+  const directory = join(root, String(++places));
+  mkdirSync(directory);
+  return directory;
+};
+after(() => rmSync(root, { recursive: true, force: true }));
+
+fileSystemSuite("node", () => ({ fs: nodeFileSystem(), directory: newPlace() }));
+
+describe("nodeFileSystem", () => {
+  it("resolves links, so that a lock is one whichever way leads to it", async () => {
+    const fs = nodeFileSystem();
+    const directory = newPlace();
+    symlinkSync(directory, `${directory}-link`);
+    assert.equal(fs.resolve(`${directory}-link/a/b`), fs.resolve(`${directory}/a/b`));
+    const lock = await fs.lock(`${directory}/LOCK`);
+    assert.equal(fs.lockedHere(`${directory}-link/LOCK`), true);
+    lock.release();
+  });
+
+  it("removes a link and not what it leads to", async () => {
+    const fs = nodeFileSystem();
+    const directory = newPlace();
+    mkdirSync(`${directory}/d`);
+    symlinkSync(`${directory}/d`, `${directory}/l`);
+    await fs.remove(`${directory}/l`);
+    assert.deepEqual(await fs.list(directory), ["d"]);
+  });
+
+  it("refuses to lock a file that something else is in", async () => {
+    const fs = nodeFileSystem();
+    const directory = newPlace();
+    writeFileSync(`${directory}/LOCK`, "x".repeat(5000));
+    await assert.rejects(fs.lock(`${directory}/LOCK`), /^IOError: Cannot lock .*; the file must be empty/);
+    assert.equal(fs.lockedHere(`${directory}/LOCK`), false);
+  });
+
+  it("says who holds a lock", async () => {
+    const fs = nodeFileSystem();
+    const directory = newPlace();
+    const lock = await fs.lock(`${directory}/LOCK`);
+    const message = new RegExp(
+      `^LockedError: Cannot open .*${places}: locked by process \\d+ since [-\\d: UTC]+; .* \\(LOCKED\\)$`,
+    );
+    await assert.rejects(fs.lock(`${directory}/LOCK`), message);
+    lock.release();
+  });
+});
+
+describe("nodeError", () => {
+  const system = (code: string): Error => Object.assign(new Error(`${code}: words of the system`), { code });
+
+  it("turns every code into the library's error", () => {
+    const expected = {
+      ENOENT: NotFoundError,
+      ENOTDIR: NotFoundError,
+      EEXIST: ExistsError,
+      ENOTEMPTY: ExistsError,
+      EACCES: PermissionError,
+      EPERM: PermissionError,
+      EROFS: PermissionError,
+      ENOSPC: NoSpaceError,
+      EDQUOT: NoSpaceError,
+      EIO: IOError,
+      EMFILE: IOError,
+      EXOTIC: IOError,
+    };
+    for (const [code, type] of Object.entries(expected)) {
+      const cause = system(code);
+      const error = nodeError("open", "data/x", cause);
+      assert.ok(error instanceof type, code);
+      assert.ok(error.message.startsWith("Cannot open data/x: "), error.message);
+      assert.ok(error.message.includes(`(${code})`), error.message);
+      assert.equal(error.cause, cause);
+      assert.equal(error.path, "data/x");
+    }
+  });
+
+  it("understands what Deno says in words only", () => {
+    assert.equal(failureCode(new Error("No space left on device (os error 28)")), "ENOSPC");
+    const refused = new Error("Requires read access");
+    refused.name = "NotCapable";
+    assert.ok(nodeError("open", "x", refused) instanceof PermissionError);
+    assert.equal(failureCode("text"), "UNKNOWN");
+    assert.equal(failureCode(new Error("?")), "UNKNOWN");
+  });
+});

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { entryPoints } from "../tools/checks.ts";
+import { binary, root } from "../tools/runtimes.ts";
+
+/** What a new user writes first. It is checked by tsc against the packed declarations, and run by Node and Bun. */
+const FIRST_PROGRAM = `import { DB } from "@holdfast/db";
+
+const db = await DB.open("./data");
+const { version }: { version: number } = await db.set("greeting", "hello");
+const value: unknown = await db.get("greeting");
+await db.close();
+console.log(JSON.stringify({ value, version }));
+`;
+
+describe("the package that deno pack makes", () => {
+  const directory = mkdtempSync(join(tmpdir(), "package-"));
+  const tarball = join(directory, "holdfast-db.tgz");
+  let contents: Map<string, string>;
+
+  before(() => {
+    // Without source maps: those would carry the paths of this machine.
+    run([binary("deno"), "pack", "--allow-dirty", "--no-source-maps", `--output=${tarball}`], root);
+    contents = readTar(gunzipSync(readFileSync(tarball)));
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("holds the library, its declarations and its papers, and nothing else", () => {
+    const names = [...contents.keys()];
+    const strange = names.filter((name) => !/^package\/(lib\/.+|mod)\.(js|d\.ts)$/.test(name)).sort();
+    const papers = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"].map((name) => `package/${name}`);
+    assert.deepEqual(strange, papers);
+    for (const entry of entryPoints()) {
+      assert.ok(contents.has(`package/${entry.replace(/\.ts$/, ".js")}`), `${entry} is missing`);
+      assert.ok(contents.has(`package/${entry.replace(/\.ts$/, ".d.ts")}`), `${entry} has no declarations`);
+    }
+  });
+
+  it("needs no other package and names no path of this machine", () => {
+    const description = JSON.parse(contents.get("package/package.json") ?? "{}") as Record<string, unknown>;
+    assert.equal(description["name"], "@holdfast/db");
+    assert.equal(description["dependencies"], undefined);
+    for (const [name, text] of contents) assert.ok(!text.includes(root), `${name} names ${root}`);
+  });
+
+  it("installs into an empty Node project, type-checks there and runs", () => {
+    const project = emptyProject(directory, "node-project");
+    run(["npm", "install", "--offline", "--no-audit", "--no-fund", tarball], project);
+    run([binary("tsc"), "--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "first.ts"], project);
+    assertFirstProgram(run([binary("node"), "first.ts"], project));
+  });
+
+  it("installs into an empty Bun project and runs", () => {
+    const project = emptyProject(directory, "bun-project");
+    run([binary("bun"), "add", tarball], project);
+    assertFirstProgram(run([binary("bun"), "first.ts"], project));
+  });
+});
+
+function assertFirstProgram(output: string): void {
+  const lines = output.trim().split("\n");
+  assert.deepEqual(JSON.parse(lines[lines.length - 1] ?? ""), { value: "hello", version: 1 });
+}
+
+function emptyProject(directory: string, name: string): string {
+  const project = join(directory, name);
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name, private: true, type: "module" }));
+  writeFileSync(join(project, "first.ts"), FIRST_PROGRAM);
+  return project;
+}
+
+/** Runs a command and gives what it printed; when it fails, the error shows all it printed. */
+function run([file = "", ...args]: readonly string[], cwd: string): string {
+  try {
+    const shell = process.platform === "win32" && file === "npm";
+    return execFileSync(file, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], shell });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${[file, ...args].join(" ")} failed:\n${stdout ?? ""}${stderr ?? String(error)}`);
+  }
+}
+
+/** The files of a tar archive and their text; enough of the format for what deno pack writes. */
+function readTar(tar: Uint8Array): Map<string, string> {
+  const decoder = new TextDecoder();
+  const field = (offset: number, length: number): string =>
+    decoder.decode(tar.subarray(offset, offset + length)).replace(/\0.*$/s, "");
+  const files = new Map<string, string>();
+  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0;) {
+    const size = parseInt(field(at + 124, 12), 8);
+    const prefix = field(at + 345, 155);
+    files.set((prefix === "" ? "" : `${prefix}/`) + field(at, 100), field(at + 512, size));
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return files;
+}

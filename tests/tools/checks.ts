@@ -1,0 +1,57 @@
+import { readFileSync } from "node:fs";
+import { binary, root } from "./runtimes.ts";
+import { filesBelow, rootHas } from "./sources.ts";
+
+/** One thing that must hold besides the tests: commands that all have to end with code 0. */
+export interface Check {
+  readonly name: string;
+  readonly commands: readonly (readonly string[])[];
+  /** Set where the command runs tests, whose report is then counted; the path of the report is put in place of `{junit}`. */
+  readonly countsTests?: boolean;
+}
+
+/** All checks, the slow ones first. */
+export function allChecks(): Check[] {
+  const deno = binary("deno");
+  return [
+    { name: "types", commands: [[deno, "check", ...typedFiles()], [binary("tsc"), "-p", `${root}tsconfig.json`]] },
+    {
+      name: "examples in the documentation",
+      countsTests: true,
+      commands: [[
+        deno,
+        "test",
+        "-A",
+        "--doc",
+        `--config=${root}deno.json`,
+        `--preload=${root}tests/tools/doc_directory.ts`,
+        "--junit-path={junit}",
+        ...documents(),
+      ]],
+    },
+    { name: "publication", commands: [[deno, "publish", "--dry-run", "--allow-dirty"]] },
+    { name: "documented exports", commands: [[deno, "doc", "--lint", ...entryPoints()]] },
+    {
+      name: "lint",
+      commands: [[deno, "lint"], [deno, "lint", "--rules-tags=", "--rules-include=no-console", "mod.ts", "lib"]],
+    },
+    { name: "format", commands: [[deno, "fmt", "--check"]] },
+  ];
+}
+
+/** The public modules that deno.json exports. */
+export function entryPoints(): string[] {
+  const config = JSON.parse(readFileSync(`${root}deno.json`, "utf8")) as { exports: Record<string, string> };
+  return Object.values(config.exports).map((path) => path.replace(/^\.\//, ""));
+}
+
+/** Every TypeScript file but the one that imports from JSR, which cannot be resolved where JSR does not answer. */
+function typedFiles(): string[] {
+  return filesBelow("", (path) => path.endsWith(".ts") && path !== "examples/deno_std.ts");
+}
+
+/** What holds examples: the sources and the pages. */
+function documents(): string[] {
+  const pages = rootHas("docs") ? filesBelow("docs", (path) => path.endsWith(".md")) : [];
+  return ["README.md", ...pages, ...entryPoints(), "lib"];
+}

@@ -1,0 +1,190 @@
+import { describe, it } from "node:test";
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { encodeText } from "../../lib/base/bytes.ts";
+import { ClosedError, CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
+import { Slicer } from "../../lib/base/yield.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { BLOB_RECORDS_AT, type BlobPointer, readBlobPointer, writeBlobPointer } from "../../lib/format/blob.ts";
+import type { BlobMeta } from "../../lib/format/table_meta.ts";
+import { BlobReader } from "../../lib/tree/blob_reader.ts";
+import { BlobWriter } from "../../lib/tree/blob_writer.ts";
+import type { Compression } from "../../lib/tree/compressor.ts";
+import { identity, putFile, randomFrom, readWhole } from "./table_fixture.ts";
+
+const PATH = "/5.blob";
+
+interface Written {
+  meta: BlobMeta;
+  pointers: BlobPointer[];
+}
+
+async function write(
+  fs: FileSystem,
+  values: readonly Uint8Array[],
+  compression: Compression = "auto",
+  number = 5,
+): Promise<Written> {
+  if (await fs.stat(PATH) !== undefined) await fs.remove(PATH);
+  const handle = await fs.open(PATH, "create");
+  const writer = new BlobWriter(handle, { identity: identity(number), compression });
+  const pointers: BlobPointer[] = [];
+  for (const [i, value] of values.entries()) {
+    pointers.push(readBlobPointer(writer.add(keyOf(i), 100 + i, value, 2)));
+    await writer.drain();
+  }
+  const meta = await writer.finish();
+  await handle.close();
+  return { meta, pointers };
+}
+
+function keyOf(i: number): Uint8Array {
+  return encodeText(`\0key ${i}`.padEnd(6 + i % 500, "."));
+}
+
+function open(fs: FileSystem, meta?: BlobMeta): BlobReader {
+  return BlobReader.open(fs, PATH, identity(), meta);
+}
+
+function values(seed: number, count: number): Uint8Array[] {
+  const random = randomFrom(seed);
+  return Array.from({ length: count }, (_, i) => {
+    const length = random(i % 10 === 0 ? 300_000 : 5000);
+    return i % 2 === 0 ? new Uint8Array(length).map(() => random(256)) : encodeText("some words ".repeat(length / 11));
+  });
+}
+
+describe("a blob file", () => {
+  for (const compression of ["none", "auto", "zstd"] as const) {
+    it(`gives back its values, compression ${compression}`, async () => {
+      const fs = memoryFileSystem();
+      const all = [...values(1, 60), new Uint8Array(0), new Uint8Array([7]), new Uint8Array(3_000_000).fill(9)];
+      const { meta, pointers } = await write(fs, all, compression);
+      const reader = open(fs, meta);
+      for (const [i, value] of all.entries()) {
+        assert.deepEqual(reader.readSync(pointers[i]!, keyOf(i)), value);
+        assert.deepEqual(await reader.read(pointers[i]!), value);
+        assert.equal(pointers[i]!.rawLength, value.length);
+      }
+      const bytes = readWhole(fs, PATH);
+      assert.deepEqual([meta.number, meta.size, meta.count], [5, bytes.length, all.length]);
+      assert.equal(meta.bytes, pointers.reduce((sum, pointer) => sum + pointer.length, 0));
+      assert.equal(meta.sha256, createHash("sha256").update(bytes).digest("hex"));
+      for await (const damage of reader.verify(new Slicer(() => 0), meta.sha256)) assert.fail(damage.detail);
+      reader.close();
+      assert.throws(() => reader.readSync(pointers[0]!), ClosedError);
+    });
+  }
+
+  it("says by itself whose values it holds", async () => {
+    const fs = memoryFileSystem();
+    const all = values(2, 20);
+    const { pointers } = await write(fs, all);
+    const reader = open(fs);
+    let offset = BLOB_RECORDS_AT;
+    for (const [i, pointer] of pointers.entries()) {
+      const { head, next } = reader.headAt(offset);
+      assert.deepEqual([head.key, head.version, head.kind], [keyOf(i), 100 + i, 2]);
+      assert.deepEqual(reader.pointerTo(offset, head), pointer);
+      offset = next;
+    }
+    assert.equal(offset, BLOB_RECORDS_AT + reader.footer.bytes);
+  });
+
+  it("stores compressed only what gets smaller enough", async () => {
+    const fs = memoryFileSystem();
+    const random = randomFrom(3);
+    const noise = new Uint8Array(200_000).map(() => random(256));
+    const text = encodeText("some words ".repeat(20_000));
+    const { pointers } = await write(fs, [noise, text, noise, noise]);
+    assert.ok(pointers[0]!.length > 200_000 && pointers[2]!.length > 200_000);
+    assert.ok(pointers[1]!.length < 50_000);
+  });
+
+  it("refuses pointers that lead elsewhere", async () => {
+    const fs = memoryFileSystem();
+    const { pointers } = await write(fs, values(4, 5));
+    const reader = open(fs);
+    const [first, second] = [pointers[1]!, pointers[2]!];
+    const wrong: BlobPointer[] = [
+      { ...first, number: 6 },
+      { ...first, offset: first.offset + 1 },
+      { ...first, offset: 0 },
+      { ...first, offset: 2 ** 50 },
+      { ...first, length: first.length + 1 },
+      { ...first, length: 10 },
+      { ...first, length: 2 ** 45 },
+      { ...first, rawLength: first.rawLength + 1 },
+      { ...first, offset: second.offset },
+    ];
+    for (const pointer of wrong) {
+      assert.throws(() => reader.readSync(pointer), CorruptionError);
+      await assert.rejects(reader.read(readBlobPointer(writeBlobPointer(pointer))), CorruptionError);
+    }
+    assert.throws(() => reader.readSync(first, keyOf(2)), /another key/);
+  });
+});
+
+describe("a damaged blob file", () => {
+  async function small(number: number): Promise<Written & { bytes: Uint8Array; all: Uint8Array[]; fs: FileSystem }> {
+    const fs = memoryFileSystem();
+    const all = [encodeText("one value"), encodeText("another ".repeat(20)), new Uint8Array(0)];
+    const written = await write(fs, all, "auto", number);
+    return { ...written, bytes: readWhole(fs, PATH), all, fs };
+  }
+
+  it("with any byte changed is found out or answers as before", async () => {
+    const { fs, bytes, all, pointers } = await small(5);
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice();
+      changed[at]! ^= 1 << (at % 8);
+      await putFile(fs, PATH, changed);
+      let found = false;
+      try {
+        const reader = open(fs);
+        for (const [i, value] of all.entries()) {
+          try {
+            assert.deepEqual(reader.readSync(pointers[i]!), value);
+          } catch (error) {
+            assert.ok(error instanceof CorruptionError, `byte ${at}: ${error}`);
+            found = true;
+          }
+        }
+        let reported = 0;
+        for await (const damage of reader.verify(new Slicer(() => 0))) {
+          assert.equal(damage.file, PATH);
+          reported++;
+        }
+        assert.ok(reported > 0, `byte ${at}`);
+      } catch (error) {
+        assert.ok(error instanceof CorruptionError || error instanceof UnsupportedFormatError, `byte ${at}: ${error}`);
+        found = true;
+      }
+      assert.ok(found, `byte ${at}`);
+    }
+  });
+
+  it("cut at any length, or longer, is found out", async () => {
+    const { fs, bytes } = await small(5);
+    for (let length = 0; length < bytes.length + 70; length++) {
+      if (length === bytes.length) continue;
+      const changed = new Uint8Array(length);
+      changed.set(bytes.subarray(0, length));
+      await putFile(fs, PATH, changed);
+      assert.throws(() => open(fs), CorruptionError);
+    }
+  });
+
+  it("changed for another of the same database is found out, also behind the header", async () => {
+    const mine = await small(5);
+    const other = await small(6);
+    await putFile(mine.fs, PATH, other.bytes);
+    assert.throws(() => open(mine.fs), CorruptionError);
+    const mixed = mine.bytes.slice();
+    mixed.set(other.bytes.subarray(64, 200), 64);
+    await putFile(mine.fs, PATH, mixed);
+    assert.throws(() => open(mine.fs).readSync(mine.pointers[0]!), CorruptionError);
+    assert.throws(() => open(mine.fs, { ...mine.meta, count: 4 }), CorruptionError);
+  });
+});

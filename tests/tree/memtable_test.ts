@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { compareBytes } from "../../lib/base/bytes.ts";
+import { NEWEST, type RangeTombstone } from "../../lib/tree/cursor.ts";
+import { Memtable } from "../../lib/tree/memtable.ts";
+import { ArrayCursor, compareRows, type ModelRow, type Random, show, showAt, withSeeds } from "./model.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** A sorted array that answers what a memtable should. */
+class Model {
+  rows: ModelRow[] = [];
+
+  add(row: ModelRow): void {
+    let index = this.rows.findIndex((there) => compareRows(there, row) >= 0);
+    if (index < 0) index = this.rows.length;
+    const same = index < this.rows.length && compareRows(this.rows[index]!, row) === 0;
+    this.rows.splice(index, same ? 1 : 0, row);
+  }
+
+  addRange({ start, end, version }: RangeTombstone): void {
+    this.rows = this.rows.filter((row) =>
+      row.version !== version || compareBytes(row.key, start) < 0 ||
+      (end !== undefined && compareBytes(row.key, end) >= 0)
+    );
+  }
+
+  get(key: Uint8Array, version: number): ModelRow | undefined {
+    return this.rows.find((row) => compareBytes(row.key, key) === 0 && row.version <= version);
+  }
+}
+
+function fill(random: Random, count: number): { memtable: Memtable; model: Model } {
+  const memtable = new Memtable();
+  const model = new Model();
+  let version = 1;
+  for (let i = 0; i < count; i++) change(random, memtable, model, version += random.below(2));
+  return { memtable, model };
+}
+
+function change(random: Random, memtable: Memtable, model: Model, version: number): void {
+  if (random.chance(30)) version = 1 + random.below(version);
+  if (random.chance(25)) {
+    const end = random.chance(4) ? undefined : random.key();
+    const tombstone = { start: random.key(), end, version, timestamp: version * 10 };
+    memtable.addRange(tombstone);
+    model.addRange(tombstone);
+  } else {
+    const row = { key: random.key(), version, timestamp: version * 10, cell: random.cell() };
+    memtable.add(row.key, row.version, row.timestamp, row.cell);
+    model.add(row);
+  }
+}
+
+function assertSame(memtable: Memtable, model: Model): void {
+  assert.equal(memtable.rows, model.rows.length);
+  const cursor = memtable.cursor();
+  const expected = model.rows.map(show);
+  const forward: string[] = [];
+  for (cursor.seekFirst(); cursor.valid; cursor.next()) forward.push(showAt(cursor));
+  assert.deepEqual(forward, expected);
+  const back: string[] = [];
+  for (cursor.seekLast(); cursor.valid; cursor.previous()) back.push(showAt(cursor));
+  assert.deepEqual(back.reverse(), expected);
+}
+
+describe("Memtable", () => {
+  it("holds what a sorted array holds, whatever was added and deleted", () => {
+    withSeeds(12, (random) => {
+      const { memtable, model } = fill(random, 700);
+      assertSame(memtable, model);
+    });
+  });
+
+  it("get() finds the newest row that is not newer than asked for", () => {
+    withSeeds(6, (random) => {
+      const { memtable, model } = fill(random, 1000);
+      for (let i = 0; i < 1000; i++) {
+        const key = random.key();
+        const version = random.chance(3) ? NEWEST : random.below(600);
+        const found = memtable.get(key, version);
+        const expected = model.get(key, version);
+        assert.equal(found && show({ key, ...found }), expected && show(expected));
+      }
+    });
+  });
+
+  it("cursors seek and turn like an index into the array", () => {
+    withSeeds(6, (random) => {
+      const { memtable, model } = fill(random, 900);
+      const cursor = memtable.cursor();
+      const expected = new ArrayCursor(model.rows);
+      for (let i = 0; i < 2000; i++) {
+        const key = random.key();
+        const version = random.chance(2) ? NEWEST : random.below(500);
+        const move = random.below(expected.valid ? 12 : 4);
+        for (const each of [cursor, expected]) {
+          if (move === 0) each.seek(key, version);
+          else if (move === 1) each.seekBefore(key);
+          else if (move === 2) each.seekFirst();
+          else if (move === 3) each.seekLast();
+          else if (move < 8) each.next();
+          else each.previous();
+        }
+        assert.equal(showAt(cursor), showAt(expected));
+      }
+    });
+  });
+
+  it("a cursor goes on from its row while rows come and go around it", () => {
+    withSeeds(6, (random) => {
+      const { memtable, model } = fill(random, 300);
+      const cursor = memtable.cursor();
+      cursor.seekFirst();
+      for (let i = 0; i < 1500; i++) {
+        for (let n = random.below(4); n > 0; n--) change(random, memtable, model, 300 + i);
+        if (!cursor.valid) cursor.seek(random.key(), NEWEST);
+        if (!cursor.valid) continue;
+        const here = { key: cursor.key.slice(), version: cursor.version };
+        if (random.chance(4)) {
+          // Its own row goes too.
+          const end = Uint8Array.from([...here.key, 0]);
+          const tombstone = { start: here.key, end, version: here.version, timestamp: 1 };
+          memtable.addRange(tombstone);
+          model.addRange(tombstone);
+        }
+        const forward = random.chance(2);
+        if (forward) cursor.next();
+        else cursor.previous();
+        const expected = forward
+          ? model.rows.find((row) => compareRows(row, here) > 0)
+          : model.rows.findLast((row) => compareRows(row, here) < 0);
+        assert.equal(showAt(cursor), expected ? show(expected) : "nothing");
+      }
+    });
+  });
+
+  for (const order of ["rising", "falling", "shuffled", "two rising in turn"]) {
+    it(`keeps many leaves in order when keys come ${order}`, () => {
+      withSeeds(1, (random) => {
+        const count = 6000;
+        const numbers = Array.from({ length: count }, (_, i) => i);
+        if (order === "falling") numbers.reverse();
+        if (order === "shuffled") numbers.sort(() => random.below(3) - 1);
+        if (order === "two rising in turn") numbers.sort((a, b) => (a % 3000) - (b % 3000) || a - b);
+        const memtable = new Memtable();
+        for (const n of numbers) memtable.add(bytes(`some key ${n + 10000}`), n + 1, n, Uint8Array.of(5, n));
+        const cursor = memtable.cursor();
+        cursor.seekFirst();
+        for (let n = 0; n < count; n++, cursor.next()) assert.equal(cursor.timestamp, n);
+        assert.equal(cursor.valid, false);
+        for (let n = 0; n < count; n++) {
+          assert.equal(memtable.get(bytes(`some key ${n + 10000}`), NEWEST)?.timestamp, n);
+        }
+      });
+    });
+  }
+
+  it("keeps the versions of one busy key apart", () => {
+    const memtable = new Memtable();
+    memtable.add(bytes("before"), 1, 0, Uint8Array.of(5));
+    for (let version = 1; version <= 3000; version++) memtable.add(bytes("key"), version, version, Uint8Array.of(5));
+    memtable.add(bytes("later"), 1, 0, Uint8Array.of(5));
+    for (let version = 1; version <= 3000; version += 7) {
+      assert.equal(memtable.get(bytes("key"), version)?.version, version);
+    }
+    assert.equal(memtable.get(bytes("key"), 0), undefined);
+    assert.equal(memtable.get(bytes("key"), NEWEST)?.version, 3000);
+  });
+
+  it("takes keys and cells larger than a chunk of memory", () => {
+    const memtable = new Memtable();
+    const sizes = [0, 1, 1000, 16 * 1024, 16 * 1024 + 1, 1 << 20, 3 << 20];
+    sizes.forEach((size, n) => {
+      const key = new Uint8Array(size).fill(n);
+      memtable.add(key, 1, size, new Uint8Array(size + 1).fill(n + 1));
+      memtable.add(bytes(`cell ${n}`), 1, size, new Uint8Array(size + 1).fill(n + 1));
+    });
+    sizes.forEach((size, n) => {
+      for (const key of [new Uint8Array(size).fill(n), bytes(`cell ${n}`)]) {
+        const cell = memtable.get(key, 1)!.cell;
+        assert.equal(cell.length, size + 1);
+        assert.ok(cell.every((byte) => byte === n + 1));
+      }
+    });
+  });
+
+  it("keeps copies: what the caller does with its bytes later changes nothing", () => {
+    const memtable = new Memtable();
+    for (const size of [3, 100, 20_000]) {
+      const key = bytes(`key ${size}`);
+      const cell = new Uint8Array(size).fill(5);
+      memtable.add(key, 1, 1, cell);
+      key.fill(0);
+      cell.fill(0);
+      assert.deepEqual(memtable.get(bytes(`key ${size}`), 1)?.cell, new Uint8Array(size).fill(5));
+    }
+  });
+
+  it("a later operation of one commit wins", () => {
+    const memtable = new Memtable();
+    memtable.add(bytes("a"), 1, 1, Uint8Array.of(5, 1));
+    memtable.add(bytes("a"), 2, 2, Uint8Array.of(5, 2));
+    memtable.add(bytes("b"), 2, 2, Uint8Array.of(5, 3));
+    memtable.addRange({ start: bytes("a"), end: bytes("c"), version: 2, timestamp: 2 });
+    assert.equal(memtable.get(bytes("a"), NEWEST)?.version, 1);
+    assert.equal(memtable.get(bytes("b"), NEWEST), undefined);
+    memtable.add(bytes("b"), 2, 2, Uint8Array.of(5, 4));
+    memtable.add(bytes("b"), 2, 2, Uint8Array.of(5, 5));
+    assert.deepEqual(memtable.get(bytes("b"), NEWEST)?.cell, Uint8Array.of(5, 5));
+    assert.equal(memtable.rows, 2);
+    assert.equal(memtable.tombstones.coveringVersion(bytes("b"), NEWEST), 2);
+  });
+
+  it("can be emptied by a range and filled again", () => {
+    const memtable = new Memtable();
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 2000; n++) memtable.add(bytes(`${round % 2}${n + 1000}`), 1, n, Uint8Array.of(5));
+      const cursor = memtable.cursor();
+      cursor.seek(bytes("01500"), NEWEST);
+      memtable.addRange({ start: bytes(""), end: undefined, version: 1, timestamp: 1 });
+      cursor.next();
+      assert.equal(cursor.valid, false);
+      assert.equal(memtable.rows, 0);
+      assert.equal(memtable.get(bytes("01500"), NEWEST), undefined);
+    }
+  });
+
+  it("finds and takes rows where leaves have been emptied", () => {
+    const memtable = new Memtable();
+    for (let n = 0; n < 1000; n++) memtable.add(bytes(`a${n + 1000}`), 1, n, Uint8Array.of(5));
+    for (let n = 0; n < 1000; n++) memtable.add(bytes(`z${n + 1000}`), 1, n, Uint8Array.of(5));
+    for (let n = 0; n < 3000; n++) memtable.add(bytes(`m${n + 1000}`), 2, n, Uint8Array.of(5));
+    memtable.addRange({ start: bytes("a17"), end: bytes("z"), version: 2, timestamp: 1 });
+    const keys = ["a9", "b", "l", "m", "m2", "m3000", "n", "y", "z", "z0"].map(bytes);
+    for (const key of keys) {
+      assert.equal(memtable.get(key, NEWEST), undefined);
+      memtable.add(key, 3, 7, Uint8Array.of(5));
+    }
+    for (const key of keys) assert.equal(memtable.get(key, NEWEST)?.timestamp, 7);
+    const cursor = memtable.cursor();
+    cursor.seek(bytes("a1999"), NEWEST);
+    for (const key of keys) {
+      cursor.next();
+      assert.deepEqual(cursor.key, key);
+    }
+    assert.equal(memtable.rows, 2010);
+  });
+
+  it("rows fill every leaf when keys come in order, and an empty one takes little memory", () => {
+    assert.ok(new Memtable().bytes < 1024);
+    const memtable = new Memtable();
+    for (let n = 0; n < 100_000; n++) memtable.add(bytes(String(n + 1e6)), 1, 1, Uint8Array.of(5));
+    const perRow = memtable.bytes / memtable.rows;
+    // 24 for the head of the row, 8 for key and cell, 12 in the leaf; half-full leaves would make it 56.
+    assert.ok(perRow > 44 && perRow < 52, `${perRow} bytes a row`);
+  });
+
+  it("knows its oldest and newest version, those of deleted ranges included", () => {
+    const memtable = new Memtable();
+    assert.deepEqual([memtable.minVersion, memtable.maxVersion, memtable.isEmpty], [0, 0, true]);
+    memtable.add(bytes("a"), 7, 1, Uint8Array.of(5));
+    memtable.addRange({ start: bytes("a"), end: undefined, version: 9, timestamp: 1 });
+    assert.deepEqual([memtable.minVersion, memtable.maxVersion, memtable.isEmpty], [7, 9, false]);
+  });
+});

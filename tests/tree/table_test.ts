@@ -1,0 +1,398 @@
+import { after, before, describe, it } from "node:test";
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compareBytes, encodeText } from "../../lib/base/bytes.ts";
+import { ClosedError, CorruptionError } from "../../lib/base/errors.ts";
+import { Slicer } from "../../lib/base/yield.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
+import { writeBlobPointer } from "../../lib/format/blob.ts";
+import { OP_BLOB } from "../../lib/format/cell.ts";
+import type { TableMeta } from "../../lib/format/table_meta.ts";
+import { BlockCache } from "../../lib/tree/block_cache.ts";
+import { NEWEST } from "../../lib/tree/cursor.ts";
+import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
+import type { TableCursor } from "../../lib/tree/table_cursor.ts";
+import { TableReader } from "../../lib/tree/table_reader.ts";
+import { TableWriter, type TableWriterOptions } from "../../lib/tree/table_writer.ts";
+import { compareRows, identity, randomFrom, randomRows, readWhole, type TestRow, writeTable } from "./table_fixture.ts";
+
+const PATH = "/5.sst";
+
+function open(fs: FileSystem, meta?: TableMeta, cache = new BlockCache(2 ** 20), path = PATH): TableReader {
+  return TableReader.open(fs, path, identity(), meta, cache);
+}
+
+function standsOn(cursor: TableCursor, row: TestRow | undefined): void {
+  assert.equal(cursor.valid, row !== undefined);
+  if (row === undefined) return;
+  assert.deepEqual(cursor.key, row.key);
+  assert.deepEqual([cursor.version, cursor.timestamp], [row.version, row.timestamp]);
+  assert.deepEqual(cursor.cell, row.cell);
+}
+
+/** Compares every way to read a table with the rows it was made of. */
+function compareAll(table: TableReader, rows: readonly TestRow[], targets: readonly TestRow[]): void {
+  for (const fill of [true, false]) {
+    const cursor = table.cursor({ fill });
+    let i = 0;
+    for (cursor.seekFirst(); cursor.valid; cursor.next()) standsOn(cursor, rows[i++]);
+    assert.equal(i, rows.length);
+    for (cursor.seekLast(); cursor.valid; cursor.previous()) standsOn(cursor, rows[--i]);
+    assert.equal(i, 0);
+  }
+  const cursor = table.cursor();
+  for (const target of targets) {
+    const at = rows.findIndex((row) => compareRows(row, target) >= 0);
+    cursor.seek(target.key, target.version);
+    standsOn(cursor, rows[at]);
+    if (cursor.valid) {
+      cursor.previous();
+      standsOn(cursor, rows[at - 1]);
+    }
+    cursor.seekBefore(target.key);
+    standsOn(cursor, rows.findLast((row) => compareBytes(row.key, target.key) < 0));
+    if (cursor.valid) {
+      cursor.next();
+      standsOn(cursor, rows.find((row) => compareBytes(row.key, target.key) >= 0));
+    }
+    const row = rows[at];
+    const expected = row !== undefined && compareBytes(row.key, target.key) === 0 ? row : undefined;
+    const found = table.get(target.key, target.version);
+    assert.deepEqual(
+      found,
+      expected && { version: expected.version, timestamp: expected.timestamp, cell: expected.cell },
+    );
+  }
+}
+
+describe("a table", () => {
+  const cases: [string, Partial<TableWriterOptions>][] = [
+    ["blocks of one row", { blockBytes: 1 }],
+    ["small blocks", { blockBytes: 64, restartInterval: 1 }],
+    ["blocks of 256 bytes", { compression: "none" }],
+    ["blocks of 256 bytes, compressed", { compression: "zstd" }],
+    ["blocks of 4 KiB", { blockBytes: 4096, restartInterval: 16 }],
+    ["one block", { blockBytes: 2 ** 20 }],
+    ["no filter", { filterBitsPerKey: 0 }],
+    ["a filter of 2 bits", { filterBitsPerKey: 2 }],
+  ];
+  for (const [i, [name, options]] of cases.entries()) {
+    it(`with ${name} gives back its rows in every way of reading`, async () => {
+      const random = randomFrom(100 + i);
+      const rows = randomRows(random, 400);
+      const fs = memoryFileSystem();
+      const meta = await writeTable(fs, PATH, rows, options);
+      const table = open(fs, meta);
+      const others = randomRows(random, 200);
+      const around = rows.filter((_, n) => n % 3 === 0).flatMap((row) => [
+        row,
+        { ...row, version: row.version + 1 },
+        { ...row, version: row.version - 1 },
+        { ...row, version: NEWEST },
+      ]);
+      compareAll(table, rows, [...others, ...around, { ...rows[0]!, key: new Uint8Array(0) }]);
+      table.close();
+    });
+  }
+
+  it("finds every version of a key whose versions fill many blocks", async () => {
+    const cell = new Uint8Array(50).fill(5);
+    const row = (key: string, version: number): TestRow => ({ key: encodeText(key), version, timestamp: 1, cell });
+    const hot = Array.from({ length: 100 }, (_, i) => row("hot", 200 - 2 * i));
+    const rows = [row("a", 5), row("ho", 7), ...hot, row("hotter", 3), row("z", 9)];
+    const fs = memoryFileSystem();
+    const table = open(fs, await writeTable(fs, PATH, rows, { blockBytes: 128 }));
+    assert.ok(table.index.count > 20);
+    const targets = Array.from({ length: 210 }, (_, version) => row("hot", version));
+    compareAll(table, rows, [...targets, row("hot", NEWEST), row("hotte", 5), row("i", 1)]);
+  });
+
+  it("of one row, and of none, can be read", async () => {
+    const fs = memoryFileSystem();
+    const rows = randomRows(randomFrom(7), 1);
+    compareAll(open(fs, await writeTable(fs, PATH, rows)), rows, rows);
+    const empty = open(fs, await writeTable(fs, "/6.sst", []), undefined, "/6.sst");
+    compareAll(empty, [], rows);
+    assert.equal(empty.properties.rows, 0);
+  });
+
+  it("keeps a value of many blocks' size, alone in its block", async () => {
+    const big = new Uint8Array(3_000_000).map((_, i) => i * 2654435761 >>> 13);
+    const rows = [..."abc"].map((letter, i): TestRow => ({
+      key: encodeText(letter),
+      version: 1,
+      timestamp: 1,
+      cell: i === 1 ? big : new Uint8Array([5, 1]),
+    }));
+    const fs = memoryFileSystem();
+    for (const compression of ["none", "auto", "zstd"] as const) {
+      const path = `/${compression}.sst`;
+      const table = open(fs, await writeTable(fs, path, rows, { compression }), new BlockCache(2 ** 20), path);
+      assert.equal(table.index.count, 3);
+      compareAll(table, rows, rows);
+    }
+  });
+
+  it("of long keys gives them back", async () => {
+    const random = randomFrom(8);
+    const rows = Array.from({ length: 40 }, (_, i): TestRow => ({
+      key: new Uint8Array(65_000 + i).fill(97).map((byte, n) => n === 64_000 ? i : byte),
+      version: 1 + random(5),
+      timestamp: 3,
+      cell: new Uint8Array([5]),
+    }));
+    const fs = memoryFileSystem();
+    compareAll(open(fs, await writeTable(fs, PATH, rows, { blockBytes: 16384 })), rows, rows);
+  });
+});
+
+describe("TableWriter", () => {
+  it("describes the table as it is", async () => {
+    const rows = randomRows(randomFrom(9), 300);
+    const fs = memoryFileSystem();
+    const meta = await writeTable(fs, PATH, rows);
+    const bytes = readWhole(fs, PATH);
+    assert.equal(meta.size, bytes.length);
+    assert.equal(meta.sha256, createHash("sha256").update(bytes).digest("hex"));
+    assert.deepEqual([meta.number, meta.rows, meta.tombstones, meta.blobs], [5, 300, 0, []]);
+    assert.equal(meta.deletes, rows.filter((row) => (row.cell[0]! & 3) === 0).length);
+    assert.deepEqual([meta.smallest, meta.largest, meta.largestExclusive], [rows[0]!.key, rows[299]!.key, false]);
+    const versions = rows.map((row) => row.version);
+    assert.deepEqual([meta.minVersion, meta.maxVersion], [Math.min(...versions), Math.max(...versions)]);
+    const times = rows.map((row) => row.timestamp);
+    assert.deepEqual([meta.minTimestamp, meta.maxTimestamp], [Math.min(...times), Math.max(...times)]);
+    assert.equal(meta.rawBytes, rows.reduce((sum, row) => sum + row.key.length + row.cell.length, 0));
+    const { properties } = open(fs);
+    const { number: _number, size: _size, sha256: _sha256, ...rest } = meta;
+    assert.deepEqual(properties, rest);
+  });
+
+  it("adds up what the rows take of each blob file", async () => {
+    const row = (key: string, number: number, length: number): TestRow => ({
+      key: encodeText(key),
+      version: 1,
+      timestamp: 1,
+      cell: new Uint8Array([OP_BLOB, ...writeBlobPointer({ number, offset: 64, length, rawLength: 9 })]),
+    });
+    const fs = memoryFileSystem();
+    const meta = await writeTable(fs, PATH, [row("a", 9, 100), row("b", 8, 70), row("c", 9, 1000)]);
+    assert.deepEqual(meta.blobs, [{ number: 8, bytes: 70, count: 1 }, { number: 9, bytes: 1100, count: 2 }]);
+  });
+
+  it("refuses rows out of order", async () => {
+    const handle = await memoryFileSystem().open(PATH, "create");
+    const writer = new TableWriter(handle, { identity: identity() });
+    const cell = new Uint8Array([5]);
+    writer.add(encodeText("bb"), 5, 1, cell);
+    for (const [key, version] of [["bb", 5], ["bb", 6], ["b", 1], ["ab", 1], ["ba", 9], ["", 1]] as const) {
+      assert.throws(() => writer.add(encodeText(key), version, 1, cell), RangeError);
+    }
+    writer.add(encodeText("bb"), 4, 1, cell);
+    writer.add(encodeText("bba"), 4, 1, cell);
+    await writer.finish();
+  });
+
+  it("writes nothing before drain, and then in long pieces", async () => {
+    const handle = await memoryFileSystem().open(PATH, "create");
+    const writer = new TableWriter(handle, { identity: identity(), compression: "none" });
+    const cell = new Uint8Array(1000).fill(5);
+    for (let i = 0; i < 1000; i++) writer.add(encodeText(String(i).padStart(5)), 1, 1, cell);
+    assert.ok(writer.wantsDrain && writer.estimatedBytes > 1_000_000);
+    assert.equal(handle.sizeSync(), 0);
+    await writer.drain();
+    const drained = handle.sizeSync();
+    assert.ok(drained > 900_000);
+    assert.ok(!writer.wantsDrain);
+    const estimated = writer.estimatedBytes;
+    const { size } = await writer.finish();
+    assert.equal(handle.sizeSync(), size);
+    assert.ok(Math.abs(size - estimated) < 500, `${size} ${estimated}`);
+  });
+
+  it("stores blocks compressed only where that saves enough", async () => {
+    const random = randomFrom(10);
+    const noise: TestRow[] = [];
+    const text: TestRow[] = [];
+    for (let i = 0; i < 2000; i++) {
+      const row = { key: encodeText(String(i).padStart(8, "0")), version: 1, timestamp: 1 };
+      noise.push({ ...row, cell: new Uint8Array(100).map((_, n) => n === 0 ? 5 : random(256)) });
+      text.push({ ...row, cell: encodeText("\x05" + "the same old words again ".repeat(4)) });
+    }
+    const fs = memoryFileSystem();
+    const sizes: Record<string, number> = {};
+    for (const compression of ["none", "auto", "zstd"] as const) {
+      for (const [name, rows] of [["noise", noise], ["text", text]] as const) {
+        const path = `/${compression}-${name}`;
+        const meta = await writeTable(fs, path, rows, { compression, blockBytes: 4096 });
+        sizes[`${compression} ${name}`] = meta.size;
+        compareAll(open(fs, meta, undefined, path), rows, rows.slice(0, 20));
+      }
+    }
+    assert.ok(sizes["auto noise"]! > 0.95 * sizes["none noise"]!);
+    assert.ok(sizes["auto text"]! < 0.5 * sizes["none text"]!);
+    assert.ok(sizes["zstd noise"]! <= sizes["none noise"]!);
+  });
+});
+
+describe("deleted ranges in a table", () => {
+  const range = (start: string, end: string | undefined, version: number) => ({
+    start: encodeText(start),
+    end: end === undefined ? undefined : encodeText(end),
+    version,
+    timestamp: version * 10,
+  });
+  const rowsAt = (...keys: string[]): TestRow[] =>
+    keys.map((key) => ({ key: encodeText(key), version: 5, timestamp: 50, cell: new Uint8Array([5]) }));
+
+  async function tableWith(rows: TestRow[], ...ranges: ReturnType<typeof range>[]) {
+    const fs = memoryFileSystem();
+    const tombstones = new RangeTombstones();
+    for (const one of ranges) tombstones.add(one);
+    return { fs, meta: await writeTable(fs, PATH, rows, {}, tombstones), tombstones };
+  }
+
+  it("come back as they were", async () => {
+    const { fs, meta, tombstones } = await tableWith(rowsAt("c"), range("a", "m", 3), range("f", "z", 7));
+    assert.deepEqual(open(fs, meta).tombstones.fragments(), tombstones.fragments());
+    assert.deepEqual([meta.tombstones, meta.minVersion, meta.maxVersion, meta.maxTimestamp], [4, 3, 7, 70]);
+  });
+
+  it("widen the table's bounds", async () => {
+    const bounds = ({ smallest, largest, largestExclusive }: TableMeta) => [
+      String.fromCharCode(...smallest),
+      largest && String.fromCharCode(...largest),
+      largestExclusive,
+    ];
+    assert.deepEqual(bounds((await tableWith(rowsAt("c", "e"), range("a", "d", 3))).meta), ["a", "e", false]);
+    assert.deepEqual(bounds((await tableWith(rowsAt("c", "e"), range("d", "z", 3))).meta), ["c", "z", true]);
+    assert.deepEqual(bounds((await tableWith(rowsAt("c", "e"), range("d", "e", 3))).meta), ["c", "e", false]);
+    assert.deepEqual(bounds((await tableWith(rowsAt("c"), range("b", undefined, 3))).meta), ["b", undefined, false]);
+    assert.deepEqual(bounds((await tableWith([], range("b", "q", 3))).meta), ["b", "q", true]);
+  });
+
+  it("and rows read as of the version of the commit that took the table in", async () => {
+    const rows = rowsAt("a", "c", "e").map((row) => ({ ...row, version: 0, timestamp: 0 }));
+    const { fs, meta } = await tableWith(rows, range("b", "d", 0));
+    const table = open(fs, { ...meta, globalVersion: 40, globalTimestamp: 400 });
+    const c = encodeText("c");
+    assert.equal(table.get(c, 39), undefined);
+    assert.deepEqual(table.get(c, 40), { version: 40, timestamp: 400, cell: new Uint8Array([5]) });
+    assert.equal(table.tombstones.coveringVersion(c, NEWEST), 40);
+    const cursor = table.cursor();
+    cursor.seek(c, 40);
+    assert.deepEqual([cursor.key, cursor.version, cursor.timestamp], [c, 40, 400]);
+    cursor.seek(c, 39);
+    assert.deepEqual(cursor.key, encodeText("e"));
+    cursor.seekBefore(c);
+    assert.deepEqual(cursor.key, encodeText("a"));
+  });
+});
+
+describe("TableReader", () => {
+  it("answers from the cache once a block is in it", async () => {
+    const rows = randomRows(randomFrom(11), 300);
+    const fs = memoryFileSystem();
+    const cache = new BlockCache(2 ** 20);
+    const table = open(fs, await writeTable(fs, PATH, rows), cache);
+    for (const row of rows) table.get(row.key, row.version);
+    const misses = cache.misses;
+    assert.equal(misses, table.index.count);
+    for (const row of rows) table.get(row.key, row.version);
+    assert.equal(cache.misses, misses);
+    assert.equal(cache.blocks, table.index.count);
+    table.close();
+    assert.deepEqual([cache.blocks, cache.bytes], [0, 0]);
+  });
+
+  it("keeps the cache as it is when a cursor reads without filling", async () => {
+    const rows = randomRows(randomFrom(12), 300);
+    const fs = memoryFileSystem();
+    const cache = new BlockCache(2 ** 20);
+    const cursor = open(fs, await writeTable(fs, PATH, rows), cache).cursor({ fill: false });
+    let n = 0;
+    for (cursor.seekFirst(); cursor.valid; cursor.next()) n++;
+    assert.equal(n, rows.length);
+    assert.deepEqual([cache.blocks, cache.hits, cache.misses], [0, 0, 0]);
+  });
+
+  it("reads ahead for a cursor that asks", async () => {
+    const rows = randomRows(randomFrom(13), 2000);
+    const fs = memoryFileSystem();
+    const cursor = open(fs, await writeTable(fs, PATH, rows)).cursor({ fill: false });
+    let i = 0;
+    assert.ok(cursor.wantsPrefetch);
+    await cursor.prefetch();
+    assert.ok(!cursor.wantsPrefetch);
+    for (cursor.seekFirst(); cursor.valid; cursor.next()) {
+      standsOn(cursor, rows[i++]);
+      if (cursor.wantsPrefetch) await cursor.prefetch();
+    }
+    assert.equal(i, rows.length);
+  });
+
+  it("keeps rows it has given good after their block left the cache and the table was closed", async () => {
+    const rows = randomRows(randomFrom(14), 500);
+    const fs = memoryFileSystem();
+    const table = open(fs, await writeTable(fs, PATH, rows), new BlockCache(4000));
+    const found = rows.map((row) => table.get(row.key, row.version)!);
+    table.close();
+    assert.deepEqual(found.map(({ cell }) => cell), rows.map(({ cell }) => cell));
+    assert.throws(() => table.get(rows[0]!.key, NEWEST), ClosedError);
+  });
+
+  it("tells roughly where a key lies", async () => {
+    const rows = randomRows(randomFrom(15), 500);
+    const fs = memoryFileSystem();
+    const table = open(fs, await writeTable(fs, PATH, rows, { compression: "none" }));
+    assert.equal(table.approximateOffset(new Uint8Array(0)), 64);
+    const middle = table.approximateOffset(rows[250]!.key) / table.footer.filter.offset;
+    assert.ok(middle > 0.35 && middle < 0.65);
+    assert.equal(table.approximateOffset(new Uint8Array([255, 255, 255, 255, 255])), table.footer.filter.offset);
+  });
+
+  it("finds nothing wrong with a good table", async () => {
+    const fs = memoryFileSystem();
+    const meta = await writeTable(fs, PATH, randomRows(randomFrom(16), 1000));
+    for await (const damage of open(fs, meta).verify(new Slicer(() => 0), meta.sha256)) assert.fail(damage.detail);
+    const other = open(fs).verify(new Slicer(() => 0), "00".repeat(32));
+    assert.match((await other.next()).value?.detail ?? "", /SHA-256/);
+  });
+
+  it("refuses a table of another number or database, and one that its description does not fit", async () => {
+    const fs = memoryFileSystem();
+    const meta = await writeTable(fs, PATH, randomRows(randomFrom(17), 100));
+    const cache = new BlockCache(0);
+    const as = (expected: Record<string, unknown>, of: TableMeta | undefined) => () =>
+      TableReader.open(fs, PATH, { ...identity(), ...expected }, of, cache);
+    assert.throws(as({ number: 6 }, undefined), CorruptionError);
+    assert.throws(as({ database: "ff".repeat(16) }, undefined), CorruptionError);
+    assert.throws(as({}, { ...meta, size: meta.size + 1 }), CorruptionError);
+    assert.throws(as({}, { ...meta, rows: meta.rows + 1 }), CorruptionError);
+    as({}, meta)().close();
+  });
+});
+
+describe("a table in real files", () => {
+  let directory = "";
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "holdfast-table-"));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  it("gives back its rows", async () => {
+    const random = randomFrom(18);
+    const rows = randomRows(random, 3000);
+    const fs = nodeFileSystem();
+    const path = join(directory, "5.sst");
+    const meta = await writeTable(fs, path, rows, { blockBytes: 1024 });
+    const table = open(fs, meta, new BlockCache(50_000), path);
+    compareAll(table, rows, randomRows(random, 300));
+    for await (const damage of table.verify(new Slicer(() => 0), meta.sha256)) assert.fail(damage.detail);
+    table.close();
+  });
+});
