@@ -53,8 +53,10 @@ async function ingestAlone({ store, log, queue }: IngestParts, files: RunFiles, 
   const tombstone = replace && !wipe ? await writeTombstone(store) : undefined;
   const commit = queue.nextCommit();
   const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
+  // Numbered after the tombstone: of runs with equal versions the higher number is the newer one.
+  const run = store.newNumber();
   const added = files.tables.map((table) => ({
-    ...(wipe ? { level: LEVELS - 1 } : { level: 0, run: files.tables[0]!.number }),
+    ...(wipe ? { level: LEVELS - 1 } : { level: 0, run }),
     table: { ...table, ...global },
   }));
   if (tombstone !== undefined) added.push({ level: 0, table: { ...tombstone, ...global } });

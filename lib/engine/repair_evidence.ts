@@ -96,13 +96,10 @@ class Gathering {
 
   async run(): Promise<Evidence> {
     const evidence = this.#evidence;
+    let logDamage: HoldfastError | undefined;
     try {
       this.#manifest = (await loadManifest(this.#fs, this.#path)).state;
-      await recoverLog(this.#fs, this.#path, this.#manifest, {
-        apply: () => {},
-        slicer: this.#slicer,
-        signal: this.#settings.signal,
-      });
+      logDamage = await this.#checkLog(this.#manifest);
     } catch (error) {
       if (!isDamage(error)) throw error;
       this.#lose(error);
@@ -115,9 +112,22 @@ class Gathering {
     evidence.maxVersion = this.#manifest?.lastVersion ?? 0;
     evidence.maxTimestamp = this.#manifest?.lastTimestamp ?? 0;
     this.#readLogs();
+    // Most damage is met again, and told in detail, by reading past it; what isn't is told here.
+    if (logDamage !== undefined && evidence.lost.length === 0) this.#lose(logDamage);
     for (const number of this.#numbers("table")) await this.#readTable(number);
     for (const number of this.#numbers("blob")) await this.#readBlob(number);
     return evidence;
+  }
+
+  async #checkLog(state: ManifestState): Promise<HoldfastError | undefined> {
+    try {
+      const { signal } = this.#settings;
+      await recoverLog(this.#fs, this.#path, state, { apply: () => {}, slicer: this.#slicer, signal });
+      return undefined;
+    } catch (error) {
+      if (isDamage(error)) return error;
+      throw error;
+    }
   }
 
   /** The files of a kind that count: those the manifest lists, or all when there is none to go by. */
@@ -198,7 +208,7 @@ class Gathering {
     const evidence = this.#evidence;
     const placed = this.#manifest?.tables.get(number);
     try {
-      const reader = this.#openTable(number);
+      const reader = this.#openTable(number, { start: placed?.table.smallest, end: placed?.table.largest });
       let damaged = false;
       for await (const _ of reader.verify(this.#slicer)) damaged = true;
       evidence.damaged ||= damaged;
@@ -214,11 +224,14 @@ class Gathering {
     }
   }
 
-  #openTable(number: number): TableReader {
+  /** Opens what is left of a table; parts that don't verify are told as loss of any of its keys. */
+  #openTable(number: number, range: Partial<LostRange>): TableReader {
     const expected = { database: this.#evidence.state.database.id, number };
     const path = filePath(this.#path, "table", number);
     const meta = this.#manifest?.tables.get(number)?.table;
-    const reader = TableReader.open(this.#fs, path, expected, meta, this.#cache);
+    const reader = TableReader.salvage(this.#fs, path, expected, meta, this.#cache, ({ file, offset, detail }) => {
+      this.#lose(new CorruptionError(file, offset, detail), range);
+    });
     this.#readers.push(reader);
     return reader;
   }

@@ -34,7 +34,9 @@ export async function verifyStore(
     for (const table of version.tables()) {
       const file = fileName("table", table.number);
       await gather(problems, file, async () => {
-        for await (const { offset, detail } of table.reader().verify(slicer)) problems.push({ file, offset, detail });
+        for await (const { offset, detail } of table.reader().verify(slicer, table.meta.sha256)) {
+          problems.push({ file, offset, detail });
+        }
       });
       report.entries += table.meta.rows;
       seen(table.meta.size);

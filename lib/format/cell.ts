@@ -11,7 +11,7 @@
  * tags  := count u8 | count x (length u8 | UTF-8 bytes)
  * ```
  *
- * The payload of a set is the value's bytes (text and JSON as UTF-8), of a delete nothing, of a blob pointer the 
+ * The payload of a set is the value's bytes (text and JSON as UTF-8), of a delete nothing, of a blob pointer the
  * pointer (see `blob.ts`). Example: the text "hi" without tags or expiry is `05 68 69`; a delete is `00`.
  *
  * @module

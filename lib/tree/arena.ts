@@ -38,8 +38,13 @@ export class Arena {
   #chunk = -1;
   #free = 0;
   #room = 0;
-  /** How much memory is allocated. */
-  allocatedBytes = 0;
+  /** Bytes of full chunks and of cells apart. */
+  #kept = 0;
+
+  /** How much memory rows take; a chunk counts as far as it is filled. */
+  get usedBytes(): number {
+    return this.#kept + this.#free;
+  }
 
   /** Copies a row in; answers its address. */
   write(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array): number {
@@ -63,7 +68,7 @@ export class Arena {
     } else {
       words[(at >>> 2) + 5] = (APART | this.#large.length) >>> 0;
       this.#large.push(new Uint8Array(cell));
-      this.allocatedBytes += cellLength;
+      this.#kept += cellLength;
     }
     this.#free = (at + length + 7) & ~7;
     return ((chunk << CHUNK_BITS) | at) >>> 0;
@@ -80,10 +85,10 @@ export class Arena {
     this.#bytes.push(new Uint8Array(buffer));
     this.#words.push(new Uint32Array(buffer));
     this.#numbers.push(new Float64Array(buffer));
+    this.#kept += this.#free;
     this.#free = 0;
     // A chunk above 1 MiB is exactly as long as its one row, so every position has 20 bits.
     this.#room = size;
-    this.allocatedBytes += size;
   }
 
   /** The version of the row. */

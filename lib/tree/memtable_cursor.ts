@@ -7,8 +7,21 @@
  * @module
  */
 import { EMPTY_BYTES } from "../base/bytes.ts";
+import type { Arena } from "./arena.ts";
 import { type Cursor, NEWEST } from "./cursor.ts";
-import type { MemtableRows } from "./memtable.ts";
+import type { SortedRows } from "./sorted_rows.ts";
+
+/** What a cursor sees of a memtable. */
+export interface MemtableRows {
+  /** Where the rows are. */
+  readonly arena: Arena;
+  /** Never empty. */
+  readonly leaves: SortedRows[];
+  /** Changes with every change of the leaves. */
+  generation: number;
+  /** The number of the leaf in which (`key`, `version`) stands or belongs. */
+  leafOf(key: Uint8Array, version: number): number;
+}
 
 /** A place among the rows of a memtable. */
 export class MemtableCursor implements Cursor {

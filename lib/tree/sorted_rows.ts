@@ -33,11 +33,6 @@ export class SortedRows {
     this.#prefixes = new Float64Array(capacity);
   }
 
-  /** How much memory it takes. */
-  get allocatedBytes(): number {
-    return this.addresses.length * 12;
-  }
-
   /**
    * How many rows sort before (`key`, `version`): the index where it stands or belongs. With `after`, how many sort
    * before or with it.

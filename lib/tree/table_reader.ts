@@ -4,39 +4,25 @@
  *
  * @module
  */
-import { DecodeError } from "../base/bytes.ts";
 import { ClosedError, CorruptionError } from "../base/errors.ts";
 import type { Slicer } from "../base/yield.ts";
 import type { FileHandle, FileSystem } from "../files/file_system.ts";
 import { openBlock } from "../format/block.ts";
 import { ABSENT, BlockCursor, FOUND } from "../format/block_cursor.ts";
 import { DataBlock } from "../format/data_block.ts";
-import { Filter } from "../format/filter.ts";
-import {
-  checksumSeed,
-  expectIdentity,
-  FILE_HEADER_BYTES,
-  type FileHeader,
-  type FileIdentity,
-  readFileHeader,
-} from "../format/identity.ts";
-import { TableIndex } from "../format/index_block.ts";
-import {
-  type BlockPlace,
-  readTableFooter,
-  readTombstones,
-  TABLE_BLOCKS_AT,
-  TABLE_FOOTER_BYTES,
-  type TableFooter,
-} from "../format/table.ts";
+import type { Filter } from "../format/filter.ts";
+import { checksumSeed, type FileHeader, type FileIdentity } from "../format/identity.ts";
+import type { TableIndex } from "../format/index_block.ts";
+import type { TableFooter } from "../format/table.ts";
 import type { TableMeta } from "../format/table_meta.ts";
-import { readTableProperties, type TableProperties } from "../format/table_properties.ts";
+import type { TableProperties } from "../format/table_properties.ts";
 import type { BlockCache, CachedTable } from "./block_cache.ts";
 import { NEWEST, type Row } from "./cursor.ts";
 import type { Damage } from "./damage.ts";
-import { RangeTombstones } from "./range_tombstones.ts";
+import type { RangeTombstones } from "./range_tombstones.ts";
 import { checkTable } from "./table_check.ts";
 import { TableCursor, type TableCursorOptions } from "./table_cursor.ts";
+import { readTableParts, salvageTableParts, type TableParts } from "./table_parts.ts";
 
 /** A block may share its memory with so much else before it is copied out of it. */
 const POOL_BYTES_MAX = 1024;
@@ -70,7 +56,7 @@ export class TableReader {
   private constructor(
     handle: FileHandle,
     size: number,
-    open: OpenTable,
+    open: TableParts,
     meta: TableMeta | undefined,
     cache: BlockCache,
   ) {
@@ -100,9 +86,7 @@ export class TableReader {
     meta: TableMeta | undefined,
     cache: BlockCache,
   ): TableReader {
-    const handle = fs.openSync(path, "read");
-    try {
-      const size = handle.sizeSync();
+    return TableReader.#openWith(fs, path, meta, cache, (handle, size) => {
       if (meta !== undefined && meta.size !== size) {
         throw new CorruptionError(
           path,
@@ -110,8 +94,39 @@ export class TableReader {
           `${size} bytes long where ${meta.size} were written`,
         );
       }
-      const open = openParts(handle, size, expected, meta);
-      return new TableReader(handle, size, open, meta, cache);
+      return readTableParts(handle, size, expected, meta);
+    });
+  }
+
+  /** As `open`, for repair: reports what is damaged beside the data blocks and makes do without it; see `table_parts.ts`. */
+  static salvage(
+    fs: FileSystem,
+    path: string,
+    expected: Partial<FileIdentity>,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+    onDamage: (damage: Damage) => void,
+  ): TableReader {
+    return TableReader.#openWith(
+      fs,
+      path,
+      meta,
+      cache,
+      (handle, size) => salvageTableParts(handle, size, expected, meta, onDamage),
+    );
+  }
+
+  static #openWith(
+    fs: FileSystem,
+    path: string,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+    read: (handle: FileHandle, size: number) => TableParts,
+  ): TableReader {
+    const handle = fs.openSync(path, "read");
+    try {
+      const size = handle.sizeSync();
+      return new TableReader(handle, size, read(handle, size), meta, cache);
     } catch (error) {
       handle.closeSync();
       throw error;

@@ -110,6 +110,10 @@ describe("RangeTombstones", () => {
     ]);
     assert.equal(tombstones.isEmpty, true);
     assert.equal(tombstones.coveringVersion(bytes("b"), NEWEST), 0);
+    tombstones.add({ start: bytes("a"), end: bytes("z"), version: 1, timestamp: 1 });
+    tombstones.add({ start: bytes("f"), end: bytes("f"), version: 2, timestamp: 1 });
+    tombstones.add({ start: bytes("f"), end: bytes("e"), version: 2, timestamp: 1 });
+    assert.deepEqual(show(tombstones), ["[61, 7a) 1 at 1"]);
   });
 
   it("keeps copies of its keys", () => {

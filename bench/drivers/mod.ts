@@ -1,0 +1,20 @@
+/**
+ * Every database that is measured, this one first.
+ *
+ * @module
+ */
+import type { Runtime } from "../runtime.ts";
+import { classicLevel } from "./classic_level.ts";
+import { denoKv } from "./deno_kv.ts";
+import type { DriverKind } from "./driver.ts";
+import { holdfast } from "./holdfast.ts";
+import { lmdb } from "./lmdb.ts";
+import { bunSqlite, nodeSqlite } from "./sqlite.ts";
+
+/** Every database that is measured, this one first. */
+export const DRIVERS: readonly DriverKind[] = [holdfast, lmdb, classicLevel, nodeSqlite, bunSqlite, denoKv];
+
+/** Those that run in `runtime`. */
+export function driversOf(runtime: Runtime): DriverKind[] {
+  return DRIVERS.filter((driver) => driver.runtimes.includes(runtime));
+}

@@ -1,0 +1,208 @@
+/**
+ * Export: the database at one point in time, as a directory that opens, as one tar file, or as a stream, while reads and
+ * writes go on.
+ *
+ * @module
+ */
+import { IntegrityError } from "../base/errors.ts";
+import { throwIfAborted } from "../base/abort.ts";
+import { checkOptions, choiceOption, functionOption, signalOption } from "../base/options.ts";
+import { type OnProgress, ProgressReporter } from "../base/progress.ts";
+import { toHex } from "../base/bytes.ts";
+import type { Engine } from "../engine/types.ts";
+import { checkFile, checkSpace, localPath } from "./destination.ts";
+import { hashOf, writeFileOf } from "./file_sink.ts";
+import type { ExportInfo } from "./info.ts";
+import { type CheckedExportOptions, checkExportOptions, type ExportOptions, type LongWorkOptions } from "./options.ts";
+import { pack, type Packing, packingOf, unpack } from "./packing.ts";
+import { copyPinned, pinnedMembers, verifyDirectory } from "./pinned_files.ts";
+import { portablePieces } from "./portable_pieces.ts";
+import { Stage } from "./stage.ts";
+import { readPieces, toReadableStream } from "./streams.ts";
+import { readTar } from "./tar_reader.ts";
+import { tarLength, writeTar } from "./tar_writer.ts";
+
+const CALL = "db.export";
+
+/**
+ * Exports to a directory, or to one file when the name ends in `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`.
+ *
+ * Throws before anything is written: `ExistsError`, `NotFoundError` (parent missing), `PermissionError`, `NoSpaceError`,
+ * `TypeError` (inside the database's own directory). On failure and abort the destination is as it was.
+ */
+export async function exportDatabase(
+  engine: Engine,
+  destination: string | URL,
+  options?: ExportOptions,
+): Promise<ExportInfo> {
+  const checked = checkExportOptions(CALL, options);
+  const path = localPath(CALL, destination);
+  throwIfAborted(checked.signal);
+  const { packing, inner } = packingOf(path);
+  const started = engine.settings.monotonic();
+  const info = /\.tar$/i.test(inner)
+    ? await exportTar(engine, path, packing, checked)
+    : await exportDirectory(engine, path, checked);
+  return { path: engine.fs.resolve(path), ...info, durationMs: engine.settings.monotonic() - started };
+}
+
+type Exported = Omit<ExportInfo, "path" | "durationMs">;
+
+async function exportDirectory(engine: Engine, path: string, options: CheckedExportOptions): Promise<Exported> {
+  const { fs, settings } = engine;
+  const { signal, overwrite, verify, link } = options;
+  const reporter = new ProgressReporter(options.onProgress);
+  const stage = await Stage.begin(CALL, fs, path, { id: newId(engine), overwrite, source: engine.path });
+  try {
+    const pin = await engine.pin();
+    let copied;
+    try {
+      reporter.start("copy", { totalBytes: sum(pin.files), totalItems: pin.files.length + 2 });
+      copied = await copyPinned(fs, pin, engine.path, stage.path, { link, reporter, signal });
+    } finally {
+      pin.release();
+    }
+    if (verify) {
+      reporter.start("verify", { totalBytes: copied.bytes });
+      await verifyDirectory(fs, stage.path, settings, { version: pin.version }, reporter, signal);
+    }
+    reporter.start("publish", { totalItems: copied.names.length });
+    await stage.publish(copied.names, signal);
+    const { bytes, sharedBytes } = copied;
+    return { version: pin.version, timestamp: pin.timestamp, files: copied.names.length, bytes, sharedBytes };
+  } finally {
+    await stage.end();
+  }
+}
+
+async function exportTar(
+  engine: Engine,
+  path: string,
+  packing: Packing,
+  options: CheckedExportOptions,
+): Promise<Exported> {
+  const { fs } = engine;
+  const { signal, overwrite } = options;
+  const reporter = new ProgressReporter(options.onProgress);
+  await checkFile(CALL, fs, path, { overwrite, source: engine.path });
+  const digests = new Map<string, string>();
+  const pin = await engine.pin();
+  try {
+    const members = pinnedMembers(fs, pin, engine.path, (name, sha256) => digests.set(name, sha256), signal);
+    const length = tarLength(members);
+    // Packed it may be smaller, by how much no one knows before.
+    if (packing === "none") await checkSpace(fs, path, length);
+    reporter.start("copy", packing === "none" ? { totalBytes: length } : {});
+    const written = await writeFileOf(CALL, fs, path, pack(writeTar(members, pin.timestamp), packing), {
+      id: newId(engine),
+      overwrite,
+      signal,
+      onBytes: (count) => reporter.add(count),
+      verify: options.verify ? (sibling) => verifyTar(engine, sibling, digests, reporter, signal) : undefined,
+    });
+    return {
+      version: pin.version,
+      timestamp: pin.timestamp,
+      files: members.length,
+      bytes: written.bytes,
+      sharedBytes: 0,
+    };
+  } finally {
+    pin.release();
+  }
+}
+
+async function verifyTar(
+  engine: Engine,
+  path: string,
+  digests: ReadonlyMap<string, string>,
+  reporter: ProgressReporter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  reporter.start("verify");
+  const found = new Set<string>();
+  for await (const { name, pieces } of readTar(unpack(readPieces(engine.fs, path, signal), path), path)) {
+    const sha256 = await hashOf(pieces, (count) => reporter.add(count));
+    if (sha256 !== digests.get(name)) throw differs(path, name);
+    found.add(name);
+    reporter.add(0, 1);
+  }
+  for (const name of digests.keys()) if (!found.has(name)) throw differs(path, name);
+}
+
+function differs(path: string, name: string): IntegrityError {
+  return new IntegrityError(
+    `Cannot export to ${path}: ${name} did not arrive as it was sent; check the disk, try again`,
+    {
+      path,
+    },
+  );
+}
+
+/** Options of `exportStream`. */
+export interface ExportStreamOptions extends LongWorkOptions {
+  /** `"tar"`: as `export("x.tar")`; `"jsonl"`: as `backup("x.jsonl")`. */
+  format?: "tar" | "jsonl" | undefined;
+}
+
+/**
+ * The database as a stream. The point in time is that of the first read; until then nothing is held. The reader sets the
+ * pace; cancelling lets go of the pinned version.
+ */
+export function exportStream(engine: Engine, options?: ExportStreamOptions): ReadableStream<Uint8Array> {
+  const call = "db.exportStream";
+  const checked = checkOptions(call, options, ["format", "signal", "onProgress"]);
+  const format = choiceOption(call, checked, "format", "tar", ["tar", "jsonl"]);
+  const signal = signalOption(call, checked);
+  const reporter = new ProgressReporter(functionOption<OnProgress>(call, checked, "onProgress"));
+  return toReadableStream(
+    format === "tar" ? tarPieces(engine, reporter, signal) : linePieces(engine, reporter, signal),
+  );
+}
+
+async function* tarPieces(
+  engine: Engine,
+  reporter: ProgressReporter,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  throwIfAborted(signal);
+  const pin = await engine.pin();
+  try {
+    const members = pinnedMembers(engine.fs, pin, engine.path, () => reporter.add(0, 1), signal);
+    reporter.start("copy", { totalBytes: tarLength(members), totalItems: members.length });
+    for await (const piece of writeTar(members, pin.timestamp)) {
+      throwIfAborted(signal);
+      yield piece;
+      reporter.add(piece.length);
+    }
+    reporter.finish();
+  } finally {
+    pin.release();
+  }
+}
+
+async function* linePieces(
+  engine: Engine,
+  reporter: ProgressReporter,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  throwIfAborted(signal);
+  const snapshot = engine.snapshot();
+  try {
+    const selection = { namespace: undefined, prefix: undefined };
+    reporter.start("copy");
+    yield* portablePieces(engine, snapshot, { format: "jsonl", selection, reporter, signal });
+    reporter.finish();
+  } finally {
+    snapshot.release();
+  }
+}
+
+function sum(files: readonly { size: number }[]): number {
+  return files.reduce((total, { size }) => total + size, 0);
+}
+
+/** Part of the names of temporary files: unlike any other call's. */
+export function newId(engine: Engine): string {
+  return toHex(engine.settings.randomId()).slice(0, 12);
+}

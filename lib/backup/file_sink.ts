@@ -1,0 +1,99 @@
+/**
+ * Writing one file so that it appears whole or not at all: a sibling, synced, checked, renamed.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { throwIfAborted } from "../base/abort.ts";
+import { NotFoundError } from "../base/errors.ts";
+import type { FileSystem } from "../files/file_system.ts";
+import { dirname } from "../files/paths.ts";
+import { checkFile, firstWrite } from "./destination.ts";
+
+/** What a file sink wrote. */
+export interface WrittenFile {
+  /** Its bytes. */
+  bytes: number;
+  /** SHA-256 of them, hex. */
+  sha256: string;
+}
+
+/** How a file is written. */
+export interface FileSinkOptions {
+  /** Makes the sibling's name unlike that of any other call. */
+  id: string;
+  /** Whether a file at the path is replaced. */
+  overwrite: boolean;
+  /** Gives up, until the rename. */
+  signal?: AbortSignal | undefined;
+  /** Hears of every so many bytes written. */
+  onBytes?: ((count: number) => void) | undefined;
+  /** Looks at the finished sibling before it is published; what it throws ends the call. */
+  verify?: ((path: string, written: WrittenFile) => Promise<void>) | undefined;
+}
+
+/** Writes `pieces` to `path`. On any failure nothing of it is left, and what was at `path` is untouched. */
+export async function writeFileOf(
+  call: string,
+  fs: FileSystem,
+  path: string,
+  pieces: AsyncIterable<Uint8Array>,
+  options: FileSinkOptions,
+): Promise<WrittenFile> {
+  const sibling = `${path}.${options.id}.tmp`;
+  const hash = createHash("sha256");
+  let bytes = 0;
+  throwIfAborted(options.signal);
+  const file = await firstWrite(path, () => fs.open(sibling, "create"));
+  try {
+    try {
+      for await (const piece of pieces) {
+        throwIfAborted(options.signal);
+        await file.append(piece);
+        hash.update(piece);
+        bytes += piece.length;
+        options.onBytes?.(piece.length);
+      }
+      throwIfAborted(options.signal);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    const written = { bytes, sha256: hash.digest("hex") };
+    await options.verify?.(sibling, written);
+    throwIfAborted(options.signal);
+    // Asked again: another program may have been faster.
+    await checkFile(call, fs, path, { overwrite: options.overwrite });
+    await fs.rename(sibling, path);
+    await fs.syncDirectory(dirname(path));
+    return written;
+  } catch (error) {
+    await fs.remove(sibling).catch((failure) => {
+      if (!(failure instanceof NotFoundError)) return; // The first failure is the one to tell.
+    });
+    throw error;
+  }
+}
+
+/** SHA-256 of pieces, hex, as they pass through. */
+export async function* hashing(
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  done: (sha256: string) => void,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  for await (const piece of pieces) {
+    hash.update(piece);
+    yield piece;
+  }
+  done(hash.digest("hex"));
+}
+
+/** SHA-256 of all pieces, hex. */
+export async function hashOf(pieces: AsyncIterable<Uint8Array>, onBytes?: (count: number) => void): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of pieces) {
+    hash.update(piece);
+    onBytes?.(piece.length);
+  }
+  return hash.digest("hex");
+}

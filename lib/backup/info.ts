@@ -1,0 +1,100 @@
+/**
+ * What a backup and a restore tell about themselves.
+ *
+ * @module
+ */
+
+/** How a backup relates to others. */
+export type BackupType = "full" | "incremental" | "snapshot";
+
+/** What a backup is and was. */
+export interface BackupInfo {
+  /** Its name: of a portable backup the file's. */
+  id: string;
+  /** A portable or selective backup is always `"full"`. */
+  type: BackupType;
+  /** The backup it builds on, if any. */
+  parentId: string | undefined;
+  /** The id of the database it was made from. */
+  database: string;
+  /** The last part of that database's path, for people. */
+  databaseName: string;
+  /** The history it belongs to. */
+  lineage: string;
+  /** When it began, ms. */
+  createdAt: number;
+  /** How long it took, ms. */
+  durationMs: number;
+  /** The version it shows. */
+  version: number;
+  /** The time of the commit that made that version, ms. */
+  timestamp: number;
+  /** How many entries it holds. */
+  entryCount: number;
+  /** Of how many files it consists. */
+  fileCount: number;
+  /** Its bytes before compression. */
+  totalBytes: number;
+  /** Its bytes as stored. */
+  storedBytes: number;
+  /** `sha256:` and the digest of the stored file, as `sha256sum` prints it. */
+  checksum: string;
+  /** How the file is compressed. */
+  compression: "zstd" | "gzip" | "none";
+  /** Portable files never are. */
+  encrypted: boolean;
+  /** The namespace it is restricted to, if any. */
+  namespace: string[] | undefined;
+  /** The key prefix it is restricted to, if any. */
+  prefix: string | Uint8Array | undefined;
+  /** Given by who made it. */
+  labels: Record<string, string>;
+  /** Whether it may never be pruned. */
+  pinned: boolean;
+  /** Whether prefix, namespace or filter left something out. */
+  selective: boolean;
+}
+
+/** What a restore did. */
+export interface RestoreInfo {
+  /** What was asked for: where from, and how. */
+  requested: { source: string; mode: "replace" | "merge"; dryRun: boolean };
+  /** The commit at which the database now stands (of a dry run: the version that the source shows, where it says). */
+  achieved: { version: number; timestamp: number };
+  /** The id of the database restored. */
+  database: string;
+  /** Its history; a restored database begins a new one at its next write. */
+  lineage: string;
+  /** The backups it was made from; a portable or exported one has the name of its file or directory. */
+  backups: string[];
+  /** How many entries were restored. */
+  entries: number;
+  /** How many were left out because they have expired. */
+  expired: number;
+  /** Bytes read from the source (unpacked), or copied. */
+  bytes: number;
+  /** Commits replayed from a log. */
+  recordsReplayed: number;
+  /** Bytes that were in place already. */
+  reusedBytes: number;
+  /** How long it took, ms. */
+  durationMs: number;
+}
+
+/** What an export wrote. */
+export interface ExportInfo {
+  /** Where it is. */
+  path: string;
+  /** The version it shows. */
+  version: number;
+  /** The time of that commit, ms. */
+  timestamp: number;
+  /** How many files it has (of a tar file: members). */
+  files: number;
+  /** Their bytes. */
+  bytes: number;
+  /** Of these, bytes that are shared with the database (hard links, clones). */
+  sharedBytes: number;
+  /** How long it took, ms. */
+  durationMs: number;
+}

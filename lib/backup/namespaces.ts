@@ -1,0 +1,61 @@
+/**
+ * The namespaces of a database by their paths, as its catalog has them.
+ *
+ * @module
+ */
+import { prefixEnd } from "../base/bytes.ts";
+import type { KeyEncoding, ReadView } from "../engine/types.ts";
+import { CATALOG_PREFIX, type CatalogRow, readCatalogRow } from "../format/catalog.ts";
+import { FIRST_NAMESPACE_SPACE, ROOT_SPACE, spacePrefix } from "../format/space.ts";
+
+/** A key space of entries with its path. */
+export interface SpaceInfo {
+  /** Its names, outermost first; [] for the root. */
+  path: readonly string[];
+  /** The key space. */
+  space: number;
+  /** The key space around it. */
+  parent: number;
+  /** How its keys look. */
+  keyEncoding: KeyEncoding;
+}
+
+/** The root and all namespaces, each after the one around it. */
+export function spacesOf(view: ReadView, rootEncoding: KeyEncoding): SpaceInfo[] {
+  const byParent = new Map<number, CatalogRow[]>();
+  const cursor = view.cursor(CATALOG_PREFIX, prefixEnd(CATALOG_PREFIX));
+  try {
+    while (cursor.next()) {
+      const row = readCatalogRow(cursor.key, cursor.cell);
+      const siblings = byParent.get(row.parent);
+      if (siblings === undefined) byParent.set(row.parent, [row]);
+      else siblings.push(row);
+    }
+  } finally {
+    cursor.close();
+  }
+  const spaces: SpaceInfo[] = [{ path: [], space: ROOT_SPACE, parent: ROOT_SPACE, keyEncoding: rootEncoding }];
+  // Grows while it is walked: what hangs from nothing is never reached.
+  for (const { path, space } of spaces) {
+    const children = byParent.get(space) ?? [];
+    byParent.delete(space);
+    for (const { name, space: own, keyEncoding } of children) {
+      spaces.push({ path: [...path, name], space: own, parent: space, keyEncoding });
+    }
+  }
+  return spaces;
+}
+
+/** Where the keys of a space begin and end, restricted to a prefix. */
+export function spaceRange(space: number, prefix?: Uint8Array): { start: Uint8Array; end: Uint8Array | undefined } {
+  const own = spacePrefix(space);
+  const start = new Uint8Array(own.length + (prefix?.length ?? 0));
+  start.set(own);
+  if (prefix !== undefined) start.set(prefix, own.length);
+  return { start, end: prefixEnd(start) };
+}
+
+/** The first space that nothing lies in. */
+export function nextSpace(spaces: readonly SpaceInfo[]): number {
+  return spaces.reduce((next, { space }) => Math.max(next, space + 2), FIRST_NAMESPACE_SPACE);
+}

@@ -1,0 +1,248 @@
+/**
+ * Restore into an open database: one atomic step at one new version. All of the source is read, checked and written aside
+ * first; then the engine takes the files in with a single commit. A crash leaves the old or the new contents.
+ *
+ * @module
+ */
+import { throwIfAborted } from "../base/abort.ts";
+import { IntegrityError, ReadOnlyError } from "../base/errors.ts";
+import { ProgressReporter } from "../base/progress.ts";
+import { Slicer } from "../base/yield.ts";
+import type { Commit, Engine, ReadView } from "../engine/types.ts";
+import type { FileSystem } from "../files/file_system.ts";
+import { join } from "../files/paths.ts";
+import { removeTree } from "../files/publish.ts";
+import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
+import { newId } from "./export.ts";
+import { hashOf } from "./file_sink.ts";
+import type { RestoreInfo } from "./info.ts";
+import { type LoadedSource, loadFrom } from "./load_source.ts";
+import { nextSpace, type SpaceInfo, spaceRange, spacesOf } from "./namespaces.ts";
+import {
+  checkRestoreOptions,
+  isNamespaceSelected,
+  isSelective,
+  type RestoreOptions,
+  type Selection,
+} from "./options.ts";
+import { withPartial } from "./partial.ts";
+import { readerSettings } from "./pinned_files.ts";
+import { RowLoad } from "./row_load.ts";
+import { closeSource, openSource, type RestoreSource } from "./source.ts";
+import { readPieces } from "./streams.ts";
+
+const CALL = "db.restore";
+
+/**
+ * Restores a source (an exported directory or tar file, a portable file, a stream of either) into an open database. Entries
+ * get the one new version; values, kinds, tags and expiry are kept.
+ *
+ * With a selection, `"replace"` replaces what is selected and leaves the rest; an entry of the selection that is written while
+ * the restore prepares itself stays, unless the source has its key.
+ */
+export async function restoreInto(
+  engine: Engine,
+  source: RestoreSource,
+  options?: RestoreOptions,
+): Promise<RestoreInfo> {
+  const checked = checkRestoreOptions(CALL, options, false);
+  const { mode, selection, signal, dryRun } = checked;
+  const { fs, settings } = engine;
+  throwIfAborted(signal);
+  const started = settings.monotonic();
+  const reporter = new ProgressReporter(checked.onProgress);
+  if (engine.readOnly && !dryRun) {
+    throw new ReadOnlyError(
+      `Cannot restore into ${engine.path}: it was opened with readOnly; open it for writing (READ_ONLY)`,
+    );
+  }
+  const opened = await openSource(CALL, fs, source, signal);
+  const scratch = new Scratch(fs, join(engine.path, `.stage-${newId(engine)}`));
+  const wholly = mode === "replace" && !isSelective(selection);
+  const view = engine.read();
+  const spaces = spacesOf(view, engine.keyEncoding);
+  // A full replacement begins with an empty catalog. Its namespaces get spaces that none had before, so that nothing that
+  // was meant for the old ones can fall into them.
+  const load = new RowLoad({
+    fs,
+    directory: scratch.path,
+    memoryBytes: settings.memtableBytes,
+    spaces: wholly ? spaces.slice(0, 1) : spaces,
+    firstSpace: nextSpace(spaces),
+    countOnly: dryRun,
+    moment: checked.expiry === "keep" ? engine.now() : undefined,
+    call: CALL,
+  });
+  const run = async (): Promise<RestoreInfo> => {
+    if (!dryRun || opened.kind === "tar") await scratch.make();
+    if (!dryRun && mode === "replace" && !wholly) {
+      await deleteSelected(load, view, spaces, selection, settings.monotonic, signal);
+    }
+    const loaded = await loadFrom(opened, load, {
+      fs,
+      scratch: scratch.path,
+      settings: readerSettings(settings, signal),
+      selection,
+      verify: checked.verifyBefore,
+      reporter,
+      signal,
+    });
+    load.settle(engine.keyEncoding);
+    const done = dryRun
+      ? { entries: load.added - load.expired, commit: { version: loaded.version, timestamp: loaded.timestamp } }
+      : await apply(engine, load, wholly, checked.verifyAfter, reporter, signal);
+    reporter.finish();
+    return restoreInfo(opened.name, loaded, load, {
+      entries: done.entries,
+      achieved: done.commit,
+      mode,
+      dryRun,
+      database: engine.id,
+      lineage: engine.lineage,
+      durationMs: settings.monotonic() - started,
+    });
+  };
+  try {
+    return await withPartial(reporter, run);
+  } finally {
+    await load.close();
+    await scratch.remove();
+    await closeSource(opened).catch(() => {}); // The first failure is the one to tell.
+  }
+}
+
+/** The returned info. */
+export function restoreInfo(
+  source: string,
+  loaded: LoadedSource,
+  load: { expired: number } | undefined,
+  done: {
+    entries: number;
+    achieved: Commit;
+    mode: "replace" | "merge";
+    dryRun: boolean;
+    database: string;
+    lineage: string;
+    durationMs: number;
+  },
+): RestoreInfo {
+  return {
+    requested: { source, mode: done.mode, dryRun: done.dryRun },
+    achieved: done.achieved,
+    database: done.database,
+    lineage: done.lineage,
+    backups: [source],
+    entries: done.entries,
+    expired: load?.expired ?? 0,
+    bytes: loaded.bytes,
+    recordsReplayed: 0,
+    reusedBytes: 0,
+    durationMs: done.durationMs,
+  };
+}
+
+async function deleteSelected(
+  load: RowLoad,
+  view: ReadView,
+  spaces: readonly SpaceInfo[],
+  selection: Selection,
+  monotonic: () => number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const slicer = new Slicer(monotonic);
+  for (const { path, space } of spaces) {
+    if (!isNamespaceSelected(selection, path)) continue;
+    const { start, end } = spaceRange(space, selection.prefix);
+    const cursor = view.cursor(start, end);
+    try {
+      while (cursor.next()) {
+        await load.delete(cursor.key);
+        if (slicer.due()) {
+          throwIfAborted(signal);
+          await slicer.tick();
+        }
+      }
+    } finally {
+      cursor.close();
+    }
+  }
+}
+
+/** Writes what was gathered and takes it in. Up to the commit nothing has changed, and a failure removes the files. */
+export async function apply(
+  engine: Engine,
+  load: RowLoad,
+  replace: boolean,
+  verify: boolean,
+  reporter: ProgressReporter,
+  signal: AbortSignal | undefined,
+): Promise<{ entries: number; commit: Commit }> {
+  reporter.start("write", { totalItems: load.added });
+  const { files, entries, rows } = await load.write(engine, reporter, signal);
+  try {
+    if (verify) {
+      await verifyFiles(engine, files, rows, reporter, signal);
+    }
+    throwIfAborted(signal);
+  } catch (error) {
+    await engine.discard(files);
+    throw error;
+  }
+  reporter.start("publish");
+  return { entries, commit: await engine.ingest(files, { replace }) };
+}
+
+/** Reads back what was written and holds it against what its writer knows. */
+async function verifyFiles(
+  engine: Engine,
+  files: { tables: TableMeta[]; blobs: BlobMeta[] },
+  rows: number,
+  reporter: ProgressReporter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const all = [
+    ...files.tables.map((meta) => ({ meta, path: engine.filePath("table", meta.number) })),
+    ...files.blobs.map((meta) => ({ meta, path: engine.filePath("blob", meta.number) })),
+  ];
+  reporter.start("verify", { totalBytes: all.reduce((sum, { meta }) => sum + meta.size, 0), totalItems: all.length });
+  const written = files.tables.reduce((sum, table) => sum + table.rows, 0);
+  if (written !== rows) {
+    throw new IntegrityError(
+      `Cannot restore: ${rows} rows were to be written and ${written} were; check the disk, try again`,
+    );
+  }
+  for (const { meta, path } of all) {
+    const sha256 = await hashOf(readPieces(engine.fs, path, signal), (count) => reporter.add(count));
+    reporter.add(0, 1);
+    if (sha256 === meta.sha256) continue;
+    throw new IntegrityError(
+      `Cannot restore: ${path} does not read back as it was written; check the disk, try again`,
+      {
+        path,
+      },
+    );
+  }
+}
+
+/** A directory for scratch files. */
+export class Scratch {
+  /** Where it is. */
+  readonly path: string;
+  readonly #fs: FileSystem;
+
+  /** Nothing is made yet. */
+  constructor(fs: FileSystem, path: string) {
+    this.#fs = fs;
+    this.path = path;
+  }
+
+  /** Makes it. */
+  async make(): Promise<void> {
+    await this.#fs.makeDirectory(this.path);
+  }
+
+  /** Removes it with all that is in it. */
+  async remove(): Promise<void> {
+    await removeTree(this.#fs, this.path).catch(() => {}); // Removed at the next open then.
+  }
+}

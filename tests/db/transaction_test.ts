@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DB, type Transaction } from "../../mod.ts";
+import { all, TestClock, withDb } from "./helpers.ts";
+
+const patient = { tuning: { delay: () => Promise.resolve(), random: () => 0.5 } };
+
+describe("transaction", () => {
+  it("commits what it wrote at once and gives its function's result", () =>
+    withDb(async (db) => {
+      await db.set("a", 1);
+      const result = await db.transaction(async (tx) => {
+        const a = await tx.get<number>("a");
+        tx.set("a", a! + 1);
+        tx.set("b", "new", { tags: ["t"] });
+        tx.delete("c");
+        return "done";
+      });
+      assert.equal(result, "done");
+      assert.equal(db.version, 2);
+      assert.deepEqual((await all(db.list())).map(({ key, version }) => [key, version]), [["a", 2], ["b", 2]]);
+    }));
+
+  it("reads its own writes, in every way of reading", () =>
+    withDb(async (db) => {
+      await db.setMany([["a", 1], ["b", 2], { key: "c", value: 3, tags: ["t"] }, { key: "d", value: 4, tags: ["t"] }]);
+      await db.transaction(async (tx) => {
+        tx.set("a", 10);
+        tx.delete("b");
+        tx.set("e", 5, { tags: ["t", "u"] });
+        tx.set("c", 30);
+        assert.equal(await tx.get("a"), 10);
+        assert.equal(tx.getSync("b"), undefined);
+        assert.equal(await tx.has("b"), false);
+        assert.deepEqual(await tx.getMany(["a", "b", "e"]), [10, undefined, 5]);
+        assert.deepEqual(await all(tx.keys()), [..."acde"]);
+        assert.deepEqual(await all(tx.keys({}, { reverse: true })), [..."edca"]);
+        assert.deepEqual(await all(tx.keys({ tag: "t" })), ["d", "e"]);
+        assert.deepEqual(await all(tx.keys({ tag: ["u", "t"] })), ["e"]);
+        assert.equal(await tx.count(), 4);
+        const entry = await tx.getEntry("e");
+        assert.deepEqual([entry?.version, entry?.tags], [0, ["t", "u"]]);
+        tx.deleteRange({ start: "a", end: "d" });
+        assert.deepEqual([...tx.listSync()].map(({ key, value, version }) => [key, value, version]), [["d", 4, 1], ["e", 5, 0]]);
+        assert.equal(await tx.get("a"), undefined);
+        tx.set("b", 20);
+        assert.deepEqual(await all(tx.keys()), [..."bde"]);
+      });
+      assert.deepEqual((await all(db.list())).map(({ key, value }) => [key, value]), [["b", 20], ["d", 4], ["e", 5]]);
+      assert.deepEqual(await all(db.keys({ tag: "t" })), ["d", "e"]);
+    }));
+
+  it("reads one version, whatever others commit", () =>
+    withDb(async (db) => {
+      await db.setMany([["a", 1], ["b", 1]]);
+      await db.transaction(async (tx) => {
+        assert.equal(await tx.get("a"), 1);
+        await db.setMany([["a", 2], ["b", 2], ["c", 2]]);
+        assert.equal(await tx.get("b"), 1);
+        assert.equal(await tx.count(), 2);
+      });
+    }));
+
+  it("is run again when a key it read was changed, also one that was not there", () =>
+    withDb(async (db) => {
+      for (const meddle of [() => db.set("k", 1), () => db.delete("k"), () => db.deleteRange({ prefix: "k" })]) {
+        let runs = 0;
+        await db.transaction(async (tx) => {
+          await tx.get("k");
+          if (runs++ === 0) await meddle();
+          tx.set("out", runs);
+        });
+        assert.equal(runs, 2);
+      }
+    }, patient));
+
+  it("is run again when a range it read was changed, as far as it read", () =>
+    withDb(async (db) => {
+      await db.setMany([..."bdfh"].map((key) => [key, 0] as const));
+      const run = async (read: (tx: Transaction) => Promise<unknown>, meddle: () => Promise<unknown>): Promise<number> => {
+        let runs = 0;
+        await db.transaction(async (tx) => {
+          await read(tx);
+          if (runs++ === 0) await meddle();
+          tx.set("zz", 1);
+        });
+        return runs;
+      };
+      const whole = (tx: Transaction) => all(tx.list({ start: "b", end: "h" }));
+      assert.equal(await run(whole, () => db.set("c", 1)), 2, "a new key inside");
+      assert.equal(await run(whole, () => db.delete("c")), 2, "a deleted key inside");
+      assert.equal(await run(whole, () => db.deleteRange({ prefix: "g" })), 2, "a deleted range inside");
+      assert.equal(await run(whole, () => db.set("h", 1)), 1, "a key at the end");
+      assert.equal(await run(whole, () => db.set("a", 1)), 1, "a key before");
+      await db.delete("a");
+      const first = (tx: Transaction) => all(tx.list({}, { limit: 1 }));
+      assert.equal(await run(first, () => db.set("f", 1)), 1, "behind what was read");
+      assert.equal(await run(first, () => db.set("a", 1)), 2, "before what was read");
+      const last = (tx: Transaction) => all(tx.list({ end: "m" }, { limit: 1, reverse: true }));
+      assert.equal(await run(last, () => db.set("c", 1)), 1);
+      assert.equal(await run(last, () => db.set("i", 1)), 2);
+      assert.equal(await run((tx) => tx.count({ prefix: "x" }), () => db.set("x1", 1)), 2, "an empty range");
+      assert.equal(await run((tx) => all(tx.list({ tag: "t" })), () => db.set("q", 1, { tags: ["t"] })), 2, "a tag");
+      assert.equal(await run((tx) => all(tx.list({ tag: "t" })), () => db.set("q", 1)), 2, "a tag taken away");
+      assert.equal(await run((tx) => all(tx.list({ tag: "t" })), () => db.set("r", 1)), 1, "no tag");
+    }, patient));
+
+  it("validates expired entries too", async () => {
+    const clock = new TestClock();
+    await withDb(async (db) => {
+      await db.set("k", 1, { expireIn: 1 });
+      clock.ms++;
+      let runs = 0;
+      await db.transaction(async (tx) => {
+        assert.equal(await tx.get("k"), runs === 0 ? undefined : 2);
+        if (runs++ === 0) await db.set("k", 2);
+        tx.set("x", 1);
+      });
+      assert.equal(runs, 2);
+    }, { clock: clock.now, ...patient });
+  });
+
+  it("does not conflict with what it did not read", () =>
+    withDb(async (db) => {
+      let runs = 0;
+      await db.transaction(async (tx) => {
+        runs++;
+        await tx.get("mine");
+        await db.set("other", 1);
+        tx.set("mine", 1);
+        tx.set("other", 2);
+      });
+      assert.equal(runs, 1);
+      assert.equal(await db.get("other"), 2);
+    }));
+
+  it("gives up with ConflictError after its retries, having waited with jitter", async () => {
+    const waits: number[] = [];
+    const delay = (ms: number) => {
+      waits.push(ms);
+      return Promise.resolve();
+    };
+    await withDb(async (db) => {
+      let runs = 0;
+      const meddled = db.transaction(async (tx) => {
+        await tx.get("k");
+        await db.set("k", runs++);
+        tx.set("k", "never");
+      }, { retries: 3 });
+      await assert.rejects(meddled, { name: "ConflictError", code: "CONFLICT", message: /4 times in a row/ });
+      assert.equal(runs, 4);
+      assert.deepEqual(waits, [0.5, 1, 2]);
+      assert.equal(await db.get("k"), 3);
+      runs = 0;
+      await assert.rejects(db.transaction(async (tx) => {
+        await tx.get("k");
+        await db.set("k", runs++);
+        tx.set("k", "never");
+      }), { name: "ConflictError" });
+      assert.equal(runs, 11, "the default is 10 retries");
+    }, { tuning: { delay, random: () => 0.5 } });
+  });
+
+  it("loses no increment among many at once", () =>
+    withDb(async (db) => {
+      const add = () =>
+        db.transaction(async (tx) => {
+          tx.set("n", (await tx.get<number>("n") ?? 0) + 1);
+        }, { retries: 1000 });
+      await Promise.all(Array.from({ length: 40 }, add));
+      assert.equal(await db.get("n"), 40);
+    }));
+
+  it("forbids write skew", () =>
+    withDb(async (db) => {
+      await db.setMany([["ada on call", true], ["bob on call", true]]);
+      const leave = (name: string) =>
+        db.transaction(async (tx) => {
+          const [ada, bob] = await tx.getMany(["ada on call", "bob on call"]);
+          if (ada && bob) tx.set(`${name} on call`, false);
+        });
+      await Promise.all([leave("ada"), leave("bob")]);
+      const onCall = await db.getMany(["ada on call", "bob on call"]);
+      assert.equal(onCall.filter((yes) => yes).length, 1);
+    }));
+
+  it("leaves no trace when its function throws, and passes the error on", () =>
+    withDb(async (db) => {
+      const error = new Error("no");
+      await assert.rejects(db.transaction((tx) => {
+        tx.set("a", 1);
+        throw error;
+      }), (thrown) => thrown === error);
+      assert.equal(db.version, 0);
+      assert.equal(db.stats().pins, 0);
+    }));
+
+  it("commits nothing when it wrote nothing", () =>
+    withDb(async (db) => {
+      await db.set("a", 1);
+      assert.equal(await db.transaction((tx) => tx.get("a")), 1);
+      assert.equal(db.version, 1);
+    }));
+
+  it("is over when its function has returned", () =>
+    withDb(async (db) => {
+      await db.set("a", 1);
+      let kept!: Transaction;
+      let list!: AsyncIterableIterator<unknown>;
+      await db.transaction(async (tx) => {
+        kept = tx;
+        list = tx.list();
+      });
+      const over = { name: "TypeError", message: /the transaction has ended; use tx only inside its function/ };
+      assert.throws(() => kept.set("a", 2), over);
+      assert.throws(() => kept.delete("a"), over);
+      assert.throws(() => kept.deleteRange({ prefix: "a" }), over);
+      assert.throws(() => kept.in(db), over);
+      await assert.rejects(kept.get("a"), over);
+      assert.throws(() => kept.getSync("a"), over);
+      assert.throws(() => kept.list(), over);
+      await assert.rejects(list.next(), over);
+      assert.equal(await db.get("a"), 1);
+    }));
+
+  it("spans namespaces", () =>
+    withDb(async (db) => {
+      const users = db.namespace("users");
+      let runs = 0;
+      await db.transaction(async (tx) => {
+        assert.equal(await tx.in(users).get("ada"), undefined);
+        if (runs++ === 0) await users.set("ada", 1);
+        tx.in(users).set("ada", 2);
+        tx.set("ada", "root");
+        assert.equal(await tx.get("ada"), "root");
+        assert.deepEqual(await all(tx.in(users).keys()), ["ada"]);
+      });
+    }, patient).then(
+      () => assert.fail("the first run saw undefined, the second must not"),
+      (error: Error) => assert.match(error.message, /1 !== undefined|Expected values to be strictly equal/),
+    ));
+
+  it("refuses what makes no sense", () =>
+    withDb(async (db) => {
+      await assert.rejects(db.transaction(5 as never), { name: "TypeError", message: /must be a function/ });
+      await assert.rejects(db.transaction(() => 1, { retries: -1 }), RangeError);
+      await assert.rejects(db.transaction(() => 1, { retry: 1 } as never), { name: "TypeError", message: /did you mean/ });
+      await assert.rejects(db.transaction((tx) => tx.set("", 1)), { name: "RangeError", message: /tx.set: the key is empty/ });
+      using snapshot = db.snapshot();
+      await assert.rejects(db.transaction((tx) => tx.get("a", { snapshot })), { name: "TypeError", message: /its own snapshot/ });
+      await using other = await DB.open(":memory:");
+      await assert.rejects(db.transaction((tx) => tx.in(other).get("a")), { name: "TypeError", message: /another database/ });
+    }));
+});

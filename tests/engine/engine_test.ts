@@ -1,0 +1,386 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  ClosedError,
+  CorruptionError,
+  HistoryGoneError,
+  IOError,
+  LockedError,
+  NoSpaceError,
+  ReadOnlyError,
+} from "../../lib/base/errors.ts";
+import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { Batch } from "../../lib/format/batch.ts";
+import { all, fill, get, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
+import { openEngine } from "../../lib/engine/open.ts";
+import { Memtable } from "../../lib/tree/memtable.ts";
+import { DELETE_CELL } from "../../lib/format/cell.ts";
+
+describe("Engine", () => {
+  it("keeps what was written across flushes, compactions and reopening", async () => {
+    const fs = memoryFileSystem();
+    let engine = await open(fs);
+    await fill(engine, 500);
+    await remove(engine, name(7));
+    await removeRange(engine, name(100), name(200));
+    const expected = all(engine);
+    assert.equal(expected.length, 399);
+    await engine.compact();
+    assert.deepEqual(all(engine), expected);
+    await engine.close();
+    engine = await open(fs);
+    assert.deepEqual(all(engine), expected);
+    assert.ok(engine.stats().levels.length > 0);
+    await engine.close();
+  });
+
+  it("gives versions in call order, one to a commit, without gaps", async () => {
+    const engine = await open(memoryFileSystem());
+    const versions = await Promise.all([...Array(20).keys()].map((i) => put(engine, { [name(i)]: "x" })));
+    assert.deepEqual(versions, [...Array(20).keys()].map((i) => i + 1));
+    await engine.close();
+  });
+
+  it("syncs once for commits that arrive together", async () => {
+    const engine = await open(memoryFileSystem());
+    await Promise.all([...Array(64).keys()].map((i) => put(engine, { [name(i)]: "x" })));
+    assert.ok(engine.stats().syncs <= 2, `${engine.stats().syncs} syncs for 64 commits`);
+    await engine.close();
+  });
+
+  it("lets a check see commits that came before it in the same group", async () => {
+    const engine = await open(memoryFileSystem());
+    const first = put(engine, { a: "1" });
+    const batch = new Batch();
+    batch.put(key("a"), new Uint8Array([5, 50]));
+    const refused = engine.commit(batch, { check: (state) => state.get(key("a")) === undefined });
+    const again = new Batch();
+    again.put(key("b"), new Uint8Array([5, 50]));
+    const made = engine.commit(again, { check: (state) => state.newestVersion(key("a")) === 1 });
+    assert.equal(await first, 1);
+    assert.equal(await refused, undefined);
+    assert.equal((await made)!.version, 2);
+    await engine.close();
+  });
+
+  it("keeps a snapshot readable through overwriting, deleting and compaction", async () => {
+    const engine = await open(memoryFileSystem());
+    await fill(engine, 200);
+    const snapshot = engine.snapshot();
+    const before = all(engine);
+    await fill(engine, 200, "w");
+    await removeRange(engine, name(50), name(150));
+    await engine.compact();
+    assert.deepEqual(all(engine, engine.read(snapshot)), before);
+    assert.equal(all(engine).length, 100);
+    snapshot.release();
+    await engine.compact();
+    assert.equal(get(engine, name(3)), "w3");
+    await engine.close();
+  });
+
+  it("keeps a cursor on its version while files come and go", async () => {
+    const engine = await open(memoryFileSystem());
+    await fill(engine, 300);
+    const cursor = engine.read().cursor();
+    cursor.next();
+    await fill(engine, 300, "w");
+    await engine.compact();
+    let rows = 1;
+    while (cursor.next()) rows++;
+    cursor.close();
+    assert.equal(rows, 300);
+    assert.equal(engine.stats().pins, 0);
+    await engine.close();
+  });
+
+  it("shows a transaction's own rows over those below, both ways", async () => {
+    const engine = await open(memoryFileSystem());
+    await put(engine, { a: "1", b: "1", c: "1", d: "1" });
+    const overlay = new Memtable();
+    overlay.add(key("b"), 1, 0, new Uint8Array([5, 50]));
+    overlay.add(key("e"), 1, 0, new Uint8Array([5, 50]));
+    overlay.add(key("a"), 1, 0, DELETE_CELL);
+    overlay.addRange({ start: key("c"), end: key("d"), version: 1, timestamp: 0 });
+    const cursor = engine.read().cursor(undefined, undefined, overlay);
+    const forward: string[] = [];
+    while (cursor.next()) forward.push(new TextDecoder().decode(cursor.key.subarray(1)));
+    cursor.seekEnd();
+    const backward: string[] = [];
+    while (cursor.previous()) backward.push(new TextDecoder().decode(cursor.key.subarray(1)));
+    cursor.close();
+    assert.deepEqual(forward, ["b", "d", "e"]);
+    assert.deepEqual(backward, ["e", "d", "b"]);
+    await engine.close();
+  });
+
+  it("moves large values to blob files and collects them once overwritten", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    const large = "x".repeat(500);
+    for (let i = 0; i < 40; i++) await put(engine, { [name(i)]: large + i });
+    await engine.compact();
+    assert.ok(engine.stats().blobBytes > 0);
+    assert.equal(get(engine, name(17)), large + 17);
+    for (let i = 0; i < 30; i++) await put(engine, { [name(i)]: "small" });
+    await engine.compact();
+    await engine.compact();
+    assert.ok(engine.stats().blobGarbageBytes * 2 <= engine.stats().blobBytes, JSON.stringify(engine.stats()));
+    assert.equal(get(engine, name(35)), large + 35);
+    assert.ok((await engine.verify()).ok);
+    await engine.close();
+  });
+
+  it("gives the log back as history, and says when it is gone", async () => {
+    const engine = await open(memoryFileSystem(), { historyBytes: 2048 });
+    await fill(engine, 400);
+    const versions: number[] = [];
+    for await (const event of engine.history(engine.visibleVersion - 10)) versions.push(event.version);
+    assert.deepEqual(versions, [391, 392, 393, 394, 395, 396, 397, 398, 399, 400]);
+    await assert.rejects(async () => {
+      for await (const _ of engine.history(0));
+    }, HistoryGoneError);
+    await engine.close();
+  });
+
+  it("opens a copy made from a pin, and gives it a lineage of its own at its first write", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await fill(engine, 150);
+    const pin = await engine.pin();
+    await fill(engine, 150, "later");
+    await engine.compact();
+    await fs.makeDirectory("/copy");
+    for (const file of pin.files) {
+      const bytes = new Uint8Array(file.size);
+      const from = await fs.open(`/db/${file.name}`, "read");
+      assert.equal(await from.readAt(bytes, 0), file.size);
+      await from.close();
+      const to = await fs.open(`/copy/${file.name}`, "create");
+      await to.append(bytes);
+      await to.close();
+    }
+    for (const [file, bytes] of [[pin.manifestName, pin.manifest()], ["CURRENT", pin.marker()]] as const) {
+      const to = await fs.open(`/copy/${file}`, "create");
+      await to.append(bytes);
+      await to.close();
+    }
+    pin.release();
+    const copy = await openEngine(fs, "/copy", tinySettings({ randomId: () => new Uint8Array(16).fill(9) }));
+    assert.equal(copy.visibleVersion, 150);
+    assert.deepEqual(all(copy).map(([, value]) => value), [...Array(150).keys()].map((i) => `v${i}`));
+    assert.equal(copy.lineage, engine.lineage);
+    await put(copy, { new: "1" });
+    assert.equal(copy.lineage, "09".repeat(16));
+    assert.equal(copy.id, engine.id);
+    await copy.close();
+    await engine.close();
+  });
+
+  it("replaces all contents in one commit, and keeps what snapshots see", async () => {
+    for (const withSnapshot of [false, true]) {
+      const fs = memoryFileSystem();
+      const engine = await open(fs);
+      await fill(engine, 100);
+      const snapshot = withSnapshot ? engine.snapshot() : undefined;
+      const writer = engine.ingestWriter();
+      for (let i = 50; i < 250; i++) {
+        writer.add(key(name(i)), new Uint8Array([5, 0x72]));
+        await writer.drain();
+      }
+      const resets: number[] = [];
+      const stop = engine.onCommit((event) => void ("reset" in event && resets.push(event.version)));
+      const commit = await engine.ingest(await writer.finish(), { replace: true });
+      stop();
+      assert.equal(commit.version, 101);
+      assert.deepEqual(resets, [101]);
+      assert.equal(all(engine).length, 200);
+      assert.equal(get(engine, name(60)), "r");
+      assert.equal(get(engine, name(10)), undefined);
+      if (snapshot !== undefined) assert.equal(all(engine, engine.read(snapshot)).length, 100);
+      await put(engine, { [name(60)]: "after" });
+      snapshot?.release();
+      await engine.compact();
+      assert.equal(get(engine, name(60)), "after");
+      await engine.close();
+      const again = await open(fs);
+      assert.equal(all(again).length, 200);
+      assert.ok((await again.verify()).ok);
+      await again.close();
+    }
+  });
+
+  it("merges ingested entries over the others", async () => {
+    const engine = await open(memoryFileSystem());
+    await fill(engine, 100);
+    const writer = engine.ingestWriter();
+    for (let i = 90; i < 110; i++) writer.add(key(name(i)), new Uint8Array([5, 0x72]));
+    await engine.ingest(await writer.finish(), { replace: false });
+    assert.equal(all(engine).length, 110);
+    assert.equal(get(engine, name(95)), "r");
+    assert.equal(get(engine, name(5)), "v5");
+    await engine.close();
+  });
+
+  it("lets one writer in, and tells it from a reader in the same process", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await assert.rejects(open(fs), LockedError);
+    await assert.rejects(open(fs, { readOnly: true }), LockedError);
+    await engine.close();
+    const reader = await open(fs, { readOnly: true });
+    const writer = await open(fs);
+    await reader.close();
+    await writer.close();
+  });
+
+  it("reads beside a writer of another process, and follows it on refresh", async () => {
+    const fs = memoryFileSystem();
+    const writer = await open(fs);
+    await fill(writer, 120);
+    const reader = await open(fs.otherProcess(), { readOnly: true });
+    assert.equal(all(reader).length, 120);
+    await fill(writer, 240, "w");
+    await writer.compact();
+    assert.deepEqual(all(reader).map(([, value]) => value), [...Array(120).keys()].map((i) => `v${i}`));
+    await reader.refresh();
+    assert.equal(all(reader).length, 240);
+    await assert.rejects(put(reader, { a: "1" }), ReadOnlyError);
+    await reader.close();
+    await writer.close();
+  });
+
+  it("refuses everything after close, and closes twice without harm", async () => {
+    const engine = await open(memoryFileSystem());
+    await engine.close();
+    await engine.close();
+    assert.throws(() => engine.read(), ClosedError);
+    await assert.rejects(put(engine, { a: "1" }), ClosedError);
+  });
+
+  it("turns read-only for good after a failed sync, and says why", async () => {
+    let broken = false;
+    const failure = new IOError("the disk is gone (EIO)");
+    const fs = memoryFileSystem({
+      beforeOperation: (operation) => {
+        if (broken && operation.name === "sync") throw failure;
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    broken = true;
+    await assert.rejects(put(engine, { a: "2" }), IOError);
+    broken = false;
+    await assert.rejects(put(engine, { a: "3" }), (error: ReadOnlyError) => {
+      assert.ok(error instanceof ReadOnlyError);
+      assert.equal(error.cause, failure);
+      return true;
+    });
+    assert.equal(get(engine, "a"), "1");
+    await engine.close().catch(() => {});
+    const again = await open(fs);
+    assert.ok(["1", "2"].includes(get(again, "a")!));
+    await again.close();
+  });
+
+  it("refuses writes on a full disk, shows none of them later, and goes on once there is space", async () => {
+    const fs = memoryFileSystem({ capacityBytes: 64 * 1024 });
+    let engine = await open(fs, { memtableBytes: 1024 * 1024, historyBytes: 0 });
+    let written = 0;
+    await assert.rejects(async () => {
+      for (;; written++) await put(engine, { [name(written)]: "x".repeat(200) });
+    }, NoSpaceError);
+    assert.ok(written > 100);
+    assert.equal(all(engine).length, written);
+    assert.equal(engine.stats().full, true);
+    fs.capacityBytes = 1024 * 1024;
+    await put(engine, { z: "after" });
+    assert.equal(engine.stats().full, false);
+    assert.equal(all(engine).length, written + 1);
+    await engine.close();
+    engine = await open(fs, { memtableBytes: 1024 * 1024 });
+    assert.equal(all(engine).length, written + 1);
+    await engine.close();
+  });
+
+  it("lets deletes in from its reserve when the disk is full", async () => {
+    const fs = memoryFileSystem({ capacityBytes: 1300 * 1024 });
+    const engine = await open(fs, { memtableBytes: 8 * 1024 * 1024, reserve: true });
+    let written = 0;
+    await assert.rejects(async () => {
+      for (;; written++) await put(engine, { [name(written)]: "x".repeat(70_000) });
+    }, NoSpaceError);
+    await remove(engine, name(0));
+    assert.equal(get(engine, name(0)), undefined);
+    await engine.close();
+  });
+
+  it("writes and syncs at close in every durability mode", async () => {
+    for (const durability of ["commit", "interval", "buffered"] as const) {
+      const fs = memoryFileSystem();
+      const engine = await open(fs, { durability });
+      await put(engine, { a: durability });
+      await engine.close();
+      const after = fs.crash({ keep: "none" });
+      const again = await open(after);
+      assert.equal(get(again, "a"), durability);
+      await again.close();
+    }
+  });
+
+  it("makes earlier buffered writes durable with a committed one", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { durability: "buffered" });
+    await put(engine, { a: "1" });
+    await put(engine, { b: "1" }, "interval");
+    await put(engine, { c: "1" }, "commit");
+    const again = await open(fs.crash({ keep: "none" }));
+    assert.equal(all(again).length, 3);
+    await again.close();
+  });
+
+  it("removes at open what a crash left behind, and nothing else", async () => {
+    const fs = memoryFileSystem();
+    let engine = await open(fs);
+    await fill(engine, 50);
+    await engine.close();
+    for (const orphan of ["000900.sst", "000901.blob", "000902.log", "MANIFEST-000903"]) {
+      await (await fs.open(`/db/${orphan}`, "create")).close();
+    }
+    await (await fs.open("/db/notes.txt", "create")).close();
+    engine = await open(fs);
+    const names = await fs.list("/db");
+    assert.ok(!names.some((one) => /90[0-3]/.test(one)));
+    assert.ok(names.includes("notes.txt"));
+    assert.ok(engine.newFileNumber() > 903);
+    await engine.close();
+  });
+
+  it("names file and offset when a table is damaged, and changes nothing", async () => {
+    const fs = memoryFileSystem();
+    let engine = await open(fs);
+    await fill(engine, 200);
+    await engine.compact();
+    await engine.close();
+    const table = (await fs.list("/db")).find((one) => one.endsWith(".sst"))!;
+    const handle = await fs.open(`/db/${table}`, "read");
+    const bytes = new Uint8Array(handle.sizeSync());
+    await handle.readAt(bytes, 0);
+    await handle.close();
+    bytes[100]! ^= 1;
+    await fs.remove(`/db/${table}`);
+    const damaged = await fs.open(`/db/${table}`, "create");
+    await damaged.append(bytes);
+    await damaged.close();
+    engine = await open(fs);
+    assert.throws(() => all(engine), (error: CorruptionError) => {
+      assert.ok(error instanceof CorruptionError);
+      assert.ok(error.file.endsWith(table));
+      return true;
+    });
+    const report = await engine.verify();
+    assert.equal(report.ok, false);
+    assert.ok(report.problems.some((problem) => problem.file.endsWith(table)));
+    await engine.close();
+  });
+});

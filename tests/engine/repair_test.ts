@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { NotFoundError } from "../../lib/base/errors.ts";
+import { repairDatabase } from "../../lib/engine/repair.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { readFile } from "../../lib/files/read.ts";
+import { all, fill, name, open, put, removeRange, tinySettings } from "./fixture.ts";
+
+const settings = tinySettings();
+
+async function damage(fs: FileSystem, file: string, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
+  const path = `/db/${file}`;
+  const bytes = change(await readFile(fs, path, Infinity));
+  await fs.remove(path);
+  const handle = await fs.open(path, "create");
+  await handle.append(bytes);
+  await handle.close();
+}
+
+const flip = (at: number) => (bytes: Uint8Array): Uint8Array => {
+  bytes[at < 0 ? bytes.length + at : at]! ^= 0x40;
+  return bytes;
+};
+
+/** A closed database with tables on several levels, blobs and a log. */
+async function example(): Promise<{ fs: MemoryFileSystem; entries: Map<string, string> }> {
+  const fs = memoryFileSystem();
+  const engine = await open(fs);
+  await fill(engine, 300);
+  await removeRange(engine, name(20), name(30));
+  for (let i = 0; i < 5; i++) await put(engine, { [`large${i}`]: `${i}`.repeat(700) });
+  await fill(engine, 40, "again");
+  const entries = new Map(all(engine));
+  await engine.close();
+  return { fs, entries };
+}
+
+async function contents(fs: MemoryFileSystem): Promise<Map<string, string>> {
+  const engine = await open(fs);
+  assert.ok((await engine.verify()).ok);
+  const entries = new Map(all(engine));
+  await put(engine, { written: "afterwards" });
+  await engine.close();
+  return entries;
+}
+
+describe("repairDatabase()", () => {
+  it("leaves a sound database as it is", async () => {
+    const { fs, entries } = await example();
+    const before = await fs.list("/db");
+    const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.deepEqual(report, { kept: entries.size, lost: [], setAside: [] });
+    assert.deepEqual((await fs.list("/db")).filter((one) => one !== "LOCK"), before.filter((one) => one !== "LOCK"));
+    assert.deepEqual(await contents(fs), entries);
+  });
+
+  it("brings everything back when the marker or the manifest is lost or damaged", async () => {
+    for (const harm of ["no marker", "marker", "no manifest", "manifest"]) {
+      const { fs, entries } = await example();
+      const manifest = (await fs.list("/db")).find((one) => one.startsWith("MANIFEST"))!;
+      if (harm === "no marker") await fs.remove("/db/CURRENT");
+      if (harm === "marker") await damage(fs, "CURRENT", flip(15));
+      if (harm === "no manifest") await fs.remove(`/db/${manifest}`);
+      if (harm === "manifest") await damage(fs, manifest, flip(100));
+      const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
+      assert.equal(report.kept, entries.size, harm);
+      assert.deepEqual(await contents(fs), entries, harm);
+    }
+  });
+
+  it("keeps all that the other files hold when a table is damaged, and says which keys may be lost", async () => {
+    const { fs, entries } = await example();
+    const tables = (await fs.list("/db")).filter((one) => one.endsWith(".sst"));
+    for (const table of tables) {
+      const copy = fs.fork({ keep: "all" });
+      await damage(copy, table, flip(90));
+      const report = await repairDatabase(copy, "/db", settings, { dryRun: false });
+      assert.ok(report.lost.length > 0, table);
+      assert.ok(report.setAside.includes(table));
+      const left = await contents(copy);
+      let missing = 0;
+      for (const [key, value] of entries) if (left.get(key) !== value) missing++;
+      assert.ok(missing < entries.size / 2, `${table}: ${missing} of ${entries.size} lost`);
+      const aside = (await copy.list("/db")).find((one) => one.startsWith("damaged-"))!;
+      assert.ok((await copy.list(`/db/${aside}`)).includes(table));
+    }
+  });
+
+  it("keeps the commits before and behind a bad place in the log", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { memtableBytes: 1024 * 1024 });
+    for (let i = 0; i < 30; i++) await put(engine, { [name(i)]: "x".repeat(50) });
+    await engine.close();
+    const log = (await fs.list("/db")).find((one) => one.endsWith(".log"))!;
+    await damage(fs, log, flip(1000));
+    const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.equal(report.kept, 29);
+    assert.equal(report.lost.length, 1);
+    assert.equal((await contents(fs)).size, 29);
+  });
+
+  it("loses only the values that a damaged blob file held", async () => {
+    const { fs, entries } = await example();
+    const blob = (await fs.list("/db")).find((one) => one.endsWith(".blob"))!;
+    await damage(fs, blob, flip(110));
+    const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.ok(report.kept >= entries.size - 5 && report.kept < entries.size);
+    const left = await contents(fs);
+    for (const [key, value] of entries) if (!key.startsWith("large")) assert.equal(left.get(key), value);
+  });
+
+  it("says what it would do and changes nothing with dryRun", async () => {
+    const { fs } = await example();
+    const table = (await fs.list("/db")).find((one) => one.endsWith(".sst"))!;
+    await damage(fs, table, flip(90));
+    const before = await fs.list("/db");
+    const report = await repairDatabase(fs, "/db", settings, { dryRun: true });
+    assert.ok(report.lost.length > 0);
+    assert.deepEqual(report.setAside, []);
+    assert.deepEqual((await fs.list("/db")).filter((one) => one !== "LOCK"), before.filter((one) => one !== "LOCK"));
+  });
+
+  it("refuses a directory that holds no database", async () => {
+    const fs = memoryFileSystem();
+    await fs.makeDirectory("/empty");
+    await assert.rejects(repairDatabase(fs, "/empty", settings, { dryRun: false }), NotFoundError);
+    await assert.rejects(repairDatabase(fs, "/nowhere", settings, { dryRun: false }), NotFoundError);
+  });
+});

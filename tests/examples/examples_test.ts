@@ -1,0 +1,101 @@
+/** Every example runs to its end in the runtime that runs this test, says what it should, and leaves nothing behind. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const folder = fileURLToPath(new URL("../../examples/", import.meta.url));
+const isDeno = process.versions["deno"] !== undefined;
+
+/** Not examples of their own: what they share, and what needs Deno and JSR. */
+const apart = ["show.ts", "deno_std.ts"];
+
+/** What each example must say, in this order. */
+const says: Record<string, RegExp[]> = {
+  "quickstart.ts": [
+    /GeoNames .*CC-BY 4\.0/,
+    /✓ 171,075 cities are in/,
+    /✓ every one of them was found/,
+    /✓ a full scan sees every city once/,
+    /tagged NO and arctic +\d+ cities/,
+    /✓ the copy opens and holds every city/,
+    /cities left +0/,
+    /✓ Lisbon is back where it was/,
+    /✓ 171,075 cities, no damage/,
+    /Done in/,
+  ],
+  "crash.ts": [/Round 1/, /Round 3/, /✓ every one of the [\d,]+ acknowledged writes is there/],
+  "daily_backup.ts": [/removed shop-2026-11-01/, /✓ the newest seven days/, /✓ six days of orders/],
+  "durability.ts": [/"commit"/, /"interval"/, /"buffered"/, /✓ the payment is there/],
+  "migration.ts": [/has no family name/, /✓ as if it had never run/, /✓ five people, none harmed/],
+  "move.ts": [/✓ the new place holds the same/, /✓ the old place is empty/, /✓ and there, too/],
+  "serve_export.ts": [/listening with/, /✓ the copy holds all 20,000 readings/, /✓ and of what was written meanwhile/],
+  "tags.ts": [/✓ in key order/, /✓ deleted entries leave every tag at once/, /how many soups +2/],
+  "test_data.ts": [/✓ c3 owes/, /✓ 1,000 orders again/, /✓ no secret came along/],
+  "transaction.ts": [/✓ the five still own 500/, /✓ still 500/, /✓ exactly one of two simultaneous claims won/],
+  "watch.ts": [
+    /stock\/apples +now 12/,
+    /✓ 2 at the start, 3 sets and 1 delete were seen/,
+    /version \d+ +set stock\/plums/,
+  ],
+};
+
+/** Runs an example with a temporary directory of its own; returns what it printed and what it left there. */
+async function run(name: string): Promise<{ code: number | null; out: string; errors: string; left: string[] }> {
+  const temporary = await mkdtemp(join(tmpdir(), "holdfast-examples-"));
+  try {
+    const before = isDeno ? ["run", "-A", "--no-check"] : [];
+    const child = spawn(process.execPath, [...before, join(folder, name)], {
+      cwd: temporary,
+      env: { ...process.env, TMPDIR: temporary, TMP: temporary, TEMP: temporary, NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [out, errors] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => out += text);
+    child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
+    const [code] = await once(child, "close") as [number | null];
+    return { code, out, errors, left: await readdir(temporary) };
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+describe("examples", () => {
+  it("are all known to this test", async () => {
+    const names = (await readdir(folder)).filter((name) => name.endsWith(".ts") && !apart.includes(name));
+    assert.deepEqual(names.sort(), Object.keys(says).sort());
+  });
+
+  for (const [name, expected] of Object.entries(says)) {
+    it(`${name} runs, keeps its promises and cleans up`, async () => {
+      const { code, out, errors, left } = await run(name);
+      assert.equal(code, 0, `${out}\n${errors}`);
+      let at = 0;
+      for (const line of expected) {
+        const found = out.slice(at).search(line);
+        assert.notEqual(found, -1, `${line} is missing in:\n${out}`);
+        at += found;
+      }
+      assert.deepEqual(left, []);
+    });
+  }
+
+  it("deno_std.ts runs under Deno, where JSR answers", async () => {
+    if (!isDeno) {
+      console.log("deno_std.ts is not run here: it is for Deno only.");
+      return;
+    }
+    const { code, out, errors } = await run("deno_std.ts");
+    if (code !== 0 && /JSR package manifest .* failed to load|error sending request/s.test(errors)) {
+      console.log("deno_std.ts was not run: JSR does not answer here.");
+      return;
+    }
+    assert.equal(code, 0, `${out}\n${errors}`);
+    assert.match(out, /✓ 1000 entries came back/);
+  });
+});
