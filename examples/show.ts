@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
@@ -16,9 +16,10 @@ export interface Scratch extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Makes a fresh directory under the system's temporary one. */
-export async function scratch(name: string): Promise<Scratch> {
-  const path = await mkdtemp(join(tmpdir(), `holdfast-${name}-`));
+/** Makes a fresh directory, with a name that nothing has yet, under the system's temporary one or the given one. */
+export async function scratch(name: string, parent: string = tmpdir()): Promise<Scratch> {
+  await mkdir(parent, { recursive: true });
+  const path = await mkdtemp(join(parent, `holdfast-${name}-`));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 

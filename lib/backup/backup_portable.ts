@@ -14,12 +14,12 @@ import { newId } from "./export.ts";
 import { writeFileOf } from "./file_sink.ts";
 import type { BackupInfo } from "./info.ts";
 import { type BackupOptions, checkBackupOptions, isSelective } from "./options.ts";
-import { pack, type Packing, packingOf, unpack } from "./packing.ts";
+import { pack, type Packing, packingOf, unpack } from "./archive/packing.ts";
 import { withPartial } from "./partial.ts";
 import { portablePieces } from "./portable_pieces.ts";
-import { PortableReader } from "./portable_reader.ts";
-import type { PortableTotals } from "./portable_writer.ts";
-import { readPieces } from "./streams.ts";
+import { PortableReader } from "./portable/portable_reader.ts";
+import type { PortableTotals } from "./portable/portable_writer.ts";
+import { readPieces } from "./archive/streams.ts";
 
 const CALL = "db.backup";
 

@@ -14,13 +14,13 @@ import { checkFile, checkSpace, localPath } from "./destination.ts";
 import { hashOf, writeFileOf } from "./file_sink.ts";
 import type { ExportInfo } from "./info.ts";
 import { type CheckedExportOptions, checkExportOptions, type ExportOptions, type LongWorkOptions } from "./options.ts";
-import { pack, type Packing, packingOf, unpack } from "./packing.ts";
+import { pack, type Packing, packingOf, unpack } from "./archive/packing.ts";
 import { copyPinned, pinnedMembers, verifyDirectory } from "./pinned_files.ts";
 import { portablePieces } from "./portable_pieces.ts";
 import { Stage } from "./stage.ts";
-import { readPieces, toReadableStream } from "./streams.ts";
-import { readTar } from "./tar_reader.ts";
-import { tarLength, writeTar } from "./tar_writer.ts";
+import { readPieces, toReadableStream } from "./archive/streams.ts";
+import { readTar } from "./archive/tar_reader.ts";
+import { tarLength, writeTar } from "./archive/tar_writer.ts";
 
 const CALL = "db.export";
 

@@ -1,6 +1,16 @@
 /**
  * Floor 6: export, portable backup, restore.
  *
+ * ```
+ * export.ts            a pinned version as directory, tar file or stream     ┐ stage.ts, file_sink.ts: publish whole or
+ * backup_portable.ts   a snapshot as one file of entries                     │ not at all; destination.ts: what is in the
+ * restore.ts           into an open database, in one commit                  │ way, before anything is written
+ * restore_to.ts        into a new directory                                  ┘
+ * load/                sources of any kind, and entries on their way into sorted tables
+ * portable/            entries as JSON: skv's format, and lines
+ * archive/             tar, gzip and zstd, as streams
+ * ```
+ *
  * @module
  */
 export { exportDatabase, exportStream, type ExportStreamOptions } from "./export.ts";
@@ -10,5 +20,5 @@ export { restoreTo } from "./restore_to.ts";
 export type { BackupInfo, BackupType, ExportInfo, RestoreInfo } from "./info.ts";
 export type { BackupOptions, ExportOptions, FilterEntry, LongWorkOptions, RestoreOptions } from "./options.ts";
 export type { PartialWork } from "./partial.ts";
-export type { RestoreSource } from "./source.ts";
-export type { ByteStream } from "./streams.ts";
+export type { RestoreSource } from "./load/source.ts";
+export type { ByteStream } from "./archive/streams.ts";

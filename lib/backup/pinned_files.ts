@@ -13,8 +13,8 @@ import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { checkSpace } from "./destination.ts";
 import { hashing } from "./file_sink.ts";
-import { filePieces } from "./streams.ts";
-import type { TarMember } from "./tar_writer.ts";
+import { filePieces } from "./archive/streams.ts";
+import type { TarMember } from "./archive/tar_writer.ts";
 
 /** How pinned files are copied. */
 export interface CopyPinnedOptions {

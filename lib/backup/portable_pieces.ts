@@ -8,9 +8,9 @@ import { Slicer } from "../base/yield.ts";
 import type { Engine, EngineSnapshot } from "../engine/types.ts";
 import { spacesOf } from "./namespaces.ts";
 import { type FilterEntry, isNamespaceSelected, type Selection } from "./options.ts";
-import { type PortableTotals, writeJson, writeLines } from "./portable_writer.ts";
+import { type PortableTotals, writeJson, writeLines } from "./portable/portable_writer.ts";
 import { countRecords, type ReadEntries, readRecords } from "./read_entries.ts";
-import type { PortableRecord } from "./record.ts";
+import type { PortableRecord } from "./portable/record.ts";
 
 /** What is written, and how. */
 export interface PortablePiecesOptions {

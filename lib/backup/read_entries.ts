@@ -12,7 +12,7 @@ import { spacePrefix } from "../format/space.ts";
 import type { FilterEntry, Selection } from "./options.ts";
 import { isNamespaceSelected } from "./options.ts";
 import { type SpaceInfo, spaceRange } from "./namespaces.ts";
-import type { PortableRecord } from "./record.ts";
+import type { PortableRecord } from "./portable/record.ts";
 
 /** What to read, and how. */
 export interface ReadEntries {

@@ -16,7 +16,7 @@ import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
 import { newId } from "./export.ts";
 import { hashOf } from "./file_sink.ts";
 import type { RestoreInfo } from "./info.ts";
-import { type LoadedSource, loadFrom } from "./load_source.ts";
+import { type LoadedSource, loadFrom } from "./load/load_source.ts";
 import { nextSpace, type SpaceInfo, spaceRange, spacesOf } from "./namespaces.ts";
 import {
   checkRestoreOptions,
@@ -27,9 +27,9 @@ import {
 } from "./options.ts";
 import { withPartial } from "./partial.ts";
 import { readerSettings } from "./pinned_files.ts";
-import { RowLoad } from "./row_load.ts";
-import { closeSource, openSource, type RestoreSource } from "./source.ts";
-import { readPieces } from "./streams.ts";
+import { RowLoad } from "./load/row_load.ts";
+import { closeSource, openSource, type RestoreSource } from "./load/source.ts";
+import { readPieces } from "./archive/streams.ts";
 
 const CALL = "db.restore";
 

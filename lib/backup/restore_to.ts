@@ -19,14 +19,14 @@ import { cellExpiry } from "../format/cell.ts";
 import { FIRST_NAMESPACE_SPACE } from "../format/space.ts";
 import { checkDirectory, isWithin, localPath } from "./destination.ts";
 import type { RestoreInfo } from "./info.ts";
-import { databaseOf, loadFrom, verifySource } from "./load_source.ts";
+import { databaseOf, loadFrom, verifySource } from "./load/load_source.ts";
 import { spaceRange, spacesOf } from "./namespaces.ts";
 import { type CheckedRestoreOptions, checkRestoreOptions, isSelective, type RestoreOptions } from "./options.ts";
 import { withPartial } from "./partial.ts";
 import { copyPinned, readerSettings, verifyDirectory, writeSynced } from "./pinned_files.ts";
 import { apply, restoreInfo, Scratch } from "./restore.ts";
-import { RowLoad } from "./row_load.ts";
-import { closeSource, type OpenedSource, openSource, type RestoreSource } from "./source.ts";
+import { RowLoad } from "./load/row_load.ts";
+import { closeSource, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";
 import { isDatabaseFile, Stage } from "./stage.ts";
 import { MARKER_NAME } from "../engine/file_names.ts";
 

@@ -5,7 +5,7 @@
  */
 import { ClosedError } from "../base/errors.ts";
 import type { Engine } from "../engine/types.ts";
-import type { Catalog } from "./catalog.ts";
+import type { Catalog } from "./catalog/catalog.ts";
 
 /** The inside of an open database. */
 export class Context {

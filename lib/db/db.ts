@@ -27,15 +27,15 @@ import type { SlotMeta } from "../format/manifest_edit.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { memoryFileSystem } from "../files/memory_file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
-import { Catalog } from "./catalog.ts";
-import { type ChangesOptions, type CommitRecord, listChanges } from "./changes.ts";
+import { Catalog } from "./catalog/catalog.ts";
+import { type ChangesOptions, type CommitRecord, listChanges } from "./watching/changes.ts";
 import { Context } from "./context.ts";
 import { KeySpace } from "./key_space.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "./data/keys.ts";
 import { MEMORY_DIRECTORY, MemoryBeside } from "./memory_beside.ts";
 import { type Namespace, type NamespaceOptions, openNamespace } from "./namespace.ts";
 import { fileSystemIn, type OpenOptions, openOptions } from "./options.ts";
-import { keyBounds, type KeyRange } from "./ranges.ts";
+import { keyBounds, type KeyRange } from "./data/ranges.ts";
 import { type RepairReport, repairReport } from "./repair_report.ts";
 
 /** Options of calls that name a database without opening it. */
@@ -243,7 +243,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    * for await (const { version, changes } of db.changes({ since: 1 })) console.log(version, changes[0]?.type); // 2 delete
    * ```
    */
-  changes(options?: ChangesOptions): AsyncIterableIterator<CommitRecord> {
+  changes(options?: ChangesOptions): AsyncIterableIterator<CommitRecord, void> {
     return listChanges(this.#context, options);
   }
 

@@ -4,22 +4,22 @@
  * @module
  */
 import type { Commit } from "../engine/types.ts";
-import { type AtomicOperation, beginAtomic } from "./atomic.ts";
-import type { Change } from "./change.ts";
-import { commitAll } from "./commit.ts";
+import { type AtomicOperation, beginAtomic } from "./writing/atomic.ts";
+import type { Change } from "./watching/change.ts";
+import { commitAll } from "./writing/commit.ts";
 import type { Context } from "./context.ts";
-import type { Definition } from "./definition.ts";
-import type { Key } from "./keys.ts";
-import { keyBounds, type KeyRange } from "./ranges.ts";
-import { Reader } from "./reader.ts";
-import { ReadSource } from "./read_source.ts";
-import { SetMany, type SetManyItem, type SetManyOptions, type SetManyResult } from "./set_many.ts";
-import { pointOf, type Snapshot, takeSnapshot } from "./snapshot.ts";
-import { runTransaction, type Transaction, type TransactionOptions } from "./transaction.ts";
-import type { Storable } from "./values.ts";
-import { Watch, type WatchOptions, type WatchRange } from "./watch.ts";
-import { type SetOptions, setOptions, type WriteOptions, writeOptions } from "./write_options.ts";
-import { Writes } from "./writes.ts";
+import type { Definition } from "./catalog/definition.ts";
+import type { Key } from "./data/keys.ts";
+import { keyBounds, type KeyRange } from "./data/ranges.ts";
+import { Reader } from "./reading/reader.ts";
+import { ReadSource } from "./reading/read_source.ts";
+import { SetMany, type SetManyItem, type SetManyOptions, type SetManyResult } from "./writing/set_many.ts";
+import { pointOf, type Snapshot, takeSnapshot } from "./reading/snapshot.ts";
+import { runTransaction, type Transaction, type TransactionOptions } from "./writing/transaction.ts";
+import type { Storable } from "./data/values.ts";
+import { Watch, type WatchOptions, type WatchRange } from "./watching/watch.ts";
+import { type SetOptions, setOptions, type WriteOptions, writeOptions } from "./writing/write_options.ts";
+import { Writes } from "./writing/writes.ts";
 
 /**
  * A database or a namespace: what can be read and written by key. Calls made one after the other without awaiting take
@@ -177,7 +177,7 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
    * }
    * ```
    */
-  watch(range?: WatchRange<K>, options?: WatchOptions): AsyncIterableIterator<Change<K>[]> {
+  watch(range?: WatchRange<K>, options?: WatchOptions): AsyncIterableIterator<Change<K>[], undefined> {
     return new Watch<K>(this.#context, this.#definition, range, options);
   }
 

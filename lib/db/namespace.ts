@@ -6,9 +6,9 @@
 import { checkOptions, choiceOption } from "../base/options.ts";
 import type { KeyEncoding } from "../engine/types.ts";
 import type { Context } from "./context.ts";
-import type { Definition } from "./definition.ts";
+import type { Definition } from "./catalog/definition.ts";
 import { KeySpace } from "./key_space.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "./data/keys.ts";
 
 /** Options of `namespace`. */
 export interface NamespaceOptions {

@@ -5,7 +5,7 @@
  */
 import { ByteReader, copyBytes, decodeText, isText } from "../base/bytes.ts";
 import type { EngineRepairReport } from "../engine/repair.ts";
-import type { Key } from "./keys.ts";
+import type { Key } from "./data/keys.ts";
 
 /** A range of keys of which entries may be lost. */
 export interface LostKeys {

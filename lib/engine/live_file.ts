@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { CorruptionError, NotFoundError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
 import type { BlockCache } from "../tree/block_cache.ts";
@@ -47,6 +48,17 @@ abstract class LiveFile {
     this.home.retire(this.kind, this.number);
   }
 
+  /** Opens it; a file that the manifest lists and that is not there is damage. */
+  protected opened<R>(open: (path: string, expected: { database: string; number: number }) => R): R {
+    const path = filePath(this.home.path, this.kind, this.number);
+    try {
+      return open(path, { database: this.home.database, number: this.number });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+      throw new CorruptionError(path, 0, "the file is not there", { cause: error });
+    }
+  }
+
   /** Its kind. */
   abstract readonly kind: "table" | "blob";
   /** Its number. */
@@ -80,13 +92,9 @@ export class LiveTable extends LiveFile {
 
   /** The open table. */
   reader(): TableReader {
-    return this.#reader ??= TableReader.open(
-      this.home.fs,
-      filePath(this.home.path, "table", this.number),
-      { database: this.home.database, number: this.number },
-      this.meta,
-      this.home.cache,
-    );
+    return this.#reader ??= this.opened((path, expected) => {
+      return TableReader.open(this.home.fs, path, expected, this.meta, this.home.cache);
+    });
   }
 
   /** Gives the file handle back; the next use opens it again. */
@@ -116,11 +124,9 @@ export class LiveBlob extends LiveFile {
 
   /** The open blob file. */
   reader(): BlobReader {
-    return this.#reader ??= BlobReader.open(
-      this.home.fs,
-      filePath(this.home.path, "blob", this.number),
-      { database: this.home.database, number: this.number },
-    );
+    return this.#reader ??= this.opened((path, expected) => {
+      return BlobReader.open(this.home.fs, path, expected, this.meta);
+    });
   }
 
   /** Gives the file handle back; the next use opens it again. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { NotFoundError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { LogMeta } from "../format/manifest_edit.ts";
@@ -18,6 +17,9 @@ import type { EngineSettings } from "./types.ts";
 
 /** How often a reader starts over when the writer removes files that it is just about to open. */
 const READ_ONLY_TRIES = 20;
+
+/** How often the marker is read again when what it names can't be. */
+const MARKER_TRIES = 3;
 
 /** A store and its log, ready to be used. */
 export interface Loaded {
@@ -80,37 +82,30 @@ export async function recoverStore(
   return { store, log: new Log(store, previous) };
 }
 
-/** Loads the committed state of this moment. The writer may remove files meanwhile: then its newer state is loaded. */
-export async function loadReadOnly(
-  fs: FileSystem,
-  path: string,
-  settings: EngineSettings,
-): Promise<Loaded> {
+/**
+ * Loads the committed state of this moment. The writer may remove files meanwhile: it has changed its manifest by then, so
+ * what goes wrong while the manifest stays the same is damage, and all else is tried again.
+ */
+export async function loadReadOnly(fs: FileSystem, path: string, settings: EngineSettings): Promise<Loaded> {
   for (let tries = 1;; tries++) {
+    const before = await loadManifest(fs, path).catch((error) => {
+      // Between reading the marker and opening what it names the writer may have begun another manifest.
+      if (tries < MARKER_TRIES) return undefined;
+      throw error;
+    });
+    if (before === undefined) continue;
+    const { number, size } = before;
     try {
-      const loaded = await loadManifest(fs, path);
-      checkKeyEncoding(loaded.state, settings, path);
-      const recovered = await recoverStore(fs, path, settings, loaded);
+      checkKeyEncoding(before.state, settings, path);
+      const recovered = await recoverStore(fs, path, settings, before);
       // Open files stay readable after the writer has removed them.
       for (const table of recovered.store.version.tables()) table.reader();
       for (const blob of recovered.store.version.blobs.values()) blob.reader();
       return recovered;
     } catch (error) {
-      const moved = error instanceof NotFoundError || await hasMoved(fs, path, error);
-      if (!moved || tries === READ_ONLY_TRIES) throw error;
+      if (tries === READ_ONLY_TRIES) throw error;
+      const after = await loadManifest(fs, path);
+      if (after.number === number && after.size === size) throw error;
     }
-  }
-}
-
-/** Whether a failure to load may come from the writer having gone on meanwhile: the marker or manifest has changed since. */
-async function hasMoved(fs: FileSystem, path: string, error: unknown): Promise<boolean> {
-  if (!(error instanceof Error) || error.name !== "CorruptionError") return false;
-  try {
-    const before = await loadManifest(fs, path);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    const after = await loadManifest(fs, path);
-    return before.number !== after.number || before.size !== after.size;
-  } catch {
-    return false;
   }
 }

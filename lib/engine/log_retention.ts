@@ -64,9 +64,10 @@ export function planRetention(facts: RetentionFacts): RetentionPlan {
   return plan;
 }
 
-/** Removes the segments that may go. */
+/** Removes the segments that may go, and notes whether the archive is full. */
 export async function trimLog(store: Store): Promise<void> {
   const plan = retentionOf(store.manifest.state, store);
+  store.archiveFull = plan.stop;
   if (plan.remove.length === 0) return;
   await store.edit(() => ({
     removeLogs: plan.remove,

@@ -82,6 +82,8 @@ export class Store implements FileHome {
   failure: unknown;
   /** Whether the last write found the disk full. */
   full = false;
+  /** Whether the archive is full and writers are to be refused until a repository has caught up. */
+  archiveFull = false;
   /** Log segments that pins and readers need, counted. */
   readonly heldLogs: Map<number, number> = new Map();
   /** Cursors and pins open. */

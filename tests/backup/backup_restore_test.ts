@@ -15,8 +15,8 @@ import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { backupPortable, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
-import { readTar } from "../../lib/backup/tar_reader.ts";
-import { writeTar } from "../../lib/backup/tar_writer.ts";
+import { readTar } from "../../lib/backup/archive/tar_reader.ts";
+import { writeTar } from "../../lib/backup/archive/tar_writer.ts";
 import { define, dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
 import { inPieces } from "./helpers.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { concatBytes, encodeText } from "../../lib/base/bytes.ts";
 import { IntegrityError } from "../../lib/base/errors.ts";
-import { pack, packingOf, unpack } from "../../lib/backup/packing.ts";
+import { pack, packingOf, unpack } from "../../lib/backup/archive/packing.ts";
 import { collect, inPieces } from "./helpers.ts";
 
 const text = encodeText("to and fro ".repeat(50_000));

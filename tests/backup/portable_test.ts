@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { concatBytes, decodeText, encodeText } from "../../lib/base/bytes.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../lib/base/errors.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../lib/format/cell.ts";
-import { PortableReader } from "../../lib/backup/portable_reader.ts";
-import { type PortableHeader, writeJson, writeLines } from "../../lib/backup/portable_writer.ts";
-import type { PortableRecord } from "../../lib/backup/record.ts";
+import { PortableReader } from "../../lib/backup/portable/portable_reader.ts";
+import { type PortableHeader, writeJson, writeLines } from "../../lib/backup/portable/portable_writer.ts";
+import type { PortableRecord } from "../../lib/backup/portable/record.ts";
 import { collect, inPieces } from "./helpers.ts";
 
 /** The file that skv's documentation shows, word for word. */

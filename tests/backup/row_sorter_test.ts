@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { compareBytes } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import { RowSorter, type SortedRowCursor } from "../../lib/backup/row_sorter.ts";
+import { RowSorter, type SortedRowCursor } from "../../lib/backup/load/row_sorter.ts";
 
 function all(rows: SortedRowCursor): [string, string][] {
   const out: [string, string][] = [];

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { concatBytes, encodeText } from "../../lib/base/bytes.ts";
 import { IntegrityError } from "../../lib/base/errors.ts";
-import { decodeTarHeader, encodeTarHeader } from "../../lib/backup/tar_header.ts";
-import { readTar } from "../../lib/backup/tar_reader.ts";
-import { tarLength, type TarMember, writeTar } from "../../lib/backup/tar_writer.ts";
+import { decodeTarHeader, encodeTarHeader } from "../../lib/backup/archive/tar_header.ts";
+import { readTar } from "../../lib/backup/archive/tar_reader.ts";
+import { tarLength, type TarMember, writeTar } from "../../lib/backup/archive/tar_writer.ts";
 import { collect, inPieces } from "./helpers.ts";
 
 const member = (name: string, bytes: Uint8Array): TarMember => ({ name, size: bytes.length, pieces: () => [bytes] });

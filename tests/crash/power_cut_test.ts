@@ -1,21 +1,22 @@
 import { describe, it } from "node:test";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory_file_system.ts";
 import { openEngine } from "../../lib/engine/open.ts";
+import type { MemoryFileSystem } from "../../lib/files/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { type Case, judge, judgeExports } from "./judge.ts";
 import { LONG, randomFrom, SEED } from "./random.ts";
 import { again, record, type Recording } from "./recording.ts";
 import { PATH, Run } from "./runner.ts";
+import { diskFor } from "./workload.ts";
 import { mixed, workloads } from "./workloads.ts";
 
 /** Seeds of what a cut leaves of the unsynced, beside nothing and all of it. */
 const RANDOM_OUTCOMES = LONG ? 12 : 2;
 
 /** Of the cuts, each so many-th is followed by cuts in the recovery from it. */
-const RECOVERY_EVERY = LONG ? 1 : 9;
+const RECOVERY_EVERY = LONG ? 1 : 7;
 
 const all = workloads(SEED);
-for (let i = 0; i < (LONG ? 40 : 2); i++) all.push(mixed(SEED + 100 + i, LONG ? 150 : 70));
+for (let i = 0; i < (LONG ? 40 : 2); i++) all.push(mixed(SEED + 100 + i, LONG ? 150 : 60));
 
 describe("a power cut at every file operation", () => {
   for (const workload of all) {
@@ -25,23 +26,42 @@ describe("a power cut at every file operation", () => {
       let cases = 0;
       let recoveries = 0;
       for (const at of recording.places) {
-        const cut = await runUntil(recording, at);
-        for (const outcome of outcomes) {
-          await again(recording, at, outcome.name, async () => {
-            const one = { ...cut.one, power: outcome.name !== "all" };
+        const cut = await runUntil(recording, (disk) => disk.cutPowerAt(at));
+        for (const { name, crash } of outcomes) {
+          await again(recording, at, `power cut, ${name}`, async () => {
             if (cut.run.exported.length > 0) {
-              await judgeExports({ ...one, image: outcome.crash(cut.disk, at) }, cut.run.exported);
+              await judgeExports({ ...cut.one, image: crash(cut.disk, at) }, cut.run.exported);
             }
-            await judge({ ...one, image: outcome.crash(cut.disk, at) });
-            cases++;
-            if (at % RECOVERY_EVERY === 0) {
-              recoveries += await cutRecovery({ ...one, image: outcome.crash(cut.disk, at) }, at);
-            }
+            await judge({ ...cut.one, image: crash(cut.disk, at) });
+          });
+          cases++;
+        }
+        if (LONG || at % RECOVERY_EVERY === 0) {
+          const image = cut.disk.crash({ random: randomFrom(SEED, at) });
+          await again(recording, at, "power cut, random, and again in recovery", async () => {
+            recoveries += await cutRecovery({ ...cut.one, image }, at);
           });
         }
       }
-      const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      console.log(`${workload.name}: ${recording.places.length} cuts, ${cases} outcomes, ${recoveries} more cuts in recovery, ${seconds} s`);
+      report(workload.name, started, `${cases} outcomes of ${recording.places.length} cuts, ${recoveries} more in recovery`);
+    });
+  }
+});
+
+describe("the end of the process at every file operation", () => {
+  for (const workload of all) {
+    it(`${workload.name}: leaves a prefix of the commits with all that was handed over`, async () => {
+      const started = performance.now();
+      const recording = await record(workload);
+      for (const at of recording.places) {
+        const killed = await runUntil(recording, (disk, operation) => {
+          if (operation >= at) disk.kill();
+        });
+        // The same disk, with what is unsynced still at the mercy of the next power cut.
+        const image = killed.disk.otherProcess();
+        await again(recording, at, "kill", () => judge({ ...killed.one, image, power: false }));
+      }
+      report(workload.name, started, `${recording.places.length} kills`);
     });
   }
 });
@@ -52,25 +72,27 @@ interface Outcome {
 }
 
 const outcomes: Outcome[] = [
-  { name: "none", crash: (disk) => disk.crash({ keep: "none" }) },
-  { name: "all", crash: (disk) => disk.crash({ keep: "all" }) },
+  { name: "nothing unsynced is left", crash: (disk) => disk.crash({ keep: "none" }) },
+  { name: "all is left", crash: (disk) => disk.crash({ keep: "all" }) },
 ];
 for (let i = 0; i < RANDOM_OUTCOMES; i++) {
   outcomes.push({ name: `random ${i}`, crash: (disk, at) => disk.crash({ random: randomFrom(SEED, at, i) }) });
 }
 
-/** Runs the workload up to the cut. */
+/** Runs the workload into its accident, which `prepare` arranges before it begins, or at each operation. */
 async function runUntil(
-  recording: Recording,
-  at: number,
-): Promise<{ disk: MemoryFileSystem; run: Run; one: Omit<Case, "power"> }> {
-  const { settings, steps } = recording.workload;
-  const disk = memoryFileSystem();
-  disk.cutPowerAt(at);
-  const run = new Run(disk, new Chronicle(), { settings });
-  await run.steps(steps);
+  { workload }: Recording,
+  prepare: (disk: MemoryFileSystem, operation: number) => void,
+): Promise<{ disk: MemoryFileSystem; run: Run; one: Case }> {
+  const disk: MemoryFileSystem = diskFor(workload, {
+    beforeOperation: (operation) => void (operation.mutates && prepare(disk, operation.index)),
+  });
+  prepare(disk, 0);
+  const run = new Run(disk, new Chronicle(), { settings: workload.settings });
+  await run.steps(workload.steps);
   await run.end();
-  return { disk, run, one: { image: disk, chronicle: run.chronicle, machine: run.machine, settings } };
+  const { chronicle, machine } = run;
+  return { disk, run, one: { image: disk, chronicle, machine, settings: workload.settings, power: true } };
 }
 
 /** Cuts the power again at every operation of the recovery, and judges what the second attempt finds. */
@@ -78,20 +100,19 @@ async function cutRecovery(one: Case, at: number): Promise<number> {
   for (let second = 1;; second++) {
     const disk = one.image.fork({ keep: "all" });
     disk.cutPowerAt(second);
-    const settings = one.machine.settings(one.settings);
-    const engine = await openEngine(disk, PATH, settings).catch(() => undefined);
+    const engine = await openEngine(disk, PATH, one.machine.settings(one.settings)).catch(() => undefined);
+    await engine?.close().catch(() => {});
     // Enough when the database was open before the power went.
-    if (engine !== undefined) {
-      await engine.close().catch(() => {});
-      return (second - 1) * 2;
-    }
-    for (const keep of ["none", "random"] as const) {
-      const image = disk.crash({ keep, random: randomFrom(SEED, at, second) });
-      try {
-        await judge({ ...one, image });
-      } catch (error) {
-        throw new Error(`recovery cut at its operation ${second}, "${keep}": ${error}`, { cause: error });
-      }
+    if (engine !== undefined) return second - 1;
+    const keep = second % 2 === 0 ? "none" : "random";
+    try {
+      await judge({ ...one, image: disk.crash({ keep, random: randomFrom(SEED, at, second) }) });
+    } catch (error) {
+      throw new Error(`at operation ${second} of the recovery, keep ${keep}: ${error}`, { cause: error });
     }
   }
+}
+
+function report(name: string, started: number, what: string): void {
+  console.log(`${name}: ${what}, ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }

@@ -1,11 +1,11 @@
 /** One run of a workload without accidents: how many operations it has, and that it does what it is for. */
 import assert from "node:assert/strict";
 import type { EngineEvent } from "../../lib/engine/types.ts";
-import { memoryFileSystem, type Operation } from "../../lib/files/memory_file_system.ts";
+import type { Operation } from "../../lib/files/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { LONG, SEED } from "./random.ts";
 import { Run } from "./runner.ts";
-import type { Witness, Workload } from "./workload.ts";
+import { diskFor, type Witness, type Workload } from "./workload.ts";
 
 /** How far around an operation that matters accidents are tried as well. */
 const NEAR = 2;
@@ -23,7 +23,7 @@ export interface Recording {
 export async function record(workload: Workload): Promise<Recording> {
   const operations: Operation[] = [];
   const seen = new Set<Witness>();
-  const disk = memoryFileSystem({
+  const disk = diskFor(workload, {
     beforeOperation: (operation) => {
       if (!operation.mutates) return;
       operations.push(operation);

@@ -1,6 +1,7 @@
 /** Workloads as data: made once from a seed, then run again and again, each time with another accident. */
 import { encodeText } from "../../lib/base/bytes.ts";
 import type { Durability, EngineSettings } from "../../lib/engine/types.ts";
+import { type MemoryFileSystem, memoryFileSystem, type MemoryFileSystemOptions } from "../../lib/files/memory_file_system.ts";
 import type { Operation } from "./chronicle.ts";
 import { pick, randomFrom } from "./random.ts";
 
@@ -29,6 +30,20 @@ export interface Workload {
   shows: readonly Witness[];
   /** Accidents only near operations on such paths: for a workload that takes long to get there. */
   near?: RegExp;
+  /** A seed: file operations then take different times, so that what runs side by side meets in other orders. */
+  delays?: number;
+}
+
+/** An empty disk for a workload. */
+export function diskFor({ delays }: Workload, options: MemoryFileSystemOptions = {}): MemoryFileSystem {
+  if (delays === undefined) return memoryFileSystem(options);
+  const random = randomFrom(delays);
+  return memoryFileSystem({
+    ...options,
+    delay: async () => {
+      for (let i = pick(random, 12); i > 0; i--) await undefined;
+    },
+  });
 }
 
 /** A small value, a number of bytes that compress or that don't. */

@@ -73,12 +73,16 @@ function exports(seed: number): Workload {
 function manifest(seed: number): Workload {
   const b = new WorkloadBuilder(seed);
   const pad = "-".repeat(60_000);
-  for (let i = 0; i < 9; i++) b.commit("commit", b.put(`a${i}${pad}`), b.put(`z${i}${pad}`)).step("wait");
-  b.step("compact").commit("commit", b.put()).step("wait", "close").commit("commit", b.put()).step("wait");
+  const long = (): WorkloadBuilder => b.commit("commit", b.put(`a${pad}`), b.put(`z${pad}`)).step("wait");
+  for (let i = 0; i < 6; i++) long();
+  // What is gone makes the new manifest small, and so the opens after it quick.
+  b.commit("commit", { from: "a" }).step("compact");
+  long().commit("commit", { from: "b" }).step("compact");
+  b.commit("commit", b.put()).step("wait", "close").commit("commit", b.put()).step("wait");
   return {
     name: "a manifest that is begun anew",
     steps: b.steps,
-    settings: { compression: "none", tableBytes: 64 * 1024, levelBytes: 1024 * 1024, historyBytes: 100_000 },
+    settings: { compression: "none", level0Tables: 100, historyBytes: 0 },
     shows: ["manifest"],
     near: /MANIFEST-\d+$|CURRENT/,
   };
@@ -104,5 +108,11 @@ export function mixed(seed: number, length: number): Workload {
     reserve: b.random() < 0.2,
     compression: b.random() < 0.5 ? "none" : "auto",
   } as const;
-  return { name: `a mixture (${seed})`, steps: b.steps, settings, shows: ["flush", "compaction"] };
+  return {
+    name: `a mixture (${seed})`,
+    steps: b.steps,
+    settings,
+    shows: ["flush", "compaction"],
+    ...(b.random() < 0.7 ? { delays: seed } : {}),
+  };
 }

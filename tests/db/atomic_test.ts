@@ -65,7 +65,8 @@ describe("atomic", () => {
 
   it("applies operations in order: the last per key wins, a deleteRange affects only earlier ones", () =>
     withDb(async (db) => {
-      await db.atomic().set("a", 1).set("a", 2).deleteRange({ prefix: "a" }).set("ab", 3).set("b", 1).delete("b").commit();
+      await db.atomic().set("a", 1).set("a", 2).deleteRange({ prefix: "a" }).set("ab", 3).set("b", 1).delete("b")
+        .commit();
       assert.deepEqual((await all(db.list())).map(({ key, value }) => [key, value]), [["ab", 3]]);
     }));
 
@@ -82,23 +83,20 @@ describe("atomic", () => {
       assert.deepEqual(await users.atomic().check({ key: "ada", version: 7 }).set("ada", 2).commit(), { ok: false });
       await using other = await DB.open(":memory:");
       assert.throws(() => db.atomic().in(other), { name: "TypeError", message: /another database/ });
-      assert.throws(() => db.atomic().in({} as never), { name: "TypeError", message: /expected a database or a namespace/ });
+      assert.throws(() => db.atomic().in({} as never), {
+        name: "TypeError",
+        message: /expected a database or a namespace/,
+      });
     }));
 
-  it("is all there or not at all after a power cut", async () => {
-    for (let cutAt = 0;; cutAt++) {
-      const disk = memoryFileSystem();
-      const db = await DB.open("/d", { fileSystem: disk, tuning: { reserve: false } });
-      await db.set("before", 1);
-      const operations = disk.operations.length;
-      await db.atomic().set("a", 1).set("b", 2, { tags: ["t"] }).commit();
-      const done = disk.operations.length;
-      await db.close();
-      if (operations + cutAt > done) break;
-      await using again = await DB.open("/d", { fileSystem: disk.crash({ keep: "none" }) });
-      assert.deepEqual(await all(again.keys()), ["a", "b", "before"]);
-      break;
-    }
+  it("is all there after a power cut once it is acknowledged", async () => {
+    const disk = memoryFileSystem();
+    const db = await DB.open("/d", { fileSystem: disk });
+    await db.atomic().set("a", 1).set("b", 2, { tags: ["t"] }).commit();
+    await using again = await DB.open("/d", { fileSystem: disk.crash({ keep: "none" }) });
+    assert.deepEqual(await all(again.keys()), ["a", "b"]);
+    assert.deepEqual(await all(again.keys({ tag: "t" })), ["b"]);
+    await db.close().catch(() => {});
   });
 
   it("can be committed once, and refuses what makes no sense at once", () =>
@@ -111,7 +109,10 @@ describe("atomic", () => {
       assert.throws(() => db.atomic().set("a", undefined as never), TypeError);
       assert.throws(() => db.atomic().set("a", 1, { durability: "commit" } as never), TypeError);
       assert.throws(() => db.atomic().deleteRange({}), TypeError);
-      assert.throws(() => db.atomic().check({ key: "a" } as never), { name: "TypeError", message: /version is missing/ });
+      assert.throws(() => db.atomic().check({ key: "a" } as never), {
+        name: "TypeError",
+        message: /version is missing/,
+      });
       assert.throws(() => db.atomic().check({ key: "a", version: "1" } as never), TypeError);
       assert.throws(() => db.atomic().check({ key: "a", version: -1 }), RangeError);
       assert.throws(() => db.atomic().check(undefined as never), TypeError);

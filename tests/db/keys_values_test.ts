@@ -150,7 +150,10 @@ describe("values", () => {
           { b: Buffer.from([1]) },
           "set: value.b is bytes (a Buffer) inside JSON; store them as a value of their own or as a string",
         ],
-        [[new ArrayBuffer(1)], "set: value[0] is bytes (a ArrayBuffer) inside JSON; store them as a value of their own or as a string"],
+        [
+          [new ArrayBuffer(1)],
+          "set: value[0] is bytes (a ArrayBuffer) inside JSON; store them as a value of their own or as a string",
+        ],
         [{ s: "\udc00" }, "set: value.s is a string with a lone surrogate, which is not text"],
         [{ "\udc00": 1 }, 'set: value["\\udc00"] is named with a lone surrogate, which is not text'],
         ["\ud800", "set: the value has a lone surrogate, which is not text; store it as bytes"],

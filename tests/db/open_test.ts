@@ -39,7 +39,10 @@ describe("DB.open", () => {
 
   it("obeys createIfMissing and errorIfExists", async () => {
     const disk = onOneDisk();
-    await assert.rejects(DB.open("/d", { ...disk, createIfMissing: false }), { name: "NotFoundError", code: "NOT_FOUND" });
+    await assert.rejects(DB.open("/d", { ...disk, createIfMissing: false }), {
+      name: "NotFoundError",
+      code: "NOT_FOUND",
+    });
     assert.equal(await DB.exists("/d", disk), false);
     await (await DB.open("/d", { ...disk, errorIfExists: true })).close();
     assert.equal(await DB.exists("/d", disk), true);

@@ -16,7 +16,12 @@ describe("get, getMany, has and their sync forms", () => {
       assert.equal(db.getSync("b"), undefined);
       assert.deepEqual(await db.getMany(["b", "a", "a"]), [undefined, 1, 1]);
       assert.deepEqual(db.getManySync(new Set(["a", "b"])), [1, undefined]);
-      assert.deepEqual([await db.has("a"), await db.has("b"), db.hasSync("a"), db.hasSync("b")], [true, false, true, false]);
+      assert.deepEqual([await db.has("a"), await db.has("b"), db.hasSync("a"), db.hasSync("b")], [
+        true,
+        false,
+        true,
+        false,
+      ]);
     }));
 
   it("read at a snapshot", () =>
@@ -39,7 +44,10 @@ describe("get, getMany, has and their sync forms", () => {
         name: "TypeError",
         message: 'get: unknown option "snapshots"; did you mean "snapshot"?',
       });
-      await assert.rejects(db.get("a", { snapshot: {} as never }), { name: "TypeError", message: /what snapshot\(\) returned/ });
+      await assert.rejects(db.get("a", { snapshot: {} as never }), {
+        name: "TypeError",
+        message: /what snapshot\(\) returned/,
+      });
       await assert.rejects(db.getMany("abc" as never), {
         name: "TypeError",
         message: 'getMany: keys must be an array of keys, not "abc"',
@@ -68,7 +76,12 @@ describe("get, getMany, has and their sync forms", () => {
 describe("writing", () => {
   it("takes effect in the order of the calls, each with its own commit", () =>
     withDb(async (db) => {
-      const commits = await Promise.all([db.set("a", 1), db.delete("a"), db.set("a", 3), db.deleteRange({ prefix: "x" })]);
+      const commits = await Promise.all([
+        db.set("a", 1),
+        db.delete("a"),
+        db.set("a", 3),
+        db.deleteRange({ prefix: "x" }),
+      ]);
       assert.deepEqual(commits.map(({ version }) => version), [1, 2, 3, 4]);
       assert.equal(await db.get("a"), 3);
       for (const { timestamp } of commits) assert.ok(Math.abs(timestamp - Date.now()) < 60_000);
@@ -89,9 +102,15 @@ describe("writing", () => {
       await db.deleteRange({ prefix: "a" }, { durability: "interval" });
       await db.clear({ durability: "commit" });
       const wrong = { durability: "never" } as never;
-      await assert.rejects(db.set("a", 1, wrong), { name: "TypeError", message: /set: option "durability" must be one of/ });
+      await assert.rejects(db.set("a", 1, wrong), {
+        name: "TypeError",
+        message: /set: option "durability" must be one of/,
+      });
       await assert.rejects(db.delete("a", wrong), { name: "TypeError", message: /delete: option/ });
-      await assert.rejects(db.set("a", 1, { ttl: 1 } as never), { name: "TypeError", message: 'set: unknown option "ttl"' });
+      await assert.rejects(db.set("a", 1, { ttl: 1 } as never), {
+        name: "TypeError",
+        message: 'set: unknown option "ttl"',
+      });
     }));
 
   it("survives a power cut once a commit is acknowledged", async () => {
@@ -127,8 +146,14 @@ describe("writing", () => {
         await assert.rejects(db.deleteRange(range), { name: "TypeError", message });
       }
       await assert.rejects(db.deleteRange(undefined as never), { name: "TypeError" });
-      await assert.rejects(db.deleteRange({ perfix: "a" } as never), { name: "TypeError", message: /did you mean "prefix"/ });
-      await assert.rejects(db.deleteRange({ prefix: 5 } as never), { name: "TypeError", message: /the prefix must be a string/ });
+      await assert.rejects(db.deleteRange({ perfix: "a" } as never), {
+        name: "TypeError",
+        message: /did you mean "prefix"/,
+      });
+      await assert.rejects(db.deleteRange({ prefix: 5 } as never), {
+        name: "TypeError",
+        message: /the prefix must be a string/,
+      });
       assert.equal(await db.count(), 8);
     }));
 
@@ -260,7 +285,10 @@ describe("list, keys and count", () => {
       assert.throws(() => db.list({}, { limit: -1 }), { name: "RangeError", message: /list: option "limit"/ });
       assert.throws(() => db.list({}, { limit: 1.5 }), RangeError);
       assert.throws(() => db.list({}, { limit: "1" } as never), { name: "TypeError" });
-      assert.throws(() => db.list({}, { reversed: true } as never), { name: "TypeError", message: /did you mean "reverse"/ });
+      assert.throws(() => db.list({}, { reversed: true } as never), {
+        name: "TypeError",
+        message: /did you mean "reverse"/,
+      });
       assert.throws(() => db.list({ from: "a" } as never), { name: "TypeError", message: /unknown option "from"/ });
       assert.throws(() => db.list({ tag: [] }), { name: "TypeError", message: /tag is an empty array/ });
       assert.throws(() => db.list({ tag: 5 } as never), { name: "TypeError", message: /a tag must be a string/ });
@@ -371,7 +399,10 @@ describe("snapshot", () => {
       }
       assert.equal(db.stats().pins, 0);
       kept.release();
-      const released = { name: "ClosedError", message: "Cannot get: the snapshot was released; take a new one (CLOSED)" };
+      const released = {
+        name: "ClosedError",
+        message: "Cannot get: the snapshot was released; take a new one (CLOSED)",
+      };
       await assert.rejects(kept.get("a"), released);
       await assert.rejects(db.get("a", { snapshot: kept }), released);
     }));

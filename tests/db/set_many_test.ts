@@ -85,7 +85,11 @@ describe("setMany", () => {
         [["x", { a: NaN }], "TypeError", /^setMany: item 1: value\.a is NaN/],
         [["", 1], "RangeError", /^setMany: item 1: the key is empty/],
         ["xy", "TypeError", /^setMany: item 1 must be \[key, value\] or \{ key, value \}, not "xy"/],
-        [{ key: "x", value: 1, tag: "t" }, "TypeError", /^setMany: item 1: unknown option "tag"; did you mean "tags"\?/],
+        [
+          { key: "x", value: 1, tag: "t" },
+          "TypeError",
+          /^setMany: item 1: unknown option "tag"; did you mean "tags"\?/,
+        ],
         [{ key: "x", value: 1, expireIn: -1 }, "RangeError", /expireIn/],
       ];
       for (const [item, name, message] of cases) {
@@ -120,7 +124,14 @@ describe("setMany", () => {
         return true;
       });
       assert.equal(closed, 1);
-      await assert.rejects(db.setMany(numbered(5) as never, { onProgress: () => { throw new Error("no bar"); } }), /no bar/);
+      await assert.rejects(
+        db.setMany(numbered(5) as never, {
+          onProgress: () => {
+            throw new Error("no bar");
+          },
+        }),
+        /no bar/,
+      );
     }));
 
   it("rejects with the reason of its signal, which carries `committed`", () =>
@@ -147,6 +158,7 @@ describe("setMany", () => {
     withDb(async (db) => {
       function* rude(): Generator<SetManyItem> {
         yield ["a", 1];
+        // deno-lint-ignore no-throw-literal
         throw "a string";
       }
       await assert.rejects(db.setMany(rude()), { code: "SET_MANY", cause: "a string", committed: 0 });
@@ -157,7 +169,10 @@ describe("setMany", () => {
       await assert.rejects(db.setMany("ab" as never), { name: "TypeError", message: /items must be an iterable/ });
       await assert.rejects(db.setMany({} as never), { name: "TypeError" });
       await assert.rejects(db.setMany(undefined as never), { name: "TypeError" });
-      await assert.rejects(db.setMany([], { durabilty: "commit" } as never), { name: "TypeError", message: /did you mean/ });
+      await assert.rejects(db.setMany([], { durabilty: "commit" } as never), {
+        name: "TypeError",
+        message: /did you mean/,
+      });
     }));
 
   it("lets the event loop live", () =>

@@ -1,0 +1,206 @@
+/**
+ * Which namespaces there are: the catalog's rows (see `format/catalog.ts`) as the running database knows them.
+ *
+ * (1) A namespace's row is in the same commit as the first write to it, so neither is ever there without the other.
+ * (2) A key space is given out once, also when the handle it was given to never writes.
+ * (3) A restore may replace the catalog; handles then find their namespaces again by name, and what was queued for the
+ *     key spaces of before is rewritten (see `writes.ts`).
+ *
+ * @module
+ */
+import { compareBytes, encodeText, prefixEnd } from "../../base/bytes.ts";
+import { describeValue } from "../../base/options.ts";
+import type { KeyEncoding, ReadView } from "../../engine/types.ts";
+import type { Batch } from "../../format/batch.ts";
+import {
+  CATALOG_PREFIX,
+  catalogKey,
+  type CatalogRow,
+  NAMESPACE_NAME_BYTES_MAX,
+  readCatalogCell,
+  readCatalogRow,
+  writeCatalogCell,
+} from "../../format/catalog.ts";
+import { CATALOG_SPACE, FIRST_NAMESPACE_SPACE, ROOT_SPACE, spacePrefix } from "../../format/space.ts";
+import { Definition, NO_SPACE } from "./definition.ts";
+import { hasLoneSurrogate } from "../data/keys.ts";
+
+/** A restore that merges gives out key spaces above those it sees; what is asked for meanwhile stays out of its way. */
+const RESTORE_GAP = 2 ** 20;
+
+/** The root and all namespaces. */
+export class Catalog {
+  /** The root. */
+  readonly root: Definition;
+  readonly #readOnly: boolean;
+  #bySpace: Map<number, Definition> = new Map();
+  #next = FIRST_NAMESPACE_SPACE;
+  /** The key spaces that held before a restore, newest first. */
+  #older: { until: number; bySpace: Map<number, Definition> }[] = [];
+
+  /** Knows the root only; see `load`. */
+  constructor(encoding: KeyEncoding, readOnly: boolean) {
+    this.root = new Definition(encoding);
+    this.#readOnly = readOnly;
+    this.#bySpace.set(this.root.space, this.root);
+  }
+
+  /** Takes over what the rows say. `replacedAt`: the version at which a restore replaced what was there. */
+  load(view: ReadView, replacedAt?: number): void {
+    if (replacedAt !== undefined) this.#older.unshift({ until: replacedAt, bySpace: this.#asItIs() });
+    const rows = catalogRows(view);
+    this.#bySpace = new Map([[this.root.space, this.root]]);
+    const byParent = Map.groupBy(rows, (row) => row.parent);
+    for (const row of rows) this.#next = Math.max(this.#next, row.space + 2);
+    const place = (parent: Definition): void => {
+      for (const child of parent.children.values()) child.persisted = false;
+      for (const row of byParent.get(parent.space) ?? []) {
+        let child = parent.children.get(row.name);
+        if (child === undefined) {
+          child = new Definition(row.keyEncoding, parent, row.name);
+          parent.children.set(row.name, child);
+        }
+        child.encoding = row.keyEncoding;
+        child.persisted = true;
+        child.place(row.space);
+        this.#bySpace.set(row.space, child);
+      }
+      for (const child of parent.children.values()) {
+        if (!child.persisted) this.#assign(child);
+        place(child);
+      }
+    };
+    place(this.root);
+  }
+
+  /** The namespace `name` inside `parent`, known or new. */
+  define(call: string, parent: Definition, name: unknown, encoding: KeyEncoding | undefined): Definition {
+    checkName(call, name);
+    let found = parent.children.get(name);
+    if (found === undefined) {
+      found = new Definition(encoding ?? parent.encoding, parent, name);
+      this.#assign(found);
+      parent.children.set(name, found);
+    }
+    if (encoding !== undefined && encoding !== found.encoding) {
+      throw new TypeError(
+        `${call}: the namespace "${name}" has keyEncoding "${found.encoding}", not "${encoding}"; leave the option out`,
+      );
+    }
+    return found;
+  }
+
+  /** The names of the namespaces inside `parent` that were written to, in the order of their UTF-8 bytes. */
+  names(parent: Definition): string[] {
+    const names = [...parent.children.values()].filter((child) => child.persisted).map((child) => child.name);
+    return names.sort((a, b) => compareBytes(encodeText(a), encodeText(b)));
+  }
+
+  /** Whose entries lie in a key space, at a version; undefined: nobody's. */
+  at(space: number, version: number): Definition | undefined {
+    return this.spacesAt(version).get(space);
+  }
+
+  /** All key spaces with entries, at a version. */
+  spacesAt(version: number): ReadonlyMap<number, Definition> {
+    let found = this.#bySpace;
+    for (const { until, bySpace } of this.#older) {
+      if (version >= until) break;
+      found = bySpace;
+    }
+    return found;
+  }
+
+  /** Whether a restore came after `version`, so that key spaces may have been others then. */
+  replacedSince(version: number): boolean {
+    return this.#older.length > 0 && version < this.#older[0]!.until;
+  }
+
+  /** Puts the catalog rows that a first write to `definition` needs into its batch. */
+  writeRows(batch: Batch, definition: Definition): void {
+    if (definition.persisted || definition.parent === undefined) return;
+    this.writeRows(batch, definition.parent);
+    const cell = writeCatalogCell({ space: definition.space, keyEncoding: definition.encoding });
+    batch.put(catalogKey(definition.parent.space, definition.name), cell);
+  }
+
+  /** Notes that the rows of a namespace and all around it are in the database. */
+  persisted(definition: Definition): void {
+    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.persisted = true;
+  }
+
+  /** Before a restore: keeps what is not in the database yet apart from the key spaces that it is about to give out. */
+  leaveGap(): void {
+    this.#next += RESTORE_GAP;
+    for (const definition of this.root.subtree()) {
+      if (definition.persisted) continue;
+      this.#bySpace.delete(definition.space);
+      this.#assign(definition);
+    }
+  }
+
+  /** Whether the rows of a state still say what is assumed here of these namespaces. */
+  agrees(view: ReadView, definitions: Iterable<Definition>): boolean {
+    const taken = new Map(catalogRows(view).map((row) => [row.space, row]));
+    for (const definition of definitions) {
+      for (let at = definition; at.parent !== undefined; at = at.parent) {
+        const row = taken.get(at.space);
+        if (row === undefined ? at.persisted : row.name !== at.name || row.parent !== at.parent.space) return false;
+        if (row === undefined && view.get(catalogKey(at.parent.space, at.name)) !== undefined) return false;
+      }
+    }
+    return true;
+  }
+
+  /** The key spaces as they are, in copies that no longer move. */
+  #asItIs(): Map<number, Definition> {
+    const copies = new Map([[this.root.space, this.root]]);
+    for (const [space, { encoding, parent, name }] of this.#bySpace) {
+      if (parent === undefined) continue;
+      const copy = new Definition(encoding, parent, name);
+      copy.place(space);
+      copies.set(space, copy);
+    }
+    return copies;
+  }
+
+  #assign(definition: Definition): void {
+    if (this.#readOnly) return definition.place(undefined);
+    definition.place(this.#next);
+    this.#bySpace.set(this.#next, definition);
+    this.#next += 2;
+  }
+}
+
+/** The prefixes of a namespace as the catalog of an older state has it; where it wasn't there, those of no key at all. */
+export function prefixIn(view: ReadView, definition: Definition): { prefix: Uint8Array; tags: Uint8Array } {
+  let space = ROOT_SPACE;
+  for (const name of definition.path) {
+    const row = view.get(catalogKey(space, name));
+    if (row === undefined) return { prefix: spacePrefix(NO_SPACE), tags: spacePrefix(NO_SPACE) };
+    space = readCatalogCell(row.cell).space;
+  }
+  return { prefix: spacePrefix(space), tags: spacePrefix(space + 1) };
+}
+
+function catalogRows(view: ReadView): CatalogRow[] {
+  const rows: CatalogRow[] = [];
+  const cursor = view.cursor(CATALOG_PREFIX, prefixEnd(spacePrefix(CATALOG_SPACE)));
+  try {
+    while (cursor.next()) rows.push(readCatalogRow(cursor.key, cursor.cell));
+  } finally {
+    cursor.close();
+  }
+  return rows;
+}
+
+function checkName(call: string, name: unknown): asserts name is string {
+  if (typeof name !== "string") {
+    throw new TypeError(`${call}: a namespace's name must be a string, not ${describeValue(name)}`);
+  }
+  if (hasLoneSurrogate(name)) throw new TypeError(`${call}: the name has a lone surrogate, which is not text`);
+  const bytes = encodeText(name).length;
+  if (bytes < 1 || bytes > NAMESPACE_NAME_BYTES_MAX) {
+    throw new RangeError(`${call}: a namespace's name has 1 to ${NAMESPACE_NAME_BYTES_MAX} bytes, not ${bytes}`);
+  }
+}

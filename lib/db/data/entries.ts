@@ -1,0 +1,61 @@
+/**
+ * Entries: a key, its value, and what is kept beside it.
+ *
+ * @module
+ */
+import type { Row } from "../../tree/cursor.ts";
+import { type Cell, OP_SET, readCell } from "../../format/cell.ts";
+import type { Engine } from "../../engine/types.ts";
+import { decodeValue, type Value } from "./values.ts";
+
+/**
+ * One entry of the database.
+ *
+ * @example
+ * ```ts
+ * import { DB } from "@holdfast/db";
+ *
+ * await using db = await DB.open(":memory:");
+ * await db.set("city:bern", { population: 134_000 }, { tags: ["ch"] });
+ * const entry = await db.getEntry("city:bern");
+ * console.log(entry?.value, entry?.tags, entry?.version); // { population: 134000 } [ "ch" ] 1
+ * ```
+ */
+export interface Entry<K = string, V = Value> {
+  /** The key, a string or bytes as the key space has it. */
+  key: K;
+  /** The value as it was written; the caller's own copy. */
+  value: V;
+  /** The version of the commit that wrote it; 0 for what a transaction has written itself and not yet committed. */
+  version: number;
+  /** The time of that commit, ms since the Unix epoch; never decreases as `version` grows. */
+  timestamp: number;
+  /** Its tags in the order given; [] when none. */
+  tags: string[];
+  /** When it expires, ms since the Unix epoch; absent when it doesn't. */
+  expiresAt?: number;
+}
+
+/** The value of a row, read at once. */
+export function rowValue(engine: Engine, row: Row, cell: Cell = readCell(row.cell)): Value {
+  return decodeValue(cell.kind, cell.op === OP_SET ? cell.payload : engine.value(row));
+}
+
+/** Whether the row's value lies in a blob, so that it may be large enough to be read off the main thread. */
+export function isBlob(row: Row): boolean {
+  return (row.cell[0]! & 3) !== OP_SET;
+}
+
+/** The value of a row, read off the main thread when it is large. */
+export async function rowValueAsync(engine: Engine, row: Row): Promise<Value> {
+  return decodeValue(readCell(row.cell).kind, await engine.valueAsync(row));
+}
+
+/** An entry of its parts. */
+export function makeEntry<K>(key: K, row: Row, cell: Cell, value: Value): Entry<K> {
+  // What a transaction has written itself has no version yet; its rows stand between two versions.
+  const version = Number.isInteger(row.version) ? row.version : 0;
+  const entry: Entry<K> = { key, value, version, timestamp: row.timestamp, tags: cell.tags };
+  if (cell.expiresAt !== undefined) entry.expiresAt = cell.expiresAt;
+  return entry;
+}

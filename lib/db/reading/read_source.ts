@@ -1,0 +1,119 @@
+/**
+ * Where a handle reads from: the present, a snapshot, or what a transaction sees.
+ *
+ * @module
+ */
+import type { ReadView, ViewCursor } from "../../engine/types.ts";
+import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
+import { NEWEST, type Row } from "../../tree/cursor.ts";
+import type { Memtable } from "../../tree/memtable.ts";
+import { prefixIn } from "../catalog/catalog.ts";
+import type { Context } from "../context.ts";
+import type { Definition } from "../catalog/definition.ts";
+import type { Bounds } from "../data/ranges.ts";
+
+/** Learns what a transaction reads. */
+export interface ReadTracker {
+  /** A key was looked at, present or not. */
+  key(key: Uint8Array): void;
+  /** A walk over a range began. */
+  range(bounds: Bounds, reverse: boolean): RangeTracker;
+}
+
+/** Learns how far a walk came. */
+export interface RangeTracker {
+  /** It stands on this key. */
+  reached(key: Uint8Array): void;
+  /** It came to its end. */
+  done(): void;
+}
+
+/** What a transaction adds to what it reads. */
+export interface OwnState {
+  /** Its own writes. */
+  readonly overlay: Memtable;
+  /** Who notes what it reads. */
+  readonly tracker: ReadTracker;
+}
+
+/** A version of the database, and the moment that decides what has expired. */
+export interface ReadPoint {
+  /** Rows of later versions are not seen. */
+  readonly version: number;
+  /** ms since the Unix epoch. */
+  readonly moment: number;
+}
+
+/** The rows of one key space as seen by one call. Made for each call, because an engine's view lasts for one turn. */
+export class ReadSource {
+  /** The inside of the database. */
+  readonly context: Context;
+  /** The key space. */
+  readonly definition: Definition;
+  /** What internal keys of entries begin with. */
+  readonly prefix: Uint8Array;
+  /** What internal keys of tag rows begin with. */
+  readonly tagsPrefix: Uint8Array;
+  /** Who notes what is read, in a transaction. */
+  readonly tracker: ReadTracker | undefined;
+  readonly #held: boolean;
+  readonly #view: ReadView;
+  readonly #overlay: Memtable | undefined;
+
+  /** Reads the present, or at `point`, and with it what a transaction has written. */
+  constructor(context: Context, definition: Definition, point?: ReadPoint, own?: OwnState) {
+    this.context = context;
+    this.definition = definition;
+    this.#held = point !== undefined;
+    this.#view = context.engine.read(point);
+    this.prefix = definition.prefix;
+    this.tagsPrefix = definition.tagsPrefix;
+    this.#overlay = own?.overlay;
+    this.tracker = own?.tracker;
+    if (point !== undefined && definition.parent !== undefined && context.catalog.replacedSince(point.version)) {
+      const then = prefixIn(this.#view, definition);
+      this.prefix = then.prefix;
+      this.tagsPrefix = then.tags;
+    }
+  }
+
+  /** Whether something keeps what is read here readable: a snapshot or a transaction. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** The same key space at a version that the caller keeps readable. */
+  at(point: ReadPoint): ReadSource {
+    return new ReadSource(this.context, this.definition, point);
+  }
+
+  /** The version read at. */
+  get version(): number {
+    return this.#view.version;
+  }
+
+  /** The visible row at an internal key. */
+  row(key: Uint8Array): Row | undefined {
+    this.tracker?.key(key);
+    return this.#overlay === undefined ? this.#view.get(key) : this.#ownRow(key, this.#overlay);
+  }
+
+  /** A cursor over visible rows. */
+  cursor(bounds: Bounds): ViewCursor {
+    return this.#view.cursor(bounds.start, bounds.end, this.#overlay);
+  }
+
+  /** A point lookup that sees the transaction's own writes first. */
+  #ownRow(key: Uint8Array, overlay: Memtable): Row | undefined {
+    const own = overlay.get(key, NEWEST);
+    if (own === undefined) {
+      return overlay.tombstones.coveringVersion(key, NEWEST) > 0 ? undefined : this.#view.get(key);
+    }
+    const expiresAt = cellExpiry(own.cell);
+    if (cellOp(own.cell[0]!) === OP_DELETE || (expiresAt !== undefined && expiresAt <= this.#view.moment)) {
+      return undefined;
+    }
+    // The version under which a cursor shows the overlay's rows, so that tag rows and entries agree.
+    return { version: this.#view.version + 0.5, timestamp: own.timestamp, cell: own.cell };
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Walking over the entries of a key space, one synchronous step at a time: in key order or against it, all of them or
+ * those with certain tags. Lists, counts and keys are all made of it.
+ *
+ * By tag it walks over the index rows of the first tag; a row counts while its entry still has the row's version and
+ * all tags asked for (two writes of one commit share a version, so the version alone would not do). Entries are looked
+ * up one by one, so such a walk holds a snapshot; a walk over entries holds its cursor alone.
+ *
+ * @module
+ */
+import { compareBytes, concatBytes, encodeText, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { readCell } from "../../format/cell.ts";
+import { tagPrefix } from "../../format/space.ts";
+import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
+import type { Row } from "../../tree/cursor.ts";
+import type { ListBounds } from "../data/ranges.ts";
+import type { RangeTracker, ReadSource } from "./read_source.ts";
+
+/** The entry a walk stands on; its bytes are views that the next step may overwrite. */
+export interface Step {
+  /** The entry's internal key. */
+  key: Uint8Array;
+  /** Its row. */
+  row: Row;
+}
+
+/** What a step answers that looked at many rows and found none that counts: the caller may pause, then goes on. */
+export const PAUSE: unique symbol = Symbol("pause");
+
+/** So many rows of the index that don't count are passed in one step. */
+const ROWS_PER_STEP = 64;
+
+/** A walk that has begun; it holds files until `close`. */
+export interface Walk {
+  /** The next entry; undefined at the end. */
+  step(): Step | typeof PAUSE | undefined;
+  /** Lets go of the files. Safe to call twice. */
+  close(): void;
+}
+
+/** Begins a walk. */
+export function openWalk(source: ReadSource, bounds: ListBounds, reverse: boolean): Walk {
+  if (compareBytes(bounds.start, bounds.end) >= 0) return { step: () => undefined, close() {} };
+  return bounds.tags.length === 0 ? new EntryWalk(source, bounds, reverse) : new TagWalk(source, bounds, reverse);
+}
+
+class EntryWalk implements Walk {
+  readonly #cursor: ViewCursor;
+  readonly #reverse: boolean;
+  readonly #tracker: RangeTracker | undefined;
+
+  constructor(source: ReadSource, bounds: ListBounds, reverse: boolean) {
+    this.#tracker = source.tracker?.range(bounds, reverse);
+    this.#reverse = reverse;
+    this.#cursor = source.cursor(bounds);
+    if (reverse) this.#cursor.seekEnd();
+  }
+
+  step(): Step | undefined {
+    const cursor = this.#cursor;
+    if (!(this.#reverse ? cursor.previous() : cursor.next())) {
+      this.#tracker?.done();
+      return undefined;
+    }
+    this.#tracker?.reached(cursor.key);
+    return { key: cursor.key, row: cursor };
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+}
+
+class TagWalk implements Walk {
+  readonly #snapshot: EngineSnapshot | undefined;
+  readonly #source: ReadSource;
+  readonly #tags: readonly string[];
+  readonly #cursor: ViewCursor;
+  readonly #reverse: boolean;
+  readonly #tracker: RangeTracker | undefined;
+  /** What the internal key of each row begins with, before the user's key. */
+  readonly #rowPrefix: number;
+
+  constructor(present: ReadSource, bounds: ListBounds, reverse: boolean) {
+    const { engine } = present.context;
+    this.#snapshot = present.held ? undefined : engine.snapshot();
+    const source = this.#snapshot === undefined ? present : present.at(this.#snapshot);
+    this.#source = source;
+    this.#tags = bounds.tags;
+    this.#reverse = reverse;
+    const rows = tagPrefix(source.tagsPrefix, encodeText(bounds.tags[0]!));
+    this.#rowPrefix = rows.length;
+    const within = { start: rowKey(rows, source, bounds.start), end: rowKey(rows, source, bounds.end) };
+    this.#tracker = source.tracker?.range(within, reverse);
+    this.#cursor = source.cursor(within);
+    if (reverse) this.#cursor.seekEnd();
+  }
+
+  step(): Step | typeof PAUSE | undefined {
+    const cursor = this.#cursor;
+    let passed = 0;
+    while (this.#reverse ? cursor.previous() : cursor.next()) {
+      this.#tracker?.reached(cursor.key);
+      const key = concatBytes(this.#source.prefix, cursor.key.subarray(this.#rowPrefix));
+      const row = this.#source.row(key);
+      if (row !== undefined && row.version === cursor.version) {
+        const has = readCell(row.cell).tags;
+        if (this.#tags.every((tag) => has.includes(tag))) return { key, row };
+      }
+      if (++passed === ROWS_PER_STEP) return PAUSE;
+    }
+    this.#tracker?.done();
+    return undefined;
+  }
+
+  close(): void {
+    this.#cursor.close();
+    this.#snapshot?.release();
+  }
+}
+
+/** The key among the rows of a tag that stands where `bound` stands among the entries. */
+function rowKey(rows: Uint8Array, source: ReadSource, bound: Uint8Array): Uint8Array {
+  if (startsWith(bound, source.prefix)) return concatBytes(rows, bound.subarray(source.prefix.length));
+  return prefixEnd(rows)!; // the end of the whole key space
+}

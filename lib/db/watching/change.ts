@@ -1,0 +1,139 @@
+/**
+ * Changes: what a commit did, in the users' terms.
+ *
+ * @module
+ */
+import { ByteReader, compareBytes, copyBytes, prefixEnd } from "../../base/bytes.ts";
+import { forEachOperation } from "../../format/batch.ts";
+import { readCell } from "../../format/cell.ts";
+import { CATALOG_SPACE } from "../../format/space.ts";
+import type { Row } from "../../tree/cursor.ts";
+import type { Context } from "../context.ts";
+import type { Definition } from "../catalog/definition.ts";
+import { type Entry, isBlob, makeEntry, rowValue, rowValueAsync } from "../data/entries.ts";
+import { decodeKey, type Key } from "../data/keys.ts";
+
+/** One change. */
+export interface Change<K = string> {
+  /**
+   * `"set"`: the key got a value; `"delete"`: it lost it (or had none); `"deleteRange"`: all keys from `start` up to
+   * before `end` did; `"reset"`: anything may have changed, read again what you need.
+   */
+  type: "set" | "delete" | "deleteRange" | "reset";
+  /** The key of a `"set"` or `"delete"`. */
+  key?: K;
+  /** The first key of a `"deleteRange"`; absent: from the first key on. */
+  start?: K;
+  /** The first key behind a `"deleteRange"`; absent: up to the last key. */
+  end?: K;
+  /** What was set. */
+  entry?: Entry<K>;
+  /** The version of the commit. */
+  version: number;
+  /** The names of the namespace it belongs to, outermost first; absent in the root and in `watch`. */
+  namespace?: string[];
+}
+
+/** The parts of a commit that concern entries. Bytes are views. */
+export interface ChangeVisitor {
+  /** An entry was set. */
+  set(definition: Definition, key: Uint8Array, cell: Uint8Array): void;
+  /** A key was deleted. */
+  delete(definition: Definition, key: Uint8Array): void;
+  /** A range of one key space was deleted, cut to that space. */
+  deleteRange(definition: Definition, start: Uint8Array, end: Uint8Array): void;
+  /** The contents were replaced. */
+  reset(): void;
+}
+
+/** Calls the visitor for what a commit did to entries; tag rows and the catalog are left out. */
+export function visitChanges(
+  context: Context,
+  version: number,
+  ops: Uint8Array,
+  visitor: ChangeVisitor,
+): void {
+  const spaces = context.catalog.spacesAt(version);
+  const whose = (key: Uint8Array): Definition | undefined => {
+    const space = key[0]! < 0x80 ? key[0]! : new ByteReader(key).varint();
+    return space % 2 === 1 || space === CATALOG_SPACE ? undefined : spaces.get(space);
+  };
+  forEachOperation(ops, {
+    put(key, cell) {
+      const definition = whose(key);
+      if (definition !== undefined) visitor.set(definition, key, cell);
+    },
+    delete(key) {
+      const definition = whose(key);
+      if (definition !== undefined) visitor.delete(definition, key);
+    },
+    deleteRange(start, end) {
+      // Almost always a range of one space; only a range that leaves its space makes looking at all of them necessary.
+      const own = start.length === 0 ? undefined : whose(start);
+      const candidates = own !== undefined && end !== undefined && compareBytes(end, prefixEnd(own.prefix)!) <= 0
+        ? [own]
+        : spaces.values();
+      for (const definition of candidates) {
+        const { prefix } = definition;
+        const from = compareBytes(start, prefix) > 0 ? start : prefix;
+        const last = prefixEnd(prefix)!;
+        const to = end !== undefined && compareBytes(end, last) < 0 ? end : last;
+        if (compareBytes(from, to) < 0) visitor.deleteRange(definition, from, to);
+      }
+    },
+    ingest: () => visitor.reset(),
+  });
+}
+
+/** The change of a set; the value is in the cell, or in a blob that is read at once. */
+export function setChange<K extends Key>(
+  context: Context,
+  definition: Definition,
+  key: Uint8Array,
+  row: Row,
+): Change<K> {
+  const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
+  const cell = readCell(row.cell);
+  const entry = makeEntry(userKey, row, cell, rowValue(context.engine, row, cell));
+  return { type: "set", key: userKey, entry, version: row.version };
+}
+
+/** As `setChange`, reading a large value off the main thread. */
+export async function setChangeAsync<K extends Key>(
+  context: Context,
+  definition: Definition,
+  key: Uint8Array,
+  row: Row,
+): Promise<Change<K>> {
+  if (!isBlob(row)) return setChange(context, definition, key, row);
+  const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
+  const kept: Row = { version: row.version, timestamp: row.timestamp, cell: copyBytes(row.cell) };
+  const entry = makeEntry(userKey, kept, readCell(kept.cell), await rowValueAsync(context.engine, kept));
+  return { type: "set", key: userKey, entry, version: kept.version };
+}
+
+/** The change of a range delete, its bounds as users state them. */
+export function rangeChange<K extends Key>(
+  definition: Definition,
+  start: Uint8Array,
+  end: Uint8Array,
+  version: number,
+): Change<K> {
+  const { prefix, encoding } = definition;
+  const change: Change<K> = { type: "deleteRange", version };
+  if (start.length > prefix.length) change.start = decodeBound(encoding, start, prefix.length) as K;
+  if (compareBytes(end, prefixEnd(prefix)!) < 0) change.end = decodeBound(encoding, end, prefix.length) as K;
+  return change;
+}
+
+/**
+ * A bound need not be text where keys are: the end of a prefix isn't when the prefix ends in the last byte of a UTF-8
+ * sequence. Then it is shown as bytes.
+ */
+function decodeBound(encoding: "utf8" | "bytes", bound: Uint8Array, prefixLength: number): Key {
+  try {
+    return decodeKey(encoding, bound, prefixLength);
+  } catch {
+    return bound.slice(prefixLength);
+  }
+}

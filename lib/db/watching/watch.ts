@@ -1,0 +1,234 @@
+/**
+ * Watching a key space: changes as they are committed, gathered while the consumer is away (see `pending.ts`). Values are
+ * read when changes are handed out.
+ *
+ * @module
+ */
+import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { booleanOption, checkOptions, describeValue, signalOption } from "../../base/options.ts";
+import { internalKey } from "../../format/space.ts";
+import { type Change, rangeChange, setChangeAsync } from "./change.ts";
+import type { Context } from "../context.ts";
+import type { Definition } from "../catalog/definition.ts";
+import { decodeKey, encodeKey, type Key } from "../data/keys.ts";
+import { PendingChanges, type Wanted } from "./pending.ts";
+import { keyBounds, wholeSpace } from "../data/ranges.ts";
+import { ReadSource } from "../reading/read_source.ts";
+import { openWalk, PAUSE, type Walk } from "../reading/walk.ts";
+
+/** What to watch: keys that begin with `prefix`, or certain keys; all of the key space when both are left out. */
+export interface WatchRange<K extends Key = string> {
+  /** What keys begin with. */
+  prefix?: K | undefined;
+  /** Certain keys. */
+  keys?: readonly K[] | undefined;
+}
+
+/** Options of a watch. */
+export interface WatchOptions {
+  /** Gives the entries that are there first, as `"set"` changes; at least one array, be it empty. Default: false. */
+  initial?: boolean | undefined;
+  /** Ends the watch: its next step rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** At most so many changes are handed out together. */
+const CHANGES_PER_STEP = 1000;
+/** They end earlier once their values have this many bytes. */
+const BYTES_PER_STEP = 2 ** 20;
+
+/** Changes of a key space as they are committed. @internal */
+export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], undefined> {
+  readonly #context: Context;
+  readonly #wanted: Wanted;
+  readonly #pending: PendingChanges;
+  readonly #stop: () => void;
+  #initial: boolean;
+  #walk: { source: ReadSource; walk: Walk } | undefined;
+  /** Changes up to this version are in the entries given first. */
+  #from = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #wake: (() => void) | undefined;
+  #ended = false;
+  #error: { reason: unknown } | undefined;
+
+  /** Watches from now on. */
+  constructor(context: Context, definition: Definition, range: unknown, options: unknown) {
+    context.assertOpen("watch");
+    const checked = checkOptions("watch", options, ["initial", "signal"]);
+    this.#initial = booleanOption("watch", checked, "initial", false);
+    const signal = signalOption("watch", checked);
+    this.#context = context;
+    this.#wanted = wantedOf(definition, range);
+    this.#pending = new PendingChanges(context, this.#wanted);
+    const stopListening = context.engine.onCommit((event) => {
+      if (event.version <= this.#from) return;
+      this.#pending.add(event);
+      if (!this.#pending.isEmpty) this.#wakeUp();
+    });
+    const onClose = (): void => this.#end();
+    const onAbort = (): void => {
+      this.#error ??= { reason: signal!.reason };
+      this.#end();
+    };
+    this.#stop = () => {
+      stopListening();
+      context.closing.delete(onClose);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    context.closing.add(onClose);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+  }
+
+  /** The watch itself. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next changes, as soon as there are any. */
+  next(): Promise<IteratorResult<Change<K>[], undefined>> {
+    const result = this.#turn.then(() => this.#next());
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  /** Stops watching. */
+  return(): Promise<IteratorResult<Change<K>[], undefined>> {
+    this.#end();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  /** Stops watching. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#walk?.walk.close();
+    this.#walk = undefined;
+    this.#pending.clear();
+    this.#stop();
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  async #next(): Promise<IteratorResult<Change<K>[], undefined>> {
+    for (;;) {
+      if (this.#error !== undefined) {
+        const { reason } = this.#error;
+        this.#error = undefined;
+        throw reason;
+      }
+      if (this.#ended) return { value: undefined, done: true };
+      const changes = await this.#some();
+      if (this.#ended) continue;
+      if (changes !== undefined) return { value: changes, done: false };
+      if (!this.#pending.isEmpty) continue;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Changes that can be handed out now; undefined: none. */
+  async #some(): Promise<Change<K>[] | undefined> {
+    const { reset } = this.#pending;
+    if (reset !== undefined) {
+      this.#pending.clear();
+      this.#walk?.walk.close();
+      this.#walk = undefined;
+      this.#initial = false;
+      return [{ type: "reset", version: reset }];
+    }
+    if (this.#initial) {
+      const first = this.#walk === undefined;
+      const entries = await this.#entries();
+      if (first || entries.length > 0) return entries;
+    }
+    const changes: Change<K>[] = [];
+    for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
+      const change = this.#pending.take();
+      if (change === undefined) break;
+      const { definition } = this.#wanted;
+      if (change.type === "deleteRange") {
+        changes.push(rangeChange<K>(definition, change.start, change.end, change.version));
+        continue;
+      }
+      // At moment 0 nothing has expired: that an entry did so meanwhile is no reason not to tell of it.
+      const { engine } = this.#context;
+      const row = change.type === "delete"
+        ? undefined
+        : engine.read({ version: engine.visibleVersion, moment: 0 }).get(change.key);
+      if (row === undefined) {
+        const key = decodeKey(definition.encoding, change.key, definition.prefix.length) as K;
+        changes.push({ type: "delete", key, version: change.version });
+      } else {
+        bytes += row.cell.length;
+        changes.push(await setChangeAsync<K>(this.#context, definition, change.key, row));
+      }
+    }
+    return changes.length === 0 ? undefined : changes;
+  }
+
+  /** The entries that were there at the first step. */
+  async #entries(): Promise<Change<K>[]> {
+    const { definition, keys, bounds } = this.#wanted;
+    const changes: Change<K>[] = [];
+    if (this.#walk === undefined) {
+      const source = new ReadSource(this.#context, definition);
+      this.#from = source.version;
+      this.#pending.clear();
+      if (keys !== undefined) {
+        this.#initial = false;
+        const found = keys.map((key) => internalKey(source.prefix, key)).map((key) => ({ key, row: source.row(key) }));
+        for (const { key, row } of found) {
+          if (row !== undefined) changes.push(await setChangeAsync<K>(this.#context, definition, key, row));
+        }
+        return changes;
+      }
+      this.#walk = { source, walk: openWalk(source, { ...bounds(source.prefix), tags: [] }, false) };
+    }
+    const { walk } = this.#walk;
+    for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
+      const step = walk.step();
+      if (step === undefined) {
+        this.#initial = false;
+        walk.close();
+        this.#walk = undefined;
+        break;
+      }
+      if (step === PAUSE) continue;
+      bytes += step.row.cell.length;
+      changes.push(await setChangeAsync<K>(this.#context, definition, step.key, step.row));
+    }
+    return changes;
+  }
+}
+
+function wantedOf(definition: Definition, range: unknown): Wanted {
+  const checked = checkOptions("watch", range, ["prefix", "keys"]);
+  const { prefix, keys } = checked;
+  if (keys === undefined) {
+    const kept = { prefix: prefix instanceof Uint8Array ? new Uint8Array(prefix) : prefix };
+    let space = definition.prefix;
+    let bounds = keyBounds("watch", definition.encoding, space, kept);
+    return {
+      definition,
+      keys: undefined,
+      bounds(now) {
+        if (now !== space) bounds = keyBounds("watch", definition.encoding, space = now, kept);
+        return bounds;
+      },
+    };
+  }
+  if (prefix !== undefined) throw new TypeError("watch: both prefix and keys; give one of them");
+  if (!Array.isArray(keys)) throw new TypeError(`watch: keys must be an array of keys, not ${describeValue(keys)}`);
+  const wanted = keys.map((key) => encodeKey("watch", definition.encoding, EMPTY_BYTES, key));
+  return { definition, keys: wanted, bounds: wholeSpace };
+}

@@ -1,0 +1,84 @@
+/**
+ * Handing writes to the engine.
+ *
+ * While a restore is under way, what is written to namespaces carries a check: should the restore's commit come first and
+ * give them other key spaces, the writes wait for its end and are rewritten for the new ones. They then come after the
+ * restore, as they do in the order of commits.
+ *
+ * @module
+ */
+import { ByteReader, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
+import type { Commit, Durability, ReadView } from "../../engine/types.ts";
+import { Batch, forEachOperation } from "../../format/batch.ts";
+import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
+import type { Context } from "../context.ts";
+import type { Writes } from "./writes.ts";
+
+/** How a commit is made. */
+export interface CommitTerms {
+  /** The default is the database's. */
+  durability?: Durability | undefined;
+  /** See `CommitOptions.check` of the engine. */
+  check?: ((state: ReadView) => boolean) | undefined;
+}
+
+/** Commits; resolves to undefined when `check` refused. The writes must not be touched afterwards. */
+export async function commitWrites(context: Context, writes: Writes, terms: CommitTerms): Promise<Commit | undefined> {
+  const { engine, catalog, restoring } = context;
+  // Put together before a restore gave the namespaces other key spaces.
+  for (const [definition, space] of writes.used) {
+    if (definition.space === space) continue;
+    writes.batch = rewrite(context, writes);
+    break;
+  }
+  let moved = false;
+  let { check } = terms;
+  if (restoring !== undefined && writes.used.size > 0) {
+    check = (state) => {
+      moved = !catalog.agrees(state, writes.used.keys());
+      return !moved && (terms.check === undefined || terms.check(state));
+    };
+  }
+  const commit = await engine.commit(writes.batch, { durability: terms.durability, check });
+  if (moved) {
+    await restoring;
+    return await commitWrites(context, writes, terms);
+  }
+  if (commit !== undefined) { for (const definition of writes.defined) catalog.persisted(definition); }
+  return commit;
+}
+
+/** As `commitWrites` without a check: there is always a commit. */
+export async function commitAll(context: Context, writes: Writes, durability: Durability | undefined): Promise<Commit> {
+  return (await commitWrites(context, writes, { durability }))!;
+}
+
+/** The same operations on the key spaces that the namespaces have now. */
+function rewrite(context: Context, writes: Writes): Batch {
+  const batch = new Batch(writes.batch.bytes + 256);
+  const prefixes: { from: Uint8Array; to: Uint8Array }[] = [];
+  for (const [definition, space] of writes.used) {
+    prefixes.push({ from: spacePrefix(space), to: definition.prefix });
+    prefixes.push({ from: spacePrefix(space + 1), to: definition.tagsPrefix });
+    if (writes.defined.has(definition)) context.catalog.writeRows(batch, definition);
+    writes.used.set(definition, definition.space);
+  }
+  const moved = (key: Uint8Array): Uint8Array => {
+    const found = prefixes.find(({ from }) => startsWith(key, from));
+    return found === undefined ? key : concatBytes(found.to, key.subarray(found.from.length));
+  };
+  const movedEnd = (start: Uint8Array, end: Uint8Array): Uint8Array => {
+    const found = prefixes.find(({ from }) => startsWith(start, from));
+    if (found === undefined || startsWith(end, found.from)) return moved(end);
+    return prefixEnd(found.to)!;
+  };
+  forEachOperation(writes.batch.ops.view(), {
+    put(key, cell) {
+      if (new ByteReader(key).varint() !== CATALOG_SPACE) batch.put(moved(key), cell);
+    },
+    delete: (key) => batch.delete(moved(key)),
+    deleteRange: (start, end) => batch.deleteRange(moved(start), end && movedEnd(start, end)),
+    ingest: (info) => batch.ingest(info),
+  });
+  return batch;
+}

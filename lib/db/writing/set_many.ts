@@ -1,0 +1,202 @@
+/**
+ * Writing many entries in bounded memory: a sequence of commits, handed to the log one after the other, with one sync at
+ * the end. While one is on its way the next is put together; never two, so that what is in is always a beginning.
+ *
+ * @module
+ */
+import { abortable, throwIfAborted } from "../../base/abort.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import { checkOptions, describeValue, functionOption, signalOption } from "../../base/options.ts";
+import { type OnProgress, ProgressReporter } from "../../base/progress.ts";
+import { Slicer } from "../../base/yield.ts";
+import type { Commit, Durability } from "../../engine/types.ts";
+import { commitAll } from "./commit.ts";
+import type { Context } from "../context.ts";
+import type { Definition } from "../catalog/definition.ts";
+import type { Key } from "../data/keys.ts";
+import type { Storable } from "../data/values.ts";
+import { durabilityOption, type EntryOptions, entryOptions, type WriteOptions } from "./write_options.ts";
+import { Writes } from "./writes.ts";
+
+/** An entry to write: a pair, or an object when it has tags or expires. */
+export type SetManyItem<K extends Key = string> =
+  | readonly [key: K, value: Storable]
+  | ({ key: K; value: Storable } & EntryOptions);
+
+/** Options of `setMany`. */
+export interface SetManyOptions extends WriteOptions {
+  /** Told how far it has come: `doneItems` entries, `doneBytes` bytes of keys and values. */
+  onProgress?: OnProgress | undefined;
+  /** Ends it: it rejects with the signal's reason, and what is in stays in. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What `setMany` resolves to: its last commit, and how many entries it wrote. */
+export interface SetManyResult extends Commit {
+  /** Entries written. */
+  count: number;
+}
+
+/** A commit is made once it has this many bytes: enough to share its costs, and far below the promised 4 MiB. */
+const COMMIT_BYTES = 256 * 2 ** 10;
+
+const ITEM_NAMES = ["key", "value", "tags", "expireIn", "expiresAt"];
+
+/** One call of `setMany`. @internal */
+export class SetMany {
+  readonly #context: Context;
+  readonly #definition: Definition;
+  readonly #durability: Durability;
+  readonly #signal: AbortSignal | undefined;
+  readonly #progress: ProgressReporter;
+  readonly #slicer: Slicer;
+  readonly #totalItems: number | undefined;
+  #writes: Writes;
+  #items = 0;
+  #inWrites = 0;
+  #committed = 0;
+  #last: Commit;
+  #onItsWay: Promise<void> | undefined;
+
+  /** Checks the options. */
+  constructor(context: Context, definition: Definition, items: unknown, options: unknown) {
+    const checked = checkOptions("setMany", options, ["durability", "onProgress", "signal"]);
+    const { engine } = context;
+    this.#context = context;
+    this.#definition = definition;
+    this.#durability = durabilityOption("setMany", checked) ?? engine.settings.durability;
+    this.#signal = signalOption("setMany", checked);
+    this.#progress = new ProgressReporter(functionOption<OnProgress>("setMany", checked, "onProgress"));
+    this.#slicer = new Slicer(engine.settings.monotonic);
+    this.#totalItems = Array.isArray(items)
+      ? items.length
+      : items instanceof Map || items instanceof Set
+      ? items.size
+      : undefined;
+    this.#writes = new Writes(context);
+    this.#last = { version: engine.visibleVersion, timestamp: engine.visibleTimestamp };
+  }
+
+  /** Writes all items. */
+  async run(items: unknown): Promise<SetManyResult> {
+    try {
+      throwIfAborted(this.#signal);
+      this.#progress.start("write", { totalItems: this.#totalItems });
+      if (isIterable(items)) await this.#each(items);
+      else if (isAsyncIterable(items)) await this.#eachAwaited(items);
+      else throw new TypeError(`setMany: items must be an iterable or an async iterable, not ${describeValue(items)}`);
+      await this.#settle();
+      if (this.#inWrites > 0) await this.#commit(this.#durability);
+      else if (this.#committed > 0 && this.#durability === "commit") await this.#context.engine.flush();
+      this.#progress.finish();
+      return { ...this.#last, count: this.#committed };
+    } catch (error) {
+      throw await this.#failed(error);
+    }
+  }
+
+  async #each(items: Iterable<unknown>): Promise<void> {
+    for (const item of items) {
+      if (this.#add(item)) await this.#handOver();
+      else if (this.#items % 64 === 0 && this.#slicer.due()) await this.#slicer.tick();
+      throwIfAborted(this.#signal);
+    }
+  }
+
+  async #eachAwaited(items: AsyncIterable<unknown>): Promise<void> {
+    const iterator = items[Symbol.asyncIterator]();
+    let ended = false;
+    try {
+      for (;;) {
+        throwIfAborted(this.#signal);
+        const step = await abortable(Promise.resolve(iterator.next()), this.#signal);
+        if (step.done) {
+          ended = true;
+          return;
+        }
+        if (this.#add(step.value)) await this.#handOver();
+        else if (this.#items % 64 === 0) await this.#slicer.tick();
+      }
+    } catch (error) {
+      // As `for await` would, but not waiting for a source that may be stuck.
+      if (!ended) Promise.resolve(iterator.return?.()).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Adds one item; returns whether it is time for a commit. */
+  #add(item: unknown): boolean {
+    const before = this.#writes.batch.bytes;
+    const call = `setMany: item ${this.#items}`;
+    const { key, value, ...options } = itemOf(call, item);
+    const { engine } = this.#context;
+    this.#writes.set(call, this.#definition, key, value, entryOptions(call, options, () => engine.now()));
+    this.#items++;
+    this.#inWrites++;
+    this.#progress.add(this.#writes.batch.bytes - before, 1);
+    return this.#writes.batch.bytes >= COMMIT_BYTES;
+  }
+
+  /** Lets the full commit go on its way once the one before is in. */
+  async #handOver(): Promise<void> {
+    await this.#settle();
+    // The sync comes with the last one; what is written by then is durable with it.
+    this.#onItsWay = this.#commit(this.#durability === "commit" ? "interval" : this.#durability);
+    this.#onItsWay.catch(() => {});
+  }
+
+  async #settle(): Promise<void> {
+    const onItsWay = this.#onItsWay;
+    this.#onItsWay = undefined;
+    await onItsWay;
+  }
+
+  async #commit(durability: Durability): Promise<void> {
+    const writes = this.#writes;
+    const count = this.#inWrites;
+    this.#writes = new Writes(this.#context);
+    this.#inWrites = 0;
+    this.#last = await commitAll(this.#context, writes, durability);
+    this.#committed += count;
+  }
+
+  /** The error to reject with, once it is known how much is in. */
+  async #failed(error: unknown): Promise<unknown> {
+    try {
+      await this.#settle();
+      // What the count says is in must be as safe as if the call had succeeded.
+      if (this.#committed > 0 && this.#durability === "commit") await this.#context.engine.flush();
+    } catch {
+      // The first error is the one to tell of; a failed database says so at the next write.
+    }
+    return withCommitted(error, this.#committed);
+  }
+}
+
+function itemOf(call: string, item: unknown): Record<string, unknown> {
+  if (Array.isArray(item)) {
+    if (item.length === 2) return { key: item[0], value: item[1] };
+    throw new TypeError(`${call} is an array of ${item.length}; give [key, value]`);
+  }
+  if (typeof item !== "object" || item === null) {
+    throw new TypeError(`${call} must be [key, value] or { key, value }, not ${describeValue(item)}`);
+  }
+  return checkOptions(call, item, ITEM_NAMES);
+}
+
+function isIterable(items: unknown): items is Iterable<unknown> {
+  return typeof items === "object" && items !== null && Symbol.iterator in items;
+}
+
+function isAsyncIterable(items: unknown): items is AsyncIterable<unknown> {
+  return typeof items === "object" && items !== null && Symbol.asyncIterator in items;
+}
+
+/** The error with the count on it; one that can carry nothing is wrapped. */
+function withCommitted(error: unknown, committed: number): unknown {
+  if (typeof error === "object" && error !== null && Reflect.set(error, "committed", committed)) return error;
+  const wrapped = new HoldfastError("SET_MANY", `Cannot write all items: ${String(error)} (SET_MANY)`, {
+    cause: error,
+  });
+  return Object.assign(wrapped, { committed });
+}

@@ -1,0 +1,188 @@
+/**
+ * Serializable transactions: a function reads a snapshot and its own writes, and its writes are committed only if nothing
+ * it read was changed meanwhile; otherwise it is run again.
+ *
+ * (1) Nobody waits for a transaction: it holds a snapshot, no lock.
+ * (2) One that wrote nothing commits nothing; what it read was one version, which is serializable by itself.
+ *
+ * @module
+ */
+import { checkOptions, numberOption } from "../../base/options.ts";
+import { ConflictError } from "../../base/errors.ts";
+import type { ReadView } from "../../engine/types.ts";
+import { Memtable } from "../../tree/memtable.ts";
+import { commitWrites } from "./commit.ts";
+import type { Context } from "../context.ts";
+import type { Definition } from "../catalog/definition.ts";
+import type { Key } from "../data/keys.ts";
+import type { KeyRange } from "../data/ranges.ts";
+import { accessOf, type ReadAccess, Reader } from "../reading/reader.ts";
+import { type ReadPoint, ReadSource } from "../reading/read_source.ts";
+import { ReadSet } from "./read_set.ts";
+import type { Storable } from "../data/values.ts";
+import { builderOptions, durabilityOption, type EntryOptions, type WriteOptions } from "./write_options.ts";
+import { Writes } from "./writes.ts";
+
+/** Options of a transaction. */
+export interface TransactionOptions extends WriteOptions {
+  /** How often it is run again after a conflict before it gives up with `ConflictError`. Default: 10. */
+  retries?: number | undefined;
+}
+
+/** The longest wait between two runs, ms: a conflict means that others are writing, and they need no longer. */
+const WAIT_MS_MAX = 64;
+
+/** One run of a transaction, shared by all key spaces it is seen from. @internal */
+export interface TransactionState {
+  /** The inside of the database. */
+  readonly context: Context;
+  /** What it reads. */
+  readonly point: ReadPoint;
+  /** What it has read. */
+  readonly reads: ReadSet;
+  /** What it has written. */
+  readonly writes: Writes;
+  /** The same as rows. */
+  readonly overlay: Memtable;
+  /** Whether it has come to its end. */
+  ended: boolean;
+}
+
+function assertRunning(state: TransactionState, call: string): void {
+  if (state.ended) throw new TypeError(`${call}: the transaction has ended; use tx only inside its function`);
+}
+
+/**
+ * A running transaction. Reads see the snapshot it began with and its own writes; entries it wrote itself have version 0.
+ * Writing methods return nothing: they throw at once for what makes no sense, and take effect when the function returns.
+ *
+ * @example
+ * ```ts
+ * import { DB } from "@holdfast/db";
+ *
+ * await using db = await DB.open(":memory:");
+ * await db.setMany([["a", 100], ["b", 0]]);
+ * await db.transaction(async (tx) => {
+ *   const [a, b] = await tx.getMany<number>(["a", "b"]);
+ *   tx.set("a", a! - 30);
+ *   tx.set("b", b! + 30);
+ * });
+ * console.log(await db.getMany(["a", "b"])); // [ 70, 30 ]
+ * ```
+ */
+export class Transaction<K extends Key = string> extends Reader<K> {
+  readonly #state: TransactionState;
+  readonly #definition: Definition;
+
+  /** Made by `transaction()`. @internal */
+  constructor(state: TransactionState, definition: Definition) {
+    const { context } = state;
+    const access: ReadAccess = {
+      context,
+      definition,
+      open(call, at) {
+        assertRunning(state, `tx.${call}`);
+        context.assertOpen(`tx.${call}`);
+        if (at !== undefined) {
+          throw new TypeError(`tx.${call}: a transaction reads its own snapshot; leave the option out`);
+        }
+        return new ReadSource(context, definition, state.point, { overlay: state.overlay, tracker: state.reads });
+      },
+    };
+    super(access);
+    this.#state = state;
+    this.#definition = definition;
+  }
+
+  /** Sets a key; see `set` of the database. */
+  set(key: K, value: Storable, options?: EntryOptions): void {
+    assertRunning(this.#state, "tx.set");
+    const checked = builderOptions("tx.set", options, () => this.#state.context.engine.now());
+    this.#state.writes.set("tx.set", this.#definition, key, value, checked);
+  }
+
+  /** Deletes a key; a missing one is fine. */
+  delete(key: K): void {
+    assertRunning(this.#state, "tx.delete");
+    this.#state.writes.delete("tx.delete", this.#definition, key);
+  }
+
+  /** Deletes a range, what the transaction has written there before included. */
+  deleteRange(range: KeyRange<K>): void {
+    assertRunning(this.#state, "tx.deleteRange");
+    this.#state.writes.deleteRange("tx.deleteRange", this.#definition, range);
+  }
+
+  /**
+   * The same transaction seen from another namespace (or the database).
+   *
+   * @example
+   * ```ts
+   * import { DB } from "@holdfast/db";
+   *
+   * await using db = await DB.open(":memory:");
+   * const users = db.namespace("users");
+   * await db.transaction(async (tx) => {
+   *   const count = await tx.get<number>("users") ?? 0;
+   *   tx.in(users).set(`user ${count + 1}`, { name: "Ada" });
+   *   tx.set("users", count + 1);
+   * });
+   * ```
+   */
+  in<L extends Key>(space: Reader<L>): Transaction<L> {
+    assertRunning(this.#state, "tx.in");
+    const { context, definition } = accessOf("tx.in", space);
+    if (context !== this.#state.context) throw new TypeError("tx.in: the namespace belongs to another database");
+    return new Transaction<L>(this.#state, definition);
+  }
+}
+
+/** Runs a function as a transaction. @internal */
+export async function runTransaction<K extends Key, T>(
+  context: Context,
+  definition: Definition,
+  run: (tx: Transaction<K>) => T | Promise<T>,
+  options: TransactionOptions | undefined,
+): Promise<T> {
+  const checked = checkOptions("transaction", options, ["retries", "durability"]);
+  const retries = numberOption("transaction", checked, "retries", 10, { min: 0, max: 1e9 });
+  const durability = durabilityOption("transaction", checked);
+  if (typeof run !== "function") throw new TypeError("transaction: the first argument must be a function");
+  for (let attempt = 0;; attempt++) {
+    context.assertOpen("transaction");
+    const outcome = await runOnce(context, definition, run, { durability });
+    if (outcome.committed) return outcome.result;
+    if (attempt === retries) {
+      throw new ConflictError(
+        `Cannot commit the transaction: other commits changed what it read, ${attempt + 1} times in a row; ` +
+          `raise retries or make it shorter (CONFLICT)`,
+      );
+    }
+    // Full jitter: those that met once should not meet again.
+    await context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt));
+  }
+}
+
+async function runOnce<K extends Key, T>(
+  context: Context,
+  definition: Definition,
+  run: (tx: Transaction<K>) => T | Promise<T>,
+  terms: WriteOptions,
+): Promise<{ committed: true; result: T } | { committed: false }> {
+  const snapshot = context.engine.snapshot();
+  const reads = new ReadSet();
+  const overlay = new Memtable();
+  const writes = new Writes(context, overlay);
+  const state: TransactionState = { context, point: snapshot, reads, writes, overlay, ended: false };
+  try {
+    const result = await run(new Transaction<K>(state, definition));
+    state.ended = true;
+    if (writes.batch.isEmpty) return { committed: true, result };
+    const check = reads.isEmpty ? undefined : (now: ReadView) => reads.holds(now, snapshot.version);
+    const commit = await commitWrites(context, writes, { durability: terms.durability, check });
+    return commit === undefined ? { committed: false } : { committed: true, result };
+  } finally {
+    state.ended = true;
+    snapshot.release();
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The writes of one commit while they are put together, from values to operations on internal keys.
+ *
+ * (1) Everything is checked and copied at the call; nothing of the caller's memory is kept.
+ * (2) With an entry go its tag rows, at the same version; nothing is read, and what they replace becomes stale by itself.
+ * (3) With the first write to a namespace goes its catalog row.
+ *
+ * @module
+ */
+import { ByteWriter, EMPTY_BYTES, prefixEnd } from "../../base/bytes.ts";
+import { Batch } from "../../format/batch.ts";
+import { DELETE_CELL, KIND_BYTES, writeCell } from "../../format/cell.ts";
+import { internalKey, tagPrefix } from "../../format/space.ts";
+import type { Memtable } from "../../tree/memtable.ts";
+import type { Context } from "../context.ts";
+import type { Definition } from "../catalog/definition.ts";
+import { encodeKey } from "../data/keys.ts";
+import { deleteBounds, isEmptyRange } from "../data/ranges.ts";
+import { encodeValue } from "../data/values.ts";
+import type { CheckedEntryOptions } from "./write_options.ts";
+
+/**
+ * A commit must fit one log record, which recovery reads as a whole (512 MiB): twice the largest value, less what the
+ * record's own framing takes.
+ */
+export const COMMIT_BYTES_MAX: number = 511 * 2 ** 20;
+
+/** The version under which a transaction keeps its own rows; each key has one row at most. */
+const OWN_VERSION = 1;
+
+/** Operations in the order of the calls. */
+export class Writes {
+  /** The operations. */
+  batch: Batch = new Batch();
+  /** The namespaces written to, and in which key space each was then. */
+  readonly used: Map<Definition, number> = new Map();
+  /** Those of them whose catalog rows are among the operations, or known to be in the database. */
+  readonly defined: Set<Definition> = new Set();
+  readonly #context: Context;
+  readonly #overlay: Memtable | undefined;
+  #last: Definition | undefined;
+
+  /** With `overlay`, each operation is applied there too, so that it can be read before it is committed. */
+  constructor(context: Context, overlay?: Memtable) {
+    this.#context = context;
+    this.#overlay = overlay;
+  }
+
+  /** Sets a key. */
+  set(call: string, definition: Definition, key: unknown, value: unknown, options: CheckedEntryOptions): void {
+    const internal = encodeKey(call, definition.encoding, definition.prefix, key);
+    const { kind, payload } = encodeValue(call, value);
+    this.#define(definition);
+    this.#put(internal, kind, payload, options.tags, options.expiresAt);
+    for (const tag of options.tags) {
+      const prefix = tagPrefix(definition.tagsPrefix, tag);
+      const row = internalKey(prefix, internal.subarray(definition.prefix.length));
+      this.#put(row, KIND_BYTES, EMPTY_BYTES, [], options.expiresAt);
+    }
+    this.#checkSize(call);
+  }
+
+  /** Deletes a key, there or not. */
+  delete(call: string, definition: Definition, key: unknown): void {
+    const internal = encodeKey(call, definition.encoding, definition.prefix, key);
+    this.#use(definition);
+    this.batch.delete(internal);
+    this.#overlay?.add(internal, OWN_VERSION, 0, DELETE_CELL);
+    this.#checkSize(call);
+  }
+
+  /** Deletes a range of keys. */
+  deleteRange(call: string, definition: Definition, range: unknown): void {
+    const bounds = deleteBounds(call, definition.encoding, definition.prefix, range);
+    if (isEmptyRange(bounds)) return;
+    this.#use(definition);
+    this.#deleteRange(bounds.start, bounds.end);
+    this.#checkSize(call);
+  }
+
+  /** Deletes all entries of a key space and of the namespaces in it, with their tag rows. */
+  clear(definition: Definition): void {
+    for (const one of definition.subtree()) {
+      if (!one.placed) continue;
+      this.#use(one);
+      this.#deleteRange(one.prefix, prefixEnd(one.prefix)!);
+      this.#deleteRange(one.tagsPrefix, prefixEnd(one.tagsPrefix)!);
+    }
+  }
+
+  /** Before a namespace is written to; only a set makes it exist. */
+  #define(definition: Definition): void {
+    if (definition === this.#last) return;
+    this.#last = definition;
+    if (definition.parent === undefined || this.defined.has(definition)) return;
+    this.#context.catalog.writeRows(this.batch, definition);
+    this.defined.add(definition);
+    this.#use(definition);
+  }
+
+  #use(definition: Definition): void {
+    if (definition.parent !== undefined) this.used.set(definition, definition.space);
+  }
+
+  #put(
+    key: Uint8Array,
+    kind: number,
+    payload: Uint8Array,
+    tags: readonly Uint8Array[],
+    expiresAt: number | undefined,
+  ): void {
+    this.batch.putCell(EMPTY_BYTES, key, kind, payload, tags, expiresAt);
+    if (this.#overlay === undefined) return;
+    const cell = new ByteWriter(payload.length + 64);
+    writeCell(cell, kind, payload, tags, expiresAt);
+    this.#overlay.add(key, OWN_VERSION, this.#context.engine.now(), cell.view());
+  }
+
+  #deleteRange(start: Uint8Array, end: Uint8Array): void {
+    this.batch.deleteRange(start, end);
+    this.#overlay?.addRange({ start, end, version: OWN_VERSION, timestamp: 0 });
+  }
+
+  #checkSize(call: string): void {
+    if (this.batch.bytes > COMMIT_BYTES_MAX) {
+      throw new RangeError(`${call}: one commit has more than 511 MiB; split it (setMany does)`);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type CommitRecord, DB } from "../../mod.ts";
+import { all, onOneDisk, settle, withDb } from "./helpers.ts";
+
+/** `3: set a, delete users/b` */
+function told({ version, changes }: CommitRecord): string {
+  return `${version}: ${
+    changes.map(({ type, key, namespace }) => [type, [...namespace ?? [], key].join("/")].join(" ").trim()).join(", ")
+  }`;
+}
+
+describe("changes", () => {
+  it("gives every commit after a version, in order, with its entries", () =>
+    withDb(async (db) => {
+      const first = await db.set("a", 1, { tags: ["t"] });
+      const users = db.namespace("users");
+      await users.set("u", { n: 1 }, { expireIn: 100_000 });
+      await users.namespace("in").delete("x");
+      await db.atomic().set("b", 2).delete("a").deleteRange({ start: "m", end: "n" }).commit();
+      const records = await all(db.changes());
+      assert.deepEqual(records.map(told), [
+        "1: set a",
+        "2: set users/u",
+        "3: delete users/in/x",
+        "4: set b, delete a, deleteRange",
+      ]);
+      const entry = { key: "a", value: 1, version: 1, timestamp: first.timestamp, tags: ["t"] };
+      assert.deepEqual(records[0], { ...first, changes: [{ type: "set", key: "a", version: 1, entry }] });
+      assert.deepEqual(records[1]!.changes[0]!.namespace, ["users"]);
+      assert.equal(typeof records[1]!.changes[0]!.entry?.expiresAt, "number");
+      assert.deepEqual(records[3]!.changes[2], { type: "deleteRange", start: "m", end: "n", version: 4 });
+      assert.deepEqual((await all(db.changes({ since: 3 }))).map(({ version }) => version), [4]);
+      assert.deepEqual(await all(db.changes({ since: 4 })), []);
+    }));
+
+  it("carries large values in full", () =>
+    withDb(async (db) => {
+      const large = new Uint8Array(3 * 2 ** 20).map((_, i) => i);
+      await db.set("l", large);
+      await db.compact();
+      const [record] = await all(db.changes());
+      assert.deepEqual(record?.changes[0]?.entry?.value, large);
+    }));
+
+  it("reaches back over a reopening, and over flushes", async () => {
+    const disk = onOneDisk();
+    const db = await DB.open("/d", disk);
+    await db.set("a", 1);
+    await db.compact();
+    await db.namespace("n").set("b", 2);
+    await db.close();
+    await using again = await DB.open("/d", disk);
+    await again.set("c", 3);
+    assert.deepEqual((await all(again.changes())).map(told), ["1: set a", "2: set n/b", "3: set c"]);
+  });
+
+  it("sees what is only buffered", () =>
+    withDb(async (db) => {
+      await db.set("a", 1);
+      assert.deepEqual((await all(db.changes())).map(told), ["1: set a"]);
+    }, { durability: "buffered" }));
+
+  it("is a HistoryGoneError once the log no longer reaches back that far", () =>
+    withDb(async (db) => {
+      const value = "v".repeat(1000);
+      for (let i = 0; i < 20; i++) {
+        await db.setMany(Array.from({ length: 20 }, (_, j) => [`k${i}-${j}`, value] as const));
+        await db.compact();
+      }
+      await assert.rejects(all(db.changes({ since: 0 })), { name: "HistoryGoneError", code: "HISTORY_GONE" });
+      await db.set("new", 1);
+      assert.deepEqual((await all(db.changes({ since: db.version - 1 }))).map(told), [`${db.version}: set new`]);
+    }, { history: { maxBytes: 1000 } }));
+
+  it("goes on live, without a gap and without a repetition", () =>
+    withDb(async (db) => {
+      await db.set("k0", 0);
+      const versions: number[] = [];
+      const following = (async () => {
+        for await (const { version } of db.changes({ live: true })) {
+          versions.push(version);
+          if (version === 200) break;
+        }
+      })();
+      for (let i = 1; i < 200; i++) {
+        const write = db.set(`k${i}`, i, { durability: i % 3 === 0 ? "commit" : "interval" });
+        if (i % 7 === 0) await write;
+      }
+      await following;
+      assert.deepEqual(versions, Array.from({ length: 200 }, (_, i) => i + 1));
+    }));
+
+  it("reads the log again when a slow consumer let too much gather", () =>
+    withDb(async (db) => {
+      const live = db.changes({ live: true, since: 0 });
+      await db.set("first", 1);
+      assert.equal(told((await live.next()).value!), "1: set first");
+      const waiting = live.next();
+      await settle();
+      for (let i = 0; i < 30; i++) await db.set(`k${i}`, "x".repeat(100_000), { durability: "buffered" });
+      assert.equal((await waiting).value?.version, 2);
+      for (let version = 3; version <= 31; version++) assert.equal((await live.next()).value?.version, version);
+      await live.return?.();
+    }));
+
+  it("ends live when the database closes, and rejects when its signal fires", async () => {
+    const db = await DB.open(":memory:");
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const closing = db.changes({ live: true }).next();
+    const aborting = db.changes({ live: true, signal: controller.signal }).next();
+    await settle();
+    controller.abort(reason);
+    await assert.rejects(aborting, reason);
+    await db.close();
+    assert.deepEqual(await closing, { value: undefined, done: true });
+  });
+
+  it("refuses what makes no sense", () =>
+    withDb(async (db) => {
+      assert.throws(() => db.changes({ since: 1 }), {
+        name: "RangeError",
+        message: /"since" is 1, but the newest version is 0/,
+      });
+      assert.throws(() => db.changes({ since: -1 }), RangeError);
+      assert.throws(() => db.changes({ since: "1" } as never), TypeError);
+      assert.throws(() => db.changes({ form: 1 } as never), { name: "TypeError", message: /unknown option "form"/ });
+    }));
+});

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { type Change, DB } from "../../mod.ts";
+import { all, withDb, withDirectory } from "./helpers.ts";
+
+async function backedUp(path: string): Promise<string> {
+  await using db = await DB.open(":memory:");
+  await db.namespace("posts").set("p", "post", { tags: ["t"] });
+  await db.namespace("users").set("ada", "from the backup");
+  await db.set("root", "from the backup");
+  await db.backup(path);
+  return path;
+}
+
+describe("restore into an open database", () => {
+  it("gives namespaces what the backup has, also through handles of before", () =>
+    withDirectory(async (directory) => {
+      const path = await backedUp(join(directory, "b.json"));
+      await withDb(async (db) => {
+        const users = db.namespace("users");
+        const other = db.namespace("other");
+        await users.set("bob", 1);
+        await other.set("k", 1);
+        using before = db.snapshot();
+        await db.restore(path);
+        assert.deepEqual(await all(users.keys()), ["ada"]);
+        assert.deepEqual(await all(other.keys()), []);
+        assert.deepEqual(db.namespaces().slice(-2), ["posts", "users"]);
+        assert.deepEqual(await all(db.namespace("posts").keys({ tag: "t" })), ["p"]);
+        await other.set("k", "after");
+        await users.set("cleo", "after");
+        assert.deepEqual(await all(users.keys()), ["ada", "cleo"]);
+        assert.deepEqual(await all(db.namespace("posts").keys()), ["p"]);
+        assert.equal(await other.get("k"), "after");
+        assert.deepEqual(await all(before.in(users).keys()), ["bob"]);
+        assert.deepEqual(await all(before.in(other).keys()), ["k"]);
+        assert.deepEqual(await all(before.in(db.namespace("posts")).keys()), []);
+      });
+    }));
+
+  it("writes made meanwhile to namespaces land in the right ones, whenever they come", () =>
+    withDirectory(async (directory) => {
+      const path = await backedUp(join(directory, "b.json"));
+      for (const mode of ["replace", "merge"] as const) {
+        await withDb(async (db) => {
+          await db.namespace("aaa").set("k", 1);
+          const restoring = db.restore(path, { mode });
+          const writes: Promise<unknown>[] = [];
+          let done = false;
+          restoring.then(() => done = true, () => done = true);
+          const atomic = db.atomic();
+          atomic.in(db.namespace("late")).set("k", "late");
+          for (let i = 0; !done; i++) {
+            writes.push(db.namespace(`n${i % 3}`).set(`k${i}`, `n${i % 3}`, { durability: "buffered" }));
+            await new Promise((resolve) => setTimeout(resolve, 0));
+          }
+          await restoring;
+          await atomic.commit();
+          await Promise.all(writes);
+          for (const name of db.namespaces().filter((name) => name.startsWith("n"))) {
+            for (const { value } of db.namespace(name).listSync()) assert.equal(value, name);
+          }
+          assert.deepEqual(await all(db.namespace("users").keys()), ["ada"]);
+          assert.deepEqual(await all(db.namespace("posts").keys()), ["p"]);
+          assert.deepEqual(await all(db.namespace("late").keys()), ["k"]);
+          assert.equal((await db.verify()).ok, true);
+        });
+      }
+    }));
+
+  it("is a reset to watch and changes, and a conflict to transactions", () =>
+    withDirectory(async (directory) => {
+      const path = await backedUp(join(directory, "b.json"));
+      await withDb(async (db) => {
+        await db.set("root", "old");
+        const watch = db.watch();
+        const live = db.changes({ live: true, since: 1 });
+        let runs = 0;
+        await db.transaction(async (tx) => {
+          const seen = await tx.get("root");
+          if (runs++ === 0) {
+            assert.equal(seen, "old");
+            await db.restore(path);
+          } else assert.equal(seen, "from the backup");
+          tx.set("seen", seen!);
+        });
+        assert.equal(runs, 2);
+        const { value } = await watch.next();
+        assert.equal((value as Change[])[0]?.type, "reset");
+        assert.equal((await live.next()).value?.changes[0]?.type, "reset");
+        assert.equal((await live.next()).value?.changes[0]?.key, "seen");
+        await live.return?.();
+      });
+    }));
+
+  it("of a database in memory reads and writes real files", () =>
+    withDirectory(async (directory) => {
+      await withDb(async (db) => {
+        await db.set("k", 1);
+        await db.export(join(directory, "copy"));
+        await db.export(join(directory, "copy.tar"));
+        await db.backup(join(directory, "b.jsonl.gz"));
+      });
+      await using copy = await DB.open(join(directory, "copy"));
+      assert.equal(await copy.get("k"), 1);
+      await DB.restore(join(directory, "copy.tar"), join(directory, "restored"));
+      await using restored = await DB.open(join(directory, "restored"));
+      assert.equal(await restored.get("k"), 1);
+      await withDb(async (db) => {
+        await db.restore(join(directory, "b.jsonl.gz"));
+        assert.equal(await db.get("k"), 1);
+      });
+    }));
+});
