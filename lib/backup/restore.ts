@@ -7,8 +7,7 @@
 import { throwIfAborted } from "../base/abort.ts";
 import { IntegrityError, ReadOnlyError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
-import { Slicer } from "../base/yield.ts";
-import type { Commit, Engine, ReadView } from "../engine/types.ts";
+import type { Commit, Engine, IngestOptions } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { removeTree } from "../files/publish.ts";
@@ -17,14 +16,8 @@ import { newId } from "./export.ts";
 import { hashOf } from "./file_sink.ts";
 import type { RestoreInfo } from "./info.ts";
 import { type LoadedSource, loadFrom } from "./load/load_source.ts";
-import { nextSpace, type SpaceInfo, spaceRange, spacesOf } from "./namespaces.ts";
-import {
-  checkRestoreOptions,
-  isNamespaceSelected,
-  isSelective,
-  type RestoreOptions,
-  type Selection,
-} from "./options.ts";
+import { nextSpace, spaceRange, spacesOf } from "./namespaces.ts";
+import { checkRestoreOptions, isNamespaceSelected, isSelective, type RestoreOptions } from "./options.ts";
 import { withPartial } from "./partial.ts";
 import { readerSettings } from "./pinned_files.ts";
 import { RowLoad } from "./load/row_load.ts";
@@ -37,8 +30,7 @@ const CALL = "db.restore";
  * Restores a source (an exported directory or tar file, a portable file, a stream of either) into an open database. Entries
  * get the one new version; values, kinds, tags and expiry are kept.
  *
- * With a selection, `"replace"` replaces what is selected and leaves the rest; an entry of the selection that is written while
- * the restore prepares itself stays, unless the source has its key.
+ * With a selection, `"replace"` replaces what is selected and leaves the rest.
  */
 export async function restoreInto(
   engine: Engine,
@@ -59,8 +51,10 @@ export async function restoreInto(
   const opened = await openSource(CALL, fs, source, signal);
   const scratch = new Scratch(fs, join(engine.path, `.stage-${newId(engine)}`));
   const wholly = mode === "replace" && !isSelective(selection);
-  const view = engine.read();
-  const spaces = spacesOf(view, engine.keyEncoding);
+  const spaces = spacesOf(engine.read(), engine.keyEncoding);
+  const ranges = mode === "merge" || wholly ? [] : spaces
+    .filter(({ path }) => isNamespaceSelected(selection, path))
+    .map(({ space }) => spaceRange(space, selection.prefix));
   // A full replacement begins with an empty catalog. Its namespaces get spaces that none had before, so that nothing that
   // was meant for the old ones can fall into them.
   const load = new RowLoad({
@@ -75,9 +69,6 @@ export async function restoreInto(
   });
   const run = async (): Promise<RestoreInfo> => {
     if (!dryRun || opened.kind === "tar") await scratch.make();
-    if (!dryRun && mode === "replace" && !wholly) {
-      await deleteSelected(load, view, spaces, selection, settings.monotonic, signal);
-    }
     const loaded = await loadFrom(opened, load, {
       fs,
       scratch: scratch.path,
@@ -90,7 +81,7 @@ export async function restoreInto(
     load.settle(engine.keyEncoding);
     const done = dryRun
       ? { entries: load.added - load.expired, commit: { version: loaded.version, timestamp: loaded.timestamp } }
-      : await apply(engine, load, wholly, checked.verifyAfter, reporter, signal);
+      : await apply(engine, load, { replace: wholly, ranges }, checked.verifyAfter, reporter, signal);
     reporter.finish();
     return restoreInfo(opened.name, loaded, load, {
       entries: done.entries,
@@ -141,38 +132,11 @@ export function restoreInfo(
   };
 }
 
-async function deleteSelected(
-  load: RowLoad,
-  view: ReadView,
-  spaces: readonly SpaceInfo[],
-  selection: Selection,
-  monotonic: () => number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const slicer = new Slicer(monotonic);
-  for (const { path, space } of spaces) {
-    if (!isNamespaceSelected(selection, path)) continue;
-    const { start, end } = spaceRange(space, selection.prefix);
-    const cursor = view.cursor(start, end);
-    try {
-      while (cursor.next()) {
-        await load.delete(cursor.key);
-        if (slicer.due()) {
-          throwIfAborted(signal);
-          await slicer.tick();
-        }
-      }
-    } finally {
-      cursor.close();
-    }
-  }
-}
-
 /** Writes what was gathered and takes it in. Up to the commit nothing has changed, and a failure removes the files. */
 export async function apply(
   engine: Engine,
   load: RowLoad,
-  replace: boolean,
+  deletes: IngestOptions,
   verify: boolean,
   reporter: ProgressReporter,
   signal: AbortSignal | undefined,
@@ -189,7 +153,7 @@ export async function apply(
     throw error;
   }
   reporter.start("publish");
-  return { entries, commit: await engine.ingest(files, { replace }) };
+  return { entries, commit: await engine.ingest(files, deletes) };
 }
 
 /** Reads back what was written and holds it against what its writer knows. */

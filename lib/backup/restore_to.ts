@@ -185,7 +185,7 @@ async function restoreRows(work: Work, stage: string): Promise<Restored> {
     });
     let done;
     try {
-      done = await apply(engine, load, false, options.verifyAfter, reporter, signal);
+      done = await apply(engine, load, { replace: false }, options.verifyAfter, reporter, signal);
     } finally {
       await engine.close();
     }

@@ -74,9 +74,23 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
   return end;
 }
 
+/**
+ * Strings up to this length are encoded here as long as they are ASCII: the call into `TextEncoder` and the buffer it makes
+ * cost more than a loop over so few characters.
+ */
+const SHORT_TEXT = 96;
+
 /** UTF-8 of a string. Lone surrogates must have been refused before. */
 export function encodeText(text: string): Uint8Array {
-  return encoder.encode(text);
+  const { length } = text;
+  if (length > SHORT_TEXT) return encoder.encode(text);
+  const out = new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return encoder.encode(text);
+    out[i] = code;
+  }
+  return out;
 }
 
 /** The string of UTF-8 bytes; throws `TypeError` when they are not UTF-8. A leading byte order mark is kept. */

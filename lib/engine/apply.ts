@@ -8,6 +8,9 @@ import { forEachOperation, type OperationVisitor } from "../format/batch.ts";
 import { DELETE_CELL } from "../format/cell.ts";
 import type { Memtable } from "../tree/memtable.ts";
 
+/** Commits above this go into the memtable in slices: 64 KiB are about 600 rows, half a millisecond. */
+const SLICED_BYTES = 64 * 1024;
+
 /** Operations between two looks at the clock: about 0.3 ms of inserting. */
 const STEP = 256;
 
@@ -39,15 +42,22 @@ export function applyOperations(memtable: Memtable, ops: Uint8Array, version: nu
   forEachOperation(ops, new Applier(memtable, version, timestamp));
 }
 
-/** Applies one commit's operations in slices: nobody sees them before the commit is visible as a whole. */
-export async function applyInSlices(
+/**
+ * Applies one commit's operations, large ones in slices: nobody sees them before the commit is visible as a whole. To be
+ * awaited when it answers with a promise.
+ */
+export function applySliced(
   memtable: Memtable,
   ops: Uint8Array,
   version: number,
   timestamp: number,
   slicer: Slicer,
-): Promise<void> {
-  const applier = new Applier(memtable, version, timestamp);
+): Promise<void> | undefined {
+  if (ops.length < SLICED_BYTES) return void applyOperations(memtable, ops, version, timestamp);
+  return applyInSlices(new Applier(memtable, version, timestamp), ops, slicer);
+}
+
+async function applyInSlices(applier: Applier, ops: Uint8Array, slicer: Slicer): Promise<void> {
   for (let at = 0; at < ops.length;) {
     at = forEachOperation(ops, applier, at, STEP);
     await slicer.tick();

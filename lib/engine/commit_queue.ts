@@ -12,9 +12,10 @@
  * @module
  */
 import { ClosedError, NoSpaceError } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
 import { Slicer } from "../base/yield.ts";
 import type { Batch } from "../format/batch.ts";
-import { applyInSlices, applyOperations } from "./apply.ts";
+import { applySliced } from "./apply.ts";
 import type { Background } from "./background.ts";
 import type { Log } from "./log.ts";
 import { LogBuffer } from "./log_buffer.ts";
@@ -26,9 +27,6 @@ import type { Commit, CommitEvent, CommitOptions, Durability } from "./types.ts"
 
 /** A group stops growing here: more would keep its first commit waiting, less would sync more often. */
 const GROUP_BYTES_MAX = 1024 * 1024;
-
-/** Commits above this go into the memtable in slices: 64 KiB are about 600 rows, half a millisecond. */
-const SLICED_BYTES = 64 * 1024;
 
 interface Waiting {
   kind: "commit";
@@ -56,9 +54,11 @@ export class CommitQueue {
   readonly #log: Log;
   readonly #background: Background;
   readonly #throttle: Throttle;
+  /** Lives as long as the queue: one writer that awaits each write makes a pump for each, and still must yield. */
+  readonly #slicer: Slicer;
   readonly #buffer: LogBuffer;
   readonly #listeners = new Set<(event: CommitEvent | { reset: true } & Commit) => void>();
-  #queue: (Waiting | Task)[] = [];
+  #queue = new Fifo<Waiting | Task>();
   #running: Promise<void> | undefined;
   #lastVersion: number;
   #lastTimestamp: number;
@@ -71,6 +71,7 @@ export class CommitQueue {
     this.#log = log;
     this.#background = background;
     this.#throttle = new Throttle(store, background);
+    this.#slicer = new Slicer(store.settings.monotonic);
     this.#buffer = new LogBuffer(store, log, reserve);
     this.#lastVersion = store.visibleVersion;
     this.#lastTimestamp = store.visibleTimestamp;
@@ -111,24 +112,26 @@ export class CommitQueue {
   async #pump(): Promise<void> {
     // Calls of the same turn join the first group.
     await undefined;
-    const slicer = new Slicer(this.#store.settings.monotonic);
     while (this.#queue.length > 0) {
-      const first = this.#queue[0]!;
+      const first = this.#queue.first!;
       if (first.kind === "task") {
         this.#queue.shift();
         await first.run().catch(first.reject);
       } else {
         await this.#group().catch((error) => this.#refuseAll(error));
       }
-      await slicer.tick();
+      await this.#slicer.tick();
     }
   }
 
   /** Refuses every commit in the queue; tasks stay. */
   #refuseAll(error: unknown): void {
     const queue = this.#queue;
-    this.#queue = queue.filter((item) => item.kind === "task");
-    for (const item of queue) if (item.kind === "commit") item.reject(error);
+    this.#queue = new Fifo();
+    for (const item of queue) {
+      if (item.kind === "task") this.#queue.push(item);
+      else item.reject(error);
+    }
   }
 
   /** Takes commits off the queue, writes, syncs and shows them. */
@@ -142,11 +145,11 @@ export class CommitQueue {
     let handOver = false;
     let bytes = 0;
     while (bytes < GROUP_BYTES_MAX) {
-      const next = this.#queue[0];
+      const next = this.#queue.first;
       if (next === undefined || next.kind === "task") break;
       const chunk: Waiting[] = [];
       while (bytes < GROUP_BYTES_MAX) {
-        const item = this.#queue[0];
+        const item = this.#queue.first;
         if (item === undefined || item.kind === "task") break;
         // A check reads the state just before its commit, so what comes earlier must be applied first.
         if (item.check !== undefined && chunk.length > 0) break;
@@ -176,7 +179,7 @@ export class CommitQueue {
 
   #passes(item: Waiting): boolean {
     try {
-      const view = new StoreView(this.#store, this.#lastVersion, this.#store.now());
+      const view = new StoreView(this.#store, this.#lastVersion);
       if (item.check!(view)) return true;
       item.resolve(undefined);
     } catch (error) {
@@ -209,12 +212,10 @@ export class CommitQueue {
         return [];
       }
     }
-    const slicer = new Slicer(store.settings.monotonic);
     for (const { version, timestamp, waiting } of written) {
       segment.note(version, timestamp);
-      const ops = waiting.batch.ops.view();
-      if (ops.length < SLICED_BYTES) applyOperations(store.memtable, ops, version, timestamp);
-      else await applyInSlices(store.memtable, ops, version, timestamp, slicer);
+      const applied = applySliced(store.memtable, waiting.batch.ops.view(), version, timestamp, this.#slicer);
+      if (applied !== undefined) await applied;
       store.counters.commits++;
       store.counters.userBytes += waiting.batch.bytes;
     }

@@ -96,7 +96,7 @@ async function merge(
         }
       }
       const fate = filter.decide(key, at, cell);
-      if (fate === "keep") addRow(store, version, output, plan, key, at, timestamp, cell);
+      if (fate === "keep") addRow(version, output, plan, key, at, timestamp, cell);
       else if (fate === "delete") output.add(key, at, timestamp, DELETE);
       if (++step % STEP === 0) {
         if (output.wantsDrain) await output.drain();
@@ -116,7 +116,6 @@ async function merge(
 const DELETE = new Uint8Array(1);
 
 function addRow(
-  store: Store,
   version: Version,
   output: RunOutput,
   plan: CompactionPlan,

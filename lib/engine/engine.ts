@@ -38,6 +38,7 @@ import type {
   EngineSettings,
   EngineSnapshot,
   EngineStats,
+  IngestOptions,
   IngestWriter,
   KeyEncoding,
   Pin,
@@ -49,7 +50,7 @@ import type {
 const SYNC_BLOB_BYTES = 64 * 1024;
 
 /** A log longer than this is put into tables at close, so that the next open reads little. */
-const CLOSE_FLUSH_BYTES = 4 * 1024 * 1024;
+const CLOSE_FLUSH_BYTES = 256 * 1024;
 
 /** One open database. */
 export class TreeEngine implements Engine {
@@ -128,9 +129,7 @@ export class TreeEngine implements Engine {
   read(at?: { version: number; moment: number }): ReadView {
     this.#assertOpen("read");
     const store = this.#store;
-    return at === undefined
-      ? new StoreView(store, store.visibleVersion, store.now())
-      : new StoreView(store, at.version, at.moment);
+    return at === undefined ? new StoreView(store, store.visibleVersion) : new StoreView(store, at.version, at.moment);
   }
 
   value(row: Row): Uint8Array {
@@ -274,7 +273,7 @@ export class TreeEngine implements Engine {
     for (const { number } of files.blobs) await this.#store.fs.remove(this.filePath("blob", number)).catch(() => {});
   }
 
-  async ingest(files: RunFiles, options: { replace: boolean }): Promise<Commit> {
+  async ingest(files: RunFiles, options: IngestOptions): Promise<Commit> {
     this.#assertOpen("restore");
     return await ingestFiles(
       { store: this.#store, log: this.#log, queue: this.#queue, background: this.#background },

@@ -24,6 +24,9 @@ export const LOCK_OWNER_NAME = "LOCK.owner";
 /** The space reserve. */
 export const RESERVE_NAME = "RESERVE";
 
+/** What the name of a directory begins with in which an export or restore makes its files before they count. */
+export const STAGE_PREFIX = ".stage-";
+
 /** The kinds of numbered files. */
 export type FileKind = "table" | "blob" | "log" | "manifest";
 
@@ -53,5 +56,5 @@ export function parseFileName(name: string): { kind: FileKind; number: number } 
 export function isOurs(name: string): boolean {
   return parseFileName(name) !== undefined || name === MARKER_NAME || name === LOCK_NAME ||
     name === LOCK_OWNER_NAME || name === RESERVE_NAME || name.startsWith(`${MARKER_NAME}.`) ||
-    name.startsWith(".stage-") || name.startsWith("damaged-") || name.startsWith(`${LOCK_NAME}-`);
+    name.startsWith(STAGE_PREFIX) || name.startsWith("damaged-") || name.startsWith(`${LOCK_NAME}-`);
 }

@@ -11,6 +11,7 @@ import { ByteWriter, EMPTY_BYTES } from "../base/bytes.ts";
 import { NoSpaceError } from "../base/errors.ts";
 import { Batch, writeCommit } from "../format/batch.ts";
 import { writeRecord } from "../format/frame.ts";
+import { toBase64 } from "../format/json_shape.ts";
 import type { TableMeta } from "../format/table_meta.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
 import type { Background } from "./background.ts";
@@ -18,7 +19,7 @@ import type { CommitQueue } from "./commit_queue.ts";
 import type { Log } from "./log.ts";
 import { type RunFiles, RunOutput } from "./run_output.ts";
 import type { Store } from "./store.ts";
-import type { Commit } from "./types.ts";
+import type { Commit, IngestOptions, KeyBounds } from "./types.ts";
 import { LEVELS } from "./version.ts";
 
 /** The parts of an engine that an ingest moves. */
@@ -33,8 +34,8 @@ export interface IngestParts {
   background: Background;
 }
 
-/** Takes one run in; with `replace` all that was there vanishes in the same commit. */
-export function ingestFiles(parts: IngestParts, files: RunFiles, options: { replace: boolean }): Promise<Commit> {
+/** Takes one run in. */
+export function ingestFiles(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
   const { store, queue, background } = parts;
   return queue.exclusive(async () => {
     store.assertWritable("restore");
@@ -43,14 +44,16 @@ export function ingestFiles(parts: IngestParts, files: RunFiles, options: { repl
     if (!store.memtable.isEmpty || !store.memtable.tombstones.isEmpty) {
       throw new NoSpaceError(`Cannot restore into ${store.path}: the disk is full (NO_SPACE)`, { path: store.path });
     }
-    return await background.alone(() => ingestAlone(parts, files, options.replace));
+    return await background.alone(() => ingestAlone(parts, files, options));
   });
 }
 
-async function ingestAlone({ store, log, queue }: IngestParts, files: RunFiles, replace: boolean): Promise<Commit> {
+async function ingestAlone(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
+  const { store, log, queue } = parts;
   // With nobody looking at the past the old tables just go; otherwise a tombstone over all keys hides them.
-  const wipe = replace && store.snapshots.size === 0;
-  const tombstone = replace && !wipe ? await writeTombstone(store) : undefined;
+  const wipe = options.replace && store.snapshots.size === 0;
+  const ranges = options.replace ? [EVERYTHING] : options.ranges ?? [];
+  const tombstone = wipe || ranges.length === 0 ? undefined : await writeTombstones(store, ranges);
   const commit = queue.nextCommit();
   const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
   // Numbered after the tombstone: of runs with equal versions the higher number is the newer one.
@@ -61,7 +64,7 @@ async function ingestAlone({ store, log, queue }: IngestParts, files: RunFiles, 
   }));
   if (tombstone !== undefined) added.push({ level: 0, table: { ...tombstone, ...global } });
   try {
-    await writeToLog(log, files, replace, commit);
+    await writeToLog(log, files, options, commit);
     await store.edit((state) => ({
       removeTables: !wipe
         ? []
@@ -84,11 +87,15 @@ async function ingestAlone({ store, log, queue }: IngestParts, files: RunFiles, 
   return commit;
 }
 
-async function writeToLog(log: Log, files: RunFiles, replace: boolean, commit: Commit): Promise<void> {
+async function writeToLog(log: Log, files: RunFiles, options: IngestOptions, commit: Commit): Promise<void> {
   const segment = await log.open();
   const batch = new Batch();
   batch.ingest({
-    replace,
+    replace: options.replace,
+    ranges: (options.ranges ?? []).map(({ start, end }) => ({
+      start: toBase64(start),
+      ...(end === undefined ? {} : { end: toBase64(end) }),
+    })),
     tables: files.tables.map(({ number, sha256, size }) => ({ number, sha256, size })),
     blobs: files.blobs.map(({ number, sha256, size }) => ({ number, sha256, size })),
   });
@@ -101,10 +108,13 @@ async function writeToLog(log: Log, files: RunFiles, replace: boolean, commit: C
   await segment.sync();
 }
 
-/** A table that deletes every key there is. */
-async function writeTombstone(store: Store): Promise<TableMeta> {
+/** Every key there is. */
+const EVERYTHING: KeyBounds = { start: EMPTY_BYTES, end: undefined };
+
+/** A table that only deletes. */
+async function writeTombstones(store: Store, ranges: readonly KeyBounds[]): Promise<TableMeta> {
   const tombstones = new RangeTombstones();
-  tombstones.add({ start: EMPTY_BYTES, end: undefined, version: 0, timestamp: 0 });
+  for (const { start, end } of ranges) tombstones.add({ start, end, version: 0, timestamp: 0 });
   const output = new RunOutput(store);
   try {
     return (await output.finish(tombstones)).tables[0]!;

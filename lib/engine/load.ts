@@ -6,7 +6,7 @@
 import { Slicer } from "../base/yield.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { LogMeta } from "../format/manifest_edit.ts";
-import { applyOperations } from "./apply.ts";
+import { applySliced } from "./apply.ts";
 import { filePath } from "./file_names.ts";
 import { Log } from "./log.ts";
 import { type LoadedManifest, loadManifest } from "./manifest.ts";
@@ -48,9 +48,10 @@ export async function recoverStore(
 ): Promise<Loaded> {
   const store = new Store(fs, path, settings, loaded);
   const started = settings.monotonic();
+  const slicer = new Slicer(settings.monotonic);
   const found = await recoverLog(fs, path, loaded.state, {
-    apply: ({ ops, version, timestamp }) => applyOperations(store.memtable, ops, version, timestamp),
-    slicer: new Slicer(settings.monotonic),
+    apply: ({ ops, version, timestamp }) => applySliced(store.memtable, ops, version, timestamp, slicer),
+    slicer,
     signal: settings.signal,
   });
   store.visibleVersion = found.version;

@@ -2,7 +2,7 @@
  * The manifest on disk: a log of version edits, each synced before it takes effect and before the next is written.
  *
  * So a bad edit with anything valid behind it is damage, and a bad end is an edit that never took effect. Reading stops
- * at such an end; writing never goes on behind one: the next writer begins a new manifest and switches the marker to it.
+ * at such an end; writing never goes on behind one: each writer begins a manifest of its own and switches the marker to it.
  *
  * @module
  */
@@ -37,8 +37,8 @@ export interface LoadedManifest {
   seed: number;
   /** The sum of its edits. */
   state: ManifestState;
-  /** Whether it can be appended to: nothing unreadable at its end. */
-  clean: boolean;
+  /** Whether it was made just now, by this process: only then is all of it surely on disk. */
+  fresh: boolean;
   /** Its length in bytes. */
   size: number;
 }
@@ -86,7 +86,7 @@ function readManifest(handle: FileHandle, number: number, database: string, name
   if (edits === 0 || state.database.id !== database) {
     throw new CorruptionError(name, FILE_HEADER_BYTES, "its first edit does not describe this database");
   }
-  return { number, seed, state, clean: stop.kind === "end", size };
+  return { number, seed, state, fresh: false, size };
 }
 
 /** Bytes of a manifest that holds one edit, and the seed of its checksums. */
@@ -120,7 +120,7 @@ export async function createManifest(fs: FileSystem, directory: string, state: M
   await writeSynced(fs, filePath(directory, "manifest", number), bytes);
   await fs.syncDirectory(directory);
   await publishFile(fs, join(directory, MARKER_NAME), encodeMarker(state, number));
-  return { number, seed, state, clean: true, size: bytes.length };
+  return { number, seed, state, fresh: true, size: bytes.length };
 }
 
 /** Bytes of the marker that names a manifest. */
@@ -145,20 +145,42 @@ export class ManifestWriter {
   /** Bytes written since it was opened. */
   written = 0;
 
-  /** Writes nothing before the first edit. `loaded.clean` decides whether that goes into the same file. */
+  /** Writes nothing before `settle` or the first edit. Only a manifest made just now is appended to. */
   constructor(fs: FileSystem, directory: string, loaded: LoadedManifest) {
     this.#fs = fs;
     this.#directory = directory;
     this.state = loaded.state;
     this.#number = loaded.number;
     this.#seed = loaded.seed;
-    this.#size = loaded.clean ? loaded.size : Infinity;
-    this.#renewAt = Math.max(RENEW_BYTES, 4 * (loaded.clean ? loaded.size : 0));
+    this.#size = loaded.fresh ? loaded.size : Infinity;
   }
 
   /** The number of the file in use. */
   get number(): number {
     return this.#number;
+  }
+
+  /**
+   * Makes sure that what was read at open is on disk, before anyone is shown it or removes files by it. The last edit may
+   * be in the system's memory alone: for now after a kill, for ever after a failed sync. So all is written anew, unless
+   * the last edit is the one of a clean close, which nothing depends on.
+   */
+  async settle(): Promise<void> {
+    if (this.#size !== Infinity) return;
+    const { openLog } = this.state;
+    try {
+      if (openLog === undefined || openLog.end === null) return await this.apply(() => ({}));
+    } catch (error) {
+      // A full disk leaves no more to be had than a sync.
+      if (!(error instanceof NoSpaceError)) throw error;
+    }
+    const handle = await this.#fs.open(filePath(this.#directory, "manifest", this.#number), "append");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await this.#fs.syncDirectory(this.#directory);
   }
 
   /**
@@ -240,8 +262,12 @@ export class ManifestWriter {
     try {
       await publishFile(this.#fs, join(this.#directory, MARKER_NAME), encodeMarker(next, number));
     } catch (error) {
-      // The marker may name either manifest now, so no edit may follow in either.
-      this.#poison = error;
+      if (error instanceof NoSpaceError && await this.#isMarked()) {
+        await this.#fs.remove(path).catch(() => {});
+      } else {
+        // The marker may name either manifest now, so no edit may follow in either.
+        this.#poison = error;
+      }
       throw error;
     }
     await this.#handle?.close();
@@ -254,6 +280,16 @@ export class ManifestWriter {
     this.written += bytes.length;
     // A manifest left over is removed at the next open.
     await this.#fs.remove(old).catch(() => {});
+  }
+
+  /** Whether the marker still names the manifest in use. */
+  async #isMarked(): Promise<boolean> {
+    try {
+      const bytes = await readFile(this.#fs, join(this.#directory, MARKER_NAME), MARKER_BYTES_MAX);
+      return readMarker(bytes, MARKER_NAME).manifest === this.#number;
+    } catch {
+      return false;
+    }
   }
 
   /** Waits for edits under way and closes the file. */

@@ -8,9 +8,9 @@ import { throwIfAborted } from "../base/abort.ts";
 import { ExistsError, LockedError, NotFoundError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
-import { removeTree } from "../files/publish.ts";
+import { ensureDirectory, removeTree } from "../files/publish.ts";
 import { TreeEngine } from "./engine.ts";
-import { isOurs, LOCK_NAME, MARKER_NAME, parseFileName } from "./file_names.ts";
+import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
 import { createManifest, type LoadedManifest, loadManifest } from "./manifest.ts";
 import { checkKeyEncoding, loadReadOnly, recoverStore } from "./load.ts";
 import { emptyState } from "./manifest_state.ts";
@@ -30,7 +30,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
     throw new NotFoundError(`Cannot open ${directory}: there is no database (NOT_FOUND)`, { path });
   }
   if (settings.readOnly) return await openReadOnly(fs, path, settings);
-  if (place === "missing") await fs.makeDirectory(path, { parents: true });
+  if (place === "missing") await ensureDirectory(fs, path);
   const lock = await fs.lock(join(path, LOCK_NAME));
   try {
     // Another opener may have made or removed a database before the lock was held.
@@ -41,7 +41,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
     }
     checkKeyEncoding(loaded.state, settings, directory);
     const { store, log } = await recoverStore(fs, path, settings, loaded);
-    await removeOrphans(store);
+    await tidy(store);
     return await TreeEngine.start(store, log, lock);
   } catch (error) {
     lock.release();
@@ -79,26 +79,34 @@ async function create(fs: FileSystem, path: string, settings: EngineSettings): P
   return await createManifest(fs, path, state);
 }
 
-/** Removes what a crash left behind: numbered files that the manifest doesn't list, and stages. */
-async function removeOrphans(store: Store): Promise<void> {
-  const state = store.manifest.state;
-  for (const name of await store.fs.list(store.path)) {
+/** Removes what a crash left behind: numbered files that the manifest doesn't list, and stages of exports and restores. */
+async function tidy(store: Store): Promise<void> {
+  const { fs, path, manifest } = store;
+  const { state } = manifest;
+  const names = await fs.list(path);
+  // Numbers are never reused, not even those of files that never counted.
+  for (const name of names) state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
+  await manifest.settle();
+  for (const name of names) {
     const parsed = parseFileName(name);
-    if (parsed !== undefined) {
-      const { kind, number } = parsed;
-      // Numbers are never reused, not even those of files that never counted.
-      state.nextNumber = Math.max(state.nextNumber, number + 1);
-      const listed = kind === "table"
-        ? state.tables.has(number)
-        : kind === "blob"
-        ? state.blobs.has(number)
-        : kind === "log"
-        ? state.logs.has(number) || state.openLog?.number === number
-        : number === store.manifest.number;
-      if (!listed) await store.fs.remove(join(store.path, name)).catch(() => {});
-    } else if (name.startsWith(`${MARKER_NAME}.`)) {
-      await store.fs.remove(join(store.path, name)).catch(() => {});
-    }
+    const orphan = parsed === undefined
+      ? name.startsWith(`${MARKER_NAME}.`) || name.startsWith(STAGE_PREFIX)
+      : !isListed(store, parsed.kind, parsed.number);
+    if (orphan) await removeTree(fs, join(path, name)).catch(() => {});
+  }
+}
+
+function isListed({ manifest }: Store, kind: FileKind, number: number): boolean {
+  const { tables, blobs, logs, openLog } = manifest.state;
+  switch (kind) {
+    case "table":
+      return tables.has(number);
+    case "blob":
+      return blobs.has(number);
+    case "log":
+      return logs.has(number) || openLog?.number === number;
+    case "manifest":
+      return manifest.number === number;
   }
 }
 

@@ -22,15 +22,20 @@ import type { ReadView, ViewCursor } from "./types.ts";
 export class StoreView implements ReadView {
   readonly #store: Store;
   readonly version: number;
-  readonly moment: number;
+  #moment: number | undefined;
   #row: Row | undefined;
   #tombstone = 0;
 
-  /** Holds nothing. */
-  constructor(store: Store, version: number, moment: number) {
+  /** Holds nothing. Without `moment` expiry is judged by the clock. */
+  constructor(store: Store, version: number, moment?: number) {
     this.#store = store;
     this.version = version;
-    this.moment = moment;
+    this.#moment = moment;
+  }
+
+  /** Asks the clock at the first need: most entries never expire, and the clock costs as much as a lookup. */
+  get moment(): number {
+    return this.#moment ??= this.#store.now();
   }
 
   get(key: Uint8Array): Row | undefined {

@@ -83,7 +83,7 @@ export async function recoverLog(
   fs: FileSystem,
   directory: string,
   state: ManifestState,
-  options: { apply: (commit: CommitRecord) => void; slicer: Slicer; signal: AbortSignal | undefined },
+  options: { apply: (commit: CommitRecord) => void | Promise<void>; slicer: Slicer; signal: AbortSignal | undefined },
 ): Promise<Recovered> {
   const result: Recovered = {
     version: state.lastVersion,
@@ -113,7 +113,7 @@ async function recoverSegment(
   directory: string,
   state: ManifestState,
   segment: { number: number; end: number | undefined; newest: boolean },
-  options: { apply: (commit: CommitRecord) => void; slicer: Slicer; signal: AbortSignal | undefined },
+  options: { apply: (commit: CommitRecord) => void | Promise<void>; slicer: Slicer; signal: AbortSignal | undefined },
   result: Recovered,
 ): Promise<number> {
   const name = fileName("log", segment.number);
@@ -137,7 +137,7 @@ async function recoverSegment(
           result.droppedBytes += opened.size - found.offset;
           return found.offset;
         }
-        options.apply(commit);
+        await options.apply(commit);
         result.version = commit.version;
         result.timestamp = commit.timestamp;
         result.records++;

@@ -82,7 +82,7 @@ async function rebuild(
 ): Promise<EngineRepairReport> {
   const { lost, state } = evidence;
   const write = evidence.damaged && !dryRun;
-  const store = new Store(fs, path, settings, { number: 0, seed: 0, state, clean: false, size: 0 });
+  const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0 });
   const output = new RunOutput(store);
   try {
     const kept = await mergeAll(evidence, settings, write ? output : undefined);

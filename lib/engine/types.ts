@@ -262,6 +262,22 @@ export interface EngineSettings {
   signal: AbortSignal | undefined;
 }
 
+/** `start <= key < end` in internal form; no `end`: to the last key. */
+export interface KeyBounds {
+  /** First key. */
+  start: Uint8Array;
+  /** First key beyond. */
+  end: Uint8Array | undefined;
+}
+
+/** What an ingest deletes in its commit, before its own rows come. */
+export interface IngestOptions {
+  /** Everything there is. */
+  replace: boolean;
+  /** These ranges. */
+  ranges?: readonly KeyBounds[];
+}
+
 /** The engine as the floors above use it; made by `openEngine`. */
 export interface Engine {
   /** The directory, absolute. */
@@ -321,10 +337,10 @@ export interface Engine {
   /** Opens a writer for one run of tables to be ingested. */
   ingestWriter(): IngestWriter;
   /**
-   * Adds written tables in one commit; with `replace` all other contents vanish in the same commit. All rows get the
-   * commit's version and time. The tables' key ranges must be disjoint and ascending: one sorted run, each key once.
+   * Adds written tables in one commit, and deletes in that commit what `options` say. All rows get the commit's version
+   * and time. The tables' key ranges must be disjoint and ascending: one sorted run, each key once.
    */
-  ingest(files: { tables: TableMeta[]; blobs: BlobMeta[] }, options: { replace: boolean }): Promise<Commit>;
+  ingest(files: { tables: TableMeta[]; blobs: BlobMeta[] }, options: IngestOptions): Promise<Commit>;
   /** Removes tables that were written but will not be ingested. */
   discard(files: { tables: TableMeta[]; blobs: BlobMeta[] }): Promise<void>;
   /** The repositories for which log is kept. */

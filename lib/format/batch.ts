@@ -24,7 +24,7 @@
  * @module
  */
 import { ByteReader, ByteWriter, DecodeError, decodeText, encodeText } from "../base/bytes.ts";
-import { cellLength, OP_DELETE, writeCell } from "./cell.ts";
+import { cellLength, writeCell } from "./cell.ts";
 import { type IngestInfo, ingestInfo } from "./ingest_info.ts";
 
 export type { IngestedFile, IngestInfo } from "./ingest_info.ts";

@@ -4,12 +4,12 @@
  * JSON in the commit's record (`batch.ts`). Example:
  *
  * ```
- * {"replace":false,"tables":[{"number":12,"sha256":"9f86...0a08","size":4096}],"blobs":[]}
+ * {"replace":false,"ranges":[],"tables":[{"number":12,"sha256":"9f86...0a08","size":4096}],"blobs":[]}
  * ```
  *
  * @module
  */
-import { flag, hex, list, object, type Shape, whole } from "./json_shape.ts";
+import { flag, hex, list, object, type Shape, text, whole } from "./json_shape.ts";
 
 /** A file that joined the database. */
 export interface IngestedFile {
@@ -21,10 +21,20 @@ export interface IngestedFile {
   size: number;
 }
 
+/** A range of keys that the same commit deletes, in internal form, as base64url. */
+export interface ClearedRange {
+  /** First key deleted. */
+  start: string;
+  /** First key not deleted; left out: none is spared. */
+  end?: string;
+}
+
 /** What an ingest operation says. */
 export interface IngestInfo {
   /** Whether everything that was in the database before is gone. */
   replace: boolean;
+  /** What else was deleted before the files joined. */
+  ranges: ClearedRange[];
   /** The sorted tables. */
   tables: IngestedFile[];
   /** The blob files that they point into. */
@@ -36,6 +46,7 @@ const ingestedFile: Shape<IngestedFile> = object({ number: whole(), sha256: hex(
 /** The shape of the JSON. */
 export const ingestInfo: Shape<IngestInfo> = object({
   replace: flag,
+  ranges: list(object({ start: text }, { end: text })),
   tables: list(ingestedFile),
   blobs: list(ingestedFile),
 });

@@ -1,12 +1,13 @@
 /** Opens what an accident left and judges it by the chronicle: rule 3 of the architecture, and that life goes on. */
 import assert from "node:assert/strict";
-import { decodeText } from "../../lib/base/bytes.ts";
+import { decodeText, encodeText } from "../../lib/base/bytes.ts";
 import { HistoryGoneError } from "../../lib/base/errors.ts";
-import { parseFileName } from "../../lib/engine/file_names.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
+import { fileName, parseFileName } from "../../lib/engine/file_names.ts";
+import { loadManifest } from "../../lib/engine/manifest.ts";
 import { databaseExists, openEngine } from "../../lib/engine/open.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import type { MemoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import { encodeText } from "../../lib/base/bytes.ts";
 import { type Chronicle, difference, type Found } from "./chronicle.ts";
 import { type Exported, type Machine, PATH, Run } from "./runner.ts";
 
@@ -70,13 +71,13 @@ export async function judge(one: Case): Promise<void> {
   try {
     const report = await engine.verify();
     assert.deepEqual(report.problems, [], "verify() finds nothing");
-    await checkFiles(engine);
     await checkHistory(engine, chronicle);
     // What was shown is not lost by the next cut.
     await goOn({ ...one, chronicle, image: one.image.fork({ keep: "none" }), power: true });
   } finally {
     await engine.close();
   }
+  await checkFiles(one.image);
 }
 
 /** Opens once more, writes, loses power at once, opens again. */
@@ -94,18 +95,20 @@ async function goOn(one: Case): Promise<void> {
   await again.close();
 }
 
-/** No table or blob file is left behind that the manifest doesn't list. */
-async function checkFiles(engine: Engine): Promise<void> {
-  const pin = await engine.pin();
-  try {
-    const listed = new Set(pin.files.map((file) => file.name));
-    for (const name of await engine.fs.list(engine.path)) {
-      const kind = parseFileName(name)?.kind;
-      if (kind === "table" || kind === "blob") assert.ok(listed.has(name), `${name} was left behind`);
-    }
-  } finally {
-    pin.release();
-  }
+/** No numbered file is left behind that the manifest doesn't list, and none that it lists is missing. */
+async function checkFiles(image: MemoryFileSystem): Promise<void> {
+  // Files that nobody needs any more are removed by the way.
+  await yieldToLoop();
+  const { number, state } = await loadManifest(image, PATH);
+  const listed = [
+    fileName("manifest", number),
+    ...[...state.tables.keys()].map((table) => fileName("table", table)),
+    ...[...state.blobs.keys()].map((blob) => fileName("blob", blob)),
+    ...[...state.logs.keys()].map((log) => fileName("log", log)),
+    ...(state.openLog === undefined ? [] : [fileName("log", state.openLog.number)]),
+  ];
+  const there = (await image.list(PATH)).filter((name) => parseFileName(name) !== undefined);
+  assert.deepEqual(there, listed.sort(), "the numbered files are those that the manifest lists");
 }
 
 /** The log tells the newest commits as they were made. */

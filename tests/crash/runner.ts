@@ -14,7 +14,7 @@ import type { Attempt, Chronicle, Operation } from "./chronicle.ts";
 import type { Step } from "./workload.ts";
 
 /** Where the database lies. */
-export const PATH = "/db";
+export const PATH = "/var/data/db";
 
 const ROOT = spacePrefix(0);
 const START_MS = 1_000_000;

@@ -18,7 +18,7 @@ import { Slicer } from "../../base/yield.ts";
 import type { Engine, KeyEncoding } from "../../engine/types.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { catalogKey, writeCatalogCell } from "../../format/catalog.ts";
-import { cellOp, DELETE_CELL, KIND_BYTES, OP_DELETE, writeCell } from "../../format/cell.ts";
+import { KIND_BYTES, writeCell } from "../../format/cell.ts";
 import { CATALOG_SPACE, internalKey, ROOT_SPACE, spacePrefix, tagPrefix } from "../../format/space.ts";
 import type { BlobMeta, TableMeta } from "../../format/table_meta.ts";
 import type { SpaceInfo } from "../namespaces.ts";
@@ -82,7 +82,6 @@ export class RowLoad {
   readonly #spaces = new Map<string, LoadSpace>();
   readonly #out = new ByteWriter(4096);
   #next: number;
-  #deletes = false;
   #lastPath: readonly string[] | undefined;
   #lastSpace: LoadSpace | undefined;
 
@@ -121,12 +120,6 @@ export class RowLoad {
     this.#lastPath = path;
     this.#lastSpace = space;
     return space;
-  }
-
-  /** Notes that a key is gone, unless the source has it. Only before the first entry. */
-  delete(key: Uint8Array): Promise<void> | undefined {
-    this.#deletes = true;
-    return this.#rows.add(key, DELETE_CELL);
   }
 
   /** Adds an entry. To be awaited when it answers with a promise. */
@@ -212,13 +205,10 @@ export class RowLoad {
       for (; rows.valid; rows.next()) {
         const { key, cell } = rows;
         if (cell[0] === EXPIRED_CELL[0]) {
-          // An expired entry is no entry. It may stand in the place of a delete, though.
-          if (!this.#deletes) continue;
-          writer.add(key, DELETE_CELL);
-        } else {
-          writer.add(key, cell);
-          if (isEntryKey(key) && cellOp(cell[0]!) !== OP_DELETE) entries++;
+          continue; // An expired entry is no entry.
         }
+        writer.add(key, cell);
+        if (isEntryKey(key)) entries++;
         count++;
         reporter.add(key.length + cell.length, 1);
         if (writer.bytes - drained >= DRAIN_BYTES) {
