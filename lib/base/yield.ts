@@ -12,8 +12,11 @@ export function yieldToLoop(): Promise<void> {
   });
 }
 
-/** A slice of work: longer and requests feel it, shorter and going round the loop costs more than the work. */
-const SLICE_MS = 2;
+/**
+ * A slice of work. Up to five workers (writer, flush, compaction, a bulk load, a scan) may each take one in the same turn of
+ * the loop, so longer ones are felt; going round the loop costs about 3 µs, so shorter ones would not cost much either.
+ */
+const SLICE_MS = 1;
 
 /** Cuts long work into slices: call `tick` between steps, and the loop gets its turn whenever a slice is used up. */
 export class Slicer {

@@ -53,7 +53,7 @@ export interface WorkOptions {
 }
 
 /** Options of `DB.repair`. */
-export interface RepairOptions extends PathOptions {
+export interface RepairOptions extends PathOptions, WorkOptions {
   /** Only says what would be done. Default: false. */
   dryRun?: boolean | undefined;
 }
@@ -145,20 +145,31 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     destination: string | URL,
     options?: RestoreOptions & PathOptions,
   ): Promise<RestoreInfo> {
-    const { fileSystem = nodeFileSystem(), ...rest } = options ?? {};
+    // Where files lie is checked here, all else where it is used.
+    const fileSystem = typeof options === "object" && options !== null ? options.fileSystem : undefined;
+    const { fileSystem: fs } = fileSystemIn("DB.restore", fileSystem === undefined ? undefined : { fileSystem }, []);
     const { settings } = openOptions("DB.restore", undefined);
-    return await restoreTo(fileSystem, settings, source, destination, options === undefined ? undefined : rest);
+    const rest = fileSystem === undefined ? options : { ...options, fileSystem: undefined };
+    return await restoreTo(fs, settings, source, destination, rest);
   }
 
   /**
    * Makes a damaged database one that opens again: keeps all that verifies, sets the damaged files aside in
-   * `damaged-<time>/`, reports all that is lost. It must not be open.
+   * `damaged-<time>/`, reports all that is lost. It must not be open. What a newer release wrote is not damage, and refused
+   * with `UnsupportedFormatError`.
    */
   static async repair(path: string | URL, options?: RepairOptions): Promise<RepairReport> {
-    const { fileSystem, checked } = fileSystemIn("DB.repair", options, ["dryRun"]);
+    const { fileSystem, checked } = fileSystemIn("DB.repair", options, ["dryRun", "signal", "onProgress"]);
     const dryRun = booleanOption("DB.repair", checked, "dryRun", false);
-    const { settings } = openOptions("DB.repair", undefined);
-    return repairReport(await repairDatabase(fileSystem, pathOf("DB.repair", path), settings, { dryRun }));
+    const { settings } = openOptions("DB.repair", { signal: signalOption("DB.repair", checked) });
+    const progress = new ProgressReporter(functionOption<OnProgress>("DB.repair", checked, "onProgress"));
+    progress.start("repair");
+    const report = await repairDatabase(fileSystem, pathOf("DB.repair", path), settings, {
+      dryRun,
+      onRows: (rows) => progress.add(0, rows),
+    });
+    progress.finish();
+    return repairReport(report);
   }
 
   /** Where it is: an absolute path, or `":memory:"`. */

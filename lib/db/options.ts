@@ -39,7 +39,7 @@ export interface ArchiveOptions {
 export interface TuningOptions {
   /** Raw bytes of a block of a table. Default: 16 KiB. */
   blockBytes?: number | undefined;
-  /** Bytes at which a table is cut when tables are merged. Default: 32 MiB. */
+  /** Bytes at which a table is cut when tables are written. Default: 8 MiB. */
   tableBytes?: number | undefined;
   /** Tables in level 0 that start a compaction; writers slow down at twice and stop at three times as many. Default: 4. */
   level0Tables?: number | undefined;
@@ -177,7 +177,7 @@ export function openOptions(call: string, options: unknown): CheckedOpenOptions 
       archiveBytes: bytes(archive, "maxBytes", GIB, 0, Number.MAX_SAFE_INTEGER),
       archiveOnFull: choiceOption(call, archive, "onFull", "gap", ["gap", "stop"] as const),
       blockBytes: bytes(tuning, "blockBytes", 16 * KIB, 64, MIB),
-      tableBytes: bytes(tuning, "tableBytes", 32 * MIB, KIB, GIB),
+      tableBytes: bytes(tuning, "tableBytes", 8 * MIB, KIB, GIB),
       level0Tables: bytes(tuning, "level0Tables", 4, 1, 1000),
       levelBytes: bytes(tuning, "levelBytes", 64 * MIB, KIB, 1024 * GIB),
       reserve: booleanOption(call, tuning, "reserve", true),

@@ -234,7 +234,7 @@ export class CommitQueue {
       await this.#log.rotate();
       return true;
     } catch (error) {
-      if (error instanceof NoSpaceError) return false;
+      if (error instanceof NoSpaceError && this.#store.failure === undefined) return false;
       this.#store.fail(error);
       throw error;
     }
@@ -298,8 +298,9 @@ export class CommitQueue {
    */
   async rotate(): Promise<void> {
     const store = this.#store;
-    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
+    // Also when the memtable is empty: commits that changed nothing have their records too, and must not come later.
     await this.#buffer.handOver();
+    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
     if (!await this.#tryRotateLog()) return;
     store.seal();
     this.#background.wake();

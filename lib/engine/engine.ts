@@ -76,8 +76,7 @@ export class TreeEngine implements Engine {
     if (!store.settings.readOnly && store.settings.reserve) await reserve.take().catch(() => {});
     const engine = new TreeEngine(store, log, lock, reserve);
     engine.#background.wake();
-    // What recovery found is written anew before it is shown: after a failed sync the log's bytes may be in memory alone.
-    // A full disk keeps it waiting; the log was synced, which is all that can be had then.
+    // Where a full disk kept recovery from writing the log anew, tables are tried before anything is shown.
     await engine.#background.flushed().catch((error) => {
       if (!(error instanceof NoSpaceError)) throw error;
     });
@@ -129,7 +128,13 @@ export class TreeEngine implements Engine {
   read(at?: { version: number; moment: number }): ReadView {
     this.#assertOpen("read");
     const store = this.#store;
-    return at === undefined ? new StoreView(store, store.visibleVersion) : new StoreView(store, at.version, at.moment);
+    if (at === undefined) return new StoreView(store, store.visibleVersion);
+    if (at.version < store.readableFrom) {
+      throw new ClosedError(
+        `Cannot read version ${at.version} of ${this.path}: the snapshot was taken before refresh(); take a new one (CLOSED)`,
+      );
+    }
+    return new StoreView(store, at.version, at.moment);
   }
 
   value(row: Row): Uint8Array {
@@ -269,6 +274,8 @@ export class TreeEngine implements Engine {
   }
 
   async discard(files: RunFiles): Promise<void> {
+    // An ingest that failed may have reached the disk all the same: the next open knows.
+    if (this.#store.failure !== undefined) return;
     for (const { number } of files.tables) await this.#store.fs.remove(this.filePath("table", number)).catch(() => {});
     for (const { number } of files.blobs) await this.#store.fs.remove(this.filePath("blob", number)).catch(() => {});
   }

@@ -7,7 +7,6 @@ import { Slicer } from "../base/yield.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { LogMeta } from "../format/manifest_edit.ts";
 import { applySliced } from "./apply.ts";
-import { filePath } from "./file_names.ts";
 import { Log } from "./log.ts";
 import { type LoadedManifest, loadManifest } from "./manifest.ts";
 import type { ManifestState } from "./manifest_state.ts";
@@ -66,16 +65,6 @@ export async function recoverStore(
     maxTimestamp: found.openFirst.version === 0 ? 0 : found.timestamp,
     lineage: loaded.state.database.lineage,
   };
-  if (!settings.readOnly && open?.end === null && found.records > 0) {
-    // What is about to be shown must not be lost by the next power cut: synced here, and sealed to be written anew.
-    const handle = await fs.open(filePath(path, "log", open.number), "append");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    store.seal();
-  }
   if (found.records > 0 || found.droppedBytes > 0) {
     const { records, bytes, droppedBytes } = found;
     store.report({ type: "recovery", records, bytes, droppedBytes, durationMs: settings.monotonic() - started });

@@ -8,6 +8,8 @@
  */
 import type { LogMeta, ManifestEdit } from "../format/manifest_edit.ts";
 import { toHex } from "../base/bytes.ts";
+import { NoSpaceError } from "../base/errors.ts";
+import { copySegment } from "./copy_segment.ts";
 import { LogSegment } from "./log_segment.ts";
 import type { Store } from "./store.ts";
 
@@ -39,6 +41,34 @@ export class Log {
     this.#previous = newer.#previous;
   }
 
+  /**
+   * Makes sure that the records recovery found are on disk, before they are shown. After a kill they may be in the system's
+   * memory alone, and after a failed sync no later one brings them to the disk: so they are written anew.
+   */
+  async settle(): Promise<void> {
+    const store = this.#store;
+    const found = this.#previous;
+    if (found === undefined || found.firstVersion === 0 || store.manifest.state.openLog?.end !== null) return;
+    let copy: LogMeta | undefined;
+    try {
+      copy = await copySegment(store, found);
+      const { number, end } = copy;
+      await store.edit(() => ({ openLog: { number, end } }));
+      this.#previous = copy;
+    } catch (error) {
+      if (!(error instanceof NoSpaceError) || store.failure !== undefined) throw error;
+      if (copy !== undefined) store.removeLog(copy.number);
+      // On a full disk a sync is all that can be had; tables follow once there is space.
+      const handle = await store.fs.open(store.filePathOf("log", found.number), "append");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      store.seal();
+    }
+  }
+
   /** The segment that takes records; begins the first one, and with it a copy's own lineage. */
   async open(): Promise<LogSegment> {
     return this.#segment ?? await this.rotate();
@@ -49,6 +79,8 @@ export class Log {
     const segment = this.#segment;
     if (segment !== undefined && segment.first === 0) return segment;
     const store = this.#store;
+    // After a failed sync a footer and an edit would state an end that the disk may not have.
+    store.assertWritable("write");
     const state = store.manifest.state;
     const edit: ManifestEdit = {};
     let lineage = state.database.lineage;
@@ -74,7 +106,10 @@ export class Log {
         openLog: { number, end: null },
       }));
     } catch (error) {
-      // Nothing may have changed: the old segment goes on without its footer, the new one never was.
+      if (segment?.syncFailed === true) store.fail(error);
+      // What may stand in the manifest is left as it is, for the next open.
+      if (store.failure !== undefined) throw error;
+      // Otherwise nothing has changed: the old segment goes on without its footer, the new one never was.
       await segment?.cut();
       await next.close().catch(() => {});
       await store.fs.remove(store.filePathOf("log", number)).catch(() => {});

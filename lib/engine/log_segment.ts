@@ -40,6 +40,8 @@ export class LogSegment {
   minTimestamp = 0;
   /** The newest record's time. */
   maxTimestamp = 0;
+  /** Whether a sync failed: what the file holds since the last good one is unknown, and stays so. */
+  syncFailed = false;
 
   private constructor(header: FileHeader, seed: number, handle: FileHandle) {
     this.number = header.number;
@@ -95,8 +97,17 @@ export class LogSegment {
   /** Makes all that was appended so far durable. */
   async sync(): Promise<void> {
     const end = this.end;
-    await this.#handle.sync();
+    await this.#syncHandle();
     this.synced = Math.max(this.synced, end);
+  }
+
+  async #syncHandle(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      this.syncFailed = true;
+      throw error;
+    }
   }
 
   /** Writes the footer and syncs; nothing may follow unless `cut` takes it off again. Returns what the manifest keeps. */
@@ -104,7 +115,7 @@ export class LogSegment {
     const out = new ByteWriter(64);
     writeFooter(out, this.seed, this.end);
     await this.#handle.append(out.view());
-    await this.#handle.sync();
+    await this.#syncHandle();
     return this.meta();
   }
 

@@ -155,6 +155,11 @@ export class ManifestWriter {
     this.#size = loaded.fresh ? loaded.size : Infinity;
   }
 
+  /** Whether an edit failed so that nobody knows if it is on disk. */
+  get broken(): boolean {
+    return this.#poison !== undefined;
+  }
+
   /** The number of the file in use. */
   get number(): number {
     return this.#number;
@@ -257,6 +262,7 @@ export class ManifestWriter {
       await this.#fs.syncDirectory(this.#directory);
     } catch (error) {
       await this.#fs.remove(path).catch(() => {});
+      if (!(error instanceof NoSpaceError)) this.#poison = error;
       throw error;
     }
     try {

@@ -11,7 +11,9 @@ import { join } from "../files/paths.ts";
 import { ensureDirectory, removeTree } from "../files/publish.ts";
 import { TreeEngine } from "./engine.ts";
 import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
+import type { Log } from "./log.ts";
 import { createManifest, type LoadedManifest, loadManifest } from "./manifest.ts";
+import { checkFiles, inspectDatabase } from "./check_files.ts";
 import { checkKeyEncoding, loadReadOnly, recoverStore } from "./load.ts";
 import { emptyState } from "./manifest_state.ts";
 import { lookAt } from "./open_directory.ts";
@@ -31,7 +33,10 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
   }
   if (settings.readOnly) return await openReadOnly(fs, path, settings);
   if (place === "missing") await ensureDirectory(fs, path);
-  const lock = await fs.lock(join(path, LOCK_NAME));
+  const lockPath = join(path, LOCK_NAME);
+  // A copy that was never opened: what can't be opened is left without so much as a lock file.
+  if (place === "database" && await fs.stat(lockPath) === undefined) await inspectDatabase(fs, path, settings);
+  const lock = await fs.lock(lockPath);
   try {
     // Another opener may have made or removed a database before the lock was held.
     const now = await lookAt(fs, path);
@@ -40,8 +45,9 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
       throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
     }
     checkKeyEncoding(loaded.state, settings, directory);
+    await checkFiles(fs, path, loaded.state, settings);
     const { store, log } = await recoverStore(fs, path, settings, loaded);
-    await tidy(store);
+    await tidy(store, log);
     return await TreeEngine.start(store, log, lock);
   } catch (error) {
     lock.release();
@@ -80,12 +86,13 @@ async function create(fs: FileSystem, path: string, settings: EngineSettings): P
 }
 
 /** Removes what a crash left behind: numbered files that the manifest doesn't list, and stages of exports and restores. */
-async function tidy(store: Store): Promise<void> {
+async function tidy(store: Store, log: Log): Promise<void> {
   const { fs, path, manifest } = store;
   const { state } = manifest;
   const names = await fs.list(path);
   // Numbers are never reused, not even those of files that never counted.
   for (const name of names) state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
+  await log.settle();
   await manifest.settle();
   for (const name of names) {
     const parsed = parseFileName(name);

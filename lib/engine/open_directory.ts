@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { CorruptionError, ExistsError, NotFoundError } from "../base/errors.ts";
-import type { FileSystem } from "../files/file_system.ts";
+import { CorruptionError, ExistsError, NotFoundError, PermissionError } from "../base/errors.ts";
+import type { FileInfo, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
-import { isOurs, LOCK_NAME, LOCK_OWNER_NAME, MARKER_NAME, parseFileName, RESERVE_NAME } from "./file_names.ts";
+import { isOurs, MARKER_NAME, parseFileName } from "./file_names.ts";
 
 /** What was found: a database, room for a new one, or nothing at all. */
 export type Place = "database" | "empty" | "missing";
@@ -39,7 +39,7 @@ export async function lookAt(fs: FileSystem, path: string): Promise<Place> {
   const info = await fs.stat(path);
   if (info === undefined) {
     for (let above = join(path, ".."); above !== join(above, ".."); above = join(above, "..")) {
-      const kind = (await fs.stat(above))?.kind;
+      const kind = await kindOf(fs, above);
       if (kind === "directory") break;
       if (kind !== undefined) {
         throw new NotFoundError(`Cannot open ${path}: ${above} is not a directory (NOT_FOUND)`, { path });
@@ -56,8 +56,12 @@ export async function lookAt(fs: FileSystem, path: string): Promise<Place> {
   return classifyDirectory(path, await fs.list(path));
 }
 
-/** Names that a new database's directory may hold before it is made, and that no manifest lists. */
-export function isHousekeeping(name: string): boolean {
-  return name === LOCK_NAME || name === LOCK_OWNER_NAME || name === RESERVE_NAME || name === MARKER_NAME ||
-    name.startsWith("damaged-");
+/** What is at a path; what this runtime may not even look at counts as a directory: making the path will tell. */
+async function kindOf(fs: FileSystem, path: string): Promise<FileInfo["kind"] | undefined> {
+  try {
+    return (await fs.stat(path))?.kind;
+  } catch (error) {
+    if (error instanceof PermissionError) return "directory";
+    throw error;
+  }
 }

@@ -128,6 +128,7 @@ export class StoreView implements ReadView {
   }
 
   changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean {
+    if (start !== undefined && end !== undefined && compareBytes(start, end) >= 0) return false;
     const { memtable, sealed, version: files } = this.#store;
     for (const table of [memtable, ...sealed.map((one) => one.memtable)]) {
       if (table.maxVersion <= version) continue;

@@ -8,15 +8,18 @@
  *
  * @module
  */
-import { HoldfastError, NotFoundError } from "../base/errors.ts";
+import { HoldfastError, NotFoundError, UnsupportedFormatError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import { Slicer } from "../base/yield.ts";
 import { copyFile } from "../files/copy.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { ensureDirectory } from "../files/publish.ts";
+import { readRange } from "../files/read.ts";
 import { cellOp, OP_BLOB, readCell } from "../format/cell.ts";
 import { readBlobPointer } from "../format/blob.ts";
+import { FILE_HEADER_BYTES, readFileHeader } from "../format/identity.ts";
+import { isMarkerWhole, readMarker } from "../format/marker.ts";
 import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
@@ -31,6 +34,9 @@ import { Stripes } from "./snapshots.ts";
 import { Store } from "./store.ts";
 import type { EngineSettings } from "./types.ts";
 import { LEVELS } from "./version.ts";
+
+/** A marker is a few lines; what is longer is none. */
+const MARKER_HEAD_BYTES = 4096;
 
 /** Rows between two looks at the clock. */
 const STEP = 64;
@@ -50,8 +56,9 @@ export async function repairDatabase(
   fs: FileSystem,
   directory: string,
   settings: EngineSettings,
-  options: { dryRun: boolean },
+  options: { dryRun: boolean; onRows?: ((rows: number) => void) | undefined },
 ): Promise<EngineRepairReport> {
+  throwIfAborted(settings.signal);
   const path = fs.resolve(directory);
   if ((await fs.stat(path))?.kind !== "directory") {
     throw new NotFoundError(`Cannot repair ${directory}: there is no directory (NOT_FOUND)`, { path });
@@ -62,9 +69,10 @@ export async function repairDatabase(
   }
   const lock = await fs.lock(join(path, LOCK_NAME));
   try {
+    await refuseNewer(fs, path, names);
     const evidence = await gatherEvidence(fs, path, settings);
     try {
-      return await rebuild(fs, path, settings, evidence, options.dryRun);
+      return await rebuild(fs, path, settings, evidence, options);
     } finally {
       await evidence.close();
     }
@@ -78,14 +86,14 @@ async function rebuild(
   path: string,
   settings: EngineSettings,
   evidence: Evidence,
-  dryRun: boolean,
+  options: { dryRun: boolean; onRows?: ((rows: number) => void) | undefined },
 ): Promise<EngineRepairReport> {
   const { lost, state } = evidence;
-  const write = evidence.damaged && !dryRun;
+  const write = evidence.damaged && !options.dryRun;
   const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0 });
   const output = new RunOutput(store);
   try {
-    const kept = await mergeAll(evidence, settings, write ? output : undefined);
+    const kept = await mergeAll(evidence, settings, write ? output : undefined, options.onRows);
     if (!write) return { kept, lost, setAside: [] };
     const files = await output.finish();
     const blobs = [...evidence.blobs.values()].filter((blob) => files.tables.some((table) => pointsTo(table, blob)));
@@ -116,6 +124,26 @@ async function rebuild(
   }
 }
 
+/** What a newer release wrote is not damaged: to rebuild it by today's rules would lose what they don't know. */
+async function refuseNewer(fs: FileSystem, path: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const kind = parseFileName(name)?.kind;
+    if (kind === undefined && name !== MARKER_NAME) continue;
+    try {
+      const handle = await fs.open(join(path, name), "read");
+      try {
+        const head = await readRange(handle, 0, kind === undefined ? MARKER_HEAD_BYTES : FILE_HEADER_BYTES);
+        if (kind !== undefined) readFileHeader(kind, head, name);
+        else if (isMarkerWhole(head)) readMarker(head, name);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      if (error instanceof UnsupportedFormatError || !isDamage(error)) throw error;
+    }
+  }
+}
+
 function pointsTo(table: TableMeta, blob: BlobMeta): boolean {
   return table.blobs.some((use) => use.number === blob.number);
 }
@@ -125,6 +153,7 @@ async function mergeAll(
   evidence: Evidence,
   settings: EngineSettings,
   output: RunOutput | undefined,
+  onRows: ((rows: number) => void) | undefined,
 ): Promise<number> {
   const slicer = new Slicer(settings.monotonic);
   const tombstones = RangeTombstones.merge(evidence.tombstones);
@@ -154,6 +183,7 @@ async function mergeAll(
       else output?.add(key, version, timestamp, cell);
     }
     if (++step % STEP === 0) {
+      onRows?.(STEP);
       if (output?.wantsDrain) await output.drain();
       if (slicer.due()) {
         await slicer.tick();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CorruptionError, HoldfastError } from "../base/errors.ts";
+import { CorruptionError, HoldfastError, UnsupportedFormatError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { FILE_HEADER_BYTES, type FileHeader, readFileHeader } from "../format/identity.ts";
@@ -15,7 +15,7 @@ import { Memtable } from "../tree/memtable.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
 import { TableReader } from "../tree/table_reader.ts";
 import { applyOperations } from "./apply.ts";
-import { type FileKind, fileName, filePath, parseFileName } from "./file_names.ts";
+import { type FileKind, fileName, filePath, MARKER_NAME, parseFileName } from "./file_names.ts";
 import { loadManifest } from "./manifest.ts";
 import { emptyState, type ManifestState } from "./manifest_state.ts";
 import { ingestOf, recoverLog } from "./recovery.ts";
@@ -101,7 +101,8 @@ class Gathering {
       this.#manifest = (await loadManifest(this.#fs, this.#path)).state;
       logDamage = await this.#checkLog(this.#manifest);
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      // A manifest whose edits are of a newer release is no damaged one; a marker that only looks so was let pass before.
+      if (!isDamage(error) || (error instanceof UnsupportedFormatError && error.path !== MARKER_NAME)) throw error;
       this.#lose(error);
     }
     evidence.state.database = this.#manifest?.database ?? this.#identityFromFiles();

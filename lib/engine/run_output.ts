@@ -150,6 +150,8 @@ export class RunOutput {
   /** Removes all that was written; for when the work failed. Never throws. */
   async abort(): Promise<void> {
     for (const open of [this.#table, this.#blob]) await open?.handle.close().catch(() => {});
+    // The edit that names them may be on disk.
+    if (this.#store.failure !== undefined) return;
     for (const { kind, number } of this.#made) {
       await this.#store.fs.remove(this.#store.filePathOf(kind, number)).catch(() => {});
     }

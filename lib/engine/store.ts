@@ -82,6 +82,8 @@ export class Store implements FileHome {
   failure: unknown;
   /** Whether the last write found the disk full. */
   full = false;
+  /** Read-only engines: versions below this were let go by a refresh. */
+  readableFrom = 0;
   /** Whether the archive is full and writers are to be refused until a repository has caught up. */
   archiveFull = false;
   /** Log segments that pins and readers need, counted. */
@@ -153,10 +155,16 @@ export class Store implements FileHome {
 
   /** Makes an edit durable and moves to the version it makes. */
   async edit(make: (state: ManifestState) => ManifestEdit | undefined, onApplied?: () => void): Promise<void> {
-    await this.manifest.apply(make, () => {
-      this.#moveTo(this.#buildVersion(this.manifest.state));
-      onApplied?.();
-    });
+    try {
+      await this.manifest.apply(make, () => {
+        this.#moveTo(this.#buildVersion(this.manifest.state));
+        onApplied?.();
+      });
+    } catch (error) {
+      // The edit may stand on disk or not: no file may go, and nothing be promised, until an open has looked.
+      if (this.manifest.broken) this.fail(error);
+      throw error;
+    }
   }
 
   /** A blob file that any reader may still point into. */
@@ -164,8 +172,9 @@ export class Store implements FileHome {
     return this.#blobs.get(number);
   }
 
-  /** Read-only engines: takes over the state of a store that was loaded later. */
+  /** Read-only engines: takes over the state of a store that was loaded later. Older versions can't be read any more. */
   adopt(newer: Store): void {
+    this.readableFrom = newer.visibleVersion;
     this.manifest = newer.manifest;
     this.memtable = newer.memtable;
     this.sealed = newer.sealed;

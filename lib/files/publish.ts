@@ -77,12 +77,18 @@ export async function removeTree(fs: FileSystem, path: string): Promise<void> {
  */
 export async function ensureDirectory(fs: FileSystem, path: string): Promise<void> {
   const missing: string[] = [];
-  for (let at = fs.resolve(path); !await isThere(fs, at); at = dirname(at)) {
+  let at = fs.resolve(path);
+  for (; !await isThere(fs, at); at = dirname(at)) {
     missing.push(at);
     if (dirname(at) === at) break;
   }
+  // One after the other, so that an attempt that fails leaves at most one name that is not durable: the last one made.
+  if (missing.length > 0) await fs.syncDirectory(dirname(at));
+  for (const made of missing.reverse()) {
+    await fs.makeDirectory(made, { parents: true });
+    await fs.syncDirectory(dirname(made));
+  }
   await fs.makeDirectory(path, { parents: true });
-  for (const made of missing.reverse()) await fs.syncDirectory(dirname(made));
 }
 
 /** Whether something is there; out of bounds for this runtime's permissions counts as yes, for it is not ours to make. */

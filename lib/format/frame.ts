@@ -17,7 +17,7 @@
  * Example: the record "hi" at byte 64 of a file with seed 0 (a real one has its header's, see `identity.ts`):
  *
  * ```
- * aa 85 d7 10  69 30 df ae  02 00 00 00  01 00 00 00  68 69
+ * 62 4e e4 ef  85 57 7a e4  02 00 00 00  01 00 00 00  68 69
  * headerCrc    payloadCrc   length 2     whole        "hi"
  * ```
  *

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { flag, hex, list, object, type Shape, text, whole } from "./json_shape.ts";
+import { base64Text, flag, hex, list, object, type Shape, whole } from "./json_shape.ts";
 
 /** A file that joined the database. */
 export interface IngestedFile {
@@ -46,7 +46,7 @@ const ingestedFile: Shape<IngestedFile> = object({ number: whole(), sha256: hex(
 /** The shape of the JSON. */
 export const ingestInfo: Shape<IngestInfo> = object({
   replace: flag,
-  ranges: list(object({ start: text }, { end: text })),
+  ranges: list(object({ start: base64Text }, { end: base64Text })),
   tables: list(ingestedFile),
   blobs: list(ingestedFile),
 });

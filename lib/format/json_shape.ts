@@ -76,6 +76,12 @@ export const base64Bytes: Shape<Uint8Array> = (value, at) => {
   throw new ShapeError(`${at} is ${show(value)}, not base64url`);
 };
 
+/** A string that `base64Bytes` reads, left as it is. */
+export const base64Text: Shape<string> = (value, at) => {
+  base64Bytes(value, at);
+  return value as string;
+};
+
 /** The string that `base64Bytes` reads. */
 export function toBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");

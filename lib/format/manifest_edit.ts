@@ -9,10 +9,10 @@
  * manifest can be read. A manifest's state is all its edits applied in order; a field that is absent changes nothing. An
  * unknown field means that a newer release wrote it: refused, never skipped.
  *
- * Example, a flush: table 8 joins level 0, and the log is needed from segment 9 on:
+ * Example, a flush: table 8 joins level 0 and holds all commits up to version 3:
  *
  * ```
- * {"lastVersion":3,"lastTimestamp":1000,"nextNumber":10,"logNumber":9,"addTables":[{"level":0,"table":{"number":8,
+ * {"lastVersion":3,"lastTimestamp":1000,"nextNumber":10,"addTables":[{"level":0,"table":{"number":8,
  *  "size":4096,"rows":3,"deletes":0,"smallest":"AGE","largest":"AGM","largestExclusive":false,"minVersion":1,
  *  "maxVersion":3,"minTimestamp":900,"maxTimestamp":1000,"tombstones":0,"rawBytes":120,"blobs":[],"sha256":"00...00"}}]}
  * ```
@@ -98,8 +98,6 @@ export interface DatabaseMeta {
   createdAt: number;
   /** The lines of history it came from, the oldest first. */
   parents: LineageParent[];
-  /** Ids of other databases whose files belong here too: this one was restored from them. */
-  accepts?: string[];
 }
 
 /** A table on its level. */
@@ -118,14 +116,12 @@ export interface ManifestEdit {
   database?: DatabaseMeta;
   /** This directory is a copy: its next write begins a new line of history. */
   forked?: boolean;
-  /** The newest version in tables. */
+  /** All commits up to this version are in tables; the log holds the rest. */
   lastVersion?: number;
-  /** The newest commit time in tables, ms. */
+  /** The time of that commit, ms. */
   lastTimestamp?: number;
   /** The number that the next file gets. */
   nextNumber?: number;
-  /** Segments with a lower number are not needed for recovery. */
-  logNumber?: number;
   /** After a clean close: the newest segment ends exactly here; null: it is in use again. */
   openLog?: { number: number; end: number | null };
   /** Segments that are finished and kept. */
@@ -153,7 +149,7 @@ export const LEVEL_MAX = 6;
 
 /** The record of an edit. Asserts that it can be read back. */
 export function encodeEdit(edit: ManifestEdit): Uint8Array {
-  const json = JSON.stringify(edit, (_name, value) => value instanceof Uint8Array ? toBase64(value) : value);
+  const json = JSON.stringify(edit, bytesAsText);
   manifestEdit(JSON.parse(json), "");
   return encodeText(json);
 }
@@ -177,6 +173,12 @@ export function decodeEdit(record: Uint8Array, file: string, offset: number): Ma
     const detail = error instanceof Error ? error.message : String(error);
     throw new CorruptionError(file, offset, `manifest edit: ${detail}`, { cause: error });
   }
+}
+
+/** Looks at the field itself: a Node `Buffer` would already have been made something else by its `toJSON`. */
+function bytesAsText(this: unknown, name: string, value: unknown): unknown {
+  const field = (this as Record<string, unknown>)[name];
+  return field instanceof Uint8Array ? toBase64(field) : value;
 }
 
 const id = hex(32);
@@ -222,7 +224,7 @@ const databaseMeta: Shape<DatabaseMeta> = object({
   keyEncoding: choice("utf8", "bytes"),
   createdAt: whole(),
   parents: list(object({ lineage: id, version: whole() })),
-}, { accepts: list(id) });
+});
 
 const manifestEdit: Shape<ManifestEdit> = object({}, {
   database: databaseMeta,
@@ -230,7 +232,6 @@ const manifestEdit: Shape<ManifestEdit> = object({}, {
   lastVersion: whole(),
   lastTimestamp: whole(),
   nextNumber: whole(),
-  logNumber: whole(),
   openLog: object({ number: whole(), end: nullable(whole()) }),
   addLogs: list(logMeta),
   removeLogs: list(whole()),

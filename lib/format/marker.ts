@@ -13,7 +13,7 @@
  * ```
  * HOLDFAST 1
  * {"database":"000102030405060708090a0b0c0d0e0f","lineage":"101112131415161718191a1b1c1d1e1f","manifest":7}
- * a0d5d03c
+ * 1d1ef91c
  * ```
  *
  * @module
@@ -33,13 +33,10 @@ export interface Marker {
   manifest: number;
 }
 
-/** The name of the marker's file. */
-export const MARKER_NAME = "CURRENT";
-
 const FIRST_LINE = "HOLDFAST 1";
 
 /** A marker is shorter than this; a longer file is none. */
-export const MARKER_BYTES_MAX = 1024;
+const MARKER_BYTES_MAX = 1024;
 
 const shape: Shape<Marker> = object({ database: hex(32), lineage: hex(32), manifest: whole() });
 
@@ -82,6 +79,19 @@ export function readMarker(bytes: Uint8Array, file: string): Marker {
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CorruptionError(file, FIRST_LINE.length + 1, `marker: ${detail}`, { cause });
+  }
+}
+
+/**
+ * Whether the last line is the checksum of what stands above it, whatever that says: only then is an unknown version what
+ * a newer release wrote, and not damage.
+ */
+export function isMarkerWhole(bytes: Uint8Array): boolean {
+  try {
+    const [, body, checksum] = /^([^]*\n)([0-9a-f]{8})\n$/.exec(decodeText(bytes)) ?? [];
+    return body !== undefined && checksum === checksumLine(body);
+  } catch {
+    return false;
   }
 }
 

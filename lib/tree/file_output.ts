@@ -16,13 +16,24 @@ const PIECE_BYTES = 256 * 1024;
 /** Written at once at most: hashing as much takes about a millisecond, and the event loop gets its turn in between. */
 const APPEND_BYTES_MAX = 2 ** 20;
 
+/** A piece and what the last write ran over by. */
+const OPEN_BYTES = PIECE_BYTES + 32 * 1024;
+
+/** Bytes on their way, and the writer whose memory they are in. */
+interface Piece {
+  bytes: Uint8Array;
+  writer?: ByteWriter;
+}
+
 /** Appends to one file. */
 export class FileOutput {
   /** The file. */
   readonly handle: FileHandle;
   readonly #hash: Hash = createHash("sha256");
-  #queue: Uint8Array[] = [];
-  #open: ByteWriter = new ByteWriter(PIECE_BYTES + 32 * 1024);
+  #queue: Piece[] = [];
+  #open: ByteWriter = new ByteWriter(OPEN_BYTES);
+  /** Memory that has been written out and serves again: a file's worth of garbage otherwise. */
+  #spare: ByteWriter | undefined;
   #pending = 0;
   /** Where the next byte will be in the file. */
   position = 0;
@@ -48,7 +59,7 @@ export class FileOutput {
     this.#pending += bytes.length;
     if (bytes.length >= PIECE_BYTES) {
       this.#cut();
-      this.#queue.push(bytes);
+      this.#queue.push({ bytes });
       return;
     }
     this.#open.bytes(bytes);
@@ -60,13 +71,15 @@ export class FileOutput {
     this.#cut();
     const queue = this.#queue;
     this.#queue = [];
-    for (const bytes of queue) {
+    for (const { bytes, writer } of queue) {
       for (let at = 0; at < bytes.length; at += APPEND_BYTES_MAX) {
         const piece = bytes.subarray(at, at + APPEND_BYTES_MAX);
         this.#hash.update(piece);
         await this.handle.append(piece);
         this.#pending -= piece.length;
       }
+      writer?.reset();
+      this.#spare = writer ?? this.#spare;
     }
   }
 
@@ -78,7 +91,8 @@ export class FileOutput {
 
   #cut(): void {
     if (this.#open.length === 0) return;
-    this.#queue.push(this.#open.view());
-    this.#open = new ByteWriter(PIECE_BYTES + 32 * 1024);
+    this.#queue.push({ bytes: this.#open.view(), writer: this.#open });
+    this.#open = this.#spare ?? new ByteWriter(OPEN_BYTES);
+    this.#spare = undefined;
   }
 }

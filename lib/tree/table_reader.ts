@@ -182,10 +182,11 @@ export class TableReader {
     const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
     if (cached !== undefined) return cached;
     const offset = this.index.offsets[i]!;
-    const stored = new Uint8Array(this.index.offsets[i + 1]! - offset);
+    const stored = scratchOf(this.index.offsets[i + 1]! - offset);
     this.readSync(stored, offset);
-    if (!fill) return this.decode(stored, offset);
-    const block = new DataBlock(own(openBlock(stored, this.#seed, this.path, offset)), this.path, offset);
+    const raw = openBlock(stored, this.#seed, this.path, offset);
+    const block = new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
+    if (!fill) return block;
     this.#cached.put(i, block);
     return block;
   }
@@ -233,4 +234,17 @@ export class TableReader {
 /** The bytes in memory that holds little else: a view of a runtime's buffer pool would keep all of the pool. */
 function own(bytes: Uint8Array): Uint8Array {
   return bytes.buffer.byteLength <= bytes.length + POOL_BYTES_MAX ? bytes : bytes.slice();
+}
+
+/** Longer blocks are read into memory of their own. */
+const SCRATCH_BYTES = 64 * 1024;
+
+const scratch = new Uint8Array(SCRATCH_BYTES);
+
+/**
+ * Memory to read a stored block into. It serves again at the next call, which is safe because reading and opening a block
+ * happen in one go; a new buffer for each block read would be most of the garbage that compaction makes.
+ */
+function scratchOf(length: number): Uint8Array {
+  return length <= SCRATCH_BYTES ? scratch.subarray(0, length) : new Uint8Array(length);
 }

@@ -52,7 +52,11 @@ export class Chronicle {
   }
 
   /** A call resolved. Whatever failed before it is out for good, or versions would not be in call order. */
-  acknowledge(attempt: Attempt, commit: { version: number; timestamp: number }, durable: "kept" | "handedOver" | "no"): void {
+  acknowledge(
+    attempt: Attempt,
+    commit: { version: number; timestamp: number },
+    durable: "kept" | "handedOver" | "no",
+  ): void {
     attempt.state = "acknowledged";
     attempt.version = commit.version;
     attempt.timestamp = commit.timestamp;

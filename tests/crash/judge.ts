@@ -1,6 +1,6 @@
 /** Opens what an accident left and judges it by the chronicle: rule 3 of the architecture, and that life goes on. */
 import assert from "node:assert/strict";
-import { decodeText, encodeText } from "../../lib/base/bytes.ts";
+import { encodeText } from "../../lib/base/bytes.ts";
 import { HistoryGoneError } from "../../lib/base/errors.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
 import { fileName, parseFileName } from "../../lib/engine/file_names.ts";
@@ -8,7 +8,8 @@ import { loadManifest } from "../../lib/engine/manifest.ts";
 import { databaseExists, openEngine } from "../../lib/engine/open.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import type { MemoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import { type Chronicle, difference, type Found } from "./chronicle.ts";
+import { type Chronicle, difference } from "./chronicle.ts";
+import { checkContents, contentsOf } from "./contents.ts";
 import { type Exported, type Machine, PATH, Run } from "./runner.ts";
 
 /** How many of the newest commits are looked up in the log as well. */
@@ -26,35 +27,12 @@ export interface Case {
   power: boolean;
 }
 
-/** Everything there, by key. */
-export function contentsOf(engine: Engine, at?: { version: number; moment: number }): Map<string, Found> {
-  const found = new Map<string, Found>();
-  const cursor = engine.read(at).cursor();
-  try {
-    while (cursor.next()) {
-      const { version, timestamp, cell } = cursor;
-      // A copy: a value may be a view of a block.
-      const value = engine.value({ version, timestamp, cell }).slice();
-      found.set(decodeText(cursor.key.subarray(1)), { version, value });
-    }
-  } finally {
-    cursor.close();
-  }
-  return found;
-}
-
 /** Opens the database and checks that it stands at a version it may stand at, and holds exactly what that makes. */
 export async function openJudged(one: Case): Promise<Engine> {
   const { image, chronicle, machine, power } = one;
   const engine = await openEngine(image, PATH, machine.settings(one.settings));
   try {
-    const version = engine.visibleVersion;
-    const least = power ? chronicle.kept : chronicle.handedOver;
-    assert.ok(version >= least, `went back to version ${version}, though ${least} was acknowledged to be kept`);
-    const most = chronicle.attempts.length;
-    assert.ok(version <= most, `stands at version ${version}, though only ${most} commits were made`);
-    const wrong = difference(chronicle.stateAt(version), contentsOf(engine));
-    assert.equal(wrong, undefined, `at version ${version}: ${wrong}`);
+    checkContents(engine, chronicle, power ? chronicle.kept : chronicle.handedOver);
     return engine;
   } catch (error) {
     await engine.close().catch(() => {});

@@ -11,6 +11,7 @@ import { DELETE_CELL, KIND_BYTES, writeCell } from "../../lib/format/cell.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import type { Attempt, Chronicle, Operation } from "./chronicle.ts";
+import { checkContents } from "./contents.ts";
 import type { Step } from "./workload.ts";
 
 /** Where the database lies. */
@@ -106,7 +107,7 @@ export class Run {
   async steps(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       try {
-        this.engine ??= await openEngine(this.fs, PATH, this.#settings);
+        this.engine ??= await this.#open();
         await this.#step(this.engine, step);
       } catch (error) {
         this.#failed(step.do, error);
@@ -114,6 +115,14 @@ export class Run {
       if (this.failures.length > 0 && !this.#goOn) break;
     }
     await this.#wait();
+  }
+
+  async #open(): Promise<Engine> {
+    const { chronicle } = this;
+    const engine = await openEngine(this.fs, PATH, this.#settings);
+    checkContents(engine, chronicle, chronicle.handedOver);
+    chronicle.settleAt(engine.visibleVersion);
+    return engine;
   }
 
   /** Lets go of everything, in whatever state. */
@@ -157,8 +166,11 @@ export class Run {
       case "close":
         this.#snapshots = [];
         this.engine = undefined;
-        await engine.close();
-        await this.#wait();
+        try {
+          await engine.close();
+        } finally {
+          await this.#wait();
+        }
         return chronicle.keepAll();
       case "ingest":
         return await this.#ingest(engine, step.replace, step.entries);
@@ -185,7 +197,11 @@ export class Run {
     }
   }
 
-  async #ingest(engine: Engine, replace: boolean, entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
+  async #ingest(
+    engine: Engine,
+    replace: boolean,
+    entries: readonly { key: string; value: Uint8Array }[],
+  ): Promise<void> {
     const writer = engine.ingestWriter();
     let files;
     try {
@@ -209,7 +225,8 @@ export class Run {
   }
 
   #refused(attempt: Attempt, error: unknown): void {
-    this.chronicle.reject(attempt, error instanceof NoSpaceError);
+    // What a full disk refused never comes back; what a failed sync refused may, and so may a full disk's failed sync.
+    this.chronicle.reject(attempt, error instanceof NoSpaceError && this.engine?.failure === undefined);
   }
 }
 

@@ -1,7 +1,11 @@
 /** Workloads as data: made once from a seed, then run again and again, each time with another accident. */
 import { encodeText } from "../../lib/base/bytes.ts";
 import type { Durability, EngineSettings } from "../../lib/engine/types.ts";
-import { type MemoryFileSystem, memoryFileSystem, type MemoryFileSystemOptions } from "../../lib/files/memory_file_system.ts";
+import {
+  type MemoryFileSystem,
+  memoryFileSystem,
+  type MemoryFileSystemOptions,
+} from "../../lib/files/memory_file_system.ts";
 import type { Operation } from "./chronicle.ts";
 import { pick, randomFrom } from "./random.ts";
 
@@ -49,7 +53,7 @@ export function diskFor({ delays }: Workload, options: MemoryFileSystemOptions =
 /** A small value, a number of bytes that compress or that don't. */
 function valueOf(random: () => number, label: string, bytes: number): Uint8Array {
   const value = encodeText(`${label} `.repeat(Math.ceil((bytes + 1) / (label.length + 1)))).slice(0, bytes);
-  if (random() < 0.3) for (let i = 8; i < bytes; i++) value[i] = pick(random, 256);
+  if (random() < 0.3) { for (let i = 8; i < bytes; i++) value[i] = pick(random, 256); }
   return value;
 }
 

@@ -7,6 +7,31 @@ export function workloads(seed: number): Workload[] {
   return [modes(seed), rotation(seed + 1), blobs(seed + 2), ingests(seed + 3), exports(seed + 4), manifest(seed + 5)];
 }
 
+/** Shorter ones, for accidents of many kinds at each place. */
+export function shortWorkloads(seed: number): Workload[] {
+  const b = new WorkloadBuilder(seed);
+  for (let i = 0; i < 14; i++) {
+    b.commit(i % 3 === 0 ? "commit" : "interval", b.put(), b.put(b.key(), b.value(i % 5 === 0 ? 400 : 100)));
+    if (i % 4 === 0) b.step("wait");
+  }
+  b.commit("commit", { delete: b.key() }, { from: "k10", to: "k15" }).step("wait", "compact");
+  b.commit("buffered", b.put()).step("wait", "flush").commit("commit", b.put()).step("wait");
+  const c = new WorkloadBuilder(seed + 1);
+  c.commit("commit", c.put()).step("wait").commit("interval", c.put()).ingest(false, 5, 320);
+  c.commit("commit", c.put()).step("snapshot").ingest(true, 3).commit("interval", c.put()).step("release");
+  c.ingest(true, 4).commit("commit", c.put()).step("wait", "close").commit("commit", c.put()).step("wait");
+  return [
+    modes(seed + 2),
+    {
+      name: "flush and compaction",
+      steps: b.steps,
+      settings: { historyBytes: 0 },
+      shows: ["flush", "compaction", "blob"],
+    },
+    { name: "restores", steps: c.steps, settings: {}, shows: ["flush", "blob"] },
+  ];
+}
+
 /** The three durability modes, alone and side by side, without anything in the background. */
 function modes(seed: number): Workload {
   const b = new WorkloadBuilder(seed);
@@ -19,7 +44,12 @@ function modes(seed: number): Workload {
   for (let i = 0; i < 3; i++) b.commit("commit", b.put()).commit("commit", b.put(), b.put());
   b.step("wait").commit("interval", b.put()).step("wait", "close").step("close");
   b.commit("commit", b.put()).step("wait");
-  return { name: "durability modes and clean closes", steps: b.steps, settings: { memtableBytes: 64 * 1024 }, shows: [] };
+  return {
+    name: "durability modes and clean closes",
+    steps: b.steps,
+    settings: { memtableBytes: 64 * 1024 },
+    shows: [],
+  };
 }
 
 /** Memtables that fill up, tables that pile up and merge while writing goes on. */
@@ -33,7 +63,12 @@ function rotation(seed: number): Workload {
   }
   b.step("wait", "release", "compact", "close");
   b.commit("commit", { from: "k00" }).step("wait", "compact", "close");
-  return { name: "full memtables and compaction", steps: b.steps, settings: { historyBytes: 0 }, shows: ["flush", "compaction"] };
+  return {
+    name: "full memtables and compaction",
+    steps: b.steps,
+    settings: { historyBytes: 0 },
+    shows: ["flush", "compaction"],
+  };
 }
 
 /** Values in files of their own, replaced and collected. */
@@ -46,7 +81,12 @@ function blobs(seed: number): Workload {
   }
   b.commit("commit", { delete: "k0" }, { from: "k1", to: "k3" }).step("wait", "release", "compact", "close");
   b.commit("commit", b.put("k9", b.value(3000))).step("wait");
-  return { name: "blob files and their collection", steps: b.steps, settings: { memtableBytes: 2048 }, shows: ["flush", "compaction", "blob"] };
+  return {
+    name: "blob files and their collection",
+    steps: b.steps,
+    settings: { memtableBytes: 2048 },
+    shows: ["flush", "compaction", "blob"],
+  };
 }
 
 /** Files that join in one commit, beside what is there or instead of it. */
@@ -57,7 +97,12 @@ function ingests(seed: number): Workload {
   b.commit("buffered", b.put()).ingest(true, 6, 350).commit("interval", b.put(), { delete: b.key() }).step("wait");
   b.step("snapshot").ingest(true, 5).step("release").commit("commit", b.put()).ingest(false, 12).step("close");
   b.commit("commit", b.put()).ingest(true, 3).step("compact", "close").commit("buffered", b.put());
-  return { name: "restores into an open database", steps: b.steps, settings: { tableBytes: 300 }, shows: ["flush", "blob"] };
+  return {
+    name: "restores into an open database",
+    steps: b.steps,
+    settings: { tableBytes: 300 },
+    shows: ["flush", "blob"],
+  };
 }
 
 /** Copies that are made while writing goes on. */

@@ -123,6 +123,7 @@ export class ChunkedList<T> implements AsyncIterableIterator<T, undefined> {
   readonly #plan: ListPlan;
   readonly #item: ListItem<T>;
   #open: { source: ReadSource; walk: Walk } | undefined;
+  #slicer: Slicer | undefined;
   #chunk: T[] = [];
   #at = 0;
   #left: number;
@@ -214,7 +215,10 @@ export class ChunkedList<T> implements AsyncIterableIterator<T, undefined> {
     const open = this.#open;
     if (open === undefined) return; // it was left meanwhile
     const { source, walk } = open;
-    const slicer = new Slicer(source.context.engine.settings.monotonic);
+    // One for all chunks: a consumer that only counts would otherwise keep the loop from ever turning.
+    const slicer = this.#slicer ??= new Slicer(source.context.engine.settings.monotonic);
+    await slicer.tick();
+    if (this.#open !== open) return;
     let bytes = 0;
     for (let steps = 1; this.#left > 0 && this.#chunk.length < size && bytes < CHUNK_BYTES; steps++) {
       source.context.assertOpen(call);

@@ -38,7 +38,10 @@ export interface SetManyResult extends Commit {
 }
 
 /** A commit is made once it has this many bytes: enough to share its costs, and far below the promised 4 MiB. */
-const COMMIT_BYTES = 256 * 2 ** 10;
+const COMMIT_BYTES = 64 * 2 ** 10;
+
+/** Room for a commit and what its last item runs over by, so that its memory needn't grow. */
+const COMMIT_ROOM = COMMIT_BYTES + 4 * 2 ** 10;
 
 const ITEM_NAMES = ["key", "value", "tags", "expireIn", "expiresAt"];
 
@@ -73,7 +76,7 @@ export class SetMany {
       : items instanceof Map || items instanceof Set
       ? items.size
       : undefined;
-    this.#writes = new Writes(context);
+    this.#writes = new Writes(context, undefined, COMMIT_ROOM);
     this.#last = { version: engine.visibleVersion, timestamp: engine.visibleTimestamp };
   }
 
@@ -154,7 +157,7 @@ export class SetMany {
   async #commit(durability: Durability): Promise<void> {
     const writes = this.#writes;
     const count = this.#inWrites;
-    this.#writes = new Writes(this.#context);
+    this.#writes = new Writes(this.#context, undefined, COMMIT_ROOM);
     this.#inWrites = 0;
     this.#last = await commitAll(this.#context, writes, durability);
     this.#committed += count;

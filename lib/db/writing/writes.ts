@@ -31,7 +31,7 @@ const OWN_VERSION = 1;
 /** Operations in the order of the calls. */
 export class Writes {
   /** The operations. */
-  batch: Batch = new Batch();
+  batch: Batch;
   /** The namespaces written to, and in which key space each was then. */
   readonly used: Map<Definition, number> = new Map();
   /** Those of them whose catalog rows are among the operations, or known to be in the database. */
@@ -40,8 +40,12 @@ export class Writes {
   readonly #overlay: Memtable | undefined;
   #last: Definition | undefined;
 
-  /** With `overlay`, each operation is applied there too, so that it can be read before it is committed. */
-  constructor(context: Context, overlay?: Memtable) {
+  /**
+   * With `overlay`, each operation is applied there too, so that it can be read before it is committed. `capacity`: room for
+   * so many bytes from the start.
+   */
+  constructor(context: Context, overlay?: Memtable, capacity?: number) {
+    this.batch = new Batch(capacity);
     this.#context = context;
     this.#overlay = overlay;
   }

@@ -1,0 +1,54 @@
+/** What may be forbidden: Deno's permissions narrowed to one directory, and the rights of directories. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { DB } from "../../mod.ts";
+
+const root = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-rights-")));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Where the runtimes are: as installed beside the project, or in the directory that HOLDFAST_RUNTIMES names. */
+const bin = process.env["HOLDFAST_RUNTIMES"] ?? fileURLToPath(new URL("../../node_modules/.bin", import.meta.url));
+
+/** Runs Deno to its end; gives its output and exit code. */
+function deno(args: string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(bin, "deno"), ["run", "--no-prompt", "--no-check", ...args], { cwd: root });
+    let output = "";
+    child.stdout.on("data", (data) => output += data);
+    child.stderr.on("data", (data) => output += data);
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, output }));
+  });
+}
+
+const program = fileURLToPath(new URL("permitted_program.ts", import.meta.url));
+const opener = fileURLToPath(new URL("opening_program.ts", import.meta.url));
+
+describe("Deno's permissions", () => {
+  it("to read and write one directory are all that is needed", async () => {
+    const directory = join(root, "all");
+    mkdirSync(directory);
+    const { code, output } = await deno([`--allow-read=${directory}`, `--allow-write=${directory}`, program, directory]);
+    assert.deepEqual([code, output], [0, "done\n"]);
+    assert.equal(existsSync(`${directory}-beside`), false);
+  });
+
+  it("to read alone open a database with readOnly, and are a PermissionError without", async () => {
+    const directory = join(root, "read");
+    const db = await DB.open(directory);
+    await db.set("k", 1);
+    await db.close();
+    const before = readdirSync(directory);
+    const { output } = await deno([`--allow-read=${directory}`, opener, directory]);
+    assert.match(output, /^readOnly: 1\nwriting: PermissionError: Cannot .*\n$/);
+    assert.deepEqual(readdirSync(directory), before);
+    const { output: none } = await deno([opener, directory]);
+    assert.match(none, /^readOnly: PermissionError: .*\nwriting: PermissionError: .*\n$/);
+  });
+});
