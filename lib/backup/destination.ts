@@ -117,11 +117,12 @@ async function checkParent(call: string, fs: FileSystem, path: string): Promise<
   }
 }
 
-/** Refuses when less than `needed` bytes are free at `path`, where that can be asked. */
+/** Refuses when less than `needed` bytes are free at `path` (which need not be there yet), where that can be asked. */
 export async function checkSpace(fs: FileSystem, path: string, needed: number): Promise<void> {
   let free: number | undefined;
   try {
-    free = await fs.freeSpace(path);
+    const there = await fs.stat(path) !== undefined;
+    free = await fs.freeSpace(there ? path : dirname(fs.resolve(path)));
   } catch {
     return;
   }

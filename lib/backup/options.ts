@@ -230,6 +230,9 @@ export function checkRestoreOptions(
   const own = ["mode", "prefix", "namespace", "replayLog", "expiry", "verifyBefore", "verifyAfter", "dryRun"];
   const path = ["overwrite", "keyEncoding"];
   const checked = checkOptions(call, options, [...own, ...path, ...REPOSITORY_RESTORE, ...LONG]);
+  if (checked["at"] !== undefined && checked["backupId"] !== undefined) {
+    throw new TypeError(`${call}: both option "at" and option "backupId"; give one of them`);
+  }
   refuseRepositoryOptions(call, checked, REPOSITORY_RESTORE);
   const misplaced = toPath ? undefined : path.find((name) => checked[name] !== undefined);
   if (misplaced !== undefined) {

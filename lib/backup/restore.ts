@@ -30,12 +30,14 @@ const CALL = "db.restore";
  * Restores a source (an exported directory or tar file, a portable file, a stream of either) into an open database. Entries
  * get the one new version; values, kinds, tags and expiry are kept.
  *
- * With a selection, `"replace"` replaces what is selected and leaves the rest.
+ * With a selection, `"replace"` replaces what is selected and leaves the rest. `firstSpace`: from here on the caller keeps key
+ * spaces free for the namespaces that come with the source.
  */
 export async function restoreInto(
   engine: Engine,
   source: RestoreSource,
   options?: RestoreOptions,
+  firstSpace?: number,
 ): Promise<RestoreInfo> {
   const checked = checkRestoreOptions(CALL, options, false);
   const { mode, selection, signal, dryRun } = checked;
@@ -62,7 +64,7 @@ export async function restoreInto(
     directory: scratch.path,
     memoryBytes: settings.memtableBytes,
     spaces: wholly ? spaces.slice(0, 1) : spaces,
-    firstSpace: nextSpace(spaces),
+    firstSpace: firstSpace ?? nextSpace(spaces),
     countOnly: dryRun,
     moment: checked.expiry === "keep" ? engine.now() : undefined,
     call: CALL,

@@ -146,10 +146,15 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     options?: RestoreOptions & PathOptions,
   ): Promise<RestoreInfo> {
     // Where files lie is checked here, all else where it is used.
-    const fileSystem = typeof options === "object" && options !== null ? options.fileSystem : undefined;
-    const { fileSystem: fs } = fileSystemIn("DB.restore", fileSystem === undefined ? undefined : { fileSystem }, []);
+    let rest: RestoreOptions | undefined = options;
+    let place: PathOptions | undefined;
+    if (typeof options === "object" && options !== null && !Array.isArray(options)) {
+      const { fileSystem, ...others } = options;
+      rest = others;
+      place = { fileSystem };
+    }
+    const { fileSystem: fs } = fileSystemIn("DB.restore", place, []);
     const { settings } = openOptions("DB.restore", undefined);
-    const rest = fileSystem === undefined ? options : { ...options, fileSystem: undefined };
     return await restoreTo(fs, settings, source, destination, rest);
   }
 
@@ -268,12 +273,17 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    * Rewrites tables so that what was deleted, expired or overwritten gives its space back: of a range of the database's
    * own keys, or without one of everything.
    */
-  async compact(range?: KeyRange<K>, options?: Pick<WorkOptions, "signal">): Promise<void> {
+  async compact(range?: KeyRange<K>, options?: WorkOptions): Promise<void> {
     this.#context.assertOpen("compact");
-    const signal = signalOption("compact", checkOptions("compact", options, ["signal"]));
+    const checked = checkOptions("compact", options, ["signal", "onProgress"]);
+    const signal = signalOption("compact", checked);
+    const progress = new ProgressReporter(functionOption<OnProgress>("compact", checked, "onProgress"));
     const { encoding, prefix } = this.#context.catalog.root;
     const bounds = range === undefined ? undefined : keyBounds("compact", encoding, prefix, range);
-    await this.#engine.compact(bounds?.start, bounds?.end, signal);
+    progress.start("compact");
+    const onTables = (bytes: number, tables: number): void => progress.add(bytes, tables);
+    await this.#engine.compact(bounds?.start, bounds?.end, signal, onTables);
+    progress.finish();
   }
 
   /** Counts and sizes, of this moment or since the database was opened. */
@@ -345,12 +355,10 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { promise, resolve } = Promise.withResolvers<void>();
     context.restoring = promise;
     try {
-      if (!this.readOnly) {
-        // Namespaces that are just being made are in the catalog before the restore looks at it.
-        await this.#engine.flush();
-        context.catalog.leaveGap();
-      }
-      return await restoreInto(this.#engine, source, options);
+      // Namespaces that are just being made are in the catalog before the restore looks at it.
+      if (!this.readOnly) await this.#engine.flush();
+      const firstSpace = this.readOnly ? undefined : context.catalog.leaveGap();
+      return await restoreInto(this.#engine, source, options, firstSpace);
     } finally {
       context.restoring = undefined;
       resolve();

@@ -49,7 +49,8 @@ export class Background {
   /** Resolves when any piece of work has ended, well or not. */
   progress(): Promise<void> {
     this.wake();
-    if (this.#flushing === undefined && this.#compacting === undefined) return Promise.resolve();
+    // A compaction asked for keeps the worker from compacting, so it is what there is to wait for.
+    if (this.#flushing === undefined && this.#compacting === undefined && this.#manual === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -93,10 +94,14 @@ export class Background {
       this.#store.full = false;
       this.#store.report({ type: "space", full: false });
     }
+    this.#tellWaiters();
+    this.wake();
+  }
+
+  #tellWaiters(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();
-    this.wake();
   }
 
   async #guard(work: () => Promise<void>): Promise<void> {
@@ -111,12 +116,8 @@ export class Background {
         this.#store.fail(error);
       }
     }
-    const waiters = this.#waiters;
-    this.#waiters = [];
     // After this worker is seen as idle: who was waiting may ask for more at once.
-    queueMicrotask(() => {
-      for (const resolve of waiters) resolve();
-    });
+    queueMicrotask(() => this.#tellWaiters());
   }
 
   #retryLater(): void {
@@ -131,6 +132,7 @@ export class Background {
   /** Waits until all sealed memtables are in tables; throws what kept them from it. */
   async flushed(): Promise<void> {
     while (this.#store.sealed.length > 0) {
+      this.#checkStop();
       await this.progress();
       this.#store.assertWritable("flush");
       if (this.#store.full) {
@@ -148,10 +150,17 @@ export class Background {
       try {
         await this.#compacting;
         this.#store.assertWritable("compact");
-        return await work((plan) => compact(this.#store, plan, this.#slicer(), this.#checkStop));
+        // Once closing, nothing may begin: the lock is about to go.
+        this.#checkStop();
+        return await work(async (plan) => {
+          this.#checkStop();
+          await compact(this.#store, plan, this.#slicer(), this.#checkStop);
+          this.#advance();
+        });
       } finally {
         this.#manual--;
         this.wake();
+        this.#tellWaiters();
       }
     });
     this.#exclusive = mine.catch(() => {});

@@ -20,7 +20,7 @@ import type { Background } from "./background.ts";
 import type { Log } from "./log.ts";
 import { LogBuffer } from "./log_buffer.ts";
 import { StoreView } from "./read_view.ts";
-import type { Reserve } from "./reserve.ts";
+import { Reserve } from "./reserve.ts";
 import type { Store } from "./store.ts";
 import { Throttle } from "./throttle.ts";
 import type { Commit, CommitEvent, CommitOptions, Durability } from "./types.ts";
@@ -54,6 +54,7 @@ export class CommitQueue {
   readonly #log: Log;
   readonly #background: Background;
   readonly #throttle: Throttle;
+  readonly #reserve: Reserve;
   /** Lives as long as the queue: one writer that awaits each write makes a pump for each, and still must yield. */
   readonly #slicer: Slicer;
   readonly #buffer: LogBuffer;
@@ -72,6 +73,7 @@ export class CommitQueue {
     this.#background = background;
     this.#throttle = new Throttle(store, background);
     this.#slicer = new Slicer(store.settings.monotonic);
+    this.#reserve = reserve;
     this.#buffer = new LogBuffer(store, log, reserve);
     this.#lastVersion = store.visibleVersion;
     this.#lastTimestamp = store.visibleTimestamp;
@@ -139,7 +141,8 @@ export class CommitQueue {
     this.#store.assertWritable("write");
     await this.#makeRoom();
     if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
-    await this.#log.open();
+    if (this.#queuedBytes() > Reserve.SMALL_BYTES) await this.#log.open();
+    else await this.#reserve.help(() => this.#log.open());
     const written: Written[] = [];
     let sync = false;
     let handOver = false;
@@ -161,6 +164,8 @@ export class CommitQueue {
         handOver ||= item.durability !== "buffered";
       }
       if (chunk.length > 0) written.push(...await this.#write(chunk, handOver));
+      // Behind a write that failed for good the segment may hold anything.
+      if (this.#store.failure !== undefined) break;
     }
     if (written.length === 0) return;
     if (sync) await this.#sync(written);
@@ -249,6 +254,11 @@ export class CommitQueue {
       store.fail(error);
       for (const { waiting } of written) waiting.reject(error);
       throw error;
+    }
+    if (this.#buffer.length === 0) {
+      // Earlier writes that waited for their sync have it now: nothing keeps the process.
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
     }
     store.counters.syncs++;
     const durationMs = store.settings.monotonic() - started;

@@ -68,6 +68,9 @@ async function merge(
 ): Promise<RunFiles> {
   const { outputLevel } = plan;
   const stripes = store.snapshots.stripes(store.now());
+  // What is in tables outlives a power cut, commits after that may not: they must not decide over rows on disk. Snapshots
+  // taken from now on see this version or a later one.
+  const present = store.manifest.state.lastVersion;
   const tombstones = RangeTombstones.merge(
     plan.inputs.flatMap((run) => run.tables.filter((table) => table.meta.tombstones > 0))
       .map((table) => table.reader().tombstones),
@@ -76,7 +79,7 @@ async function merge(
     stripes,
     tombstones,
     (key) => isBottom(version, outputLevel, key, key),
-    (key, at, stripeEnd) => isStaleTag(store, key, at, stripeEnd),
+    (key, at, stripeEnd) => isStaleTag(store, key, at, Math.min(stripeEnd, present)),
   );
   const kept = keptTombstones(tombstones, stripes, (start, end) => isBottom(version, outputLevel, start, end));
   const rows = MergingCursor.of(plan.inputs.map((run) => new RunCursor(run, false)));
@@ -142,7 +145,7 @@ function isStaleTag(store: Store, key: Uint8Array, version: number, stripeEnd: n
   if (space % 2 === 0) return false;
   reader.bytes(reader.u8());
   const entry = concatBytes(spacePrefix(space - 1), key.subarray(reader.at));
-  const view = new StoreView(store, Math.min(stripeEnd, store.visibleVersion), 0);
+  const view = new StoreView(store, stripeEnd, 0);
   return view.newestVersion(entry) !== version;
 }
 

@@ -23,7 +23,8 @@ export async function copySegment(store: Store, from: LogMeta): Promise<LogMeta>
     const out = new ByteWriter(4096);
     for (const { version, timestamp, ops } of readCommits(fs, path, { number: from.number, database }, from.end)) {
       payload.reset();
-      writeCommit(payload, version, timestamp, to.synced, ops);
+      // Synced to 0: of a segment that was not yet named by the manifest (see row 11 of recovery.ts).
+      writeCommit(payload, version, timestamp, 0, ops);
       writeRecord(out, to.seed, to.end + out.length, payload.view());
       to.note(version, timestamp);
       if (out.length < PIECE_BYTES) continue;

@@ -59,12 +59,14 @@ export class TreeEngine implements Engine {
   readonly #lock: FileLock;
   readonly #background: Background;
   readonly #queue: CommitQueue;
+  readonly #reserve: Reserve;
   #closing: Promise<void> | undefined;
 
   private constructor(store: Store, log: Log, lock: FileLock, reserve: Reserve) {
     this.#store = store;
     this.#log = log;
     this.#lock = lock;
+    this.#reserve = reserve;
     this.#background = new Background(store);
     this.#queue = new CommitQueue(store, log, this.#background, reserve);
   }
@@ -77,9 +79,16 @@ export class TreeEngine implements Engine {
     const engine = new TreeEngine(store, log, lock, reserve);
     engine.#background.wake();
     // Where a full disk kept recovery from writing the log anew, tables are tried before anything is shown.
-    await engine.#background.flushed().catch((error) => {
-      if (!(error instanceof NoSpaceError)) throw error;
-    });
+    try {
+      await engine.#background.flushed();
+    } catch (error) {
+      if (error instanceof NoSpaceError) return engine;
+      // Whoever opened gives the lock back, and nothing may be written after that.
+      await engine.#background.close();
+      await store.manifest.close().catch(() => {});
+      store.version.release();
+      throw error;
+    }
     return engine;
   }
 
@@ -193,18 +202,29 @@ export class TreeEngine implements Engine {
     return this.#queue.exclusive(() => this.#queue.settle());
   }
 
-  async compact(start?: Uint8Array, end?: Uint8Array, signal?: AbortSignal): Promise<void> {
+  async compact(
+    start?: Uint8Array,
+    end?: Uint8Array,
+    signal?: AbortSignal,
+    onTables?: (bytes: number, tables: number) => void,
+  ): Promise<void> {
     this.#assertOpen("compact");
+    throwIfAborted(signal);
     if (this.readOnly) throw this.#readOnlyError("compact");
-    await this.#queue.exclusive(() => this.#queue.rotate());
-    await this.#background.flushed();
+    await this.#reserve.help(async () => {
+      await this.#queue.exclusive(() => this.#queue.rotate());
+      await this.#background.flushed();
+    });
     await this.#background.alone(async (run) => {
       const made = this.#store.manifest.state.nextNumber;
       const bottom = this.#bottomLevel(start, end);
       for (let level = 0; level < bottom; level++) {
         throwIfAborted(signal);
         const plan = planRange(this.#store.version, level, start, end);
-        if (plan !== undefined) await run(plan);
+        if (plan === undefined) continue;
+        const inputs = plan.inputs.flatMap((input) => [...input.tables]);
+        await run(plan);
+        onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
       }
       // What the merges above did not touch is rewritten where it stands.
       for (const table of this.#store.version.level(bottom)[0]?.between(start, end) ?? []) {
@@ -213,6 +233,7 @@ export class TreeEngine implements Engine {
         const relocate = new Set(table.meta.blobs.map((use) => use.number));
         const all = planRange(this.#store.version, 0, start, end)?.relocate ?? relocate;
         await run({ level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all });
+        onTables?.(table.meta.size, 1);
       }
     });
     await trimLog(this.#store);
@@ -306,7 +327,9 @@ export class TreeEngine implements Engine {
   async refresh(): Promise<void> {
     this.#assertOpen("refresh");
     if (!this.readOnly) return;
-    const { store, log } = await loadReadOnly(this.#store.fs, this.path, this.settings);
+    const { store, log } = await loadReadOnly(this.#store.fs, this.path, this.settings, this.#store.cache);
+    if (this.closed) store.version.release();
+    this.#assertOpen("refresh");
     this.#store.adopt(store);
     this.#log.adopt(log);
     this.#queue.tell({ reset: true, version: store.visibleVersion, timestamp: store.visibleTimestamp });
@@ -326,12 +349,18 @@ export class TreeEngine implements Engine {
     } finally {
       await this.#background.close();
       try {
-        if (!this.readOnly && store.failure === undefined) await this.#log.close();
-        await store.manifest.close();
+        if (!this.readOnly && store.failure === undefined) await this.#reserve.help(() => this.#log.close());
       } finally {
-        this.#log.segment?.close().catch(() => {});
-        store.version.release();
-        this.#lock.release();
+        try {
+          await store.manifest.close();
+        } finally {
+          this.#log.segment?.close().catch(() => {});
+          try {
+            store.version.release();
+          } finally {
+            this.#lock.release();
+          }
+        }
       }
     }
   }
@@ -341,7 +370,10 @@ export class TreeEngine implements Engine {
     const unflushed = (this.#log.position()?.end ?? 0) > CLOSE_FLUSH_BYTES;
     if (!unflushed || this.#store.full) return;
     await this.#queue.rotate();
-    await this.#background.flushed();
+    await this.#background.flushed().catch((error) => {
+      // Tables only make the next open quicker: on a full disk all stays in the log, where it is synced.
+      if (!(error instanceof NoSpaceError)) throw error;
+    });
   }
 
   #assertOpen(call: string): void {

@@ -17,6 +17,7 @@ import { RangeTombstones } from "../tree/range_tombstones.ts";
 import type { Background } from "./background.ts";
 import type { CommitQueue } from "./commit_queue.ts";
 import type { Log } from "./log.ts";
+import type { LogSegment } from "./log_segment.ts";
 import { type RunFiles, RunOutput } from "./run_output.ts";
 import type { Store } from "./store.ts";
 import type { Commit, IngestOptions, KeyBounds } from "./types.ts";
@@ -50,45 +51,77 @@ export function ingestFiles(parts: IngestParts, files: RunFiles, options: Ingest
 
 async function ingestAlone(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
   const { store, log, queue } = parts;
-  // With nobody looking at the past the old tables just go; otherwise a tombstone over all keys hides them.
-  const wipe = options.replace && store.snapshots.size === 0;
   const ranges = options.replace ? [EVERYTHING] : options.ranges ?? [];
-  const tombstone = wipe || ranges.length === 0 ? undefined : await writeTombstones(store, ranges);
+  const tombstone = ranges.length === 0 ? undefined : await writeTombstones(store, ranges);
   const commit = queue.nextCommit();
   const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
   // Numbered after the tombstone: of runs with equal versions the higher number is the newer one.
   const run = store.newNumber();
-  const added = files.tables.map((table) => ({
-    ...(wipe ? { level: LEVELS - 1 } : { level: 0, run }),
-    table: { ...table, ...global },
-  }));
-  if (tombstone !== undefined) added.push({ level: 0, table: { ...tombstone, ...global } });
+  const tables = files.tables.map((table) => ({ ...table, ...global }));
+  const added = tables.map((table) => ({ level: 0, run, table }));
+  if (tombstone !== undefined) added.push({ level: 0, run: tombstone.number, table: { ...tombstone, ...global } });
+  let takeBack: (() => Promise<void>) | undefined;
   try {
-    await writeToLog(log, files, options, commit);
-    await store.edit((state) => ({
-      removeTables: !wipe
-        ? []
-        : [...state.tables.values()].map(({ level, table }) => ({ level, number: table.number })),
-      removeBlobs: wipe ? [...state.blobs.keys()] : [],
+    const segment = await log.open();
+    takeBack = segment.mark();
+    await writeToLog(segment, files, options, commit);
+    await store.edit(() => ({
       addTables: added,
       addBlobs: files.blobs,
       lastVersion: commit.version,
       lastTimestamp: commit.timestamp,
       forked: true,
-    }));
+    }), () => {
+      // In the very step in which the files change: nobody may see the new ones as of the version before.
+      queue.shown(commit);
+      queue.rotateNext();
+      queue.tell({ reset: true, ...commit });
+    });
   } catch (error) {
-    // The record may stand in the log without its edit: nothing may be written behind it.
-    store.fail(error);
+    await recall(parts, error, takeBack);
     throw error;
   }
-  queue.shown(commit);
-  queue.rotateNext();
-  queue.tell({ reset: true, ...commit });
+  if (options.replace) await dropReplaced(store, tables, files);
   return commit;
 }
 
-async function writeToLog(log: Log, files: RunFiles, options: IngestOptions, commit: Commit): Promise<void> {
-  const segment = await log.open();
+/**
+ * After a failure the record may stand in the log without its edit, and nothing may be written behind it. Only of a full
+ * disk is it known what it left: there the record is cut off again, and writing goes on.
+ */
+async function recall(
+  { store, log, queue }: IngestParts,
+  error: unknown,
+  takeBack?: () => Promise<void>,
+): Promise<void> {
+  if (error instanceof NoSpaceError && store.failure === undefined && log.segment?.syncFailed !== true) {
+    try {
+      await takeBack?.();
+      return queue.rotateNext();
+    } catch {
+      // Then it is as after any other failure.
+    }
+  }
+  store.fail(error);
+}
+
+/**
+ * With nobody looking at the past the replaced tables just go, and the tombstone over them; otherwise compaction collects
+ * them. An edit of its own: whoever looks from now on sees the new contents, so that no snapshot can come in between.
+ */
+async function dropReplaced(store: Store, tables: TableMeta[], { blobs }: RunFiles): Promise<void> {
+  const ours = new Set(blobs.map(({ number }) => number));
+  await store.edit((state) => {
+    if (store.snapshots.size > 0) return undefined;
+    return {
+      removeTables: [...state.tables.values()].map(({ level, table }) => ({ level, number: table.number })),
+      removeBlobs: [...state.blobs.keys()].filter((number) => !ours.has(number)),
+      addTables: tables.map((table) => ({ level: LEVELS - 1, table })),
+    };
+  }).catch(() => {});
+}
+
+async function writeToLog(segment: LogSegment, files: RunFiles, options: IngestOptions, commit: Commit): Promise<void> {
   const batch = new Batch();
   batch.ingest({
     replace: options.replace,

@@ -24,7 +24,7 @@ export interface FileHome {
   /** Decoded blocks. */
   readonly cache: BlockCache;
   /** Called with a file that nobody needs any more, already closed. */
-  retire(kind: "table" | "blob", number: number): void;
+  retire(file: LiveTable | LiveBlob): void;
 }
 
 /** Counts who needs a file. */
@@ -45,7 +45,7 @@ abstract class LiveFile {
   release(): void {
     if (--this.#references > 0) return;
     this.close();
-    this.home.retire(this.kind, this.number);
+    this.home.retire(this as unknown as LiveTable | LiveBlob);
   }
 
   /** Opens it; a file that the manifest lists and that is not there is damage. */

@@ -6,6 +6,7 @@
 import { Slicer } from "../base/yield.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { LogMeta } from "../format/manifest_edit.ts";
+import type { BlockCache } from "../tree/block_cache.ts";
 import { applySliced } from "./apply.ts";
 import { Log } from "./log.ts";
 import { type LoadedManifest, loadManifest } from "./manifest.ts";
@@ -44,8 +45,9 @@ export async function recoverStore(
   path: string,
   settings: EngineSettings,
   loaded: LoadedManifest,
+  cache?: BlockCache,
 ): Promise<Loaded> {
-  const store = new Store(fs, path, settings, loaded);
+  const store = new Store(fs, path, settings, loaded, cache);
   const started = settings.monotonic();
   const slicer = new Slicer(settings.monotonic);
   const found = await recoverLog(fs, path, loaded.state, {
@@ -76,7 +78,12 @@ export async function recoverStore(
  * Loads the committed state of this moment. The writer may remove files meanwhile: it has changed its manifest by then, so
  * what goes wrong while the manifest stays the same is damage, and all else is tried again.
  */
-export async function loadReadOnly(fs: FileSystem, path: string, settings: EngineSettings): Promise<Loaded> {
+export async function loadReadOnly(
+  fs: FileSystem,
+  path: string,
+  settings: EngineSettings,
+  cache?: BlockCache,
+): Promise<Loaded> {
   for (let tries = 1;; tries++) {
     const before = await loadManifest(fs, path).catch((error) => {
       // Between reading the marker and opening what it names the writer may have begun another manifest.
@@ -85,14 +92,16 @@ export async function loadReadOnly(fs: FileSystem, path: string, settings: Engin
     });
     if (before === undefined) continue;
     const { number, size } = before;
+    let recovered: Loaded | undefined;
     try {
       checkKeyEncoding(before.state, settings, path);
-      const recovered = await recoverStore(fs, path, settings, before);
+      recovered = await recoverStore(fs, path, settings, before, cache);
       // Open files stay readable after the writer has removed them.
       for (const table of recovered.store.version.tables()) table.reader();
       for (const blob of recovered.store.version.blobs.values()) blob.reader();
       return recovered;
     } catch (error) {
+      recovered?.store.version.release();
       if (tries === READ_ONLY_TRIES) throw error;
       const after = await loadManifest(fs, path);
       if (after.number === number && after.size === size) throw error;

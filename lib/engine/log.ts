@@ -128,8 +128,8 @@ export class Log {
     const store = this.#store;
     if (segment !== undefined) {
       await segment.sync();
-      await segment.close();
       await store.edit(() => ({ openLog: { number: segment.number, end: segment.end } }));
+      await segment.close();
     } else if (this.#previous !== undefined && store.manifest.state.openLog?.end === null) {
       const { number, end } = this.#previous;
       await store.edit(() => ({ openLog: { number, end } }));

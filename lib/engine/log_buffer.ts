@@ -75,7 +75,8 @@ export class LogBuffer {
         await this.#append(bytes);
       }
     } catch (error) {
-      await segment.cut().catch((cause) => store.fail(cause));
+      // Synced, so that not even a power cut brings back a record that is refused here.
+      await segment.cut().then(() => segment.sync()).catch((cause) => store.fail(cause));
       if (!(error instanceof NoSpaceError)) {
         store.fail(error);
       } else if (!store.full) {

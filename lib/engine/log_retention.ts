@@ -66,13 +66,17 @@ export function planRetention(facts: RetentionFacts): RetentionPlan {
 
 /** Removes the segments that may go, and notes whether the archive is full. */
 export async function trimLog(store: Store): Promise<void> {
-  const plan = retentionOf(store.manifest.state, store);
-  store.archiveFull = plan.stop;
-  if (plan.remove.length === 0) return;
-  await store.edit(() => ({
-    removeLogs: plan.remove,
-    ...(plan.gaps.length === 0 ? {} : { gaps: plan.gaps.map(({ from, to }) => ({ from, to })) }),
-  }));
+  let plan: RetentionPlan = { remove: [], gaps: [], stop: false };
+  // Planned at the edit's own turn: a flush and a compaction may both come here, and a segment goes only once.
+  await store.edit((state) => {
+    plan = retentionOf(state, store);
+    store.archiveFull = plan.stop;
+    if (plan.remove.length === 0) return undefined;
+    return {
+      removeLogs: plan.remove,
+      ...(plan.gaps.length === 0 ? {} : { gaps: plan.gaps.map(({ from, to }) => ({ from, to })) }),
+    };
+  });
   for (const number of plan.remove) store.removeLog(number);
   for (const gap of plan.gaps) store.report({ type: "gap", ...gap });
 }

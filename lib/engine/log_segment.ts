@@ -84,6 +84,15 @@ export class LogSegment {
     await this.#handle.truncate(this.end);
   }
 
+  /** Remembers this end; the call that is returned cuts off what was appended since. */
+  mark(): () => Promise<void> {
+    const { end, first, last, minTimestamp, maxTimestamp } = this;
+    return async () => {
+      Object.assign(this, { end, first, last, minTimestamp, maxTimestamp, synced: Math.min(this.synced, end) });
+      await this.cut();
+    };
+  }
+
   /** Notes a record's version and time. */
   note(version: number, timestamp: number): void {
     if (this.first === 0) {

@@ -18,7 +18,7 @@ import { decodeEdit, encodeEdit, type ManifestEdit } from "../format/manifest_ed
 import { readMarker, writeMarker } from "../format/marker.ts";
 import { findLaterRecord, RecordReader } from "../format/record_reader.ts";
 import { fileName, filePath, MARKER_NAME } from "./file_names.ts";
-import { applyEdit, copyState, emptyState, type ManifestState, stateAsEdit } from "./manifest_state.ts";
+import { applyEdit, copyState, emptyState, type ManifestState, misfitOf, stateAsEdit } from "./manifest_state.ts";
 
 /** The marker is a few lines; more is not one. */
 const MARKER_BYTES_MAX = 64 * 1024;
@@ -204,18 +204,16 @@ export class ManifestWriter {
     const made = make(this.state);
     if (made === undefined) return;
     const edit: ManifestEdit = { ...made, nextNumber: this.state.nextNumber };
-    if (this.#size > this.#renewAt) await this.#renew(edit);
-    else await this.#append(edit);
-    this.#fold(edit);
-    applied?.();
-  }
-
-  #fold(edit: ManifestEdit): void {
-    const misfit = applyEdit(this.state, edit);
+    const misfit = misfitOf(this.state, edit);
     if (misfit !== undefined) {
-      this.#poison = new HoldfastError("INTERNAL", `Cannot go on in ${this.#directory}: an edit ${misfit}`);
+      // A defect of ours, seen before it reaches the disk; nothing that was planned on it may follow.
+      this.#poison = new HoldfastError("INTERNAL", `Cannot go on in ${this.#directory}: an edit ${misfit} (INTERNAL)`);
       throw this.#poison;
     }
+    if (this.#size > this.#renewAt) await this.#renew(edit);
+    else await this.#append(edit);
+    applyEdit(this.state, edit);
+    applied?.();
   }
 
   async #append(edit: ManifestEdit): Promise<void> {
@@ -252,9 +250,7 @@ export class ManifestWriter {
   async #renew(edit: ManifestEdit): Promise<void> {
     const number = this.state.nextNumber++;
     const next = copyState(this.state);
-    const misfit = applyEdit(next, { ...edit, nextNumber: number + 1 });
-    // What doesn't fit is reported by the fold that follows, before anything reaches the disk.
-    if (misfit !== undefined) return;
+    applyEdit(next, { ...edit, nextNumber: number + 1 });
     const path = filePath(this.#directory, "manifest", number);
     const { bytes, seed } = encodeManifest(next, number);
     try {
@@ -276,7 +272,8 @@ export class ManifestWriter {
       }
       throw error;
     }
-    await this.#handle?.close();
+    // All of it is synced and superseded: a close that fails changes nothing.
+    await this.#handle?.close().catch(() => {});
     const old = filePath(this.#directory, "manifest", this.#number);
     this.#handle = undefined;
     this.#number = number;

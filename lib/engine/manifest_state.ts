@@ -59,38 +59,51 @@ export function emptyState(): ManifestState {
   };
 }
 
-/**
- * Applies one edit in place. Returns what does not fit (a table added twice, one removed that is not there), or undefined
- * when all does; a state with a misfit is not to be used.
- */
+/** What of an edit does not fit a state (a table added twice, one removed that is not there), or undefined when all does. */
+export function misfitOf(state: ManifestState, edit: ManifestEdit): string | undefined {
+  const tables = (edit.removeTables ?? []).map(({ number }) => number);
+  return misfit("log segment", state.logs, edit.removeLogs, edit.addLogs) ??
+    misfit("table", state.tables, tables, edit.addTables?.map(({ table }) => table)) ??
+    misfit("blob file", state.blobs, edit.removeBlobs, edit.addBlobs);
+}
+
+function misfit(
+  what: string,
+  present: ReadonlyMap<number, unknown>,
+  removed: readonly number[] = [],
+  added: readonly { number: number }[] = [],
+): string | undefined {
+  const gone = new Set<number>();
+  for (const number of removed) {
+    if (!present.has(number) || gone.has(number)) return `removes ${what} ${number}, which is not there`;
+    gone.add(number);
+  }
+  const come = new Set<number>();
+  for (const { number } of added) {
+    if ((present.has(number) && !gone.has(number)) || come.has(number)) return `adds ${what} ${number} twice`;
+    come.add(number);
+  }
+  return undefined;
+}
+
+/** Applies one edit in place. What does not fit leaves the state as it was and is returned; see `misfitOf`. */
 export function applyEdit(state: ManifestState, edit: ManifestEdit): string | undefined {
+  const found = misfitOf(state, edit);
+  if (found !== undefined) return found;
   if (edit.database !== undefined) state.database = edit.database;
   if (edit.forked !== undefined) state.forked = edit.forked;
   if (edit.lastVersion !== undefined) state.lastVersion = edit.lastVersion;
   if (edit.lastTimestamp !== undefined) state.lastTimestamp = edit.lastTimestamp;
   if (edit.nextNumber !== undefined) state.nextNumber = Math.max(state.nextNumber, edit.nextNumber);
-  for (const number of edit.removeLogs ?? []) {
-    if (!state.logs.delete(number)) return `removes log segment ${number}, which is not there`;
-  }
-  for (const log of edit.addLogs ?? []) {
-    if (state.logs.has(log.number)) return `adds log segment ${log.number} twice`;
-    state.logs.set(log.number, log);
-  }
+  for (const number of edit.removeLogs ?? []) state.logs.delete(number);
+  for (const log of edit.addLogs ?? []) state.logs.set(log.number, log);
   if (edit.openLog !== undefined) state.openLog = edit.openLog;
-  for (const { number } of edit.removeTables ?? []) {
-    if (!state.tables.delete(number)) return `removes table ${number}, which is not there`;
-  }
+  for (const { number } of edit.removeTables ?? []) state.tables.delete(number);
   for (const { level, run, table } of edit.addTables ?? []) {
-    if (state.tables.has(table.number)) return `adds table ${table.number} twice`;
     state.tables.set(table.number, { level, run: run ?? table.number, table });
   }
-  for (const number of edit.removeBlobs ?? []) {
-    if (!state.blobs.delete(number)) return `removes blob file ${number}, which is not there`;
-  }
-  for (const blob of edit.addBlobs ?? []) {
-    if (state.blobs.has(blob.number)) return `adds blob file ${blob.number} twice`;
-    state.blobs.set(blob.number, blob);
-  }
+  for (const number of edit.removeBlobs ?? []) state.blobs.delete(number);
+  for (const blob of edit.addBlobs ?? []) state.blobs.set(blob.number, blob);
   for (const id of edit.removeSlots ?? []) state.slots.delete(id);
   for (const slot of edit.setSlots ?? []) state.slots.set(slot.id, slot);
   for (const gap of edit.gaps ?? []) state.gaps.push(gap);

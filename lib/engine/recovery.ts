@@ -17,21 +17,24 @@
  * | 8 | any      | -         | a version is not the one after its predecessor      | damaged  |
  * | 9 | newest   | -         | at an ingest that the manifest doesn't know, last   | cut      |
  * |10 | any      | -         | at such an ingest, and records follow               | damaged  |
+ * |11 | unnamed  | -         | the first record was written after it was named     | damaged  |
  *
  * 7 is a torn tail: commits that were never acknowledged. 6 is not: a record states how far the log was synced when it
  * was written, so what is bad before that place was whole once. An ingest counts once the manifest lists its tables (9).
+ * 11 is a manifest that lost its last edit: a segment is named there before it takes commits, with its header synced. Only
+ * the copy that recovery makes (`copy_segment.ts`) is written before it is named, and its records say synced to 0.
  *
  * @module
  */
 import { DecodeError } from "../base/bytes.ts";
-import { CorruptionError } from "../base/errors.ts";
+import { CorruptionError, HoldfastError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import type { Slicer } from "../base/yield.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { type CommitRecord, forEachOperation, type IngestInfo, readCommit } from "../format/batch.ts";
 import { FILE_HEADER_BYTES } from "../format/identity.ts";
 import { findLaterRecord, type ReaderState } from "../format/record_reader.ts";
-import { fileName, filePath } from "./file_names.ts";
+import { fileName, filePath, parseFileName } from "./file_names.ts";
 import { openSegment } from "./log_segment.ts";
 import type { ManifestState } from "./manifest_state.ts";
 
@@ -105,7 +108,39 @@ export async function recoverLog(
     const end = await recoverSegment(fs, directory, state, segment, options, result);
     if (segment.newest) result.openEnd = end;
   }
+  await refuseUnnamed(fs, directory, state);
   return result;
+}
+
+/** Row 11. */
+async function refuseUnnamed(fs: FileSystem, directory: string, state: ManifestState): Promise<void> {
+  const newest = Math.max(state.openLog?.number ?? 0, ...state.logs.keys());
+  for (const name of await fs.list(directory)) {
+    const parsed = parseFileName(name);
+    if (parsed?.kind !== "log" || parsed.number <= newest) continue;
+    if (!tookCommits(fs, directory, { number: parsed.number, database: state.database.id })) continue;
+    throw new CorruptionError(
+      name,
+      FILE_HEADER_BYTES,
+      `it holds commits, but the manifest ends with segment ${newest}`,
+    );
+  }
+}
+
+function tookCommits(fs: FileSystem, directory: string, expected: { number: number; database: string }): boolean {
+  try {
+    const segment = openSegment(fs, directory, expected);
+    try {
+      const found = segment.reader.next();
+      return found !== undefined && syncedBeyond(found.record, 0);
+    } finally {
+      segment.close();
+    }
+  } catch (error) {
+    // Not even begun, of another database, or removed by a writer just now.
+    if (error instanceof HoldfastError) return false;
+    throw error;
+  }
 }
 
 async function recoverSegment(

@@ -92,6 +92,7 @@ async function rebuild(
   const write = evidence.damaged && !options.dryRun;
   const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0 });
   const output = new RunOutput(store);
+  let published = false;
   try {
     const kept = await mergeAll(evidence, settings, write ? output : undefined, options.onRows);
     if (!write) return { kept, lost, setAside: [] };
@@ -113,13 +114,15 @@ async function rebuild(
     for (const { number } of files.tables) keep.add(fileName("table", number));
     for (const { number } of files.blobs) keep.add(fileName("blob", number));
     const setAside = await setOriginalsAside(fs, path, keep, settings.clock());
+    // From here on the marker may name the new files, also when this fails.
+    published = true;
     await createManifest(fs, path, next);
     for (const name of setAside) {
       if (name !== MARKER_NAME) await fs.remove(join(path, name)).catch(() => {});
     }
     return { kept, lost, setAside };
   } catch (error) {
-    await output.abort();
+    if (!published) await output.abort();
     throw error;
   }
 }

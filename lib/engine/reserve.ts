@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NoSpaceError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { RESERVE_NAME } from "./file_names.ts";
@@ -41,6 +42,16 @@ export class Reserve {
       await handle.close();
       await this.#fs.remove(this.#path).catch(() => {});
       throw error;
+    }
+  }
+
+  /** Does what a full disk must not keep anyone from: where there is no space for it, the reserve makes some. */
+  async help<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof NoSpaceError) || !await this.give()) throw error;
+      return await work();
     }
   }
 

@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { compareBytes, copyBytes } from "../base/bytes.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
 import type { Stripes } from "./snapshots.ts";
@@ -21,7 +20,9 @@ export class RowFilter {
   readonly #tombstones: RangeTombstones;
   readonly #isBottom: (key: Uint8Array) => boolean;
   readonly #isStale: ((key: Uint8Array, version: number, stripeEnd: number) => boolean) | undefined;
-  #key: Uint8Array | undefined;
+  /** The key of the row before, in memory that serves all rows: a copy for each would be garbage at once. */
+  #key: Uint8Array = new Uint8Array(128);
+  #keyLength = -1;
   #bottom = false;
   #stripe = -1;
 
@@ -43,13 +44,19 @@ export class RowFilter {
 
   /** Whether `key` is another key than that of the row before. */
   isNewKey(key: Uint8Array): boolean {
-    return this.#key === undefined || compareBytes(this.#key, key) !== 0;
+    if (key.length !== this.#keyLength) return true;
+    const last = this.#key;
+    // From the end: neighbours in key order differ there.
+    for (let i = key.length - 1; i >= 0; i--) if (key[i] !== last[i]) return true;
+    return false;
   }
 
   /** What becomes of the next row. */
   decide(key: Uint8Array, version: number, cell: Uint8Array): RowFate {
     if (this.isNewKey(key)) {
-      this.#key = copyBytes(key);
+      if (key.length > this.#key.length) this.#key = new Uint8Array(2 * key.length);
+      this.#key.set(key);
+      this.#keyLength = key.length;
       this.#stripe = -1;
       this.#bottom = this.#isBottom(key);
     }

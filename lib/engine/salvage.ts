@@ -137,8 +137,9 @@ export function* salvageCommits(
       }
       const stop = reader.state;
       if (stop.kind !== "bad") return;
-      const next = findLaterRecord(segment.read, segment.size, segment.seed, stop.offset, (record) => {
-        return decodeWhole(record) !== undefined;
+      const next = findLaterRecord(segment.read, segment.size, segment.seed, stop.offset, (record, isWhole) => {
+        // The first part of a split record can't be judged by itself; the reader will see all of it.
+        return !isWhole || decodeWhole(record) !== undefined;
       });
       if (next === undefined) return;
       lost(unknownRange(name, stop.offset, stop.detail));

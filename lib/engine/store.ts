@@ -94,13 +94,19 @@ export class Store implements FileHome {
   #tables = new Map<number, LiveTable>();
   #blobs = new Map<number, LiveBlob>();
 
-  /** Takes over a loaded manifest. */
-  constructor(fs: FileSystem, path: string, settings: EngineSettings, loaded: LoadedManifest) {
+  /** Takes over a loaded manifest. `cache`: that of a store which will adopt this one. */
+  constructor(
+    fs: FileSystem,
+    path: string,
+    settings: EngineSettings,
+    loaded: LoadedManifest,
+    cache: BlockCache = new BlockCache(settings.cacheBytes),
+  ) {
     this.fs = fs;
     this.path = path;
     this.settings = settings;
     this.manifest = new ManifestWriter(fs, path, loaded);
-    this.cache = new BlockCache(settings.cacheBytes);
+    this.cache = cache;
     this.version = this.#buildVersion(loaded.state);
     this.visibleVersion = loaded.state.lastVersion;
     this.visibleTimestamp = loaded.state.lastTimestamp;
@@ -180,9 +186,17 @@ export class Store implements FileHome {
     this.sealed = newer.sealed;
     this.visibleVersion = newer.visibleVersion;
     this.visibleTimestamp = newer.visibleTimestamp;
-    this.#tables = newer.#tables;
-    this.#blobs = newer.#blobs;
-    this.#moveTo(newer.version);
+    // Files that are open already are kept, so that readers of the older state find theirs; both stores share the lists.
+    for (const [number, live] of newer.#tables) {
+      if (this.#tables.get(number)?.meta.sha256 !== live.meta.sha256) this.#tables.set(number, live);
+    }
+    for (const [number, live] of newer.#blobs) {
+      if (this.#blobs.get(number)?.meta.sha256 !== live.meta.sha256) this.#blobs.set(number, live);
+    }
+    newer.#tables = this.#tables;
+    newer.#blobs = this.#blobs;
+    this.#moveTo(this.#buildVersion(newer.manifest.state));
+    newer.version.release();
   }
 
   #moveTo(next: Version): void {
@@ -198,8 +212,11 @@ export class Store implements FileHome {
   }
 
   /** Files that versions no longer need: removed unless the manifest still lists them (a version being replaced). */
-  retire(kind: "table" | "blob", number: number): void {
-    (kind === "table" ? this.#tables : this.#blobs).delete(number);
+  retire(file: LiveTable | LiveBlob): void {
+    const { kind, number } = file;
+    const live: Map<number, LiveTable | LiveBlob> = kind === "table" ? this.#tables : this.#blobs;
+    // A read-only engine opens a file anew before it sees that it has it already.
+    if (live.get(number) === file) live.delete(number);
     const state = this.manifest.state;
     const listed = kind === "table" ? state.tables.has(number) : state.blobs.has(number);
     if (listed || this.settings.readOnly) return;

@@ -6,6 +6,7 @@
 import { NoSpaceError } from "../base/errors.ts";
 import { yieldToLoop } from "../base/yield.ts";
 import type { Background } from "./background.ts";
+import { Reserve } from "./reserve.ts";
 import { decideStall, type Stall } from "./stall.ts";
 import type { Store } from "./store.ts";
 
@@ -35,6 +36,8 @@ export class Throttle {
       if (stall.kind === "none") return;
       if (stall.kind === "delay") return await this.#delay(stall);
       if (store.full && !await this.#background.retry()) {
+        // Deletes must get in, or space could never be freed: the memtable grows, by no more than the log finds room for.
+        if (bytes <= Reserve.SMALL_BYTES) return;
         throw new NoSpaceError(
           `Cannot write to ${store.path}: the disk is full; free space and try again (NO_SPACE)`,
           { path: store.path },

@@ -320,8 +320,16 @@ export interface Engine {
   history(since: number): AsyncIterable<CommitEvent>;
   /** Makes all commits so far durable. */
   flush(): Promise<void>;
-  /** Rewrites the tables of a range, so that what is deleted, expired or overwritten gives its space back. */
-  compact(start?: Uint8Array, end?: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /**
+   * Rewrites the tables of a range, so that what is deleted, expired or overwritten gives its space back. `onTables` hears
+   * of bytes and tables done.
+   */
+  compact(
+    start?: Uint8Array,
+    end?: Uint8Array,
+    signal?: AbortSignal,
+    onTables?: (bytes: number, tables: number) => void,
+  ): Promise<void>;
   /** Approximate bytes on disk of `start <= key < end`. */
   sizeOf(start?: Uint8Array, end?: Uint8Array): number;
   /** Counts and sizes. */

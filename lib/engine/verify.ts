@@ -61,12 +61,24 @@ export async function verifyStore(
       seen(size);
     }
     const manifest = fileName("manifest", store.manifest.number);
-    await gather(problems, manifest, async () => seen((await loadManifest(store.fs, store.path)).size));
+    await gather(problems, manifest, async () => seen(await manifestSize(store)));
   } finally {
     version.release();
     pin.release();
   }
   return { ok: problems.length === 0, problems, ...report, durationMs: store.settings.monotonic() - started };
+}
+
+/** Reads the manifest back; what was read while the next one took its place says nothing. */
+async function manifestSize(store: Store): Promise<number> {
+  for (;;) {
+    const { number } = store.manifest;
+    try {
+      return (await loadManifest(store.fs, store.path)).size;
+    } catch (error) {
+      if (store.manifest.number === number) throw error;
+    }
+  }
 }
 
 /** Runs one check; damage and missing files become problems. */

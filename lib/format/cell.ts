@@ -112,7 +112,7 @@ export function readCell(cell: Uint8Array): Cell {
   const expiresAt = flags & HAS_EXPIRY ? reader.varint() : undefined;
   const tags: string[] = [];
   if (flags & HAS_TAGS) {
-    for (let n = reader.u8(); n > 0; n--) tags.push(decodeText(reader.bytes(reader.u8())));
+    for (let n = reader.u8(); n > 0; n--) tags.push(readTag(reader));
   }
   return {
     op,
@@ -121,6 +121,16 @@ export function readCell(cell: Uint8Array): Cell {
     tags,
     payload: reader.left === 0 ? EMPTY_BYTES : cell.subarray(reader.at),
   };
+}
+
+function readTag(reader: ByteReader): string {
+  const at = reader.at;
+  const bytes = reader.bytes(reader.u8());
+  try {
+    return decodeText(bytes);
+  } catch {
+    throw new DecodeError("tag is not text", at);
+  }
 }
 
 /** The same cell with another operation and payload: how a value moves into a blob file and back. */

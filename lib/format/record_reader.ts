@@ -130,9 +130,10 @@ export class RecordReader {
 }
 
 /**
- * Searches every offset from `from` on for the first frame of a record (whole or split) for which `accept` says yes, and
- * returns the frame's offset. `accept` gets what that frame holds of the record, at most 1 MiB; it may look only at the
- * beginning.
+ * Searches every offset behind `from`, a bad place, for the first frame of a record (whole or split) for which `accept`
+ * says yes, and returns the frame's offset. `accept` gets what that frame holds of the record, and whether that is all of
+ * it: of a split record it is the first MiB. Never returns `from` itself: a split record whose first frame is good and a
+ * later one is not is bad there.
  *
  * Only bytes made for it can hold more headers with a good checksum than frames. So that these don't cost quadratic
  * time, at most twice the bytes searched are checked as payload; when that is used up, the place reached is returned as
@@ -143,7 +144,7 @@ export function findLaterRecord(
   size: number,
   seed: number,
   from: number,
-  accept: (record: Uint8Array) => boolean,
+  accept: (record: Uint8Array, isWhole: boolean) => boolean,
 ): number | undefined {
   const window = new Window(read, size, from, 2 * (FRAME_HEADER_BYTES + FRAME_BYTES_MAX));
   let budget = 2 * (size - from);
@@ -170,8 +171,8 @@ export function findLaterRecord(
       continue;
     }
     const type = window.buffer[at + 12]!;
-    if ((type === FRAME_WHOLE || type === FRAME_FIRST) && accept(window.buffer.subarray(start, start + length))) {
-      return offset;
+    if ((type === FRAME_WHOLE || type === FRAME_FIRST) && offset > from) {
+      if (accept(window.buffer.subarray(start, start + length), type === FRAME_WHOLE)) return offset;
     }
     offset += FRAME_HEADER_BYTES + length; // a good frame: what looks like frames inside it is somebody's value
   }

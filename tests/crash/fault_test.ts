@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, IOError, NoSpaceError, ReadOnlyError } from "../../lib/base/errors.ts";
-import type { MemoryFileSystem, Operation, PartialAppend } from "../../lib/files/memory_file_system.ts";
+import {
+  type MemoryFileSystem,
+  memoryFileSystem,
+  type Operation,
+  type PartialAppend,
+} from "../../lib/files/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { checkContents } from "./contents.ts";
 import { judge } from "./judge.ts";
 import { LONG, randomFrom, SEED } from "./random.ts";
 import { again, record, type Recording } from "./recording.ts";
 import { Run } from "./runner.ts";
-import { diskFor } from "./workload.ts";
+import { diskFor, type Step } from "./workload.ts";
 import { mixed, shortWorkloads, workloads } from "./workloads.ts";
 
 /** What goes wrong, once. */
@@ -105,6 +110,97 @@ async function runWith({ workload }: Recording, fault: Fault, at: number): Promi
   await run.end();
   const { chronicle, machine } = run;
   for (const [image, power] of imagesOf(disk, at)) await judge({ image, chronicle, machine, settings, power });
+}
+
+describe("a disk that is full from some file operation on", () => {
+  for (const reserve of [false, true]) {
+    for (const workload of all) {
+      const name = `${workload.name}${reserve ? ", with a reserve" : ""}`;
+      it(`${name}: refuses writes, keeps what it acknowledged, and goes on by itself`, async () => {
+        const recording = await record({ ...workload, settings: { ...workload.settings, reserve } });
+        const started = performance.now();
+        const places = recording.places.filter((at) => LONG || at % 2 === 0);
+        for (const at of places) await again(recording, at, "full disk", () => runFull(recording, at));
+        console.log(
+          `${name}, full disk: ${places.length} cases, ${((performance.now() - started) / 1000).toFixed(1)} s`,
+        );
+      });
+    }
+  }
+});
+
+describe("a full disk with a reserve", () => {
+  const gone: Step[] = [{
+    do: "commit",
+    operations: [{ delete: "k1" }, { from: "k2", to: "k5" }],
+    durability: "commit",
+  }];
+  const steps: [string, Step[]][] = [
+    ["in use", []],
+    ["closed and opened again", [{ do: "close" }]],
+  ];
+  for (const [name, before] of steps) {
+    it(`${name}: lets deletes, compaction and close succeed`, async () => {
+      const disk = memoryFileSystem();
+      const settings = { reserve: true, memtableBytes: 64 * 1024 };
+      const run = new Run(disk, new Chronicle(), { settings });
+      const value = new Uint8Array(200).fill(7);
+      const put = (key: string): Step => ({ do: "commit", operations: [{ put: key, value }], durability: "commit" });
+      await run.steps([...Array(60).keys()].map((i) => put(`k${i}`)));
+      await run.steps([...before, { do: "wait" }]);
+      disk.capacityBytes = disk.usedBytes;
+      await run.steps([...gone, { do: "wait" }, { do: "compact" }, { do: "close" }, ...gone, { do: "close" }]);
+      assert.deepEqual(run.failures, []);
+      const { chronicle, machine } = run;
+      disk.capacityBytes = Infinity;
+      await judge({ image: disk.crash({ keep: "none" }), chronicle, machine, settings, power: true });
+    });
+  }
+
+  it("killed and opened again: lets deletes, compaction and close succeed", async () => {
+    const disk = memoryFileSystem();
+    const settings = { reserve: true, memtableBytes: 64 * 1024 };
+    const run = new Run(disk, new Chronicle(), { settings });
+    const operations = [{ put: "k1", value: new Uint8Array(20_000).fill(7) }];
+    await run.steps([{ do: "commit", operations, durability: "commit" }, { do: "wait" }]);
+    disk.kill();
+    await run.end();
+    const next = new Run(disk.otherProcess(), run.chronicle, { machine: run.machine, settings });
+    disk.capacityBytes = disk.usedBytes;
+    await next.steps([...gone, { do: "wait" }, { do: "compact" }, { do: "close" }]);
+    assert.deepEqual(next.failures, []);
+    await judge({
+      image: disk.crash({ keep: "none" }),
+      chronicle: run.chronicle,
+      machine: run.machine,
+      settings,
+      power: true,
+    });
+  });
+});
+
+async function runFull({ workload }: Recording, at: number): Promise<void> {
+  const { settings } = workload;
+  let over = false;
+  const disk: MemoryFileSystem = diskFor(workload, {
+    beforeOperation({ index, mutates }) {
+      if (mutates && index === at && !over) disk.capacityBytes = disk.usedBytes;
+    },
+  });
+  const run = new Run(disk, new Chronicle(), { settings, goOn: true });
+  await run.steps(workload.steps);
+  const { engine, chronicle, machine } = run;
+  for (const { step, error } of run.failures) assert.ok(error instanceof NoSpaceError, `${step}: ${error}`);
+  if (engine !== undefined) checkContents(engine, chronicle, 0);
+  over = true;
+  disk.capacityBytes = Infinity;
+  const before = run.failures.length;
+  await run.steps([{ do: "commit", operations: [{ put: "last", value: new Uint8Array(3) }], durability: "commit" }]);
+  await run.end();
+  assert.deepEqual(run.failures.slice(before), [], "writing goes on once there is space");
+  assert.equal(chronicle.acknowledged, chronicle.attempts.length, "what was refused is gone for good");
+  const image = at % 4 === 0 ? disk : disk.crash({ keep: "none" });
+  await judge({ image, chronicle, machine, settings, power: true });
 }
 
 /** Every call says what went wrong in the library's terms. */

@@ -40,8 +40,8 @@ export async function openJudged(one: Case): Promise<Engine> {
   }
 }
 
-/** The whole judgement: state, files, log, another power cut right after, and going on from there. */
-export async function judge(one: Case): Promise<void> {
+/** The whole judgement: state, files, log and, unless it is `brief`, another power cut and going on from there. */
+export async function judge(one: Case, { brief = false } = {}): Promise<void> {
   const engine = await openJudged(one);
   const version = engine.visibleVersion;
   const chronicle = one.chronicle.fork();
@@ -51,7 +51,7 @@ export async function judge(one: Case): Promise<void> {
     assert.deepEqual(report.problems, [], "verify() finds nothing");
     await checkHistory(engine, chronicle);
     // What was shown is not lost by the next cut.
-    await goOn({ ...one, chronicle, image: one.image.fork({ keep: "none" }), power: true });
+    if (!brief) await goOn({ ...one, chronicle, image: one.image.fork({ keep: "none" }), power: true });
   } finally {
     await engine.close();
   }

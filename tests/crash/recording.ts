@@ -8,7 +8,7 @@ import { Run } from "./runner.ts";
 import { diskFor, type Witness, type Workload } from "./workload.ts";
 
 /** How far around an operation that matters accidents are tried as well. */
-const NEAR = 2;
+const NEAR = 1;
 
 /** What was recorded. */
 export interface Recording {

@@ -59,42 +59,59 @@ const BLOB = /\.blob$/;
 const unsupported = { name: "UnsupportedFormatError", code: "UNSUPPORTED_FORMAT", message: /use a newer release/ };
 const damaged = { name: "CorruptionError", code: "CORRUPTION", message: /restore a backup or run DB.repair/ };
 
-const cases: { what: string; spoil: (path: string) => void; error: { name: string; code: string; message: RegExp } }[] = [
-  {
-    what: "a marker of a newer format",
-    spoil: (path) => {
-      const body = 'HOLDFAST 2\n{"what":"ever"}\n';
-      writeFileSync(join(path, "CURRENT"), `${body}${crc32(encodeText(body)).toString(16).padStart(8, "0")}\n`);
+const cases: { what: string; spoil: (path: string) => void; error: { name: string; code: string; message: RegExp } }[] =
+  [
+    {
+      what: "a marker of a newer format",
+      spoil: (path) => {
+        const body = 'HOLDFAST 2\n{"what":"ever"}\n';
+        writeFileSync(join(path, "CURRENT"), `${body}${crc32(encodeText(body)).toString(16).padStart(8, "0")}\n`);
+      },
+      error: unsupported,
     },
-    error: unsupported,
-  },
-  { what: "a damaged marker", spoil: (path) => change(join(path, "CURRENT"), (b) => void (b[20]! ^= 1)), error: damaged },
-  { what: "an empty marker", spoil: (path) => writeFileSync(join(path, "CURRENT"), ""), error: damaged },
-  { what: "a marker that is missing", spoil: (path) => rmSync(join(path, "CURRENT")), error: damaged },
-  { what: "a manifest of a newer format", spoil: (path) => raiseFormat(fileOf(path, MANIFEST)), error: unsupported },
-  { what: "a damaged manifest", spoil: (p) => change(fileOf(p, MANIFEST), (b) => void (b[100]! ^= 1)), error: damaged },
-  { what: "a manifest that is missing", spoil: (path) => rmSync(fileOf(path, MANIFEST)), error: damaged },
-  { what: "an empty manifest", spoil: (path) => writeFileSync(fileOf(path, MANIFEST), ""), error: damaged },
-  { what: "a log of a newer format", spoil: (path) => raiseFormat(fileOf(path, LOG)), error: unsupported },
-  { what: "a damaged log", spoil: (path) => change(fileOf(path, LOG), (b) => void (b[90]! ^= 1)), error: damaged },
-  { what: "a log cut short", spoil: (p) => change(fileOf(p, LOG), (b) => b.subarray(0, b.length - 10)), error: damaged },
-  { what: "a log that is missing", spoil: (path) => rmSync(fileOf(path, LOG)), error: damaged },
-  { what: "a table of a newer format", spoil: (path) => raiseFormat(fileOf(path, TABLE)), error: unsupported },
-  { what: "a table's header damaged", spoil: (p) => change(fileOf(p, TABLE), (b) => void (b[9]! ^= 1)), error: damaged },
-  {
-    what: "a table cut short",
-    spoil: (path) => change(fileOf(path, TABLE), (bytes) => bytes.subarray(0, bytes.length - 10)),
-    error: damaged,
-  },
-  {
-    what: "a table's end damaged",
-    spoil: (path) => change(fileOf(path, TABLE), (bytes) => void (bytes[bytes.length - 20]! ^= 1)),
-    error: damaged,
-  },
-  { what: "a table that is missing", spoil: (path) => rmSync(fileOf(path, TABLE)), error: damaged },
-  { what: "a blob file of a newer format", spoil: (path) => raiseFormat(fileOf(path, BLOB)), error: unsupported },
-  { what: "a blob file that is missing", spoil: (path) => rmSync(fileOf(path, BLOB)), error: damaged },
-];
+    {
+      what: "a damaged marker",
+      spoil: (path) => change(join(path, "CURRENT"), (b) => void (b[20]! ^= 1)),
+      error: damaged,
+    },
+    { what: "an empty marker", spoil: (path) => writeFileSync(join(path, "CURRENT"), ""), error: damaged },
+    { what: "a marker that is missing", spoil: (path) => rmSync(join(path, "CURRENT")), error: damaged },
+    { what: "a manifest of a newer format", spoil: (path) => raiseFormat(fileOf(path, MANIFEST)), error: unsupported },
+    {
+      what: "a damaged manifest",
+      spoil: (p) => change(fileOf(p, MANIFEST), (b) => void (b[100]! ^= 1)),
+      error: damaged,
+    },
+    { what: "a manifest that is missing", spoil: (path) => rmSync(fileOf(path, MANIFEST)), error: damaged },
+    { what: "an empty manifest", spoil: (path) => writeFileSync(fileOf(path, MANIFEST), ""), error: damaged },
+    { what: "a log of a newer format", spoil: (path) => raiseFormat(fileOf(path, LOG)), error: unsupported },
+    { what: "a damaged log", spoil: (path) => change(fileOf(path, LOG), (b) => void (b[90]! ^= 1)), error: damaged },
+    {
+      what: "a log cut short",
+      spoil: (p) => change(fileOf(p, LOG), (b) => b.subarray(0, b.length - 10)),
+      error: damaged,
+    },
+    { what: "a log that is missing", spoil: (path) => rmSync(fileOf(path, LOG)), error: damaged },
+    { what: "a table of a newer format", spoil: (path) => raiseFormat(fileOf(path, TABLE)), error: unsupported },
+    {
+      what: "a table's header damaged",
+      spoil: (p) => change(fileOf(p, TABLE), (b) => void (b[9]! ^= 1)),
+      error: damaged,
+    },
+    {
+      what: "a table cut short",
+      spoil: (path) => change(fileOf(path, TABLE), (bytes) => bytes.subarray(0, bytes.length - 10)),
+      error: damaged,
+    },
+    {
+      what: "a table's end damaged",
+      spoil: (path) => change(fileOf(path, TABLE), (bytes) => void (bytes[bytes.length - 20]! ^= 1)),
+      error: damaged,
+    },
+    { what: "a table that is missing", spoil: (path) => rmSync(fileOf(path, TABLE)), error: damaged },
+    { what: "a blob file of a newer format", spoil: (path) => raiseFormat(fileOf(path, BLOB)), error: unsupported },
+    { what: "a blob file that is missing", spoil: (path) => rmSync(fileOf(path, BLOB)), error: damaged },
+  ];
 
 describe("opening what is damaged or too new", () => {
   for (const { what, spoil, error } of cases) {
@@ -148,7 +165,9 @@ describe("opening what is damaged or too new", () => {
 
   it("is no reason for repair to give up what a newer release wrote", () =>
     withDirectory(async (root) => {
-      for (const [what, spoil] of cases.filter(({ error }) => error === unsupported).map((c) => [c.what, c.spoil] as const)) {
+      for (
+        const [what, spoil] of cases.filter(({ error }) => error === unsupported).map((c) => [c.what, c.spoil] as const)
+      ) {
         const path = join(root, what);
         await makeDatabase(path);
         spoil(path);

@@ -138,9 +138,9 @@ export async function readRange(world: World, space: ReadSpace, view: ModelView,
       notes?.range(name, reverse ? { ...plain, start: last } : { ...plain, end: `${last}\0` }, tags.length === 0);
     }
   } else if (limit !== 0) notes?.range(name, plain, tags.length === 0);
-  const what = `list of ${name} from ${show(plain.start)} to ${plain.end && show(plain.end)}${reverse ? " reversed" : ""}${
-    tags.length > 0 ? ` with tags ${tags}` : ""
-  }${limit === undefined ? "" : ` limit ${limit}`}`;
+  const what = `list of ${name} from ${show(plain.start)} to ${plain.end && show(plain.end)}${
+    reverse ? " reversed" : ""
+  }${tags.length > 0 ? ` with tags ${tags}` : ""}${limit === undefined ? "" : ` limit ${limit}`}`;
   switch (random.below(5)) {
     case 0: {
       const list: Entry<Key>[] = [];
@@ -207,7 +207,9 @@ export function assertNames(spaces: readonly SpaceHandle[], names: readonly stri
   for (const { name, handle } of spaces) {
     if (!("namespaces" in handle)) continue;
     const start = name === "" ? "" : `${name}/`;
-    const expected = names.filter((one) => one.startsWith(start) && one !== name && !one.slice(start.length).includes("/"))
+    const expected = names.filter((one) =>
+      one.startsWith(start) && one !== name && !one.slice(start.length).includes("/")
+    )
       .map((one) => one.slice(start.length));
     const actual = (handle as { namespaces(): string[] }).namespaces();
     assert.deepEqual(actual.toSorted(), expected.toSorted(), `${what}: namespaces in ${name || "the root"}`);

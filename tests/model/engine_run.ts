@@ -72,7 +72,7 @@ export class EngineRun {
     const slow = random.chance(0.5);
     this.#fs = memoryFileSystem({
       delay: async () => {
-        if (slow) for (let i = random.below(8); i > 0; i--) await undefined;
+        if (slow) { for (let i = random.below(8); i > 0; i--) await undefined; }
       },
     });
   }
@@ -262,10 +262,12 @@ export class EngineRun {
     const timestamp = this.#engine.now();
     const keys = new Set(Array.from({ length: random.below(60) }, () => this.#key()));
     const replace = random.chance(0.3);
-    const ranges = replace ? [] : Array.from({ length: random.chance(0.5) ? 0 : random.between(1, 3) }, () => this.#range())
-      .filter((range): range is { start: string; end: string } => range.end !== undefined && range.start < range.end)
-      .sort((a, b) => a.start < b.start ? -1 : 1)
-      .filter((range, i, all) => all.slice(0, i).every((other) => other.end <= range.start));
+    const ranges = replace
+      ? []
+      : Array.from({ length: random.chance(0.5) ? 0 : random.between(1, 3) }, () => this.#range())
+        .filter((range): range is { start: string; end: string } => range.end !== undefined && range.start < range.end)
+        .sort((a, b) => a.start < b.start ? -1 : 1)
+        .filter((range, i, all) => all.slice(0, i).every((other) => other.end <= range.start));
     const writer = this.#engine.ingestWriter();
     const rows: [string, EngineItem | undefined][] = [];
     for (const key of [...keys].sort()) {
@@ -279,7 +281,9 @@ export class EngineRun {
     const held = this.#snapshots.length > 0;
     const options = {
       replace,
-      ...(ranges.length === 0 ? {} : { ranges: ranges.map(({ start, end }) => ({ start: bytesOf(start), end: bytesOf(end) })) }),
+      ...(ranges.length === 0
+        ? {}
+        : { ranges: ranges.map(({ start, end }) => ({ start: bytesOf(start), end: bytesOf(end) })) }),
     };
     assert.deepEqual(await this.#engine.ingest(files, options), { version, timestamp });
     const touches: Touch[] = rows.map(([start]) => ({ start, end: undefined, single: true }));
@@ -290,7 +294,7 @@ export class EngineRun {
     for (const [key, item] of rows) this.#model.put(key, version, item);
     this.commits.push({ version, timestamp, ops: undefined, touches });
     this.#allDurable();
-    if (!held) for (const pair of this.#cursors) pair.check();
+    if (!held) { for (const pair of this.#cursors) pair.check(); }
   }
 
   // ---- reading
@@ -416,7 +420,11 @@ export class EngineRun {
       const expected = later.some((touch) => meets(touch, start, end));
       const view = this.#engine.read();
       const changed = view.changedSince(bytesOf(start), boundOf(end), snapshot.version);
-      assert.equal(changed, expected && (end === undefined || start < end), `changes of ${show(start)} to ${end && show(end)} since ${snapshot.version}`);
+      assert.equal(
+        changed,
+        expected && (end === undefined || start < end),
+        `changes of ${show(start)} to ${end && show(end)} since ${snapshot.version}`,
+      );
       const key = this.#key();
       const touched = later.some((touch) => meets(touch, key, key + "\0"));
       assert.equal(view.newestVersion(bytesOf(key)) > snapshot.version, touched, `newestVersion of ${show(key)}`);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { FileSystem, OpenOptions } from "../../mod.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory_file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
-import type { Random } from "./random.ts";
+import { Random } from "./random.ts";
 
 /** What kind of run it is. */
 export interface RunKind {
@@ -35,7 +35,7 @@ export function openOptionsOf(random: Random, { limits }: RunKind): OpenOptions 
       : {}),
     tuning: {
       reserve: false,
-      random: random.next,
+      random: new Random(salt).next,
       delay: () => Promise.resolve(),
       // Background work yields to others at places that depend on nothing but the seed.
       monotonic: () => ticks += 0.25,
@@ -81,11 +81,15 @@ export async function diskOf(random: Random, { disk }: RunKind): Promise<Disk> {
       dispose: () => rmSync(root, { recursive: true, force: true }),
     };
   }
-  let fs: MemoryFileSystem = memoryFileSystem(random.chance(0.5) ? {} : {
-    delay: async () => {
-      for (let i = random.below(6); i > 0; i--) await undefined;
+  // Choices of its own: whoever calls more often must not change what the run does next.
+  const delays = new Random(random.below(2 ** 31));
+  let fs: MemoryFileSystem = memoryFileSystem(
+    random.chance(0.5) ? {} : {
+      delay: async () => {
+        for (let i = delays.below(6); i > 0; i--) await undefined;
+      },
     },
-  });
+  );
   await fs.makeDirectory("/run");
   await fs.syncDirectory("/");
   return {

@@ -151,7 +151,7 @@ export class Model {
     }
     while (this.commits.length > 0 && this.commits[this.commits.length - 1]!.version > version) this.commits.pop();
     this.version = version;
-    this.timestamp = this.commits[this.commits.length - 1]?.timestamp ?? this.timestamp;
+    this.timestamp = version === 0 ? 0 : this.commits[this.commits.length - 1]?.timestamp ?? this.timestamp;
   }
 
   /** Forgets what nobody sees any more, so that a long run takes no more memory than a short one. */
@@ -162,11 +162,11 @@ export class Model {
   }
 
   /** Whether anything a commit did lies in a range. */
-  static touches(commit: ModelCommit, space: string, range: ModelRange): boolean {
+  static touches(commit: ModelCommit, space: string, { start, end }: ModelRange): boolean {
+    if (end !== undefined && start >= end) return false;
     return commit.reset || commit.operations.some((operation) => {
       if (operation.type === "clear") return isInside(space, operation.space);
       if (operation.space !== space) return false;
-      const { start, end } = range;
       if (operation.type !== "deleteRange") {
         return operation.key >= start && (end === undefined || operation.key < end);
       }

@@ -129,14 +129,19 @@ export class Catalog {
     for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.persisted = true;
   }
 
-  /** Before a restore: keeps what is not in the database yet apart from the key spaces that it is about to give out. */
-  leaveGap(): void {
+  /**
+   * Before a restore: keeps what is not in the database yet apart from the key spaces that it is about to give out. Returns
+   * the first of these.
+   */
+  leaveGap(): number {
+    const first = this.#next;
     this.#next += RESTORE_GAP;
     for (const definition of this.root.subtree()) {
       if (definition.persisted) continue;
       this.#bySpace.delete(definition.space);
       this.#assign(definition);
     }
+    return first;
   }
 
   /** Whether the rows of a state still say what is assumed here of these namespaces. */

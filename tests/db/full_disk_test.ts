@@ -1,0 +1,63 @@
+/** A disk that is full: one in memory, and a real one where a small one can be mounted. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { DB, NoSpaceError, type OpenOptions } from "../../mod.ts";
+import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { all } from "./helpers.ts";
+
+describe("a full disk", () => {
+  /** A file system of 4 MiB where one can be mounted (by root, where that is allowed). */
+  function mountSmall(path: string): boolean {
+    if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
+    try {
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", path], { stdio: "ignore" });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async function fill(path: string, options: OpenOptions): Promise<void> {
+    const db = await DB.open(path, { memtableBytes: 2 ** 20, ...options });
+    const written: string[] = [];
+    const value = crypto.getRandomValues(new Uint8Array(30_000));
+    const refused = await (async () => {
+      for (let i = 0; i < 1000; i++) {
+        const key = `k${String(i).padStart(4, "0")}`;
+        await db.set(key, value);
+        written.push(key);
+      }
+    })().catch((error) => error);
+    assert.ok(refused instanceof NoSpaceError, String(refused));
+    assert.equal(refused.code, "NO_SPACE");
+    assert.ok(written.length > 10);
+    assert.deepEqual(await all(db.keys()), written);
+    // The reserve lets deletes in.
+    await db.delete(written[0]!);
+    await db.deleteRange({ start: "k0001", end: "k0005" });
+    await db.close();
+    const again = await DB.open(path, options);
+    assert.deepEqual(await all(again.keys()), written.slice(5));
+    assert.deepEqual(await again.get(written[5]!), value);
+    await again.clear();
+    await again.compact().catch((error) => assert.ok(error instanceof NoSpaceError, String(error)));
+    await again.close();
+  }
+
+  it("refuses what doesn't fit, keeps what is acknowledged, and still takes deletes and closes", async () => {
+    await fill("/d", { fileSystem: memoryFileSystem({ capacityBytes: 4 * 2 ** 20 }) });
+    const path = mkdtempSync(join(tmpdir(), "holdfast-full-"));
+    const mounted = mountSmall(path);
+    try {
+      if (mounted) await fill(join(path, "data"), {});
+    } finally {
+      if (mounted) execFileSync("umount", ["-l", path]);
+      rmSync(path, { recursive: true, force: true });
+    }
+  });
+});
