@@ -20,7 +20,7 @@ import { nodeFileSystem } from "../files/node_file_system.ts";
 
 /** How much log is kept for `changes()`. */
 export interface HistoryOptions {
-  /** Bytes. Default: 64 MiB. */
+  /** Bytes; a full disk keeps less. Default: 64 MiB. */
   maxBytes?: number | undefined;
 }
 

@@ -12,6 +12,7 @@ import { Slicer } from "../base/yield.ts";
 import { compact } from "./compaction.ts";
 import { type CompactionPlan, pickCompaction } from "./compaction_picker.ts";
 import { flushOldest } from "./flush.ts";
+import { dropHistory } from "./log_retention.ts";
 import type { Store } from "./store.ts";
 import type { StallReason } from "./types.ts";
 
@@ -111,6 +112,7 @@ export class Background {
       if (error instanceof NoSpaceError) {
         if (!this.#store.full) this.#store.report({ type: "space", full: true });
         this.#store.full = true;
+        await dropHistory(this.#store).catch((cause) => this.#store.fail(cause));
         this.#retryLater();
       } else if (!this.#closing || !(error instanceof ClosedError)) {
         this.#store.fail(error);

@@ -20,7 +20,7 @@ import type { Background } from "./background.ts";
 import type { Log } from "./log.ts";
 import { LogBuffer } from "./log_buffer.ts";
 import { StoreView } from "./read_view.ts";
-import { Reserve } from "./reserve.ts";
+import type { Reserve } from "./reserve.ts";
 import type { Store } from "./store.ts";
 import { Throttle } from "./throttle.ts";
 import type { Commit, CommitEvent, CommitOptions, Durability } from "./types.ts";
@@ -141,8 +141,7 @@ export class CommitQueue {
     this.#store.assertWritable("write");
     await this.#makeRoom();
     if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
-    if (this.#queuedBytes() > Reserve.SMALL_BYTES) await this.#log.open();
-    else await this.#reserve.help(() => this.#log.open());
+    await this.#openLog();
     const written: Written[] = [];
     let sync = false;
     let handOver = false;
@@ -156,6 +155,8 @@ export class CommitQueue {
         if (item === undefined || item.kind === "task") break;
         // A check reads the state just before its commit, so what comes earlier must be applied first.
         if (item.check !== undefined && chunk.length > 0) break;
+        // On a full disk each stands for itself: a delete fits where the write before it doesn't.
+        if (this.#store.full && chunk.length > 0) break;
         this.#queue.shift();
         if (item.check !== undefined && !this.#passes(item)) continue;
         chunk.push(item);
@@ -171,6 +172,18 @@ export class CommitQueue {
     if (sync) await this.#sync(written);
     else this.#syncLater();
     this.#show(written);
+  }
+
+  /** Makes sure that there is a segment to write to; on a full disk deletes get what can be freed for it. */
+  async #openLog(): Promise<void> {
+    if (this.#queueFrees()) await this.#reserve.help(() => this.#log.open());
+    else await this.#log.open();
+  }
+
+  /** Whether the next commit only deletes: then it is let in on a full disk too. */
+  #queueFrees(): boolean {
+    const first = this.#queue.first;
+    return first?.kind === "commit" && first.batch.puts === 0;
   }
 
   #queuedBytes(): number {
@@ -197,19 +210,19 @@ export class CommitQueue {
   async #write(chunk: readonly Waiting[], handOver: boolean): Promise<Written[]> {
     const store = this.#store;
     const segment = this.#log.segment!;
-    const start = { length: this.#buffer.length, version: this.#lastVersion, timestamp: this.#lastTimestamp };
+    const start = { cut: this.#buffer.mark(), version: this.#lastVersion, timestamp: this.#lastTimestamp };
     const written: Written[] = [];
     for (const waiting of chunk) {
       const version = ++this.#lastVersion;
       const timestamp = this.#lastTimestamp = Math.max(this.#lastTimestamp, store.now());
-      this.#buffer.add(version, timestamp, waiting.batch.ops.view());
+      this.#buffer.add(version, timestamp, waiting.batch);
       written.push({ version, timestamp, waiting });
     }
     if (handOver || this.#buffer.length >= store.settings.bufferBytes) {
       try {
         await this.#buffer.handOver();
       } catch (error) {
-        this.#buffer.cutTo(start.length);
+        start.cut();
         this.#lastVersion = start.version;
         this.#lastTimestamp = start.timestamp;
         for (const waiting of chunk) waiting.reject(error);
@@ -298,7 +311,7 @@ export class CommitQueue {
 
   /** Waits while flush and compaction are behind, and seals a full memtable. */
   async #makeRoom(): Promise<void> {
-    await this.#throttle.wait(this.#queuedBytes());
+    await this.#throttle.wait(this.#queuedBytes(), this.#queueFrees());
     if (this.#store.memtable.bytes >= this.#store.settings.memtableBytes) await this.rotate();
   }
 

@@ -73,7 +73,7 @@ export class TreeEngine implements Engine {
 
   /** Takes over a recovered store and its lock. */
   static async start(store: Store, log: Log, lock: FileLock): Promise<TreeEngine> {
-    const reserve = new Reserve(store.fs, store.path);
+    const reserve = new Reserve(store);
     // On a disk that is full already there is nothing to put by.
     if (!store.settings.readOnly && store.settings.reserve) await reserve.take().catch(() => {});
     const engine = new TreeEngine(store, log, lock, reserve);

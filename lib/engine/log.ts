@@ -57,7 +57,7 @@ export class Log {
       this.#previous = copy;
     } catch (error) {
       if (!(error instanceof NoSpaceError) || store.failure !== undefined) throw error;
-      if (copy !== undefined) store.removeLog(copy.number);
+      if (copy !== undefined) await store.removeLog(copy.number);
       // On a full disk a sync is all that can be had; tables follow once there is space.
       const handle = await store.fs.open(store.filePathOf("log", found.number), "append");
       try {
@@ -116,7 +116,7 @@ export class Log {
       throw error;
     }
     await segment?.close();
-    if (previous !== undefined && previous.firstVersion === 0) store.removeLog(previous.number);
+    if (previous !== undefined && previous.firstVersion === 0) await store.removeLog(previous.number);
     this.#previous = undefined;
     this.#segment = next;
     return next;

@@ -7,10 +7,10 @@
  */
 import { ByteWriter } from "../base/bytes.ts";
 import { NoSpaceError } from "../base/errors.ts";
-import { writeCommit } from "../format/batch.ts";
+import { type Batch, writeCommit } from "../format/batch.ts";
 import { writeRecord } from "../format/frame.ts";
 import type { Log } from "./log.ts";
-import { Reserve } from "./reserve.ts";
+import type { Reserve } from "./reserve.ts";
 import type { Store } from "./store.ts";
 
 /** Records above this are written off the main thread; below, the hop costs more than the write. */
@@ -30,6 +30,8 @@ export class LogBuffer {
   /** The first byte belongs at the segment's end. */
   #out = new ByteWriter(FIRST_BYTES);
   readonly #payload = new ByteWriter(4096);
+  /** Whether any commit that waits sets a key. */
+  #puts = 0;
   /** Whether the log must go on in a new segment, because its last write was cut off. */
   wasCut = false;
 
@@ -45,16 +47,22 @@ export class LogBuffer {
   }
 
   /** Adds a commit's record. */
-  add(version: number, timestamp: number, ops: Uint8Array): void {
+  add(version: number, timestamp: number, batch: Batch): void {
     const segment = this.#log.segment!;
     this.#payload.reset();
-    writeCommit(this.#payload, version, timestamp, segment.synced, ops);
+    writeCommit(this.#payload, version, timestamp, segment.synced, batch.ops.view());
     writeRecord(this.#out, segment.seed, segment.end + this.#out.length, this.#payload.view());
+    this.#puts += batch.puts;
   }
 
-  /** Forgets what was added since the buffer had this length. */
-  cutTo(length: number): void {
-    this.#out.length = length;
+  /** A place to go back to: forgets what was added since. */
+  mark(): () => void {
+    const { length } = this.#out;
+    const puts = this.#puts;
+    return () => {
+      this.#out.length = length;
+      this.#puts = puts;
+    };
   }
 
   /** Hands all buffered records to the system. */
@@ -64,16 +72,7 @@ export class LogBuffer {
     const segment = this.#log.segment!;
     const store = this.#store;
     try {
-      try {
-        await this.#append(bytes);
-      } catch (error) {
-        await segment.cut();
-        // Small writes (deletes above all, which free space) may use the reserve.
-        if (!(error instanceof NoSpaceError) || bytes.length > Reserve.SMALL_BYTES || !await this.#reserve.give()) {
-          throw error;
-        }
-        await this.#append(bytes);
-      }
+      for (let written = false; !written;) written = await this.#tryAppend(bytes);
     } catch (error) {
       // Synced, so that not even a power cut brings back a record that is refused here.
       await segment.cut().then(() => segment.sync()).catch((cause) => store.fail(cause));
@@ -88,12 +87,26 @@ export class LogBuffer {
     }
     store.counters.logBytes += bytes.length;
     this.#out.reset();
+    this.#puts = 0;
     if (this.#out.buffer.length > KEPT_BYTES_MAX) this.#out = new ByteWriter(FIRST_BYTES);
     if (store.full) {
       store.full = false;
       store.report({ type: "space", full: false });
     }
     if (this.#reserve.given) await this.#reserve.take().catch(() => {});
+  }
+
+  /** False: the disk was full, and something has been freed. Deletes may use the reserve. */
+  async #tryAppend(bytes: Uint8Array): Promise<boolean> {
+    try {
+      await this.#append(bytes);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error;
+      await this.#log.segment!.cut();
+      if (await this.#reserve.give(this.#puts === 0)) return false;
+      throw error;
+    }
   }
 
   async #append(bytes: Uint8Array): Promise<void> {

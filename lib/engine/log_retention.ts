@@ -3,10 +3,11 @@
  *
  * A segment may go once its commits are in tables. It stays longer for `changes()` (up to `history.maxBytes`) and for the
  * repositories that have a slot (up to `archive.maxBytes`, beyond which it goes all the same and the gap is recorded, or
- * writers are refused: `archive.onFull`).
+ * writers are refused: `archive.onFull`). On a full disk the part for `changes()` is the first to go.
  *
  * @module
  */
+import { NoSpaceError } from "../base/errors.ts";
 import type { LogMeta, SlotMeta } from "../format/manifest_edit.ts";
 import type { ManifestState } from "./manifest_state.ts";
 import type { Store } from "./store.ts";
@@ -65,11 +66,11 @@ export function planRetention(facts: RetentionFacts): RetentionPlan {
 }
 
 /** Removes the segments that may go, and notes whether the archive is full. */
-export async function trimLog(store: Store): Promise<void> {
+export async function trimLog(store: Store, historyBytes: number = store.settings.historyBytes): Promise<number> {
   let plan: RetentionPlan = { remove: [], gaps: [], stop: false };
   // Planned at the edit's own turn: a flush and a compaction may both come here, and a segment goes only once.
   await store.edit((state) => {
-    plan = retentionOf(state, store);
+    plan = retentionOf(state, store, historyBytes);
     store.archiveFull = plan.stop;
     if (plan.remove.length === 0) return undefined;
     return {
@@ -77,13 +78,24 @@ export async function trimLog(store: Store): Promise<void> {
       ...(plan.gaps.length === 0 ? {} : { gaps: plan.gaps.map(({ from, to }) => ({ from, to })) }),
     };
   });
-  for (const number of plan.remove) store.removeLog(number);
   for (const gap of plan.gaps) store.report({ type: "gap", ...gap });
+  for (const number of plan.remove) await store.removeLog(number);
+  return plan.remove.length;
+}
+
+/** On a full disk: gives up what is kept for `changes()` alone. Whether that freed anything. */
+export async function dropHistory(store: Store): Promise<boolean> {
+  try {
+    return await trimLog(store, 0) > 0;
+  } catch (error) {
+    if (error instanceof NoSpaceError) return false;
+    throw error;
+  }
 }
 
 /** The plan for a store as it stands. */
-export function retentionOf(state: ManifestState, store: Store): RetentionPlan {
-  const { historyBytes, archiveBytes, archiveOnFull } = store.settings;
+export function retentionOf(state: ManifestState, store: Store, historyBytes: number): RetentionPlan {
+  const { archiveBytes, archiveOnFull } = store.settings;
   return planRetention({
     logs: state.logs.values(),
     lastVersion: state.lastVersion,

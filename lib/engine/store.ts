@@ -262,16 +262,16 @@ export class Store implements FileHome {
         else {
           this.heldLogs.delete(number);
           const state = this.manifest.state;
-          if (!state.logs.has(number) && state.openLog?.number !== number) this.removeLog(number);
+          if (!state.logs.has(number) && state.openLog?.number !== number) void this.removeLog(number);
         }
       }
     };
   }
 
   /** Removes a segment that the manifest no longer lists, unless someone reads it: then its last reader does. */
-  removeLog(number: number): void {
+  async removeLog(number: number): Promise<void> {
     if (this.heldLogs.has(number) || this.settings.readOnly) return;
-    this.fs.remove(filePath(this.path, "log", number)).catch(() => {});
+    await this.fs.remove(filePath(this.path, "log", number)).catch(() => {});
   }
 
   /** Where a file lies. */

@@ -6,7 +6,6 @@
 import { NoSpaceError } from "../base/errors.ts";
 import { yieldToLoop } from "../base/yield.ts";
 import type { Background } from "./background.ts";
-import { Reserve } from "./reserve.ts";
 import { decideStall, type Stall } from "./stall.ts";
 import type { Store } from "./store.ts";
 
@@ -20,8 +19,11 @@ export class Throttle {
     this.#background = background;
   }
 
-  /** Resolves when `bytes` may be written. On a full disk that flush can't get past it rejects instead of waiting. */
-  async wait(bytes: number): Promise<void> {
+  /**
+   * Resolves when `bytes` may be written. On a full disk that flush can't get past it rejects instead of waiting, unless the
+   * write `frees` space.
+   */
+  async wait(bytes: number, frees: boolean): Promise<void> {
     const store = this.#store;
     const { monotonic } = store.settings;
     if (store.archiveFull) {
@@ -37,7 +39,7 @@ export class Throttle {
       if (stall.kind === "delay") return await this.#delay(stall);
       if (store.full && !await this.#background.retry()) {
         // Deletes must get in, or space could never be freed: the memtable grows, by no more than the log finds room for.
-        if (bytes <= Reserve.SMALL_BYTES) return;
+        if (frees) return;
         throw new NoSpaceError(
           `Cannot write to ${store.path}: the disk is full; free space and try again (NO_SPACE)`,
           { path: store.path },

@@ -42,6 +42,8 @@ export class Batch {
   readonly ops: ByteWriter;
   /** How many operations. */
   count = 0;
+  /** How many of them set a key: without any the commit only frees space. */
+  puts = 0;
 
   /** Starts with room for `capacity` bytes. */
   constructor(capacity = 256) {
@@ -65,6 +67,7 @@ export class Batch {
     ops.prefixed(key);
     ops.prefixed(cell);
     this.count++;
+    this.puts++;
   }
 
   /** Sets the key `prefix` + `key` to the value `payload`, writing the cell in place. */
@@ -86,6 +89,7 @@ export class Batch {
     ops.varint(length);
     writeCell(ops, kind, payload, tags, expiresAt);
     this.count++;
+    this.puts++;
   }
 
   /** Deletes a key. */
@@ -127,6 +131,7 @@ export class Batch {
   reset(): void {
     this.ops.reset();
     this.count = 0;
+    this.puts = 0;
   }
 }
 

@@ -40,7 +40,7 @@ function modes(seed: number): Workload {
   b.commit("buffered", b.put()).commit("commit", b.put()).commit("interval", b.put()).step("wait");
   b.commit("interval", b.put(), { delete: b.key() }).commit("buffered", { from: "k10", to: "k20" }).step("wait");
   // Over several pages of the disk, of which a power cut leaves some: the head of a record without its middle.
-  for (let i = 0; i < 3; i++) b.commit("interval", b.put(b.key(), b.value(5000 + 3000 * i))).step("wait");
+  for (let i = 0; i < 8; i++) b.commit("interval", b.put(b.key(), b.value(5000 + 500 * i))).step("wait");
   b.step("close");
   b.commit("buffered", b.put()).commit("buffered", b.put()).step("wait", "close");
   for (let i = 0; i < 3; i++) b.commit("commit", b.put()).commit("commit", b.put(), b.put());

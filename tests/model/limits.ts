@@ -64,6 +64,8 @@ export interface Disk {
   fileSystem: FileSystem;
   /** An existing directory for the run. */
   readonly root: string;
+  /** The same disk as another process sees it; undefined where that takes a real one. */
+  beside: (() => FileSystem) | undefined;
   /** Loses power or ends the process, as the memory disk can; undefined where that can't be done. */
   accident: ((kind: "power" | "kill", random: Random) => void) | undefined;
   /** Removes everything. */
@@ -77,6 +79,7 @@ export async function diskOf(random: Random, { disk }: RunKind): Promise<Disk> {
     return {
       fileSystem: nodeFileSystem(),
       root,
+      beside: undefined,
       accident: undefined,
       dispose: () => rmSync(root, { recursive: true, force: true }),
     };
@@ -97,6 +100,7 @@ export async function diskOf(random: Random, { disk }: RunKind): Promise<Disk> {
       return fs;
     },
     root: "/run",
+    beside: () => fs.otherProcess(),
     accident(kind, random) {
       const next = kind === "power"
         ? fs.crash({ keep: random.pick(["none", "random"]), random: random.next })

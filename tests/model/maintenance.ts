@@ -1,8 +1,9 @@
 /** What keeps a database going: flushing, compaction, closing and opening, accidents, checks. */
 import assert from "node:assert/strict";
-import type { Key } from "../../mod.ts";
+import { DB, type Key } from "../../mod.ts";
 import { assertAll, assertNames, randomRange } from "./compare.ts";
 import type { World } from "./world.ts";
+import { writeOne } from "./writes.ts";
 
 /** Compacts everything or a range of the root. */
 export async function compact(world: World): Promise<void> {
@@ -81,4 +82,34 @@ export async function inspect(world: World): Promise<void> {
   const { given } = randomRange(world, world.spaces[0]!.encoding, false);
   const size = await db.sizeOf(given as { prefix?: Key });
   assert.ok(size >= 0 && size <= stats.tableBytes + stats.blobBytes + 1000, `sizeOf is ${size}`);
+}
+
+/** Another process reads beside the writer: a state between what was handed to the system and the newest. */
+export async function readBeside(world: World): Promise<void> {
+  const { disk, model, random } = world;
+  if (disk.beside === undefined) return;
+  world.note("read beside");
+  const reader = await DB.open<Key>(world.path, {
+    ...world.copyOptions(),
+    readOnly: true,
+    fileSystem: disk.beside(),
+  });
+  try {
+    const spaces = world.spacesOf(reader);
+    let seen = world.written;
+    for (let i = random.between(1, 3); i > 0; i--) {
+      const { version } = reader;
+      assert.ok(version >= seen && version <= model.version, `a reader beside sees version ${version}`);
+      assertAll(spaces, model.at(world.point(version)), `beside, at version ${version}`);
+      assertNames(spaces, model.namesAt(version), `beside, at version ${version}`);
+      for (let writes = random.below(30); writes > 0; writes--) await writeOne(world);
+      // It goes on to show what it showed, whatever the writer does.
+      assert.equal(reader.version, version);
+      assertAll(spaces, model.at(world.point(version)), `beside, still at version ${version}`);
+      seen = world.written;
+      await reader.refresh();
+    }
+  } finally {
+    await reader.close();
+  }
 }

@@ -3,7 +3,7 @@ import { assertEntry, readKey, readRange } from "./compare.ts";
 import { backUp, exportCopy, restore, restoreBeside, streamCopy } from "./copies.ts";
 import { readChanges, useFollower } from "./follower.ts";
 import { useList } from "./held_list.ts";
-import { accident, compact, compareAll, flush, inspect, reopen } from "./maintenance.ts";
+import { accident, compact, compareAll, flush, inspect, readBeside, reopen } from "./maintenance.ts";
 import { useSnapshot } from "./snapshots.ts";
 import { transact, transactAtOnce } from "./transactions.ts";
 import { keyName, randomKey } from "./values.ts";
@@ -35,6 +35,7 @@ export const OPERATIONS: readonly (readonly [weight: number, Operation])[] = [
   [3, inspect],
   [5, reopen],
   [5, accident],
+  [3, readBeside],
   [3, exportCopy],
   [2, streamCopy],
   [4, backUp],

@@ -23,6 +23,8 @@ export class Definition {
   encoding: KeyEncoding;
   /** Whether its catalog row is known to be in the database. */
   persisted = false;
+  /** How many commits are on their way that bring its catalog row. */
+  arriving = 0;
   #space = NO_SPACE;
   #prefix: Uint8Array = spacePrefix(NO_SPACE);
   #tagsPrefix: Uint8Array = spacePrefix(NO_SPACE);

@@ -5,12 +5,16 @@
  * give them other key spaces, the writes wait for its end and are rewritten for the new ones. They then come after the
  * restore, as they do in the order of commits.
  *
+ * Deletes in a namespace that isn't there are left out: its key space may be another namespace's one day, and the log must
+ * not speak of that.
+ *
  * @module
  */
 import { ByteReader, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
 import type { Commit, Durability, ReadView } from "../../engine/types.ts";
 import { Batch, forEachOperation } from "../../format/batch.ts";
 import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
+import type { Definition } from "../catalog/definition.ts";
 import type { Context } from "../context.ts";
 import type { Writes } from "./writes.ts";
 
@@ -39,7 +43,14 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
       return !moved && (terms.check === undefined || terms.check(state));
     };
   }
-  const commit = await engine.commit(writes.batch, { durability: terms.durability, check });
+  if (restoring === undefined) leaveOutAbsent(writes);
+  for (const definition of writes.defined) arrive(definition, 1);
+  let commit;
+  try {
+    commit = await engine.commit(writes.batch, { durability: terms.durability, check });
+  } finally {
+    for (const definition of writes.defined) arrive(definition, -1);
+  }
   if (moved) {
     await restoring;
     return await commitWrites(context, writes, terms);
@@ -51,6 +62,28 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
 /** As `commitWrites` without a check: there is always a commit. */
 export async function commitAll(context: Context, writes: Writes, durability: Durability | undefined): Promise<Commit> {
   return (await commitWrites(context, writes, { durability }))!;
+}
+
+/** Counts a commit that brings the catalog rows of a namespace and of all around it. */
+function arrive(definition: Definition, by: 1 | -1): void {
+  for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.arriving += by;
+}
+
+/** Leaves out what would be deleted in namespaces that aren't there and aren't about to be. */
+function leaveOutAbsent(writes: Writes): void {
+  const absent = [...writes.used.keys()]
+    .filter((one) => !one.persisted && one.arriving === 0 && !writes.defined.has(one))
+    .flatMap(({ prefix, tagsPrefix }) => [prefix, tagsPrefix]);
+  if (absent.length === 0) return;
+  const isThere = (key: Uint8Array): boolean => !absent.some((prefix) => startsWith(key, prefix));
+  const batch = new Batch(writes.batch.bytes);
+  forEachOperation(writes.batch.ops.view(), {
+    put: (key, cell) => batch.put(key, cell),
+    delete: (key) => isThere(key) && batch.delete(key),
+    deleteRange: (start, end) => isThere(start) && batch.deleteRange(start, end),
+    ingest: (info) => batch.ingest(info),
+  });
+  writes.batch = batch;
 }
 
 /** The same operations on the key spaces that the namespaces have now. */
