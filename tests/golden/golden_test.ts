@@ -16,7 +16,7 @@ describe("golden databases", () => {
   for (const format of formats) {
     const expected = JSON.parse(readFileSync(join(here, format, "contents.json"), "utf8"));
 
-    async function inCopy(test: (path: string) => Promise<void>): Promise<void> {
+    const inCopy = async (test: (path: string) => Promise<void>): Promise<void> => {
       const directory = mkdtempSync(join(tmpdir(), "holdfast-golden-"));
       try {
         cpSync(join(here, format, "database"), join(directory, "database"), { recursive: true });
@@ -24,7 +24,7 @@ describe("golden databases", () => {
       } finally {
         rmSync(directory, { recursive: true, force: true });
       }
-    }
+    };
 
     it(`${format} has files of every kind`, () => {
       const kinds = new Set(readdirSync(join(here, format, "database")).map((name) => name.replaceAll(/[0-9]/g, "")));
