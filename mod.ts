@@ -42,7 +42,7 @@ export type {
   StallReason,
   VerifyReport,
 } from "./lib/engine/types.ts";
-export type { SlotMeta } from "./lib/format/manifest_edit.ts";
+export type { SlotMeta } from "./lib/format/manifest/manifest_edit.ts";
 export type {
   BackupInfo,
   BackupOptions,

@@ -11,7 +11,7 @@ import type { Commit, Engine, IngestOptions } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { removeTree } from "../files/publish.ts";
-import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
+import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
 import { newId } from "./export.ts";
 import { hashOf } from "./file_sink.ts";
 import type { RestoreInfo } from "./info.ts";

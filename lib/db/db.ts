@@ -21,11 +21,11 @@ import {
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import { booleanOption, checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
 import { databaseExists, destroyDatabase, openEngine } from "../engine/open.ts";
-import { repairDatabase } from "../engine/repair.ts";
+import { repairDatabase } from "../engine/recovery/repair.ts";
 import type { Engine, EngineStats, KeyEncoding, VerifyReport } from "../engine/types.ts";
-import type { SlotMeta } from "../format/manifest_edit.ts";
+import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
 import type { FileSystem } from "../files/file_system.ts";
-import { memoryFileSystem } from "../files/memory_file_system.ts";
+import { memoryFileSystem } from "../files/memory/memory_file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
 import { Catalog } from "./catalog/catalog.ts";
 import { type ChangesOptions, type CommitRecord, listChanges } from "./watching/changes.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { ByteReader, copyBytes, decodeText, isText } from "../base/bytes.ts";
-import type { EngineRepairReport } from "../engine/repair.ts";
+import type { EngineRepairReport } from "../engine/recovery/repair.ts";
 import type { Key } from "./data/keys.ts";
 
 /** A range of keys of which entries may be lost. */

@@ -6,30 +6,30 @@
 import { throwIfAborted } from "../base/abort.ts";
 import { ClosedError, NoSpaceError, NotFoundError, ReadOnlyError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
-import type { Batch } from "../format/batch.ts";
+import type { Batch } from "../format/log/batch.ts";
 import { cellOp, OP_BLOB, readCell } from "../format/cell.ts";
 import { type BlobPointer, readBlobPointer } from "../format/blob.ts";
-import type { SlotMeta } from "../format/manifest_edit.ts";
+import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
 import type { Row } from "../tree/cursor.ts";
-import { Background } from "./background.ts";
-import { CommitQueue } from "./commit_queue.ts";
-import { planRange } from "./compaction_picker.ts";
+import { Background } from "./background/background.ts";
+import { CommitQueue } from "./writing/commit_queue.ts";
+import { planRange } from "./background/compaction_picker.ts";
 import { filePath } from "./file_names.ts";
-import { readHistory } from "./history.ts";
-import { ingestFiles } from "./ingest.ts";
-import { StoreIngestWriter } from "./ingest_writer.ts";
-import type { Log } from "./log.ts";
-import { trimLog } from "./log_retention.ts";
-import { loadReadOnly } from "./load.ts";
-import { pinStore } from "./pin.ts";
+import { readHistory } from "./log/history.ts";
+import { ingestFiles } from "./writing/ingest.ts";
+import { StoreIngestWriter } from "./writing/ingest_writer.ts";
+import type { Log } from "./log/log.ts";
+import { trimLog } from "./log/log_retention.ts";
+import { loadReadOnly } from "./recovery/load.ts";
+import { pinStore } from "./version/pin.ts";
 import { StoreView } from "./read_view.ts";
-import { Reserve } from "./reserve.ts";
-import { Run } from "./run.ts";
-import type { RunFiles } from "./run_output.ts";
+import { Reserve } from "./log/reserve.ts";
+import { Run } from "./version/run.ts";
+import type { RunFiles } from "./background/run_output.ts";
 import { statsOf } from "./stats.ts";
 import type { Store } from "./store.ts";
 import { verifyStore } from "./verify.ts";
-import { LEVELS } from "./version.ts";
+import { LEVELS } from "./version/version.ts";
 import type {
   Commit,
   CommitEvent,
@@ -167,7 +167,7 @@ export class TreeEngine implements Engine {
     }
   }
 
-  #blob(pointer: BlobPointer): { reader(): import("../tree/blob_reader.ts").BlobReader } {
+  #blob(pointer: BlobPointer): { reader(): import("../tree/blob/blob_reader.ts").BlobReader } {
     const blob = this.#store.blobAt(pointer.number);
     if (blob !== undefined) return blob;
     throw new NotFoundError(

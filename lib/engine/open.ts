@@ -11,12 +11,12 @@ import { join } from "../files/paths.ts";
 import { ensureDirectory, removeTree } from "../files/publish.ts";
 import { TreeEngine } from "./engine.ts";
 import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
-import type { Log } from "./log.ts";
-import { createManifest, type LoadedManifest, loadManifest } from "./manifest.ts";
-import { checkFiles, inspectDatabase } from "./check_files.ts";
-import { checkKeyEncoding, loadReadOnly, recoverStore } from "./load.ts";
-import { emptyState } from "./manifest_state.ts";
-import { lookAt } from "./open_directory.ts";
+import type { Log } from "./log/log.ts";
+import { createManifest, type LoadedManifest, loadManifest } from "./manifest/manifest.ts";
+import { checkFiles, inspectDatabase } from "./recovery/check_files.ts";
+import { checkKeyEncoding, loadReadOnly, recoverStore } from "./recovery/load.ts";
+import { emptyState } from "./manifest/manifest_state.ts";
+import { lookAt } from "./recovery/open_directory.ts";
 import type { Store } from "./store.ts";
 import type { Engine, EngineSettings } from "./types.ts";
 

@@ -10,11 +10,11 @@
 import { cellExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
 import { type Cursor, NEWEST, type Row } from "../tree/cursor.ts";
-import type { Memtable } from "../tree/memtable.ts";
+import type { Memtable } from "../tree/memtable/memtable.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
 import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
-import { Run, RunCursor } from "./run.ts";
+import { Run, RunCursor } from "./version/run.ts";
 import type { Store } from "./store.ts";
 import type { ReadView, ViewCursor } from "./types.ts";
 

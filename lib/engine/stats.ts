@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Log } from "./log.ts";
+import type { Log } from "./log/log.ts";
 import type { Store } from "./store.ts";
 import type { EngineStats, LevelStats, StallReason } from "./types.ts";
-import { LEVELS } from "./version.ts";
+import { LEVELS } from "./version/version.ts";
 
 /** The figures of a store as it stands. */
 export function statsOf(store: Store, log: Log, stall: StallReason | undefined): EngineStats {

@@ -9,17 +9,17 @@
 import { compareBytes } from "../base/bytes.ts";
 import { ReadOnlyError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
-import type { ManifestEdit } from "../format/manifest_edit.ts";
-import { BlockCache } from "../tree/block_cache.ts";
-import { Memtable } from "../tree/memtable.ts";
+import type { ManifestEdit } from "../format/manifest/manifest_edit.ts";
+import { BlockCache } from "../tree/table/block_cache.ts";
+import { Memtable } from "../tree/memtable/memtable.ts";
 import { filePath } from "./file_names.ts";
-import { type FileHome, LiveBlob, LiveTable } from "./live_file.ts";
-import { type LoadedManifest, ManifestWriter } from "./manifest.ts";
-import type { ManifestState } from "./manifest_state.ts";
-import { Run } from "./run.ts";
-import { SnapshotList } from "./snapshots.ts";
+import { type FileHome, LiveBlob, LiveTable } from "./version/live_file.ts";
+import { type LoadedManifest, ManifestWriter } from "./manifest/manifest.ts";
+import type { ManifestState } from "./manifest/manifest_state.ts";
+import { Run } from "./version/run.ts";
+import { SnapshotList } from "./version/snapshots.ts";
 import type { EngineEvent, EngineSettings } from "./types.ts";
-import { LEVELS, Version } from "./version.ts";
+import { LEVELS, Version } from "./version/version.ts";
 
 /** Counters that only grow. */
 export interface Counters {

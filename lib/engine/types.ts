@@ -4,11 +4,11 @@
  * @module
  */
 import type { FileSystem } from "../files/file_system.ts";
-import type { Batch, IngestInfo } from "../format/batch.ts";
-import type { BlobMeta, TableMeta } from "../format/table_meta.ts";
-import type { SlotMeta } from "../format/manifest_edit.ts";
+import type { Batch, IngestInfo } from "../format/log/batch.ts";
+import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
+import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
 import type { Row } from "../tree/cursor.ts";
-import type { Memtable } from "../tree/memtable.ts";
+import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { VisibleCursor } from "../tree/visible_cursor.ts";
 
 /** When a write's promise resolves: see the durability table of the README. */

@@ -7,8 +7,8 @@ import { throwIfAborted } from "../base/abort.ts";
 import { CorruptionError, HoldfastError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
 import { fileName } from "./file_names.ts";
-import { readCommits } from "./log_segment.ts";
-import { loadManifest } from "./manifest.ts";
+import { readCommits } from "./log/log_segment.ts";
+import { loadManifest } from "./manifest/manifest.ts";
 import type { Store } from "./store.ts";
 import type { Pin, Problem, VerifyReport } from "./types.ts";
 

@@ -11,7 +11,7 @@ import {
   UnsupportedFormatError,
 } from "../../lib/base/errors.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { backupPortable, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";

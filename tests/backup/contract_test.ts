@@ -17,7 +17,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { DB, NoSpaceError, type Progress } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 
 // deno-lint-ignore no-explicit-any
 type Anything = any;

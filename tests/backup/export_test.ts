@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { ExistsError, IntegrityError, LockedError, NoSpaceError, NotFoundError } from "../../lib/base/errors.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { backupPortable, exportDatabase, exportStream, restoreTo } from "../../lib/backup/mod.ts";

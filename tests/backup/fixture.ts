@@ -3,7 +3,7 @@ import { decodeText, encodeText } from "../../lib/base/bytes.ts";
 import { openEngine } from "../../lib/engine/open.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { Batch } from "../../lib/format/batch.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { catalogKey, writeCatalogCell } from "../../lib/format/catalog.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT, readCell } from "../../lib/format/cell.ts";
 import { internalKey, spacePrefix, tagPrefix } from "../../lib/format/space.ts";

@@ -2,7 +2,7 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { compareBytes } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { RowSorter, type SortedRowCursor } from "../../lib/backup/load/row_sorter.ts";
 
 function all(rows: SortedRowCursor): [string, string][] {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB, type OpenOptions } from "../../mod.ts";
 import { HoldfastError } from "../../lib/base/errors.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { LONG, randomFrom, SEED } from "./random.ts";
 
 const PATH = "/data";

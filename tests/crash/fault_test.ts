@@ -6,7 +6,7 @@ import {
   memoryFileSystem,
   type Operation,
   type PartialAppend,
-} from "../../lib/files/memory_file_system.ts";
+} from "../../lib/files/memory/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { checkContents } from "./contents.ts";
 import { judge } from "./judge.ts";

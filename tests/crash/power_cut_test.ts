@@ -1,6 +1,6 @@
 import { describe, it } from "node:test";
 import { openEngine } from "../../lib/engine/open.ts";
-import type { MemoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import type { MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { type Case, judge, judgeExports } from "./judge.ts";
 import { LONG, randomFrom, SEED } from "./random.ts";

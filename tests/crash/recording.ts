@@ -1,7 +1,7 @@
 /** One run of a workload without accidents: how many operations it has, and that it does what it is for. */
 import assert from "node:assert/strict";
 import type { EngineEvent } from "../../lib/engine/types.ts";
-import type { Operation } from "../../lib/files/memory_file_system.ts";
+import type { Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { LONG, SEED } from "./random.ts";
 import { Run } from "./runner.ts";

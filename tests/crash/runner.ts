@@ -6,7 +6,7 @@ import { exportDatabase } from "../../lib/backup/mod.ts";
 import { openEngine } from "../../lib/engine/open.ts";
 import type { Durability, Engine, EngineSettings, EngineSnapshot } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { Batch } from "../../lib/format/batch.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { DELETE_CELL, KIND_BYTES, writeCell } from "../../lib/format/cell.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { ByteWriter } from "../../lib/base/bytes.ts";

@@ -5,7 +5,7 @@ import {
   type MemoryFileSystem,
   memoryFileSystem,
   type MemoryFileSystemOptions,
-} from "../../lib/files/memory_file_system.ts";
+} from "../../lib/files/memory/memory_file_system.ts";
 import type { Operation } from "./chronicle.ts";
 import { pick, randomFrom } from "./random.ts";
 

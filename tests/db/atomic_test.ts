@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, TestClock, withDb } from "./helpers.ts";
 
 describe("atomic", () => {

@@ -16,13 +16,13 @@ describe("changes", () => {
       const first = await db.set("a", 1, { tags: ["t"] });
       const users = db.namespace("users");
       await users.set("u", { n: 1 }, { expireIn: 100_000 });
-      await users.namespace("in").delete("x");
+      await users.namespace("in").set("x", 3);
       await db.atomic().set("b", 2).delete("a").deleteRange({ start: "m", end: "n" }).commit();
       const records = await all(db.changes());
       assert.deepEqual(records.map(told), [
         "1: set a",
         "2: set users/u",
-        "3: delete users/in/x",
+        "3: set users/in/x",
         "4: set b, delete a, deleteRange",
       ]);
       const entry = { key: "a", value: 1, version: 1, timestamp: first.timestamp, tags: ["t"] };
@@ -33,6 +33,17 @@ describe("changes", () => {
       assert.deepEqual((await all(db.changes({ since: 3 }))).map(({ version }) => version), [4]);
       assert.deepEqual(await all(db.changes({ since: 4 })), []);
     }));
+
+  it("says nothing of deletes in a namespace that isn't there, whose key space another one may get later", async () => {
+    const place = onOneDisk();
+    const first = await DB.open("/db", place);
+    await first.namespace("never written to", { keyEncoding: "bytes" }).delete(new Uint8Array([0xff]));
+    await first.clear();
+    await first.close();
+    await using second = await DB.open("/db", place);
+    await second.namespace("another").set("x", 1);
+    assert.deepEqual((await all(second.changes())).map(told), ["1: ", "2: deleteRange", "3: set another/x"]);
+  });
 
   it("carries large values in full", () =>
     withDb(async (db) => {

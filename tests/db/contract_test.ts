@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, it } from "node:test";
 import { DB, HoldfastError, type Progress, type Snapshot } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, onOneDisk, TestClock, withDb, withDirectory } from "./helpers.ts";
 
 // deno-lint-ignore no-explicit-any

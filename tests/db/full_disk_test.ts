@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { DB, NoSpaceError, type OpenOptions } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all } from "./helpers.ts";
 
 describe("a full disk", () => {

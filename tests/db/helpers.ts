@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DB, type OpenOptions } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 
 /** A clock that stands until it is told to move. */

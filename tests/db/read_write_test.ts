@@ -114,7 +114,7 @@ describe("writing", () => {
     }));
 
   it("survives a power cut once a commit is acknowledged", async () => {
-    const { memoryFileSystem } = await import("../../lib/files/memory_file_system.ts");
+    const { memoryFileSystem } = await import("../../lib/files/memory/memory_file_system.ts");
     const disk = memoryFileSystem();
     const db = await DB.open("/d", { fileSystem: disk });
     await db.namespace("n").set("a", 1, { tags: ["t"] });

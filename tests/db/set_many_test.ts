@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB, type SetManyItem } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, TestClock, withDb } from "./helpers.ts";
 
 function* numbered(count: number, size = 10): Generator<readonly [string, string]> {

@@ -9,11 +9,11 @@ import {
   NoSpaceError,
   ReadOnlyError,
 } from "../../lib/base/errors.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import { Batch } from "../../lib/format/batch.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { all, fill, get, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
 import { openEngine } from "../../lib/engine/open.ts";
-import { Memtable } from "../../lib/tree/memtable.ts";
+import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { DELETE_CELL } from "../../lib/format/cell.ts";
 
 describe("Engine", () => {

@@ -3,7 +3,7 @@ import { encodeText } from "../../lib/base/bytes.ts";
 import { openEngine } from "../../lib/engine/open.ts";
 import type { Durability, Engine, EngineSettings, ReadView } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { Batch } from "../../lib/format/batch.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { KIND_TEXT } from "../../lib/format/cell.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 

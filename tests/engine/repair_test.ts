@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { NotFoundError } from "../../lib/base/errors.ts";
-import { repairDatabase } from "../../lib/engine/repair.ts";
+import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { all, fill, name, open, put, removeRange, tinySettings } from "./fixture.ts";
 

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ClosedError, IOError } from "../../lib/base/errors.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import type { OperationName } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { OperationName } from "../../lib/files/memory/memory_file_system.ts";
 import { concatBytes, encodeText } from "../../lib/base/bytes.ts";
 import { KIND_TEXT } from "../../lib/format/cell.ts";
 import { spacePrefix } from "../../lib/format/space.ts";
-import { Batch } from "../../lib/format/batch.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { all, fill, get, key, name, open, put } from "./fixture.ts";
 
 /** A gate that holds back chosen operations of a disk until it is opened. */

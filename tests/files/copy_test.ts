@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { ExistsError, IOError, NoSpaceError, NotFoundError } from "../../lib/base/errors.ts";
 import { copyFile } from "../../lib/files/copy.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 import { publishFile } from "../../lib/files/publish.ts";
 import { readFile } from "../../lib/files/read.ts";

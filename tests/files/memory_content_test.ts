@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryContent } from "../../lib/files/memory_content.ts";
+import { MemoryContent } from "../../lib/files/memory/memory_content.ts";
 import { pattern } from "./file_system_suite.ts";
 
 const bytesOf = (content: MemoryContent): Uint8Array => {

@@ -7,7 +7,7 @@ import {
   memoryFileSystem,
   type Operation,
   PowerCutError,
-} from "../../lib/files/memory_file_system.ts";
+} from "../../lib/files/memory/memory_file_system.ts";
 import { publishFile } from "../../lib/files/publish.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { pattern } from "./file_system_suite.ts";

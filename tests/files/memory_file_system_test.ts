@@ -1,4 +1,4 @@
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { fileSystemSuite } from "./file_system_suite.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ExistsError, IOError, NotFoundError } from "../../lib/base/errors.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { ensureDirectory, publishFile, removeIfThere, removeTree } from "../../lib/files/publish.ts";
 import { readFile, readFileSync, readRange, readRangeSync } from "../../lib/files/read.ts";
 import { pattern } from "./file_system_suite.ts";

@@ -10,7 +10,7 @@ import {
   operationsOf,
   readCommit,
   writeCommit,
-} from "../../lib/format/batch.ts";
+} from "../../lib/format/log/batch.ts";
 import { KIND_JSON, KIND_TEXT, writeCell } from "../../lib/format/cell.ts";
 import { internalKey } from "../../lib/format/space.ts";
 import type { Random } from "../model/random.ts";

@@ -1,9 +1,9 @@
 /** What the tests of log, manifest and marker share: seeds, files of records in memory, and ways to read them. */
 import process from "node:process";
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import { writeFooter, writeRecord } from "../../lib/format/frame.ts";
+import { writeFooter, writeRecord } from "../../lib/format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, type FileKind, writeFileHeader } from "../../lib/format/identity.ts";
-import { type FileRecord, type ReadBytes, type ReaderState, RecordReader } from "../../lib/format/record_reader.ts";
+import { type FileRecord, type ReadBytes, type ReaderState, RecordReader } from "../../lib/format/log/record_reader.ts";
 import { Random } from "../model/random.ts";
 
 export const DATABASE = "000102030405060708090a0b0c0d0e0f";

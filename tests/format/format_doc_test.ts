@@ -6,13 +6,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { ByteWriter, concatBytes, decodeText, encodeText, startsWith, toHex } from "../../lib/base/bytes.ts";
-import { Batch, operationsOf, readCommit, writeCommit } from "../../lib/format/batch.ts";
+import { Batch, operationsOf, readCommit, writeCommit } from "../../lib/format/log/batch.ts";
 import { catalogKey, readCatalogKey } from "../../lib/format/catalog.ts";
 import { readCell, writeCell } from "../../lib/format/cell.ts";
-import { writeFooter, writeRecord } from "../../lib/format/frame.ts";
+import { writeFooter, writeRecord } from "../../lib/format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../lib/format/identity.ts";
-import { decodeEdit, encodeEdit } from "../../lib/format/manifest_edit.ts";
-import { readMarker, writeMarker } from "../../lib/format/marker.ts";
+import { decodeEdit, encodeEdit } from "../../lib/format/manifest/manifest_edit.ts";
+import { readMarker, writeMarker } from "../../lib/format/manifest/marker.ts";
 import { internalKey, spacePrefix, tagPrefix } from "../../lib/format/space.ts";
 import { DATABASE, LINEAGE, readAll } from "./fixture.ts";
 

@@ -13,7 +13,7 @@ import {
   recordSize,
   writeFooter,
   writeRecord,
-} from "../../lib/format/frame.ts";
+} from "../../lib/format/log/frame.ts";
 import { patterned } from "./fixture.ts";
 
 /** Types and lengths of the frames in `bytes`. */

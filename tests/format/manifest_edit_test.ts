@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { decodeText, encodeText } from "../../lib/base/bytes.ts";
 import { CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
-import { decodeEdit, encodeEdit, LEVEL_MAX, type ManifestEdit } from "../../lib/format/manifest_edit.ts";
-import type { TableMeta } from "../../lib/format/table_meta.ts";
+import { decodeEdit, encodeEdit, LEVEL_MAX, type ManifestEdit } from "../../lib/format/manifest/manifest_edit.ts";
+import type { TableMeta } from "../../lib/format/table/table_meta.ts";
 import { DATABASE, forSeeds, LINEAGE } from "./fixture.ts";
 
 const SHA = "0123456789abcdef".repeat(4);

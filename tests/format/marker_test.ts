@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
 import { crc32 } from "../../lib/base/checksum.ts";
 import { CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
-import { isMarkerWhole, readMarker, writeMarker } from "../../lib/format/marker.ts";
+import { isMarkerWhole, readMarker, writeMarker } from "../../lib/format/manifest/marker.ts";
 import { DATABASE, LINEAGE } from "./fixture.ts";
 
 const marker = { database: DATABASE, lineage: LINEAGE, manifest: 7 };

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter, encodeText, writeU32 } from "../../lib/base/bytes.ts";
 import { crc32 } from "../../lib/base/checksum.ts";
-import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES, writeRecord } from "../../lib/format/frame.ts";
+import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES, writeRecord } from "../../lib/format/log/frame.ts";
 import { seedAt } from "../../lib/format/identity.ts";
-import { RecordReader } from "../../lib/format/record_reader.ts";
+import { RecordReader } from "../../lib/format/log/record_reader.ts";
 import { forSeeds, patterned, readAll, reading, RecordFile } from "./fixture.ts";
 
 /** A frame with any header fields, checksums made to fit. */

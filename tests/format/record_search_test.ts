@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeText, writeU32 } from "../../lib/base/bytes.ts";
 import { crc32 } from "../../lib/base/checksum.ts";
-import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from "../../lib/format/frame.ts";
+import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from "../../lib/format/log/frame.ts";
 import { seedAt } from "../../lib/format/identity.ts";
-import { findLaterRecord, RecordReader } from "../../lib/format/record_reader.ts";
+import { findLaterRecord, RecordReader } from "../../lib/format/log/record_reader.ts";
 import { forSeeds, patterned, reading, RecordFile } from "./fixture.ts";
 
 const always = (): boolean => true;

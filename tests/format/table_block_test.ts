@@ -4,7 +4,7 @@ import { ByteWriter, encodeText, toHex, writeU32 } from "../../lib/base/bytes.ts
 import { CODEC_NONE, CODEC_ZSTD, compressSync } from "../../lib/base/codec.ts";
 import { crc32 } from "../../lib/base/checksum.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
-import { BLOCK_RAW_BYTES_MAX, BLOCK_TRAILER_BYTES, openBlock, writeBlock } from "../../lib/format/block.ts";
+import { BLOCK_RAW_BYTES_MAX, BLOCK_TRAILER_BYTES, openBlock, writeBlock } from "../../lib/format/table/block.ts";
 import { seedAt } from "../../lib/format/identity.ts";
 
 const FILE = "/data/000005.sst";

@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { encodeText } from "../../lib/base/bytes.ts";
-import { Filter, FilterBuilder, hashKey } from "../../lib/format/filter.ts";
+import { Filter, FilterBuilder, hashKey } from "../../lib/format/table/filter.ts";
 import { randomFrom } from "../tree/table_fixture.ts";
 
 function filterOf(keys: readonly Uint8Array[], bitsPerKey: number): Filter {

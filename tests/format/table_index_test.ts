@@ -2,7 +2,7 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { ByteWriter, compareBytes, DecodeError, encodeText, toHex } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
-import { IndexBuilder, separatorOf, TableIndex } from "../../lib/format/index_block.ts";
+import { IndexBuilder, separatorOf, TableIndex } from "../../lib/format/table/index_block.ts";
 import {
   readTableFooter,
   readTombstones,
@@ -10,8 +10,12 @@ import {
   type TableFooter,
   writeTableFooter,
   writeTombstones,
-} from "../../lib/format/table.ts";
-import { readTableProperties, type TableProperties, writeTableProperties } from "../../lib/format/table_properties.ts";
+} from "../../lib/format/table/table.ts";
+import {
+  readTableProperties,
+  type TableProperties,
+  writeTableProperties,
+} from "../../lib/format/table/table_properties.ts";
 import { randomFrom, randomRows } from "../tree/table_fixture.ts";
 
 const FILE = "/data/000005.sst";

@@ -2,8 +2,8 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { compareBytes, encodeText, sharedPrefix, toHex, writeU32 } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
-import { ABSENT, BEYOND, BlockCursor, FOUND } from "../../lib/format/block_cursor.ts";
-import { DataBlock, DataBlockBuilder } from "../../lib/format/data_block.ts";
+import { ABSENT, BEYOND, BlockCursor, FOUND } from "../../lib/format/table/block_cursor.ts";
+import { DataBlock, DataBlockBuilder } from "../../lib/format/table/data_block.ts";
 import { compareRows, randomFrom, randomRows, type TestRow } from "../tree/table_fixture.ts";
 
 function build(rows: readonly TestRow[], restartInterval: number): Uint8Array {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FileSystem, OpenOptions } from "../../mod.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 import { Random } from "./random.ts";
 

@@ -5,12 +5,12 @@ import { encodeText } from "../../lib/base/bytes.ts";
 import { ClosedError, CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
 import { Slicer } from "../../lib/base/yield.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { BLOB_RECORDS_AT, type BlobPointer, readBlobPointer, writeBlobPointer } from "../../lib/format/blob.ts";
-import type { BlobMeta } from "../../lib/format/table_meta.ts";
-import { BlobReader } from "../../lib/tree/blob_reader.ts";
-import { BlobWriter } from "../../lib/tree/blob_writer.ts";
-import type { Compression } from "../../lib/tree/compressor.ts";
+import type { BlobMeta } from "../../lib/format/table/table_meta.ts";
+import { BlobReader } from "../../lib/tree/blob/blob_reader.ts";
+import { BlobWriter } from "../../lib/tree/blob/blob_writer.ts";
+import type { Compression } from "../../lib/tree/table/compressor.ts";
 import { identity, putFile, randomFrom, readWhole } from "./table_fixture.ts";
 
 const PATH = "/5.blob";

@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { DataBlock, DataBlockBuilder } from "../../lib/format/data_block.ts";
-import { BlockCache } from "../../lib/tree/block_cache.ts";
+import { DataBlock, DataBlockBuilder } from "../../lib/format/table/data_block.ts";
+import { BlockCache } from "../../lib/tree/table/block_cache.ts";
 import { randomFrom } from "./table_fixture.ts";
 
 function blockOf(bytes: number): DataBlock {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { compareBytes } from "../../lib/base/bytes.ts";
 import { NEWEST, type RangeTombstone } from "../../lib/tree/cursor.ts";
-import { Memtable } from "../../lib/tree/memtable.ts";
+import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { ArrayCursor, compareRows, type ModelRow, type Random, show, showAt, withSeeds } from "./model.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Cursor } from "../../lib/tree/cursor.ts";
 import { NEWEST } from "../../lib/tree/cursor.ts";
-import { Memtable } from "../../lib/tree/memtable.ts";
+import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { MergingCursor } from "../../lib/tree/merging_cursor.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
 import { ArrayCursor, type ModelRow, type Random, show, showAt, withSeeds } from "./model.ts";

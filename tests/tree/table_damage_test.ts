@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
 import { Slicer } from "../../lib/base/yield.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import { BlockCache } from "../../lib/tree/block_cache.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { BlockCache } from "../../lib/tree/table/block_cache.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
-import { TableReader } from "../../lib/tree/table_reader.ts";
+import { TableReader } from "../../lib/tree/table/table_reader.ts";
 import {
   DATABASE,
   identity,

@@ -2,14 +2,14 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { encodeText } from "../../lib/base/bytes.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readBlobPointer } from "../../lib/format/blob.ts";
-import { BlobReader } from "../../lib/tree/blob_reader.ts";
-import { BlobWriter } from "../../lib/tree/blob_writer.ts";
-import { BlockCache } from "../../lib/tree/block_cache.ts";
+import { BlobReader } from "../../lib/tree/blob/blob_reader.ts";
+import { BlobWriter } from "../../lib/tree/blob/blob_writer.ts";
+import { BlockCache } from "../../lib/tree/table/block_cache.ts";
 import { NEWEST } from "../../lib/tree/cursor.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
-import { TableReader } from "../../lib/tree/table_reader.ts";
+import { TableReader } from "../../lib/tree/table/table_reader.ts";
 import { identity, putFile, readWhole, writeTable } from "./table_fixture.ts";
 
 /** The bytes of the hex dump in a section of the format's description. */

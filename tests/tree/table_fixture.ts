@@ -2,9 +2,9 @@
 import { compareBytes } from "../../lib/base/bytes.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import type { FileIdentity } from "../../lib/format/identity.ts";
-import type { TableMeta } from "../../lib/format/table_meta.ts";
+import type { TableMeta } from "../../lib/format/table/table_meta.ts";
 import type { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
-import { TableWriter, type TableWriterOptions } from "../../lib/tree/table_writer.ts";
+import { TableWriter, type TableWriterOptions } from "../../lib/tree/table/table_writer.ts";
 
 export const DATABASE = "000102030405060708090a0b0c0d0e0f";
 export const LINEAGE = "101112131415161718191a1b1c1d1e1f";

@@ -1,12 +1,12 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
-import { memoryFileSystem } from "../../lib/files/memory_file_system.ts";
-import type { TableMeta } from "../../lib/format/table_meta.ts";
-import { BlockCache } from "../../lib/tree/block_cache.ts";
-import type { Damage } from "../../lib/tree/damage.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { TableMeta } from "../../lib/format/table/table_meta.ts";
+import { BlockCache } from "../../lib/tree/table/block_cache.ts";
+import type { Damage } from "../../lib/tree/table/damage.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
-import { TableReader } from "../../lib/tree/table_reader.ts";
+import { TableReader } from "../../lib/tree/table/table_reader.ts";
 import { identity, putFile, randomFrom, randomRows, readWhole, type TestRow, writeTable } from "./table_fixture.ts";
 
 const PATH = "/5.sst";

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { compareBytes, toHex } from "../../lib/base/bytes.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../lib/format/cell.ts";
 import { type Cursor, NEWEST, type RangeTombstone } from "../../lib/tree/cursor.ts";
-import { Memtable } from "../../lib/tree/memtable.ts";
+import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { MergingCursor } from "../../lib/tree/merging_cursor.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
 import { VisibleCursor, type VisibleOptions } from "../../lib/tree/visible_cursor.ts";

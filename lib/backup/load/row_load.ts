@@ -20,7 +20,7 @@ import type { FileSystem } from "../../files/file_system.ts";
 import { catalogKey, writeCatalogCell } from "../../format/catalog.ts";
 import { KIND_BYTES, writeCell } from "../../format/cell.ts";
 import { CATALOG_SPACE, internalKey, ROOT_SPACE, spacePrefix, tagPrefix } from "../../format/space.ts";
-import type { BlobMeta, TableMeta } from "../../format/table_meta.ts";
+import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 import type { SpaceInfo } from "../namespaces.ts";
 import { RowSorter } from "./row_sorter.ts";
 

@@ -19,7 +19,7 @@ import { CorruptionError } from "../../base/errors.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
 import { type Cursor } from "../../tree/cursor.ts";
-import { Memtable } from "../../tree/memtable.ts";
+import { Memtable } from "../../tree/memtable/memtable.ts";
 
 const ROW_HEAD_BYTES = 12;
 /** Written and read in pieces of this size. */

@@ -11,7 +11,7 @@
 import { compareBytes, encodeText, prefixEnd } from "../../base/bytes.ts";
 import { describeValue } from "../../base/options.ts";
 import type { KeyEncoding, ReadView } from "../../engine/types.ts";
-import type { Batch } from "../../format/batch.ts";
+import type { Batch } from "../../format/log/batch.ts";
 import {
   CATALOG_PREFIX,
   catalogKey,

@@ -6,7 +6,7 @@
 import type { ReadView, ViewCursor } from "../../engine/types.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
 import { NEWEST, type Row } from "../../tree/cursor.ts";
-import type { Memtable } from "../../tree/memtable.ts";
+import type { Memtable } from "../../tree/memtable/memtable.ts";
 import { prefixIn } from "../catalog/catalog.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";

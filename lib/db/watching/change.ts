@@ -4,7 +4,7 @@
  * @module
  */
 import { ByteReader, compareBytes, copyBytes, prefixEnd } from "../../base/bytes.ts";
-import { forEachOperation } from "../../format/batch.ts";
+import { forEachOperation } from "../../format/log/batch.ts";
 import { readCell } from "../../format/cell.ts";
 import { CATALOG_SPACE } from "../../format/space.ts";
 import type { Row } from "../../tree/cursor.ts";

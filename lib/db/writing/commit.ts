@@ -12,7 +12,7 @@
  */
 import { ByteReader, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
 import type { Commit, Durability, ReadView } from "../../engine/types.ts";
-import { Batch, forEachOperation } from "../../format/batch.ts";
+import { Batch, forEachOperation } from "../../format/log/batch.ts";
 import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
 import type { Definition } from "../catalog/definition.ts";
 import type { Context } from "../context.ts";

@@ -10,7 +10,7 @@
 import { checkOptions, numberOption } from "../../base/options.ts";
 import { ConflictError } from "../../base/errors.ts";
 import type { ReadView } from "../../engine/types.ts";
-import { Memtable } from "../../tree/memtable.ts";
+import { Memtable } from "../../tree/memtable/memtable.ts";
 import { commitWrites } from "./commit.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";

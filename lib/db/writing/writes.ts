@@ -8,10 +8,10 @@
  * @module
  */
 import { ByteWriter, EMPTY_BYTES, prefixEnd } from "../../base/bytes.ts";
-import { Batch } from "../../format/batch.ts";
+import { Batch } from "../../format/log/batch.ts";
 import { DELETE_CELL, KIND_BYTES, writeCell } from "../../format/cell.ts";
 import { internalKey, tagPrefix } from "../../format/space.ts";
-import type { Memtable } from "../../tree/memtable.ts";
+import type { Memtable } from "../../tree/memtable/memtable.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import { encodeKey } from "../data/keys.ts";

@@ -1,0 +1,180 @@
+/**
+ * What goes on behind the callers' backs: writing sealed memtables, and compaction. Two workers share the main thread,
+ * each in slices, so that a long merge never keeps a memtable waiting.
+ *
+ * A full disk is not a failure: the work is given up, its files removed, and tried again later. Anything else is, and turns
+ * the database read-only.
+ *
+ * @module
+ */
+import { ClosedError, NoSpaceError } from "../../base/errors.ts";
+import { Slicer } from "../../base/yield.ts";
+import { compact } from "./compaction.ts";
+import { type CompactionPlan, pickCompaction } from "./compaction_picker.ts";
+import { flushOldest } from "./flush.ts";
+import { dropHistory } from "../log/log_retention.ts";
+import type { Store } from "../store.ts";
+import type { StallReason } from "../types.ts";
+
+/** How long work that found the disk full waits before it tries again by itself, ms. */
+const RETRY_MS = 500;
+
+/** The two workers. */
+export class Background {
+  readonly #store: Store;
+  #closing = false;
+  #flushing: Promise<void> | undefined;
+  #compacting: Promise<void> | undefined;
+  #exclusive: Promise<unknown> = Promise.resolve();
+  #manual = 0;
+  #waiters: (() => void)[] = [];
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Why a writer waits for this work just now. */
+  stall: StallReason | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Looks for work. */
+  wake(): void {
+    if (this.#closing || this.#store.failure !== undefined || this.#store.settings.readOnly) return;
+    if (this.#store.sealed.length > 0) {
+      this.#flushing ??= this.#guard(() => this.#flushAll()).finally(() => this.#flushing = undefined);
+    }
+    if (this.#manual === 0 && this.#pick() !== undefined) {
+      this.#compacting ??= this.#guard(() => this.#compactAll()).finally(() => this.#compacting = undefined);
+    }
+  }
+
+  /** Resolves when any piece of work has ended, well or not. */
+  progress(): Promise<void> {
+    this.wake();
+    // A compaction asked for keeps the worker from compacting, so it is what there is to wait for.
+    if (this.#flushing === undefined && this.#compacting === undefined && this.#manual === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** After a full disk: tries once more, and says whether that freed the way. */
+  async retry(): Promise<boolean> {
+    this.#store.full = false;
+    await this.progress();
+    return !this.#store.full;
+  }
+
+  #pick(): CompactionPlan | undefined {
+    return pickCompaction(this.#store.version, this.#store.settings);
+  }
+
+  #slicer(): Slicer {
+    return new Slicer(this.#store.settings.monotonic);
+  }
+
+  readonly #checkStop = (): void => {
+    if (this.#closing) throw new ClosedError("Background work ends: the database is being closed (CLOSED)");
+  };
+
+  async #flushAll(): Promise<void> {
+    while (this.#store.sealed.length > 0 && !this.#closing) {
+      await flushOldest(this.#store, this.#slicer(), () => {});
+      this.#advance();
+    }
+  }
+
+  async #compactAll(): Promise<void> {
+    while (!this.#closing && this.#manual === 0) {
+      const plan = this.#pick();
+      if (plan === undefined) return;
+      await compact(this.#store, plan, this.#slicer(), this.#checkStop);
+      this.#advance();
+    }
+  }
+
+  #advance(): void {
+    if (this.#store.full) {
+      this.#store.full = false;
+      this.#store.report({ type: "space", full: false });
+    }
+    this.#tellWaiters();
+    this.wake();
+  }
+
+  #tellWaiters(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  async #guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof NoSpaceError) {
+        if (!this.#store.full) this.#store.report({ type: "space", full: true });
+        this.#store.full = true;
+        await dropHistory(this.#store).catch((cause) => this.#store.fail(cause));
+        this.#retryLater();
+      } else if (!this.#closing || !(error instanceof ClosedError)) {
+        this.#store.fail(error);
+      }
+    }
+    // After this worker is seen as idle: who was waiting may ask for more at once.
+    queueMicrotask(() => this.#tellWaiters());
+  }
+
+  #retryLater(): void {
+    if (this.#retryTimer !== undefined) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.wake();
+    }, RETRY_MS);
+    this.#retryTimer.unref?.();
+  }
+
+  /** Waits until all sealed memtables are in tables; throws what kept them from it. */
+  async flushed(): Promise<void> {
+    while (this.#store.sealed.length > 0) {
+      this.#checkStop();
+      await this.progress();
+      this.#store.assertWritable("flush");
+      if (this.#store.full) {
+        throw new NoSpaceError(`Cannot write tables in ${this.#store.path}: the disk is full (NO_SPACE)`, {
+          path: this.#store.path,
+        });
+      }
+    }
+  }
+
+  /** Runs `work` while no compaction does; one such at a time. */
+  alone<T>(work: (run: (plan: CompactionPlan) => Promise<void>) => Promise<T>): Promise<T> {
+    this.#manual++;
+    const mine = this.#exclusive.then(async () => {
+      try {
+        await this.#compacting;
+        this.#store.assertWritable("compact");
+        // Once closing, nothing may begin: the lock is about to go.
+        this.#checkStop();
+        return await work(async (plan) => {
+          this.#checkStop();
+          await compact(this.#store, plan, this.#slicer(), this.#checkStop);
+          this.#advance();
+        });
+      } finally {
+        this.#manual--;
+        this.wake();
+        this.#tellWaiters();
+      }
+    });
+    this.#exclusive = mine.catch(() => {});
+    return mine;
+  }
+
+  /** Gives up compaction, finishes the flush under way. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#retryTimer);
+    await this.#flushing;
+    await this.#compacting;
+    await this.#exclusive;
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Writing the oldest sealed memtable as a run of level 0, in slices.
+ *
+ * @module
+ */
+import type { Slicer } from "../../base/yield.ts";
+import { isBottom } from "./compaction_picker.ts";
+import { keptTombstones, RowFilter } from "./row_filter.ts";
+import { RunOutput } from "./run_output.ts";
+import type { Store } from "../store.ts";
+import type { Version } from "../version/version.ts";
+import { trimLog } from "../log/log_retention.ts";
+
+/** Rows between two looks at the clock: about 0.1 ms. */
+const STEP = 64;
+
+/** Writes the oldest sealed memtable; `checkStop` throws when the work is no longer wanted. */
+export async function flushOldest(store: Store, slicer: Slicer, checkStop: () => void): Promise<void> {
+  const sealed = store.sealed[0]!;
+  const { memtable } = sealed;
+  const started = store.settings.monotonic();
+  const version = store.version.retain();
+  const output = new RunOutput(store);
+  try {
+    const stripes = store.snapshots.stripes(store.now());
+    const { tombstones } = memtable;
+    const filter = new RowFilter(stripes, tombstones, (key) => holdsNothing(version, key, key));
+    const kept = keptTombstones(tombstones, stripes, (start, end) => holdsNothing(version, start, end));
+    const rows = memtable.cursor();
+    let stretch: Uint8Array | undefined;
+    let step = 0;
+    for (rows.seekFirst(); rows.valid; rows.next()) {
+      const { key, version: at, timestamp, cell } = rows;
+      if (filter.isNewKey(key) && output.tableBytes >= store.settings.tableBytes) {
+        const next = key.slice();
+        await output.cut(kept.clip(stretch, next));
+        stretch = next;
+      }
+      const fate = filter.decide(key, at, cell);
+      if (fate === "keep") output.add(key, at, timestamp, cell);
+      else if (fate === "delete") output.add(key, at, timestamp, DELETE);
+      if (++step % STEP === 0) {
+        if (output.wantsDrain) await output.drain();
+        if (slicer.due()) {
+          await slicer.tick();
+          checkStop();
+        }
+      }
+    }
+    const files = await output.finish(kept.clip(stretch, undefined));
+    const run = files.tables[0]?.number;
+    await store.edit(() => ({
+      addTables: files.tables.map((table) => ({ level: 0, run: run!, table })),
+      addBlobs: files.blobs,
+      lastVersion: sealed.version,
+      lastTimestamp: sealed.timestamp,
+    }), () => store.sealed.shift());
+    store.counters.flushes++;
+    store.report({
+      type: "flush",
+      table: run ?? 0,
+      bytes: output.bytes,
+      durationMs: store.settings.monotonic() - started,
+    });
+  } catch (error) {
+    await output.abort();
+    throw error;
+  } finally {
+    version.release();
+  }
+  await trimLog(store);
+}
+
+const DELETE = new Uint8Array(1);
+
+function holdsNothing(version: Version, start: Uint8Array, end: Uint8Array | undefined): boolean {
+  return isBottom(version, 0, start, end) && version.level0.every((run) => !run.meets(start, end));
+}

@@ -1,0 +1,213 @@
+/**
+ * Writing and reading one log segment: a 64-byte header, then one record per commit, then a footer once it is finished.
+ *
+ * @module
+ */
+import { ByteWriter } from "../../base/bytes.ts";
+import { CorruptionError } from "../../base/errors.ts";
+import type { FileHandle, FileSystem } from "../../files/file_system.ts";
+import { type CommitRecord, readCommit } from "../../format/log/batch.ts";
+import { writeFooter } from "../../format/log/frame.ts";
+import {
+  checksumSeed,
+  FILE_HEADER_BYTES,
+  type FileHeader,
+  readFileHeader,
+  writeFileHeader,
+} from "../../format/identity.ts";
+import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
+import { RecordReader } from "../../format/log/record_reader.ts";
+import { fileName, filePath } from "../file_names.ts";
+
+/** A segment open for writing. The bytes of records come ready from the commit queue. */
+export class LogSegment {
+  /** Its number. */
+  readonly number: number;
+  /** Seeds the checksums of its frames. */
+  readonly seed: number;
+  /** The history it belongs to. */
+  readonly lineage: string;
+  readonly #handle: FileHandle;
+  /** Whole records end here; the next one begins here. */
+  end: number = FILE_HEADER_BYTES;
+  /** All before this offset is durable. */
+  synced: number = FILE_HEADER_BYTES;
+  /** Versions and times of its records; `first` is 0 while there is none. */
+  first = 0;
+  /** The newest record's version. */
+  last = 0;
+  /** The oldest record's time. */
+  minTimestamp = 0;
+  /** The newest record's time. */
+  maxTimestamp = 0;
+  /** Whether a sync failed: what the file holds since the last good one is unknown, and stays so. */
+  syncFailed = false;
+
+  private constructor(header: FileHeader, seed: number, handle: FileHandle) {
+    this.number = header.number;
+    this.lineage = header.lineage;
+    this.seed = seed;
+    this.#handle = handle;
+  }
+
+  /** Makes a segment whose header and name are durable. */
+  static async create(fs: FileSystem, directory: string, header: FileHeader): Promise<LogSegment> {
+    const path = filePath(directory, "log", header.number);
+    const handle = await fs.open(path, "create");
+    try {
+      const bytes = writeFileHeader("log", header);
+      await handle.append(bytes);
+      await handle.sync();
+      await fs.syncDirectory(directory);
+      return new LogSegment(header, checksumSeed(readFileHeader("log", bytes, path)), handle);
+    } catch (error) {
+      await handle.close().catch(() => {});
+      await fs.remove(path).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Hands whole records to the system, at once. After a throw the caller must `cut`. */
+  appendSync(bytes: Uint8Array): void {
+    this.#handle.appendSync(bytes);
+    this.end += bytes.length;
+  }
+
+  /** As `appendSync`, off the main thread: for records so large that writing them would be felt. */
+  async append(bytes: Uint8Array): Promise<void> {
+    await this.#handle.append(bytes);
+    this.end += bytes.length;
+  }
+
+  /** Removes what a failed append may have left. */
+  async cut(): Promise<void> {
+    await this.#handle.truncate(this.end);
+  }
+
+  /** Remembers this end; the call that is returned cuts off what was appended since. */
+  mark(): () => Promise<void> {
+    const { end, first, last, minTimestamp, maxTimestamp } = this;
+    return async () => {
+      Object.assign(this, { end, first, last, minTimestamp, maxTimestamp, synced: Math.min(this.synced, end) });
+      await this.cut();
+    };
+  }
+
+  /** Notes a record's version and time. */
+  note(version: number, timestamp: number): void {
+    if (this.first === 0) {
+      this.first = version;
+      this.minTimestamp = timestamp;
+    }
+    this.last = version;
+    this.maxTimestamp = timestamp;
+  }
+
+  /** Makes all that was appended so far durable. */
+  async sync(): Promise<void> {
+    const end = this.end;
+    await this.#syncHandle();
+    this.synced = Math.max(this.synced, end);
+  }
+
+  async #syncHandle(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      this.syncFailed = true;
+      throw error;
+    }
+  }
+
+  /** Writes the footer and syncs; nothing may follow unless `cut` takes it off again. Returns what the manifest keeps. */
+  async finish(): Promise<LogMeta> {
+    const out = new ByteWriter(64);
+    writeFooter(out, this.seed, this.end);
+    await this.#handle.append(out.view());
+    await this.#syncHandle();
+    return this.meta();
+  }
+
+  /** What the manifest would keep of it now. */
+  meta(): LogMeta {
+    return {
+      number: this.number,
+      end: this.end,
+      firstVersion: this.first,
+      lastVersion: this.last,
+      minTimestamp: this.minTimestamp,
+      maxTimestamp: this.maxTimestamp,
+      lineage: this.lineage,
+    };
+  }
+
+  /** Closes the file as it is. */
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** A segment open for reading. */
+export interface OpenedSegment {
+  /** Reads the records one by one. */
+  reader: RecordReader;
+  /** Reads raw bytes. */
+  read: (into: Uint8Array, position: number) => number;
+  /** Seeds the checksums. */
+  seed: number;
+  /** The file's length. */
+  size: number;
+  /** Its header. */
+  header: FileHeader;
+  /** Gives the file back. */
+  close(): void;
+}
+
+/** Opens a segment up to `end` (its whole length when left out) and checks that it is the one expected. */
+export function openSegment(
+  fs: FileSystem,
+  directory: string,
+  expected: { number: number; database: string },
+  end?: number,
+): OpenedSegment {
+  const name = fileName("log", expected.number);
+  const handle = fs.openSync(filePath(directory, "log", expected.number), "read");
+  try {
+    const size = handle.sizeSync();
+    const head = new Uint8Array(FILE_HEADER_BYTES);
+    const got = handle.readAtSync(head, 0);
+    const header = readFileHeader("log", head.subarray(0, got), name);
+    if (header.database !== expected.database || header.number !== expected.number) {
+      throw new CorruptionError(name, 0, `belongs to database ${header.database}, number ${header.number}`);
+    }
+    const seed = checksumSeed(header);
+    const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
+    const reader = new RecordReader(read, Math.min(end ?? size, size), seed, FILE_HEADER_BYTES);
+    return { reader, read, seed, size, header, close: () => handle.closeSync() };
+  } catch (error) {
+    handle.closeSync();
+    throw error;
+  }
+}
+
+/** The commits of a segment between two versions, oldest first, up to the byte `end`; damage is `CorruptionError`. */
+export function* readCommits(
+  fs: FileSystem,
+  directory: string,
+  expected: { number: number; database: string },
+  end: number,
+): Iterable<CommitRecord & { offset: number; end: number }> {
+  const segment = openSegment(fs, directory, expected, end);
+  try {
+    for (let found = segment.reader.next(); found !== undefined; found = segment.reader.next()) {
+      yield { ...readCommit(found.record), offset: found.offset, end: found.end };
+    }
+    const stop = segment.reader.state;
+    if (stop.kind !== "end") {
+      const detail = stop.kind === "bad" ? stop.detail : "a footer stands before its end";
+      throw new CorruptionError(fileName("log", expected.number), stop.offset, detail);
+    }
+  } finally {
+    segment.close();
+  }
+}

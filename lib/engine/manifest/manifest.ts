@@ -1,0 +1,304 @@
+/**
+ * The manifest on disk: a log of version edits, each synced before it takes effect and before the next is written.
+ *
+ * So a bad edit with anything valid behind it is damage, and a bad end is an edit that never took effect. Reading stops
+ * at such an end; writing never goes on behind one: each writer begins a manifest of its own and switches the marker to it.
+ *
+ * @module
+ */
+import { ByteWriter } from "../../base/bytes.ts";
+import { CorruptionError, HoldfastError, NoSpaceError } from "../../base/errors.ts";
+import { join } from "../../files/paths.ts";
+import type { FileHandle, FileSystem } from "../../files/file_system.ts";
+import { publishFile } from "../../files/publish.ts";
+import { readFile } from "../../files/read.ts";
+import { writeRecord } from "../../format/log/frame.ts";
+import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
+import { decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
+import { readMarker, writeMarker } from "../../format/manifest/marker.ts";
+import { findLaterRecord, RecordReader } from "../../format/log/record_reader.ts";
+import { fileName, filePath, MARKER_NAME } from "../file_names.ts";
+import { applyEdit, copyState, emptyState, type ManifestState, misfitOf, stateAsEdit } from "./manifest_state.ts";
+
+/** The marker is a few lines; more is not one. */
+const MARKER_BYTES_MAX = 64 * 1024;
+
+/**
+ * A manifest longer than this and four times its first record is begun anew at the next edit. Not smaller: a new one
+ * costs three syncs; not larger: open reads it whole.
+ */
+const RENEW_BYTES = 1024 * 1024;
+
+/** A manifest as found on disk. */
+export interface LoadedManifest {
+  /** Its number. */
+  number: number;
+  /** The seed of its checksums. */
+  seed: number;
+  /** The sum of its edits. */
+  state: ManifestState;
+  /** Whether it was made just now, by this process: only then is all of it surely on disk. */
+  fresh: boolean;
+  /** Its length in bytes. */
+  size: number;
+}
+
+/** Reads marker and manifest. `NotFoundError` when there is no marker. */
+export async function loadManifest(fs: FileSystem, directory: string): Promise<LoadedManifest> {
+  const markerPath = join(directory, MARKER_NAME);
+  const marker = readMarker(await readFile(fs, markerPath, MARKER_BYTES_MAX), MARKER_NAME);
+  const name = fileName("manifest", marker.manifest);
+  const path = join(directory, name);
+  if ((await fs.stat(path)) === undefined) {
+    throw new CorruptionError(MARKER_NAME, 0, `names ${name}, which is not there`);
+  }
+  const handle = fs.openSync(path, "read");
+  try {
+    return readManifest(handle, marker.manifest, marker.database, name);
+  } finally {
+    handle.closeSync();
+  }
+}
+
+function readManifest(handle: FileHandle, number: number, database: string, name: string): LoadedManifest {
+  const size = handle.sizeSync();
+  const head = new Uint8Array(FILE_HEADER_BYTES);
+  const got = handle.readAtSync(head, 0);
+  const header = readFileHeader("manifest", head.subarray(0, got), name);
+  if (header.database !== database || header.number !== number) {
+    throw new CorruptionError(name, 0, `belongs to database ${header.database}, number ${header.number}`);
+  }
+  const seed = checksumSeed(header);
+  const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
+  const reader = new RecordReader(read, size, seed, FILE_HEADER_BYTES);
+  const state = emptyState();
+  let edits = 0;
+  for (let found = reader.next(); found !== undefined; found = reader.next()) {
+    const misfit = applyEdit(state, decodeEdit(found.record, name, found.offset));
+    if (misfit !== undefined) throw new CorruptionError(name, found.offset, `an edit ${misfit}`);
+    edits++;
+  }
+  const stop = reader.state;
+  if (stop.kind === "bad") {
+    const later = findLaterRecord(read, size, seed, stop.offset, () => true);
+    if (later !== undefined) throw new CorruptionError(name, stop.offset, stop.detail);
+  }
+  if (edits === 0 || state.database.id !== database) {
+    throw new CorruptionError(name, FILE_HEADER_BYTES, "its first edit does not describe this database");
+  }
+  return { number, seed, state, fresh: false, size };
+}
+
+/** Bytes of a manifest that holds one edit, and the seed of its checksums. */
+export function encodeManifest(state: ManifestState, number: number): { bytes: Uint8Array; seed: number } {
+  const out = new ByteWriter(4096);
+  const header = writeFileHeader("manifest", {
+    database: state.database.id,
+    lineage: state.database.lineage,
+    number,
+  });
+  out.bytes(header);
+  const seed = checksumSeed(readFileHeader("manifest", header, fileName("manifest", number)));
+  writeRecord(out, seed, FILE_HEADER_BYTES, encodeEdit(stateAsEdit(state)));
+  return { bytes: out.take(), seed };
+}
+
+async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await fs.open(path, "create");
+  try {
+    await handle.append(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the first manifest of a directory and the marker that publishes it. */
+export async function createManifest(fs: FileSystem, directory: string, state: ManifestState): Promise<LoadedManifest> {
+  const number = state.nextNumber++;
+  const { bytes, seed } = encodeManifest(state, number);
+  await writeSynced(fs, filePath(directory, "manifest", number), bytes);
+  await fs.syncDirectory(directory);
+  await publishFile(fs, join(directory, MARKER_NAME), encodeMarker(state, number));
+  return { number, seed, state, fresh: true, size: bytes.length };
+}
+
+/** Bytes of the marker that names a manifest. */
+export function encodeMarker(state: ManifestState, number: number): Uint8Array {
+  return writeMarker({ database: state.database.id, lineage: state.database.lineage, manifest: number });
+}
+
+/** Appends edits, one at a time, each durable before `apply` resolves. */
+export class ManifestWriter {
+  readonly #fs: FileSystem;
+  readonly #directory: string;
+  /** The sum of all edits that are durable. */
+  readonly state: ManifestState;
+  #number: number;
+  #handle: FileHandle | undefined;
+  #seed: number;
+  #size: number;
+  #renewAt = RENEW_BYTES;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** After a failed sync or cut nothing more may be written: holds the cause. */
+  #poison: unknown;
+  /** Bytes written since it was opened. */
+  written = 0;
+
+  /** Writes nothing before `settle` or the first edit. Only a manifest made just now is appended to. */
+  constructor(fs: FileSystem, directory: string, loaded: LoadedManifest) {
+    this.#fs = fs;
+    this.#directory = directory;
+    this.state = loaded.state;
+    this.#number = loaded.number;
+    this.#seed = loaded.seed;
+    this.#size = loaded.fresh ? loaded.size : Infinity;
+  }
+
+  /** Whether an edit failed so that nobody knows if it is on disk. */
+  get broken(): boolean {
+    return this.#poison !== undefined;
+  }
+
+  /** The number of the file in use. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /**
+   * Makes sure that what was read at open is on disk, before anyone is shown it or removes files by it. The last edit may
+   * be in the system's memory alone: for now after a kill, for ever after a failed sync. So all is written anew, unless
+   * the last edit is the one of a clean close, which nothing depends on.
+   */
+  async settle(): Promise<void> {
+    if (this.#size !== Infinity) return;
+    const { openLog } = this.state;
+    try {
+      if (openLog === undefined || openLog.end === null) return await this.apply(() => ({}));
+    } catch (error) {
+      // A full disk leaves no more to be had than a sync.
+      if (!(error instanceof NoSpaceError)) throw error;
+    }
+    const handle = await this.#fs.open(filePath(this.#directory, "manifest", this.#number), "append");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await this.#fs.syncDirectory(this.#directory);
+  }
+
+  /**
+   * Makes an edit durable, then applies it to `state`. Edits are made in call order; `make` runs at its turn, over the
+   * state of that moment, and may return undefined to make none; `applied` runs in the very step in which `state` changes.
+   * A full disk leaves everything as it was.
+   */
+  apply(make: (state: ManifestState) => ManifestEdit | undefined, applied?: () => void): Promise<void> {
+    const mine = this.#turn.then(() => this.#apply(make, applied));
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async #apply(make: (state: ManifestState) => ManifestEdit | undefined, applied?: () => void): Promise<void> {
+    if (this.#poison !== undefined) throw this.#poison;
+    const made = make(this.state);
+    if (made === undefined) return;
+    const edit: ManifestEdit = { ...made, nextNumber: this.state.nextNumber };
+    const misfit = misfitOf(this.state, edit);
+    if (misfit !== undefined) {
+      // A defect of ours, seen before it reaches the disk; nothing that was planned on it may follow.
+      this.#poison = new HoldfastError("INTERNAL", `Cannot go on in ${this.#directory}: an edit ${misfit} (INTERNAL)`);
+      throw this.#poison;
+    }
+    if (this.#size > this.#renewAt) await this.#renew(edit);
+    else await this.#append(edit);
+    applyEdit(this.state, edit);
+    applied?.();
+  }
+
+  async #append(edit: ManifestEdit): Promise<void> {
+    this.#handle ??= await this.#fs.open(filePath(this.#directory, "manifest", this.#number), "append");
+    const out = new ByteWriter(1024);
+    writeRecord(out, this.#seed, this.#size, encodeEdit(edit));
+    try {
+      await this.#handle.append(out.view());
+    } catch (error) {
+      await this.#cut(error);
+      throw error;
+    }
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      this.#poison = error;
+      throw error;
+    }
+    this.#size += out.length;
+    this.written += out.length;
+  }
+
+  /** After a write that failed: cut what may stand there of it. Only a full disk that lets itself be cut is not final. */
+  async #cut(error: unknown): Promise<void> {
+    try {
+      await this.#handle!.truncate(this.#size);
+      if (!(error instanceof NoSpaceError)) this.#poison = error;
+    } catch {
+      this.#poison = error;
+    }
+  }
+
+  /** Begins a new manifest that holds the state with `edit` applied, and switches the marker to it. */
+  async #renew(edit: ManifestEdit): Promise<void> {
+    const number = this.state.nextNumber++;
+    const next = copyState(this.state);
+    applyEdit(next, { ...edit, nextNumber: number + 1 });
+    const path = filePath(this.#directory, "manifest", number);
+    const { bytes, seed } = encodeManifest(next, number);
+    try {
+      await writeSynced(this.#fs, path, bytes);
+      await this.#fs.syncDirectory(this.#directory);
+    } catch (error) {
+      await this.#fs.remove(path).catch(() => {});
+      if (!(error instanceof NoSpaceError)) this.#poison = error;
+      throw error;
+    }
+    try {
+      await publishFile(this.#fs, join(this.#directory, MARKER_NAME), encodeMarker(next, number));
+    } catch (error) {
+      if (error instanceof NoSpaceError && await this.#isMarked()) {
+        await this.#fs.remove(path).catch(() => {});
+      } else {
+        // The marker may name either manifest now, so no edit may follow in either.
+        this.#poison = error;
+      }
+      throw error;
+    }
+    // All of it is synced and superseded: a close that fails changes nothing.
+    await this.#handle?.close().catch(() => {});
+    const old = filePath(this.#directory, "manifest", this.#number);
+    this.#handle = undefined;
+    this.#number = number;
+    this.#seed = seed;
+    this.#size = bytes.length;
+    this.#renewAt = Math.max(RENEW_BYTES, 4 * bytes.length);
+    this.written += bytes.length;
+    // A manifest left over is removed at the next open.
+    await this.#fs.remove(old).catch(() => {});
+  }
+
+  /** Whether the marker still names the manifest in use. */
+  async #isMarked(): Promise<boolean> {
+    try {
+      const bytes = await readFile(this.#fs, join(this.#directory, MARKER_NAME), MARKER_BYTES_MAX);
+      return readMarker(bytes, MARKER_NAME).manifest === this.#number;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Waits for edits under way and closes the file. */
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+}

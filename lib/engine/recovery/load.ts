@@ -1,0 +1,110 @@
+/**
+ * Loading: from manifest and log to a store that stands where the last visible commit left it.
+ *
+ * @module
+ */
+import { Slicer } from "../../base/yield.ts";
+import type { FileSystem } from "../../files/file_system.ts";
+import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
+import type { BlockCache } from "../../tree/table/block_cache.ts";
+import { applySliced } from "../writing/apply.ts";
+import { Log } from "../log/log.ts";
+import { type LoadedManifest, loadManifest } from "../manifest/manifest.ts";
+import type { ManifestState } from "../manifest/manifest_state.ts";
+import { recoverLog } from "./recovery.ts";
+import { Store } from "../store.ts";
+import type { EngineSettings } from "../types.ts";
+
+/** How often a reader starts over when the writer removes files that it is just about to open. */
+const READ_ONLY_TRIES = 20;
+
+/** How often the marker is read again when what it names can't be. */
+const MARKER_TRIES = 3;
+
+/** A store and its log, ready to be used. */
+export interface Loaded {
+  /** The store. */
+  store: Store;
+  /** Its log. */
+  log: Log;
+}
+
+/** Refuses another key encoding than the stored one. */
+export function checkKeyEncoding(state: ManifestState, settings: EngineSettings, directory: string): void {
+  const stored = state.database.keyEncoding;
+  if (settings.keyEncoding === undefined || settings.keyEncoding === stored) return;
+  throw new TypeError(
+    `DB.open: option "keyEncoding" is "${settings.keyEncoding}", but ${directory} was created with "${stored}"; ` +
+      `leave the option out or name that one`,
+  );
+}
+
+/** Replays the log behind a loaded manifest. */
+export async function recoverStore(
+  fs: FileSystem,
+  path: string,
+  settings: EngineSettings,
+  loaded: LoadedManifest,
+  cache?: BlockCache,
+): Promise<Loaded> {
+  const store = new Store(fs, path, settings, loaded, cache);
+  const started = settings.monotonic();
+  const slicer = new Slicer(settings.monotonic);
+  const found = await recoverLog(fs, path, loaded.state, {
+    apply: ({ ops, version, timestamp }) => applySliced(store.memtable, ops, version, timestamp, slicer),
+    slicer,
+    signal: settings.signal,
+  });
+  store.visibleVersion = found.version;
+  store.visibleTimestamp = found.timestamp;
+  const open = loaded.state.openLog;
+  const previous: LogMeta | undefined = open === undefined || found.openEnd === undefined ? undefined : {
+    number: open.number,
+    end: found.openEnd,
+    firstVersion: found.openFirst.version,
+    lastVersion: found.openFirst.version === 0 ? 0 : found.version,
+    minTimestamp: found.openFirst.timestamp,
+    maxTimestamp: found.openFirst.version === 0 ? 0 : found.timestamp,
+    lineage: loaded.state.database.lineage,
+  };
+  if (found.records > 0 || found.droppedBytes > 0) {
+    const { records, bytes, droppedBytes } = found;
+    store.report({ type: "recovery", records, bytes, droppedBytes, durationMs: settings.monotonic() - started });
+  }
+  return { store, log: new Log(store, previous) };
+}
+
+/**
+ * Loads the committed state of this moment. The writer may remove files meanwhile: it has changed its manifest by then, so
+ * what goes wrong while the manifest stays the same is damage, and all else is tried again.
+ */
+export async function loadReadOnly(
+  fs: FileSystem,
+  path: string,
+  settings: EngineSettings,
+  cache?: BlockCache,
+): Promise<Loaded> {
+  for (let tries = 1;; tries++) {
+    const before = await loadManifest(fs, path).catch((error) => {
+      // Between reading the marker and opening what it names the writer may have begun another manifest.
+      if (tries < MARKER_TRIES) return undefined;
+      throw error;
+    });
+    if (before === undefined) continue;
+    const { number, size } = before;
+    let recovered: Loaded | undefined;
+    try {
+      checkKeyEncoding(before.state, settings, path);
+      recovered = await recoverStore(fs, path, settings, before, cache);
+      // Open files stay readable after the writer has removed them.
+      for (const table of recovered.store.version.tables()) table.reader();
+      for (const blob of recovered.store.version.blobs.values()) blob.reader();
+      return recovered;
+    } catch (error) {
+      recovered?.store.version.release();
+      if (tries === READ_ONLY_TRIES) throw error;
+      const after = await loadManifest(fs, path);
+      if (after.number === number && after.size === size) throw error;
+    }
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Repair: a damaged directory becomes a database again that holds all that still verifies.
+ *
+ * What can be read of all tables and log segments is merged, the newest readable version of each key wins, and the result
+ * is written as new tables beside the old files; then the originals get a second name in `damaged-<time>/`, the marker is
+ * switched to a new manifest, and the old names go. Interrupted before the switch, nothing has changed and repair can be
+ * run again; after it, the next open removes what is left over.
+ *
+ * @module
+ */
+import { HoldfastError, NotFoundError, UnsupportedFormatError } from "../../base/errors.ts";
+import { throwIfAborted } from "../../base/abort.ts";
+import { Slicer } from "../../base/yield.ts";
+import { copyFile } from "../../files/copy.ts";
+import type { FileSystem } from "../../files/file_system.ts";
+import { join } from "../../files/paths.ts";
+import { ensureDirectory } from "../../files/publish.ts";
+import { readRange } from "../../files/read.ts";
+import { cellOp, OP_BLOB, readCell } from "../../format/cell.ts";
+import { readBlobPointer } from "../../format/blob.ts";
+import { FILE_HEADER_BYTES, readFileHeader } from "../../format/identity.ts";
+import { isMarkerWhole, readMarker } from "../../format/manifest/marker.ts";
+import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
+import { MergingCursor } from "../../tree/merging_cursor.ts";
+import { RangeTombstones } from "../../tree/range_tombstones.ts";
+import { fileName, LOCK_NAME, MARKER_NAME, parseFileName } from "../file_names.ts";
+import { createManifest } from "../manifest/manifest.ts";
+import type { ManifestState } from "../manifest/manifest_state.ts";
+import { type Evidence, gatherEvidence } from "./repair_evidence.ts";
+import { RowFilter } from "../background/row_filter.ts";
+import { RunOutput } from "../background/run_output.ts";
+import { isDamage, type LostRange } from "./salvage.ts";
+import { Stripes } from "../version/snapshots.ts";
+import { Store } from "../store.ts";
+import type { EngineSettings } from "../types.ts";
+import { LEVELS } from "../version/version.ts";
+
+/** A marker is a few lines; what is longer is none. */
+const MARKER_HEAD_BYTES = 4096;
+
+/** Rows between two looks at the clock. */
+const STEP = 64;
+
+/** What a repair did, keys in internal form. */
+export interface EngineRepairReport {
+  /** Entries that the database holds afterwards. */
+  kept: number;
+  /** What may be lost. */
+  lost: LostRange[];
+  /** Names of the originals that lie in `damaged-<time>/` now; none when nothing was damaged. */
+  setAside: string[];
+}
+
+/** Repairs the database in a directory; with `dryRun` only says what would be done. */
+export async function repairDatabase(
+  fs: FileSystem,
+  directory: string,
+  settings: EngineSettings,
+  options: { dryRun: boolean; onRows?: ((rows: number) => void) | undefined },
+): Promise<EngineRepairReport> {
+  throwIfAborted(settings.signal);
+  const path = fs.resolve(directory);
+  if ((await fs.stat(path))?.kind !== "directory") {
+    throw new NotFoundError(`Cannot repair ${directory}: there is no directory (NOT_FOUND)`, { path });
+  }
+  const names = await fs.list(path);
+  if (!names.some((name) => parseFileName(name) !== undefined)) {
+    throw new NotFoundError(`Cannot repair ${directory}: it holds no database (NOT_FOUND)`, { path });
+  }
+  const lock = await fs.lock(join(path, LOCK_NAME));
+  try {
+    await refuseNewer(fs, path, names);
+    const evidence = await gatherEvidence(fs, path, settings);
+    try {
+      return await rebuild(fs, path, settings, evidence, options);
+    } finally {
+      await evidence.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+async function rebuild(
+  fs: FileSystem,
+  path: string,
+  settings: EngineSettings,
+  evidence: Evidence,
+  options: { dryRun: boolean; onRows?: ((rows: number) => void) | undefined },
+): Promise<EngineRepairReport> {
+  const { lost, state } = evidence;
+  const write = evidence.damaged && !options.dryRun;
+  const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0 });
+  const output = new RunOutput(store);
+  let published = false;
+  try {
+    const kept = await mergeAll(evidence, settings, write ? output : undefined, options.onRows);
+    if (!write) return { kept, lost, setAside: [] };
+    const files = await output.finish();
+    const blobs = [...evidence.blobs.values()].filter((blob) => files.tables.some((table) => pointsTo(table, blob)));
+    const next: ManifestState = {
+      ...state,
+      forked: true,
+      lastVersion: evidence.maxVersion,
+      lastTimestamp: evidence.maxTimestamp,
+      openLog: undefined,
+      logs: new Map(),
+      tables: new Map(files.tables.map((table) => [table.number, { level: LEVELS - 1, run: 0, table }])),
+      blobs: new Map([...blobs, ...files.blobs].map((blob) => [blob.number, blob])),
+      slots: new Map(),
+      gaps: [],
+    };
+    const keep = new Set(blobs.map((blob) => fileName("blob", blob.number)));
+    for (const { number } of files.tables) keep.add(fileName("table", number));
+    for (const { number } of files.blobs) keep.add(fileName("blob", number));
+    const setAside = await setOriginalsAside(fs, path, keep, settings.clock());
+    // From here on the marker may name the new files, also when this fails.
+    published = true;
+    await createManifest(fs, path, next);
+    for (const name of setAside) {
+      if (name !== MARKER_NAME) await fs.remove(join(path, name)).catch(() => {});
+    }
+    return { kept, lost, setAside };
+  } catch (error) {
+    if (!published) await output.abort();
+    throw error;
+  }
+}
+
+/** What a newer release wrote is not damaged: to rebuild it by today's rules would lose what they don't know. */
+async function refuseNewer(fs: FileSystem, path: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const kind = parseFileName(name)?.kind;
+    if (kind === undefined && name !== MARKER_NAME) continue;
+    try {
+      const handle = await fs.open(join(path, name), "read");
+      try {
+        const head = await readRange(handle, 0, kind === undefined ? MARKER_HEAD_BYTES : FILE_HEADER_BYTES);
+        if (kind !== undefined) readFileHeader(kind, head, name);
+        else if (isMarkerWhole(head)) readMarker(head, name);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      if (error instanceof UnsupportedFormatError || !isDamage(error)) throw error;
+    }
+  }
+}
+
+function pointsTo(table: TableMeta, blob: BlobMeta): boolean {
+  return table.blobs.some((use) => use.number === blob.number);
+}
+
+/** Merges all rows that can be read, newest version first, into `output` (or nowhere); returns how many entries stay. */
+async function mergeAll(
+  evidence: Evidence,
+  settings: EngineSettings,
+  output: RunOutput | undefined,
+  onRows: ((rows: number) => void) | undefined,
+): Promise<number> {
+  const slicer = new Slicer(settings.monotonic);
+  const tombstones = RangeTombstones.merge(evidence.tombstones);
+  const filter = new RowFilter(new Stripes([], 0), tombstones, () => true);
+  const rows = MergingCursor.of(evidence.sources);
+  let kept = 0;
+  let step = 0;
+  for (rows.seekFirst(); rows.valid; rows.next()) {
+    const { key, version, timestamp, cell } = rows;
+    let value: Uint8Array | undefined;
+    if (cellOp(cell[0]!) === OP_BLOB) {
+      const pointer = readBlobPointer(readCell(cell).payload);
+      if (!evidence.blobs.has(pointer.number)) {
+        try {
+          value = evidence.damagedBlob(pointer.number).readSync(pointer);
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+          evidence.lost.push({ start: key.slice(), end: key.slice(), detail: error.message });
+          continue;
+        }
+      }
+    }
+    if (filter.isNewKey(key) && output !== undefined && output.tableBytes >= settings.tableBytes) await output.cut();
+    if (filter.decide(key, version, cell) === "keep") {
+      kept++;
+      if (value !== undefined) output?.addMoved(key, version, timestamp, cell, value);
+      else output?.add(key, version, timestamp, cell);
+    }
+    if (++step % STEP === 0) {
+      onRows?.(STEP);
+      if (output?.wantsDrain) await output.drain();
+      if (slicer.due()) {
+        await slicer.tick();
+        throwIfAborted(settings.signal);
+      }
+    }
+  }
+  return kept;
+}
+
+/** Gives every original that is not to stay a second name in a directory of its own. */
+async function setOriginalsAside(
+  fs: FileSystem,
+  path: string,
+  keep: ReadonlySet<string>,
+  now: number,
+): Promise<string[]> {
+  const originals = (await fs.list(path)).filter((name) => {
+    return (parseFileName(name) !== undefined || name === MARKER_NAME) && !keep.has(name);
+  });
+  const aside = join(path, `damaged-${new Date(now).toISOString().replaceAll(/[-:]/g, "")}`);
+  await ensureDirectory(fs, aside);
+  for (const name of originals) {
+    const to = join(aside, name);
+    if ((await fs.stat(to)) !== undefined) continue;
+    try {
+      await copyFile(fs, join(path, name), to, { link: "auto" });
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || !isDamage(error)) throw error;
+    }
+  }
+  await fs.syncDirectory(aside);
+  await fs.syncDirectory(path);
+  return originals;
+}

@@ -1,0 +1,272 @@
+/**
+ * What a repair has to go by: every file of the directory, how far each can be trusted, and what the manifest says.
+ *
+ * @module
+ */
+import { CorruptionError, HoldfastError, UnsupportedFormatError } from "../../base/errors.ts";
+import { Slicer } from "../../base/yield.ts";
+import type { FileSystem } from "../../files/file_system.ts";
+import { FILE_HEADER_BYTES, type FileHeader, readFileHeader } from "../../format/identity.ts";
+import type { BlobMeta } from "../../format/table/table_meta.ts";
+import { BlobReader } from "../../tree/blob/blob_reader.ts";
+import { BlockCache } from "../../tree/table/block_cache.ts";
+import type { Cursor } from "../../tree/cursor.ts";
+import { Memtable } from "../../tree/memtable/memtable.ts";
+import { RangeTombstones } from "../../tree/range_tombstones.ts";
+import { TableReader } from "../../tree/table/table_reader.ts";
+import { applyOperations } from "../writing/apply.ts";
+import { type FileKind, fileName, filePath, MARKER_NAME, parseFileName } from "../file_names.ts";
+import { loadManifest } from "../manifest/manifest.ts";
+import { emptyState, type ManifestState } from "../manifest/manifest_state.ts";
+import { ingestOf, recoverLog } from "./recovery.ts";
+import { isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
+import type { EngineSettings } from "../types.ts";
+
+/** All that a repair knows. */
+export interface Evidence {
+  /** Whether anything is damaged at all. */
+  damaged: boolean;
+  /** Who the database is, and a file number beyond all that are there. Its file lists are empty. */
+  state: ManifestState;
+  /** Cursors over all readable rows; the same row may come twice. */
+  sources: Cursor[];
+  /** All deleted ranges that can be read. */
+  tombstones: RangeTombstones[];
+  /** Blob files without damage, by number. */
+  blobs: Map<number, BlobMeta>;
+  /** A blob file with damage, for what can be read of it. */
+  damagedBlob(number: number): BlobReader;
+  /** What may be lost; more may be found while the sources are read. */
+  lost: LostRange[];
+  /** The newest version seen. */
+  maxVersion: number;
+  /** The newest time seen. */
+  maxTimestamp: number;
+  /** Gives all files back. */
+  close(): Promise<void>;
+}
+
+interface Found {
+  kind: FileKind;
+  number: number;
+}
+
+/** Looks at everything in a directory. */
+export async function gatherEvidence(fs: FileSystem, path: string, settings: EngineSettings): Promise<Evidence> {
+  const found = (await fs.list(path)).map(parseFileName).filter((one) => one !== undefined);
+  found.sort((a, b) => a.number - b.number);
+  return await new Gathering(fs, path, settings, found).run();
+}
+
+class Gathering {
+  readonly #fs: FileSystem;
+  readonly #path: string;
+  readonly #settings: EngineSettings;
+  readonly #found: readonly Found[];
+  readonly #slicer: Slicer;
+  readonly #cache = new BlockCache(0);
+  readonly #readers: { close(): void }[] = [];
+  readonly #global = new Map<number, { version: number; timestamp: number }>();
+  readonly #evidence: Evidence;
+  #manifest: ManifestState | undefined;
+
+  constructor(fs: FileSystem, path: string, settings: EngineSettings, found: readonly Found[]) {
+    this.#fs = fs;
+    this.#path = path;
+    this.#settings = settings;
+    this.#found = found;
+    this.#slicer = new Slicer(settings.monotonic);
+    const readers = this.#readers;
+    this.#evidence = {
+      damaged: false,
+      state: emptyState(),
+      sources: [],
+      tombstones: [],
+      blobs: new Map(),
+      damagedBlob: (number) => this.#openBlob(number),
+      lost: [],
+      maxVersion: 0,
+      maxTimestamp: 0,
+      // deno-lint-ignore require-await
+      async close() {
+        for (const reader of readers) reader.close();
+      },
+    };
+  }
+
+  async run(): Promise<Evidence> {
+    const evidence = this.#evidence;
+    let logDamage: HoldfastError | undefined;
+    try {
+      this.#manifest = (await loadManifest(this.#fs, this.#path)).state;
+      logDamage = await this.#checkLog(this.#manifest);
+    } catch (error) {
+      // A manifest whose edits are of a newer release is no damaged one; a marker that only looks so was let pass before.
+      if (!isDamage(error) || (error instanceof UnsupportedFormatError && error.path !== MARKER_NAME)) throw error;
+      this.#lose(error);
+    }
+    evidence.state.database = this.#manifest?.database ?? this.#identityFromFiles();
+    evidence.state.nextNumber = Math.max(
+      this.#manifest?.nextNumber ?? 1,
+      ...this.#found.map(({ number }) => number + 1),
+    );
+    evidence.maxVersion = this.#manifest?.lastVersion ?? 0;
+    evidence.maxTimestamp = this.#manifest?.lastTimestamp ?? 0;
+    this.#readLogs();
+    // Most damage is met again, and told in detail, by reading past it; what isn't is told here.
+    if (logDamage !== undefined && evidence.lost.length === 0) this.#lose(logDamage);
+    for (const number of this.#numbers("table")) await this.#readTable(number);
+    for (const number of this.#numbers("blob")) await this.#readBlob(number);
+    return evidence;
+  }
+
+  async #checkLog(state: ManifestState): Promise<HoldfastError | undefined> {
+    try {
+      const { signal } = this.#settings;
+      await recoverLog(this.#fs, this.#path, state, { apply: () => {}, slicer: this.#slicer, signal });
+      return undefined;
+    } catch (error) {
+      if (isDamage(error)) return error;
+      throw error;
+    }
+  }
+
+  /** The files of a kind that count: those the manifest lists, or all when there is none to go by. */
+  #numbers(kind: "table" | "blob" | "log"): number[] {
+    const state = this.#manifest;
+    const present = this.#found.filter((one) => one.kind === kind).map((one) => one.number);
+    if (state === undefined) return present;
+    if (kind === "table") return [...state.tables.keys()];
+    if (kind === "blob") return [...state.blobs.keys()];
+    const logs = [...state.logs.values()].filter((log) => log.lastVersion > state.lastVersion);
+    const numbers = logs.map((log) => log.number);
+    if (state.openLog !== undefined) numbers.push(state.openLog.number);
+    return numbers;
+  }
+
+  #lose(error: HoldfastError, range: Partial<LostRange> = {}): void {
+    this.#evidence.damaged = true;
+    this.#evidence.lost.push({ start: range.start, end: range.end, detail: error.message });
+  }
+
+  #identityFromFiles(): ManifestState["database"] {
+    for (const { kind, number } of this.#found) {
+      const header = this.#header(kind, number);
+      if (header === undefined) continue;
+      return {
+        id: header.database,
+        lineage: header.lineage,
+        keyEncoding: this.#settings.keyEncoding ?? "utf8",
+        createdAt: this.#settings.clock(),
+        parents: [],
+      };
+    }
+    throw new CorruptionError(this.#path, 0, "no file in it says which database it belongs to");
+  }
+
+  #header(kind: FileKind, number: number): FileHeader | undefined {
+    try {
+      const handle = this.#fs.openSync(filePath(this.#path, kind, number), "read");
+      try {
+        const head = new Uint8Array(FILE_HEADER_BYTES);
+        const got = handle.readAtSync(head, 0);
+        return readFileHeader(kind, head.subarray(0, got), fileName(kind, number));
+      } finally {
+        handle.closeSync();
+      }
+    } catch (error) {
+      if (isDamage(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Replays what can be read of the log. A memtable holds it: the log is never much longer than a few of them. */
+  #readLogs(): void {
+    const evidence = this.#evidence;
+    const from = this.#manifest?.lastVersion ?? 0;
+    const memtable = new Memtable();
+    for (const number of this.#numbers("log")) {
+      const expected = { number, database: evidence.state.database.id };
+      const lost = (range: LostRange): void => {
+        evidence.damaged = true;
+        evidence.lost.push(range);
+      };
+      for (const commit of salvageCommits(this.#fs, this.#path, expected, lost)) {
+        const ingest = ingestOf(commit);
+        const { version, timestamp } = commit;
+        for (const table of ingest?.tables ?? []) this.#global.set(table.number, { version, timestamp });
+        if (commit.version <= from || ingest !== undefined) continue;
+        applyOperations(memtable, commit.ops, commit.version, commit.timestamp);
+        evidence.maxVersion = Math.max(evidence.maxVersion, commit.version);
+        evidence.maxTimestamp = Math.max(evidence.maxTimestamp, commit.timestamp);
+      }
+    }
+    evidence.sources.push(memtable.cursor());
+    if (!memtable.tombstones.isEmpty) evidence.tombstones.push(memtable.tombstones);
+  }
+
+  async #readTable(number: number): Promise<void> {
+    const evidence = this.#evidence;
+    const placed = this.#manifest?.tables.get(number);
+    try {
+      const reader = this.#openTable(number, { start: placed?.table.smallest, end: placed?.table.largest });
+      let damaged = false;
+      for await (const _ of reader.verify(this.#slicer)) damaged = true;
+      evidence.damaged ||= damaged;
+      // Without a manifest the log still says with which commit a table was ingested.
+      const global = this.#manifest === undefined ? this.#global.get(number) : undefined;
+      evidence.sources.push(new SalvageCursor(reader, (range) => evidence.lost.push(range), global));
+      if (!reader.tombstones.isEmpty) evidence.tombstones.push(restamped(reader.tombstones, global));
+      const newest = global?.version ?? reader.globalVersion ?? reader.properties.maxVersion;
+      evidence.maxVersion = Math.max(evidence.maxVersion, newest);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#lose(error, { start: placed?.table.smallest, end: placed?.table.largest });
+    }
+  }
+
+  /** Opens what is left of a table; parts that don't verify are told as loss of any of its keys. */
+  #openTable(number: number, range: Partial<LostRange>): TableReader {
+    const expected = { database: this.#evidence.state.database.id, number };
+    const path = filePath(this.#path, "table", number);
+    const meta = this.#manifest?.tables.get(number)?.table;
+    const reader = TableReader.salvage(this.#fs, path, expected, meta, this.#cache, ({ file, offset, detail }) => {
+      this.#lose(new CorruptionError(file, offset, detail), range);
+    });
+    this.#readers.push(reader);
+    return reader;
+  }
+
+  #openBlob(number: number): BlobReader {
+    const expected = { database: this.#evidence.state.database.id, number };
+    const reader = BlobReader.open(this.#fs, filePath(this.#path, "blob", number), expected);
+    this.#readers.push(reader);
+    return reader;
+  }
+
+  async #readBlob(number: number): Promise<void> {
+    try {
+      const reader = this.#openBlob(number);
+      const known = this.#manifest?.blobs.get(number);
+      let damaged = false;
+      for await (const _ of reader.verify(this.#slicer, known?.sha256)) damaged = true;
+      this.#evidence.damaged ||= damaged;
+      // Without a manifest to vouch for the file its values move into a new one.
+      if (!damaged && known !== undefined) this.#evidence.blobs.set(number, known);
+    } catch (error) {
+      // Which keys are lost turns out when the rows that point here are read.
+      if (!isDamage(error)) throw error;
+      this.#evidence.damaged = true;
+    }
+  }
+}
+
+function restamped(
+  tombstones: RangeTombstones,
+  global: { version: number; timestamp: number } | undefined,
+): RangeTombstones {
+  if (global === undefined) return tombstones;
+  const out = new RangeTombstones();
+  for (const { start, end } of tombstones.fragments()) out.add({ start, end, ...global });
+  return out;
+}

@@ -1,0 +1,186 @@
+/**
+ * A simulated disk and the one gate that every call on it passes: counted, delayed, made to fail, or cut off there.
+ *
+ * @module
+ */
+import { IOError, NoSpaceError } from "../../base/errors.ts";
+import { type MemoryFile, MemoryVolume } from "./memory_volume.ts";
+
+/** The calls that hooks are told of. */
+export type OperationName =
+  | "append"
+  | "clone"
+  | "create"
+  | "freeSpace"
+  | "link"
+  | "list"
+  | "lock"
+  | "makeDirectory"
+  | "open"
+  | "read"
+  | "remove"
+  | "removeDirectory"
+  | "rename"
+  | "size"
+  | "stat"
+  | "sync"
+  | "syncDirectory"
+  | "truncate";
+
+/** One call on a simulated disk. */
+export interface Operation {
+  /** How many mutating operations there have been, this one included: the first is 1. A reading one has the last's. */
+  index: number;
+  /** The call. */
+  name: OperationName;
+  /** The (first) path concerned. */
+  path: string;
+  /** Whether it changes the disk or what of it is durable. */
+  mutates: boolean;
+  /** For an append, how many bytes. */
+  bytes?: number;
+}
+
+/** What a hook may answer to an append: write only so many bytes, then fail with `error`. */
+export interface PartialAppend {
+  /** How many of the bytes reach the file. */
+  writtenBytes: number;
+  /** What the call then throws. */
+  error: unknown;
+}
+
+/** How a simulated disk behaves. */
+export interface MemoryFileSystemOptions {
+  /** The disk's size; unlimited unless given. */
+  capacityBytes?: number | undefined;
+  /**
+   * Whether it is remembered what a power cut would leave; true unless given. Without, `crash` can only keep all, and
+   * nothing is spent on remembering.
+   */
+  durable?: boolean | undefined;
+  /** Called before each operation; what it throws is the call's error, and nothing happens. */
+  beforeOperation?: ((operation: Operation) => PartialAppend | undefined | void) | undefined;
+  /** Called after each operation that took effect; what it throws is the call's error all the same. */
+  afterOperation?: ((operation: Operation) => void) | undefined;
+  /** Called before each asynchronous operation, which takes effect once the answer has settled. */
+  delay?: ((name: OperationName, path: string) => Promise<void> | undefined) | undefined;
+}
+
+/** Every call on a disk without power ends so. */
+export class PowerCutError extends IOError {
+  /** Names the call and the path. */
+  constructor(call: string, path: string) {
+    super(`Cannot ${call} ${path}: the power is cut (IO)`, { path });
+  }
+}
+
+/** One program that uses the disk; once ended, nothing it holds works. */
+export interface DiskUser {
+  /** Why nothing works any more. */
+  ended: "killed" | undefined;
+}
+
+/** The disk itself, shared by all who use it. */
+export class MemoryDisk {
+  /** Its files and directories. */
+  readonly volume: MemoryVolume;
+  /** Its limits and hooks. */
+  readonly options: MemoryFileSystemOptions;
+  /** Locked files, by resolved path. */
+  readonly locks: Map<string, DiskUser> = new Map();
+  /** The disk's size in bytes. */
+  capacityBytes: number;
+  /** Bytes in files. */
+  usedBytes = 0;
+  /** Mutating operations so far. */
+  operations = 0;
+  /** The mutating operation at which the power goes. */
+  cutAt: number = Infinity;
+  /** Whether there is power. */
+  powered = true;
+
+  /** An empty disk, or one that begins with `volume`. */
+  constructor(options: MemoryFileSystemOptions, volume?: MemoryVolume) {
+    this.options = options;
+    this.capacityBytes = options.capacityBytes ?? Infinity;
+    this.volume = volume ?? new MemoryVolume(options.durable ?? true);
+  }
+
+  /** Waits as the delay hook says. */
+  async wait(name: OperationName, path: string): Promise<void> {
+    const delay = this.options.delay?.(name, path);
+    if (delay !== undefined) await delay;
+  }
+
+  /** Throws when the power is cut or the user is gone. */
+  check(user: DiskUser, name: OperationName, path: string): void {
+    if (!this.powered) throw new PowerCutError(name, path);
+    if (user.ended) throw new IOError(`Cannot ${name} ${path}: the process was killed (IO)`, { path });
+  }
+
+  /** Runs an operation that only reads. */
+  reading<T>(user: DiskUser, name: OperationName, path: string, work: () => T): T {
+    this.check(user, name, path);
+    const { beforeOperation, afterOperation } = this.options;
+    if (beforeOperation === undefined && afterOperation === undefined) return work();
+    const operation = { index: this.operations, name, path, mutates: false };
+    beforeOperation?.(operation);
+    const result = work();
+    afterOperation?.(operation);
+    return result;
+  }
+
+  /** Runs an operation that changes something. When the power goes at it, it has begun, but nothing of it is durable. */
+  mutating<T>(user: DiskUser, name: OperationName, path: string, work: () => T, onFault?: () => void): T {
+    this.check(user, name, path);
+    const operation: Operation = { index: ++this.operations, name, path, mutates: true };
+    this.#before(operation, onFault);
+    if (operation.index >= this.cutAt) {
+      if (name !== "sync" && name !== "syncDirectory") work();
+      this.powered = false;
+      throw new PowerCutError(name, path);
+    }
+    const result = work();
+    this.options.afterOperation?.(operation);
+    return result;
+  }
+
+  #before(operation: Operation, onFault?: () => void): PartialAppend | void {
+    try {
+      return this.options.beforeOperation?.(operation);
+    } catch (error) {
+      onFault?.();
+      throw error;
+    }
+  }
+
+  /** Appends: all of it, or what fits and then `NoSpaceError`. */
+  append(user: DiskUser, path: string, file: MemoryFile, bytes: Uint8Array): void {
+    this.check(user, "append", path);
+    const operation: Operation = { index: ++this.operations, name: "append", path, mutates: true, bytes: bytes.length };
+    const partial = this.#before(operation);
+    const wanted = partial ? Math.min(partial.writtenBytes, bytes.length) : bytes.length;
+    const count = Math.min(wanted, Math.max(0, this.capacityBytes - this.usedBytes));
+    file.content.append(count === bytes.length ? bytes : bytes.subarray(0, count));
+    this.usedBytes += count;
+    if (operation.index >= this.cutAt) {
+      this.powered = false;
+      throw new PowerCutError("append", path);
+    }
+    if (count < wanted) {
+      throw new NoSpaceError(`Cannot write ${path}: no space is left on the disk (ENOSPC); free some space`, { path });
+    }
+    if (partial) throw partial.error;
+    this.options.afterOperation?.(operation);
+  }
+
+  /** One more name or handle leads to the file. */
+  hold(file: MemoryFile): void {
+    file.uses++;
+  }
+
+  /** One less; the last one's going frees the space. */
+  drop(file: MemoryFile): void {
+    if (--file.uses === 0) this.usedBytes -= file.content.size;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Writes a blob file (see `format/blob.ts`): one record after the other, in any order.
+ *
+ * `add` never touches the disk; `drain` does. Nothing of the file counts before `finish` has resolved and the caller has
+ * synced it and named it in the manifest, before or together with the table that points into it.
+ *
+ * @module
+ */
+import { CODEC_NONE } from "../../base/codec.ts";
+import type { FileHandle } from "../../files/file_system.ts";
+import {
+  BLOB_FOOTER_BYTES,
+  BLOB_KEY_BYTES_MAX,
+  BLOB_RAW_BYTES_MAX,
+  BLOB_RECORDS_AT,
+  writeBlobFooter,
+  writeBlobHead,
+  writeBlobPointer,
+} from "../../format/blob.ts";
+import { KIND_BYTES } from "../../format/cell.ts";
+import { checksumSeed, type FileIdentity, writeFileHeader } from "../../format/identity.ts";
+import type { BlobMeta } from "../../format/table/table_meta.ts";
+import { type Compression, Compressor } from "../table/compressor.ts";
+import { FileOutput } from "../table/file_output.ts";
+
+/** How a blob file is written. */
+export interface BlobWriterOptions {
+  /** Whose file it is and its number. */
+  identity: FileIdentity;
+  /** How values are stored. */
+  compression?: Compression;
+}
+
+/**
+ * Longer values are stored as they are: compressing one would hold the event loop for longer than a slice, and what is
+ * that long is mostly compressed by its own format already.
+ */
+const COMPRESSED_BYTES_MAX = 2 ** 20;
+
+/** Writes one blob file. */
+export class BlobWriter {
+  readonly #out: FileOutput;
+  readonly #identity: FileIdentity;
+  readonly #seed: number;
+  readonly #compressor: Compressor;
+  #count = 0;
+
+  /** Writes to `handle`, opened by `"create"`; the caller syncs and closes it. */
+  constructor(handle: FileHandle, options: BlobWriterOptions) {
+    this.#identity = options.identity;
+    this.#out = new FileOutput(handle);
+    this.#seed = checksumSeed({ kind: "blob", ...options.identity });
+    this.#compressor = new Compressor(options.compression ?? "auto");
+    this.#out.write(writeFileHeader("blob", options.identity));
+  }
+
+  /** Values added so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** How long the file would be, were it finished now. */
+  get estimatedBytes(): number {
+    return this.#out.position + BLOB_FOOTER_BYTES;
+  }
+
+  /** Whether enough is pending for a call of `drain` to be worth it. */
+  get wantsDrain(): boolean {
+    return this.#out.wantsDrain;
+  }
+
+  /**
+   * Adds the value of a row and gives the pointer to it: the payload of the row's new cell. A value of 256 KiB or more is
+   * not copied and must not change before it is drained. `kind` is the value's (see `format/cell.ts`).
+   */
+  add(key: Uint8Array, version: number, payload: Uint8Array, kind: number = KIND_BYTES): Uint8Array {
+    if (payload.length > BLOB_RAW_BYTES_MAX) throw new RangeError(`a value of ${payload.length} bytes is too long`);
+    if (key.length > BLOB_KEY_BYTES_MAX) throw new RangeError(`a key of ${key.length} bytes is too long`);
+    const { codec, bytes } = payload.length > COMPRESSED_BYTES_MAX
+      ? { codec: CODEC_NONE, bytes: payload }
+      : this.#compressor.store(payload);
+    const offset = this.#out.position;
+    const fields = { storedLength: bytes.length, rawLength: payload.length, codec, kind, version, key };
+    const head = writeBlobHead(fields, bytes, this.#seed, offset);
+    this.#out.write(head);
+    this.#out.write(bytes);
+    this.#count++;
+    const length = head.length + bytes.length;
+    return writeBlobPointer({ number: this.#identity.number, offset, length, rawLength: payload.length });
+  }
+
+  /** Writes what is pending once that is 256 KiB or more. One call at a time. */
+  async drain(): Promise<void> {
+    if (this.#out.wantsDrain) await this.#out.drain();
+  }
+
+  /** Writes the rest and describes the file. */
+  async finish(): Promise<BlobMeta> {
+    const bytes = this.#out.position - BLOB_RECORDS_AT;
+    this.#out.write(writeBlobFooter({ count: this.#count, bytes }, this.#seed, this.#out.position));
+    const sha256 = await this.#out.finish();
+    return { number: this.#identity.number, size: this.#out.position, bytes, count: this.#count, sha256 };
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * A cursor over the rows of one table, both ways. A move reads at most one block, except past many versions of one key.
+ *
+ * @module
+ */
+import { BlockCursor } from "../../format/table/block_cursor.ts";
+import type { DataBlock } from "../../format/table/data_block.ts";
+import type { TableIndex } from "../../format/table/index_block.ts";
+import { type Cursor, NEWEST } from "../cursor.ts";
+
+/** What a cursor needs of an open table. */
+export interface BlockSource {
+  /** Where the blocks are. */
+  readonly index: TableIndex;
+  /** The version of every row, where the table has one for all. */
+  readonly globalVersion: number | undefined;
+  /** The time that goes with it, ms. */
+  readonly globalTimestamp: number;
+  /** Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. */
+  block(i: number, fill: boolean): DataBlock;
+  /** Whether data block `i` is in the cache. */
+  isCached(i: number): boolean;
+  /** Checks and decodes the data block stored at `offset`. */
+  decode(stored: Uint8Array, offset: number): DataBlock;
+  /** Fills `into` from the file, off the main thread. */
+  read(into: Uint8Array, offset: number): Promise<void>;
+}
+
+/** How a cursor reads. */
+export interface TableCursorOptions {
+  /** Whether blocks it reads go into the cache (the default). Who reads everything once, as compaction, says false. */
+  fill?: boolean;
+}
+
+/** Read ahead at once: long enough that a disk streams, short enough for a dozen cursors of one compaction. */
+const AHEAD_BYTES = 512 * 1024;
+
+/** Moves over a table's rows. The table must stay open while it moves. */
+export class TableCursor implements Cursor {
+  readonly #table: BlockSource;
+  readonly #fill: boolean;
+  readonly #globalVersion: number | undefined;
+  readonly #rows = new BlockCursor();
+  #block = -1;
+  #ahead: Uint8Array | undefined;
+  #aheadOffset = 0;
+
+  /** Made by `TableReader.cursor`. */
+  constructor(table: BlockSource, options: TableCursorOptions = {}) {
+    this.#table = table;
+    this.#fill = options.fill ?? true;
+    this.#globalVersion = table.globalVersion;
+  }
+
+  get valid(): boolean {
+    return this.#rows.valid;
+  }
+
+  get key(): Uint8Array {
+    return this.#rows.key;
+  }
+
+  get version(): number {
+    return this.#globalVersion ?? this.#rows.version;
+  }
+
+  get timestamp(): number {
+    return this.#globalVersion === undefined ? this.#rows.timestamp : this.#table.globalTimestamp;
+  }
+
+  get cell(): Uint8Array {
+    return this.#rows.cell;
+  }
+
+  seek(key: Uint8Array, version: number): void {
+    // Below the one version that every row has, no row of the key itself is meant.
+    if (this.#globalVersion !== undefined) version = version >= this.#globalVersion ? NEWEST : -1;
+    this.#seek(key, version);
+  }
+
+  seekBefore(key: Uint8Array): void {
+    this.#seek(key, NEWEST);
+    if (this.valid) this.previous();
+    else this.seekLast();
+  }
+
+  seekFirst(): void {
+    if (this.#enter(0)) this.#rows.first();
+  }
+
+  seekLast(): void {
+    if (this.#enter(this.#table.index.count - 1)) this.#rows.last();
+  }
+
+  next(): void {
+    if (!this.#rows.next() && this.#enter(this.#block + 1)) this.#rows.first();
+  }
+
+  previous(): void {
+    if (!this.#rows.previous() && this.#enter(this.#block - 1)) this.#rows.last();
+  }
+
+  /** Whether `prefetch` would read: the block that follows is neither read ahead nor cached. */
+  get wantsPrefetch(): boolean {
+    const next = this.#block + 1;
+    return next < this.#table.index.count && !this.#isAhead(next) && !this.#table.isCached(next);
+  }
+
+  /** Reads some blocks that follow, off the main thread, so that moving on does not wait for the disk. */
+  async prefetch(): Promise<void> {
+    if (!this.wantsPrefetch) return;
+    const { offsets, count } = this.#table.index;
+    const first = this.#block + 1;
+    let end = first + 1;
+    while (end < count && offsets[end + 1]! - offsets[first]! <= AHEAD_BYTES) end++;
+    const ahead = new Uint8Array(offsets[end]! - offsets[first]!);
+    await this.#table.read(ahead, offsets[first]!);
+    this.#ahead = ahead;
+    this.#aheadOffset = offsets[first]!;
+  }
+
+  #seek(key: Uint8Array, version: number): void {
+    const index = this.#table.index;
+    // Beyond a block that ends with this key, the next may hold more of its versions, all of them too new again.
+    for (let i = index.find(key); this.#enter(i); i++) {
+      if (this.#rows.seek(key, version)) return;
+    }
+  }
+
+  /** Goes to block `i`, standing nowhere in it; false, and nowhere at all, when there is none. */
+  #enter(i: number): boolean {
+    const rows = this.#rows;
+    rows.valid = false;
+    if (i < 0 || i >= this.#table.index.count) return false;
+    if (i !== this.#block || rows.block === undefined) {
+      rows.attach(this.#isAhead(i) ? this.#decodeAhead(i) : this.#table.block(i, this.#fill));
+      this.#block = i;
+    }
+    return true;
+  }
+
+  #isAhead(i: number): boolean {
+    const { offsets } = this.#table.index;
+    return this.#ahead !== undefined && offsets[i]! >= this.#aheadOffset &&
+      offsets[i + 1]! <= this.#aheadOffset + this.#ahead.length;
+  }
+
+  #decodeAhead(i: number): DataBlock {
+    const { offsets } = this.#table.index;
+    const start = offsets[i]! - this.#aheadOffset;
+    return this.#table.decode(this.#ahead!.subarray(start, start + offsets[i + 1]! - offsets[i]!), offsets[i]!);
+  }
+}

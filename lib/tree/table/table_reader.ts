@@ -1,0 +1,250 @@
+/**
+ * Reads a sorted table (see `format/table/table.ts`). Filter, index and deleted ranges are in memory from the opening on, data
+ * blocks come from the cache or by one read from the file; each is checked before a byte of it is believed.
+ *
+ * @module
+ */
+import { ClosedError, CorruptionError } from "../../base/errors.ts";
+import type { Slicer } from "../../base/yield.ts";
+import type { FileHandle, FileSystem } from "../../files/file_system.ts";
+import { openBlock } from "../../format/table/block.ts";
+import { ABSENT, BlockCursor, FOUND } from "../../format/table/block_cursor.ts";
+import { DataBlock } from "../../format/table/data_block.ts";
+import type { Filter } from "../../format/table/filter.ts";
+import { checksumSeed, type FileHeader, type FileIdentity } from "../../format/identity.ts";
+import type { TableIndex } from "../../format/table/index_block.ts";
+import type { TableFooter } from "../../format/table/table.ts";
+import type { TableMeta } from "../../format/table/table_meta.ts";
+import type { TableProperties } from "../../format/table/table_properties.ts";
+import type { BlockCache, CachedTable } from "./block_cache.ts";
+import { NEWEST, type Row } from "../cursor.ts";
+import type { Damage } from "./damage.ts";
+import type { RangeTombstones } from "../range_tombstones.ts";
+import { checkTable } from "./table_check.ts";
+import { TableCursor, type TableCursorOptions } from "./table_cursor.ts";
+import { readTableParts, salvageTableParts, type TableParts } from "./table_parts.ts";
+
+/** A block may share its memory with so much else before it is copied out of it. */
+const POOL_BYTES_MAX = 1024;
+
+/** An open table. All reads are synchronous; any damage found is `CorruptionError`. */
+export class TableReader {
+  /** Where it lies. */
+  readonly path: string;
+  /** Its first 64 bytes. */
+  readonly header: FileHeader;
+  /** What the file says of itself. */
+  readonly properties: TableProperties;
+  /** Deleted ranges; they delete older rows of other tables, never rows of this one with the same or a newer version. */
+  readonly tombstones: RangeTombstones;
+  /** Where the data blocks are. */
+  readonly index: TableIndex;
+  /** Where the other blocks are. */
+  readonly footer: TableFooter;
+  /** The file's length. */
+  readonly size: number;
+  /** Every row reads as of this version, where the table was written before its commit. */
+  readonly globalVersion: number | undefined;
+  /** The time that goes with `globalVersion`, ms. */
+  readonly globalTimestamp: number;
+  readonly #filter: Filter;
+  readonly #seed: number;
+  readonly #cached: CachedTable;
+  readonly #lookup = new BlockCursor();
+  #handle: FileHandle | undefined;
+
+  private constructor(
+    handle: FileHandle,
+    size: number,
+    open: TableParts,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+  ) {
+    this.path = handle.path;
+    this.header = open.header;
+    this.properties = open.properties;
+    this.tombstones = open.tombstones;
+    this.index = open.index;
+    this.footer = open.footer;
+    this.size = size;
+    this.globalVersion = meta?.globalVersion;
+    this.globalTimestamp = meta?.globalTimestamp ?? 0;
+    this.#filter = open.filter;
+    this.#seed = checksumSeed(open.header);
+    this.#cached = cache.table(open.index.count);
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens a table, which must be the one expected: a swapped, foreign or cut file is `CorruptionError`. `meta`, where it
+   * is known, must agree with the file; its `globalVersion` overrides the versions in the file.
+   */
+  static open(
+    fs: FileSystem,
+    path: string,
+    expected: Partial<FileIdentity>,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+  ): TableReader {
+    return TableReader.#openWith(fs, path, meta, cache, (handle, size) => {
+      if (meta !== undefined && meta.size !== size) {
+        throw new CorruptionError(
+          path,
+          Math.min(size, meta.size),
+          `${size} bytes long where ${meta.size} were written`,
+        );
+      }
+      return readTableParts(handle, size, expected, meta);
+    });
+  }
+
+  /** As `open`, for repair: reports what is damaged beside the data blocks and makes do without it; see `table_parts.ts`. */
+  static salvage(
+    fs: FileSystem,
+    path: string,
+    expected: Partial<FileIdentity>,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+    onDamage: (damage: Damage) => void,
+  ): TableReader {
+    return TableReader.#openWith(
+      fs,
+      path,
+      meta,
+      cache,
+      (handle, size) => salvageTableParts(handle, size, expected, meta, onDamage),
+    );
+  }
+
+  static #openWith(
+    fs: FileSystem,
+    path: string,
+    meta: TableMeta | undefined,
+    cache: BlockCache,
+    read: (handle: FileHandle, size: number) => TableParts,
+  ): TableReader {
+    const handle = fs.openSync(path, "read");
+    try {
+      const size = handle.sizeSync();
+      return new TableReader(handle, size, read(handle, size), meta, cache);
+    } catch (error) {
+      handle.closeSync();
+      throw error;
+    }
+  }
+
+  /** Memory it takes beside cached blocks. */
+  get memoryBytes(): number {
+    return this.#filter.bytes + this.index.bytes + this.tombstones.bytes;
+  }
+
+  /** The newest row of a key with a version up to `version`; undefined when there is none. A delete is a row. */
+  get(key: Uint8Array, version: number): Row | undefined {
+    const globalVersion = this.globalVersion;
+    if (globalVersion !== undefined) {
+      if (version < globalVersion) return undefined;
+      version = NEWEST;
+    }
+    if (!this.#filter.mayContain(key)) return undefined;
+    const index = this.index;
+    const lookup = this.#lookup;
+    for (let i = index.find(key); i < index.count; i++) {
+      lookup.attach(this.block(i, true));
+      const found = lookup.find(key, version);
+      if (found === FOUND) {
+        return globalVersion === undefined
+          ? { version: lookup.version, timestamp: lookup.timestamp, cell: lookup.cell }
+          : { version: globalVersion, timestamp: this.globalTimestamp, cell: lookup.cell };
+      }
+      // Only when the key itself ends the block may the next one hold older versions of it.
+      if (found === ABSENT || !index.endsWith(i, key)) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Whether the filter lets the key pass: false says for certain that no row has it. */
+  mayContain(key: Uint8Array): boolean {
+    return this.#filter.mayContain(key);
+  }
+
+  /** A cursor over all rows, standing nowhere yet. */
+  cursor(options: TableCursorOptions = {}): TableCursor {
+    return new TableCursor(this, options);
+  }
+
+  /** Roughly how many bytes of the file lie before `key`. */
+  approximateOffset(key: Uint8Array): number {
+    return this.index.offsets[this.index.find(key)]!;
+  }
+
+  /** Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. */
+  block(i: number, fill: boolean): DataBlock {
+    const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
+    if (cached !== undefined) return cached;
+    const offset = this.index.offsets[i]!;
+    const stored = scratchOf(this.index.offsets[i + 1]! - offset);
+    this.readSync(stored, offset);
+    const raw = openBlock(stored, this.#seed, this.path, offset);
+    const block = new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
+    if (!fill) return block;
+    this.#cached.put(i, block);
+    return block;
+  }
+
+  /** Whether data block `i` is in the cache. */
+  isCached(i: number): boolean {
+    return this.#cached.peek(i) !== undefined;
+  }
+
+  /** Checks and decodes the data block stored at `offset`. */
+  decode(stored: Uint8Array, offset: number): DataBlock {
+    return new DataBlock(openBlock(stored, this.#seed, this.path, offset), this.path, offset);
+  }
+
+  /** Fills `into` from the file. */
+  readSync(into: Uint8Array, offset: number): void {
+    const n = this.#open().readAtSync(into, offset);
+    if (n !== into.length) throw new CorruptionError(this.path, offset + n, "the file ends early");
+  }
+
+  /** As `readSync`, off the main thread. */
+  async read(into: Uint8Array, offset: number): Promise<void> {
+    const n = await this.#open().readAt(into, offset);
+    if (n !== into.length) throw new CorruptionError(this.path, offset + n, "the file ends early");
+  }
+
+  /** Reads the whole file and gives all damage found; see `table_check.ts`. */
+  verify(slicer: Slicer, sha256?: string): AsyncGenerator<Damage, void> {
+    return checkTable(this, slicer, sha256);
+  }
+
+  /** Closes the file and drops its blocks from the cache. Rows already handed out stay good. */
+  close(): void {
+    this.#handle?.closeSync();
+    this.#handle = undefined;
+    this.#cached.close();
+  }
+
+  #open(): FileHandle {
+    if (this.#handle === undefined) throw new ClosedError(`Cannot read ${this.path}: the table is closed`);
+    return this.#handle;
+  }
+}
+
+/** The bytes in memory that holds little else: a view of a runtime's buffer pool would keep all of the pool. */
+function own(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength <= bytes.length + POOL_BYTES_MAX ? bytes : bytes.slice();
+}
+
+/** Longer blocks are read into memory of their own. */
+const SCRATCH_BYTES = 64 * 1024;
+
+const scratch = new Uint8Array(SCRATCH_BYTES);
+
+/**
+ * Memory to read a stored block into. It serves again at the next call, which is safe because reading and opening a block
+ * happen in one go; a new buffer for each block read would be most of the garbage that compaction makes.
+ */
+function scratchOf(length: number): Uint8Array {
+  return length <= SCRATCH_BYTES ? scratch.subarray(0, length) : new Uint8Array(length);
+}
