@@ -10,7 +10,6 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -33,7 +32,7 @@ async function write(path: string, first: number): Promise<void> {
     while (true) {
       const id = next++;
       await db.set(keyOf(id), { id, text: `this is event ${id}` });
-      writeSync(1, `${id}\n`);
+      process.stdout.write(`${id}\n`);
     }
   }));
 }

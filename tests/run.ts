@@ -17,7 +17,7 @@
  * nothing failed. Runs on the pinned Node (`npm test` sees to that); nothing it uses has to be installed.
  */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -41,6 +41,8 @@ if (checks.length + files.length === 0) {
 }
 
 const scratch = mkdtempSync(join(tmpdir(), "holdfast-tests-"));
+// Some tests run a program as another user, who must be able to reach it.
+chmodSync(scratch, 0o755);
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     endAllProcesses();

@@ -7,7 +7,7 @@ import { fileName, parseFileName } from "../../lib/engine/file_names.ts";
 import { loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import { databaseExists, openEngine } from "../../lib/engine/open.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
-import type { MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { CrashOptions, MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { type Chronicle, difference } from "./chronicle.ts";
 import { checkContents, contentsOf } from "./contents.ts";
 import { type Exported, type Machine, PATH, Run } from "./runner.ts";
@@ -25,6 +25,8 @@ export interface Case {
   settings: Partial<EngineSettings>;
   /** Whether the power was gone, or only the process. */
   power: boolean;
+  /** What the next power cut leaves, right after it was opened; nothing of the unsynced unless given. */
+  next?: CrashOptions;
 }
 
 /** Opens the database and checks that it stands at a version it may stand at, and holds exactly what that makes. */
@@ -51,7 +53,7 @@ export async function judge(one: Case, { brief = false } = {}): Promise<void> {
     assert.deepEqual(report.problems, [], "verify() finds nothing");
     await checkHistory(engine, chronicle);
     // What was shown is not lost by the next cut.
-    if (!brief) await goOn({ ...one, chronicle, image: one.image.fork({ keep: "none" }), power: true });
+    if (!brief) await goOn({ ...one, chronicle, image: one.image.fork(one.next ?? { keep: "none" }), power: true });
   } finally {
     await engine.close();
   }

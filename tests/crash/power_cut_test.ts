@@ -1,6 +1,6 @@
 import { describe, it } from "node:test";
 import { openEngine } from "../../lib/engine/open.ts";
-import type { MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { CrashOptions, MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
 import { type Case, judge, judgeExports } from "./judge.ts";
 import { LONG, randomFrom, SEED } from "./random.ts";
@@ -63,7 +63,8 @@ describe("the end of the process at every file operation", () => {
         });
         // The same disk, with what is unsynced still at the mercy of the next power cut.
         const image = killed.disk.otherProcess();
-        await again(recording, at, "kill", () => judge({ ...killed.one, image, power: false }));
+        const next: CrashOptions = at % 2 === 0 ? { keep: "none" } : { keep: "random", random: randomFrom(SEED, at) };
+        await again(recording, at, "kill", () => judge({ ...killed.one, image, power: false, next }));
       }
       report(workload.name, started, `${recording.places.length} kills`);
     });

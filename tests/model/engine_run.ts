@@ -176,7 +176,7 @@ export class EngineRun {
     const commit: CommitRecord = { version: this.#next, timestamp: this.#engine.now(), ops: undefined, touches: [] };
     const batch = new Batch();
     const refused = random.chance(0.05);
-    const count = random.weighted([[50, 1], [40, random.between(2, 8)], [3, random.between(20, 200)], [1, 0]]);
+    const count = random.weighted([[50, 1], [40, random.between(2, 8)], [3, random.between(20, 200)], [4, 0]]);
     const todo: (() => void)[] = [];
     for (let i = 0; i < count; i++) this.#operation(batch, commit, todo);
     const durability = random.pick(["commit", "interval", "buffered"] as const);

@@ -15,11 +15,11 @@ export function assertRecord(world: World, record: CommitRecord, commit: ModelCo
     assert.deepEqual(record.changes, [{ type: "reset", version: commit.version }], what);
     return;
   }
-  // Which namespace a key space belonged to before a restore dealt them anew is no longer known after a reopening. Nor is
-  // one that was only deleted from, which doesn't make it exist.
-  const mapped = (space: string): boolean =>
-    space === "" || (commit.version > world.unmappedUntil && world.model.existsAt(space, commit.version));
-  const expected = commit.operations.flatMap((one) => one.type === "clear" ? cleared(world, one) : [one])
+  // Which namespace a key space belonged to before a restore dealt them anew is no longer known after a reopening.
+  const mapped = (space: string): boolean => space === "" || commit.version > world.unmappedUntil;
+  const expected = commit.operations.flatMap((one) =>
+    one.type === "clear" ? cleared(world, one, commit.version) : [one]
+  )
     .filter(({ space }) => mapped(space));
   const actual = record.changes.filter(({ namespace }) => mapped(namespace?.join("/") ?? ""));
   assert.equal(actual.length, expected.length, `${what}: how many`);
@@ -59,8 +59,10 @@ function boundName(key: Key | undefined): string | undefined {
 }
 
 /** What `clear` does, key space by key space. */
-function cleared(world: World, { space }: ModelOperation): ModelOperation[] {
-  return world.spaces.filter(({ name }) => isInside(name, space))
+function cleared(world: World, { space }: ModelOperation, version: number): ModelOperation[] {
+  return world.spaces.filter(({ name }) =>
+    isInside(name, space) && (name === "" || world.model.existsAt(name, version))
+  )
     .map(({ name }) => ({ type: "deleteRange", space: name, start: "", end: undefined }));
 }
 

@@ -76,8 +76,13 @@ export class Model {
   commit(timestamp: number, operations: readonly ModelOperation[]): Commit {
     const version = ++this.version;
     this.timestamp = timestamp = Math.max(timestamp, this.timestamp);
-    for (const operation of operations) this.#apply(operation, version, timestamp);
-    this.commits.push({ version, timestamp, operations, reset: false });
+    // What is deleted in a namespace that isn't there is no change.
+    const written = operations.map((one) => one.type === "set" ? one.space : "");
+    const counted = operations.filter(({ type, space }) =>
+      type === "set" || type === "clear" || this.existsAt(space, version) || written.includes(space)
+    );
+    for (const operation of counted) this.#apply(operation, version, timestamp);
+    this.commits.push({ version, timestamp, operations: counted, reset: false });
     return { version, timestamp };
   }
 
@@ -162,10 +167,10 @@ export class Model {
   }
 
   /** Whether anything a commit did lies in a range. */
-  static touches(commit: ModelCommit, space: string, { start, end }: ModelRange): boolean {
+  touches(commit: ModelCommit, space: string, { start, end }: ModelRange): boolean {
     if (end !== undefined && start >= end) return false;
     return commit.reset || commit.operations.some((operation) => {
-      if (operation.type === "clear") return isInside(space, operation.space);
+      if (operation.type === "clear") return isInside(space, operation.space) && this.existsAt(space, commit.version);
       if (operation.space !== space) return false;
       if (operation.type !== "deleteRange") {
         return operation.key >= start && (end === undefined || operation.key < end);

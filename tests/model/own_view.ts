@@ -1,7 +1,7 @@
 /** What a transaction sees in the model: a point in time, its own writes on top, and what it read so far. */
 import type { ReadNotes } from "./compare.ts";
 import {
-  Model,
+  type Model,
   type ModelEntry,
   type ModelOperation,
   type ModelPoint,
@@ -75,7 +75,7 @@ export class OwnView implements ModelView, ReadNotes {
   get conflict(): boolean | undefined {
     const later = this.#model.since(this.#point.version);
     const touched = this.#reads.some(({ space, range, exact }) =>
-      exact && later.some((commit) => Model.touches(commit, space, range))
+      exact && later.some((commit) => this.#model.touches(commit, space, range))
     );
     if (touched) return true;
     // By tag, rows of the index that no longer count are looked at too; which those are the model doesn't know.

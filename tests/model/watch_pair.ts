@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Change, Key, KeyEncoding } from "../../mod.ts";
 import { assertEntry, show } from "./compare.ts";
-import { Model, type ModelCommit, type ModelEntry, type ModelRange } from "./model.ts";
+import { type ModelCommit, type ModelEntry, type ModelRange } from "./model.ts";
 import { beginningOf, keyName, plainOf, randomKey } from "./values.ts";
 import { behindPrefix } from "./versioned.ts";
 import type { World } from "./world.ts";
@@ -51,7 +51,9 @@ export class WatchPair {
 
   /** Learns of a commit. */
   note(commit: ModelCommit): void {
-    if (this.#wanted.some((range) => Model.touches(commit, this.#space, range))) this.#newest = commit.version;
+    if (this.#wanted.some((range) => this.#world.model.touches(commit, this.#space, range))) {
+      this.#newest = commit.version;
+    }
   }
 
   /** Takes in all that waits, then compares the copy with the model. */
