@@ -6,30 +6,33 @@
 import { throwIfAborted } from "../base/abort.ts";
 import { ClosedError, NoSpaceError, NotFoundError, ReadOnlyError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
-import type { Batch } from "../format/log/batch.ts";
+import type { Batch, IngestInfo } from "../format/log/batch.ts";
 import { cellOp, OP_BLOB, readCell } from "../format/cell.ts";
 import { type BlobPointer, readBlobPointer } from "../format/blob.ts";
-import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
+import type { SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
 import type { Row } from "../tree/cursor.ts";
 import { Background } from "./background/background.ts";
 import { CommitQueue } from "./writing/commit_queue.ts";
-import { planRange } from "./background/compaction_picker.ts";
+import { compactRange } from "./background/manual_compaction.ts";
 import { filePath } from "./file_names.ts";
 import { readHistory } from "./log/history.ts";
-import { ingestFiles } from "./writing/ingest.ts";
+import { ingestFiles, type IngestParts } from "./writing/ingest.ts";
 import { StoreIngestWriter } from "./writing/ingest_writer.ts";
+import { replay } from "./writing/replay.ts";
 import type { Log } from "./log/log.ts";
+import { StoreFollower } from "./log/log_follower.ts";
+import { dropSlot, logBytesAfter, setSlot } from "./log/slots.ts";
 import { trimLog } from "./log/log_retention.ts";
 import { loadReadOnly } from "./recovery/load.ts";
 import { pinStore } from "./version/pin.ts";
 import { StoreView } from "./read_view.ts";
 import { Reserve } from "./log/reserve.ts";
-import { Run } from "./version/run.ts";
+import { ingestedFiles } from "./version/ingest_holds.ts";
+import { sizeOfRange } from "./version/size_of.ts";
 import type { RunFiles } from "./background/run_output.ts";
 import { statsOf } from "./stats.ts";
 import type { Store } from "./store.ts";
 import { verifyStore } from "./verify.ts";
-import { LEVELS } from "./version/version.ts";
 import type {
   Commit,
   CommitEvent,
@@ -38,11 +41,15 @@ import type {
   EngineSettings,
   EngineSnapshot,
   EngineStats,
+  IngestedSource,
   IngestOptions,
   IngestWriter,
   KeyEncoding,
+  LogFollower,
   Pin,
   ReadView,
+  ReplayOptions,
+  SettledPoint,
   VerifyReport,
 } from "./types.ts";
 
@@ -191,9 +198,32 @@ export class TreeEngine implements Engine {
     return readHistory(this.#store, this.#log, since, () => this.#settled());
   }
 
+  follow(since: number): LogFollower {
+    this.#assertOpen("follow the log");
+    return new StoreFollower(this.#store, this.#log, since, () => {
+      this.#assertOpen("follow the log");
+      return this.#settled();
+    });
+  }
+
   /** Makes what is written readable from the files of the log. */
   #settled(): Promise<void> {
     return this.readOnly ? Promise.resolve() : this.#queue.exclusive(() => this.#queue.settle());
+  }
+
+  async settled(): Promise<SettledPoint> {
+    this.#assertOpen("settle");
+    const store = this.#store;
+    const point = (moment: number): SettledPoint => {
+      const { visibleVersion: version, visibleTimestamp: timestamp } = store;
+      return { version, timestamp, moment: Math.max(moment, timestamp) };
+    };
+    // Which commits the writer makes meanwhile is not known here.
+    if (this.readOnly) return point(0);
+    return await this.#queue.exclusive(async () => {
+      await this.#queue.settle();
+      return point(store.now());
+    });
   }
 
   flush(): Promise<void> {
@@ -215,52 +245,13 @@ export class TreeEngine implements Engine {
       await this.#queue.exclusive(() => this.#queue.rotate());
       await this.#background.flushed();
     });
-    await this.#background.alone(async (run) => {
-      const made = this.#store.manifest.state.nextNumber;
-      const bottom = this.#bottomLevel(start, end);
-      for (let level = 0; level < bottom; level++) {
-        throwIfAborted(signal);
-        const plan = planRange(this.#store.version, level, start, end);
-        if (plan === undefined) continue;
-        const inputs = plan.inputs.flatMap((input) => [...input.tables]);
-        await run(plan);
-        onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
-      }
-      // What the merges above did not touch is rewritten where it stands.
-      for (const table of this.#store.version.level(bottom)[0]?.between(start, end) ?? []) {
-        if (table.number >= made) continue;
-        throwIfAborted(signal);
-        const relocate = new Set(table.meta.blobs.map((use) => use.number));
-        const all = planRange(this.#store.version, 0, start, end)?.relocate ?? relocate;
-        await run({ level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all });
-        onTables?.(table.meta.size, 1);
-      }
-    });
+    await compactRange(this.#store, this.#background, start, end, signal, onTables);
     await trimLog(this.#store);
-  }
-
-  #bottomLevel(start: Uint8Array | undefined, end: Uint8Array | undefined): number {
-    for (let level = LEVELS - 1; level > 1; level--) {
-      if (this.#store.version.level(level)[0]!.between(start, end).length > 0) return level;
-    }
-    return 1;
   }
 
   sizeOf(start?: Uint8Array, end?: Uint8Array): number {
     this.#assertOpen("measure");
-    let bytes = 0;
-    for (const run of this.#store.version.runs) {
-      for (
-        const { meta, reader } of run.between(start, end).map((table) => ({ meta: table.meta, reader: table.reader() }))
-      ) {
-        const from = start === undefined ? 0 : reader.approximateOffset(start);
-        const to = end === undefined ? meta.size : reader.approximateOffset(end);
-        const share = Math.max(0, to - from);
-        bytes += share;
-        for (const use of meta.blobs) bytes += Math.round(use.bytes * (share / meta.size));
-      }
-    }
-    return bytes;
+    return sizeOfRange(this.#store.version, start, end);
   }
 
   stats(): EngineStats {
@@ -303,25 +294,45 @@ export class TreeEngine implements Engine {
 
   async ingest(files: RunFiles, options: IngestOptions): Promise<Commit> {
     this.#assertOpen("restore");
-    return await ingestFiles(
-      { store: this.#store, log: this.#log, queue: this.#queue, background: this.#background },
-      files,
-      options,
-    );
+    return await ingestFiles(this.#parts(), files, options);
+  }
+
+  async replay(commits: AsyncIterable<CommitEvent>, options: ReplayOptions): Promise<Commit> {
+    this.#assertOpen("replay");
+    return await replay(this.#parts(), commits, options);
+  }
+
+  ingestedFiles(info: IngestInfo): IngestedSource[] | undefined {
+    this.#assertOpen("look for files");
+    return ingestedFiles(this.#store, info);
+  }
+
+  #parts(): IngestParts {
+    return { store: this.#store, log: this.#log, queue: this.#queue, background: this.#background };
   }
 
   slots(): SlotMeta[] {
     return [...this.#store.manifest.state.slots.values()];
   }
 
+  async setSlot(slot: SlotMeta): Promise<void> {
+    this.#assertOpen("set a slot");
+    this.#store.assertWritable("set a slot");
+    await setSlot(this.#store, slot);
+  }
+
   async dropSlot(id: string): Promise<void> {
     this.#assertOpen("drop a slot");
     this.#store.assertWritable("drop a slot");
-    if (!this.#store.manifest.state.slots.has(id)) {
-      throw new NotFoundError(`Cannot drop slot ${id} of ${this.path}: there is none of that name (NOT_FOUND)`);
-    }
-    await this.#store.edit(() => ({ removeSlots: [id] }));
-    await trimLog(this.#store);
+    await dropSlot(this.#store, id);
+  }
+
+  gaps(): VersionGap[] {
+    return this.#store.manifest.state.gaps.map((gap) => ({ ...gap }));
+  }
+
+  unarchivedBytes(version: number): number {
+    return logBytesAfter(this.#store, this.#log, version);
   }
 
   async refresh(): Promise<void> {

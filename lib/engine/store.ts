@@ -16,6 +16,7 @@ import { filePath } from "./file_names.ts";
 import { type FileHome, LiveBlob, LiveTable } from "./version/live_file.ts";
 import { type LoadedManifest, ManifestWriter } from "./manifest/manifest.ts";
 import type { ManifestState } from "./manifest/manifest_state.ts";
+import { IngestHolds } from "./version/ingest_holds.ts";
 import { Run } from "./version/run.ts";
 import { SnapshotList } from "./version/snapshots.ts";
 import type { EngineEvent, EngineSettings } from "./types.ts";
@@ -88,6 +89,8 @@ export class Store implements FileHome {
   archiveFull = false;
   /** Log segments that pins and readers need, counted. */
   readonly heldLogs: Map<number, number> = new Map();
+  /** Ingested files that repositories still lack. */
+  readonly ingested = new IngestHolds();
   /** Cursors and pins open. */
   pins = 0;
   #lastNow = 0;
@@ -108,6 +111,7 @@ export class Store implements FileHome {
     this.manifest = new ManifestWriter(fs, path, loaded);
     this.cache = cache;
     this.version = this.#buildVersion(loaded.state);
+    if (!settings.readOnly) this.ingested.update(this.version, loaded.state);
     this.visibleVersion = loaded.state.lastVersion;
     this.visibleTimestamp = loaded.state.lastTimestamp;
   }
@@ -164,6 +168,7 @@ export class Store implements FileHome {
     try {
       await this.manifest.apply(make, () => {
         this.#moveTo(this.#buildVersion(this.manifest.state));
+        this.ingested.update(this.version, this.manifest.state);
         onApplied?.();
       });
     } catch (error) {
@@ -171,6 +176,11 @@ export class Store implements FileHome {
       if (this.manifest.broken) this.fail(error);
       throw error;
     }
+  }
+
+  /** A table that any reader may still read. */
+  tableAt(number: number): LiveTable | undefined {
+    return this.#tables.get(number);
   }
 
   /** A blob file that any reader may still point into. */

@@ -6,24 +6,30 @@
 import type { FileSystem } from "../files/file_system.ts";
 import type { Batch, IngestInfo } from "../format/log/batch.ts";
 import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
-import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
+import type { SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
 import type { Row } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { VisibleCursor } from "../tree/visible_cursor.ts";
+import type { Commit, CommitEvent } from "./types_commit.ts";
+import type { IngestedSource, LogFollower, Pin, ReplayOptions, SettledPoint } from "./types_copy.ts";
+
+export type { Commit, CommitEvent } from "./types_commit.ts";
+export type {
+  IngestedSource,
+  LogFollower,
+  LogStretch,
+  Pin,
+  PinBase,
+  PinnedFile,
+  ReplayOptions,
+  SettledPoint,
+} from "./types_copy.ts";
 
 /** When a write's promise resolves: see the durability table of the README. */
 export type Durability = "commit" | "interval" | "buffered";
 
 /** How keys are given: strings (stored as UTF-8) or bytes. */
 export type KeyEncoding = "utf8" | "bytes";
-
-/** What a write resolves to. */
-export interface Commit {
-  /** The version this commit made; each commit has its own, strictly increasing. */
-  version: number;
-  /** When it was made, ms since the Unix epoch; never decreases as `version` grows. */
-  timestamp: number;
-}
 
 /** How one commit is made. */
 export interface CommitOptions {
@@ -34,12 +40,6 @@ export interface CommitOptions {
    * commits that are not yet synced, because this one would come after them.
    */
   check?: ((state: ReadView) => boolean) | undefined;
-}
-
-/** What listeners hear of, in version order, once visible. */
-export interface CommitEvent extends Commit {
-  /** The operations, encoded: see `forEachOperation`. A view that must be copied to be kept. */
-  ops: Uint8Array;
 }
 
 /** The rows as of one version and moment. Cheap to make, holds nothing until a cursor is opened. */
@@ -72,34 +72,6 @@ export interface EngineSnapshot extends Commit {
   /** The moment by which expiry is judged, ms. */
   readonly moment: number;
   /** Lets compaction drop what only this snapshot sees. Safe to call twice. */
-  release(): void;
-}
-
-/** One file of a pinned version. */
-export interface PinnedFile {
-  /** Its name within the database directory. */
-  name: string;
-  /** Its number. */
-  number: number;
-  /** What it is; only a log segment may still grow. */
-  kind: "table" | "blob" | "log";
-  /** How many bytes belong to the pinned version. */
-  size: number;
-  /** The SHA-256 of those bytes, where it is known (hex). */
-  sha256?: string;
-}
-
-/** One point in time as files: what an export or a backup copies. Files stay until `release`. */
-export interface Pin extends Commit {
-  /** The files, each to be copied up to its `size`. */
-  readonly files: readonly PinnedFile[];
-  /** The number of the manifest that `manifest()` makes. */
-  readonly manifestName: string;
-  /** The bytes of a manifest for exactly these files, marked as a copy whose next write begins a new lineage. */
-  manifest(): Uint8Array;
-  /** The bytes of the marker file that makes a directory of these files a database. Its name is `CURRENT`. */
-  marker(): Uint8Array;
-  /** Lets the files go. Safe to call twice. */
   release(): void;
 }
 
@@ -238,7 +210,7 @@ export interface EngineSettings {
   historyBytes: number;
   /** Bytes of log kept for repositories. */
   archiveBytes: number;
-  /** What happens when that is not enough. */
+  /** What happens when that is not enough: the oldest goes and is recorded as a gap, or writes are `NoSpaceError`. */
   archiveOnFull: "gap" | "stop";
   /** Raw bytes of a block. */
   blockBytes: number;
@@ -318,8 +290,12 @@ export interface Engine {
   onCommit(listener: (event: CommitEvent | { reset: true; version: number; timestamp: number }) => void): () => void;
   /** Commits after `since`, oldest first, from the log; throws `HistoryGoneError` when it doesn't reach back that far. */
   history(since: number): AsyncIterable<CommitEvent>;
+  /** Reads the log behind `since` as it grows; see `LogFollower`. */
+  follow(since: number): LogFollower;
   /** Makes all commits so far durable. */
   flush(): Promise<void>;
+  /** As `flush`, and says up to where that is. Read-only engines: up to where they see. */
+  settled(): Promise<SettledPoint>;
   /**
    * Rewrites the tables of a range, so that what is deleted, expired or overwritten gives its space back. `onTables` hears
    * of bytes and tables done.
@@ -351,10 +327,27 @@ export interface Engine {
   ingest(files: { tables: TableMeta[]; blobs: BlobMeta[] }, options: IngestOptions): Promise<Commit>;
   /** Removes tables that were written but will not be ingested. */
   discard(files: { tables: TableMeta[]; blobs: BlobMeta[] }): Promise<void>;
+  /**
+   * Applies commits again, with their versions and times, over a directory of tables alone (`PinBase`). They must go on
+   * where the tables end, without a gap; no log is written, and when it resolves all are in tables. What does not fit is
+   * `IntegrityError`. After an error the directory holds some of the commits and is of no use.
+   */
+  replay(commits: AsyncIterable<CommitEvent>, options: ReplayOptions): Promise<Commit>;
+  /**
+   * The files that a commit took in, when all are still there. They are kept while the slot of any repository stands
+   * before that commit, as long as this engine is open.
+   */
+  ingestedFiles(info: IngestInfo): IngestedSource[] | undefined;
   /** The repositories for which log is kept. */
   slots(): SlotMeta[];
+  /** Adds a repository or moves it on; log that is needed no more goes. An equal slot changes nothing. */
+  setSlot(slot: SlotMeta): Promise<void>;
   /** Forgets a repository; its log may go. */
   dropSlot(id: string): Promise<void>;
+  /** Versions that left the log before every repository had them, oldest first, neither touching nor overlapping. */
+  gaps(): VersionGap[];
+  /** About how many bytes of log there are behind a version. */
+  unarchivedBytes(version: number): number;
   /** Read-only engines: moves to the writer's newest committed state. */
   refresh(): Promise<void>;
   /** Writes and syncs what is pending, lets go of everything. */

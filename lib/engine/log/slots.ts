@@ -1,0 +1,47 @@
+/**
+ * Slots: the repositories that the log is kept for, and how far each has come.
+ *
+ * @module
+ */
+import { NotFoundError } from "../../base/errors.ts";
+import { FILE_HEADER_BYTES } from "../../format/identity.ts";
+import type { SlotMeta } from "../../format/manifest/manifest_edit.ts";
+import type { Store } from "../store.ts";
+import { keptLogs } from "./history.ts";
+import type { Log } from "./log.ts";
+import { trimLog } from "./log_retention.ts";
+
+/** Adds a slot or moves it on, and lets go of the log that nobody needs any more. An equal one changes nothing. */
+export async function setSlot(store: Store, slot: SlotMeta): Promise<void> {
+  let changed = false;
+  await store.edit(({ slots }) => {
+    const present = slots.get(slot.id);
+    changed = present === undefined || !sameSlot(present, slot);
+    return changed ? { setSlots: [{ ...slot }] } : undefined;
+  });
+  if (changed) await trimLog(store);
+}
+
+/** Forgets a slot, and lets go of the log that was kept for it alone. */
+export async function dropSlot(store: Store, id: string): Promise<void> {
+  await store.edit(({ slots }) => {
+    if (slots.has(id)) return { removeSlots: [id] };
+    throw new NotFoundError(`Cannot drop slot ${id} of ${store.path}: there is none of that name (NOT_FOUND)`);
+  });
+  await trimLog(store);
+}
+
+function sameSlot(a: SlotMeta, b: SlotMeta): boolean {
+  return a.repository === b.repository && a.version === b.version && a.createdAt === b.createdAt;
+}
+
+/** About how many bytes of log lie behind a version; of a segment that holds it, the share of its later commits. */
+export function logBytesAfter(store: Store, log: Log, version: number): number {
+  let bytes = 0;
+  for (const { firstVersion, lastVersion, end } of keptLogs(store, log)) {
+    if (lastVersion <= version) continue;
+    const share = (lastVersion - Math.max(version, firstVersion - 1)) / (lastVersion - firstVersion + 1);
+    bytes += Math.ceil((end - FILE_HEADER_BYTES) * share);
+  }
+  return bytes;
+}
