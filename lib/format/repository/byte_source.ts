@@ -1,0 +1,76 @@
+/**
+ * Pulls bytes by count from a stream of pieces, whatever their sizes: for formats with lengths.
+ *
+ * What it gives is a copy, so a source may use its memory again, and grows as bytes arrive: a length that is a lie costs
+ * no more memory than the bytes that follow it.
+ *
+ * @module
+ */
+import { ByteWriter, EMPTY_BYTES } from "../../base/bytes.ts";
+
+/** Memory taken before a byte has arrived. */
+const FIRST_BYTES = 256 * 2 ** 10;
+
+/** A stream of bytes, pulled by count. */
+export class ByteSource {
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  #piece: Uint8Array = EMPTY_BYTES;
+  #ended = false;
+
+  /** Reads from `pieces`; `close` ends it. */
+  constructor(pieces: AsyncIterable<Uint8Array>) {
+    this.#pieces = pieces[Symbol.asyncIterator]();
+  }
+
+  /** Exactly `count` bytes, or fewer when the stream ends before. */
+  async exactly(count: number): Promise<Uint8Array> {
+    const out = new ByteWriter(Math.min(count, FIRST_BYTES));
+    while (out.length < count && await this.#fill()) {
+      const part = this.#piece.subarray(0, count - out.length);
+      this.#piece = this.#piece.subarray(part.length);
+      out.bytes(part);
+    }
+    return out.view();
+  }
+
+  /** Gives bytes back: they come again next. */
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    const joined = new Uint8Array(bytes.length + this.#piece.length);
+    joined.set(bytes);
+    joined.set(this.#piece, bytes.length);
+    this.#piece = joined;
+  }
+
+  /** Whether no byte follows. */
+  async atEnd(): Promise<boolean> {
+    return !await this.#fill();
+  }
+
+  /** Ends the stream it reads from; again is fine. */
+  async close(): Promise<void> {
+    this.#piece = EMPTY_BYTES;
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#pieces.return?.();
+  }
+
+  async #fill(): Promise<boolean> {
+    while (this.#piece.length === 0) {
+      if (this.#ended) return false;
+      let step: IteratorResult<Uint8Array>;
+      try {
+        step = await this.#pieces.next();
+      } catch (error) {
+        this.#ended = true; // What threw has ended itself.
+        throw error;
+      }
+      if (step.done) {
+        this.#ended = true;
+        return false;
+      }
+      this.#piece = step.value;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The encryption of an object's chunks.
+ *
+ * ```
+ * stored chunk := AES-256-GCM under the object key of its payload | tag (16)
+ * nonce        := counter u64 | zeros (4)                  counter: 0 for the first chunk, 1 for the next ...
+ * authenticated beside it: header (64) | counter u64 | last u8 (1 for the last chunk, else 0)
+ * ```
+ *
+ * So a chunk passes only in its own object, at its own place, and the last one only as the last: what was cut, swapped or
+ * joined is noticed before a byte of it is believed. The key belongs to one object (`ring.ts`), so no nonce is used twice.
+ *
+ * Done by WebCrypto, which works beside the main thread in all three runtimes; `node:crypto` does so in none, and in Deno
+ * at 140 MB/s only.
+ *
+ * @module
+ */
+import { webcrypto } from "node:crypto";
+import { writeU32 } from "../../base/bytes.ts";
+import { damagedObject, OBJECT_HEADER_BYTES } from "./object_header.ts";
+import { unshared } from "./ring.ts";
+
+/** How much longer a chunk is stored than its payload. */
+export const TAG_BYTES = 16;
+
+/** A chunk's place in its object. */
+export interface ChunkPlace {
+  /** How many chunks are before it. */
+  index: number;
+  /** Whether none is behind it. */
+  last: boolean;
+}
+
+/** Encrypts and decrypts the chunks of one object. */
+export class ObjectCipher {
+  readonly #key: CryptoKey;
+  readonly #header: Uint8Array;
+
+  /** `header` is that of the object, which every chunk is bound to. */
+  constructor(key: CryptoKey, header: Uint8Array) {
+    this.#key = key;
+    this.#header = header;
+  }
+
+  /** The stored bytes of a chunk with this payload. */
+  async encrypt(payload: Uint8Array, place: ChunkPlace): Promise<Uint8Array> {
+    return new Uint8Array(await webcrypto.subtle.encrypt(this.#parameters(place), this.#key, unshared(payload)));
+  }
+
+  /** The payload of a stored chunk. Throws `IntegrityError` unless every bit of it is as it was written. */
+  async decrypt(stored: Uint8Array, place: ChunkPlace, name: string): Promise<Uint8Array> {
+    try {
+      return new Uint8Array(await webcrypto.subtle.decrypt(this.#parameters(place), this.#key, unshared(stored)));
+    } catch (cause) {
+      throw damagedObject(name, `chunk ${place.index} is not what was encrypted there`, cause);
+    }
+  }
+
+  #parameters(
+    { index, last }: ChunkPlace,
+  ): { name: "AES-GCM"; iv: Uint8Array<ArrayBuffer>; additionalData: Uint8Array<ArrayBuffer> } {
+    const iv = new Uint8Array(12);
+    writeU32(iv, 0, index >>> 0);
+    writeU32(iv, 4, Math.floor(index / 2 ** 32));
+    const additionalData = new Uint8Array(OBJECT_HEADER_BYTES + 9);
+    additionalData.set(this.#header);
+    additionalData.set(iv.subarray(0, 8), OBJECT_HEADER_BYTES);
+    additionalData[OBJECT_HEADER_BYTES + 8] = last ? 1 : 0;
+    return { name: "AES-GCM", iv, additionalData };
+  }
+}
