@@ -4,12 +4,10 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { ClosedError, NoSpaceError, NotFoundError, ReadOnlyError } from "../base/errors.ts";
+import { ClosedError, NoSpaceError, ReadOnlyError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import type { Batch, IngestInfo } from "../format/log/batch.ts";
-import { cellOp, OP_BLOB, readCell } from "../format/cell.ts";
-import { type BlobPointer, readBlobPointer } from "../format/blob.ts";
-import type { SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
+import type { DatabaseMeta, SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
 import type { Row } from "../tree/cursor.ts";
 import { Background } from "./background/background.ts";
 import { CommitQueue } from "./writing/commit_queue.ts";
@@ -22,12 +20,13 @@ import { replay } from "./writing/replay.ts";
 import type { Log } from "./log/log.ts";
 import { StoreFollower } from "./log/log_follower.ts";
 import { dropSlot, logBytesAfter, setSlot } from "./log/slots.ts";
-import { trimLog } from "./log/log_retention.ts";
+import { retentionOf, trimLog } from "./log/log_retention.ts";
 import { loadReadOnly } from "./recovery/load.ts";
 import { pinStore } from "./version/pin.ts";
 import { StoreView } from "./read_view.ts";
 import { Reserve } from "./log/reserve.ts";
 import { ingestedFiles } from "./version/ingest_holds.ts";
+import { readValue, valueOf } from "./version/row_value.ts";
 import { sizeOfRange } from "./version/size_of.ts";
 import type { RunFiles } from "./background/run_output.ts";
 import { statsOf } from "./stats.ts";
@@ -52,9 +51,6 @@ import type {
   SettledPoint,
   VerifyReport,
 } from "./types.ts";
-
-/** Blobs up to this size are read at once even by the awaiting forms: the hop off the thread would cost more. */
-const SYNC_BLOB_BYTES = 64 * 1024;
 
 /** A log longer than this is put into tables at close, so that the next open reads little. */
 const CLOSE_FLUSH_BYTES = 256 * 1024;
@@ -84,6 +80,8 @@ export class TreeEngine implements Engine {
     // On a disk that is full already there is nothing to put by.
     if (!store.settings.readOnly && store.settings.reserve) await reserve.take().catch(() => {});
     const engine = new TreeEngine(store, log, lock, reserve);
+    // A full archive stays one when the database is closed and opened again.
+    store.archiveFull = retentionOf(store.manifest.state, store, store.settings.historyBytes).stop;
     engine.#background.wake();
     // Where a full disk kept recovery from writing the log anew, tables are tried before anything is shown.
     try {
@@ -93,6 +91,7 @@ export class TreeEngine implements Engine {
       // Whoever opened gives the lock back, and nothing may be written after that.
       await engine.#background.close();
       await store.manifest.close().catch(() => {});
+      store.ingested.close();
       store.version.release();
       throw error;
     }
@@ -110,6 +109,12 @@ export class TreeEngine implements Engine {
   }
   get lineage(): string {
     return this.#store.manifest.state.database.lineage;
+  }
+  get meta(): DatabaseMeta {
+    return this.#store.manifest.state.database;
+  }
+  get forked(): boolean {
+    return this.#store.manifest.state.forked;
   }
   get keyEncoding(): KeyEncoding {
     return this.#store.manifest.state.database.keyEncoding;
@@ -154,33 +159,11 @@ export class TreeEngine implements Engine {
   }
 
   value(row: Row): Uint8Array {
-    const { payload } = readCell(row.cell);
-    if (cellOp(row.cell[0]!) !== OP_BLOB) return payload;
-    const pointer = readBlobPointer(payload);
-    return this.#blob(pointer).reader().readSync(pointer);
+    return valueOf(this.#store, row);
   }
 
   async valueAsync(row: Row): Promise<Uint8Array> {
-    const { payload } = readCell(row.cell);
-    if (cellOp(row.cell[0]!) !== OP_BLOB) return payload;
-    const pointer = readBlobPointer(payload);
-    const blob = this.#blob(pointer);
-    if (pointer.rawLength <= SYNC_BLOB_BYTES) return blob.reader().readSync(pointer);
-    const version = this.#store.version.retain();
-    try {
-      return await blob.reader().read(pointer);
-    } finally {
-      version.release();
-    }
-  }
-
-  #blob(pointer: BlobPointer): { reader(): import("../tree/blob/blob_reader.ts").BlobReader } {
-    const blob = this.#store.blobAt(pointer.number);
-    if (blob !== undefined) return blob;
-    throw new NotFoundError(
-      `Cannot read a value in ${this.path}: its blob file ${pointer.number} is gone; the row is older than the cursor ` +
-        `that kept it (NOT_FOUND)`,
-    );
+    return await readValue(this.#store, row);
   }
 
   snapshot(): EngineSnapshot {
@@ -200,10 +183,8 @@ export class TreeEngine implements Engine {
 
   follow(since: number): LogFollower {
     this.#assertOpen("follow the log");
-    return new StoreFollower(this.#store, this.#log, since, () => {
-      this.#assertOpen("follow the log");
-      return this.#settled();
-    });
+    const assertOpen = (): void => this.#assertOpen("follow the log");
+    return new StoreFollower(this.#store, this.#log, since, { assertOpen, settle: () => this.#settled() });
   }
 
   /** Makes what is written readable from the files of the log. */
@@ -367,6 +348,7 @@ export class TreeEngine implements Engine {
         } finally {
           this.#log.segment?.close().catch(() => {});
           try {
+            store.ingested.close();
             store.version.release();
           } finally {
             this.#lock.release();

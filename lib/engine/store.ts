@@ -7,7 +7,7 @@
  * @module
  */
 import { compareBytes } from "../base/bytes.ts";
-import { ReadOnlyError } from "../base/errors.ts";
+import { NoSpaceError, ReadOnlyError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { ManifestEdit } from "../format/manifest/manifest_edit.ts";
 import { BlockCache } from "../tree/table/block_cache.ts";
@@ -156,6 +156,19 @@ export class Store implements FileHome {
         { cause: this.failure, path: this.path },
       );
     }
+  }
+
+  /**
+   * Refuses to add to the log while what repositories lack of it fills the archive. Deletes too: only a repository that
+   * catches up, or is dropped, makes room.
+   */
+  assertArchiveHasRoom(): void {
+    if (!this.archiveFull) return;
+    throw new NoSpaceError(
+      `Cannot write to ${this.path}: the log kept for repositories has reached archive.maxBytes; back up, drop the ` +
+        `slot, or open with archive.onFull "gap" (NO_SPACE)`,
+      { path: this.path },
+    );
   }
 
   /** A number for a new file. */

@@ -6,7 +6,7 @@
 import type { FileSystem } from "../files/file_system.ts";
 import type { Batch, IngestInfo } from "../format/log/batch.ts";
 import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
-import type { SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
+import type { DatabaseMeta, SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
 import type { Row } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { VisibleCursor } from "../tree/visible_cursor.ts";
@@ -260,6 +260,10 @@ export interface Engine {
   readonly id: string;
   /** The history this database writes, 32 hex digits. */
   readonly lineage: string;
+  /** Who this database is, with the histories it came from. */
+  readonly meta: DatabaseMeta;
+  /** It is a copy, or was restored into: its next write begins a history of its own. */
+  readonly forked: boolean;
   /** How keys are given. */
   readonly keyEncoding: KeyEncoding;
   /** Whether it was opened without the right to write. */

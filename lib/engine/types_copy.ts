@@ -88,10 +88,10 @@ export interface SettledPoint extends Commit {
 export interface ReplayOptions {
   /**
    * Puts the files that a commit took in (bulk load, restore) into the directory, under the names that `filePath` gives
-   * for their numbers; hash and size are checked afterwards.
+   * for their numbers, and syncs them; hash and size are checked afterwards.
    */
   ingestFiles: (info: IngestInfo, version: number) => Promise<void>;
-  /** Numbers below this are not given to files of the replay: those of files that its commits take in. */
+  /** Numbers below this are kept for the files that commits take in; files of the replay get none of them. */
   reserveNumbersTo?: number | undefined;
   /** Who the database is at the end, when the commits go over into a later lineage. */
   lineage?: { lineage: string; parents: LineageParent[] } | undefined;

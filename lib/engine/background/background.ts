@@ -145,6 +145,12 @@ export class Background {
     }
   }
 
+  /** Gives up the sealed memtables that can't be written. Only when nothing that was promised is in them. */
+  async abandon(): Promise<void> {
+    await this.#flushing;
+    this.#store.sealed = [];
+  }
+
   /** Runs `work` while no compaction does; one such at a time. */
   alone<T>(work: (run: (plan: CompactionPlan) => Promise<void>) => Promise<T>): Promise<T> {
     this.#manual++;

@@ -21,6 +21,14 @@ export function keptLogs(store: Store, log: Log): LogMeta[] {
   return open === undefined || open.firstVersion === 0 ? logs : [...logs, open];
 }
 
+/** The error of who asks for commits behind `since` where the log begins with `first`. */
+export function historyGone(store: Store, since: number, first: number): HistoryGoneError {
+  return new HistoryGoneError(
+    `Cannot read the changes after version ${since} of ${store.path}: the log goes back to version ${first} only; ` +
+      `read the present state, or keep more with history.maxBytes (HISTORY_GONE)`,
+  );
+}
+
 /** The commits after `since` that are visible when reading begins; `settle` hands over what is still buffered. */
 export async function* readHistory(
   store: Store,
@@ -33,12 +41,7 @@ export async function* readHistory(
   if (since >= until) return;
   const logs = keptLogs(store, log).filter((one) => one.lastVersion > since);
   const first = logs[0]?.firstVersion ?? until + 1;
-  if (first > since + 1) {
-    throw new HistoryGoneError(
-      `Cannot read the changes after version ${since} of ${store.path}: the log goes back to version ${first} only; ` +
-        `read the present state, or keep more with history.maxBytes (HISTORY_GONE)`,
-    );
-  }
+  if (first > since + 1) throw historyGone(store, since, first);
   const release = store.holdLogs(logs.map((one) => one.number));
   try {
     let count = 0;

@@ -1,24 +1,180 @@
 /**
  * Reading the log as it grows, each byte once.
  *
+ * ```
+ * segment 12 [ . . . . . . ]   segment 15 [ . . . | . . . . ~ ~ ]
+ *                          stands here: 15, byte ^         ^ durable up to here; ~ waits for its sync
+ * ```
+ *
+ * (1) Only what is durable and visible is given: when that is nothing, what is visible is made durable first.
+ * (2) What is given goes on behind what was given, without a gap; where the log lacks the next version that is an error.
+ * (3) A call that fails has given nothing, and the next one tries the same again.
+ * (4) Segments are held while they are read, not between calls: a follower that is forgotten keeps no log. Whoever must not
+ *     miss anything has a slot.
+ *
+ * A read-only engine knows nothing of syncs, and gives what its writer had handed to the system at opening or `refresh`.
+ *
  * @module
  */
+import { copyBytes } from "../../base/bytes.ts";
+import { ClosedError, CorruptionError, HistoryGoneError, NotFoundError } from "../../base/errors.ts";
+import { Slicer } from "../../base/yield.ts";
+import { readCommit } from "../../format/log/batch.ts";
+import { FILE_HEADER_BYTES } from "../../format/identity.ts";
+import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
+import { fileName } from "../file_names.ts";
 import type { Store } from "../store.ts";
 import type { LogFollower, LogStretch } from "../types.ts";
+import { historyGone, keptLogs } from "./history.ts";
 import type { Log } from "./log.ts";
+import { type OpenedSegment, openSegment } from "./log_segment.ts";
+
+/** What a follower asks of its engine. */
+export interface FollowedEngine {
+  /** Throws once it was closed. */
+  assertOpen(): void;
+  /** Makes all that is visible durable. */
+  settle(): Promise<void>;
+}
+
+/** A place in the log: where the next record begins. */
+interface Place {
+  number: number;
+  offset: number;
+}
 
 /** A reader that remembers where in the log it stands. */
 export class StoreFollower implements LogFollower {
-  version: number;
+  readonly #store: Store;
+  readonly #log: Log;
+  readonly #engine: FollowedEngine;
+  readonly #slicer: Slicer;
+  #version: number;
+  #place: Place | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
-  /** `settle` makes durable and readable what is visible; it throws when the engine was closed. */
-  constructor(_store: Store, _log: Log, since: number, _settle: () => Promise<void>) {
-    this.version = since;
+  constructor(store: Store, log: Log, since: number, engine: FollowedEngine) {
+    this.#store = store;
+    this.#log = log;
+    this.#version = since;
+    this.#engine = engine;
+    this.#slicer = new Slicer(store.settings.monotonic);
   }
 
-  next(_maxBytes: number): Promise<LogStretch | undefined> {
-    return Promise.reject(new Error("the log can't be followed yet"));
+  get version(): number {
+    return this.#version;
   }
 
-  close(): void {}
+  next(maxBytes: number): Promise<LogStretch | undefined> {
+    const mine = this.#turn.then(() => this.#next(maxBytes));
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async #next(maxBytes: number): Promise<LogStretch | undefined> {
+    this.#assertOpen();
+    if (this.#version >= this.#store.visibleVersion) return undefined;
+    const found = await this.#read(maxBytes);
+    if (found !== undefined || this.#store.settings.readOnly) return found;
+    await this.#engine.settle();
+    return await this.#read(maxBytes);
+  }
+
+  #assertOpen(): void {
+    this.#engine.assertOpen();
+    if (!this.#closed) return;
+    throw new ClosedError(`Cannot follow the log of ${this.#store.path}: the follower was closed (CLOSED)`);
+  }
+
+  async #read(maxBytes: number): Promise<LogStretch | undefined> {
+    const store = this.#store;
+    const until = store.visibleVersion;
+    const logs = this.#logs();
+    const first = logs[0]?.firstVersion ?? until + 1;
+    if (first > this.#version + 1) throw historyGone(store, this.#version, first);
+    const release = store.holdLogs(logs.map(({ number }) => number));
+    const stretch: LogStretch = { commits: [], bytes: 0, lineage: logs[0]!.lineage };
+    let place = this.#place;
+    try {
+      for (const log of logs) {
+        if (log.lineage !== stretch.lineage) {
+          if (stretch.commits.length > 0) break;
+          stretch.lineage = log.lineage;
+        }
+        const from = place?.number === log.number ? place.offset : FILE_HEADER_BYTES;
+        place = await this.#readSegment(log, from, until, maxBytes, stretch);
+        if (stretch.bytes >= maxBytes || stretch.commits.at(-1)?.version === until) break;
+      }
+    } finally {
+      release();
+    }
+    const last = stretch.commits.at(-1);
+    if (last === undefined) return undefined;
+    this.#version = last.version;
+    this.#place = place;
+    return stretch;
+  }
+
+  /** The segments with later commits; of the one in use only what is durable. */
+  #logs(): LogMeta[] {
+    const { segment } = this.#log;
+    return keptLogs(this.#store, this.#log).filter(({ lastVersion }) => lastVersion > this.#version)
+      .map((log) => log.number === segment?.number ? { ...log, end: Math.min(log.end, segment.synced) } : log);
+  }
+
+  /** Adds the commits of a segment from a byte on, and says where it stopped. */
+  async #readSegment(log: LogMeta, from: number, until: number, most: number, stretch: LogStretch): Promise<Place> {
+    const { commits } = stretch;
+    const place = { number: log.number, offset: from };
+    const segment = this.#open(log, from);
+    try {
+      const { reader } = segment;
+      for (let found = reader.next(); found !== undefined; found = reader.next()) {
+        const { version, timestamp, ops } = readCommit(found.record);
+        if (version > until) return place;
+        const last = commits.at(-1)?.version ?? this.#version;
+        if (version > last + 1) throw historyGone(this.#store, last, version);
+        place.offset = found.end;
+        if (version === last + 1) {
+          commits.push({ version, timestamp, ops: copyBytes(ops) });
+          stretch.bytes += ops.length;
+          if (stretch.bytes >= most || version === until) return place;
+        }
+        if (this.#slicer.due()) {
+          await this.#slicer.tick();
+          this.#assertOpen();
+        }
+      }
+      const stop = reader.state;
+      if (stop.kind !== "end") {
+        const detail = stop.kind === "bad" ? stop.detail : "a footer stands before its end";
+        throw new CorruptionError(fileName("log", log.number), stop.offset, detail);
+      }
+      return place;
+    } finally {
+      segment.close();
+    }
+  }
+
+  #open({ number, end }: LogMeta, from: number): OpenedSegment {
+    const { fs, path, database } = this.#store;
+    try {
+      return openSegment(fs, path, { number, database }, end, from);
+    } catch (error) {
+      // The writer beside a read-only engine has let it go.
+      if (!(error instanceof NotFoundError)) throw error;
+      throw new HistoryGoneError(
+        `Cannot read the changes after version ${this.#version} of ${this.#store.path}: ${
+          fileName("log", number)
+        } is ` +
+          `gone; read the present state (HISTORY_GONE)`,
+        { cause: error },
+      );
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
 }

@@ -78,9 +78,20 @@ export async function trimLog(store: Store, historyBytes: number = store.setting
       ...(plan.gaps.length === 0 ? {} : { gaps: plan.gaps.map(({ from, to }) => ({ from, to })) }),
     };
   });
-  for (const gap of plan.gaps) store.report({ type: "gap", ...gap });
+  for (const gap of joined(plan.gaps)) store.report({ type: "gap", ...gap });
   for (const number of plan.remove) await store.removeLog(number);
   return plan.remove.length;
+}
+
+/** The gaps of neighbouring segments as one for each slot, oldest first. */
+function joined(gaps: RetentionPlan["gaps"]): RetentionPlan["gaps"] {
+  const out: RetentionPlan["gaps"] = [];
+  for (const gap of [...gaps].sort((a, b) => a.from - b.from)) {
+    const open = out.findLast(({ slot }) => slot === gap.slot);
+    if (open !== undefined && open.to + 1 === gap.from) open.to = gap.to;
+    else out.push({ ...gap });
+  }
+  return out;
 }
 
 /** On a full disk: gives up what is kept for `changes()` alone. Whether that freed anything. */

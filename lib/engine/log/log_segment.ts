@@ -163,12 +163,16 @@ export interface OpenedSegment {
   close(): void;
 }
 
-/** Opens a segment up to `end` (its whole length when left out) and checks that it is the one expected. */
+/**
+ * Opens a segment up to `end` (its whole length when left out), to read from `start` on, where a record begins, and checks
+ * that it is the one expected.
+ */
 export function openSegment(
   fs: FileSystem,
   directory: string,
   expected: { number: number; database: string },
   end?: number,
+  start: number = FILE_HEADER_BYTES,
 ): OpenedSegment {
   const name = fileName("log", expected.number);
   const handle = fs.openSync(filePath(directory, "log", expected.number), "read");
@@ -182,7 +186,7 @@ export function openSegment(
     }
     const seed = checksumSeed(header);
     const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
-    const reader = new RecordReader(read, Math.min(end ?? size, size), seed, FILE_HEADER_BYTES);
+    const reader = new RecordReader(read, Math.min(end ?? size, size), seed, start);
     return { reader, read, seed, size, header, close: () => handle.closeSync() };
   } catch (error) {
     handle.closeSync();

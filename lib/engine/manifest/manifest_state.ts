@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LogMeta, ManifestEdit, SlotMeta } from "../../format/manifest/manifest_edit.ts";
+import type { LogMeta, ManifestEdit, SlotMeta, VersionGap } from "../../format/manifest/manifest_edit.ts";
 import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 
 /** Where a table stands. Tables of level 0 that share a `run` are disjoint and of one flush or ingest. */
@@ -38,8 +38,8 @@ export interface ManifestState {
   blobs: Map<number, BlobMeta>;
   /** Repositories for which log is kept. */
   slots: Map<string, SlotMeta>;
-  /** Versions that left the log before they were archived. */
-  gaps: { from: number; to: number }[];
+  /** Versions that left the log before they were archived, oldest first, neither touching nor overlapping. */
+  gaps: VersionGap[];
 }
 
 /** The state before any edit. */
@@ -106,8 +106,21 @@ export function applyEdit(state: ManifestState, edit: ManifestEdit): string | un
   for (const blob of edit.addBlobs ?? []) state.blobs.set(blob.number, blob);
   for (const id of edit.removeSlots ?? []) state.slots.delete(id);
   for (const slot of edit.setSlots ?? []) state.slots.set(slot.id, slot);
-  for (const gap of edit.gaps ?? []) state.gaps.push(gap);
+  for (const gap of edit.gaps ?? []) state.gaps = withGap(state.gaps, gap);
   return undefined;
+}
+
+/** So many gaps are remembered, the newest: each stands for a repository that once fell behind, and open reads them all. */
+const GAPS_MAX = 1000;
+
+/** The gaps with one more; where it meets others they become one. */
+function withGap(gaps: readonly VersionGap[], gap: VersionGap): VersionGap[] {
+  const before = gaps.filter(({ to }) => to + 1 < gap.from);
+  const behind = gaps.filter(({ from }) => from > gap.to + 1);
+  const met = gaps.slice(before.length, gaps.length - behind.length);
+  const from = Math.min(gap.from, ...met.map((one) => one.from));
+  const to = Math.max(gap.to, ...met.map((one) => one.to));
+  return [...before, { from, to }, ...behind].slice(-GAPS_MAX);
 }
 
 /** One edit that says all of a state: what a new manifest begins with. */

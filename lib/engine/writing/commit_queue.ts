@@ -358,6 +358,11 @@ export class CommitQueue {
     }, this.#store.settings.flushInterval);
   }
 
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Refuses further commits; the tasks and commits already queued still run. */
   close(): void {
     this.#closed = true;

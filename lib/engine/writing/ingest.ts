@@ -12,7 +12,8 @@ import { NoSpaceError } from "../../base/errors.ts";
 import { Batch, writeCommit } from "../../format/log/batch.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { toBase64 } from "../../format/manifest/json_shape.ts";
-import type { TableMeta } from "../../format/table/table_meta.ts";
+import type { LevelTable } from "../../format/manifest/manifest_edit.ts";
+import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import type { Background } from "../background/background.ts";
 import type { CommitQueue } from "./commit_queue.ts";
@@ -40,6 +41,7 @@ export function ingestFiles(parts: IngestParts, files: RunFiles, options: Ingest
   const { store, queue, background } = parts;
   return queue.exclusive(async () => {
     store.assertWritable("restore");
+    store.assertArchiveHasRoom();
     await queue.rotate();
     await background.flushed();
     if (!store.memtable.isEmpty || !store.memtable.tombstones.isEmpty) {
@@ -51,38 +53,74 @@ export function ingestFiles(parts: IngestParts, files: RunFiles, options: Ingest
 
 async function ingestAlone(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
   const { store, log, queue } = parts;
-  const ranges = options.replace ? [EVERYTHING] : options.ranges ?? [];
-  const tombstone = ranges.length === 0 ? undefined : await writeTombstones(store, ranges);
   const commit = queue.nextCommit();
-  const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
-  // Numbered after the tombstone: of runs with equal versions the higher number is the newer one.
-  const run = store.newNumber();
-  const tables = files.tables.map((table) => ({ ...table, ...global }));
-  const added = tables.map((table) => ({ level: 0, run, table }));
-  if (tombstone !== undefined) added.push({ level: 0, run: tombstone.number, table: { ...tombstone, ...global } });
+  const run = await prepareRun(store, files, options, commit);
   let takeBack: (() => Promise<void>) | undefined;
   try {
     const segment = await log.open();
     takeBack = segment.mark();
     await writeToLog(segment, files, options, commit);
-    await store.edit(() => ({
-      addTables: added,
-      addBlobs: files.blobs,
-      lastVersion: commit.version,
-      lastTimestamp: commit.timestamp,
-      forked: true,
-    }), () => {
-      // In the very step in which the files change: nobody may see the new ones as of the version before.
-      queue.shown(commit);
-      queue.rotateNext();
-      queue.tell({ reset: true, ...commit });
-    });
+    await placeRun(parts, run, commit);
   } catch (error) {
     await recall(parts, error, takeBack);
     throw error;
   }
-  if (options.replace) await dropReplaced(store, tables, files);
+  if (options.replace) await dropReplaced(store, run.tables, files);
   return commit;
+}
+
+/** Takes one run in again, as the commit it once was; without a log, while nothing is in memory and no compaction runs. */
+export async function ingestAgain(
+  parts: IngestParts,
+  files: RunFiles,
+  options: IngestOptions,
+  commit: Commit,
+): Promise<void> {
+  const run = await prepareRun(parts.store, files, options, commit);
+  await placeRun(parts, run, commit);
+  if (options.replace) await dropReplaced(parts.store, run.tables, files);
+}
+
+/** A run as it will be listed. */
+interface PreparedRun {
+  /** The tables that were given, with the commit laid over their rows. */
+  tables: TableMeta[];
+  /** These, and the one that deletes what was before. */
+  added: LevelTable[];
+  /** New blob files. */
+  blobs: BlobMeta[];
+}
+
+async function prepareRun(
+  store: Store,
+  files: RunFiles,
+  options: IngestOptions,
+  commit: Commit,
+): Promise<PreparedRun> {
+  const ranges = options.replace ? [EVERYTHING] : options.ranges ?? [];
+  const tombstone = ranges.length === 0 ? undefined : await writeTombstones(store, ranges);
+  const global = { globalVersion: commit.version, globalTimestamp: commit.timestamp };
+  // Numbered after the tombstone: of runs with equal versions the higher number is the newer one.
+  const run = store.newNumber();
+  const tables = files.tables.map((table) => ({ ...table, ...global }));
+  const added: LevelTable[] = tables.map((table) => ({ level: 0, run, table }));
+  if (tombstone !== undefined) added.push({ level: 0, run: tombstone.number, table: { ...tombstone, ...global } });
+  return { tables, added, blobs: files.blobs };
+}
+
+async function placeRun({ store, queue }: IngestParts, run: PreparedRun, commit: Commit): Promise<void> {
+  await store.edit(() => ({
+    addTables: run.added,
+    addBlobs: run.blobs,
+    lastVersion: commit.version,
+    lastTimestamp: commit.timestamp,
+    forked: true,
+  }), () => {
+    // In the very step in which the files change: nobody may see the new ones as of the version before.
+    queue.shown(commit);
+    queue.rotateNext();
+    queue.tell({ reset: true, ...commit });
+  });
 }
 
 /**

@@ -26,13 +26,7 @@ export class Throttle {
   async wait(bytes: number, frees: boolean): Promise<void> {
     const store = this.#store;
     const { monotonic } = store.settings;
-    if (store.archiveFull) {
-      throw new NoSpaceError(
-        `Cannot write to ${store.path}: the log kept for repositories has reached archive.maxBytes; back up, drop the ` +
-          `slot, or open with archive.onFull "gap" (NO_SPACE)`,
-        { path: store.path },
-      );
-    }
+    store.assertArchiveHasRoom();
     for (let reported = false;;) {
       const stall = this.#decide(bytes);
       if (stall.kind === "none") return;
