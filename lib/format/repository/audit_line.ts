@@ -17,9 +17,9 @@
  */
 import { createHash } from "node:crypto";
 import { encodeText } from "../../base/bytes.ts";
-import { DecryptionError, IntegrityError } from "../../base/errors.ts";
+import { IntegrityError } from "../../base/errors.ts";
 import { choice, flag, nullable, object, type Shape, ShapeError, text, whole } from "../manifest/json_shape.ts";
-import { sealOf, shaped } from "./document.ts";
+import { keyMissing, sealOf, shaped } from "./document.ts";
 import type { KeyRing } from "./ring.ts";
 import { pattern, record, sha256 } from "./shapes.ts";
 
@@ -83,14 +83,7 @@ export function decodeAuditLine(text: string, name: string, ring?: KeyRing): Aud
     throw damaged(name, "it is not JSON", cause);
   }
   const { mac, ...line } = shaped(parsed, name, shape, "audit lines");
-  if (mac !== undefined && ring === undefined) {
-    throw new DecryptionError(
-      `Cannot read ${name}: it belongs to an encrypted repository; give its encryption option`,
-      {
-        path: name,
-      },
-    );
-  }
+  if (mac !== undefined && ring === undefined) throw keyMissing(name);
   if (text !== layout(line, ring)) {
     throw damaged(name, ring === undefined ? "it is not laid out as it was written" : "its mac does not match");
   }

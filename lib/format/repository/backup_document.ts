@@ -111,8 +111,10 @@ export interface BackupDocument {
   fileCount: number;
   /** How many bytes before compression. */
   totalBytes: number;
-  /** How many bytes were stored for it. */
+  /** The bytes of all its objects, as stored. */
   storedBytes: number;
+  /** Of these, what this backup added: the rest was there. */
+  addedBytes: number;
   /** How its objects are compressed. */
   compression: ObjectCompression;
   /** Whether its objects are encrypted. */
@@ -165,6 +167,7 @@ export const backupDocument: Shape<BackupDocument> = where(
     fileCount: whole(),
     totalBytes: whole(),
     storedBytes: whole(),
+    addedBytes: whole(),
     compression: choice("none", "zstd", "gzip"),
     encrypted: flag,
     namespace: nullable(list(text)),

@@ -28,7 +28,7 @@
  *   "markedAt": 1000,
  *   "keys": [],
  *   "leases": [],
- *   "checksum": "sha256:EXAMPLE_SEAL"
+ *   "checksum": "sha256:8df102611deb88e1f4256b225db66663935abbf16169ca5e649cbd009737ed7a"
  * }
  * ```
  *
@@ -56,8 +56,7 @@ export function sealDocument(kind: DocumentKind, body: object, ring?: KeyRing): 
   }
   // Parsed again, so that what is sealed is what a reader will see: without undefined, with numbers before other names.
   const fields = JSON.parse(JSON.stringify({ format: `holdfast-${kind}`, formatVersion: VERSION, ...body }));
-  const used = ringFor(kind, ring);
-  const [name, value] = sealOf(fields, used);
+  const [name, value] = sealOf(fields, isKeyless(kind) ? undefined : ring);
   return encodeText(layout({ ...fields, [name]: value }));
 }
 
@@ -73,8 +72,7 @@ export function openDocument<T>(
   ring?: KeyRing | typeof UNCHECKED,
 ): T {
   const { text, fields } = parse(bytes, name);
-  const unchecked = ring === UNCHECKED && Object.keys(fields).at(-1) === "mac";
-  if (!unchecked) checkSeal(fields, name, ring === UNCHECKED ? undefined : ringFor(kind, ring), ring === undefined);
+  checkSeal(kind, fields, name, ring);
   const { format, formatVersion, checksum: _checksum, mac: _mac, ...body } = fields;
   if (format !== `holdfast-${kind}`) {
     throw damaged(name, `expected a ${kind} document, found ${JSON.stringify(format).slice(0, 60)}`);
@@ -116,8 +114,9 @@ function layout(fields: Fields): string {
   return `${JSON.stringify(fields, null, 2)}\n`;
 }
 
-function ringFor(kind: DocumentKind, ring: KeyRing | undefined): KeyRing | undefined {
-  return kind === "repository" || kind === "key" ? undefined : ring;
+/** Whether documents of this kind are read before a key is known. */
+function isKeyless(kind: DocumentKind): boolean {
+  return kind === "repository" || kind === "key";
 }
 
 /** The name and the value of the seal over these fields. */
@@ -140,17 +139,19 @@ function parse(bytes: Uint8Array, name: string): { text: string; fields: Fields 
   return { text, fields: fields as Fields };
 }
 
-function checkSeal(fields: Fields, name: string, ring: KeyRing | undefined, keyless: boolean): void {
+function checkSeal(
+  kind: DocumentKind,
+  fields: Fields,
+  name: string,
+  given: KeyRing | typeof UNCHECKED | undefined,
+): void {
   const entries = Object.entries(fields);
   const [found, value] = entries.pop() ?? [];
-  if (found === "mac" && ring === undefined && keyless) {
-    throw new DecryptionError(
-      `Cannot read ${name}: it belongs to an encrypted repository; give its encryption option`,
-      {
-        path: name,
-      },
-    );
+  if (found === "mac" && !isKeyless(kind)) {
+    if (given === UNCHECKED) return;
+    if (given === undefined) throw keyMissing(name);
   }
+  const ring = given === UNCHECKED || isKeyless(kind) ? undefined : given;
   const [expected, seal] = sealed(entries, name, ring);
   if (found !== expected) {
     const lost = expected === "mac" ? "it has no mac, so anyone may have written it" : "it has no checksum";
@@ -171,6 +172,13 @@ function equalTexts(a: string, b: string): boolean {
   const one = encodeText(a);
   const other = encodeText(b);
   return one.length === other.length && timingSafeEqual(one, other);
+}
+
+/** The error of a document with a mac, when there is no key to check it. */
+export function keyMissing(name: string): DecryptionError {
+  return new DecryptionError(`Cannot read ${name}: it belongs to an encrypted repository; give its encryption option`, {
+    path: name,
+  });
 }
 
 function damaged(name: string, detail: string, cause?: unknown): IntegrityError {

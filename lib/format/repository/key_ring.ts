@@ -200,8 +200,9 @@ async function wrappingKey(secret: Secret, kdf: KeyDerivation, name: string): Pr
   const maxmem = 128 * r * (N + p + 2) + 2 ** 20;
   const bytes = await new Promise<Uint8Array>((resolve, reject) => {
     scrypt(encodeText(passphrase), salt, 32, { N, r, p, maxmem }, (error, derived) => {
-      if (error === null) resolve(derived);
-      else reject(error);
+      // Bun gives undefined where Node gives null.
+      if (error) reject(error);
+      else resolve(derived);
     });
   });
   return aesKey(bytes);

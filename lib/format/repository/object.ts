@@ -18,10 +18,10 @@
  *    the hash of the raw bytes: who reads compares `sha256` of the totals.
  * 4. With a ring, an object without a cipher is refused, or whoever can write could put his own in its place.
  *
- * Example: "hi" without compression or encryption, chunks of 1 MiB (the header is that of `object_header.ts` with codec 0):
+ * Example: "hi" without compression and encryption, behind a header of codec 0:
  *
  * ```
- * header (64) | 03 00 00 80  00 68 69 | 02 00 00 00 00 00 00 00 | EXAMPLE_SHA ...
+ * header (64) | 03 00 00 80  00 68 69 | 02 00 00 00 00 00 00 00  36 20 a4 ef ... c8 a2 11 a5
  * ```
  *
  * @module

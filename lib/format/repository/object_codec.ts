@@ -96,7 +96,7 @@ function unpacking(most: number): { params: Record<number, number>; maxOutputLen
 
 function called(start: (done: (error: Error | null, result: Uint8Array) => void) => void): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    start((error, result) => error === null || error === undefined ? resolve(result) : reject(error));
+    start((error, result) => error ? reject(error) : resolve(result));
   });
 }
 

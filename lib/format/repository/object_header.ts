@@ -13,7 +13,7 @@
  * Example: zstd, not encrypted, chunks of 1 MiB:
  *
  * ```
- * 48 46 4f 42 4a 43 54 31  01 00 00 00  00 00 10 00  00 (44 times)  EXAMPLE_CRC
+ * 48 46 4f 42 4a 43 54 31  01 00 00 00  00 00 10 00  00 (44 times)  8f 85 d1 ee
  * ```
  *
  * @module

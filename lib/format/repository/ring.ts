@@ -12,7 +12,7 @@
  * key encrypts one object, so its nonces can count from 0; (3) keys given to WebCrypto cannot be exported again.
  *
  * Example: under the root `00 01 .. 1f` the empty file (SHA-256 `e3b0c442...`) is named
- * `EXAMPLE_NAME`.
+ * `bffa839c09dd5dba948fa5c7c134dadafb0458fee786c50c68aca7f58a871a4c`.
  *
  * @module
  */
