@@ -13,7 +13,8 @@ import { checkFile, localPath, meansRepository, noRepositories } from "./destina
 import { newId } from "./export.ts";
 import { writeFileOf } from "./file_sink.ts";
 import type { BackupInfo } from "./info.ts";
-import { type BackupOptions, checkBackupOptions, isSelective } from "./options.ts";
+import { type BackupOptions, checkBackupOptions } from "./backup_options.ts";
+import { isSelective } from "./selection.ts";
 import { pack, type Packing, packingOf, unpack } from "./archive/packing.ts";
 import { withPartial } from "./partial.ts";
 import { portablePieces } from "./portable_pieces.ts";
@@ -65,6 +66,7 @@ export async function backupPortable(
     return {
       id: basename(path),
       type: "full",
+      requestedType: "full",
       parentId: undefined,
       database: engine.id,
       databaseName: basename(engine.path),
@@ -77,6 +79,7 @@ export async function backupPortable(
       fileCount: 1,
       totalBytes: counted.bytes,
       storedBytes: written.bytes,
+      addedBytes: written.bytes,
       checksum: `sha256:${written.sha256}`,
       compression: packing,
       encrypted: false,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { WantedPoint } from "./restore_options.ts";
+
 /** How a backup relates to others. */
 export type BackupType = "full" | "incremental" | "snapshot";
 
@@ -13,6 +15,8 @@ export interface BackupInfo {
   id: string;
   /** A portable or selective backup is always `"full"`. */
   type: BackupType;
+  /** What was asked for: an incremental backup whose log is gone becomes a snapshot, the first one of a database is full. */
+  requestedType: "auto" | BackupType;
   /** The backup it builds on, if any. */
   parentId: string | undefined;
   /** The id of the database it was made from. */
@@ -29,15 +33,20 @@ export interface BackupInfo {
   version: number;
   /** The time of the commit that made that version, ms. */
   timestamp: number;
-  /** How many entries it holds. */
+  /**
+   * How many entries it holds. Of a backup in a repository, which copies files and counts nothing: the rows in its tables,
+   * overwritten ones and those of tags among them; of an incremental one its commits.
+   */
   entryCount: number;
   /** Of how many files it consists. */
   fileCount: number;
   /** Its bytes before compression. */
   totalBytes: number;
-  /** Its bytes as stored. */
+  /** Its bytes as stored, with those it shares. */
   storedBytes: number;
-  /** `sha256:` and the digest of the stored file, as `sha256sum` prints it. */
+  /** Of these, what it added. */
+  addedBytes: number;
+  /** `sha256:` and the digest of the stored file (in a repository: of its manifest, which names all by content). */
   checksum: string;
   /** How the file is compressed. */
   compression: "zstd" | "gzip" | "none";
@@ -57,8 +66,8 @@ export interface BackupInfo {
 
 /** What a restore did. */
 export interface RestoreInfo {
-  /** What was asked for: where from, and how. */
-  requested: { source: string; mode: "replace" | "merge"; dryRun: boolean };
+  /** What was asked for: where from, which point in time (of a repository), and how. */
+  requested: { source: string; mode: "replace" | "merge"; dryRun: boolean } & WantedPoint;
   /** The commit at which the database now stands (of a dry run: the version that the source shows, where it says). */
   achieved: { version: number; timestamp: number };
   /** The id of the database restored. */

@@ -9,8 +9,8 @@ import type { Slicer } from "../base/yield.ts";
 import type { Engine, ReadView } from "../engine/types.ts";
 import { type Cell, KIND_JSON, KIND_TEXT, OP_BLOB, readCell } from "../format/cell.ts";
 import { spacePrefix } from "../format/space.ts";
-import type { FilterEntry, Selection } from "./options.ts";
-import { isNamespaceSelected } from "./options.ts";
+import type { FilterEntry } from "./backup_options.ts";
+import { isNamespaceSelected, type Selection } from "./selection.ts";
 import { type SpaceInfo, spaceRange } from "./namespaces.ts";
 import type { PortableRecord } from "./portable/record.ts";
 

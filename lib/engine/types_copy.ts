@@ -19,6 +19,8 @@ export interface PinnedFile {
   size: number;
   /** The SHA-256 of those bytes, where it is known (hex). */
   sha256?: string;
+  /** Of a table: how many rows it has. */
+  rows?: number;
 }
 
 /** The tables and blob files of a pin by themselves: a database as of the last commit that is in tables. */

@@ -13,7 +13,7 @@ import type { FileSystem } from "../../files/file_system.ts";
 import { OP_BLOB } from "../../format/cell.ts";
 import { join } from "../../files/paths.ts";
 import { spacesOf } from "../namespaces.ts";
-import { isNamespaceSelected, isSelected, type Selection } from "../options.ts";
+import { isNamespaceSelected, isSelected, type Selection } from "../selection.ts";
 import { PortableReader } from "../portable/portable_reader.ts";
 import { readCells } from "../read_entries.ts";
 import type { RowLoad } from "./row_load.ts";

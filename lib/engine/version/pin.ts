@@ -63,8 +63,8 @@ export function pinStore(store: Store, newest: LogMeta | undefined): Pin {
 
 function filesOf(version: Version): PinnedFile[] {
   const files: PinnedFile[] = [];
-  for (const { meta: { number, size, sha256 } } of version.tables()) {
-    files.push({ name: fileName("table", number), number, kind: "table", size, sha256 });
+  for (const { meta: { number, size, sha256, rows } } of version.tables()) {
+    files.push({ name: fileName("table", number), number, kind: "table", size, sha256, rows });
   }
   for (const { meta: { number, size, sha256 } } of version.blobs.values()) {
     files.push({ name: fileName("blob", number), number, kind: "blob", size, sha256 });

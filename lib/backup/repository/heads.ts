@@ -1,0 +1,84 @@
+/**
+ * Heads: how far the log of a history is archived, and who may archive on.
+ *
+ * (1) What a head counts is in the repository, whole: objects first, head after.
+ * (2) A head is only ever switched from the one that was read (compare and swap), so of two writers one is overtaken.
+ * (3) Each writer has an epoch of its own, higher than the one before. A writer that meets another's epoch stops.
+ *
+ * @module
+ */
+import { LineageError } from "../../base/errors.ts";
+import { type HeadDocument, headDocument } from "../../format/repository/head_document.ts";
+import { genesisChain } from "../../format/repository/archived_log.ts";
+import type { RepositoryContext } from "./context.ts";
+import { readAllDocuments, readDocument, writeDocument } from "./documents.ts";
+import { headKey, PART } from "./layout.ts";
+
+/** A head and the tag of its bytes; `etag` undefined: it is not written yet. */
+export interface Head {
+  /** What it says. */
+  body: HeadDocument;
+  /** For the next switch. */
+  etag: string | undefined;
+}
+
+/** Reads the head of a history; undefined when there is none. */
+export async function readHead(
+  context: RepositoryContext,
+  database: string,
+  lineage: string,
+): Promise<Head | undefined> {
+  return await readDocument(context, "head", headKey(database, lineage), headDocument);
+}
+
+/** All heads. */
+export async function readHeads(
+  context: RepositoryContext,
+  onDamage?: (key: string, error: unknown) => void,
+): Promise<HeadDocument[]> {
+  const all = await readAllDocuments(context, "head", PART.heads, headDocument, onDamage);
+  return all.map(({ body }) => body);
+}
+
+/** The head of a log that begins after `version`. */
+export function newHead(
+  about: Pick<HeadDocument, "database" | "lineage" | "parents" | "writer">,
+  version: number,
+  timestamp: number,
+): HeadDocument {
+  return {
+    ...about,
+    version,
+    timestamp,
+    chain: genesisChain(about.database, about.lineage, version + 1),
+    start: version + 1,
+    coveredUntil: timestamp,
+    epoch: 1,
+    gaps: [],
+    ingests: [],
+  };
+}
+
+/**
+ * Switches the head. `LineageError` when another writer has switched it meanwhile. An answer that was lost is looked up.
+ */
+export async function switchHead(context: RepositoryContext, from: Head, to: HeadDocument): Promise<Head> {
+  const key = headKey(to.database, to.lineage);
+  const condition = from.etag === undefined ? { ifAbsent: true } : { ifMatch: from.etag };
+  const put = await writeDocument(context, "head", key, to, condition);
+  if (put !== undefined) return { body: to, etag: put.etag };
+  const found = await readHead(context, to.database, to.lineage);
+  if (found !== undefined && JSON.stringify(found.body) === JSON.stringify(to)) return found;
+  throw overtaken(context, to, found?.body);
+}
+
+/** The error of a writer that met another's head. */
+export function overtaken(context: RepositoryContext, ours: HeadDocument, theirs: HeadDocument | undefined): LineageError {
+  const by = theirs === undefined
+    ? "its head is gone"
+    : `another writer (epoch ${theirs.epoch}) has archived up to version ${theirs.version}`;
+  return new LineageError(
+    `Cannot archive the log of database ${ours.database}, lineage ${ours.lineage}, in ${context.name}: ${by}; ` +
+      "two copies of one database must not write into one history: export one of them to a directory of its own (LINEAGE)",
+  );
+}
