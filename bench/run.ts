@@ -3,6 +3,8 @@
  *
  *     deno task bench
  *
+ * With the name of a bench, that one with its options: `deno task bench backup --rounds 1`, `deno task bench compare`.
+ *
  * @module
  */
 import { spawn } from "node:child_process";
@@ -16,5 +18,13 @@ async function run(runtime: Runtime, script: string, args: readonly string[]): P
   if (code !== 0) process.exitCode = 1;
 }
 
-await run("node", "compare.ts", ["--short", "--runtime", "all", ...process.argv.slice(2)]);
-for (const runtime of RUNTIMES) await run(runtime, "stall.ts", ["--seconds", "5"]);
+/** The benches by name. */
+const BENCHES = ["backup", "compare", "size", "stall"];
+
+const [name = "", ...rest] = process.argv.slice(2);
+if (BENCHES.includes(name)) {
+  await run("node", `${name}.ts`, rest);
+} else {
+  await run("node", "compare.ts", ["--short", "--runtime", "all", ...process.argv.slice(2)]);
+  for (const runtime of RUNTIMES) await run(runtime, "stall.ts", ["--seconds", "5"]);
+}
