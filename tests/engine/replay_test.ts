@@ -1,0 +1,375 @@
+/**
+ * Commits applied again over a pin's tables give exactly what the original was at that version.
+ *
+ * `HOLDFAST_SEED=7` runs the one seed 7.
+ */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { ClosedError, IntegrityError, NoSpaceError } from "../../lib/base/errors.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { CommitEvent, Engine, EngineSnapshot, Pin, ReplayOptions } from "../../lib/engine/types.ts";
+import { KIND_BYTES } from "../../lib/format/cell.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
+import { spacePrefix } from "../../lib/format/space.ts";
+import { Random } from "../model/random.ts";
+import { all, fill, get, name, open, put, removeRange } from "./fixture.ts";
+import { bring, contents, copy, ingestSome, openAt, randomBatch, stage } from "./staged.ts";
+
+const seed = process.env["HOLDFAST_SEED"];
+// Each runtime has seeds of its own.
+const runtime = "Deno" in globalThis ? 0 : "Bun" in globalThis ? 1 : 2;
+const seeds = seed === undefined ? [1 + runtime, 4 + runtime, 7 + runtime] : [Number(seed)];
+
+const NO_FILES: ReplayOptions = {
+  ingestFiles: () => assert.fail("no files are taken in"),
+};
+
+async function* listed(commits: readonly CommitEvent[]): AsyncGenerator<CommitEvent> {
+  for (const commit of commits) {
+    yield commit;
+    await undefined;
+  }
+}
+
+async function commitsAfter(engine: Engine, since: number, until = Infinity): Promise<CommitEvent[]> {
+  const commits: CommitEvent[] = [];
+  const follower = engine.follow(since);
+  for (let next = await follower.next(Infinity); next !== undefined; next = await follower.next(Infinity)) {
+    commits.push(...next.commits);
+  }
+  return commits.filter(({ version }) => version <= until);
+}
+
+async function tailOf(pin: Pin): Promise<CommitEvent[]> {
+  const commits: CommitEvent[] = [];
+  for await (const commit of pin.tail()) commits.push(commit);
+  return commits;
+}
+
+describe("Pin", () => {
+  it("is its base and the commits of its tail, whatever is written meanwhile", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 203);
+    const pin = await engine.pin();
+    const expected = contents(engine);
+    assert.ok(pin.base.version > 0 && pin.base.version < 203, `base ${pin.base.version}`);
+    await fill(engine, 300, "w");
+    await engine.compact();
+    const tail = await tailOf(pin);
+    assert.equal(tail[0]!.version, pin.base.version + 1);
+    assert.equal(tail.at(-1)!.version, 203);
+    assert.equal(tail.at(-1)!.timestamp, pin.timestamp);
+    await stage(engine, pin, "/copy");
+    pin.release();
+    await assert.rejects(tailOf(pin), ClosedError);
+    const copied = await openAt(fs, "/copy");
+    assert.equal(copied.visibleVersion, pin.base.version);
+    assert.equal(copied.visibleTimestamp, pin.base.timestamp);
+    assert.deepEqual(copied.slots(), []);
+    assert.deepEqual(copied.gaps(), []);
+    assert.deepEqual(await copied.replay(listed(tail), NO_FILES), { version: 203, timestamp: pin.timestamp });
+    assert.deepEqual(contents(copied), expected);
+    await copied.close();
+    await engine.close();
+  });
+
+  it("says for its base which lineage that version is of", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    const pin = await engine.pin();
+    await fs.makeDirectory("/copy");
+    for (const { name: file } of pin.files) await copy(fs, `/db/${file}`, `/copy/${file}`);
+    await (await fs.open(`/copy/${pin.manifestName}`, "create")).append(pin.manifest());
+    await (await fs.open("/copy/CURRENT", "create")).append(pin.marker());
+    pin.release();
+    // The copy begins a lineage of its own at version 1, which is still in its log.
+    const copied = await openAt(fs, "/copy", { randomId: () => new Uint8Array(16).fill(9) });
+    await put(copied, { b: "2" });
+    const second = await copied.pin();
+    assert.equal(second.base.version, 0);
+    assert.equal(second.meta.lineage, copied.lineage);
+    assert.deepEqual(second.meta.parents, [{ lineage: engine.lineage, version: 1 }]);
+    assert.equal(second.base.meta.lineage, engine.lineage);
+    assert.deepEqual(second.base.meta.parents, []);
+    second.release();
+    await copied.close();
+    await engine.close();
+  });
+});
+
+describe("replay()", () => {
+  for (const one of seeds) {
+    it(`gives exactly the original, at any version, across files taken in (seed ${one})`, async () => {
+      const random = new Random(one);
+      const fs = memoryFileSystem();
+      const original = await open(fs, { historyBytes: 1e9 });
+      await original.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
+      const bases: { directory: string; version: number; pin: Pin }[] = [];
+      const points: { snapshot: EngineSnapshot; meta: { lineage: string; parents: Pin["meta"]["parents"] } }[] = [];
+      const ingests = new Set([150 + random.below(60), 260 + random.below(60), 390]);
+      while (original.visibleVersion < 450) {
+        await original.commit(randomBatch(random), { durability: "buffered" });
+        if (ingests.delete(original.visibleVersion)) await ingestSome(original, 20, 160, random.chance(0.5));
+        if (random.chance(0.01)) await original.compact();
+        if (random.chance(0.02)) {
+          const pin = await original.pin();
+          const directory = `/base${bases.length}`;
+          bases.push({ directory, version: pin.base.version, pin });
+          await stage(original, pin, directory);
+        }
+        if (random.chance(0.03)) {
+          const { lineage, parents } = original.meta;
+          points.push({ snapshot: original.snapshot(), meta: { lineage, parents } });
+        }
+      }
+      const reserveNumbersTo = original.newFileNumber();
+      for (const { directory, version } of bases) {
+        const point = random.pick(points);
+        const target = point.snapshot.version;
+        if (target < version) continue;
+        const context = `seed ${one}: from ${version} to ${target}`;
+        const options = {
+          ingestFiles: bring(original, directory),
+          reserveNumbersTo,
+          lineage: point.meta,
+        };
+        let copied = await openAt(fs, directory);
+        const commits = await commitsAfter(original, version, target);
+        const { timestamp } = point.snapshot;
+        assert.deepEqual(await copied.replay(listed(commits), options), { version: target, timestamp }, context);
+        const expected = contents(original, original.read(point.snapshot));
+        assert.deepEqual(contents(copied), expected, context);
+        await copied.close();
+        assert.deepEqual((await fs.list(directory)).filter((file) => file.endsWith(".log")), [], context);
+
+        copied = await openAt(fs, directory, { randomId: () => new Uint8Array(16).fill(7) });
+        assert.equal(copied.visibleVersion, target, context);
+        assert.deepEqual(contents(copied), expected, context);
+        assert.ok((await copied.verify()).ok, context);
+        assert.equal(copied.lineage, point.meta.lineage);
+        assert.equal(await put(copied, { next: "1" }), target + 1);
+        const pin = await copied.pin();
+        assert.equal(pin.meta.lineage, "07".repeat(16));
+        assert.deepEqual(pin.meta.parents, [
+          ...point.meta.parents,
+          { lineage: point.meta.lineage, version: target },
+        ]);
+        pin.release();
+        await copied.close();
+      }
+      for (const { pin } of bases) pin.release();
+      await original.close();
+    });
+  }
+
+  async function staged(
+    commits: number,
+    changes: Parameters<typeof open>[1] = {},
+  ): Promise<{ engine: Engine; copied: Engine; tail: CommitEvent[] }> {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 1e9 });
+    const pin = await engine.pin();
+    await stage(engine, pin, "/copy");
+    pin.release();
+    await fill(engine, commits);
+    return { engine, copied: await openAt(fs, "/copy", changes), tail: await commitsAfter(engine, 0) };
+  }
+
+  it("counts commits that leave nothing behind", async () => {
+    const { engine, copied, tail } = await staged(3);
+    await engine.commit(new Batch());
+    await engine.commit(new Batch());
+    const commits = await commitsAfter(engine, 0);
+    assert.equal((await copied.replay(listed(commits), NO_FILES)).version, 5);
+    assert.equal(tail.length, 3);
+    await copied.close();
+    const again = await openAt(copied.fs, "/copy");
+    assert.equal(again.visibleVersion, 5);
+    assert.equal(again.visibleTimestamp, engine.visibleTimestamp);
+    await again.close();
+    await engine.close();
+  });
+
+  it("keeps memory bounded however much comes", async () => {
+    const { engine, copied, tail } = await staged(2000);
+    let most = 0;
+    async function* watched(): AsyncGenerator<CommitEvent> {
+      for (const commit of tail) {
+        most = Math.max(most, copied.stats().memtableBytes);
+        assert.ok(copied.stats().pendingFlushes <= 2);
+        yield commit;
+        await undefined;
+      }
+    }
+    await copied.replay(watched(), NO_FILES);
+    assert.ok(most < 4 * 1024, `${most} bytes in memtables of 1024`);
+    assert.deepEqual(all(copied), all(engine));
+    await copied.close();
+    await engine.close();
+  });
+
+  it("refuses what does not go on where the tables end, and gives up cleanly", async () => {
+    for (
+      const spoil of [
+        (tail: CommitEvent[]) => tail.splice(30, 1),
+        (tail: CommitEvent[]) => tail.splice(0, 1),
+        (tail: CommitEvent[]) => tail[40]!.timestamp = 5,
+        (tail: CommitEvent[]) => tail[50]!.ops = new Uint8Array([9, 9, 9]),
+      ]
+    ) {
+      const { engine, copied, tail } = await staged(100);
+      spoil(tail);
+      await assert.rejects(copied.replay(listed(tail), NO_FILES), IntegrityError);
+      assert.deepEqual(all(copied), all(engine).slice(0, copied.visibleVersion));
+      // What is there is whole, so that even a write to it does no harm.
+      const { visibleVersion } = copied;
+      assert.equal(await put(copied, { z: "1" }), visibleVersion + 1);
+      await copied.close();
+      const again = await openAt(copied.fs, "/copy");
+      assert.equal(get(again, "z"), "1");
+      assert.equal(again.visibleVersion, visibleVersion + 1);
+      await again.close();
+      await engine.close();
+    }
+  });
+
+  it("takes tables alone: a directory with a log is refused", async () => {
+    const engine = await open(memoryFileSystem());
+    await fill(engine, 3);
+    await assert.rejects(engine.replay(listed([]), NO_FILES), TypeError);
+    assert.equal(await put(engine, { a: "1" }), 4);
+    await engine.close();
+  });
+
+  it("ends on a signal, on an error of the source, on close, on a full disk, and closes after all of them", async () => {
+    const stop = new AbortController();
+    for (
+      const [happens, expected] of [
+        [() => assert.fail("the source broke"), /the source broke/],
+        [(copied: Engine) => void copied.close(), ClosedError],
+        [
+          (copied: Engine, fs: ReturnType<typeof memoryFileSystem>) => {
+            assert.ok(!copied.closed);
+            fs.capacityBytes = fs.usedBytes;
+          },
+          NoSpaceError,
+        ],
+        [() => stop.abort(new Error("enough")), /enough/],
+      ] as const
+    ) {
+      const { engine, copied, tail } = await staged(400);
+      const fs = copied.fs as ReturnType<typeof memoryFileSystem>;
+      const source = async function* (): AsyncGenerator<CommitEvent> {
+        for (const commit of tail) {
+          if (commit.version === 200) happens(copied, fs);
+          yield commit;
+          await yieldToLoop();
+        }
+      };
+      await assert.rejects(copied.replay(source(), { ...NO_FILES, signal: stop.signal }), expected);
+      await copied.close();
+      fs.capacityBytes = Infinity;
+      const again = await openAt(fs, "/copy");
+      assert.deepEqual(all(again), all(engine).slice(0, again.visibleVersion));
+      await again.close();
+      await engine.close();
+    }
+  });
+
+  it("refuses files that are not the ones of the log, and numbers that are given away", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
+    const pins = [await engine.pin(), await engine.pin(), await engine.pin(), await engine.pin()];
+    for (const [i, pin] of pins.entries()) {
+      await stage(engine, pin, `/copy${i}`);
+      pin.release();
+    }
+    await fill(engine, 60);
+    await ingestSome(engine, 0, 50, false);
+    const commits = await commitsAfter(engine, 0);
+    const reserveNumbersTo = engine.newFileNumber();
+    const attempts: [ReplayOptions, RegExp][] = [
+      [{ ingestFiles: () => Promise.resolve(), reserveNumbersTo }, /it is not there/],
+      [{
+        ingestFiles: async (info, version) => {
+          assert.equal(version, 61);
+          await bring(engine, "/copy1")(info);
+          const path = `/copy1/${String(info.tables[0]!.number).padStart(6, "0")}.sst`;
+          const handle = await fs.open(path, "append");
+          await handle.truncate(info.tables[0]!.size - 1);
+          await handle.append(new Uint8Array([1]));
+          await handle.close();
+        },
+        reserveNumbersTo,
+      }, /SHA-256/],
+      [{
+        ingestFiles: async (info) => {
+          await bring(engine, "/copy2")(info);
+          const path = `/copy2/${String(info.tables[0]!.number).padStart(6, "0")}.sst`;
+          await (await fs.open(path, "append")).append(new Uint8Array(1));
+        },
+        reserveNumbersTo,
+      }, /bytes long/],
+      [{ ingestFiles: bring(engine, "/copy3") }, /one of that number already/],
+    ];
+    for (const [i, [options, message]] of attempts.entries()) {
+      // So small a memtable that the replay gives out more numbers than the original did.
+      const copied = await openAt(fs, `/copy${i}`, { memtableBytes: 64 });
+      await assert.rejects(copied.replay(listed(commits), options), (error: unknown) => {
+        assert.ok(error instanceof IntegrityError);
+        assert.match(error.message, message);
+        return true;
+      });
+      await copied.close();
+    }
+    await engine.close();
+  });
+
+  it("leaves a directory that was killed meanwhile openable, without a log", async () => {
+    const { engine, copied, tail } = await staged(400);
+    const fs = copied.fs as ReturnType<typeof memoryFileSystem>;
+    let after: ReturnType<typeof memoryFileSystem> | undefined;
+    async function* source(): AsyncGenerator<CommitEvent> {
+      for (const commit of tail) {
+        if (commit.version === 300) after = fs.fork({ keep: "none" });
+        yield commit;
+        await undefined;
+      }
+    }
+    await removeRange(engine, name(0), name(5));
+    await copied.replay(source(), NO_FILES);
+    await copied.close();
+    const found = await openAt(after!, "/copy");
+    assert.ok(found.visibleVersion < 300);
+    assert.equal(all(found).length, found.visibleVersion);
+    await found.close();
+    await engine.close();
+  });
+
+  it("applies a commit of many large values without holding up the loop", async () => {
+    const { engine, copied } = await staged(0);
+    const batch = new Batch();
+    for (let i = 0; i < 5000; i++) {
+      batch.putCell(
+        spacePrefix(0),
+        new TextEncoder().encode(name(i)),
+        KIND_BYTES,
+        new Uint8Array(i % 50 === 0 ? 4000 : 40),
+      );
+    }
+    await engine.commit(batch);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    await copied.replay(listed(await commitsAfter(engine, 0)), NO_FILES);
+    clearInterval(timer);
+    assert.ok(turns > 0);
+    assert.deepEqual(contents(copied), contents(engine));
+    await copied.close();
+    await engine.close();
+  });
+});
