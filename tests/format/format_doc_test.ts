@@ -1,9 +1,8 @@
 /**
  * Takes every worked example out of docs/format.md, reads it, compares it with what the page states, and writes it again.
- * Tables and blob files are built in tests/tree/table_docs_test.ts.
+ * Tables and blob files are built in tests/tree/table_docs_test.ts, repositories are read in repository/repository_doc_test.ts.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { ByteWriter, concatBytes, decodeText, encodeText, startsWith, toHex } from "../../lib/base/bytes.ts";
 import { Batch, operationsOf, readCommit, writeCommit } from "../../lib/format/log/batch.ts";
@@ -14,43 +13,17 @@ import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from
 import { decodeEdit, encodeEdit } from "../../lib/format/manifest/manifest_edit.ts";
 import { readMarker, writeMarker } from "../../lib/format/manifest/marker.ts";
 import { internalKey, spacePrefix, tagPrefix } from "../../lib/format/space.ts";
+import { bytesOf, DocumentedPage } from "./documented_page.ts";
 import { DATABASE, LINEAGE, readAll } from "./fixture.ts";
 
-const page = readFileSync(new URL("../../docs/format.md", import.meta.url), "utf8");
-const decoded = new Set<string>();
-
-/** The bytes and the fields stated in a section of the page. */
-// deno-lint-ignore no-explicit-any
-function example(section: string): { bytes: Uint8Array; stated: any } {
-  decoded.add(section);
-  const part = page.split(/^## /m).find((one) => one.startsWith(`${section}\n`)) ?? "";
-  const [, dump, json] = /```hex\n([^]*?)```\n\n```json\n([^]*?)```/.exec(part) ?? [];
-  assert.ok(dump !== undefined && json !== undefined, `the page has no example under ${section}`);
-  return { bytes: parseDump(dump), stated: JSON.parse(json) };
-}
-
-/** The bytes of a dump, each line of which has the right offset and the right characters behind. */
-function parseDump(dump: string): Uint8Array {
-  const bytes: number[] = [];
-  for (const line of dump.trim().split("\n")) {
-    assert.equal(parseInt(line.slice(0, 4), 16), bytes.length, line);
-    const row = line.slice(6, 53).trim().split(" ").map((byte) => parseInt(byte, 16));
-    const shown = row.map((byte) => byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".").join("");
-    assert.equal(line.slice(55), shown);
-    bytes.push(...row);
-  }
-  return new Uint8Array(bytes);
-}
+const page = new DocumentedPage("format.md");
+const example = (section: string) => page.example(section);
 
 /** As the page states operations: bytes in hexadecimal, nothing for what is absent. */
 function shown(ops: Uint8Array): unknown {
   return JSON.parse(
     JSON.stringify(operationsOf(ops), (_name, value) => value instanceof Uint8Array ? toHex(value) : value),
   );
-}
-
-function bytesOf(hex: string): Uint8Array {
-  return new Uint8Array((hex.match(/../g) ?? []).map((byte) => parseInt(byte, 16)));
 }
 
 // deno-lint-ignore no-explicit-any
@@ -75,7 +48,7 @@ describe("docs/format.md", () => {
     const header = readFileHeader("log", bytes, "example");
     assert.deepEqual({ ...header, seed: `0x${checksumSeed(header).toString(16)}` }, stated);
     assert.deepEqual(writeFileHeader("log", stated), bytes);
-    assert.match(page, new RegExp(`segment 12, whose seed is ${stated.seed}\\.`));
+    assert.match(page.text, new RegExp(`segment 12, whose seed is ${stated.seed}\\.`));
   });
 
   it("shows a frame that reads as stated", () => {
@@ -172,10 +145,13 @@ describe("docs/format.md", () => {
   });
 
   it("has no example that no test reads", () => {
-    const elsewhere = ["Sorted table", "Blob file"]; // tests/tree/table_docs_test.ts
-    const sections = page.split(/^## /m).filter((part) => part.includes("```hex")).map((part) =>
-      part.split("\n", 1)[0]!
-    );
-    assert.deepEqual(sections.filter((section) => !decoded.has(section)), elsewhere);
+    const elsewhere = [
+      "Sorted table", // tests/tree/table_docs_test.ts
+      "Blob file",
+      "Object", // tests/format/repository/repository_doc_test.ts
+      "Encrypted object",
+      "Archived log",
+    ];
+    assert.deepEqual(page.sections.filter((section) => !page.decoded.has(section)), elsewhere);
   });
 });
