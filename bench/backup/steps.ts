@@ -53,7 +53,7 @@ export const STEPS: readonly Step[] = [
     job: "holdfast.exportTo",
     source: "holdfast",
   },
-  { id: "export.cp", title: "cp -r of this database", job: "tools.copy", source: "holdfast" },
+  { id: "export.cp", title: "cp -r of the files exported", job: "tools.copy", source: "export.link" },
   {
     id: "export.copy",
     title: "export, copied, not verified",
