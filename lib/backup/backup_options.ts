@@ -17,7 +17,7 @@ import type { Secret } from "../format/repository/key_ring.ts";
 import { type Encryption, encryptionOption } from "./encryption.ts";
 import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "./long_work.ts";
 import { BACKUP_ID } from "./repository/layout.ts";
-import { checkPolicy, type RetentionPolicy } from "./repository/retention_policy.ts";
+import { type CheckedPolicy, checkPolicy, type RetentionPolicy } from "./repository/retention_policy.ts";
 import { checkSelection, type Selection } from "./selection.ts";
 
 /** An entry as a backup's filter sees it. */
@@ -120,7 +120,7 @@ export interface CheckedRepositoryBackup extends CheckedBackupOptions {
   /** See `BackupOptions`. */
   bytesPerSecond: number | undefined;
   /** See `BackupOptions`. */
-  prune: RetentionPolicy | undefined;
+  prune: CheckedPolicy | undefined;
   /** See `BackupOptions`. */
   excludeLog: boolean;
   /** See `BackupOptions`. */

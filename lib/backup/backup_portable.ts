@@ -4,12 +4,12 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { HoldfastError, IntegrityError } from "../base/errors.ts";
+import { IntegrityError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { Slicer } from "../base/yield.ts";
 import type { Engine } from "../engine/types.ts";
 import { basename } from "../files/paths.ts";
-import { checkFile, localPath, meansRepository, noRepositories } from "./destination.ts";
+import { checkFile, localPath } from "./destination.ts";
 import { newId } from "./export.ts";
 import { writeFileOf } from "./file_sink.ts";
 import type { BackupInfo } from "./info.ts";
@@ -35,14 +35,7 @@ export async function backupPortable(
 ): Promise<BackupInfo> {
   const { fs, settings } = engine;
   const checked = checkBackupOptions(CALL, options);
-  if (typeof destination === "object" && destination !== null && !(destination instanceof URL)) {
-    throw new HoldfastError(
-      "UNSUPPORTED",
-      `${CALL}: object stores and backup repositories are not in this release; give the path of a file`,
-    );
-  }
   const path = localPath(CALL, destination);
-  if (await meansRepository(fs, path)) throw noRepositories(CALL, path);
   const { packing, format } = formOf(path, checked);
   await checkFile(CALL, fs, path, { overwrite: checked.overwrite, source: engine.path });
   throwIfAborted(checked.signal);

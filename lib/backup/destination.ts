@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ExistsError, HoldfastError, NoSpaceError, NotFoundError, PermissionError } from "../base/errors.ts";
+import { ExistsError, NoSpaceError, NotFoundError, PermissionError } from "../base/errors.ts";
 import { pathOf } from "../base/options.ts";
 import { isOurs, MARKER_NAME } from "../engine/file_names.ts";
 import type { FileSystem } from "../files/file_system.ts";
@@ -150,16 +150,6 @@ export async function firstWrite<T>(path: string, write: () => Promise<T>): Prom
 export async function meansRepository(fs: FileSystem, path: string): Promise<boolean> {
   if (/[/\\]$/.test(path) || !/[^.]\.[^.]+$/.test(basename(path))) return true;
   return (await fs.stat(path))?.kind === "directory";
-}
-
-/** The refusal of what needs a repository. */
-export function noRepositories(call: string, path: string): HoldfastError {
-  return new HoldfastError(
-    "UNSUPPORTED",
-    `${call}: ${path} names a backup repository, and repositories are not in this release; ` +
-      "give a file whose name ends in .json, .jsonl, .json.gz, .json.zst, .jsonl.gz or .jsonl.zst",
-    { path },
-  );
 }
 
 /** Whether `path` is `directory` or inside it; both resolved. */

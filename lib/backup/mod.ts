@@ -14,7 +14,7 @@
  * @module
  */
 export { exportDatabase, exportStream, type ExportStreamOptions } from "./export.ts";
-export { backupPortable } from "./backup_portable.ts";
+export { type BackupDestination, backupIntoRepository, backupTo } from "./backup_to.ts";
 export { restoreInto } from "./restore.ts";
 export { restoreTo } from "./restore_to.ts";
 export type { BackupInfo, BackupType, ExportInfo, RestoreInfo } from "./info.ts";

@@ -17,12 +17,14 @@ import { hashOf } from "./file_sink.ts";
 import type { RestoreInfo } from "./info.ts";
 import { type LoadedSource, loadFrom } from "./load/load_source.ts";
 import { nextSpace, spaceRange, spacesOf } from "./namespaces.ts";
-import { checkRestoreOptions, type RestoreOptions } from "./restore_options.ts";
+import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions, type WantedPoint } from "./restore_options.ts";
 import { isNamespaceSelected, isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
 import { readerSettings } from "./pinned_files.ts";
 import { RowLoad } from "./load/row_load.ts";
-import { closeSource, openSource, type RestoreSource } from "./load/source.ts";
+import { type PreparedSource, prepareSource, type RepositoryPart, restoring } from "./load/prepare_source.ts";
+import { closeSource, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";
+import type { Lease } from "./repository/lease.ts";
 import { readPieces } from "./archive/streams.ts";
 
 const CALL = "db.restore";
@@ -44,14 +46,29 @@ export async function restoreInto(
   const { mode, selection, signal, dryRun } = checked;
   const { fs, settings } = engine;
   throwIfAborted(signal);
-  const started = settings.monotonic();
-  const reporter = new ProgressReporter(checked.onProgress);
   if (engine.readOnly && !dryRun) {
     throw new ReadOnlyError(
       `Cannot restore into ${engine.path}: it was opened with readOnly; open it for writing (READ_ONLY)`,
     );
   }
-  const opened = await openSource(CALL, fs, source, signal);
+  const opened = await openSource(CALL, fs, source, { signal, encryption: checked.encryption });
+  return await restoring(opened, engine.path, checked, (lease, onProgress) =>
+    restoreOpened(engine, opened, checked, { lease, firstSpace, reporter: new ProgressReporter(onProgress) }));
+}
+
+async function restoreOpened(
+  engine: Engine,
+  opened: OpenedSource,
+  checked: CheckedRestoreOptions,
+  { lease, firstSpace, reporter }: {
+    lease: Lease | undefined;
+    firstSpace: number | undefined;
+    reporter: ProgressReporter;
+  },
+): Promise<RestoreInfo> {
+  const { mode, selection, signal, dryRun } = checked;
+  const { fs, settings } = engine;
+  const started = settings.monotonic();
   const scratch = new Scratch(fs, join(engine.path, `.stage-${newId(engine)}`));
   const wholly = mode === "replace" && !isSelective(selection);
   const spaces = spacesOf(engine.read(), engine.keyEncoding);
@@ -72,12 +89,25 @@ export async function restoreInto(
   });
   const run = async (): Promise<RestoreInfo> => {
     if (!dryRun || opened.kind === "tar") await scratch.make();
-    const loaded = await loadFrom(opened, load, {
+    const prepared = await prepareSource(opened, {
+      call: CALL,
+      fs,
+      scratch: scratch.path,
+      settings,
+      restore: checked,
+      reuse: [engine.path],
+      reporter,
+      lease,
+    });
+    const about = { source: opened.name, mode, dryRun, point: checked.point };
+    if (prepared.source === undefined) return plannedInfo(prepared, about, settings.monotonic() - started);
+    const loaded = await loadFrom(prepared.source, load, {
       fs,
       scratch: scratch.path,
       settings: readerSettings(settings, signal),
       selection,
-      verify: checked.verifyBefore,
+      // What a repository gave was checked as it came, and read back.
+      verify: checked.verifyBefore && prepared.part === undefined,
       reporter,
       signal,
     });
@@ -86,11 +116,10 @@ export async function restoreInto(
       ? { entries: load.added - load.expired, commit: { version: loaded.version, timestamp: loaded.timestamp } }
       : await apply(engine, load, { replace: wholly, ranges }, checked.verifyAfter, reporter, signal);
     reporter.finish();
-    return restoreInfo(opened.name, loaded, load, {
+    return restoreInfo(about, loaded, load, {
+      part: prepared.part,
       entries: done.entries,
       achieved: done.commit,
-      mode,
-      dryRun,
       database: engine.id,
       lineage: engine.lineage,
       durationMs: settings.monotonic() - started,
@@ -105,34 +134,49 @@ export async function restoreInto(
   }
 }
 
+/** What was asked for, for the returned info. */
+export interface RestoreRequest {
+  /** Where from. */
+  source: string;
+  /** How. */
+  mode: "replace" | "merge";
+  /** Whether to change nothing. */
+  dryRun: boolean;
+  /** Which point in time, of a repository. */
+  point: WantedPoint;
+}
+
 /** The returned info. */
 export function restoreInfo(
-  source: string,
+  request: RestoreRequest,
   loaded: LoadedSource,
   load: { expired: number } | undefined,
   done: {
+    part: RepositoryPart | undefined;
     entries: number;
     achieved: Commit;
-    mode: "replace" | "merge";
-    dryRun: boolean;
     database: string;
     lineage: string;
     durationMs: number;
   },
 ): RestoreInfo {
+  const { point, ...asked } = request;
   return {
-    requested: { source, mode: done.mode, dryRun: done.dryRun },
+    requested: { ...asked, ...point },
     achieved: done.achieved,
     database: done.database,
     lineage: done.lineage,
-    backups: [source],
     entries: done.entries,
     expired: load?.expired ?? 0,
-    bytes: loaded.bytes,
-    recordsReplayed: 0,
-    reusedBytes: 0,
+    ...(done.part ?? { backups: [request.source], bytes: loaded.bytes, recordsReplayed: 0, reusedBytes: 0 }),
     durationMs: done.durationMs,
   };
+}
+
+/** The info of a rehearsal that read no data. */
+export function plannedInfo(prepared: PreparedSource, request: RestoreRequest, durationMs: number): RestoreInfo {
+  const { point, ...asked } = request;
+  return { requested: { ...asked, ...point }, ...prepared.planned!, ...prepared.part!, expired: 0, durationMs };
 }
 
 /** Writes what was gathered and takes it in. Up to the commit nothing has changed, and a failure removes the files. */

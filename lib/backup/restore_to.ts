@@ -7,29 +7,29 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { IntegrityError } from "../base/errors.ts";
+import { IntegrityError, IOError, NoSpaceError, StorageError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
-import { Slicer } from "../base/yield.ts";
 import { openEngine } from "../engine/open.ts";
 import type { Engine, EngineSettings } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
-import { cellExpiry } from "../format/cell.ts";
 import { FIRST_NAMESPACE_SPACE } from "../format/space.ts";
+import { countEntries } from "./count_entries.ts";
 import { checkDirectory, isWithin, localPath } from "./destination.ts";
 import type { RestoreInfo } from "./info.ts";
-import { databaseOf, loadFrom, verifySource } from "./load/load_source.ts";
-import { spaceRange, spacesOf } from "./namespaces.ts";
+import { databaseOf, type LoadableSource, loadFrom, verifySource } from "./load/load_source.ts";
+import { type PreparedSource, prepareSource, type RepositoryPart, restoring } from "./load/prepare_source.ts";
 import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions } from "./restore_options.ts";
 import { isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
 import { copyPinned, readerSettings, verifyDirectory, writeSynced } from "./pinned_files.ts";
-import { apply, restoreInfo, Scratch } from "./restore.ts";
+import type { Lease } from "./repository/lease.ts";
+import { apply, plannedInfo, restoreInfo, type RestoreRequest, Scratch } from "./restore.ts";
 import { RowLoad } from "./load/row_load.ts";
-import { closeSource, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";
+import { closeSource, type OpenedDirectory, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";
 import { isDatabaseFile, Stage } from "./stage.ts";
-import { MARKER_NAME } from "../engine/file_names.ts";
+import { MARKER_NAME, STAGE_PREFIX } from "../engine/file_names.ts";
 
 const CALL = "DB.restore";
 
@@ -37,9 +37,11 @@ const CALL = "DB.restore";
 interface Work {
   fs: FileSystem;
   settings: EngineSettings;
-  source: OpenedSource;
+  source: LoadableSource;
   options: CheckedRestoreOptions;
   reporter: ProgressReporter;
+  /** What the repository says that the source was made from. */
+  part: RepositoryPart | undefined;
 }
 
 /** What it restored, before it is published. */
@@ -63,50 +65,124 @@ export async function restoreTo(
 ): Promise<RestoreInfo> {
   const checked = checkRestoreOptions(CALL, options, true);
   const path = localPath(CALL, destination);
-  const { signal, overwrite, dryRun } = checked;
+  const { signal, overwrite } = checked;
   throwIfAborted(signal);
   const started = settings.monotonic();
-  const reporter = new ProgressReporter(checked.onProgress);
   await checkDirectory(CALL, fs, path, { overwrite });
-  const opened = await openSource(CALL, fs, source, signal);
+  const opened = await openSource(CALL, fs, source, { signal, encryption: checked.encryption });
   try {
     if (opened.kind === "directory" && isWithin(fs.resolve(path), fs.resolve(opened.path))) {
       throw new TypeError(
         `${CALL}: the destination ${path} is the source's own directory or inside it; choose another`,
       );
     }
-    const work: Work = { fs, settings, source: opened, options: checked, reporter };
-    const id = toHex(settings.randomId()).slice(0, 12);
-    const info = await withPartial(
-      reporter,
-      () =>
-        dryRun && opened.kind !== "tar" ? rehearse(work, path) : stageAndPublish(work, path, { id, overwrite }, signal),
-    );
-    reporter.finish();
-    return { ...info, durationMs: settings.monotonic() - started };
+    const place = { fs, settings, path, options: checked };
+    return await restoring(opened, path, checked, async (lease, onProgress) => {
+      const reporter = new ProgressReporter(onProgress);
+      const info = await withPartial(reporter, () => restoreOpened(opened, place, reporter, lease));
+      reporter.finish();
+      return { ...info, durationMs: settings.monotonic() - started };
+    });
   } finally {
     await closeSource(opened).catch(() => {}); // The first failure is the one to tell.
   }
 }
 
-async function stageAndPublish(
-  work: Work,
-  path: string,
-  options: { id: string; overwrite: boolean },
-  signal: AbortSignal | undefined,
+/** Where a restore goes, and how. */
+interface Place {
+  fs: FileSystem;
+  settings: EngineSettings;
+  path: string;
+  options: CheckedRestoreOptions;
+}
+
+async function restoreOpened(
+  opened: OpenedSource,
+  place: Place,
+  reporter: ProgressReporter,
+  lease: Lease | undefined,
 ): Promise<Restored["info"]> {
-  const { fs, reporter } = work;
-  const { dryRun } = work.options;
-  const stage = await Stage.begin(CALL, fs, path, options);
+  const { fs, settings, path, options } = place;
+  const prepare = (scratch: string, reuse: readonly string[]): Promise<PreparedSource> =>
+    prepareSource(opened, { call: CALL, fs, scratch, settings, restore: options, reuse, reporter, lease });
+  // A rehearsal writes nothing, but for an archive, which has to be unpacked somewhere.
+  if (options.dryRun && opened.kind !== "tar") {
+    const { source, part, ...planned } = await prepare(path, []);
+    if (source !== undefined) return await rehearse({ fs, settings, source, options, reporter, part }, path);
+    return plannedInfo({ source, part, ...planned }, requestOf(opened.name, options), 0);
+  }
+  const { overwrite, signal } = options;
+  const id = toHex(settings.randomId()).slice(0, 12);
+  const reuse = await leftBehind(fs, path, overwrite);
+  const stage = await Stage.begin(CALL, fs, path, { id, overwrite });
+  let keep = false;
   try {
-    if (dryRun) return await rehearse(work, stage.path);
-    const { info, from, names } = isRowwise(work) ? await restoreRows(work, stage.path) : await copy(work, stage.path);
+    const { source, part } = await prepare(stage.path, reuse).catch((error) => {
+      keep = opened.kind === "repository" && isPassing(error, signal);
+      throw error;
+    });
+    const work: Work = { fs, settings, source: source!, options, reporter, part };
+    if (options.dryRun) return await rehearse(work, stage.path);
+    const { info, from, names } = isRowwise(work)
+      ? await restoreRows(work, stage.path)
+      : part !== undefined
+      ? await takeOver(work)
+      : await copy(work, stage.path);
     reporter.start("publish", { totalItems: names.length });
+    await lease?.assertHeld();
     await stage.publish(names, signal, from);
     return info;
   } finally {
-    await stage.end();
+    await stage.end({ keep });
   }
+}
+
+/** Whether trying again may succeed, so that what was fetched is worth keeping: nothing of it opens. */
+function isPassing(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true || error instanceof StorageError || error instanceof NoSpaceError ||
+    error instanceof IOError;
+}
+
+/** Directories with files of an earlier try, or of the database about to be replaced: what is the same is used again. */
+async function leftBehind(fs: FileSystem, path: string, overwrite: boolean): Promise<string[]> {
+  const places = overwrite ? [path] : [];
+  if ((await fs.stat(path))?.kind !== "directory") return places;
+  for (const stage of await fs.list(path)) {
+    if (!stage.startsWith(STAGE_PREFIX)) continue;
+    for (const name of await fs.list(join(path, stage)).catch(() => [])) {
+      if (name.startsWith("database-")) places.push(join(path, stage, name));
+    }
+  }
+  return places;
+}
+
+/** Publishes what was made from a repository as it is. */
+async function takeOver(work: Work): Promise<Restored> {
+  const { fs, settings, source, options, part } = work;
+  const { path: from } = source as OpenedDirectory;
+  const engine = await openEngine(fs, from, readerSettings(settings, options.signal));
+  try {
+    const counts = await countEntries(engine, settings.clock(), options.signal);
+    const { visibleVersion: version, visibleTimestamp: timestamp, keyEncoding } = engine;
+    return {
+      info: restoreInfo(requestOf(source.name, options), { bytes: 0, keyEncoding, version, timestamp }, counts, {
+        part,
+        entries: counts.entries,
+        achieved: { version, timestamp },
+        database: engine.id,
+        lineage: engine.lineage,
+        durationMs: 0,
+      }),
+      from,
+      names: (await fs.list(from)).filter(isDatabaseFile),
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+function requestOf(source: string, { point, dryRun }: CheckedRestoreOptions): RestoreRequest {
+  return { source, mode: "replace", dryRun, point };
 }
 
 /** Whether entries are read and written one by one, or files taken as they are. */
@@ -123,18 +199,17 @@ async function rehearse(work: Work, scratch: string): Promise<Restored["info"]> 
     scratch,
     settings: readerSettings(settings, options.signal),
     selection: options.selection,
-    verify: options.verifyBefore,
+    verify: options.verifyBefore && work.part === undefined,
     reporter,
     signal: options.signal,
   });
   load.settle(options.keyEncoding ?? loaded.keyEncoding);
   const entries = load.added - load.expired;
   const achieved = { version: loaded.version, timestamp: loaded.timestamp };
-  return restoreInfo(source.name, loaded, load, {
+  return restoreInfo(requestOf(source.name, options), loaded, load, {
+    part: work.part,
     entries,
     achieved,
-    mode: "replace",
-    dryRun: true,
     database: loaded.database ?? "",
     lineage: loaded.lineage ?? "",
     durationMs: 0,
@@ -167,7 +242,7 @@ async function restoreRows(work: Work, stage: string): Promise<Restored> {
       scratch: scratch.path,
       settings: readerSettings(settings, signal),
       selection: options.selection,
-      verify: options.verifyBefore,
+      verify: options.verifyBefore && work.part === undefined,
       reporter,
       signal,
     });
@@ -195,11 +270,10 @@ async function restoreRows(work: Work, stage: string): Promise<Restored> {
       await verifyDirectory(fs, from, settings, done.commit, reporter, signal);
     }
     return {
-      info: restoreInfo(source.name, loaded, load, {
+      info: restoreInfo(requestOf(source.name, options), loaded, load, {
+        part: work.part,
         entries: done.entries,
         achieved: done.commit,
-        mode: "replace",
-        dryRun: false,
         database: engine.id,
         lineage: engine.lineage,
         durationMs: 0,
@@ -252,11 +326,10 @@ async function copy(work: Work, stage: string): Promise<Restored> {
   }
   const loaded = { bytes, keyEncoding: engine.keyEncoding, version, timestamp: engine.visibleTimestamp };
   return {
-    info: restoreInfo(source.name, loaded, counts, {
+    info: restoreInfo(requestOf(source.name, options), loaded, counts, {
+      part: undefined,
       entries: counts.entries,
       achieved: { version, timestamp: engine.visibleTimestamp },
-      mode: "replace",
-      dryRun: false,
       database: engine.id,
       lineage: engine.lineage,
       durationMs: 0,
@@ -294,32 +367,4 @@ async function moveInto(fs: FileSystem, from: string, to: string, name: string, 
   } finally {
     await file.close();
   }
-}
-
-async function countEntries(
-  engine: Engine,
-  moment: number,
-  signal: AbortSignal | undefined,
-): Promise<{ entries: number; expired: number }> {
-  const counts = { entries: 0, expired: 0 };
-  const view = engine.read({ version: engine.visibleVersion, moment: 0 });
-  const slicer = new Slicer(engine.settings.monotonic);
-  for (const { space } of spacesOf(view, engine.keyEncoding)) {
-    const { start, end } = spaceRange(space);
-    const cursor = view.cursor(start, end);
-    try {
-      while (cursor.next()) {
-        const expiresAt = cellExpiry(cursor.cell);
-        if (expiresAt !== undefined && expiresAt <= moment) counts.expired++;
-        else counts.entries++;
-        if (slicer.due()) {
-          throwIfAborted(signal);
-          await slicer.tick();
-        }
-      }
-    } finally {
-      cursor.close();
-    }
-  }
-  return counts;
 }

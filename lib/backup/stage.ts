@@ -100,9 +100,9 @@ export class Stage {
     await this.#tidy(files, aside === undefined ? old : []);
   }
 
-  /** Gives up: removes all that was made, unless it was published. */
-  async end(): Promise<void> {
-    if (!this.#done) {
+  /** Gives up: removes all that was made, unless it was published, or is to be `keep`t for another try. */
+  async end({ keep = false }: { keep?: boolean } = {}): Promise<void> {
+    if (!this.#done && !keep) {
       await removeTree(this.#fs, this.path).catch(() => {}); // The first failure is the one to tell.
       if (this.#state === "missing") await this.#fs.removeDirectory(this.#destination).catch(() => {});
     }

@@ -6,7 +6,8 @@
 import {
   type BackupInfo,
   type BackupOptions,
-  backupPortable,
+  type BackupDestination,
+  backupTo,
   exportDatabase,
   type ExportInfo,
   type ExportOptions,
@@ -338,10 +339,13 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     return exportStream(this.#engine, options);
   }
 
-  /** Writes a portable backup: `.json` or `.jsonl`, each also `.gz` or `.zst`. */
-  async backup(destination: string | URL, options?: BackupOptions): Promise<BackupInfo> {
+  /**
+   * Backs up into a repository (an existing directory, a path that ends in a slash or has no extension, an object store, an
+   * open `BackupRepository`), or into one portable file (`.json`, `.jsonl`, each also `.gz` or `.zst`).
+   */
+  async backup(destination: BackupDestination, options?: BackupOptions): Promise<BackupInfo> {
     this.#context.assertOpen("backup");
-    return await backupPortable(this.#engine, destination, options);
+    return await backupTo(this.#engine, destination, options);
   }
 
   /**

@@ -5,7 +5,7 @@
  * @module
  */
 import { IOError } from "../base/errors.ts";
-import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "../files/file_system.ts";
+import type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "../files/file_system.ts";
 
 /** Where the files in memory appear to be. */
 const MEMORY_ROOT = "/:memory:";
@@ -38,11 +38,11 @@ export class MemoryBeside implements FileSystem {
     });
   }
 
-  open(path: string, mode: OpenMode): Promise<FileHandle> {
-    return this.#of(path).open(path, mode);
+  open(path: string, mode: OpenMode, options?: MakeOptions): Promise<FileHandle> {
+    return this.#of(path).open(path, mode, options);
   }
-  openSync(path: string, mode: OpenMode): FileHandle {
-    return this.#of(path).openSync(path, mode);
+  openSync(path: string, mode: OpenMode, options?: MakeOptions): FileHandle {
+    return this.#of(path).openSync(path, mode, options);
   }
   stat(path: string): Promise<FileInfo | undefined> {
     return this.#of(path).stat(path);
@@ -53,7 +53,7 @@ export class MemoryBeside implements FileSystem {
   list(path: string): Promise<string[]> {
     return this.#of(path).list(path);
   }
-  makeDirectory(path: string, options?: { parents?: boolean }): Promise<void> {
+  makeDirectory(path: string, options?: MakeOptions & { parents?: boolean }): Promise<void> {
     return this.#of(path).makeDirectory(path, options);
   }
   async rename(from: string, to: string): Promise<void> {

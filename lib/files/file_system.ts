@@ -20,6 +20,15 @@
  */
 export type OpenMode = "read" | "create" | "append";
 
+/** For whom a file or directory is made. */
+export interface MakeOptions {
+  /**
+   * Made for this user alone, where the system knows users: 0600, a directory 0700. Says nothing of one that is there
+   * already.
+   */
+  private?: boolean | undefined;
+}
+
 /** What `stat` tells. */
 export interface FileInfo {
   /** What it is; links are followed. */
@@ -65,9 +74,9 @@ export interface FileSystem {
   /** Which kind this is, for messages: `"node"`, `"memory"`, ... */
   readonly kind: string;
   /** Opens a file; see `OpenMode`. */
-  open(path: string, mode: OpenMode): Promise<FileHandle>;
+  open(path: string, mode: OpenMode, options?: MakeOptions): Promise<FileHandle>;
   /** As `open`, at once. */
-  openSync(path: string, mode: OpenMode): FileHandle;
+  openSync(path: string, mode: OpenMode, options?: MakeOptions): FileHandle;
   /** What is there, or undefined when nothing is. */
   stat(path: string): Promise<FileInfo | undefined>;
   /** As `stat`, at once. */
@@ -75,7 +84,7 @@ export interface FileSystem {
   /** The names in a directory, sorted. */
   list(path: string): Promise<string[]>;
   /** Makes one directory; `parents`: with all that are missing above it, and no error when it is there. */
-  makeDirectory(path: string, options?: { parents?: boolean }): Promise<void>;
+  makeDirectory(path: string, options?: MakeOptions & { parents?: boolean }): Promise<void>;
   /** Moves a file or directory over what is there (of the same sort), atomically. */
   rename(from: string, to: string): Promise<void>;
   /** Makes a second name for a file's bytes; `ExistsError` when `to` is there; `IOError` with code `"LINK"` semantics elsewhere: see `copy.ts`. */

@@ -10,7 +10,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, promises, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { IOError } from "../base/errors.ts";
-import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "./file_system.ts";
+import type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "./file_system.ts";
 import { failureCode, nodeError } from "./node_errors.ts";
 import { NodeFileHandle } from "./node_file_handle.ts";
 import { holdsLock, takeLock } from "./node_lock.ts";
@@ -32,6 +32,12 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
  */
 const UNSYNCABLE: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EINVAL", "EISDIR", "ENOTSUP", "NotCapable"]);
 
+/** The rights of what is made; the process's umask takes from them. */
+const FILE_RIGHTS = 0o666;
+const FILE_RIGHTS_PRIVATE = 0o600;
+const DIRECTORY_RIGHTS = 0o777;
+const DIRECTORY_RIGHTS_PRIVATE = 0o700;
+
 /** Deno's `copyFile` ignores "clone or fail" and copies, which would break the promise of `clone`. */
 const CLONES = !("Deno" in globalThis);
 
@@ -43,10 +49,10 @@ export function nodeFileSystem(): FileSystem {
 class NodeFileSystem implements FileSystem {
   readonly kind = "node";
 
-  openSync(path: string, mode: OpenMode): FileHandle {
+  openSync(path: string, mode: OpenMode, options: MakeOptions = {}): FileHandle {
     let descriptor: number;
     try {
-      descriptor = openSync(path, FLAGS[mode]);
+      descriptor = openSync(path, FLAGS[mode], options.private ? FILE_RIGHTS_PRIVATE : FILE_RIGHTS);
     } catch (error) {
       throw nodeError(mode === "create" ? "create" : "open", path, error);
     }
@@ -62,8 +68,8 @@ class NodeFileSystem implements FileSystem {
 
   // Opening takes microseconds and is rare beside reads and writes; going through the thread pool would cost more.
   // deno-lint-ignore require-await
-  async open(path: string, mode: OpenMode): Promise<FileHandle> {
-    return this.openSync(path, mode);
+  async open(path: string, mode: OpenMode, options?: MakeOptions): Promise<FileHandle> {
+    return this.openSync(path, mode, options);
   }
 
   statSync(path: string): FileInfo | undefined {
@@ -88,8 +94,9 @@ class NodeFileSystem implements FileSystem {
     return names.sort();
   }
 
-  async makeDirectory(path: string, options: { parents?: boolean } = {}): Promise<void> {
-    await attempt("make directory", path, promises.mkdir(path, { recursive: options.parents ?? false }));
+  async makeDirectory(path: string, options: MakeOptions & { parents?: boolean } = {}): Promise<void> {
+    const mode = options.private ? DIRECTORY_RIGHTS_PRIVATE : DIRECTORY_RIGHTS;
+    await attempt("make directory", path, promises.mkdir(path, { recursive: options.parents ?? false, mode }));
   }
 
   async rename(from: string, to: string): Promise<void> {

@@ -17,7 +17,10 @@ import { isNamespaceSelected, isSelected, type Selection } from "../selection.ts
 import { PortableReader } from "../portable/portable_reader.ts";
 import { readCells } from "../read_entries.ts";
 import type { RowLoad } from "./row_load.ts";
-import { extractTar, type OpenedSource, type OpenedStream } from "./source.ts";
+import { extractTar, type OpenedDirectory, type OpenedStream } from "./source.ts";
+
+/** A source whose entries can be read one by one. */
+export type LoadableSource = OpenedDirectory | OpenedStream;
 
 /** How a source is read. */
 export interface LoadFromOptions {
@@ -54,7 +57,7 @@ export interface LoadedSource {
 }
 
 /** Reads all selected entries of a source. */
-export async function loadFrom(source: OpenedSource, load: RowLoad, options: LoadFromOptions): Promise<LoadedSource> {
+export async function loadFrom(source: LoadableSource, load: RowLoad, options: LoadFromOptions): Promise<LoadedSource> {
   if (source.kind === "portable") return await loadPortable(source, load, options);
   const { directory, bytes } = await databaseOf(source, options);
   const engine = await openEngine(options.fs, directory, options.settings);
@@ -67,7 +70,7 @@ export async function loadFrom(source: OpenedSource, load: RowLoad, options: Loa
 
 /** The directory of an exported database: the source itself, or where its archive was unpacked to. */
 export async function databaseOf(
-  source: OpenedSource,
+  source: LoadableSource,
   options: { fs: FileSystem; scratch: string; reporter: ProgressReporter },
 ): Promise<{ directory: string; bytes: number }> {
   if (source.kind === "directory") return { directory: source.path, bytes: 0 };

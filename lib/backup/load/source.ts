@@ -4,14 +4,14 @@
  * | source | is taken as |
  * |---|---|
  * | a directory with the marker file | an export, or any closed (or open elsewhere) database |
- * | any other directory | a backup repository: refused in this release |
+ * | any other directory, an object store, an open repository | a backup repository |
  * | a file or stream that begins with a tar header, perhaps packed | an export as one file |
  * | any other file or stream, perhaps packed | a portable backup |
  *
  * @module
  */
 import { DecodeError } from "../../base/bytes.ts";
-import { HoldfastError, IntegrityError, NotFoundError } from "../../base/errors.ts";
+import { IntegrityError, NotFoundError } from "../../base/errors.ts";
 import { describeValue } from "../../base/options.ts";
 import {
   isOurs,
@@ -23,19 +23,47 @@ import {
 } from "../../engine/file_names.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
+import type { Secret } from "../../format/repository/key_ring.ts";
+import type { ObjectStore } from "../../storage/object_store.ts";
 import { localPath } from "../destination.ts";
+import {
+  CONTEXT,
+  isObjectStore,
+  isRepositoryHandle,
+  type RepositoryContext,
+  type RepositoryHandle,
+} from "../repository/context.ts";
+import { isRepository, OPEN_DEFAULTS, openRepository, storeAt } from "../repository/open.ts";
 import { unpack } from "../archive/packing.ts";
 import { type ByteStream, isByteStream, PieceReader, piecesOf, readPieces } from "../archive/streams.ts";
 import { decodeTarHeader, TAR_BLOCK } from "../archive/tar_header.ts";
 import { readTar } from "../archive/tar_reader.ts";
 
 /** Where a restore reads from. */
-export type RestoreSource = string | URL | ByteStream;
+export type RestoreSource = string | URL | ByteStream | ObjectStore | RepositoryHandle;
 
 /** A source once it was looked at. */
-export type OpenedSource =
-  | { kind: "directory"; name: string; path: string }
-  | OpenedStream;
+export type OpenedSource = OpenedDirectory | OpenedRepository | OpenedStream;
+
+/** A database directory. */
+export interface OpenedDirectory {
+  /** What it is. */
+  kind: "directory";
+  /** For messages. */
+  name: string;
+  /** Where it is. */
+  path: string;
+}
+
+/** A repository. */
+export interface OpenedRepository {
+  /** What it is. */
+  kind: "repository";
+  /** For messages. */
+  name: string;
+  /** Its parts. */
+  context: RepositoryContext;
+}
 
 /** A source that is read from its beginning to its end. */
 export interface OpenedStream {
@@ -54,18 +82,21 @@ export async function openSource(
   call: string,
   fs: FileSystem,
   source: RestoreSource,
-  signal?: AbortSignal,
+  options: { signal?: AbortSignal | undefined; encryption?: Secret | undefined } = {},
 ): Promise<OpenedSource> {
+  const { signal, encryption } = options;
+  if (isRepositoryHandle(source)) {
+    if (encryption !== undefined) {
+      throw new TypeError(`${call}: option "encryption" is for a path or a store; this repository is open already`);
+    }
+    const context = source[CONTEXT];
+    return { kind: "repository", name: context.name, context };
+  }
+  if (isObjectStore(source)) return await repositoryIn(source, encryption);
   if (isByteStream(source)) return await sniff(piecesOf(call, source, signal), "the source stream");
   if (typeof source !== "string" && !(source instanceof URL)) {
-    if (typeof source === "object" && source !== null && !((source as unknown) instanceof Uint8Array)) {
-      throw new HoldfastError(
-        "UNSUPPORTED",
-        `${call}: object stores and backup repositories are not in this release; give a path or a stream`,
-      );
-    }
     throw new TypeError(
-      `${call}: source must be a path, a file: URL or a stream of bytes, not ${describeValue(source)}`,
+      `${call}: source must be a path, a file: URL, a stream of bytes, a store or a repository, not ${describeValue(source)}`,
     );
   }
   const path = localPath(call, source);
@@ -82,18 +113,23 @@ export async function openSource(
         { path },
       );
     }
-    throw new HoldfastError(
-      "UNSUPPORTED",
-      `${call}: the directory ${path} is not an exported database; backup repositories are not in this release`,
+    if (await isRepository(fs, path)) return await repositoryIn(await storeAt(fs, path), encryption);
+    throw new NotFoundError(
+      `Cannot restore from ${path}: the directory holds neither a database nor a backup repository; check the path (NOT_FOUND)`,
       { path },
     );
   }
   return await sniff(readPieces(fs, path, signal), path);
 }
 
+async function repositoryIn(store: ObjectStore, encryption: Secret | undefined): Promise<OpenedRepository> {
+  const context = await openRepository(store, { ...OPEN_DEFAULTS, encryption, create: false });
+  return { kind: "repository", name: context.name, context };
+}
+
 /** Ends the stream behind a source. */
 export async function closeSource(source: OpenedSource): Promise<void> {
-  if (source.kind !== "directory") await source.close();
+  if (source.kind === "tar" || source.kind === "portable") await source.close();
 }
 
 async function sniff(packed: AsyncIterable<Uint8Array>, name: string): Promise<OpenedSource> {

@@ -127,6 +127,7 @@ export class StoreFollower implements LogFollower {
   async #readSegment(log: LogMeta, from: number, until: number, most: number, stretch: LogStretch): Promise<Place> {
     const { commits } = stretch;
     const place = { number: log.number, offset: from };
+    if (from >= log.end) return place;
     const segment = this.#open(log, from);
     try {
       const { reader } = segment;

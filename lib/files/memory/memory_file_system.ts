@@ -38,7 +38,10 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): MemoryF
   return new MemoryFileSystem(new MemoryDisk(options));
 }
 
-/** A program's view of a simulated disk. Paths are POSIX paths; the current directory is `/`. */
+/**
+ * A program's view of a simulated disk. Paths are POSIX paths; the current directory is `/`. There is one user, so that
+ * `private` means nothing.
+ */
 export class MemoryFileSystem implements FileSystem {
   readonly kind = "memory";
   readonly #disk: MemoryDisk;

@@ -8,8 +8,8 @@
  */
 import { ByteWriter, EMPTY_BYTES } from "../../base/bytes.ts";
 
-/** Memory taken before a byte has arrived. */
-const FIRST_BYTES = 256 * 2 ** 10;
+/** Memory taken before a byte has arrived: what a usual chunk needs, so that it never has to grow. */
+const FIRST_BYTES = 2 * 2 ** 20;
 
 /** A stream of bytes, pulled by count. */
 export class ByteSource {

@@ -31,7 +31,7 @@ import { ByteWriter, writeU32 } from "../../base/bytes.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { ObjectCipher } from "./object_cipher.ts";
-import { packChunk, unpackChunk } from "./object_codec.ts";
+import { newChunk, packChunk, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
   damagedObject,
@@ -103,8 +103,8 @@ export async function* writeObject(
 
   yield stored(header);
   const chunks = inOrder(rawChunks(raw, chunkBytes), WIDTH, async ({ bytes, index, last }) => {
-    rawHash.update(bytes);
-    rawBytes += bytes.length;
+    rawHash.update(bytes.subarray(1));
+    rawBytes += bytes.length - 1;
     const payload = await packChunk(bytes, compression, level);
     return { bytes: cipher === undefined ? payload : await cipher.encrypt(payload, { index, last }), last };
   });
@@ -169,20 +169,21 @@ export async function checkObject(
   }
 }
 
-/** The raw bytes in chunks of exactly `chunkBytes`, the last one shorter. */
+/** The raw bytes in chunks of exactly `chunkBytes`, the last one shorter, each behind its kind (`newChunk`). */
 async function* rawChunks(raw: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<StoredChunk, void> {
-  // Each chunk is memory of its own, because it is still being packed while the next is filled.
-  let chunk = new ByteWriter();
+  // Each chunk is memory of its own, because it is still being packed while the next is filled. The first is mostly the
+  // only one, and small.
+  let chunk = newChunk(0);
   let index = 0;
   for await (let piece of raw) {
     while (piece.length > 0) {
-      if (chunk.length === chunkBytes) {
+      if (chunk.length === 1 + chunkBytes) {
         yield { bytes: chunk.view(), index, last: false };
-        chunk = new ByteWriter(chunkBytes);
+        chunk = newChunk(chunkBytes);
         index++;
         await yieldToLoop();
       }
-      const part = piece.subarray(0, chunkBytes - chunk.length);
+      const part = piece.subarray(0, 1 + chunkBytes - chunk.length);
       chunk.bytes(part);
       piece = piece.subarray(part.length);
     }

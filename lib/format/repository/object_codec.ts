@@ -18,7 +18,7 @@
  * @module
  */
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress, zstdDecompressSync } from "node:zlib";
-import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { ByteWriter } from "../../base/bytes.ts";
 import { CHUNK_BYTES_MAX, damagedObject, type ObjectCompression } from "./object_header.ts";
 
 const STORED = 0;
@@ -39,14 +39,26 @@ const LEVEL_OF_LARGE_WINDOWS = 16;
 
 const zstdUnpack = "Deno" in globalThis ? unpackInPlace : unpackInPool;
 
-/** The payload of a chunk. */
-export async function packChunk(raw: Uint8Array, compression: ObjectCompression, level?: number): Promise<Uint8Array> {
-  const packed = raw.length === 0 ? EMPTY_BYTES : await compress(raw, compression, level);
-  const useful = packed.length > 0 && packed.length <= raw.length * (1 - SAVING_MIN);
-  const body = useful ? packed : raw;
-  const out = new Uint8Array(1 + body.length);
-  out[0] = useful ? COMPRESSED : STORED;
-  out.set(body, 1);
+/** An empty chunk with room for `count` raw bytes behind its kind, so that what is stored as it is needs no copy. */
+export function newChunk(count: number): ByteWriter {
+  const chunk = new ByteWriter(1 + count);
+  chunk.u8(STORED);
+  return chunk;
+}
+
+/** The payload of a chunk that was filled from `newChunk`. */
+export async function packChunk(
+  chunk: Uint8Array,
+  compression: ObjectCompression,
+  level?: number,
+): Promise<Uint8Array> {
+  const raw = chunk.subarray(1);
+  if (compression === "none" || raw.length === 0) return chunk;
+  const packed = await compress(raw, compression, level);
+  if (packed.length > raw.length * (1 - SAVING_MIN)) return chunk;
+  const out = new Uint8Array(1 + packed.length);
+  out[0] = COMPRESSED;
+  out.set(packed, 1);
   return out;
 }
 
@@ -68,8 +80,7 @@ export async function unpackChunk(
   }
 }
 
-async function compress(raw: Uint8Array, compression: ObjectCompression, level?: number): Promise<Uint8Array> {
-  if (compression === "none") return EMPTY_BYTES;
+async function compress(raw: Uint8Array, compression: "zstd" | "gzip", level?: number): Promise<Uint8Array> {
   if (compression === "gzip") {
     return await called((done) => gzip(raw, { level: level ?? GZIP_LEVEL }, done));
   }

@@ -1,0 +1,339 @@
+/**
+ * Does jobs at their times.
+ *
+ * ```
+ *            due, or runNow              its turn                 failed, tries left
+ *   idle ───────────────────► waiting ─────────────► running ─────────────────────► retrying
+ *    ▲                           ▲                      │  ▲                             │
+ *    └───────────────────────────┼──────────────────────┘  └──────── after a wait ───────┘
+ *             done, or given up  └ the next of the queue
+ * ```
+ *
+ * 1. One job at a time for a database, also among schedules of this process. While one retries, others wait: after a failed
+ *    full backup an incremental one would only fail too.
+ * 2. A job that waits already is not put in line again: however many runs were missed, one makes up for them.
+ * 3. Nothing counts on a timer's length. The schedule looks at the clock once a minute at least, so that a machine that
+ *    slept, or a clock that was set, is noticed.
+ *
+ * @module
+ */
+import { ClosedError, HoldfastError } from "../../base/errors.ts";
+import { type CheckedScheduleOptions, TIMED_JOBS } from "./options.ts";
+import { type JobRecord, type JobRecords, readJournal, writeJournal } from "./journal.ts";
+import type {
+  JobName,
+  JobRun,
+  JobStatus,
+  Schedule,
+  ScheduledDatabase,
+  ScheduledRepository,
+  ScheduleEvent,
+  ScheduleFinding,
+  ScheduleStatus,
+} from "./types.ts";
+
+/** How long the schedule goes without a look at the clock; see (3). */
+const LOOK_MS = 60_000;
+/** No wait before a retry is longer: a store that was away for a night should be found again soon after. */
+const RETRY_MS_MAX = 3_600_000;
+/** A clock set back further than this was wrong before: all times are found anew. Less is only corrected. */
+const CLOCK_SET_MS = 3_600_000;
+
+/** What no second try would change. */
+const FINAL_CODES = ["CLOSED", "DECRYPTION", "LINEAGE", "UNSUPPORTED", "UNSUPPORTED_FORMAT", "INTEGRITY", "READ_ONLY"];
+
+/** The end of what is under way for a database, by the database. */
+const turns = new WeakMap<object, Promise<void>>();
+
+interface Waiting {
+  readonly job: JobName;
+  readonly dueAt: number;
+  readonly missed: boolean;
+  /** The most that any of those who wait for it asks for. */
+  retries: number;
+  readonly waiters: { resolve: (run: JobRun) => void; reject: (error: unknown) => void }[];
+}
+
+/** See `schedule`. */
+export class Scheduler<D extends ScheduledDatabase & object> implements Schedule {
+  readonly ready: Promise<void>;
+  readonly #repository: ScheduledRepository<D>;
+  readonly #db: D;
+  readonly #options: CheckedScheduleOptions;
+  readonly #next = new Map<JobName, number>();
+  readonly #queue: Waiting[] = [];
+  readonly #abort = new AbortController();
+  #records: JobRecords = new Map();
+  #current: { job: JobName; retrying: boolean } | undefined;
+  #working: Promise<void> | undefined;
+  #lastLook: number;
+  #cancelTimer: (() => void) | undefined;
+  #wakeRetry: (() => void) | undefined;
+  #stopped = false;
+
+  /** Starts. */
+  constructor(repository: ScheduledRepository<D>, db: D, options: CheckedScheduleOptions) {
+    this.#repository = repository;
+    this.#db = db;
+    this.#options = options;
+    this.#lastLook = options.clock();
+    this.ready = this.#start();
+  }
+
+  status(): ScheduleStatus {
+    const jobs: Partial<Record<JobName, JobStatus>> = {};
+    const waiting = new Set(this.#queue.map(({ job }) => job));
+    const names: JobName[] = [...TIMED_JOBS, "prune"];
+    for (const job of names) {
+      const [record, times] = [this.#records.get(job), this.#options.times.get(job)];
+      const isCurrent = this.#current?.job === job;
+      if (record === undefined && times === undefined && !isCurrent && !waiting.has(job)) continue;
+      const next = this.#next.get(job) ?? Infinity;
+      jobs[job] = {
+        cron: times?.pattern,
+        nextAt: this.#stopped || next === Infinity ? undefined : next,
+        state: isCurrent ? (this.#current!.retrying ? "retrying" : "running") : waiting.has(job) ? "waiting" : "idle",
+        lastRun: record?.lastRun === undefined ? undefined : { ...record.lastRun },
+        lastSuccessAt: record?.lastSuccessAt,
+        lastFailureAt: record?.lastFailureAt,
+        failures: record?.failures ?? 0,
+      };
+    }
+    return { stopped: this.#stopped, jobs };
+  }
+
+  runNow(job: JobName): Promise<JobRun> {
+    return new Promise((resolve, reject) => {
+      const known: readonly string[] = [...TIMED_JOBS, "prune"];
+      if (!known.includes(job)) throw new TypeError(`runNow: unknown job "${job}"; there are ${known.join(", ")}`);
+      if (job === "prune" && this.#options.prune === undefined) {
+        throw new TypeError(`runNow: "prune" needs a policy; give schedule the option "prune"`);
+      }
+      if (this.#stopped) throw new ClosedError(`Cannot run "${job}": the schedule was stopped (CLOSED)`);
+      this.#enqueue(job, this.#options.clock(), { retries: 0 }).waiters.push({ resolve, reject });
+    });
+  }
+
+  async stop({ abort = false }: { abort?: boolean } = {}): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+    for (const { job, waiters } of this.#queue.splice(0)) {
+      const error = new ClosedError(`Did not run "${job}": the schedule was stopped (CLOSED)`);
+      for (const { reject } of waiters) reject(error);
+    }
+    if (abort) this.#abort.abort(new ClosedError("The schedule was stopped (CLOSED)"));
+    this.#wakeRetry?.();
+    await this.ready;
+    await this.#working;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { journal, fileSystem, clock, times } = this.#options;
+    if (journal !== undefined) {
+      try {
+        this.#records = await readJournal(fileSystem, journal, this.#db.id);
+      } catch (error) {
+        this.#tell({ type: "failure", job: "journal", error });
+      }
+    }
+    const now = clock();
+    for (const [job, { pattern, after }] of times) {
+      const record = this.#records.get(job);
+      // A new expression has missed nothing, and neither has a schedule that is new, or was here in the future.
+      if (record?.cron === pattern && record.since <= now) this.#next.set(job, after(record.since));
+      else {
+        this.#records.set(job, { ...emptyRecord(now), ...record, cron: pattern, since: now });
+        this.#next.set(job, after(now));
+      }
+    }
+    await this.#note();
+    if (!this.#stopped) this.#look();
+  }
+
+  /** Puts in line what is due, and comes back when the next is, or in a minute. */
+  #look(): void {
+    const now = this.#options.clock();
+    const setBack = now < this.#lastLook - CLOCK_SET_MS;
+    this.#lastLook = now;
+    for (const [job, { after }] of this.#options.times) {
+      const dueAt = this.#next.get(job)!;
+      if (now < dueAt && !setBack) continue;
+      this.#next.set(job, after(now));
+      if (now >= dueAt) {
+        this.#enqueue(job, dueAt, { retries: this.#options.retries, missed: now - dueAt > 2 * LOOK_MS });
+      }
+    }
+    const wait = Math.min(...this.#next.values()) - now;
+    // Never 0: were the clock to stand still, the schedule would spin.
+    this.#cancelTimer = this.#options.setTimer(() => this.#look(), Math.min(Math.max(wait, 1), LOOK_MS));
+  }
+
+  #enqueue(job: JobName, dueAt: number, { retries = 0, missed = false }): Waiting {
+    let waiting = this.#queue.find((each) => each.job === job);
+    if (waiting === undefined) this.#queue.push(waiting = { job, dueAt, missed, retries, waiters: [] });
+    waiting.retries = Math.max(waiting.retries, retries);
+    this.#working ??= this.#work();
+    return waiting;
+  }
+
+  async #work(): Promise<void> {
+    await this.ready;
+    for (let waiting = this.#queue.shift(); waiting !== undefined; waiting = this.#queue.shift()) {
+      const before = turns.get(this.#db);
+      let done!: () => void;
+      const turn = new Promise<void>((resolve) => done = resolve);
+      turns.set(this.#db, before === undefined ? turn : before.then(() => turn));
+      await before;
+      try {
+        await this.#do(waiting);
+      } finally {
+        this.#current = undefined;
+        done();
+      }
+      if (this.#queue.length === 0) await this.#judge();
+    }
+    // At once, and not when the promise settles: what is put in line in between would wait for ever.
+    this.#working = undefined;
+  }
+
+  /** Does one job, with its retries, and notes how it went. */
+  async #do({ job, dueAt, missed, retries, waiters }: Waiting): Promise<void> {
+    const { clock, prune, retryDelay } = this.#options;
+    let failed = new Error("never tried") as unknown;
+    for (let attempt = 1;; attempt++) {
+      if (this.#stopped) failed = new ClosedError(`Did not run "${job}": the schedule was stopped (CLOSED)`);
+      if (this.#stopped) break;
+      this.#current = { job, retrying: false };
+      this.#tell({ type: "start", job, attempt, missed });
+      const startedAt = clock();
+      const run: JobRun = { job, dueAt, startedAt, durationMs: 0, ok: true, attempts: attempt };
+      try {
+        const result = await this.#attempt(job);
+        run.durationMs = Math.max(0, clock() - startedAt);
+        await this.#record(run);
+        this.#tell({ type: "success", job, durationMs: run.durationMs, result });
+        if (prune !== undefined && isBackup(job) && !this.#stopped) {
+          // Before all else in line: the space may be needed.
+          this.#enqueue("prune", clock(), { retries: this.#options.retries });
+          this.#queue.unshift(...this.#queue.splice(this.#queue.findIndex((each) => each.job === "prune"), 1));
+        }
+        for (const { resolve } of waiters) resolve(run);
+        return;
+      } catch (error) {
+        failed = error;
+        if (attempt <= retries && !this.#stopped && mayPass(error)) {
+          const delayMs = Math.min(retryDelay * 2 ** (attempt - 1), Math.max(retryDelay, RETRY_MS_MAX));
+          this.#current = { job, retrying: true };
+          this.#tell({ type: "retry", job, attempt, delayMs, error });
+          await this.#pause(delayMs);
+          continue;
+        }
+        run.ok = false;
+        run.error = messageOf(error);
+        run.durationMs = Math.max(0, clock() - startedAt);
+        // What a stop ended was not done, and not refused either: it is made up for.
+        if (!this.#abort.signal.aborted) await this.#record(run);
+        break;
+      }
+    }
+    if (!this.#stopped) {
+      this.#tell({ type: "failure", job, error: failed });
+      this.#find({ code: "job-failed", severity: "error", message: `${job} failed: ${messageOf(failed)}`, job });
+    }
+    for (const { reject } of waiters) reject(failed);
+  }
+
+  async #attempt(job: JobName): Promise<unknown> {
+    const { signal } = this.#abort;
+    if (job === "prune") return await this.#repository.prune(this.#options.prune!, { signal });
+    if (isBackup(job)) return await this.#repository.backup(this.#db, { type: job, signal });
+    const report = job === "verify"
+      ? await this.#repository.verify(undefined, { read: "sample", signal })
+      : await this.#repository.drill({ signal });
+    if (!report.ok) {
+      throw new HoldfastError("INTEGRITY", `The ${job} found damage; see the repository's health (INTEGRITY)`);
+    }
+    return report;
+  }
+
+  async #record(run: JobRun): Promise<void> {
+    const { times, clock } = this.#options;
+    const record: JobRecord = this.#records.get(run.job) ?? emptyRecord(clock());
+    this.#records.set(run.job, {
+      ...record,
+      cron: times.get(run.job)?.pattern,
+      since: Math.max(record.since, run.dueAt, run.startedAt),
+      lastRun: run,
+      ...run.ok ? { lastSuccessAt: clock(), failures: 0 } : { lastFailureAt: clock(), failures: record.failures + 1 },
+    });
+    await this.#note();
+  }
+
+  async #note(): Promise<void> {
+    const { journal, fileSystem } = this.#options;
+    if (journal === undefined) return;
+    try {
+      await writeJournal(fileSystem, journal, this.#db.id, this.#records);
+    } catch (error) {
+      this.#tell({ type: "failure", job: "journal", error });
+    }
+  }
+
+  async #judge(): Promise<void> {
+    const { onFinding, health } = this.#options;
+    if (onFinding === undefined || this.#stopped) return;
+    try {
+      for (const finding of (await this.#repository.health(health)).findings) this.#find(finding);
+    } catch (error) {
+      this.#tell({ type: "failure", job: "health", error });
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.setTimer(resolve, ms);
+      this.#wakeRetry = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  #tell(event: ScheduleEvent): void {
+    try {
+      this.#options.onEvent?.(event);
+    } catch {
+      // The listener's own affair.
+    }
+  }
+
+  #find(finding: ScheduleFinding): void {
+    try {
+      this.#options.onFinding?.(finding);
+    } catch {
+      // The listener's own affair.
+    }
+  }
+}
+
+function emptyRecord(since: number): JobRecord {
+  const none = undefined;
+  return { cron: none, since, lastRun: none, lastSuccessAt: none, lastFailureAt: none, failures: 0 };
+}
+
+function isBackup(job: JobName): job is "full" | "snapshot" | "incremental" {
+  return job === "full" || job === "snapshot" || job === "incremental";
+}
+
+function mayPass(error: unknown): boolean {
+  if (error instanceof TypeError || error instanceof RangeError) return false;
+  return !(error instanceof HoldfastError && FINAL_CODES.includes(error.code));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

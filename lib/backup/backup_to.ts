@@ -1,0 +1,80 @@
+/**
+ * `db.backup`: into a portable file or into a repository, as the destination says.
+ *
+ * @module
+ */
+import { describeValue } from "../base/options.ts";
+import type { Engine } from "../engine/types.ts";
+import type { ObjectStore } from "../storage/object_store.ts";
+import { type BackupOptions, checkRepositoryBackup, type CheckedRepositoryBackup } from "./backup_options.ts";
+import { backupPortable } from "./backup_portable.ts";
+import { isWithin, localPath, meansRepository } from "./destination.ts";
+import type { BackupInfo } from "./info.ts";
+import { backupInto } from "./repository/backup.ts";
+import { CONTEXT, isObjectStore, isRepositoryHandle, type RepositoryContext, type RepositoryHandle } from "./repository/context.ts";
+import { OPEN_DEFAULTS, openRepository, storeAt } from "./repository/open.ts";
+import { pruneRepository } from "./repository/prune.ts";
+
+const CALL = "db.backup";
+
+/** Where a backup may go. */
+export type BackupDestination = string | URL | ObjectStore | RepositoryHandle;
+
+/** Makes a backup. */
+export async function backupTo(
+  engine: Engine,
+  destination: BackupDestination,
+  options?: BackupOptions,
+): Promise<BackupInfo> {
+  if (isRepositoryHandle(destination)) return await backupIntoRepository(engine, destination, options);
+  if (isObjectStore(destination)) return await intoStore(engine, destination, options);
+  if (typeof destination !== "string" && !(destination instanceof URL)) {
+    throw new TypeError(
+      `${CALL}: destination must be a path, a file: URL, a store or a repository, not ${describeValue(destination)}`,
+    );
+  }
+  const path = localPath(CALL, destination);
+  const { fs } = engine;
+  if (!await meansRepository(fs, path)) return await backupPortable(engine, destination, options);
+  if (isWithin(fs.resolve(path), fs.resolve(engine.path))) {
+    throw new TypeError(
+      `${CALL}: the destination ${path} is the database's own directory or inside it; choose another`,
+    );
+  }
+  // Before anything is made: what makes no sense leaves no empty repository behind.
+  checkRepositoryBackup(CALL, options);
+  return await intoStore(engine, await storeAt(fs, path), options);
+}
+
+async function intoStore(engine: Engine, store: ObjectStore, options: BackupOptions | undefined): Promise<BackupInfo> {
+  const checked = checkRepositoryBackup(CALL, options);
+  const context = await openRepository(store, {
+    ...OPEN_DEFAULTS,
+    encryption: checked.encryption,
+    clock: engine.settings.clock,
+  });
+  return await withPruning(context, engine, checked);
+}
+
+/** Makes a backup in an open repository. */
+export async function backupIntoRepository(
+  engine: Engine,
+  repository: RepositoryHandle,
+  options: BackupOptions | undefined,
+): Promise<BackupInfo> {
+  const checked = checkRepositoryBackup(CALL, options);
+  if (checked.encryption !== undefined) {
+    throw new TypeError(`${CALL}: option "encryption" is for a path or a store; this repository is open already`);
+  }
+  return await withPruning(repository[CONTEXT], engine, checked);
+}
+
+async function withPruning(
+  context: RepositoryContext,
+  engine: Engine,
+  options: CheckedRepositoryBackup,
+): Promise<BackupInfo> {
+  const info = await backupInto(context, engine, options);
+  if (options.prune !== undefined) await pruneRepository(context, options.prune, { signal: options.signal });
+  return info;
+}

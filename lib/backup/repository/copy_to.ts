@@ -1,0 +1,33 @@
+import type { LongWorkOptions } from "../long_work.ts";
+import type { RepositoryContext } from "./context.ts";
+
+/** Options of `copyTo`. */
+export interface CopyOptions extends LongWorkOptions {
+  /** Only these backups, with what they need; all unless given. */
+  backups?: readonly string[] | undefined;
+}
+
+/** What was copied. */
+export interface CopyReport {
+  /** Backups that are there now and were not before. */
+  backups: string[];
+  /** Objects copied. */
+  objects: number;
+  /** Log objects copied. */
+  logObjects: number;
+  /** Bytes written there. */
+  storedBytes: number;
+  /** Objects that were there already. */
+  reused: number;
+  /** How long it took, ms. */
+  durationMs: number;
+}
+
+/** Copies. */
+export function copyRepository(
+  _from: RepositoryContext,
+  _to: RepositoryContext,
+  _options: CopyOptions,
+): Promise<CopyReport> {
+  return Promise.reject(new Error("stub"));
+}

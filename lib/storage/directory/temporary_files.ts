@@ -1,0 +1,130 @@
+/**
+ * Where the bytes of a put are written before they get their name.
+ *
+ * ```
+ * .tmp~/<time begun, ms>-<16 random hex digits>
+ * ```
+ *
+ * A crash leaves such files. They are known by the time in their names: nobody writes one object for a day, so an older
+ * one belongs to nobody. A lock would know earlier, but costs each process one more file that stays, and says nothing on
+ * file systems that pretend to lock. Where the clocks of two machines are more than a day apart, the worst is a put that
+ * fails because its file is gone.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { ExistsError, NotFoundError } from "../../base/errors.ts";
+import type { FileHandle, FileSystem } from "../../files/file_system.ts";
+import { join } from "../../files/paths.ts";
+import { removeIfThere } from "../../files/publish.ts";
+import type { BodyReader } from "../body_reader.ts";
+
+/** Not shorter: a slow disk or line, or a laptop that slept in between. Not longer: the space is wanted back. */
+const LEFTOVER_AFTER_MS = 24 * 3600_000;
+
+/** Pieces below this size are written together: a call to the system costs as much as copying this. */
+const BUFFER_BYTES = 2 ** 16;
+
+/** What is written, under a name of its own. */
+export interface TemporaryFile {
+  /** Where it is. */
+  path: string;
+  /** The SHA-256 of its bytes, in hex. */
+  sha256: string;
+}
+
+/** Sources of time and chance. */
+export interface TemporaryFileSources {
+  /** Ms since the epoch. */
+  clock: () => number;
+  /** So many random bytes. */
+  randomBytes: (length: number) => Uint8Array;
+}
+
+/** The directory of files without a name yet. */
+export class TemporaryFiles {
+  readonly #fs: FileSystem;
+  readonly #area: string;
+  readonly #sources: TemporaryFileSources;
+  #cleaned = false;
+
+  /** In `area`, whose parent must be there when it is used. */
+  constructor(fs: FileSystem, area: string, sources: TemporaryFileSources) {
+    this.#fs = fs;
+    this.#area = area;
+    this.#sources = sources;
+  }
+
+  /** Writes all of a body and makes its bytes durable. On failure nothing is left. */
+  async write(body: BodyReader): Promise<TemporaryFile> {
+    if (!this.#cleaned) {
+      this.#cleaned = true;
+      await this.#removeLeftovers().catch(() => {}); // Not what was asked for; the next process tries again.
+    }
+    const random = Array.from(this.#sources.randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const path = join(this.#area, `${this.#sources.clock()}-${random}`);
+    const handle = await this.#create(path);
+    try {
+      const sha256 = await writeAll(handle, body);
+      await handle.sync();
+      await handle.close();
+      return { path, sha256 };
+    } catch (error) {
+      await handle.close().catch(() => {}); // The first failure is the one to tell.
+      await this.remove(path);
+      throw error;
+    }
+  }
+
+  /** Removes a file that is not needed, or no longer; what cannot be removed is left for later. */
+  async remove(path: string): Promise<void> {
+    await removeIfThere(this.#fs, path).catch(() => {});
+  }
+
+  async #create(path: string): Promise<FileHandle> {
+    try {
+      return await this.#fs.open(path, "create", { private: true });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+    try {
+      await this.#fs.makeDirectory(this.#area, { private: true });
+    } catch (error) {
+      if (!(error instanceof ExistsError)) throw error;
+    }
+    return await this.#fs.open(path, "create", { private: true });
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    if (await this.#fs.stat(this.#area) === undefined) return;
+    const old = this.#sources.clock() - LEFTOVER_AFTER_MS;
+    for (const name of await this.#fs.list(this.#area)) {
+      const begun = /^(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
+      if (begun !== undefined && Number(begun) < old) await this.remove(join(this.#area, name));
+    }
+  }
+}
+
+/** Appends all pieces, small ones together; gives their SHA-256. */
+async function writeAll(handle: FileHandle, body: BodyReader): Promise<string> {
+  const hash = createHash("sha256");
+  let buffer: Uint8Array | undefined;
+  let filled = 0;
+  const flush = async (): Promise<void> => {
+    if (filled > 0) await handle.append(buffer!.subarray(0, filled));
+    filled = 0;
+  };
+  for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
+    hash.update(piece);
+    if (filled + piece.length > BUFFER_BYTES) await flush();
+    if (piece.length >= BUFFER_BYTES) {
+      await handle.append(piece);
+    } else {
+      buffer ??= new Uint8Array(BUFFER_BYTES);
+      buffer.set(piece, filled);
+      filled += piece.length;
+    }
+  }
+  await flush();
+  return hash.digest("hex");
+}
