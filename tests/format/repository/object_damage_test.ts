@@ -7,7 +7,7 @@ import { crc32 } from "../../../lib/base/checksum.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../../lib/base/errors.ts";
 import { checkObject, type ObjectCompression } from "../../../lib/format/repository/object.ts";
 import { writeObjectHeader } from "../../../lib/format/repository/object_header.ts";
-import { failure, flipped, opened, pieces, RING, stored } from "./fixture.ts";
+import { failure, flipped, opened, pieces, RING, stored, Watched } from "./fixture.ts";
 
 const CODECS: readonly ObjectCompression[] = ["none", "zstd", "gzip"];
 const raw = new TextEncoder().encode("the same again and again, ".repeat(20));
@@ -141,10 +141,15 @@ describe("readObject(), for what is not as it was stored", () => {
     await isDamage(joined(header, chunk(frame, true), size(1)));
   });
 
-  it("takes no memory for a length that is a lie", async () => {
-    const header = writeObjectHeader({ compression: "none", chunkBytes: 4 * 2 ** 20, cipher: undefined });
-    await isDamage(concatBytes(header, chunk(new Uint8Array(3), true, 4 * 2 ** 20)));
-    await isDamage(concatBytes(header, chunk(new Uint8Array(3), true, 2 ** 31 - 1)));
+  it("takes no memory for a length that is a lie, and reads no further", async () => {
+    const header = writeObjectHeader({ compression: "none", chunkBytes: 100, cipher: undefined });
+    await isDamage(concatBytes(header, chunk(new Uint8Array(3), true, 101)));
+    for (const length of [102, 2 ** 31 - 1]) {
+      const bytes = concatBytes(header, chunk(new Uint8Array(100_000), true, length));
+      const source = new Watched(pieces(bytes, 64));
+      assert.ok(await failure(() => checkObject(source, "obj")) instanceof IntegrityError);
+      assert.ok(source.taken <= 2, `${source.taken} pieces`);
+    }
   });
 
   it("tells what is newer from what is damaged", async () => {
