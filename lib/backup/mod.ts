@@ -26,3 +26,6 @@ export type { Encryption } from "./encryption.ts";
 export type { PartialWork } from "./partial.ts";
 export type { RestoreSource } from "./load/source.ts";
 export type { ByteStream } from "./archive/streams.ts";
+export { localPath } from "./destination.ts";
+export { transferOptions } from "./backup_options.ts";
+export { OPEN_DEFAULTS, type OpenSettings } from "./repository/open.ts";

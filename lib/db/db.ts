@@ -22,6 +22,7 @@ import {
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import { booleanOption, checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
 import { databaseExists, destroyDatabase, openEngine } from "../engine/open.ts";
+import { ENGINE, type EngineOwner } from "../engine/owner.ts";
 import { repairDatabase } from "../engine/recovery/repair.ts";
 import type { Engine, EngineStats, KeyEncoding, VerifyReport } from "../engine/types.ts";
 import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
@@ -71,7 +72,7 @@ export interface RepairOptions extends PathOptions, WorkOptions {
  * console.log(await db.get("user/1")); // { name: "Ada" }
  * ```
  */
-export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisposable {
+export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisposable, EngineOwner {
   readonly #context: Context;
   readonly #stopListening: () => void;
 
@@ -216,6 +217,11 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   /** Whether `close` was called. */
   get closed(): boolean {
     return this.#engine.closed;
+  }
+
+  /** What repositories work with. @internal */
+  get [ENGINE](): Engine {
+    return this.#engine;
   }
 
   /**

@@ -8,6 +8,7 @@
 import { IntegrityError } from "../../base/errors.ts";
 import { decodeText, encodeText } from "../../base/bytes.ts";
 import { auditHash, type AuditLine, decodeAuditLine, encodeAuditLine } from "../../format/repository/audit_line.ts";
+import { UNCHECKED } from "../../format/repository/document.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
@@ -45,7 +46,7 @@ export async function writeAudit(
       detail,
       previous: previous === undefined ? FIRST_PREVIOUS : auditHash(previous.text),
     };
-    const text = encodeAuditLine(line);
+    const text = encodeAuditLine(line, context.ring);
     const put = await context.store.put(auditKey(line.seq), encodeText(text), { ifAbsent: true });
     if (put !== undefined) {
       newest.set(context, { text, line });
@@ -90,7 +91,7 @@ async function readLine(context: RepositoryContext, key: string): Promise<{ text
   const found = await readBytes(context.store, key, LINE_BYTES_MAX);
   if (found === undefined) throw new IntegrityError(`${name} is gone; the audit log has a hole`);
   const text = decodeText(found.bytes);
-  return { text, line: decodeAuditLine(text, name) };
+  return { text, line: decodeAuditLine(text, name, context.keyless ? UNCHECKED : context.ring) };
 }
 
 /** All lines, the oldest first. A line that does not follow its predecessor is told to `onProblem`. */

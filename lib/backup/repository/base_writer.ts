@@ -92,7 +92,7 @@ export async function writeBase(
     totalBytes,
     storedBytes: files.reduce((sum, { stored }) => sum + stored, 0),
     addedBytes,
-    rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), pin.version - version),
+    rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), version - pin.base.version),
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Timers } from "../../base/timers.ts";
 import type { ObjectCompression } from "../../format/repository/object.ts";
 import type { KeyRing } from "../../format/repository/key_ring.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
@@ -39,6 +40,8 @@ export interface RepositoryContext {
   readonly monotonic: () => number;
   /** Waits; rejects with the signal's reason. */
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** For what is done now and then. */
+  readonly timers: Timers;
   /** Random bytes, for ids, keys and salts. */
   readonly randomBytes: (count: number) => Uint8Array;
 }

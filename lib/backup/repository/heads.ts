@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { LineageError } from "../../base/errors.ts";
+import { IntegrityError, LineageError } from "../../base/errors.ts";
 import { type HeadDocument, headDocument } from "../../format/repository/head_document.ts";
 import { genesisChain } from "../../format/repository/archived_log.ts";
 import type { RepositoryContext } from "./context.ts";
@@ -28,7 +28,17 @@ export async function readHead(
   database: string,
   lineage: string,
 ): Promise<Head | undefined> {
-  return await readDocument(context, "head", headKey(database, lineage), headDocument);
+  const found = await readDocument(context, "head", headKey(database, lineage), headDocument);
+  if (found !== undefined) assertOwn(context, headKey(database, lineage), found.body);
+  return found;
+}
+
+/** A head that was put in another's place is whole, and says of itself whose it is. */
+function assertOwn(context: RepositoryContext, key: string, { database, lineage }: HeadDocument): void {
+  if (headKey(database, lineage) === key) return;
+  throw new IntegrityError(`${key} in ${context.name} is the head of lineage ${lineage}; run verify, then repair`, {
+    path: key,
+  });
 }
 
 /** All heads. */
@@ -36,8 +46,17 @@ export async function readHeads(
   context: RepositoryContext,
   onDamage?: (key: string, error: unknown) => void,
 ): Promise<HeadDocument[]> {
-  const all = await readAllDocuments(context, "head", PART.heads, headDocument, onDamage);
-  return all.map(({ body }) => body);
+  const heads: HeadDocument[] = [];
+  for (const { key, body } of await readAllDocuments(context, "head", PART.heads, headDocument, onDamage)) {
+    try {
+      assertOwn(context, key, body);
+      heads.push(body);
+    } catch (error) {
+      if (onDamage === undefined) throw error;
+      onDamage(key, error);
+    }
+  }
+  return heads;
 }
 
 /** The head of a log that begins after `version`. */

@@ -82,12 +82,6 @@ export async function* readLog(
     } finally {
       await pieces.return(undefined as never);
     }
-    if (chain !== object.chain) {
-      throw new IntegrityError(
-        `${object.key} in ${context.name} does not end as its name says; run verify, then repair`,
-        { path: object.key },
-      );
-    }
   }
 }
 
@@ -97,7 +91,16 @@ export async function openLog(
   object: LogObject,
   options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined } = {},
 ): ReturnType<typeof readArchivedLog> {
-  return await readArchivedLog(objectPieces(context, object.key, options), `${object.key} in ${context.name}`);
+  const { first, last, chain } = object;
+  const [, database, lineage] = object.key.split("/");
+  const source = objectPieces(context, object.key, options);
+  const name = `${object.key} in ${context.name}`;
+  const opened = await readArchivedLog(source, name, { first, last, chain });
+  if (opened.head.database === database && opened.head.lineage === lineage) return opened;
+  await opened.pieces.return(undefined as never);
+  throw new IntegrityError(`Cannot read ${name}: it is the log of another history; run verify, then repair`, {
+    path: object.key,
+  });
 }
 
 /** The pieces of an object, their bytes copied. */

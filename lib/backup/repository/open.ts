@@ -11,14 +11,13 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { setTimeout } from "node:timers";
 import { DecryptionError, ExistsError, HoldfastError, IntegrityError, NotFoundError } from "../../base/errors.ts";
-import { abortable } from "../../base/abort.ts";
 import { toHex } from "../../base/bytes.ts";
+import { delayWith, systemTimers, type Timers } from "../../base/timers.ts";
 import { MARKER_NAME } from "../../engine/file_names.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
-import { sealDocument } from "../../format/repository/document.ts";
+import { openDocument, sealDocument } from "../../format/repository/document.ts";
 import type { ObjectCompression } from "../../format/repository/object.ts";
 import { type KeyRing, newKeyRing, type Secret } from "../../format/repository/key_ring.ts";
 import { type RepositoryDocument, repositoryDocument } from "../../format/repository/repository_document.ts";
@@ -28,7 +27,6 @@ import { Activities } from "./activities.ts";
 import { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
 import { readBytes } from "./documents.ts";
-import { openDocument } from "../../format/repository/document.ts";
 import { addSlot, openRing } from "./keys.ts";
 import { PART, REPOSITORY_KEY } from "./layout.ts";
 import { RetryingStore } from "./retrying_store.ts";
@@ -53,8 +51,8 @@ export interface OpenSettings {
   timeZone: string;
   /** ms since the Unix epoch. */
   clock: () => number;
-  /** Waits; a test's own. */
-  delay?: RepositoryContext["delay"] | undefined;
+  /** For pauses, and for what is done now and then. */
+  timers: Timers;
 }
 
 const REPOSITORY_BYTES_MAX = 64 * 1024;
@@ -70,6 +68,7 @@ export const OPEN_DEFAULTS: OpenSettings = {
   create: true,
   timeZone: "UTC",
   clock: Date.now,
+  timers: systemTimers,
 };
 
 /** The store of a repository in a directory. A directory that holds something else is refused. */
@@ -107,7 +106,7 @@ export async function isRepository(fs: FileSystem, path: string): Promise<boolea
 
 /** Opens a repository, or makes one. */
 export async function openRepository(store: ObjectStore, settings: OpenSettings): Promise<RepositoryContext> {
-  const delay = settings.delay ?? wait;
+  const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(settings.timers, ms, signal);
   const monotonic = (): number => performance.now();
   const retrying = new RetryingStore(store, { delay, random: Math.random });
   const name = store.name;
@@ -135,6 +134,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
     clock: settings.clock,
     monotonic,
     delay,
+    timers: settings.timers,
     randomBytes: random,
   };
 }
@@ -206,8 +206,4 @@ function assertCapable(store: ObjectStore): void {
     `Cannot make a repository in ${store.name}: it lacks conditional writes (${ifAbsent ? "ifMatch" : "ifAbsent"}), ` +
       "by which two writers are kept apart; use a store that has them",
   );
-}
-
-function wait(ms: number, signal?: AbortSignal): Promise<void> {
-  return abortable(new Promise((resolve) => setTimeout(resolve, ms)), signal);
 }

@@ -22,7 +22,7 @@ import { checkObject } from "../../format/repository/object.ts";
 import { attach, headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "./catalog.ts";
 import type { RepositoryContext } from "./context.ts";
-import { type Head, newHead, switchHead } from "./heads.ts";
+import { type Head, newHead, overtaken, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { logPrefix } from "./layout.ts";
 import { type Lease, takeLease } from "./lease.ts";
@@ -72,6 +72,8 @@ export class Shipper {
   #turn: Promise<unknown> = Promise.resolve();
   /** A writer that was overtaken stays so. */
   #overtaken: LineageError | undefined;
+  /** The history that this writer has claimed: another's epoch in its head means that it was overtaken. */
+  #claimed: string | undefined;
 
   private constructor(context: RepositoryContext, engine: Engine) {
     this.#context = context;
@@ -146,7 +148,13 @@ export class Shipper {
 
   /** Finds the head to go on from. @internal */
   async attach(): Promise<void> {
-    this.#head ??= await attach(this.#context, this.#engine, this.#writer);
+    if (this.#head !== undefined) return;
+    const head = await attach(this.#context, this.#engine, this.#writer);
+    const { lineage, writer } = head.body;
+    if (this.#claimed === lineage && writer !== this.#writer) {
+      throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);
+    }
+    this.#head = head;
   }
 
   /** Makes this writer the one whose epoch the head has. @internal */
@@ -155,6 +163,7 @@ export class Shipper {
     if (etag !== undefined && body.writer === this.#writer) return;
     const epoch = etag === undefined ? body.epoch : body.epoch + 1;
     await this.move({ ...body, epoch, writer: this.#writer });
+    this.#claimed = body.lineage;
   }
 
   /** Switches the head. @internal */

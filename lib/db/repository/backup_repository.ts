@@ -3,61 +3,365 @@
  *
  * @module
  */
-import { booleanOption, checkOptions, choiceOption, describeValue, stringOption, timeOption } from "../../base/options.ts";
+import { checkEncryption, type Encryption } from "../../backup/encryption.ts";
+import { type BackupOptions, localPath, type RestoreInfo, type RestoreOptions, restoreTo } from "../../backup/mod.ts";
+import type { BackupInfo } from "../../backup/info.ts";
+import { longOptions, LONG_OPTIONS, type LongWorkOptions } from "../../backup/long_work.ts";
+import * as parts from "../../backup/repository/mod.ts";
+import { pointOptions, type PointInTimeOption } from "../../backup/restore_options.ts";
 import { ClosedError, NotFoundError, ReadOnlyError } from "../../base/errors.ts";
-import {
-  type Activity,
-  type AuditEntry,
-  type BackupFilter,
-  type BackupInfo,
-  type BackupOptions,
-  checkHealthPolicy,
-  checkPolicy,
-  chooseScratch,
-  CONTEXT,
-  type CopyOptions,
-  type CopyReport,
-  copyRepository,
-  deleteBackup,
-  drillRepository,
-  type DrillReport,
-  type Encryption,
-  estimateRestore,
-  findBackup,
-  type HealthPolicy,
-  type HealthReport,
-  isObjectStore,
-  type KeyInfo,
-  listBackups,
-  localPath,
-  longOptions,
-  type LongWorkOptions,
-  openRepository,
-  pinBackup,
-  pointOptions,
-  type PointInTimeOption,
-  pruneRepository,
-  type PruneReport,
-  type RangeWish,
-  readHistoryOf,
-  type RecoveryRange,
-  repairRepository,
-  Replication,
-  type ReplicationOptions,
-  type RepositoryContext,
-  repositoryHealth,
-  repositoryKeys,
-  repositoryPoints,
-  type RepositoryRepairReport,
-  type RepositoryStats,
-  repositoryStats,
-  type RepositoryVerifyReport,
-  type RestoreEstimate,
-  type RestoreInfo,
-  type RestoreOptions,
-  type RetentionPolicy,
-  storeAt,
-  unpinBackup,
-  verifyRepository,
-  type VerifyOptions,
-} from "../../backup/mod.ts";
+import { booleanOption, checkOptions, choiceOption, describeValue, timeOption } from "../../base/options.ts";
+import { ENGINE, type EngineOwner } from "../../engine/owner.ts";
+import type { Engine } from "../../engine/types.ts";
+import type { FileSystem } from "../../files/file_system.ts";
+import type { ObjectStore } from "../../storage/object_store.ts";
+import { openOptions } from "../options.ts";
+import { drillIn } from "./drill_place.ts";
+import { type RepositoryOptions, repositoryOptions } from "./repository_options.ts";
+
+/** A database that can be restored into. */
+export interface RestoreTarget {
+  /** As `DB.restore` of an open database. */
+  restore(source: BackupRepository, options?: RestoreOptions): Promise<RestoreInfo>;
+}
+
+/** Which point in time, of which database. */
+export interface PointOptions extends LongWorkOptions {
+  /** The last commit at or before this time, or this version; the newest unless given. */
+  at?: PointInTimeOption | undefined;
+  /** The state of this backup. Not together with `at`. */
+  backupId?: string | undefined;
+  /** Which database, when there are several: its id. */
+  database?: string | undefined;
+  /** Which of its histories; the newest unless given. */
+  lineage?: string | undefined;
+  /** Takes the newest state before a gap or the end of what is known. */
+  allowEarlier?: boolean | undefined;
+}
+
+/** Options of `drill`. */
+export interface DrillOptions extends PointOptions {
+  /** An existing directory for the scratch database; the system's for temporary files unless given. */
+  directory?: string | URL | undefined;
+}
+
+const POINT = ["at", "backupId", "database", "lineage", "allowEarlier"];
+
+/**
+ * An open backup repository: full, snapshot, incremental and continuous backups of one or more databases, in a directory or
+ * an object store.
+ *
+ * @example
+ * ```ts
+ * import { BackupRepository, DB, MemoryStore } from "@holdfast/db";
+ *
+ * await using db = await DB.open(":memory:");
+ * await using repo = await BackupRepository.open(new MemoryStore()); // or a directory: "./backups"
+ * await db.set("user/1", "Ada");
+ * const { version } = await repo.backup(db);
+ * await db.delete("user/1");
+ * await repo.restore(db, { at: { version } });
+ * console.log(await db.get("user/1")); // "Ada"
+ * ```
+ */
+export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle {
+  /** Its parts. @internal */
+  readonly [parts.CONTEXT]: parts.RepositoryContext;
+  readonly #fs: FileSystem;
+  readonly #replications = new Set<parts.Replication>();
+  #closed = false;
+
+  /** See `BackupRepository.open`. @internal */
+  private constructor(context: parts.RepositoryContext, fs: FileSystem) {
+    this[parts.CONTEXT] = context;
+    this.#fs = fs;
+  }
+
+  /**
+   * Opens the repository in a directory or store, making it where there is nothing.
+   *
+   * Rejects with `DecryptionError` for a wrong, missing or needless key, `ExistsError` where something else is,
+   * `NotFoundError` where there is nothing and none may be made, `IntegrityError` for a damaged `repository.json`,
+   * `UnsupportedFormatError` for one of a newer release; with `TypeError` or `RangeError` for options that make no sense.
+   */
+  static async open(target: string | URL | ObjectStore, options?: RepositoryOptions): Promise<BackupRepository> {
+    const call = "BackupRepository.open";
+    const { settings, fileSystem } = repositoryOptions(call, options);
+    if (parts.isObjectStore(target)) {
+      return new BackupRepository(await parts.openRepository(target, settings), fileSystem);
+    }
+    if (typeof target !== "string" && !(target instanceof URL)) {
+      throw new TypeError(`${call}: target must be a path, a file: URL or a store, not ${describeValue(target)}`);
+    }
+    const store = await parts.storeAt(fileSystem, localPath(call, target));
+    return new BackupRepository(await parts.openRepository(store, settings), fileSystem);
+  }
+
+  /** Its id: 32 hex digits. */
+  get id(): string {
+    return this[parts.CONTEXT].id;
+  }
+
+  /** Where it lies, for messages. */
+  get name(): string {
+    return this[parts.CONTEXT].name;
+  }
+
+  /** Whether its data is encrypted. */
+  get encrypted(): boolean {
+    const { ring, keyless } = this[parts.CONTEXT];
+    return keyless || ring !== undefined;
+  }
+
+  /** Whether it takes no writes. */
+  get readOnly(): boolean {
+    return this[parts.CONTEXT].readOnly;
+  }
+
+  /** Backs up an open database; see `BackupOptions`. */
+  async backup(db: parts.BackupSource, options?: BackupOptions): Promise<BackupInfo> {
+    this.#writable("backup");
+    return await parts.sourceOf("backup", db).backup(this, options);
+  }
+
+  /**
+   * Restores into a directory that does not exist yet (or holds a database, with `overwrite`), or into an open database in
+   * one atomic step.
+   */
+  async restore(destination: string | URL | RestoreTarget, options?: RestoreOptions): Promise<RestoreInfo> {
+    this.#context("restore");
+    if (typeof destination === "object" && destination !== null && "restore" in destination) {
+      return await destination.restore(this, options);
+    }
+    const { settings } = openOptions("restore", undefined);
+    return await restoreTo(this.#fs, settings, this, destination as string | URL, options);
+  }
+
+  /** The backups, the oldest first by version. */
+  async list(filter?: parts.BackupFilter): Promise<BackupInfo[]> {
+    return await parts.listBackups(this.#context("list"), filter);
+  }
+
+  /** One backup; undefined when there is none of that id. */
+  async get(id: string): Promise<BackupInfo | undefined> {
+    return await parts.findBackup(this.#context("get"), idOf("get", id));
+  }
+
+  /** The newest backup by version; undefined when there is none. */
+  async latest(filter?: parts.BackupFilter): Promise<BackupInfo | undefined> {
+    return (await this.list(filter)).at(-1);
+  }
+
+  /** Checks the repository, or what one backup needs. Damage is reported, not thrown. */
+  async verify(id?: string, options?: parts.VerifyOptions): Promise<parts.RepositoryVerifyReport> {
+    const context = this.#context("verify");
+    if (id !== undefined && await parts.findBackup(context, idOf("verify", id)) === undefined) throw this.#noBackup(id);
+    const checked = checkOptions("verify", options, ["read", ...LONG_OPTIONS]);
+    const read = choiceOption("verify", checked, "read", "all", ["all", "sample", "none"] as const);
+    return await parts.verifyRepository(context, id, { read, ...longOptions("verify", checked) });
+  }
+
+  /** Removes what a policy does not keep; with `dryRun` only says what that would be, and why the rest stays. */
+  async prune(
+    policy: parts.RetentionPolicy,
+    options?: LongWorkOptions & { dryRun?: boolean | undefined },
+  ): Promise<parts.PruneReport> {
+    const checked = checkOptions("prune", options, ["dryRun", ...LONG_OPTIONS]);
+    const dryRun = booleanOption("prune", checked, "dryRun", false);
+    const context = dryRun ? this.#withKey("prune") : this.#writable("prune");
+    return await parts.pruneRepository(context, parts.checkPolicy("prune", policy), {
+      dryRun,
+      ...longOptions("prune", checked),
+    });
+  }
+
+  /** Removes one backup; refused while another needs it or it is pinned. */
+  async delete(id: string): Promise<parts.PruneReport> {
+    return await parts.deleteBackup(this.#writable("delete"), idOf("delete", id));
+  }
+
+  /** Keeps a backup from being pruned. */
+  async pin(id: string): Promise<void> {
+    await parts.pinBackup(this.#writable("pin"), idOf("pin", id));
+  }
+
+  /** Lets a pinned backup be pruned again. */
+  async unpin(id: string): Promise<void> {
+    await parts.unpinBackup(this.#writable("unpin"), idOf("unpin", id));
+  }
+
+  /** The states that can be restored, as ranges: every version inside restores exactly. */
+  async recoveryPoints(
+    options?: { from?: Date | number; to?: Date | number; database?: string; lineage?: string },
+  ): Promise<parts.RecoveryRange[]> {
+    const call = "recoveryPoints";
+    const context = this.#context(call);
+    const checked = checkOptions(call, options, ["from", "to", "database", "lineage"]);
+    const { database, lineage } = pointOptions(call, checked);
+    return parts.recoveryRanges(await parts.readFacts(context), {
+      from: timeOption(call, checked, "from", undefined),
+      to: timeOption(call, checked, "to", undefined),
+      database,
+      lineage,
+    });
+  }
+
+  /** What a restore would take: time, bytes, commits, space, and the model that this rests on. */
+  async estimate(options?: PointOptions): Promise<parts.RestoreEstimate> {
+    const checked = checkOptions("estimate", options, [...POINT, ...LONG_OPTIONS]);
+    const wish = pointOptions("estimate", checked);
+    return await parts.estimateRestore("estimate", this.#withKey("estimate"), wish, longOptions("estimate", checked).signal);
+  }
+
+  /** Counts and sizes. */
+  async stats(): Promise<parts.RepositoryStats> {
+    return await parts.repositoryStats(this.#context("stats"), this.#statuses());
+  }
+
+  /** The same as text in Prometheus' exposition format. */
+  async metrics(): Promise<string> {
+    return parts.prometheusText(await this.stats());
+  }
+
+  /** What is going on: calls under way through this handle, and its replications. */
+  status(): { activities: parts.Activity[]; replications: parts.ReplicationStatus[] } {
+    const context = this.#context("status");
+    return { activities: context.activities.list(), replications: this.#statuses() };
+  }
+
+  /** Whether the backups are as they should be: `"OK"`, or a list of findings. */
+  async health(policy?: parts.HealthPolicy): Promise<parts.HealthReport> {
+    const context = this.#context("health");
+    return await parts.repositoryHealth(context, parts.checkHealthPolicy("health", policy), this.#statuses());
+  }
+
+  /** Restores for real into a scratch place, checks what came back, and records the version proven restorable. */
+  async drill(options?: DrillOptions): Promise<parts.DrillReport> {
+    const call = "drill";
+    const context = this.#withKey(call);
+    const checked = checkOptions(call, options, [...POINT, "directory", ...LONG_OPTIONS]);
+    const wish = pointOptions(call, checked);
+    const { settings } = openOptions(call, undefined);
+    return await drillIn(call, checked["directory"] as string | URL | undefined, this.#fs, (fs, directory) =>
+      parts.drillRepository(context, { fs, directory, settings, wish, ...longOptions(call, checked) }));
+  }
+
+  /** Heals what can be healed, sets aside what can't, and says what is lost. */
+  async repair(options?: LongWorkOptions & { dryRun?: boolean | undefined }): Promise<parts.RepositoryRepairReport> {
+    const checked = checkOptions("repair", options, ["dryRun", ...LONG_OPTIONS]);
+    const dryRun = booleanOption("repair", checked, "dryRun", false);
+    const context = dryRun ? this.#withKey("repair") : this.#writable("repair");
+    return await parts.repairRepository(context, { dryRun, ...longOptions("repair", checked) });
+  }
+
+  /** The audit log: what was done, when, with what result; the oldest first. */
+  async history(): Promise<parts.AuditEntry[]> {
+    return await parts.auditHistory(this.#context("history"));
+  }
+
+  /** The keys that open it; none when it is not encrypted. */
+  async keys(): Promise<parts.KeyInfo[]> {
+    return await parts.listKeys(this.#context("keys"));
+  }
+
+  /** Adds a key or passphrase that opens it too. */
+  async addKey(encryption: Encryption): Promise<parts.KeyInfo> {
+    return await parts.addKey(this.#writable("addKey"), checkEncryption("addKey", encryption));
+  }
+
+  /** Makes this the only key or passphrase; all others open nothing any more. No data is written anew. */
+  async rotateKey(encryption: Encryption): Promise<parts.KeyInfo> {
+    return await parts.rotateKey(this.#writable("rotateKey"), checkEncryption("rotateKey", encryption));
+  }
+
+  /** Removes a key by its id; never the last one. */
+  async removeKey(id: string): Promise<void> {
+    await parts.removeKey(this.#writable("removeKey"), idOf("removeKey", id));
+  }
+
+  /** Copies all backups and archived log into another repository, or only some; what is there already is not sent again. */
+  async copyTo(other: BackupRepository, options?: parts.CopyOptions): Promise<parts.CopyReport> {
+    const context = this.#withKey("copyTo");
+    if (!parts.isRepositoryHandle(other)) {
+      throw new TypeError(`copyTo: the other repository must be an open BackupRepository, not ${describeValue(other)}`);
+    }
+    const checked = checkOptions("copyTo", options, ["backups", ...LONG_OPTIONS]);
+    const { backups } = checked;
+    if (backups !== undefined && (!Array.isArray(backups) || backups.some((id) => typeof id !== "string"))) {
+      throw new TypeError(`copyTo: option "backups" must be an array of ids, not ${describeValue(backups)}`);
+    }
+    return await parts.copyRepository(context, other.#writable("copyTo"), {
+      backups: backups as string[] | undefined,
+      ...longOptions("copyTo", checked),
+    });
+  }
+
+  /**
+   * Ships the log of an open database as it grows, until `stop()`: at most `interval` is lost when the machine is gone. The
+   * first shipment is awaited.
+   */
+  async replicate(db: EngineOwner, options?: parts.ReplicationOptions): Promise<parts.Replication> {
+    const context = this.#writable("replicate");
+    const checked = parts.replicationOptions("replicate", options);
+    const replication = new parts.Replication(context, engineOf("replicate", db), checked);
+    this.#replications.add(replication);
+    try {
+      return await replication.start();
+    } catch (error) {
+      this.#replications.delete(replication);
+      throw error;
+    }
+  }
+
+  /** Stops its replications and lets go. Calls under way go on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const results = await Promise.allSettled([...this.#replications].map((replication) => replication.stop()));
+    this.#replications.clear();
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** As `close`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #statuses(): parts.ReplicationStatus[] {
+    return [...this.#replications].map((replication) => replication.status());
+  }
+
+  #context(call: string): parts.RepositoryContext {
+    const context = this[parts.CONTEXT];
+    if (this.#closed) {
+      throw new ClosedError(`Cannot ${call}: the repository ${context.name} is closed; open it again (CLOSED)`);
+    }
+    return context;
+  }
+
+  #withKey(call: string): parts.RepositoryContext {
+    const context = this.#context(call);
+    if (!context.keyless) return context;
+    throw new ReadOnlyError(`Cannot ${call} in ${context.name}: it was opened without its key (READ_ONLY)`);
+  }
+
+  #writable(call: string): parts.RepositoryContext {
+    const context = this.#withKey(call);
+    if (!context.readOnly) return context;
+    throw new ReadOnlyError(`Cannot ${call} in ${context.name}: it was opened with readOnly (READ_ONLY)`);
+  }
+
+  #noBackup(id: string): NotFoundError {
+    return new NotFoundError(`${this.name} has no backup ${id}; see list() (NOT_FOUND)`);
+  }
+}
+
+function idOf(call: string, id: unknown): string {
+  if (typeof id === "string" && id !== "") return id;
+  throw new TypeError(`${call}: id must be a string, not ${describeValue(id)}`);
+}
+
+function engineOf(call: string, db: EngineOwner): Engine {
+  const engine = (db as Partial<EngineOwner> | null | undefined)?.[ENGINE];
+  if (engine !== undefined) return engine;
+  throw new TypeError(`${call}: the first argument must be an open database, not ${describeValue(db)}`);
+}

@@ -15,6 +15,7 @@ import { type Encryption, encryptionOption } from "../../backup/encryption.ts";
 import { OPEN_DEFAULTS, type OpenSettings, transferOptions } from "../../backup/mod.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { fileSystemIn } from "../options.ts";
+import type { Timers } from "../../base/timers.ts";
 
 /** Options of `BackupRepository.open`. */
 export interface RepositoryOptions {
@@ -41,8 +42,8 @@ export interface RepositoryOptions {
   clock?: (() => number) | undefined;
   /** Where files lie. Default: the system's. */
   fileSystem?: FileSystem | undefined;
-  /** Waits, for limits and retries. Default: a timer. */
-  delay?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+  /** For pauses, retries and replication. Default: those of the runtime. */
+  timers?: Timers | undefined;
 }
 
 const NAMES = [
@@ -55,7 +56,7 @@ const NAMES = [
   "createIfMissing",
   "timeZone",
   "clock",
-  "delay",
+  "timers",
 ];
 
 /** Checks them and fills in the defaults. */
@@ -79,9 +80,16 @@ export function repositoryOptions(
     create: booleanOption(call, checked, "createIfMissing", true),
     timeZone,
     clock: functionOption<() => number>(call, checked, "clock") ?? OPEN_DEFAULTS.clock,
-    delay: functionOption<(ms: number, signal?: AbortSignal) => Promise<void>>(call, checked, "delay"),
+    timers: timersOption(call, checked),
   };
   return { settings, fileSystem };
+}
+
+function timersOption(call: string, checked: Record<string, unknown>): Timers {
+  const given = checked["timers"] as Partial<Timers> | undefined;
+  if (given === undefined) return OPEN_DEFAULTS.timers;
+  if (typeof given === "object" && given !== null && typeof given.set === "function") return given as Timers;
+  throw new TypeError(`${call}: option "timers" must have a function set, not be ${describeValue(given)}`);
 }
 
 function isTimeZone(timeZone: string): boolean {

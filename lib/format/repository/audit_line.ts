@@ -19,7 +19,7 @@ import { createHash } from "node:crypto";
 import { encodeText } from "../../base/bytes.ts";
 import { IntegrityError } from "../../base/errors.ts";
 import { choice, flag, nullable, object, type Shape, ShapeError, text, whole } from "../manifest/json_shape.ts";
-import { keyMissing, sealOf, shaped } from "./document.ts";
+import { keyMissing, sealOf, shaped, UNCHECKED } from "./document.ts";
 import type { KeyRing } from "./ring.ts";
 import { pattern, record, sha256 } from "./shapes.ts";
 
@@ -75,7 +75,7 @@ export function encodeAuditLine(line: AuditLine, ring?: KeyRing): string {
  * Takes a line apart; `name` is what errors call it. Throws `IntegrityError`, `UnsupportedFormatError` for a field that is
  * not known, and `DecryptionError` for a line with a mac when no ring was given.
  */
-export function decodeAuditLine(text: string, name: string, ring?: KeyRing): AuditLine {
+export function decodeAuditLine(text: string, name: string, ring?: KeyRing | typeof UNCHECKED): AuditLine {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -84,7 +84,8 @@ export function decodeAuditLine(text: string, name: string, ring?: KeyRing): Aud
   }
   const { mac, ...line } = shaped(parsed, name, shape, "audit lines");
   if (mac !== undefined && ring === undefined) throw keyMissing(name);
-  if (text !== layout(line, ring)) {
+  if (ring === UNCHECKED && mac !== undefined) return line;
+  if (text !== layout(line, ring === UNCHECKED ? undefined : ring)) {
     throw damaged(name, ring === undefined ? "it is not laid out as it was written" : "its mac does not match");
   }
   return line;

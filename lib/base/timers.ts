@@ -1,0 +1,42 @@
+/**
+ * Timers as a thing to be passed in, so that a test decides when time goes by.
+ *
+ * @module
+ */
+import { clearTimeout, setTimeout } from "node:timers";
+
+/** Calls back later. */
+export interface Timers {
+  /**
+   * Calls `run` once, after `ms`; returns the way to cancel. The process stays alive for it only with `keepAlive`.
+   */
+  set(ms: number, run: () => void, keepAlive: boolean): () => void;
+}
+
+/** The longest that a timer of the runtimes takes: 31 bits of ms. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** Those of the runtime. */
+export const systemTimers: Timers = {
+  set(ms, run, keepAlive) {
+    const timer = setTimeout(run, Math.min(Math.max(0, ms), LONGEST_MS));
+    if (!keepAlive) timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `ms`, or rejects with the signal's reason. */
+export function delayWith(timers: Timers, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = (): void => {
+      cancel();
+      reject(signal!.reason);
+    };
+    const cancel = timers.set(ms, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, true);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
