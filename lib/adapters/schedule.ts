@@ -41,6 +41,7 @@ export type {
 export type { HealthCode, HealthFinding, HealthPolicy, HealthReport } from "../backup/repository/health.ts";
 export type { RetentionPolicy } from "../backup/repository/retention_policy.ts";
 export type { Duration } from "../base/duration.ts";
+export type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "../files/file_system.ts";
 
 /**
  * Makes backups of `db` into `repository` at the times of cron expressions, and checks them.

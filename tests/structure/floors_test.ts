@@ -57,6 +57,32 @@ describe("importFaults()", () => {
   });
 });
 
+describe("importFaults() of packages", () => {
+  const cron = "lib/adapters/schedule/cron.ts";
+
+  it("accepts the one that a file is known to need, wherever it lies", () => {
+    for (const croner of ["croner", "npm:croner@11.0.1", "node_modules/croner/dist/croner.js"]) {
+      assert.deepEqual(importFaults(graphOf({ [cron]: [croner] })), []);
+    }
+  });
+
+  it("names another one, and one of a similar name", () => {
+    for (const other of ["lodash", "croner-more", "node_modules/croner-more/x.js", "npm:croner2@1.0.0"]) {
+      assert.equal(importFaults(graphOf({ [cron]: [other] })).length, 1, other);
+    }
+    assert.equal(importFaults(graphOf({ "lib/adapters/schedule.ts": ["croner"] })).length, 1);
+  });
+
+  it("names the way on which mod.ts would load one", () => {
+    const graph = graphOf({
+      "mod.ts": ["lib/adapters/schedule.ts"],
+      "lib/adapters/schedule.ts": [cron],
+      [cron]: ["croner"],
+    });
+    assert.deepEqual(importFaults(graph), [`mod.ts comes to ${cron}, which imports a package`]);
+  });
+});
+
 describe("otherStatements()", () => {
   it("lets comments and re-exports pass", () => {
     const source = '/** const no = 1; */\nexport { DB, type Entry } from "./lib/db/db.ts";\n// so it is\n' +

@@ -23,6 +23,11 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mod.ts", "lib/cli/", "lib/adapters/"],
 ];
 
+/** The files that may import a package, each exactly one. No user of mod.ts may come to load one of them. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  "lib/adapters/schedule/cron.ts": "croner",
+};
+
 /** Who imports whom: paths from the project's root; what is not a file of the project stands as it was written. */
 export type ImportGraph = ReadonlyMap<string, readonly string[]>;
 
@@ -71,11 +76,14 @@ export function importFaults(graph: ImportGraph): string[] {
     const floor = floorOf(file);
     if (floor === -1) faults.push(`${file} is on no floor`);
     for (const imported of imports) {
-      if (imported.startsWith("node:")) continue;
+      if (imported.startsWith("node:") || isPackage(imported, PACKAGES[file])) continue;
       if (!graph.has(imported)) {
         faults.push(`${file} imports ${imported}; only node: built-ins and own files are allowed`);
       } else if (floorOf(imported) > floor) faults.push(`${file} imports ${imported}, which is on a floor above it`);
     }
+  }
+  for (const file of reachable(graph, "mod.ts")) {
+    if (file in PACKAGES) faults.push(`mod.ts comes to ${file}, which imports a package`);
   }
   return [...faults, ...circles(graph).map((circle) => `a circle: ${circle.join(" -> ")}`)];
 }
@@ -104,6 +112,19 @@ function circles(graph: ImportGraph): string[][] {
     finished.add(file);
   };
   for (const file of graph.keys()) visit(file, []);
+  return found;
+}
+
+/** Whether an import leads to that package: by its name, or to where it is installed. */
+function isPackage(imported: string, name: string | undefined): boolean {
+  return name !== undefined &&
+    (imported === name || imported.startsWith(`npm:${name}@`) || imported.startsWith(`node_modules/${name}/`));
+}
+
+/** A file and all that it comes to by its imports. */
+function reachable(graph: ImportGraph, from: string): ReadonlySet<string> {
+  const found = new Set([from]);
+  for (const file of found) for (const imported of graph.get(file) ?? []) found.add(imported);
   return found;
 }
 

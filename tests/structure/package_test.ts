@@ -7,11 +7,15 @@ import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { entryPoints } from "../tools/checks.ts";
+import { packFolder, packPackage } from "../tools/pack.ts";
 import { binary, root } from "../tools/runtimes.ts";
 
 /** What a new user writes first. It is checked by tsc against the packed declarations, and run by Node and Bun. */
 const FIRST_PROGRAM = `import { DB } from "@holdfast/db";
+import { type Schedule, schedule } from "@holdfast/db/schedule";
 
+const start: (...args: Parameters<typeof schedule>) => Schedule = schedule;
+if (typeof start !== "function") throw new Error("no schedule");
 const db = await DB.open("./data");
 const { version }: { version: number } = await db.set("greeting", "hello");
 const value: unknown = await db.get("greeting");
@@ -21,13 +25,14 @@ console.log(JSON.stringify({ value, version }));
 
 describe("the package that deno pack makes", () => {
   const directory = mkdtempSync(join(tmpdir(), "package-"));
-  const tarball = join(directory, "holdfast-db.tgz");
+  /** The package, then those it depends on: installed together, so that no registry is asked. */
+  let tarballs: string[];
   let contents: Map<string, string>;
 
   before(() => {
-    // Without source maps: those would carry the paths of this machine.
-    run([binary("deno"), "pack", "--allow-dirty", "--no-source-maps", `--output=${tarball}`], root);
-    contents = readTar(gunzipSync(readFileSync(tarball)));
+    const needed = Object.keys(dependencies()).map((name) => packFolder(`${root}node_modules/${name}`, directory));
+    tarballs = [packPackage(directory), ...needed];
+    contents = readTar(gunzipSync(readFileSync(tarballs[0]!)));
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -42,26 +47,32 @@ describe("the package that deno pack makes", () => {
     }
   });
 
-  it("needs no other package and names no path of this machine", () => {
+  it("needs the packages of package.json in just these versions, and names no path of this machine", () => {
     const description = JSON.parse(contents.get("package/package.json") ?? "{}") as Record<string, unknown>;
     assert.equal(description["name"], "@holdfast/db");
-    assert.equal(description["dependencies"], undefined);
+    assert.deepEqual(description["dependencies"], dependencies());
+    for (const version of Object.values(dependencies())) assert.match(version, /^\d+\.\d+\.\d+$/);
     for (const [name, text] of contents) assert.ok(!text.includes(root), `${name} names ${root}`);
   });
 
   it("installs into an empty Node project, type-checks there and runs", () => {
     const project = emptyProject(directory, "node-project");
-    run(["npm", "install", "--offline", "--no-audit", "--no-fund", tarball], project);
+    run(["npm", "install", "--offline", "--no-audit", "--no-fund", ...tarballs], project);
     run([binary("tsc"), "--noEmit", "--strict", "--module", "nodenext", "--lib", "esnext,dom", "first.ts"], project);
     assertFirstProgram(run([binary("node"), "first.ts"], project));
   });
 
   it("installs into an empty Bun project and runs", () => {
     const project = emptyProject(directory, "bun-project");
-    run([binary("bun"), "add", tarball], project);
+    run([binary("bun"), "add", ...tarballs], project);
     assertFirstProgram(run([binary("bun"), "first.ts"], project));
   });
 });
+
+function dependencies(): Record<string, string> {
+  return (JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { dependencies: Record<string, string> })
+    .dependencies;
+}
 
 function assertFirstProgram(output: string): void {
   const lines = output.trim().split("\n");

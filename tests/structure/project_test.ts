@@ -9,6 +9,8 @@ interface Configuration {
   readonly version: string;
   readonly license: string;
   readonly exports: Record<string, string>;
+  readonly imports: Record<string, string>;
+  readonly dependencies: Record<string, string>;
   readonly devDependencies: Record<string, string>;
   readonly allowScripts: Record<string, boolean>;
 }
@@ -62,8 +64,15 @@ describe("package.json and deno.json", () => {
     for (const field of ["name", "version", "license", "exports"] as const) assert.deepEqual(npm[field], deno[field]);
   });
 
-  it("pin every development tool to one version", () => {
-    const loose = Object.entries(npm.devDependencies).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version));
+  it("depend on the same packages", () => {
+    const imports = Object.entries(npm.dependencies).map(([name, version]) => [name, `npm:${name}@${version}`]);
+    assert.deepEqual(deno.imports, Object.fromEntries(imports));
+  });
+
+  it("pin every package to one version", () => {
+    const loose = Object.entries({ ...npm.dependencies, ...npm.devDependencies }).filter(([, version]) =>
+      !/^\d+\.\d+\.\d+$/.test(version)
+    );
     assert.deepEqual(loose, []);
   });
 

@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { schedule, type ScheduleOptions } from "../../../lib/adapters/schedule.ts";
+import { cronTimes } from "../../../lib/adapters/schedule/cron.ts";
+import { ClosedError, DecryptionError } from "../../../lib/base/errors.ts";
+import { readFile } from "../../../lib/files/read.ts";
+import { DAY, HOUR, MINUTE, NOON, stage } from "./schedule_fixture.ts";
+
+const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const JOURNAL = "/data.schedule.json";
+
+describe("cronTimes()", () => {
+  const runs = (pattern: string, timeZone: string, from: string, count: number): string[] => {
+    let at = Date.parse(from);
+    const times = cronTimes("schedule", "full", pattern, timeZone, at);
+    return Array.from({ length: count }, () => new Date(at = times.after(at)).toISOString().slice(0, 16));
+  };
+
+  it("are those of the zone", () => {
+    assert.deepEqual(runs("0 1 * * 0", "UTC", "2026-11-25T13:00Z", 2), ["2026-11-29T01:00", "2026-12-06T01:00"]);
+    assert.deepEqual(runs("0 1 * * 0", "Asia/Tokyo", "2026-11-25T13:00Z", 1), ["2026-11-28T16:00"]);
+    assert.deepEqual(runs("0 2 * * 1-6", "UTC", "2026-11-28T01:00Z", 2), ["2026-11-28T02:00", "2026-11-30T02:00"]);
+    assert.deepEqual(runs("*/30 0 12 * * *", "UTC", "2026-11-28T01:00Z", 2), ["2026-11-28T12:00", "2026-11-28T12:00"]);
+  });
+
+  it("come once on the days on which the clocks change", () => {
+    const berlin = (from: string): string[] => runs("30 2 * * *", "Europe/Berlin", from, 2);
+    // Half past two is skipped: it comes right after the hour that is.
+    assert.deepEqual(berlin("2026-03-28T12:00Z"), ["2026-03-29T01:00", "2026-03-30T00:30"]);
+    assert.deepEqual(runs("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00Z", 2), [
+      "2026-10-25T00:30",
+      "2026-10-26T01:30",
+    ]);
+  });
+
+  it("refuse what is no expression, or none of ours", () => {
+    for (const bad of ["", "daily", "@daily", "* * * *", "60 * * * *", "* * * * * * 2030", "2030-01-01", "? * * * *"]) {
+      assert.throws(() => cronTimes("schedule", "full", bad, "UTC", NOON), {
+        name: "TypeError",
+        message: /^schedule: option "full" ".*" is no cron expression/,
+      }, bad);
+    }
+    assert.throws(() => cronTimes("schedule", "full", "0 0 30 2 *", "UTC", NOON), /never comes/);
+  });
+});
+
+describe("schedule()", () => {
+  it("does every job at its times", async () => {
+    const { clock, repo, jobs } = await stage({ full: "0 1 * * 0", incremental: "0 2 * * 1-6", drill: "0 4 * * 1" });
+    await clock.advance(6 * DAY);
+    assert.deepEqual(repo.done, [
+      "incremental 26. 02:00",
+      "incremental 27. 02:00",
+      "incremental 28. 02:00",
+      "full 29. 01:00",
+      "incremental 30. 02:00",
+      "drill 30. 04:00",
+      "incremental 01. 02:00",
+    ]);
+    const { full, incremental, verify } = jobs.status().jobs;
+    assert.equal(full?.nextAt, Date.UTC(2026, 11, 6, 1));
+    assert.deepEqual([full?.lastRun?.ok, full?.failures, full?.state, full?.cron], [true, 0, "idle", "0 1 * * 0"]);
+    assert.equal(incremental?.lastSuccessAt, Date.UTC(2026, 11, 1, 2));
+    assert.equal(verify, undefined);
+    await jobs.stop();
+    assert.equal(clock.timers.size, 0);
+  });
+
+  it("takes the zone of the repository, or its own", async () => {
+    const { clock, repo } = await stage({ full: "0 1 * * *", timeZone: "Asia/Tokyo" });
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done, ["full 25. 16:00"]);
+  });
+
+  it("prunes after each backup that succeeded, before what else waits", async () => {
+    const { clock, repo } = await stage({ full: "0 1 * * *", verify: "0 1 * * *", prune: { keepLast: 3 } });
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done, ["full 26. 01:00", "prune 26. 01:00", "verify 26. 01:00"]);
+    repo.failures = [new DecryptionError("no")];
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done.slice(3), ["full 27. 01:00", "verify 27. 01:00"]);
+  });
+
+  it("does one job at a time, and what was due meanwhile once afterwards", async () => {
+    const { clock, repo, jobs } = await stage({ full: "0 * * * *", incremental: "*/10 * * * *" });
+    repo.takesMs = 35 * MINUTE;
+    await clock.advance(HOUR + 30 * MINUTE);
+    assert.deepEqual(repo.done, ["incremental 25. 13:10", "incremental 25. 13:45", "incremental 25. 14:20"]);
+    assert.equal(repo.mostAtOnce, 1);
+    assert.equal(jobs.status().jobs.incremental?.state, "running");
+    assert.equal(jobs.status().jobs.full?.state, "waiting");
+    await clock.advance(30 * MINUTE);
+    assert.deepEqual(repo.done.slice(3), ["full 25. 14:55"]);
+  });
+
+  it("does one job at a time for a database that two schedules serve", async () => {
+    const { clock, repo, again } = await stage({ full: "0 * * * *" });
+    await again({ verify: "0 * * * *" }).ready;
+    repo.takesMs = 10 * MINUTE;
+    await clock.advance(2 * HOUR);
+    assert.equal(repo.mostAtOnce, 1);
+    assert.deepEqual(repo.done.slice(0, 2).map((what) => what.slice(-5)), ["14:00", "14:10"]);
+  });
+
+  it("makes up once for what a sleeping machine missed", async () => {
+    const { clock, repo, events } = await stage({ incremental: "0 2 * * *" });
+    await clock.sleep(10 * DAY + 30 * MINUTE);
+    assert.deepEqual(repo.done, ["incremental 05. 13:30"]);
+    assert.deepEqual(events[0], { type: "start", job: "incremental", attempt: 1, missed: true });
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done.slice(1), ["incremental 06. 02:00"]);
+  });
+
+  it("finds its times anew when the clock is set back", async () => {
+    const { clock, repo } = await stage({ full: "0 2 * * *" });
+    clock.now += 400 * DAY;
+    await clock.advance(HOUR);
+    clock.now -= 400 * DAY;
+    for (const timer of clock.timers) timer.at -= 400 * DAY;
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done.map((what) => what.slice(0, 8)), ["full 30.", "full 26."]);
+  });
+});
+
+describe("schedule() when jobs fail", () => {
+  it("tries again after 1, 2 and 4 minutes, and notes a failure once it gave up", async () => {
+    const { clock, repo, jobs, events, findings } = await stage({ full: "0 14 * * *" });
+    repo.failures = [new Error("one"), new Error("two"), new Error("three"), new Error("the store is away")];
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done, ["full 25. 14:00", "full 25. 14:01", "full 25. 14:03", "full 25. 14:07"]);
+    assert.deepEqual(events.filter(({ type }) => type === "retry").map((each) => "delayMs" in each && each.delayMs), [
+      MINUTE,
+      2 * MINUTE,
+      4 * MINUTE,
+    ]);
+    const { full } = jobs.status().jobs;
+    assert.equal(full?.failures, 1);
+    assert.equal(full.lastFailureAt, NOON + 67 * MINUTE);
+    assert.deepEqual(full.lastRun, {
+      job: "full",
+      dueAt: NOON + HOUR,
+      startedAt: NOON + 67 * MINUTE,
+      durationMs: 0,
+      ok: false,
+      attempts: 4,
+      error: "the store is away",
+    });
+    assert.deepEqual(findings, [
+      { code: "job-failed", severity: "error", message: "full failed: the store is away", job: "full" },
+    ]);
+    await clock.advance(DAY);
+    assert.equal(jobs.status().jobs.full?.failures, 0);
+  });
+
+  it("waits no longer than an hour between two tries, and lets others wait", async () => {
+    const { clock, repo, jobs } = await stage({ full: "0 14 * * *", verify: "5 14 * * *", retries: 9 });
+    repo.failures = Array.from({ length: 10 }, () => new Error("away"));
+    await clock.advance(HOUR + 20 * MINUTE);
+    assert.equal(jobs.status().jobs.full?.state, "retrying");
+    assert.equal(jobs.status().jobs.verify?.state, "waiting");
+    await clock.advance(10 * HOUR);
+    assert.equal(repo.done.length, 11);
+    assert.deepEqual(repo.done.slice(-3), ["full 25. 17:03", "full 25. 18:03", "verify 25. 18:03"]);
+  });
+
+  it("does not try again what no second try would change", async () => {
+    const { clock, repo, jobs } = await stage({ full: "0 14 * * *" });
+    repo.failures = [new DecryptionError("wrong key")];
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 1);
+    assert.equal(jobs.status().jobs.full?.lastRun?.error, "wrong key");
+  });
+
+  it("counts damage that a drill found as a failure", async () => {
+    const { clock, repo, jobs } = await stage({ drill: "0 14 * * *" });
+    repo.sound = false;
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 1);
+    assert.match(jobs.status().jobs.drill?.lastRun?.error ?? "", /drill found damage/);
+  });
+
+  it("hands on what the health check finds, each time", async () => {
+    const { clock, repo, findings } = await stage({ incremental: "0 * * * *" });
+    repo.findings = [{ code: "never-verified", severity: "warning", message: "there was no verification yet" }];
+    await clock.advance(2 * HOUR);
+    assert.deepEqual(findings, [...repo.findings, ...repo.findings]);
+  });
+
+  it("goes on when a listener throws", async () => {
+    const fail = (): never => {
+      throw new Error("a listener's");
+    };
+    const { clock, repo, jobs } = await stage({ full: "0 14 * * *", onEvent: fail, onFinding: fail });
+    repo.failures = [new DecryptionError("no")];
+    await clock.advance(2 * DAY);
+    assert.equal(repo.done.length, 2);
+    assert.equal(jobs.status().jobs.full?.lastRun?.ok, true);
+  });
+});
+
+describe("schedule() with a journal", () => {
+  const options: ScheduleOptions = { full: "0 1 * * 0", incremental: "0 2 * * *", journal: JOURNAL };
+
+  it("makes up once for what was missed while the process was away", async () => {
+    const { clock, repo, jobs, again } = await stage(options);
+    await clock.advance(DAY);
+    await jobs.stop();
+    clock.now += 20 * DAY;
+    const after = again(options);
+    await after.ready;
+    assert.equal(after.status().jobs.incremental?.lastSuccessAt, Date.UTC(2026, 10, 26, 2));
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, ["incremental 26. 02:00", "full 16. 13:00", "incremental 16. 13:00"]);
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 4);
+  });
+
+  it("is without one, a run that fell into a downtime is left out", async () => {
+    const { clock, repo, jobs, again } = await stage({ full: "0 1 * * *" });
+    await jobs.stop();
+    clock.now += 20 * DAY;
+    await again({ full: "0 1 * * *" }).ready;
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, []);
+  });
+
+  it("has missed nothing by an expression that is new", async () => {
+    const { clock, repo, jobs, again } = await stage(options);
+    await clock.advance(DAY);
+    await jobs.stop();
+    clock.now += 20 * DAY;
+    await again({ ...options, full: "0 3 * * 0", incremental: "0 3 * * *" }).ready;
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, ["incremental 26. 02:00"]);
+  });
+
+  it("tells of a failure while the repository is away", async () => {
+    const { clock, repo, fs } = await stage({ ...options, retries: 0 });
+    repo.failures = [new Error("the store is away")];
+    await clock.advance(DAY);
+    const { jobs, database } = JSON.parse(decode(await readFile(fs, JOURNAL, 1e6)));
+    assert.equal(database, "db");
+    assert.equal(jobs.incremental.lastRun.error, "the store is away");
+    assert.equal(jobs.incremental.failures, 1);
+  });
+
+  it("makes up for a run that a stop ended", async () => {
+    const { clock, repo, jobs, again } = await stage(options);
+    repo.takesMs = HOUR;
+    await clock.advance(13 * HOUR + 10 * MINUTE);
+    assert.equal(repo.running, 1);
+    await jobs.stop({ abort: true });
+    assert.equal(repo.running, 0);
+    repo.takesMs = 0;
+    await again(options).ready;
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, ["incremental 26. 02:00", "incremental 26. 02:10"]);
+  });
+
+  it("starts all the same when the journal can't be read, or is another database's", async () => {
+    const { clock, repo, fs, events, db, jobs, again } = await stage(options);
+    await jobs.stop();
+    const file = await fs.open(JOURNAL, "append");
+    await file.append(new TextEncoder().encode("}"));
+    await file.close();
+    await again(options).ready;
+    assert.deepEqual(events.map((event) => "job" in event && event.job), ["journal"]);
+    db.id = "other";
+    clock.now += 20 * DAY;
+    const other = again(options);
+    await other.ready;
+    assert.equal(other.status().jobs.full?.lastRun, undefined);
+    assert.equal(repo.done.length, 0);
+  });
+});
+
+describe("Schedule.runNow()", () => {
+  it("does a job at once and tells how it went", async () => {
+    const { repo, jobs } = await stage({ full: "0 1 * * *" });
+    const run = await jobs.runNow("verify");
+    assert.deepEqual([run.job, run.ok, run.attempts, run.dueAt], ["verify", true, 1, NOON]);
+    assert.deepEqual(repo.done, ["verify 25. 13:00"]);
+  });
+
+  it("joins one that waits, and rejects with its failure", async () => {
+    const { repo, jobs } = await stage({ full: "0 1 * * *" });
+    repo.failures = [new Error("away")];
+    const both = await Promise.allSettled([jobs.runNow("full"), jobs.runNow("full")]);
+    assert.deepEqual(both.map(({ status }) => status), ["rejected", "rejected"]);
+    assert.equal(repo.done.length, 1);
+    // Right on the heels of the last one.
+    assert.equal((await jobs.runNow("full").then(() => jobs.runNow("full"))).ok, true);
+  });
+
+  it("refuses what it can't do", async () => {
+    const { jobs } = await stage({ full: "0 1 * * *" });
+    await assert.rejects(jobs.runNow("restore" as "full"), TypeError);
+    await assert.rejects(jobs.runNow("prune"), /needs a policy/);
+    await jobs.stop();
+    await assert.rejects(jobs.runNow("full"), ClosedError);
+  });
+});
+
+describe("Schedule.stop()", () => {
+  it("waits for what runs and drops what waits", async () => {
+    const { clock, repo, jobs } = await stage({ full: "0 14 * * *", verify: "0 14 * * *" });
+    repo.takesMs = 10 * MINUTE;
+    await clock.advance(HOUR + MINUTE);
+    let over = false;
+    const stopped = jobs.stop().then(() => over = true);
+    await clock.advance(MINUTE);
+    assert.equal(over, false);
+    await clock.advance(10 * MINUTE);
+    await stopped;
+    assert.deepEqual(repo.done, ["full 25. 14:00"]);
+    assert.equal(jobs.status().stopped, true);
+    assert.equal(jobs.status().jobs.full?.lastRun?.ok, true);
+  });
+
+  it("ends the wait before a retry, and is what disposal does", async () => {
+    const { clock, repo, jobs } = await stage({ full: "0 14 * * *" });
+    repo.failures = [new Error("away")];
+    await clock.advance(HOUR);
+    assert.equal(jobs.status().jobs.full?.state, "retrying");
+    await jobs[Symbol.asyncDispose]();
+    await jobs.stop();
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 1);
+    assert.equal(clock.timers.size, 0);
+  });
+});
+
+describe("options of schedule()", () => {
+  it("are checked", async () => {
+    const { repo, db, fs } = await stage({ full: "0 1 * * *" });
+    const start = (options: unknown) => () => schedule(repo, db, { fileSystem: fs, ...options as ScheduleOptions });
+    assert.throws(start({}), /nothing to do/);
+    assert.throws(start({ ful: "0 1 * * *" }), /did you mean "full"/);
+    assert.throws(start({ full: 1 }), TypeError);
+    assert.throws(start({ full: "0 1 * * *", timeZone: "Mars/Base" }), RangeError);
+    assert.throws(start({ full: "0 1 * * *", prune: {} }), /says nothing/);
+    assert.throws(start({ full: "0 1 * * *", health: { maxage: 1 } }), /did you mean "maxAge"/);
+    assert.throws(start({ full: "0 1 * * *", retries: -1 }), RangeError);
+    assert.throws(start({ full: "0 1 * * *", retryDelay: "soon" }), TypeError);
+    assert.throws(start({ full: "0 1 * * *", journal: "/data/schedule.json" }), /must not lie within/);
+    assert.doesNotThrow(start({ full: "0 1 * * *", journal: "/database.json" }));
+  });
+
+  it("let an idle process end", async () => {
+    // With the real clock and timer; if they kept the process alive, this file would never be done.
+    const { repo, db } = await stage({ full: "0 1 * * *" });
+    await schedule(repo, db, { full: "0 1 * * *" }).ready;
+  });
+});
