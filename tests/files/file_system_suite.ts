@@ -187,6 +187,22 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       assert.deepEqual(await fs.list(directory), ["a", "b", "f"]);
     });
 
+    it("makes private files and directories that serve like others", async () => {
+      const { fs, directory } = place();
+      await fs.makeDirectory(`${directory}/d`, { private: true });
+      await fs.makeDirectory(`${directory}/e/f`, { parents: true, private: true });
+      for (const path of [`${directory}/d/a`, `${directory}/e/f/a`]) {
+        const handle = await fs.open(path, "create", { private: true });
+        await handle.append(bytes(1, 2));
+        await handle.close();
+        const again = fs.openSync(path, "append", { private: true });
+        again.appendSync(bytes(3));
+        again.closeSync();
+        assert.deepEqual(await readFile(fs, path, 10), bytes(1, 2, 3));
+      }
+      await rejectsWith(fs.open(`${directory}/d/a`, "create", { private: true }), ExistsError);
+    });
+
     it("lists names sorted", async () => {
       const { fs, directory } = place();
       for (const name of ["b", "a10", "B", "a9"]) await write(fs, `${directory}/${name}`, bytes());

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after, describe, it } from "node:test";
 import { ExistsError, IOError, NoSpaceError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
 import { failureCode, nodeError } from "../../lib/files/node_errors.ts";
@@ -37,6 +38,24 @@ describe("nodeFileSystem", () => {
     symlinkSync(`${directory}/d`, `${directory}/l`);
     await fs.remove(`${directory}/l`);
     assert.deepEqual(await fs.list(directory), ["d"]);
+  });
+
+  it("makes private files and directories for this user alone, and others as the system does", async () => {
+    if (process.platform === "win32") return; // No such rights there.
+    const fs = nodeFileSystem();
+    const directory = newPlace();
+    await fs.makeDirectory(`${directory}/d/e`, { parents: true, private: true });
+    await fs.makeDirectory(`${directory}/f`);
+    for (const [name, options] of [["p", { private: true }], ["q", {}]] as const) {
+      await (await fs.open(`${directory}/${name}`, "create", options)).close();
+      fs.openSync(`${directory}/${name}2`, "append", options).closeSync();
+    }
+    // The system's own way is asked for with plain calls: the umask is not known here.
+    mkdirSync(`${directory}/g`);
+    writeFileSync(`${directory}/r`, "");
+    const rights = (name: string): string => (statSync(`${directory}/${name}`).mode & 0o777).toString(8);
+    assert.deepEqual(["d", "d/e", "p", "p2"].map(rights), ["700", "700", "600", "600"]);
+    assert.deepEqual(["f", "q", "q2"].map(rights), [rights("g"), rights("r"), rights("r")]);
   });
 
   it("refuses to lock a file that something else is in", async () => {
