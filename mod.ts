@@ -44,19 +44,74 @@ export type {
 } from "./lib/engine/types.ts";
 export type { SlotMeta } from "./lib/format/manifest/manifest_edit.ts";
 export type {
+  BackupDestination,
   BackupInfo,
   BackupOptions,
   BackupType,
   ByteStream,
+  Encryption,
   ExportInfo,
   ExportOptions,
   ExportStreamOptions,
   FilterEntry,
   LongWorkOptions,
+  PointInTimeOption,
   RestoreInfo,
   RestoreOptions,
   RestoreSource,
+  WantedPoint,
 } from "./lib/backup/mod.ts";
+export {
+  BackupRepository,
+  type DrillOptions,
+  type PointOptions,
+  type RestoreTarget,
+} from "./lib/db/repository/backup_repository.ts";
+export type { RepositoryOptions } from "./lib/db/repository/repository_options.ts";
+export {
+  type Activity,
+  type AuditEntry,
+  type BackupFilter,
+  type BackupSource,
+  type CopyOptions,
+  type CopyReport,
+  type DrillReport,
+  type EstimateModel,
+  type HealthFinding,
+  type HealthPolicy,
+  type HealthReport,
+  type KeyInfo,
+  type PruneReport,
+  type RecoveryRange,
+  Replication,
+  type ReplicationEvent,
+  type ReplicationOptions,
+  type ReplicationStatus,
+  type RepositoryHandle,
+  type RepositoryProblem,
+  type RepositoryRepairReport,
+  type RepositoryStats,
+  type RepositoryVerifyReport,
+  type RestoreEstimate,
+  retention,
+  type RetentionPolicy,
+  type VerifyOptions,
+} from "./lib/backup/repository/mod.ts";
+export { PROMETHEUS_TYPE, prometheusText } from "./lib/backup/repository/prometheus.ts";
+export type { Duration } from "./lib/base/duration.ts";
+export type { Timers } from "./lib/base/timers.ts";
+export type {
+  GetOptions,
+  ListPage,
+  ObjectBody,
+  ObjectInfo,
+  ObjectStore,
+  PutOptions,
+  StoreCapabilities,
+  StoredObject,
+} from "./lib/storage/object_store.ts";
+export { DirectoryStore, directoryStore, type DirectoryStoreOptions } from "./lib/storage/directory_store.ts";
+export { MemoryStore } from "./lib/storage/memory_store.ts";
 export type { OnProgress, Progress } from "./lib/base/progress.ts";
 export * from "./lib/base/errors.ts";
 export type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "./lib/files/file_system.ts";

@@ -21,7 +21,7 @@ export type { BackupInfo, BackupType, ExportInfo, RestoreInfo } from "./info.ts"
 export type { BackupOptions, FilterEntry } from "./backup_options.ts";
 export type { ExportOptions } from "./export_options.ts";
 export type { LongWorkOptions } from "./long_work.ts";
-export type { PointInTimeOption, RestoreOptions } from "./restore_options.ts";
+export type { PointInTimeOption, RestoreOptions, WantedPoint } from "./restore_options.ts";
 export type { Encryption } from "./encryption.ts";
 export type { PartialWork } from "./partial.ts";
 export type { RestoreSource } from "./load/source.ts";

@@ -14,7 +14,7 @@ import type { FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
-import { backupPortable, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
+import { backupTo, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
 import { readTar } from "../../lib/backup/archive/tar_reader.ts";
 import { writeTar } from "../../lib/backup/archive/tar_writer.ts";
 import { define, dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
@@ -41,7 +41,7 @@ const read = (fs: FileSystem, path: string): Promise<Uint8Array> => readFile(fs,
 const leftovers = async (fs: FileSystem, path = "/db"): Promise<string[]> =>
   (await fs.list(path)).filter((name) => name.startsWith(".") || name.endsWith(".run"));
 
-describe("backupPortable", () => {
+describe("backupTo", () => {
   it("writes what skv reads: version, created_at, total_records, records of key, value, encoding", async () => {
     const fs = memoryFileSystem();
     const engine = await openAt(fs, "/db");
@@ -49,7 +49,7 @@ describe("backupPortable", () => {
       put(batch, 0, "username", { value: "alice" });
       put(batch, 0, "binary_data", { value: new Uint8Array([1, 2, 3, 4]) });
     });
-    const info = await backupPortable(engine, "/x.json", { labels: { why: "test" } });
+    const info = await backupTo(engine, "/x.json", { labels: { why: "test" } });
     const document = JSON.parse(new TextDecoder().decode(await read(fs, "/x.json")));
     assert.equal(document.version, "1.0");
     assert.equal(document.created_at, new Date(NOW).toISOString());
@@ -72,7 +72,7 @@ describe("backupPortable", () => {
   for (const name of ["x.json", "x.jsonl", "x.json.gz", "x.json.zst", "x.jsonl.gz", "x.jsonl.zst"]) {
     it(`comes back whole through ${name}`, async () => {
       const { fs, engine } = await sample();
-      const info = await backupPortable(engine, `/${name}`);
+      const info = await backupTo(engine, `/${name}`);
       const restored = await restoreTo(fs, settingsOf(), `/${name}`, "/new");
       assert.equal(restored.entries, info.entryCount);
       assert.equal(restored.expired, 0);
@@ -89,7 +89,7 @@ describe("backupPortable", () => {
   it("keeps the entries chosen by prefix, namespace and filter", async () => {
     const { fs, engine } = await sample();
     const keys = async (options: object): Promise<string[]> => {
-      const info = await backupPortable(engine, "/x.json", { overwrite: true, ...options });
+      const info = await backupTo(engine, "/x.json", { overwrite: true, ...options });
       assert.equal(info.selective, true);
       const { records, total_records } = JSON.parse(new TextDecoder().decode(await read(fs, "/x.json")));
       assert.equal(total_records, records.length);
@@ -116,7 +116,7 @@ describe("backupPortable", () => {
     );
     assert.deepEqual(await keys({ namespace: "nobody" }), []);
     let asked = 0;
-    await assert.rejects(backupPortable(engine, "/y.json", { filter: () => asked++ < 400 }), /must answer the same/);
+    await assert.rejects(backupTo(engine, "/y.json", { filter: () => asked++ < 400 }), /must answer the same/);
     assert.equal(await fs.stat("/y.json"), undefined);
     await engine.close();
   });
@@ -125,7 +125,7 @@ describe("backupPortable", () => {
     const { fs, engine } = await sample();
     const before = dump(engine);
     let started = false;
-    const backup = backupPortable(engine, "/x.json", {
+    const backup = backupTo(engine, "/x.json", {
       onProgress: () => {
         started = true;
       },
@@ -147,22 +147,23 @@ describe("backupPortable", () => {
   it("refuses what it can't do, each with its own error", async () => {
     const { fs, engine } = await sample();
     await fs.makeDirectory("/repo");
+    await file(fs, "/repo/mine", "x");
     await file(fs, "/there.json", "x");
     const refusals: [unknown, object | undefined, new (...args: never[]) => Error, RegExp][] = [
       ["/there.json", undefined, ExistsError, /the file exists/],
       ["/no/x.json", undefined, NotFoundError, /parent directory/],
-      ["/repo", undefined, HoldfastError, /repositories are not in this release/],
-      ["/backups/", undefined, HoldfastError, /repositories are not in this release/],
-      ["/backups", undefined, HoldfastError, /repositories are not in this release/],
-      [{ put: 1 }, undefined, HoldfastError, /object stores and backup repositories/],
+      ["/repo", undefined, ExistsError, /other files \(mine\)/],
+      ["/db", undefined, TypeError, /own directory/],
+      ["/backups", { overwrite: true }, TypeError, /never replaced/],
+      [{ put: 1 }, undefined, TypeError, /destination must be a path/],
       ["s3://bucket/x.json", undefined, TypeError, /import \{ s3 \} from "@holdfast\/db\/s3"/],
       ["gs://bucket/x", undefined, TypeError, /import \{ gcs \}/],
       ["http://x/y.json", undefined, TypeError, /http:\/\/ is not a path/],
       ["/x.txt", undefined, TypeError, /must end in \.json or \.jsonl/],
       ["/x.tar", undefined, TypeError, /for a copy that opens use export/],
       ["/x.json", { type: "incremental" }, TypeError, /must be "full"/],
-      ["/x.json", { encryption: {} }, HoldfastError, /"encryption" belongs to backup repositories/],
-      ["/x.json", { parent: "a" }, HoldfastError, /"parent" belongs/],
+      ["/x.json", { encryption: {} }, TypeError, /"encryption" is for backup repositories/],
+      ["/x.json", { parent: "a" }, TypeError, /"parent" is for backup repositories/],
       ["/x.json", { compression: "gzip" }, TypeError, /says "none"/],
       ["/x.json", { level: 3 }, TypeError, /"level" needs/],
       ["/x.json.gz", { level: 12 }, RangeError, /gzip has 0 to 9/],
@@ -173,10 +174,10 @@ describe("backupPortable", () => {
       ["/x.json", { labels: { a: 1 } }, TypeError, /record of strings/],
       ["/x.json", { fliter: 1 }, TypeError, /did you mean "filter"/],
       ["/db/x.json", undefined, TypeError, /own directory/],
-      [5, undefined, TypeError, /path must be a string/],
+      [5, undefined, TypeError, /destination must be a path/],
     ];
     for (const [path, options, type, message] of refusals) {
-      await assert.rejects(backupPortable(engine, path as string, options as never), (error: Error) => {
+      await assert.rejects(backupTo(engine, path as string, options as never), (error: Error) => {
         assert.ok(error instanceof type, `${path}: ${error}`);
         assert.match(error.message, message);
         return true;
@@ -193,7 +194,7 @@ describe("backupPortable", () => {
       for (let at = 1; at < 6; at++) {
         const controller = new AbortController();
         let seen = 0;
-        const result = await backupPortable(engine, name, {
+        const result = await backupTo(engine, name, {
           signal: controller.signal,
           onProgress: () => {
             if (++seen === at) controller.abort(new Error("stop"));
@@ -212,7 +213,7 @@ describe("backupPortable", () => {
 describe("restoreInto", () => {
   it("replaces all contents at one new version", async () => {
     const { fs, engine } = await sample();
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy");
     await exportDatabase(engine, "/copy.tar.zst");
     const wanted = dump(engine);
@@ -247,7 +248,7 @@ describe("restoreInto", () => {
 
   it("merges: the backup's entries win, other keys stay", async () => {
     const { fs, engine } = await sample();
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     const other = await openAt(fs, "/other");
     await write(other, (batch) => {
       put(batch, 0, "text", { value: "loses", tags: ["red"] });
@@ -273,7 +274,7 @@ describe("restoreInto", () => {
 
   it("replaces only what a selection covers", async () => {
     const { engine } = await sample();
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy");
     const wanted = dump(engine);
     for (const source of ["/x.json", "/copy"]) {
@@ -298,7 +299,7 @@ describe("restoreInto", () => {
 
   it("leaves expired entries away or clears their expiry", async () => {
     const { fs, engine } = await sample();
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     const later = await openAt(fs, "/later", { clock: () => NOW + 5000 });
     const kept = await restoreInto(later, "/x.json");
     assert.equal(kept.expired, 1);
@@ -362,7 +363,7 @@ describe("restoreInto", () => {
   it("changes nothing when the source is bad, refused or missing, or the work aborted", async () => {
     const { fs, engine } = await sample();
     const before = dump(engine, true);
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy.tar");
     await exportDatabase(engine, "/damaged", { link: "never" });
     const table = (await fs.list("/damaged")).find((name) => name.endsWith(".sst"))!;
@@ -388,18 +389,18 @@ describe("restoreInto", () => {
       ["/damaged", undefined, IntegrityError, /damaged/],
       ["/nothing.txt", undefined, IntegrityError, /does not begin as/],
       ["/missing.json", undefined, NotFoundError, /nothing is there/],
-      ["/dir", undefined, HoldfastError, /backup repositories are not in this release/],
+      ["/dir", undefined, NotFoundError, /neither a database nor a backup repository/],
       ["/half", undefined, IntegrityError, /no marker/],
       ["/db", undefined, LockedError, /./],
       ["s3://b/x", undefined, TypeError, /import \{ s3 \}/],
-      [{ list: 1 }, undefined, HoldfastError, /object stores/],
+      [{ list: 1 }, undefined, TypeError, /source must be/],
       [7, undefined, TypeError, /source must be/],
       [["text"], undefined, TypeError, /must give Uint8Array pieces/],
-      ["/x.json", { backupId: "a" }, HoldfastError, /"backupId" belongs to backup repositories/],
-      ["/x.json", { at: 5 }, HoldfastError, /"at" belongs/],
+      ["/x.json", { backupId: "a" }, TypeError, /"backupId" is for backup repositories/],
+      ["/x.json", { at: 5 }, TypeError, /"at" is for/],
       ["/x.json", { overwrite: true }, TypeError, /is for a restore into a path/],
       ["/x.json", { mode: "append" }, TypeError, /"mode" must be one of/],
-      ["/x.json", { replayLog: false }, HoldfastError, /"replayLog"/],
+      ["/x.json", { replayLog: false, at: 5 }, TypeError, /"replayLog" false/],
     ];
     for (const [source, options, type, message] of refusals) {
       await assert.rejects(restoreInto(engine, source as string, options as never), (error: Error) => {
@@ -433,7 +434,7 @@ describe("restoreInto", () => {
 
   it("changes nothing in a dry run", async () => {
     const { fs, engine } = await sample();
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy");
     await exportDatabase(engine, "/copy.tar");
     const before = dump(engine, true);
@@ -454,7 +455,7 @@ describe("restoreInto", () => {
     const fs = memoryFileSystem();
     const bytes = await openAt(fs, "/bytes", { keyEncoding: "bytes" });
     await write(bytes, (batch) => put(batch, 0, new Uint8Array([0xff]), { value: "x" }));
-    await backupPortable(bytes, "/x.json");
+    await backupTo(bytes, "/x.json");
     const text = await openAt(fs, "/text");
     await assert.rejects(
       restoreInto(text, "/x.json"),
@@ -552,7 +553,7 @@ describe("restoreTo", () => {
 
   it("refuses a destination that is taken, and replaces a database when told to", async () => {
     const { fs, engine } = await sample();
-    await backupPortable(engine, "/x.json");
+    await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy");
     await exportDatabase(engine, "/copy.tar");
     await restoreTo(fs, settingsOf(), "/x.json", "/new");

@@ -50,20 +50,19 @@ function tree(): string[] {
 }
 
 describe("what needs a backup repository", () => {
-  it("is refused clearly: directories, names without extension, objects", async () => {
+  it("is refused clearly where there is none: other directories, objects that are no store", async () => {
     mkdirSync(at("existing.json"));
+    writeFileSync(at("existing.json/mine.txt"), "mine");
     const before = tree();
-    const refused = { name: "HoldfastError", code: "UNSUPPORTED", message: /repositories are not in this release/ };
-    for (const destination of ["existing.json", "backups/", "backups"]) {
-      await assert.rejects(db.backup(at(destination)), refused, destination);
-    }
+    await assert.rejects(db.backup(at("existing.json")), { code: "EXISTS", message: /other files \(mine\.txt\)/ });
     for (const odd of [{}, { put() {} }, new (class BackupRepository {})()]) {
-      await assert.rejects(db.backup(odd as Anything), refused);
-      await assert.rejects(db.restore(odd as Anything), refused);
-      await assert.rejects(DB.restore(odd as Anything, at("new")), refused);
+      await assert.rejects(db.backup(odd as Anything), { name: "TypeError", message: /destination must be a path/ });
+      await assert.rejects(db.restore(odd as Anything), { name: "TypeError", message: /source must be a path/ });
+      await assert.rejects(DB.restore(odd as Anything, at("new")), { name: "TypeError", message: /source must be/ });
     }
-    await assert.rejects(db.restore(at("existing.json")), refused);
-    await assert.rejects(DB.restore(at("existing.json"), at("new")), refused);
+    const neither = { code: "NOT_FOUND", message: /neither a database nor a backup repository/ };
+    await assert.rejects(db.restore(at("existing.json")), neither);
+    await assert.rejects(DB.restore(at("existing.json"), at("new")), neither);
     assert.deepEqual(tree(), before);
     rmSync(at("existing.json"), { recursive: true });
   });
@@ -84,23 +83,23 @@ describe("what needs a backup repository", () => {
     const restore = {
       backupId: "x",
       at: 1,
-      database: "x",
-      lineage: "x",
+      database: "0".repeat(32),
+      lineage: "0".repeat(32),
       allowEarlier: true,
       concurrency: 4,
+      bytesPerSecond: 2000,
       encryption: { passphrase: "x" },
-      replayLog: false,
     };
     for (const [name, value] of Object.entries(backup)) {
-      const message = new RegExp(`^db.backup: option "${name}" .*repositories, which are not in this release`);
+      const message = `db.backup: option "${name}" is for backup repositories; leave it out for a portable file`;
       const options = { [name]: value } as Anything;
-      await assert.rejects(db.backup(at("x.json"), options), { code: "UNSUPPORTED", message });
+      await assert.rejects(db.backup(at("x.json"), options), { name: "TypeError", message });
     }
     for (const [name, value] of Object.entries(restore)) {
-      const message = new RegExp(`estore: option "${name}" .*repositories, which are not in this release`);
+      const message = new RegExp(`estore: option "${name}" is for backup repositories, and .*all.json is none`);
       const options = { [name]: value } as Anything;
-      await assert.rejects(db.restore(at("all.json"), options), { code: "UNSUPPORTED", message });
-      await assert.rejects(DB.restore(at("all.json"), at("new"), options), { code: "UNSUPPORTED", message });
+      await assert.rejects(db.restore(at("all.json"), options), { name: "TypeError", message });
+      await assert.rejects(DB.restore(at("all.json"), at("new"), options), { name: "TypeError", message });
     }
     for (const type of ["incremental", "snapshot"] as const) {
       await assert.rejects(db.backup(at("x.json"), { type }), {
@@ -270,6 +269,7 @@ describe("what comes back", () => {
   it("says all that it did", async () => {
     const backup = await db.backup(at("all.json.gz"), { labels: { why: "test" } });
     assert.deepEqual(Object.keys(backup).sort(), [
+      "addedBytes",
       "checksum",
       "compression",
       "createdAt",
@@ -286,6 +286,7 @@ describe("what comes back", () => {
       "parentId",
       "pinned",
       "prefix",
+      "requestedType",
       "selective",
       "storedBytes",
       "timestamp",

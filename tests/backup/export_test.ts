@@ -4,7 +4,7 @@ import { ExistsError, IntegrityError, LockedError, NoSpaceError, NotFoundError }
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { backupPortable, exportDatabase, exportStream, restoreTo } from "../../lib/backup/mod.ts";
+import { backupTo, exportDatabase, exportStream, restoreTo } from "../../lib/backup/mod.ts";
 import { dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
 import { collect } from "./helpers.ts";
 
@@ -313,7 +313,7 @@ describe("exportDatabase", () => {
     const before = await tree(fs);
     await assert.rejects(exportDatabase(bad, "/copy"), /Damaged|damaged/);
     await assert.rejects(exportDatabase(bad, "/copy.tar"), IntegrityError);
-    await assert.rejects(backupPortable(bad, "/copy.json"), IntegrityError);
+    await assert.rejects(backupTo(bad, "/copy.json"), IntegrityError);
     assert.deepEqual(await tree(fs), before);
     await engine.close();
   });

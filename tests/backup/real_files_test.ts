@@ -8,7 +8,7 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { PermissionError } from "../../lib/base/errors.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
-import { backupPortable, exportDatabase, exportStream, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
+import { backupTo, exportDatabase, exportStream, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
 import { dump, fillSample, openAt, put, settingsOf, write } from "./fixture.ts";
 
 const hasTar = ((): boolean => {
@@ -31,7 +31,7 @@ describe("on real files", () => {
     await fillSample(engine);
     await exportDatabase(engine, pathToFileURL(at("copy")));
     await exportDatabase(engine, at("copy.tar"));
-    await backupPortable(engine, pathToFileURL(at("x.json.zst")).href);
+    await backupTo(engine, pathToFileURL(at("x.json.zst")).href);
     const wanted = dump(engine);
     for (const source of ["copy", "copy.tar", "x.json.zst"]) {
       await write(engine, (batch) => put(batch, 0, "extra", { value: "x" }));
@@ -80,7 +80,7 @@ describe("on real files", () => {
       await exportDatabase(engine, at("closed/open"));
       await assert.rejects(exportDatabase(engine, at("closed/shut")), PermissionError);
       await assert.rejects(exportDatabase(engine, at("closed/new")), PermissionError);
-      await assert.rejects(backupPortable(engine, at("closed/x.json")), PermissionError);
+      await assert.rejects(backupTo(engine, at("closed/x.json")), PermissionError);
       assert.deepEqual(readdirSync(at("closed")), ["open", "shut"]);
     } finally {
       chmodSync(at("closed"), 0o755);

@@ -17,7 +17,7 @@ import type { HeadDocument } from "../../format/repository/head_document.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys } from "./documents.ts";
 import { type Head, newHead, overtaken, readHead } from "./heads.ts";
-import { logPrefix } from "./layout.ts";
+import { headKey, logPrefix } from "./layout.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
 import { readLog } from "./log_reader.ts";
 import { slotOf } from "./slots.ts";
@@ -52,6 +52,16 @@ export async function attach(context: RepositoryContext, engine: Engine, writer:
 }
 
 async function begin(context: RepositoryContext, engine: Engine, writer: string): Promise<Head> {
+  // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
+  const key = headKey(engine.id, engine.lineage);
+  const left = await context.store.list({ prefix: logPrefix(engine.id, engine.lineage), limit: 1 });
+  if (left.objects.length > 0 && !engine.forked) {
+    throw new IntegrityError(
+      `Cannot archive the log of ${engine.path} in ${context.name}: its head is lost, and log that it counted is there; ` +
+        "run repair",
+      { path: key },
+    );
+  }
   const slot = slotOf(engine, context);
   const { parents } = engine.meta;
   const fork = parents.at(-1);
@@ -65,7 +75,8 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
     }
   }
   const about = { database: engine.id, lineage: engine.lineage, parents, writer };
-  return { body: newHead(about, from, 0), etag: undefined };
+  const timestamp = from === engine.visibleVersion ? engine.visibleTimestamp : 0;
+  return { body: newHead(about, from, timestamp), etag: undefined };
 }
 
 /** The head of the lineage that a database went over into at `fork`, where none is written yet. */

@@ -56,6 +56,8 @@ export interface Coverage {
   covers: LogCover[];
   /** Files that joined without log, by version. */
   ingests: ArchivedIngest[];
+  /** Versions at which a head stands, and up to when no other commit was made, ms. */
+  heads: { version: number; coveredUntil: number }[];
 }
 
 /** What is known of the end of a stretch of log. */
@@ -72,9 +74,11 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
   );
   const covers: LogCover[] = [];
   const ingests: ArchivedIngest[] = [];
+  const heads: Coverage["heads"] = [];
   for (const stretch of path) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === stretch.lineage);
     for (const cover of coversOf(facts, history, stretch, head, mine, avoid)) append(covers, cover);
+    if (head !== undefined && head.version >= stretch.from && head.version <= stretch.to) heads.push(head);
     for (const ingest of head?.ingests ?? []) {
       if (ingest.version >= stretch.from && ingest.version <= stretch.to) ingests.push(ingest);
     }
@@ -85,6 +89,7 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
     bases: mine.flatMap((backup) => isBase(backup) && isWhole(backup.base, avoid) ? [backup] : []),
     covers,
     ingests,
+    heads,
   };
 }
 
@@ -98,7 +103,6 @@ function coversOf(
   avoid: ReadonlySet<string> | undefined,
 ): LogCover[] {
   const index = facts.logs.get(historyOf(database, stretch.lineage));
-  if (index === undefined) return [];
   const ends: End[] = [];
   if (head !== undefined) {
     ends.push(head);
@@ -107,22 +111,42 @@ function coversOf(
     }
   }
   for (const { lineage, log, timestamp, coveredUntil } of backups) {
-    if (lineage === stretch.lineage && log !== null) ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
+    if (lineage === stretch.lineage && log !== null) {
+      ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
+    }
   }
   ends.sort((a, b) => b.version - a.version);
   const found: LogCover[] = [];
   let below = Infinity;
   for (const end of ends) {
     if (end.version >= below) continue;
-    const walk = index.walkBack(end, stretch.from, avoid);
-    if (walk.objects.length === 0) continue;
+    const walk = index?.walkBack(end, stretch.from, avoid);
+    if (walk === undefined || walk.objects.length === 0) {
+      // Without its log it leads nowhere, but a base that stands just there is still known to be the last state until then.
+      if (end.version < stretch.from || end.version > stretch.to) continue;
+      below = end.version;
+      found.push({
+        from: end.version + 1,
+        to: end.version,
+        timestamp: end.timestamp,
+        coveredUntil: end.coveredUntil,
+        objects: [],
+      });
+      continue;
+    }
     below = walk.from;
     const from = Math.max(walk.from, stretch.from);
     if (from > stretch.to) continue;
     // At a fork the parent's log may go on; what comes behind is another history's.
     const to = Math.min(end.version, stretch.to);
     const { timestamp, coveredUntil } = end;
-    found.push({ from, to, timestamp, coveredUntil, objects: walk.objects.filter((one) => one.first <= to && one.last >= from) });
+    found.push({
+      from,
+      to,
+      timestamp,
+      coveredUntil,
+      objects: walk.objects.filter((one) => one.first <= to && one.last >= from),
+    });
   }
   return found.reverse();
 }
@@ -146,11 +170,14 @@ export function coverAfter(covers: readonly LogCover[], version: number): LogCov
 }
 
 /** The last version that can be reached from a base, and what is known of it. */
-export function reachOf(coverage: Coverage, base: BackupDocument): { version: number; timestamp: number; coveredUntil: number } {
+export function reachOf(
+  coverage: Coverage,
+  base: BackupDocument,
+): { version: number; timestamp: number; coveredUntil: number } {
   const cover = coverAfter(coverage.covers, base.version);
   if (cover === undefined) {
-    // Nothing came behind it, when the log ends exactly there.
-    const same = coverage.covers.find(({ to }) => to === base.version);
+    // Nothing came behind it up to when a head says so that stands exactly there.
+    const same = coverage.heads.find(({ version }) => version === base.version);
     const coveredUntil = Math.max(base.coveredUntil, same?.coveredUntil ?? 0);
     return { version: base.version, timestamp: base.timestamp, coveredUntil };
   }

@@ -91,7 +91,10 @@ export function chooseHistory(call: string, name: string, facts: RepositoryFacts
       `Cannot restore from ${name}: database ${database} has no lineage ${wanted.lineage} there, but ${list} (NOT_FOUND)`,
     );
   }
-  return mine.reduce((newest, history) => history.last > newest.last ? history : newest);
+  // A history that another came from is not the newest, whatever the clock said.
+  const ancestors = new Set(mine.flatMap(({ parents }) => parents.map(({ lineage }) => lineage)));
+  const leaves = mine.filter(({ lineage }) => !ancestors.has(lineage));
+  return leaves.reduce((newest, history) => history.last > newest.last ? history : newest);
 }
 
 /** All histories, each with the time of its last commit. */

@@ -131,7 +131,8 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
     bandwidth: new Bandwidth(settings.bytesPerSecond, monotonic, delay),
     timeZone: settings.timeZone,
     activities: new Activities(),
-    clock: settings.clock,
+    // Times are stored as whole ms.
+    clock: () => Math.floor(settings.clock()),
     monotonic,
     delay,
     timers: settings.timers,
@@ -181,7 +182,7 @@ async function make(
   }
   assertCapable(store);
   const id = toHex(random(16));
-  const createdAt = settings.clock();
+  const createdAt = Math.floor(settings.clock());
   const ring = settings.encryption === undefined ? undefined : newKeyRing(random);
   if (ring !== undefined) await addSlot(store, { repository: id, ring, createdAt, randomBytes: random }, settings.encryption!);
   const body: RepositoryDocument = {

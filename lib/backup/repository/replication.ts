@@ -97,10 +97,10 @@ export class Replication implements AsyncDisposable {
     return {
       state: this.#fenced !== undefined || this.#stopping !== undefined
         ? "stopped"
-        : this.#failures > 0
-        ? "failing"
         : this.#running !== undefined
         ? "shipping"
+        : this.#failures > 0
+        ? "failing"
         : "waiting",
       database: this.#engine.id,
       databaseName: basename(this.#engine.path),
@@ -119,18 +119,25 @@ export class Replication implements AsyncDisposable {
     };
   }
 
-  /** Resolves once all that is committed at the call is archived; rejects when that fails, or when it was stopped. */
+  /**
+   * Resolves once all that is committed at the call is archived and can be restored; rejects when that fails, or when it was
+   * stopped.
+   */
   async flush(): Promise<void> {
     if (this.#fenced !== undefined) throw this.#fenced;
     if (this.#stopping !== undefined) throw new ClosedError("Cannot flush a replication that was stopped (CLOSED)");
     const wanted = this.#engine.visibleVersion;
     while ((this.#shipper.head?.version ?? -1) < wanted) {
       await this.#running;
-      if ((this.#shipper.head?.version ?? -1) >= wanted) return;
+      if ((this.#shipper.head?.version ?? -1) >= wanted) break;
       await this.#ship(false);
       // A copy that was never written to has nothing to archive.
-      if (this.#engine.forked) return;
+      if (this.#engine.forked) break;
     }
+    // Log is worth nothing without a base.
+    if (this.#needsBase && this.#basing === undefined) await this.#ship(false);
+    await this.#basing;
+    if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
   }
 
   /** Archives what there is, moves the slot on, and ends. What keeps that from succeeding is thrown; it has ended all the same. */
