@@ -31,6 +31,7 @@ import { sizeOfRange } from "./version/size_of.ts";
 import type { RunFiles } from "./background/run_output.ts";
 import { statsOf } from "./stats.ts";
 import type { Store } from "./store.ts";
+import { plainTables } from "./version/plain_tables.ts";
 import { verifyStore } from "./verify.ts";
 import type {
   Commit,
@@ -82,7 +83,9 @@ export class TreeEngine implements Engine {
     const engine = new TreeEngine(store, log, lock, reserve);
     // A full archive stays one when the database is closed and opened again.
     store.archiveFull = retentionOf(store.manifest.state, store, store.settings.historyBytes).stop;
-    engine.#background.wake();
+    const { forked, openLog, logs } = store.manifest.state;
+    // A copy of tables alone is left as it is until it is written to: `replay` must reserve numbers before any is given.
+    if (!forked || openLog !== undefined || logs.size > 0) engine.#background.wake();
     // Where a full disk kept recovery from writing the log anew, tables are tried before anything is shown.
     try {
       await engine.#background.flushed();
@@ -233,6 +236,10 @@ export class TreeEngine implements Engine {
   sizeOf(start?: Uint8Array, end?: Uint8Array): number {
     this.#assertOpen("measure");
     return sizeOfRange(this.#store.version, start, end);
+  }
+
+  plainTables(): PlainTable[] {
+    return plainTables(this.#store);
   }
 
   stats(): EngineStats {

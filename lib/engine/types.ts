@@ -250,6 +250,16 @@ export interface IngestOptions {
   ranges?: readonly KeyBounds[];
 }
 
+/** A table of which every row is an entry of the present; see `Engine.plainTables`. */
+export interface PlainTable {
+  /** The key of its first row. */
+  smallest: Uint8Array;
+  /** The key of its last row. */
+  largest: Uint8Array;
+  /** How many rows it has. */
+  rows: number;
+}
+
 /** The engine as the floors above use it; made by `openEngine`. */
 export interface Engine {
   /** The directory, absolute. */
@@ -312,6 +322,11 @@ export interface Engine {
   ): Promise<void>;
   /** Approximate bytes on disk of `start <= key < end`. */
   sizeOf(start?: Uint8Array, end?: Uint8Array): number;
+  /**
+   * The tables whose rows are entries of the present, one for each key, without deletes or expiry, where nothing else
+   * meets their range of keys; in key order.
+   */
+  plainTables(): PlainTable[];
   /** Counts and sizes. */
   stats(): EngineStats;
   /** Reads every file and checks all that can be checked. */

@@ -68,13 +68,14 @@ describe("LogFollower", () => {
   });
 
   it("gives the operations as they were committed, copied, and begins behind any version", async () => {
-    const engine = await open(memoryFileSystem());
+    // More than the reader holds at a time, so that a view would show something else by now.
+    const engine = await open(memoryFileSystem(), { memtableBytes: 2 ** 20, blobBytes: 2 ** 20 });
     const heard: { version: number; timestamp: number; ops: Uint8Array }[] = [];
     engine.onCommit((event) => {
       if ("ops" in event) heard.push({ ...event, ops: event.ops.slice() });
     });
-    await fill(engine, 60);
-    const commits = (await drain(engine.follow(17))).flatMap((stretch) => stretch.commits);
+    await fill(engine, 60, "x".repeat(10_000));
+    const commits = (await drain(engine.follow(17), Infinity)).flatMap((stretch) => stretch.commits);
     assert.deepEqual(commits, heard.slice(17));
     assert.deepEqual(await drain(engine.follow(60)), []);
     assert.equal(await engine.follow(900).next(10), undefined);
