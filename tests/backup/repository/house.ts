@@ -22,12 +22,15 @@ import { FakeTime } from "./fake_timers.ts";
 /** The day on which these tests begin, at midnight. */
 export const MIDNIGHT: number = Date.UTC(2026, 10, 21);
 
+/** Counted over all houses: a disk may be handed from one to the next. */
+let restores = 0;
+
 /** What `dump` gives. */
 export type Contents = Record<string, string>;
 
 /** One database on a simulated disk, and a repository in a store. */
 export class House {
-  readonly fs: FileSystem & ReturnType<typeof memoryFileSystem> = memoryFileSystem();
+  readonly fs: ReturnType<typeof memoryFileSystem>;
   readonly time: FakeTime;
   readonly store: ObjectStore;
   engine!: Engine;
@@ -35,18 +38,30 @@ export class House {
   /** The contents at each version, for comparing. */
   readonly states: Map<number, Contents> = new Map();
   readonly #changes: Partial<EngineSettings>;
-  #restores = 0;
 
-  private constructor(store: ObjectStore, now: number, changes: Partial<EngineSettings>) {
+  private constructor(
+    fs: ReturnType<typeof memoryFileSystem>,
+    store: ObjectStore,
+    now: number,
+    changes: Partial<EngineSettings>,
+  ) {
+    this.fs = fs;
     this.store = store;
     this.time = new FakeTime(now);
     this.#changes = changes;
   }
 
   static async make(
-    options: { store?: ObjectStore; now?: number; engine?: Partial<EngineSettings>; repository?: Partial<OpenSettings> } = {},
+    options: {
+      fs?: ReturnType<typeof memoryFileSystem>;
+      store?: ObjectStore;
+      now?: number;
+      engine?: Partial<EngineSettings>;
+      repository?: Partial<OpenSettings>;
+    } = {},
   ): Promise<House> {
-    const house = new House(options.store ?? new MemoryStore(), options.now ?? MIDNIGHT, options.engine ?? {});
+    const { fs = memoryFileSystem(), store = new MemoryStore(), now = MIDNIGHT } = options;
+    const house = new House(fs, store, now, options.engine ?? {});
     await house.open();
     await house.openRepository(options.repository);
     return house;
@@ -90,7 +105,7 @@ export class House {
 
   /** Restores into a new directory and gives back what it holds. */
   async restore(options: RestoreOptions = {}): Promise<{ info: RestoreInfo; contents: Contents; engine: Engine }> {
-    const path = `/restored-${++this.#restores}`;
+    const path = `/restored-${++restores}`;
     const settings = settingsOf({ clock: this.time.clock });
     const info = await restoreTo(this.fs, settings, this.handle, path, options);
     const engine = await openAt(this.fs, path, { clock: this.time.clock, readOnly: true });
