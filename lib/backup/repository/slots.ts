@@ -19,11 +19,24 @@ export function slotOf(engine: Engine, context: RepositoryContext): SlotMeta | u
   return engine.slots().find((slot) => slot.repository === context.id);
 }
 
-/** Makes sure there is a slot, from the present version on when it is new. */
-export async function ensureSlot(engine: Engine, context: RepositoryContext): Promise<void> {
+/**
+ * Makes sure there is a slot. A new one keeps log from the present version on; with `fromTables` from the last version that
+ * is in tables, for a base that holds no more than these.
+ */
+export async function ensureSlot(engine: Engine, context: RepositoryContext, fromTables = false): Promise<void> {
   if (engine.readOnly || context.readOnly || slotOf(engine, context) !== undefined) return;
   const createdAt = context.clock();
-  await engine.setSlot({ id: context.id, repository: context.id, version: engine.visibleVersion, createdAt });
+  const version = fromTables ? await tablesVersion(engine) : engine.visibleVersion;
+  await engine.setSlot({ id: context.id, repository: context.id, version, createdAt });
+}
+
+async function tablesVersion(engine: Engine): Promise<number> {
+  const pin = await engine.pin();
+  try {
+    return pin.base.version;
+  } finally {
+    pin.release();
+  }
 }
 
 /** Moves the slot on to what is archived, when that is worth a write or `now` is set. */

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { restoreInto } from "../../../lib/backup/restore.ts";
+import { restoreTo } from "../../../lib/backup/restore_to.ts";
+import { exportDatabase } from "../../../lib/backup/export.ts";
+import {
+  ExistsError,
+  HoldfastError,
+  LineageError,
+  NoSpaceError,
+  NotFoundError,
+  RepositoryLockedError,
+} from "../../../lib/base/errors.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { directoryStore } from "../../../lib/storage/directory_store.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { House } from "./house.ts";
+import { NO_WAIT } from "./sweep.ts";
+
+async function keysBelow(store: ObjectStore, prefix: string): Promise<string[]> {
+  return (await store.list({ prefix })).objects.map(({ key }) => key);
+}
+
+async function fill(house: House, name: string, count: number, bytes = 2000): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    let text = "";
+    while (text.length < bytes) text += Math.imul(text.length + i, 2_654_435_761).toString(36);
+    await house.set(`${name}${i}`, text);
+    house.time.now += 1000;
+  }
+}
+
+describe("backup() into a repository", () => {
+  it("is full at first, then incremental, and a snapshot in a new history", async () => {
+    const house = await House.make();
+    await fill(house, "a", 3);
+    const first = await house.backup();
+    assert.deepEqual([first.type, first.requestedType, first.parentId], ["full", "auto", undefined]);
+    await fill(house, "b", 2);
+    const second = await house.backup();
+    assert.deepEqual([second.type, second.parentId, second.version], ["incremental", first.id, 5]);
+    const idle = await house.backup();
+    assert.deepEqual([idle.type, idle.version, idle.addedBytes], ["incremental", 5, 0]);
+    await restoreInto(house.engine, house.handle, { backupId: first.id });
+    house.note();
+    await fill(house, "c", 1);
+    const third = await house.backup();
+    assert.deepEqual([third.type, third.requestedType], ["snapshot", "auto"]);
+    for (const { id, version } of [first, second, third]) {
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(version), id);
+    }
+  });
+
+  it("of type incremental becomes a snapshot when log is missing, and says so", async () => {
+    const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0, memtableBytes: 2 ** 13 } });
+    await fill(house, "a", 3);
+    const base = await house.backup();
+    await fill(house, "b", 30);
+    await house.engine.compact();
+    const next = await house.backup({ type: "incremental" });
+    assert.deepEqual([next.type, next.requestedType, next.parentId], ["snapshot", "incremental", undefined]);
+    for (const { id, version } of [base, next]) {
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(version));
+    }
+    const ranges = (await house.points()).map(({ from, to }) => [from.version, to.version]);
+    assert.deepEqual(ranges, [[3, 3], [33, 33]], "it never pretends to have what lies between");
+  });
+
+  it("shares unchanged objects in snapshots, and none in full backups", async () => {
+    const house = await House.make();
+    await fill(house, "a", 100);
+    await house.engine.compact();
+    const first = await house.backup({ type: "full" });
+    await house.set("z", "1");
+    const snapshot = await house.backup({ type: "snapshot" });
+    assert.ok(snapshot.addedBytes < first.storedBytes / 20, `${snapshot.addedBytes} of ${first.storedBytes} added`);
+    assert.ok(snapshot.storedBytes > first.storedBytes / 2);
+    const before = await keysBelow(house.store, "objects/");
+    const second = await house.backup({ type: "full" });
+    assert.equal(second.addedBytes, second.storedBytes);
+    // All that the first one has may go, and the second one is whole.
+    for (const key of before) await house.store.delete(key);
+    assert.deepEqual((await house.restore({ backupId: second.id })).contents, house.states.get(second.version));
+  });
+
+  it("of a part keeps only that, and is never built on", async () => {
+    const house = await House.make();
+    await fill(house, "a", 3);
+    await fill(house, "b", 2);
+    const part = await house.backup({ prefix: "b", labels: { why: "test" } });
+    assert.deepEqual([part.type, part.selective, part.entryCount, part.prefix, part.labels], [
+      "full",
+      true,
+      2,
+      "b",
+      { why: "test" },
+    ]);
+    const filtered = await house.backup({ filter: ({ key }) => key === "a1" });
+    assert.deepEqual([filtered.entryCount, filtered.selective], [1, true]);
+    assert.deepEqual(await house.points(), []);
+    assert.equal((await house.backup()).type, "full");
+    assert.deepEqual(Object.keys((await house.restore({ backupId: part.id })).contents), [":b0", ":b1"]);
+    await assert.rejects(house.backup({ type: "incremental", parent: part.id }), /only a part/);
+    await assert.rejects(house.backup({ prefix: "b", type: "incremental" }), TypeError);
+  });
+
+  it("leaves out what is in no table with excludeLog", async () => {
+    const house = await House.make();
+    await fill(house, "a", 3);
+    await house.engine.compact();
+    await fill(house, "b", 3);
+    const info = await house.backup({ type: "full", excludeLog: true });
+    assert.equal(info.version, 3);
+    assert.deepEqual((await house.restore({ backupId: info.id })).contents, house.states.get(3));
+    await fill(house, "c", 1);
+    assert.deepEqual((await house.backup()).type, "incremental");
+    assert.deepEqual((await house.restore()).contents, house.states.get(7));
+    assert.deepEqual((await house.restore({ at: { version: 5 } })).contents, house.states.get(5));
+  });
+
+  it("stops at maxBytes and leaves nothing", async () => {
+    const house = await House.make();
+    await fill(house, "a", 100);
+    await house.engine.compact();
+    await assert.rejects(house.backup({ maxBytes: 20_000 }), (error: HoldfastError) => {
+      assert.equal(error.code, "LIMIT");
+      assert.match(error.message, /20000 bytes of option "maxBytes"/);
+      return true;
+    });
+    assert.deepEqual(await keysBelow(house.store, "objects/"), []);
+    assert.deepEqual(await keysBelow(house.store, "backups/"), []);
+    assert.deepEqual(await keysBelow(house.store, "locks/"), []);
+    await house.backup();
+  });
+
+  it("that was aborted lists nothing, and the next one uses what it left", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store });
+    await fill(house, "a", 150);
+    await house.engine.compact();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const onProgress = ({ phase, doneItems }: { phase: string; doneItems: number }): void => {
+      if (phase === "objects" && doneItems >= 2) controller.abort(reason);
+    };
+    const aborted = house.backup({ signal: controller.signal, onProgress, concurrency: 1 });
+    await assert.rejects(aborted, (error) => error === reason);
+    assert.deepEqual(await keysBelow(store, "backups/"), []);
+    const left = await keysBelow(store, "objects/");
+    assert.ok(left.length >= 2);
+    store.calls.length = 0;
+    const info = await house.backup();
+    const putAgain = store.calls.filter(({ operation, key }) => operation === "put" && left.includes(key));
+    assert.deepEqual(putAgain, []);
+    assert.ok(info.addedBytes < info.storedBytes);
+    assert.deepEqual((await house.restore()).contents, house.states.get(150));
+  });
+
+  it("takes an id once, and refuses those that make no sense", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const first = await house.backup({ id: "monday" });
+    assert.equal(first.id, "monday");
+    await assert.rejects(house.backup({ id: "monday" }), ExistsError);
+    for (const id of ["", "a/b", "ä", "x".repeat(129), "..", 5]) {
+      await assert.rejects(house.backup({ id: id as string }), TypeError, String(id));
+    }
+    await assert.rejects(house.backup({ parent: "none", type: "incremental" }), NotFoundError);
+    await assert.rejects(house.backup({ overwrite: true }), /never replaced/);
+    await assert.rejects(house.backup({ typ: "full" } as never), /did you mean "type"/);
+    await assert.rejects(house.backup({ concurrency: 0 }), RangeError);
+    await assert.rejects(house.backup({ compression: "zstd", level: 40 }), RangeError);
+    assert.deepEqual(await keysBelow(house.store, "backups/"), ["backups/monday.json"]);
+  });
+
+  it("refuses a parent from a history that the database has not come from", async () => {
+    const house = await House.make();
+    await fill(house, "a", 4);
+    const first = await house.backup();
+    await fill(house, "b", 2);
+    const second = await house.backup();
+    await restoreInto(house.engine, house.handle, { backupId: first.id });
+    await house.set("own", "1");
+    await exportDatabase(house.engine, "/fork");
+    const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
+    await write(fork, (batch) => put(batch, 0, "x", { value: "y" }));
+    await house.backup({ type: "full" });
+    const own = await house.backup({ id: "own", type: "full" });
+    await assert.rejects(
+      house.backup({ type: "incremental", parent: own.id }, fork).then((info) => {
+        // It may build on what came before its own history began.
+        assert.ok(info.version > own.version);
+        throw new LineageError("as good");
+      }),
+      LineageError,
+    );
+    assert.ok(second.version < own.version);
+    await fork.close();
+  });
+
+  it("runs one at a time for a database; another program is told who and until when", async () => {
+    let release = (): void => {};
+    let reached = (): void => {};
+    const there = new Promise<void>((resolve) => reached = resolve);
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) => {
+        if (operation !== "put" || !key.startsWith("objects/")) return undefined;
+        reached();
+        return new Promise((resolve) => release = resolve);
+      },
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    const slow = house.backup();
+    await there;
+    await assert.rejects(house.backup(), (error: RepositoryLockedError) => {
+      assert.ok(error instanceof RepositoryLockedError);
+      assert.match(error.message, /\/db has done so since 2026-11-21T.*until 2026-11-21T/);
+      return true;
+    });
+    const timer = setInterval(() => release(), 1);
+    await slow;
+    clearInterval(timer);
+    assert.deepEqual((await house.restore()).contents, house.states.get(1));
+  });
+
+  it("keeps to its bandwidth", async () => {
+    const waits: number[] = [];
+    const timers = {
+      set: (ms: number, run: () => void, keep: boolean) => (waits.push(ms), NO_WAIT.set(ms, run, keep)),
+    };
+    const house = await House.make({ repository: { timers } });
+    await fill(house, "a", 100);
+    await house.engine.compact();
+    const info = await house.backup({ bytesPerSecond: 50_000, verify: false });
+    const waited = waits.reduce((sum, ms) => sum + ms, 0);
+    // Pauses are measured from now on, and no time passes between them here: each counts what is owed by then.
+    assert.ok(waited >= (info.addedBytes / 50_000) * 1000 * 0.8, `${waited} ms for ${info.addedBytes} bytes`);
+  });
+
+  it("meets a full disk with NoSpaceError, on either side, and earlier backups stay", async () => {
+    const disk = memoryFileSystem();
+    const house = await House.make({ store: directoryStore("/repo", { fileSystem: disk }) });
+    await fill(house, "a", 30);
+    const first = await house.backup();
+    await fill(house, "b", 60);
+    disk.capacityBytes = disk.usedBytes + 20_000;
+    await assert.rejects(house.backup({ type: "full" }), NoSpaceError);
+    disk.capacityBytes = Infinity;
+    assert.deepEqual((await house.restore({ backupId: first.id })).contents, house.states.get(30));
+    const second = await house.backup();
+    assert.deepEqual((await house.restore({ backupId: second.id })).contents, house.states.get(90));
+    const small = memoryFileSystem({ capacityBytes: 30_000 });
+    await assert.rejects(restoreTo(small, settingsOf(), house.handle, "/r"), NoSpaceError);
+    small.capacityBytes = Infinity;
+    await restoreTo(small, settingsOf(), house.handle, "/r");
+    const restored = await openAt(small, "/r", { readOnly: true });
+    assert.deepEqual(dump(restored, true), house.states.get(90));
+    await restored.close();
+  });
+
+  it("works from a reader beside the writer", async () => {
+    const house = await House.make();
+    await fill(house, "a", 5);
+    const reader = await openAt(house.fs.otherProcess(), "/db", { readOnly: true, clock: house.time.clock });
+    const info = await house.backup({}, reader);
+    assert.equal(info.type, "full");
+    assert.deepEqual(reader.slots(), []);
+    assert.deepEqual((await house.restore()).contents, house.states.get(5));
+    assert.equal((await house.backup({ type: "incremental" }, reader)).type, "snapshot");
+    await reader.close();
+  });
+});
