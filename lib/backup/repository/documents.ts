@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { IntegrityError } from "../../base/errors.ts";
+import { DecryptionError, IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
 import { type DocumentKind, openDocument, sealDocument, UNCHECKED } from "../../format/repository/document.ts";
 import type { Shape } from "../../format/manifest/json_shape.ts";
 import type { ObjectInfo, ObjectStore } from "../../storage/object_store.ts";
@@ -64,6 +64,14 @@ export async function readDocument<T>(
   return { body: openContextDocument(context, kind, found.bytes, key, shape), etag: found.etag };
 }
 
+/**
+ * Whether an error says that what was read is not what this repository wrote there: damaged, another repository's, or of a
+ * newer format. Whatever else goes wrong says nothing of the object.
+ */
+export function isDamage(error: unknown): boolean {
+  return error instanceof IntegrityError || error instanceof UnsupportedFormatError || error instanceof DecryptionError;
+}
+
 /** Reads the bytes of a document; without a key its signature can't be checked, the rest is. */
 export function openContextDocument<T>(
   context: RepositoryContext,
@@ -103,7 +111,7 @@ export async function readAllDocuments<T>(
       const found = await readDocument(context, kind, key, shape);
       if (found !== undefined) bodies.set(key, found.body);
     } catch (error) {
-      if (onDamage === undefined || !(error instanceof IntegrityError)) throw error;
+      if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(key, error);
     }
   });
@@ -119,7 +127,8 @@ export async function allKeys(store: ObjectStore, prefix: string, signal?: Abort
 
 /** As `allKeys`, one by one. */
 export async function* eachKey(store: ObjectStore, prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo> {
-  for (let after: string | undefined;;) {
+  let after: string | undefined;
+  for (;;) {
     const page = await store.list({ prefix, after, signal });
     yield* page.objects;
     if (page.next === undefined) return;

@@ -70,7 +70,7 @@ export interface History {
 /** The history that is meant; several databases without a choice are a `TypeError` that lists them. */
 export function chooseHistory(call: string, name: string, facts: RepositoryFacts, wanted: WantedHistory): History {
   const all = histories(facts);
-  const databases = [...new Set(all.map(({ database }) => database))];
+  const databases = [...new Set(all.map(({ database }) => database))].sort();
   if (databases.length === 0) {
     throw new NotFoundError(`Cannot restore from ${name}: it has no backups (NOT_FOUND)`);
   }

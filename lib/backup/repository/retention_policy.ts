@@ -64,9 +64,11 @@ const COUNTS = ["keepLast", "keepHourly", "keepDaily", "keepWeekly", "keepMonthl
 const NAMES = [...COUNTS, "keepWithin", "maxBackups", "maxBytes"];
 
 /** Ready-made policies. */
-export const retention: Readonly<Record<"standard", Readonly<RetentionPolicy>>> = {
+export const retention: Readonly<Record<"standard" | "continuous", Readonly<RetentionPolicy>>> = {
   /** A week of days, four weeks, a year of months, never more than a hundred: what KotobaDB keeps unless told otherwise. */
   standard: { keepDaily: 7, keepWeekly: 4, keepMonthly: 12, maxBackups: 100 },
+  /** The same, and every point in time of the last week: for databases that are replicated. */
+  continuous: { keepWithin: "7d", keepDaily: 7, keepWeekly: 4, keepMonthly: 12 },
 };
 
 /** Checks a `RetentionPolicy`: unknown names and one that says nothing are a `TypeError`, numbers out of range a `RangeError`. */

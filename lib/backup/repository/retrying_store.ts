@@ -76,12 +76,13 @@ export class RetryingStore implements ObjectStore {
   }
 
   async #again<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    for (let tries = 1, pause = FIRST_PAUSE_MS;; tries++, pause *= GROWTH) {
+    for (let tries = 1;; tries++) {
       try {
         return await call();
       } catch (error) {
         if (tries === TRIES || !(error instanceof StorageError) || !error.retryable || signal?.aborted) throw error;
       }
+      const pause = FIRST_PAUSE_MS * GROWTH ** (tries - 1);
       await this.#options.delay(pause * (0.5 + this.#options.random()), signal);
     }
   }

@@ -1,0 +1,359 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { BackupOptions } from "../../../lib/backup/backup_options.ts";
+import { backupTo } from "../../../lib/backup/backup_to.ts";
+import { restoreInto } from "../../../lib/backup/restore.ts";
+import { restoreTo } from "../../../lib/backup/restore_to.ts";
+import {
+  DecryptionError,
+  ExistsError,
+  GapError,
+  IntegrityError,
+  LockedError,
+  NotFoundError,
+  PermissionError,
+  StorageError,
+  UnsupportedFormatError,
+} from "../../../lib/base/errors.ts";
+import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
+import { estimateRestore } from "../../../lib/backup/repository/estimate.ts";
+import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/open.ts";
+import { CONTEXT } from "../../../lib/backup/repository/context.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { directoryStore } from "../../../lib/storage/directory_store.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { collect } from "../helpers.ts";
+import { House } from "./house.ts";
+
+/** Entries whose text does not compress away, so that there are several tables. */
+async function fill(house: House, name: string, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    let text = "";
+    while (text.length < 2000) text += Math.imul(text.length + i, 2_654_435_761).toString(36);
+    await house.set(`${name}${i}`, text, i % 2 === 0 ? ["even"] : []);
+    house.time.now += 1000;
+  }
+}
+
+/** Backups at 100, 110 (incremental) and 115 (snapshot), 5 more versions archived. */
+async function week(store?: ObjectStore): Promise<House> {
+  const house = await House.make(store === undefined ? {} : { store });
+  await fill(house, "a", 100);
+  await house.engine.compact();
+  await house.backup({ id: "full" });
+  await fill(house, "b", 10);
+  await house.backup({ id: "inc" });
+  await fill(house, "c", 5);
+  await house.backup({ id: "snap", type: "snapshot" });
+  await fill(house, "d", 5);
+  await house.backup({ id: "last" });
+  return house;
+}
+
+async function edit(store: ObjectStore, key: string, change: (text: string) => string): Promise<void> {
+  const text = decodeText(await collect((await store.get(key))!.body));
+  await store.put(key, encodeText(change(text)));
+}
+
+describe("restore() from a repository", () => {
+  it("gives back every version between two backups, by version, time and id", async () => {
+    const house = await week();
+    for (let version = 100; version <= 120; version++) {
+      const { info, contents } = await house.restore({ at: { version } });
+      assert.equal(info.achieved.version, version);
+      assert.deepEqual(info.requested, { source: "memory", mode: "replace", dryRun: false, version });
+      assert.deepEqual(contents, house.states.get(version));
+      const { timestamp } = info.achieved;
+      assert.deepEqual((await house.restore({ at: new Date(timestamp) })).info.achieved, info.achieved);
+    }
+    for (const [backupId, version] of [["full", 100], ["inc", 110], ["snap", 115], ["last", 120]] as const) {
+      assert.deepEqual((await house.restore({ backupId })).contents, house.states.get(version));
+    }
+    await assert.rejects(house.restore({ at: { version: 99 } }), GapError);
+    await assert.rejects(house.restore({ at: { version: 121 } }), GapError);
+    await assert.rejects(house.restore({ backupId: "none" }), NotFoundError);
+    await assert.rejects(house.restore({ at: 0 }), (error: GapError) => error.available! > 0);
+    await assert.rejects(house.restore({ at: 5, backupId: "inc" }), TypeError);
+  });
+
+  it("keeps versions and times, and begins a new history at the first write", async () => {
+    const house = await week();
+    const { info } = await house.restore({ at: { version: 112 } });
+    assert.deepEqual([info.recordsReplayed, info.backups], [12, ["full"]]);
+    const restored = await openAt(house.fs, "/again-none", {}).then((engine) => engine.close()).then(async () => {
+      await restoreTo(house.fs, settingsOf(), house.handle, "/again", { at: { version: 112 } });
+      return await openAt(house.fs, "/again", { clock: house.time.clock });
+    });
+    assert.deepEqual([restored.visibleVersion, restored.lineage], [112, house.engine.lineage]);
+    await write(restored, (batch) => put(batch, 0, "mine", { value: "1" }));
+    assert.notEqual(restored.lineage, house.engine.lineage);
+    assert.deepEqual(restored.meta.parents, [{ lineage: house.engine.lineage, version: 112 }]);
+    // Its backups stand beside the others, and each history is told from the other.
+    await house.backup({ id: "fork" }, restored);
+    const forked = await house.restore();
+    assert.deepEqual(forked.contents, dump(restored, true));
+    const { lineage } = house.engine;
+    assert.deepEqual((await house.restore({ lineage })).contents, house.states.get(120));
+    await assert.rejects(house.restore({ lineage: "0".repeat(32) }), NotFoundError);
+    await restored.close();
+  });
+
+  it("takes only a prefix at any point in time, into a new directory and into an open database", async () => {
+    const house = await week();
+    const { contents } = await house.restore({ at: { version: 107 }, prefix: "b" });
+    assert.deepEqual(Object.keys(contents).filter((key) => key.startsWith(":")), [
+      ":b0",
+      ":b1",
+      ":b2",
+      ":b3",
+      ":b4",
+      ":b5",
+      ":b6",
+    ]);
+    await write(house.engine, (batch) => put(batch, 0, "b0", { value: "overwritten" }));
+    await write(house.engine, (batch) => put(batch, 0, "b9", { value: "overwritten" }));
+    await restoreInto(house.engine, house.handle, { at: { version: 107 }, prefix: "b", mode: "merge" });
+    const merged = dump(house.engine);
+    assert.match(merged[":b9"]!, /overwritten/, "not in the backup: it stays");
+    assert.doesNotMatch(merged[":b0"]!, /overwritten/, "the backup's entry wins");
+    await restoreInto(house.engine, house.handle, { at: { version: 107 }, prefix: "b" });
+    assert.equal(dump(house.engine)[":b9"], undefined, "replaced");
+    assert.ok(dump(house.engine)[":d4"] !== undefined, "the rest stays");
+  });
+
+  it("rehearses without reading data or writing anything", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await week(store);
+    const before = store.calls.length;
+    const info = await restoreTo(house.fs, settingsOf(), house.handle, "/never", {
+      at: { version: 112 },
+      dryRun: true,
+    });
+    assert.deepEqual([info.achieved.version, info.recordsReplayed, info.requested.dryRun], [112, 12, true]);
+    assert.equal(await house.fs.stat("/never"), undefined);
+    const read = store.calls.slice(before).filter(({ key }) => key.startsWith("objects/"));
+    assert.deepEqual(read, []);
+  });
+
+  it("refuses what is there unless told, and uses files that are the same", async () => {
+    const house = await week();
+    const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
+    await to({ backupId: "full" });
+    await assert.rejects(to(), ExistsError);
+    const again = await to({ overwrite: true });
+    assert.ok(again.reusedBytes > 100_000 && again.bytes < again.reusedBytes / 2, JSON.stringify(again));
+    const engine = await openAt(house.fs, "/r", { clock: house.time.clock });
+    assert.deepEqual(dump(engine, true), house.states.get(120));
+    await assert.rejects(to({ overwrite: true }), LockedError);
+    await engine.close();
+  });
+
+  it("goes on where it was cut off", async () => {
+    const inner = new MemoryStore();
+    const store = new FaultStore(inner);
+    const house = await week(store);
+    let objects = 0;
+    const stop = store.inject({
+      at: ({ operation, key }) => operation === "get" && key.startsWith("objects/") && ++objects > 2,
+      do: "refuse",
+      times: Infinity,
+      error: ({ operation, key }) => new StorageError("away", { operation, key, retryable: false }),
+    });
+    const to = () => restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1 });
+    await assert.rejects(to(), StorageError);
+    await assert.rejects(openAt(house.fs, "/r", { createIfMissing: false }), NotFoundError, "nothing that opens");
+    stop();
+    const info = await to();
+    assert.ok(info.reusedBytes > 0);
+    assert.deepEqual((await house.fs.list("/r")).filter((name) => name.startsWith(".stage-")), []);
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(120));
+    await engine.close();
+  });
+
+  it("works where nothing may be written", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await week(store);
+    store.inject({
+      at: ({ operation }) => operation === "put" || operation === "delete",
+      do: "refuse",
+      times: Infinity,
+      error: () => new PermissionError("read only"),
+    });
+    assert.deepEqual((await house.restore()).contents, house.states.get(120));
+    await house.openRepository({ readOnly: true });
+    store.calls.length = 0;
+    assert.deepEqual((await house.restore()).contents, house.states.get(120));
+    assert.deepEqual(store.calls.filter(({ operation }) => operation === "put" || operation === "delete"), []);
+  });
+
+  it("finds another way around a base that is damaged or gone", async () => {
+    for (const damage of ["flip", "delete"] as const) {
+      const house = await week();
+      const snap = JSON.parse(decodeText(await collect((await house.store.get("backups/snap.json"))!.body)));
+      const full = JSON.parse(decodeText(await collect((await house.store.get("backups/full.json"))!.body)));
+      const shared = new Set(full.base.files.map(({ object }: { object: string }) => object));
+      const own = snap.base.files.find(({ object }: { object: string }) => !shared.has(object)).object;
+      const bytes = await collect((await house.store.get(`objects/${own}`))!.body);
+      bytes[bytes.length >> 1]! ^= 1;
+      if (damage === "delete") await house.store.delete(`objects/${own}`);
+      else await house.store.put(`objects/${own}`, bytes);
+      const { info, contents } = await house.restore();
+      assert.deepEqual(contents, house.states.get(120), damage);
+      assert.deepEqual(info.backups, ["full"]);
+    }
+  });
+
+  it("names what a chain with a hole lacks, and what can be had", async () => {
+    const house = await week();
+    const log = (await house.store.list({ prefix: "log/" })).objects.map(({ key }) => key);
+    const [, second] = log;
+    assert.match(second!, /111-0+115/);
+    await house.store.delete(second!);
+    assert.deepEqual((await house.restore({ at: { version: 110 } })).contents, house.states.get(110));
+    assert.deepEqual((await house.restore()).contents, house.states.get(120), "behind it there is a snapshot");
+    await assert.rejects(house.restore({ at: { version: 112 } }), (error: GapError) => {
+      assert.deepEqual([error.requested, error.available], [112, 110]);
+      return true;
+    });
+    const ranges = (await house.points()).map(({ from, to }) => [from.version, to.version]);
+    assert.deepEqual(ranges, [[100, 110], [115, 120]]);
+  });
+
+  it("chooses among several databases only when told", async () => {
+    const house = await week();
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    await write(other, (batch) => put(batch, 0, "other", { value: "1" }));
+    await house.backup({ id: "other" }, other);
+    await assert.rejects(house.restore(), (error: Error) => {
+      assert.ok(error instanceof TypeError);
+      assert.match(error.message, new RegExp(`${house.engine.id} \\(db\\), ${other.id} \\(other\\)`));
+      return true;
+    });
+    assert.deepEqual((await house.restore({ database: other.id })).contents, dump(other, true));
+    assert.deepEqual((await house.restore({ database: house.engine.id })).contents, house.states.get(120));
+    await other.close();
+  });
+
+  it("is estimated before, with the model it rests on, and the estimate is right about what is fetched", async () => {
+    const house = await week();
+    const wish = { database: undefined, lineage: undefined, allowEarlier: false, replayLog: true };
+    const rest = { concurrency: undefined, bytesPerSecond: undefined, encryption: undefined };
+    const estimate = await estimateRestore("estimate", house.context, { point: { version: 112 }, ...wish, ...rest });
+    const { info } = await house.restore({ at: { version: 112 } });
+    assert.deepEqual([estimate.version, estimate.records], [112, info.recordsReplayed]);
+    assert.equal(estimate.model.restores, 0);
+    assert.ok(estimate.durationMs > 0 && estimate.requiredBytes >= info.bytes - estimate.logBytes);
+    for (let i = 0; i < 3; i++) await house.restore();
+    const next = await estimateRestore("estimate", house.context, { point: {}, ...wish, ...rest });
+    assert.equal(next.version, 120);
+  });
+});
+
+describe("a repository that is not what it should be", () => {
+  const open = (store: ObjectStore, changes: object = {}) => openRepository(store, { ...OPEN_DEFAULTS, ...changes });
+
+  it("is refused when it is of a newer format, damaged, lost, or something else", async () => {
+    const house = await week();
+    const key = "repository.json";
+    const good = decodeText(await collect((await house.store.get(key))!.body));
+    await house.store.put(key, encodeText(good.replace('"formatVersion": 1', '"formatVersion": 2')));
+    await assert.rejects(open(house.store), IntegrityError, "changed by hand: its checksum does not match");
+    await house.store.delete(key);
+    await assert.rejects(open(house.store), (error: IntegrityError) => /no repository\.json/.test(error.message));
+    await house.store.put(key, encodeText(good));
+    await edit(house.store, "backups/inc.json", (text) => text.replace('"version": 110', '"version": 111'));
+    await house.openRepository();
+    await assert.rejects(house.restore(), IntegrityError);
+    assert.deepEqual((await house.restore({ backupId: "full" })).contents, house.states.get(100), "others go on");
+    const foreign = new MemoryStore();
+    await foreign.put("pictures/cat.png", new Uint8Array(5));
+    await assert.rejects(open(foreign), ExistsError);
+    await assert.rejects(open(new MemoryStore(), { create: false }), NotFoundError);
+    await assert.rejects(open(new MemoryStore(), { readOnly: true }), NotFoundError);
+    const fs = memoryFileSystem();
+    await fs.makeDirectory("/notes");
+    (await fs.open("/notes/my notes.txt", "create")).closeSync();
+    await assert.rejects(storeAt(fs, "/notes"), (error: ExistsError) => /my notes\.txt/.test(error.message));
+    await assert.rejects(storeAt(fs, "/notes/my notes.txt"), ExistsError);
+    await assert.rejects(storeAt(house.fs, "/db"), (error: ExistsError) => /it is a database/.test(error.message));
+  });
+
+  it("is refused by the release that is too old for it, by name", async () => {
+    const house = await week();
+    const { sealDocument } = await import("../../../lib/format/repository/document.ts");
+    const text = decodeText(
+      sealDocument("repository", { id: "0".repeat(32), createdAt: 1, encryption: null, more: 1 }),
+    );
+    await house.store.put("repository.json", encodeText(text));
+    await assert.rejects(open(house.store), (error: UnsupportedFormatError) => {
+      assert.ok(error instanceof UnsupportedFormatError);
+      assert.equal(error.found, "more");
+      return true;
+    });
+  });
+
+  it("opens only with its key, shows nothing of it, and is never written to in the clear", async () => {
+    const house = await House.make({ repository: { encryption: { passphrase: "correct horse" } } });
+    await house.set("secret-key", "secret-value");
+    await house.engine.compact();
+    await house.backup();
+    await house.set("secret-key", "secret-value-2");
+    await house.backup();
+    await assert.rejects(open(house.store), DecryptionError);
+    await assert.rejects(open(house.store, { encryption: { passphrase: "battery staple" } }), DecryptionError);
+    await assert.rejects(open(house.store, { encryption: { key: new Uint8Array(32) } }), DecryptionError);
+    await assert.rejects(open(new MemoryStore(), { encryption: { passphrase: "x" }, create: false }), NotFoundError);
+    const plain = new MemoryStore();
+    await open(plain);
+    await assert.rejects(open(plain, { encryption: { passphrase: "x" } }), DecryptionError);
+    const wrong = await backupTo(house.engine, house.store, { encryption: { passphrase: "wrong" } } as BackupOptions)
+      .catch((error) => error);
+    assert.ok(wrong instanceof DecryptionError && !/wrong"/.test(wrong.message));
+    for (const { key } of (await house.store.list()).objects) {
+      const bytes = decodeText(
+        await collect((await house.store.get(key))!.body).then((all) => all.map((b) => b & 127)),
+      );
+      for (const word of ["correct horse", "secret-key", "secret-value"]) {
+        assert.ok(!bytes.includes(word), `${key} shows ${word}`);
+      }
+    }
+    assert.ok(!JSON.stringify(house.context).includes("correct horse"));
+    await house.openRepository({ encryption: { passphrase: "correct horse" } });
+    assert.deepEqual((await house.restore()).contents, house.states.get(2));
+  });
+
+  it("tells when an older state of it was put back", async () => {
+    const house = await House.make({ repository: { encryption: { key: new Uint8Array(32).fill(9) } } });
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup();
+    const head = (await house.store.list({ prefix: "heads/" })).objects[0]!.key;
+    const old = await collect((await house.store.get(head))!.body);
+    await house.set("c", "3");
+    await house.backup();
+    await house.store.put(head, old);
+    await house.engine.close();
+    await house.open();
+    await house.set("d", "4");
+    await assert.rejects(
+      house.backup(),
+      (error: IntegrityError) => /older state of the repository/.test(error.message),
+    );
+  });
+
+  it("in a directory is for its owner alone, and opens by path", async () => {
+    const fs = memoryFileSystem();
+    const house = await House.make({ store: directoryStore("/backups", { fileSystem: fs }) });
+    await house.set("a", "1");
+    await house.backup();
+    const context = await openRepository(await storeAt(fs, "/backups"), OPEN_DEFAULTS);
+    const info = await restoreTo(fs, settingsOf(), { [CONTEXT]: context }, "/r");
+    assert.equal(info.entries, 1);
+    assert.equal((await restoreTo(fs, settingsOf(), "/backups", "/r2")).entries, 1);
+  });
+});
