@@ -15,23 +15,12 @@ import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix } from "../../lib/format/space.ts";
 import { Random } from "../model/random.ts";
 import { all, fill, get, name, open, put, removeRange } from "./fixture.ts";
-import { bring, contents, copy, ingestSome, openAt, randomBatch, stage } from "./staged.ts";
+import { bring, contents, ingestSome, listed, NO_FILES, openAt, randomBatch, stage } from "./staged.ts";
 
 const seed = process.env["HOLDFAST_SEED"];
 // Each runtime has seeds of its own.
 const runtime = "Deno" in globalThis ? 0 : "Bun" in globalThis ? 1 : 2;
 const seeds = seed === undefined ? [1 + runtime, 4 + runtime, 7 + runtime] : [Number(seed)];
-
-const NO_FILES: ReplayOptions = {
-  ingestFiles: () => assert.fail("no files are taken in"),
-};
-
-async function* listed(commits: readonly CommitEvent[]): AsyncGenerator<CommitEvent> {
-  for (const commit of commits) {
-    yield commit;
-    await undefined;
-  }
-}
 
 async function commitsAfter(engine: Engine, since: number, until = Infinity): Promise<CommitEvent[]> {
   const commits: CommitEvent[] = [];
@@ -42,68 +31,9 @@ async function commitsAfter(engine: Engine, since: number, until = Infinity): Pr
   return commits.filter(({ version }) => version <= until);
 }
 
-async function tailOf(pin: Pin): Promise<CommitEvent[]> {
-  const commits: CommitEvent[] = [];
-  for await (const commit of pin.tail()) commits.push(commit);
-  return commits;
-}
-
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await yieldToLoop();
 }
-
-describe("Pin", () => {
-  it("is its base and the commits of its tail, whatever is written meanwhile", async () => {
-    const fs = memoryFileSystem();
-    const engine = await open(fs, { historyBytes: 0 });
-    await fill(engine, 203);
-    const pin = await engine.pin();
-    const expected = contents(engine);
-    assert.ok(pin.base.version > 0 && pin.base.version < 203, `base ${pin.base.version}`);
-    await fill(engine, 300, "w");
-    await engine.compact();
-    const tail = await tailOf(pin);
-    assert.equal(tail[0]!.version, pin.base.version + 1);
-    assert.equal(tail.at(-1)!.version, 203);
-    assert.equal(tail.at(-1)!.timestamp, pin.timestamp);
-    await stage(engine, pin, "/copy");
-    pin.release();
-    await assert.rejects(tailOf(pin), ClosedError);
-    const copied = await openAt(fs, "/copy");
-    assert.equal(copied.visibleVersion, pin.base.version);
-    assert.equal(copied.visibleTimestamp, pin.base.timestamp);
-    assert.deepEqual(copied.slots(), []);
-    assert.deepEqual(copied.gaps(), []);
-    assert.deepEqual(await copied.replay(listed(tail), NO_FILES), { version: 203, timestamp: pin.timestamp });
-    assert.deepEqual(contents(copied), expected);
-    await copied.close();
-    await engine.close();
-  });
-
-  it("says for its base which lineage that version is of", async () => {
-    const fs = memoryFileSystem();
-    const engine = await open(fs);
-    await put(engine, { a: "1" });
-    const pin = await engine.pin();
-    await fs.makeDirectory("/copy");
-    for (const { name: file } of pin.files) await copy(fs, `/db/${file}`, `/copy/${file}`);
-    await (await fs.open(`/copy/${pin.manifestName}`, "create")).append(pin.manifest());
-    await (await fs.open("/copy/CURRENT", "create")).append(pin.marker());
-    pin.release();
-    // The copy begins a lineage of its own at version 1, which is still in its log.
-    const copied = await openAt(fs, "/copy", { randomId: () => new Uint8Array(16).fill(9) });
-    await put(copied, { b: "2" });
-    const second = await copied.pin();
-    assert.equal(second.base.version, 0);
-    assert.equal(second.meta.lineage, copied.lineage);
-    assert.deepEqual(second.meta.parents, [{ lineage: engine.lineage, version: 1 }]);
-    assert.equal(second.base.meta.lineage, engine.lineage);
-    assert.deepEqual(second.base.meta.parents, []);
-    second.release();
-    await copied.close();
-    await engine.close();
-  });
-});
 
 describe("replay()", () => {
   for (const one of seeds) {

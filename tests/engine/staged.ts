@@ -1,6 +1,15 @@
 /** What tests of replay and slots share: a pin's tables staged as a directory, commits that touch everything, contents. */
 import { ByteWriter, compareBytes, encodeText } from "../../lib/base/bytes.ts";
-import type { Engine, EngineSettings, IngestInfo, Pin, ReadView } from "../../lib/engine/types.ts";
+import assert from "node:assert/strict";
+import type {
+  CommitEvent,
+  Engine,
+  EngineSettings,
+  IngestInfo,
+  Pin,
+  ReadView,
+  ReplayOptions,
+} from "../../lib/engine/types.ts";
 import { openEngine } from "../../lib/engine/open.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
@@ -102,4 +111,17 @@ export function bring(from: Engine, directory: string): (info: IngestInfo) => Pr
       await copy(from.fs, path, `${directory}/${path.split("/").at(-1)}`);
     }
   };
+}
+
+/** Of a replay whose commits take no files in. */
+export const NO_FILES: ReplayOptions = {
+  ingestFiles: () => assert.fail("no files are taken in"),
+};
+
+/** Commits one by one. */
+export async function* listed(commits: readonly CommitEvent[]): AsyncGenerator<CommitEvent> {
+  for (const commit of commits) {
+    yield commit;
+    await undefined;
+  }
 }

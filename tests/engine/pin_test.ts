@@ -1,0 +1,67 @@
+/** A pin is its base and its tail, whatever is written meanwhile. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ClosedError } from "../../lib/base/errors.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { CommitEvent, Pin } from "../../lib/engine/types.ts";
+import { fill, open, put } from "./fixture.ts";
+import { contents, copy, listed, NO_FILES, openAt, stage } from "./staged.ts";
+
+async function tailOf(pin: Pin): Promise<CommitEvent[]> {
+  const commits: CommitEvent[] = [];
+  for await (const commit of pin.tail()) commits.push(commit);
+  return commits;
+}
+
+describe("Pin", () => {
+  it("is its base and the commits of its tail, whatever is written meanwhile", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 203);
+    const pin = await engine.pin();
+    const expected = contents(engine);
+    assert.ok(pin.base.version > 0 && pin.base.version < 203, `base ${pin.base.version}`);
+    await fill(engine, 300, "w");
+    await engine.compact();
+    const tail = await tailOf(pin);
+    assert.equal(tail[0]!.version, pin.base.version + 1);
+    assert.equal(tail.at(-1)!.version, 203);
+    assert.equal(tail.at(-1)!.timestamp, pin.timestamp);
+    await stage(engine, pin, "/copy");
+    pin.release();
+    await assert.rejects(tailOf(pin), ClosedError);
+    const copied = await openAt(fs, "/copy");
+    assert.equal(copied.visibleVersion, pin.base.version);
+    assert.equal(copied.visibleTimestamp, pin.base.timestamp);
+    assert.deepEqual(copied.slots(), []);
+    assert.deepEqual(copied.gaps(), []);
+    assert.deepEqual(await copied.replay(listed(tail), NO_FILES), { version: 203, timestamp: pin.timestamp });
+    assert.deepEqual(contents(copied), expected);
+    await copied.close();
+    await engine.close();
+  });
+
+  it("says for its base which lineage that version is of", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    const pin = await engine.pin();
+    await fs.makeDirectory("/copy");
+    for (const { name: file } of pin.files) await copy(fs, `/db/${file}`, `/copy/${file}`);
+    await (await fs.open(`/copy/${pin.manifestName}`, "create")).append(pin.manifest());
+    await (await fs.open("/copy/CURRENT", "create")).append(pin.marker());
+    pin.release();
+    // The copy begins a lineage of its own at version 1, which is still in its log.
+    const copied = await openAt(fs, "/copy", { randomId: () => new Uint8Array(16).fill(9) });
+    await put(copied, { b: "2" });
+    const second = await copied.pin();
+    assert.equal(second.base.version, 0);
+    assert.equal(second.meta.lineage, copied.lineage);
+    assert.deepEqual(second.meta.parents, [{ lineage: engine.lineage, version: 1 }]);
+    assert.equal(second.base.meta.lineage, engine.lineage);
+    assert.deepEqual(second.base.meta.parents, []);
+    second.release();
+    await copied.close();
+    await engine.close();
+  });
+});
