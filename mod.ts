@@ -110,6 +110,7 @@ export type {
   StoreCapabilities,
   StoredObject,
 } from "./lib/storage/object_store.ts";
+export { checkKey } from "./lib/storage/object_key.ts";
 export { DirectoryStore, directoryStore, type DirectoryStoreOptions } from "./lib/storage/directory_store.ts";
 export { MemoryStore } from "./lib/storage/memory_store.ts";
 export type { OnProgress, Progress } from "./lib/base/progress.ts";

@@ -145,7 +145,9 @@ export function checkBackupOptions(call: string, options: BackupOptions | undefi
 export function checkRepositoryBackup(call: string, options: BackupOptions | undefined): CheckedRepositoryBackup {
   const checked = checkOptions(call, options, [...BOTH, ...REPOSITORY, ...LONG_OPTIONS]);
   if (checked["overwrite"] !== undefined) {
-    throw new TypeError(`${call}: option "overwrite" is for portable files; backups in a repository are never replaced`);
+    throw new TypeError(
+      `${call}: option "overwrite" is for portable files; backups in a repository are never replaced`,
+    );
   }
   const both = common(call, checked);
   const type = choiceOption(call, checked, "type", "auto", TYPES);
@@ -173,7 +175,9 @@ export function checkRepositoryBackup(call: string, options: BackupOptions | und
     parent,
     maxBytes: numberOption(call, checked, "maxBytes", undefined, { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...transferOptions(call, checked),
-    prune: checked["prune"] === undefined ? undefined : checkPolicy(`${call}: option "prune"`, checked["prune"] as RetentionPolicy),
+    prune: checked["prune"] === undefined
+      ? undefined
+      : checkPolicy(`${call}: option "prune"`, checked["prune"] as RetentionPolicy),
     excludeLog: booleanOption(call, checked, "excludeLog", false),
     encryption: encryptionOption(call, checked),
   };

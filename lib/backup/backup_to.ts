@@ -6,12 +6,18 @@
 import { describeValue } from "../base/options.ts";
 import type { Engine } from "../engine/types.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
-import { type BackupOptions, checkRepositoryBackup, type CheckedRepositoryBackup } from "./backup_options.ts";
+import { type BackupOptions, type CheckedRepositoryBackup, checkRepositoryBackup } from "./backup_options.ts";
 import { backupPortable } from "./backup_portable.ts";
 import { isWithin, localPath, meansRepository } from "./destination.ts";
 import type { BackupInfo } from "./info.ts";
 import { backupInto } from "./repository/backup.ts";
-import { CONTEXT, isObjectStore, isRepositoryHandle, type RepositoryContext, type RepositoryHandle } from "./repository/context.ts";
+import {
+  CONTEXT,
+  isObjectStore,
+  isRepositoryHandle,
+  type RepositoryContext,
+  type RepositoryHandle,
+} from "./repository/context.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "./repository/open.ts";
 import { pruneRepository } from "./repository/prune.ts";
 

@@ -34,6 +34,8 @@ export function checkEncryption(what: string, given: unknown): Secret {
     return { passphrase };
   }
   if (!(key instanceof Uint8Array)) throw new TypeError(`${what}: the key must be bytes (a Uint8Array)`);
-  if (key.length !== KEY_BYTES) throw new RangeError(`${what}: the key must have ${KEY_BYTES} bytes, not ${key.length}`);
+  if (key.length !== KEY_BYTES) {
+    throw new RangeError(`${what}: the key must have ${KEY_BYTES} bytes, not ${key.length}`);
+  }
   return { key: key.slice() };
 }

@@ -59,13 +59,13 @@ async function exportDirectory(engine: Engine, path: string, options: CheckedExp
     let copied;
     try {
       reporter.start("copy", { totalBytes: sum(pin.files), totalItems: pin.files.length + 2 });
-      copied = await copyPinned(fs, pin, engine.path, stage.path, { link, reporter, signal });
+      copied = await copyPinned(fs, pin, engine.path, stage.path, { link, verify, reporter, signal });
     } finally {
       pin.release();
     }
     if (verify) {
       reporter.start("verify", { totalBytes: copied.bytes });
-      await verifyDirectory(fs, stage.path, settings, { version: pin.version }, reporter, signal);
+      await verifyDirectory(fs, stage.path, settings, { version: pin.version }, reporter, signal, copied.checked);
     }
     reporter.start("publish", { totalItems: copied.names.length });
     await stage.publish(copied.names, signal);

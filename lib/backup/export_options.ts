@@ -10,7 +10,10 @@ import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "./long_work.ts"
 export interface ExportOptions extends LongWorkOptions {
   /** Replaces a database or file that is there; false unless given. Other files are never removed. */
   overwrite?: boolean | undefined;
-  /** Reads the copy back and checks every checksum before it is published; true unless given. */
+  /**
+   * Opens the copy before it is published and holds each file that was copied against the digest that the database knows of
+   * it; true unless given. Linked files are the database's own bytes: `verify` of the database checks those.
+   */
   verify?: boolean | undefined;
   /** `"auto"`: hard link, else clone, else copy; `"never"`: bytes of its own. For directories. */
   link?: "auto" | "never" | undefined;

@@ -8,11 +8,13 @@ import type { ProgressReporter } from "../base/progress.ts";
 import { MARKER_NAME } from "../engine/file_names.ts";
 import { openEngine } from "../engine/open.ts";
 import type { EngineSettings, Pin, PinnedFile } from "../engine/types.ts";
-import { copyFile } from "../files/copy.ts";
+import { copyFile, type CopyWay } from "../files/copy.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { checkSpace } from "./destination.ts";
 import { hashing } from "./file_sink.ts";
+import { hashFile } from "./hash_file.ts";
+import { runPool } from "./repository/pool.ts";
 import { filePieces } from "./archive/streams.ts";
 import type { TarMember } from "./archive/tar_writer.ts";
 
@@ -20,6 +22,11 @@ import type { TarMember } from "./archive/tar_writer.ts";
 export interface CopyPinnedOptions {
   /** `"auto"`: link, clone or copy; `"never"`: bytes of its own. */
   link: "auto" | "never";
+  /**
+   * Reads back each copy whose digest the database knows, and compares. What is linked or cloned is the very bytes of the
+   * source: there is no copy that could differ, and reading them is what `verify` of the database is for.
+   */
+  verify: boolean;
   /** Counts bytes and files. */
   reporter: ProgressReporter;
   /** Gives up. */
@@ -34,7 +41,12 @@ export interface CopiedPinned {
   bytes: number;
   /** Of these, bytes shared with the source. */
   sharedBytes: number;
+  /** Names of files that need not be read any more: they were read back, or are shared. */
+  checked: ReadonlySet<string>;
 }
+
+/** Files at once: while one is synced, others are read and written. */
+const CONCURRENCY = 4;
 
 /** Makes `to` a database of exactly the pinned files: all synced, the marker among them. */
 export async function copyPinned(
@@ -55,28 +67,33 @@ export async function copyPinned(
   const ownBytes = pinnedBytes(logs) + manifest.length + marker.length;
   await checkSpace(fs, to, options.link === "auto" ? ownBytes : total);
   let sharedBytes = 0;
-  let asked = options.link === "never";
   let left = total;
-  for (const { name, size, kind } of [...fixed, ...logs]) {
-    const way = await copyFile(fs, join(from, name), join(to, name), {
+  const checked = new Set<string>();
+  const copy = async ({ name, size, kind, sha256 }: PinnedFile): Promise<CopyWay> => {
+    const path = join(to, name);
+    const way = await copyFile(fs, join(from, name), path, {
       link: kind === "log" ? "never" : options.link,
       length: size,
       signal,
       onBytes: (count) => reporter.add(count),
     });
     left -= size;
-    reporter.add(0, 1);
     if (way !== "copy") sharedBytes += size;
-    else if (!asked) {
-      asked = true;
-      await checkSpace(fs, to, left);
+    else if (options.verify && sha256 !== undefined && await hashFile(fs, path, { signal }) !== sha256) {
+      throw differs(to, name);
     }
-  }
+    if (sha256 !== undefined) checked.add(name);
+    reporter.add(0, 1);
+    return way;
+  };
+  const [first, ...others] = [...fixed, ...logs];
+  if (first !== undefined && await copy(first) === "copy" && options.link === "auto") await checkSpace(fs, to, left);
+  await runPool(others, CONCURRENCY, async (file) => void await copy(file));
   for (const [name, bytes] of [[pin.manifestName, manifest], [MARKER_NAME, marker]] as const) {
     await writeSynced(fs, join(to, name), bytes);
     reporter.add(0, 1); // A few bytes that no total counts.
   }
-  return { names, bytes: total, sharedBytes };
+  return { names, bytes: total, sharedBytes, checked };
 }
 
 /** The bytes of files. */
@@ -133,7 +150,11 @@ function mismatch(name: string): IntegrityError {
   );
 }
 
-/** Opens the database in `directory` as a reader and checks all of it; throws `IntegrityError` when anything is wrong. */
+/**
+ * Opens the database in `directory` as a reader, which reads its marker, manifest and log, and holds every table and blob
+ * file against the digest that its writer took, except for those `checked` before; throws `IntegrityError` when anything is
+ * wrong. That each block and row is well-formed follows: these are the very bytes that were written.
+ */
 export async function verifyDirectory(
   fs: FileSystem,
   directory: string,
@@ -141,6 +162,7 @@ export async function verifyDirectory(
   expected: { version: number } | undefined,
   reporter: ProgressReporter,
   signal?: AbortSignal,
+  checked?: ReadonlySet<string>,
 ): Promise<void> {
   const engine = await openEngine(fs, directory, readerSettings(settings, signal));
   try {
@@ -150,19 +172,30 @@ export async function verifyDirectory(
         { path: directory },
       );
     }
-    const report = await engine.verify({ signal, onBytes: (count) => reporter.add(count) });
-    const [problem] = report.problems;
-    if (problem !== undefined) {
-      const more = report.problems.length > 1 ? ` and ${report.problems.length - 1} more places` : "";
-      throw new IntegrityError(
-        `The copy in ${directory} is damaged in ${problem.file} at byte ${problem.offset}: ${problem.detail}${more}; ` +
-          "check the source with verify(), and the disk",
-        { path: directory },
-      );
+    const pin = await engine.pin();
+    try {
+      for (const { name, size, sha256 } of pin.files) {
+        if (sha256 === undefined || checked?.has(name)) {
+          reporter.add(size);
+          continue;
+        }
+        const found = await hashFile(fs, join(directory, name), { signal, onBytes: (count) => reporter.add(count) });
+        if (found !== sha256) throw differs(directory, name);
+      }
+    } finally {
+      pin.release();
     }
   } finally {
     await engine.close();
   }
+}
+
+function differs(directory: string, name: string): IntegrityError {
+  return new IntegrityError(
+    `The copy in ${directory} is damaged: ${name} is not what was written there (its SHA-256 differs); ` +
+      "check the source with verify(), and the disk",
+    { path: directory },
+  );
 }
 
 /** A scan needs no cache to speak of. */

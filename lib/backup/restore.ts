@@ -17,7 +17,12 @@ import { hashOf } from "./file_sink.ts";
 import type { RestoreInfo } from "./info.ts";
 import { type LoadedSource, loadFrom } from "./load/load_source.ts";
 import { nextSpace, spaceRange, spacesOf } from "./namespaces.ts";
-import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions, type WantedPoint } from "./restore_options.ts";
+import {
+  type CheckedRestoreOptions,
+  checkRestoreOptions,
+  type RestoreOptions,
+  type WantedPoint,
+} from "./restore_options.ts";
 import { isNamespaceSelected, isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
 import { readerSettings } from "./pinned_files.ts";
@@ -52,8 +57,13 @@ export async function restoreInto(
     );
   }
   const opened = await openSource(CALL, fs, source, { signal, encryption: checked.encryption });
-  return await restoring(opened, engine.path, checked, (lease, onProgress) =>
-    restoreOpened(engine, opened, checked, { lease, firstSpace, reporter: new ProgressReporter(onProgress) }));
+  return await restoring(
+    opened,
+    engine.path,
+    checked,
+    (lease, onProgress) =>
+      restoreOpened(engine, opened, checked, { lease, firstSpace, reporter: new ProgressReporter(onProgress) }),
+  );
 }
 
 async function restoreOpened(

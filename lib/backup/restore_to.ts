@@ -23,7 +23,7 @@ import { type PreparedSource, prepareSource, type RepositoryPart, restoring } fr
 import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions } from "./restore_options.ts";
 import { isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
-import { copyPinned, readerSettings, verifyDirectory, writeSynced } from "./pinned_files.ts";
+import { type CopiedPinned, copyPinned, readerSettings, verifyDirectory, writeSynced } from "./pinned_files.ts";
 import type { Lease } from "./repository/lease.ts";
 import { apply, plannedInfo, restoreInfo, type RestoreRequest, Scratch } from "./restore.ts";
 import { RowLoad } from "./load/row_load.ts";
@@ -322,7 +322,8 @@ async function copy(work: Work, stage: string): Promise<Restored> {
   }
   if (verifyAfter || (verifyBefore && source.kind === "tar")) {
     reporter.start("verify", { totalBytes: bytes });
-    await verifyDirectory(fs, stage, settings, { version }, reporter, signal);
+    const checked = "checked" in copied ? copied.checked : undefined;
+    await verifyDirectory(fs, stage, settings, { version }, reporter, signal, checked);
   }
   const loaded = { bytes, keyEncoding: engine.keyEncoding, version, timestamp: engine.visibleTimestamp };
   return {
@@ -344,10 +345,15 @@ async function copyFiles(
   pin: Parameters<typeof copyPinned>[1],
   from: string,
   to: string,
-): Promise<{ bytes: number }> {
+): Promise<CopiedPinned> {
   reporter.start("copy", { totalItems: pin.files.length + 2 });
   // A backup must not share its bytes on disk with the database made from it.
-  return await copyPinned(fs, pin, from, to, { link: "never", reporter, signal: options.signal });
+  return await copyPinned(fs, pin, from, to, {
+    link: "never",
+    verify: options.verifyAfter,
+    reporter,
+    signal: options.signal,
+  });
 }
 
 /** Moves an unpacked file to where it belongs, cut to the length that counts. */

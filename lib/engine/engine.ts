@@ -47,6 +47,7 @@ import type {
   KeyEncoding,
   LogFollower,
   Pin,
+  PlainTable,
   ReadView,
   ReplayOptions,
   SettledPoint,

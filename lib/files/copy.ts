@@ -10,6 +10,7 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
+import { borrow, giveBack } from "../base/buffers.ts";
 import { ExistsError, IOError, NoSpaceError, NotFoundError } from "../base/errors.ts";
 import type { FileSystem } from "./file_system.ts";
 import { removeIfThere } from "./publish.ts";
@@ -114,7 +115,7 @@ async function stream(
     const target = await fs.open(to, "create");
     await cleaningUp(fs, to, async () => {
       try {
-        const piece = new Uint8Array(Math.min(PIECE_BYTES, length));
+        const piece = borrow(Math.min(PIECE_BYTES, length));
         for (let at = 0; at < length;) {
           throwIfAborted(options.signal);
           const count = await source.readAt(piece.subarray(0, Math.min(piece.length, length - at)), at);
@@ -123,6 +124,7 @@ async function stream(
           at += count;
           options.onBytes?.(count);
         }
+        giveBack(piece); // Not after a failure: a call may still be under way on it.
         await target.sync();
       } finally {
         await target.close();

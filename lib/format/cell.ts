@@ -94,6 +94,11 @@ export function cellKind(flags: number): number {
   return (flags >>> 2) & 15;
 }
 
+/** Whether the cell with this first byte expires. */
+export function cellHasExpiry(flags: number): boolean {
+  return (flags & HAS_EXPIRY) !== 0;
+}
+
 /** When the cell expires, or undefined: read without taking the rest apart. */
 export function cellExpiry(cell: Uint8Array): number | undefined {
   return (cell[0]! & HAS_EXPIRY) === 0 ? undefined : new ByteReader(cell, 1).varint();

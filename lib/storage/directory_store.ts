@@ -143,7 +143,7 @@ export class DirectoryStore implements ObjectStore {
 
   async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
     checkKey("get", key);
-    const { offset, length, signal } = checkGet(options);
+    const { offset, length, reuse, signal } = checkGet(options);
     throwIfAborted(signal);
     try {
       const handle = await this.#open(key);
@@ -156,7 +156,7 @@ export class DirectoryStore implements ObjectStore {
         if (end - start > SMALL_BYTES) {
           handedOver = true;
           const failure = (error: unknown): unknown => this.#failure("get", key, error);
-          return { size, etag: undefined, body: new FileBody({ handle, start, end, signal, failure }) };
+          return { size, etag: undefined, body: new FileBody({ handle, start, end, reuse, signal, failure }) };
         }
         const bytes = await readWhole(handle, start, end);
         const etag = bytes.length === size ? createHash("sha256").update(bytes).digest("hex") : undefined;
@@ -232,7 +232,7 @@ export class DirectoryStore implements ObjectStore {
       await this.#syncs.sync(dirname(path)); // (3)
       return undefined;
     }
-    const file = await this.#temporary.write(body);
+    const file = await this.#temporary.write(body, conditions.tag);
     let published: boolean;
     try {
       throwIfAborted(conditions.signal);
@@ -298,7 +298,7 @@ export class DirectoryStore implements ObjectStore {
     const handle = await this.#fs.open(path, "read");
     const hash = createHash("sha256");
     const failure = (error: unknown): unknown => error;
-    const range = { handle, start: 0, end: handle.sizeSync(), signal: undefined, failure };
+    const range = { handle, start: 0, end: handle.sizeSync(), reuse: true, signal: undefined, failure };
     for await (const piece of new FileBody(range)) hash.update(piece);
     return hash.digest("hex");
   }

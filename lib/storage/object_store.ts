@@ -43,6 +43,8 @@ export interface PutOptions {
   ifAbsent?: boolean | undefined;
   /** Only over the object with this tag, as `get` or `put` told it. Not together with `ifAbsent`. */
   ifMatch?: string | undefined;
+  /** `false`: nobody asks for the tag; where telling it costs time, the store may answer with `""`. */
+  tag?: boolean | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }
@@ -53,6 +55,8 @@ export interface GetOptions {
   offset?: number | undefined;
   /** How many bytes at most; all that follow unless given. */
   length?: number | undefined;
+  /** `true`: each piece of the body is used up when the next is asked for, so the store may use its memory again. */
+  reuse?: boolean | undefined;
   /** Gives up, also while the body is read. */
   signal?: AbortSignal | undefined;
 }

@@ -14,6 +14,8 @@ export interface CheckedPut {
   ifAbsent: boolean;
   /** Only over the object with this tag. */
   ifMatch: string | undefined;
+  /** Whether anyone asks for the tag. */
+  tag: boolean;
   /** Gives up. */
   signal: AbortSignal | undefined;
 }
@@ -24,6 +26,8 @@ export interface CheckedGet {
   offset: number;
   /** At most so many bytes; may be `Infinity`. */
   length: number;
+  /** Whether memory of pieces may be used again. */
+  reuse: boolean;
   /** Gives up. */
   signal: AbortSignal | undefined;
 }
@@ -42,20 +46,22 @@ export interface CheckedList {
 
 /** Checks options of `put`. */
 export function checkPut(options: unknown): CheckedPut {
-  const checked = checkOptions("put", options, ["ifAbsent", "ifMatch", "signal"]);
+  const checked = checkOptions("put", options, ["ifAbsent", "ifMatch", "tag", "signal"]);
   const ifAbsent = booleanOption("put", checked, "ifAbsent", false);
   const ifMatch = stringOption("put", checked, "ifMatch", undefined);
   if (ifAbsent && ifMatch !== undefined) throw new TypeError("put: ifAbsent and ifMatch exclude each other");
-  return { ifAbsent, ifMatch, signal: signalOption("put", checked) };
+  const tag = booleanOption("put", checked, "tag", true);
+  return { ifAbsent, ifMatch, tag, signal: signalOption("put", checked) };
 }
 
 /** Checks options of `get`. */
 export function checkGet(options: unknown): CheckedGet {
-  const checked = checkOptions("get", options, ["offset", "length", "signal"]);
+  const checked = checkOptions("get", options, ["offset", "length", "reuse", "signal"]);
   const range = { min: 0, max: Number.MAX_SAFE_INTEGER };
   const offset = numberOption("get", checked, "offset", 0, range);
   const length = numberOption("get", checked, "length", undefined, range) ?? Infinity;
-  return { offset, length, signal: signalOption("get", checked) };
+  const reuse = booleanOption("get", checked, "reuse", false);
+  return { offset, length, reuse, signal: signalOption("get", checked) };
 }
 
 /** Checks options of `list`. The empty prefix is fine, and so is the empty `after`. */

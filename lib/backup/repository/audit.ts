@@ -6,18 +6,23 @@
  * @module
  */
 import { IntegrityError } from "../../base/errors.ts";
-import { decodeText, encodeText } from "../../base/bytes.ts";
-import { auditHash, type AuditLine, decodeAuditLine, encodeAuditLine } from "../../format/repository/audit_line.ts";
+import { decodeText, encodeText, isText } from "../../base/bytes.ts";
+import {
+  AUDIT_START,
+  auditHash,
+  type AuditLine,
+  decodeAuditLine,
+  encodeAuditLine,
+} from "../../format/repository/audit_line.ts";
 import { UNCHECKED } from "../../format/repository/document.ts";
 import type { RepositoryContext } from "./context.ts";
-import { allKeys, readBytes } from "./documents.ts";
+import { allKeys, isDamage, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
 
 /** What is told of one action. */
 export type AuditDetail = Record<string, string | number | boolean | null>;
 
 const LINE_BYTES_MAX = 64 * 1024;
-const FIRST_PREVIOUS = "0".repeat(64);
 const TRIES = 20;
 
 /** The key of a line. */
@@ -25,8 +30,8 @@ export function auditKey(seq: number): string {
   return `${PART.audit}${String(seq).padStart(12, "0")}.jsonl`;
 }
 
-/** The newest line known to each open repository, so that appending needs no listing. */
-const newest = new WeakMap<RepositoryContext, { text: string; line: AuditLine } | undefined>();
+/** Where the log of each open repository ends, so that appending needs no listing. */
+const ends = new WeakMap<RepositoryContext, { seq: number; hash: string }>();
 
 /** Appends a line. */
 export async function writeAudit(
@@ -37,28 +42,34 @@ export async function writeAudit(
 ): Promise<void> {
   if (context.readOnly) return;
   for (let tries = 0; tries < TRIES; tries++) {
-    const previous = newest.has(context) ? newest.get(context) : await readNewest(context);
-    const line: AuditLine = {
-      seq: previous === undefined ? 1 : previous.line.seq + 1,
-      at: context.clock(),
-      action,
-      result,
-      detail,
-      previous: previous === undefined ? FIRST_PREVIOUS : auditHash(previous.text),
-    };
+    const { seq, hash } = ends.get(context) ?? await readEnd(context);
+    const line: AuditLine = { seq: seq + 1, at: context.clock(), action, result, detail, previous: hash };
     const text = encodeAuditLine(line, context.ring);
     const put = await context.store.put(auditKey(line.seq), encodeText(text), { ifAbsent: true });
     if (put !== undefined) {
-      newest.set(context, { text, line });
+      ends.set(context, { seq: line.seq, hash: auditHash(text) });
       return;
     }
-    newest.delete(context);
+    ends.delete(context);
   }
 }
 
-async function readNewest(context: RepositoryContext): Promise<{ text: string; line: AuditLine } | undefined> {
-  const last = (await allKeys(context.store, PART.audit)).at(-1)?.key;
-  return last === undefined ? undefined : await readLine(context, last);
+/** The number and the hash of the last line. A damaged one must not end the log: what follows it follows nothing. */
+async function readEnd(context: RepositoryContext): Promise<{ seq: number; hash: string }> {
+  const last = (await allKeys(context.store, PART.audit)).findLast(({ key }) => seqOf(key) !== undefined)?.key;
+  if (last === undefined) return { seq: 0, hash: AUDIT_START };
+  try {
+    return { seq: seqOf(last)!, hash: auditHash((await readLine(context, last)).text) };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return { seq: seqOf(last)!, hash: AUDIT_START };
+  }
+}
+
+/** The number in a key; undefined when it is not a line's. */
+function seqOf(key: string): number | undefined {
+  const [, digits] = /^audit\/(\d{12})\.jsonl$/.exec(key) ?? [];
+  return digits === undefined ? undefined : Number(digits);
 }
 
 /** Runs `work` and notes how it ended; a note that can't be written is no failure of the work. */
@@ -74,7 +85,9 @@ export async function audited<T>(
     result = await work();
   } catch (error) {
     const name = error instanceof Error ? error.name : typeof error;
-    await writeAudit(context, action, "failed", { ...about, error: name, message: shortMessage(error) }).catch(() => {});
+    await writeAudit(context, action, "failed", { ...about, error: name, message: shortMessage(error) }).catch(
+      () => {},
+    );
     throw error;
   }
   await writeAudit(context, action, "ok", { ...about, ...detailOf(result) }).catch(() => {});
@@ -86,37 +99,55 @@ function shortMessage(error: unknown): string {
   return message.length > 500 ? `${message.slice(0, 497)}...` : message;
 }
 
+/** One line; undefined when it is not there. Damage is `IntegrityError`. */
+export async function readAuditLine(context: RepositoryContext, key: string): Promise<AuditLine | undefined> {
+  return await context.store.head(key) === undefined ? undefined : (await readLine(context, key)).line;
+}
+
 async function readLine(context: RepositoryContext, key: string): Promise<{ text: string; line: AuditLine }> {
   const name = `${key} in ${context.name}`;
   const found = await readBytes(context.store, key, LINE_BYTES_MAX);
   if (found === undefined) throw new IntegrityError(`${name} is gone; the audit log has a hole`);
+  if (!isText(found.bytes)) throw new IntegrityError(`Cannot trust ${name}: it is not text; the audit log was damaged`);
   const text = decodeText(found.bytes);
   return { text, line: decodeAuditLine(text, name, context.keyless ? UNCHECKED : context.ring) };
 }
 
-/** All lines, the oldest first. A line that does not follow its predecessor is told to `onProblem`. */
+/**
+ * All lines that can be read, the oldest first. What can't, and a line that does not follow its predecessor, is told to
+ * `onProblem`.
+ */
 export async function* readAudit(
   context: RepositoryContext,
   onProblem: (key: string, detail: string) => void = () => {},
 ): AsyncGenerator<AuditLine> {
-  let previous = FIRST_PREVIOUS;
+  // Undefined: the line before can't be read, so nothing can be said of what follows it.
+  let previous: string | undefined = AUDIT_START;
   let seq = 0;
   for (const { key } of await allKeys(context.store, PART.audit)) {
+    const own = seqOf(key);
+    if (own === undefined) {
+      onProblem(key, "is not named as lines are");
+      continue;
+    }
+    if (own !== seq + 1) onProblem(key, `is line ${own} where ${seq + 1} belongs`);
+    const follows = own === seq + 1;
+    seq = own;
     let found;
     try {
       found = await readLine(context, key);
     } catch (error) {
-      if (!(error instanceof IntegrityError)) throw error;
-      onProblem(key, error.message);
-      previous = "";
-      seq++;
+      if (!isDamage(error)) throw error;
+      onProblem(key, (error as Error).message);
+      previous = undefined;
       continue;
     }
     const { line, text } = found;
-    if (line.seq !== seq + 1 || key !== auditKey(line.seq)) onProblem(key, `is line ${line.seq} where ${seq + 1} belongs`);
-    else if (previous !== "" && line.previous !== previous) onProblem(key, "does not follow the line before it");
+    if (line.seq !== own) onProblem(key, `says of itself that it is line ${line.seq}`);
+    else if (follows && previous !== undefined && line.previous !== previous) {
+      onProblem(key, "does not follow the line before it");
+    }
     previous = auditHash(text);
-    seq = line.seq;
     yield line;
   }
 }

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { ExistsError, HoldfastError, LineageError, NotFoundError } from "../../base/errors.ts";
+import { ExistsError, LineageError, NotFoundError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import { toHex } from "../../base/bytes.ts";
 import { ProgressReporter } from "../../base/progress.ts";
@@ -23,14 +23,16 @@ import { audited } from "./audit.ts";
 import { backupInfo, documentPrefix } from "./backup_info.ts";
 import { Bandwidth } from "./bandwidth.ts";
 import { writeBase } from "./base_writer.ts";
-import { knownObjects, readBackup, readBackups } from "./catalog.ts";
+import { knownObjects, readBackup, readBackups, readMarks } from "./catalog.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, writeDocument } from "./documents.ts";
 import { writeEntries } from "./entries_writer.ts";
 import { backupKey, logPrefix } from "./layout.ts";
 import { type Lease, withLease } from "./lease.ts";
+import { LimitError } from "./limit_error.ts";
 import { isOnPath, lineagePath } from "./lineage_path.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
+import { isParentWhole } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
 import { type Shipped, Shipper } from "./shipper.ts";
 import { ensureSlot } from "./slots.ts";
@@ -50,7 +52,9 @@ export async function backupInto(
       options.onProgress,
       async (onProgress) => {
         const reporter = new ProgressReporter(onProgress);
-        const lease = { kind: "backup", name: `backup-${engine.id}`, holder: engine.path };
+        // A writer has locked its database, so another of its path is a dead one.
+        const who = { holder: `${engine.path}${engine.readOnly ? " (reader)" : ""}`, sole: !engine.readOnly };
+        const lease = { kind: "backup", name: `backup-${engine.id}`, ...who };
         return await withPartial(reporter, () =>
           withLease(context, lease, (held) => new Backup(context, engine, options, reporter, held).run()));
       },
@@ -92,6 +96,8 @@ class Backup {
   readonly #lease: Lease;
   readonly #bandwidth: Bandwidth;
   readonly #made: string[] = [];
+  /** Keys that a pruning is about to delete: nothing new may need them. */
+  #going: ReadonlySet<string> = new Set();
   #sent = 0;
 
   constructor(
@@ -117,6 +123,8 @@ class Backup {
     const id = options.id ?? newBackupId(createdAt, context);
     this.#reporter.start("plan");
     if (await readBackup(context, id) !== undefined) throw taken(context, id);
+    // Before the manifests are listed: one that was marked and is gone by then is not listed either.
+    this.#going = new Set((await readMarks(context)).flatMap(({ keys }) => keys));
     const all = await readBackups(context);
     const part = await this.#makePart(all.filter(({ database }) => database === this.#engine.id), all);
     this.#reporter.start("publish");
@@ -145,8 +153,22 @@ class Backup {
       const found = await readBackup(context, id);
       if (JSON.stringify(found) !== JSON.stringify(body)) throw taken(context, id);
     }
+    await this.#assertPublished(id);
     this.#reporter.finish();
     return backupInfo(context, body, false);
+  }
+
+  /**
+   * A pruning whose clock is far ahead may have broken the lease after it was renewed, and may not have seen the manifest
+   * when it looked for what is needed. It looks after breaking, this looks after publishing: one of both notices.
+   */
+  async #assertPublished(id: string): Promise<void> {
+    try {
+      await this.#lease.assertHeld();
+    } catch (error) {
+      await this.#context.store.delete(backupKey(id));
+      throw error;
+    }
   }
 
   get #isSelective(): boolean {
@@ -171,9 +193,11 @@ class Backup {
     const path = lineagePath(this.#engine.lineage, this.#engine.meta.parents);
     const wanted = this.#options.parent;
     if (wanted === undefined) {
-      return mine.findLast((each) => !each.selective && isOnPath(path, each.lineage, each.version));
+      return mine.findLast((each) =>
+        !each.selective && isOnPath(path, each.lineage, each.version) && !this.#going.has(backupKey(each.id))
+      );
     }
-    const found = mine.find(({ id }) => id === wanted);
+    const found = mine.find(({ id }) => id === wanted && !this.#going.has(backupKey(id)));
     if (found === undefined) {
       throw new NotFoundError(
         `Cannot build on backup ${wanted}: ${name} has none of that id of this database; see list() (NOT_FOUND)`,
@@ -211,10 +235,11 @@ class Backup {
     const lastBytes = engine.unarchivedBytes(parent.version);
     const { head, storedBytes } = await this.#ship();
     if (head.lineage !== parent.lineage || head.version < parent.version) return undefined;
-    const prefix = logPrefix(head.database, head.lineage);
-    const index = new LogIndex(logObjects(await allKeys(this.#context.store, prefix)));
-    const walk = index.walkBack({ version: head.version, chain: head.chain }, parent.version + 1);
-    if (walk.from > parent.version + 1) return undefined;
+    const all = await allKeys(this.#context.store, logPrefix(head.database, head.lineage));
+    const listed = all.filter(({ key }) => !this.#going.has(key));
+    const walk = new LogIndex(logObjects(listed)).walkBack({ version: head.version, chain: head.chain }, parent.version + 1);
+    const isWhole = walk.from <= parent.version + 1 && await isParentWhole(this.#context, parent.version, head, this.#going);
+    if (!isWhole) return undefined;
     const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
     const range = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };
     return {
@@ -241,7 +266,7 @@ class Backup {
     const engine = this.#engine;
     const { excludeLog, concurrency } = this.#options;
     // First, so that the log behind the base is kept from now on.
-    if (this.#ships) await ensureSlot(engine, context);
+    if (this.#ships) await ensureSlot(engine, context, excludeLog);
     const known = await knownObjects(context, all, type === "full");
     const written = await this.#leavingNothing(() =>
       this.#pinned(async (settled) => {
@@ -353,14 +378,6 @@ class Backup {
       }
       throw error;
     }
-  }
-}
-
-/** More would have to be stored than the caller allowed (`LIMIT`). */
-class LimitError extends HoldfastError {
-  constructor(message: string) {
-    super("LIMIT", message);
-    this.name = "HoldfastError";
   }
 }
 

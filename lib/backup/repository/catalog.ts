@@ -3,18 +3,30 @@
  *
  * @module
  */
+import { IntegrityError } from "../../base/errors.ts";
 import { type BackupDocument, backupDocument } from "../../format/repository/backup_document.ts";
 import { type GcMark, gcMark } from "../../format/repository/house_documents.ts";
 import { parseObjectPath } from "../../format/repository/object_name.ts";
 import type { RepositoryContext } from "./context.ts";
-import { allKeys, readAllDocuments, readDocument } from "./documents.ts";
+import { allKeys, isDamage, readAllDocuments, readDocument } from "./documents.ts";
 import { readHeads } from "./heads.ts";
 import { backupKey, PART } from "./layout.ts";
 import type { KnownObjects, Placed } from "./place.ts";
 import { runPool } from "./pool.ts";
 
-/** Manifests never change, so what was read once is kept as long as the repository is open. */
+/**
+ * Manifests never change, so what was read once is kept as long as the repository is open. But an id that someone chose may
+ * come again, for another backup, once the first was deleted: what is known of those is asked for each time.
+ */
 const cache = new WeakMap<RepositoryContext, Map<string, BackupDocument>>();
+
+/** The ids that are made from time and chance (`backup.ts`), and so never again. */
+const MADE_ID = /^\d{8}T\d{6}Z-[0-9a-f]{8}$/;
+
+/** Reads all manifests anew at the next call. */
+export function forgetBackups(context: RepositoryContext): void {
+  cache.delete(context);
+}
 
 /** Manifests read at once: small objects, where waiting is what takes the time. */
 const READS = 16;
@@ -26,20 +38,29 @@ export async function readBackups(
 ): Promise<BackupDocument[]> {
   const kept = cache.get(context) ?? new Map<string, BackupDocument>();
   cache.set(context, kept);
-  const keys = (await allKeys(context.store, PART.backups)).map(({ key }) => key).filter((key) => key.endsWith(".json"));
+  const keys = (await allKeys(context.store, PART.backups)).map(({ key }) => key).filter((key) =>
+    key.endsWith(".json")
+  );
   const present = new Set(keys);
-  for (const key of kept.keys()) if (!present.has(key)) kept.delete(key);
+  for (const [key, { id }] of kept) if (!present.has(key) || !MADE_ID.test(id)) kept.delete(key);
   await runPool(keys.filter((key) => !kept.has(key)), READS, async (key) => {
     try {
       const found = await readDocument(context, "backup", key, backupDocument);
       if (found !== undefined && backupKey(found.body.id) === key) kept.set(key, found.body);
-      else if (found !== undefined) onDamage?.(key, new Error(`it is the manifest of ${found.body.id}`));
+      else if (found !== undefined) throw misplaced(context, key, found.body.id);
     } catch (error) {
-      if (onDamage === undefined) throw error;
+      if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(key, error);
     }
   });
   return [...kept.values()].sort(byVersion);
+}
+
+/** A manifest that was put in another's place is whole, and says of itself whose it is. */
+function misplaced(context: RepositoryContext, key: string, id: string): IntegrityError {
+  return new IntegrityError(`${key} in ${context.name} is the manifest of ${id}; run verify, then repair`, {
+    path: key,
+  });
 }
 
 /** The order of backups: by version, then by when they were made. */
@@ -49,7 +70,9 @@ export function byVersion(a: BackupDocument, b: BackupDocument): number {
 
 /** One backup; undefined when there is none of that id. */
 export async function readBackup(context: RepositoryContext, id: string): Promise<BackupDocument | undefined> {
-  return (await readDocument(context, "backup", backupKey(id), backupDocument))?.body;
+  const body = (await readDocument(context, "backup", backupKey(id), backupDocument))?.body;
+  if (body !== undefined && body.id !== id) throw misplaced(context, backupKey(id), body.id);
+  return body;
 }
 
 /** The ids of the backups that are pinned. */

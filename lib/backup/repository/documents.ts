@@ -24,6 +24,9 @@ export interface ReadDocument<T> {
   etag: string | undefined;
 }
 
+/** Stores try again what fails as a call; a body that breaks off is asked for once more here. */
+const BODY_TRIES = 3;
+
 /** All bytes of an object, or undefined when there is none. */
 export async function readBytes(
   store: ObjectStore,
@@ -31,7 +34,26 @@ export async function readBytes(
   maxBytes: number,
   signal?: AbortSignal,
 ): Promise<{ bytes: Uint8Array; etag: string | undefined } | undefined> {
+  for (let tries = 1;; tries++) {
+    const state = { answered: false };
+    try {
+      return await readOnce(store, key, maxBytes, state, signal);
+    } catch (error) {
+      const brokeOff = state.answered && error instanceof StorageError && error.retryable;
+      if (!brokeOff || tries === BODY_TRIES || signal?.aborted) throw error;
+    }
+  }
+}
+
+async function readOnce(
+  store: ObjectStore,
+  key: string,
+  maxBytes: number,
+  state: { answered: boolean },
+  signal: AbortSignal | undefined,
+): Promise<{ bytes: Uint8Array; etag: string | undefined } | undefined> {
   const found = await store.get(key, { signal });
+  state.answered = true;
   if (found === undefined) return undefined;
   if (found.size > maxBytes) {
     // Ends the body.

@@ -10,8 +10,7 @@ import { join } from "../../files/paths.ts";
 import { removeIfThere } from "../../files/publish.ts";
 import type { ObjectTotals } from "../../format/repository/object.ts";
 import { contentName, parseObjectPath } from "../../format/repository/object_name.ts";
-import { hashOf } from "../file_sink.ts";
-import { readPieces } from "../archive/streams.ts";
+import { hashFile } from "../hash_file.ts";
 import type { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
 import { objectKey } from "./layout.ts";
@@ -80,7 +79,8 @@ async function download(
   try {
     try {
       const done = (found: ObjectTotals): void => void (totals = found);
-      for await (const piece of objectPieces(context, objectKey(file.object), { bandwidth, signal, done })) {
+      const reading = { bandwidth, signal, done, reuse: true };
+      for await (const piece of objectPieces(context, objectKey(file.object), reading)) {
         await handle.append(piece);
         onBytes?.(piece.length);
       }
@@ -90,7 +90,9 @@ async function download(
     }
     if (totals === undefined || contentName(totals.sha256, context.ring) !== content || totals.rawBytes !== file.size) {
       throw new IntegrityError(
-        `${objectKey(file.object)} in ${context.name} holds another content than its name says; run verify, then repair`,
+        `${
+          objectKey(file.object)
+        } in ${context.name} holds another content than its name says; run verify, then repair`,
         { path: objectKey(file.object) },
       );
     }
@@ -112,7 +114,7 @@ async function isSame(
   try {
     const info = await fs.stat(path);
     if (info?.kind !== "file" || info.size !== size) return false;
-    const sha256 = await hashOf(readPieces(fs, path, options.signal));
+    const sha256 = await hashFile(fs, path, { signal: options.signal });
     if (contentName(sha256, context.ring) !== content) return false;
     options.onBytes?.(size);
     return true;

@@ -14,6 +14,12 @@ import type { RepositoryContext } from "./context.ts";
 import { readAllDocuments, readDocument, writeDocument } from "./documents.ts";
 import { headKey, PART } from "./layout.ts";
 
+/**
+ * The writer of a head that a repair made. It is nobody's: who archived there before looks at it anew, proves that it is his
+ * history, and goes on.
+ */
+export const REPAIR_WRITER: string = "0".repeat(32);
+
 /** A head and the tag of its bytes; `etag` undefined: it is not written yet. */
 export interface Head {
   /** What it says. */
@@ -79,7 +85,8 @@ export function newHead(
 }
 
 /**
- * Switches the head. `LineageError` when another writer has switched it meanwhile. An answer that was lost is looked up.
+ * Switches the head. `LineageError` when another writer has switched it meanwhile, `IntegrityError` when it was lost,
+ * `HeadTouchedError` when a repair or a pruning has. An answer that was lost is looked up.
  */
 export async function switchHead(context: RepositoryContext, from: Head, to: HeadDocument): Promise<Head> {
   const key = headKey(to.database, to.lineage);
@@ -88,11 +95,28 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   if (put !== undefined) return { body: to, etag: put.etag };
   const found = await readHead(context, to.database, to.lineage);
   if (found !== undefined && JSON.stringify(found.body) === JSON.stringify(to)) return found;
-  throw overtaken(context, to, found?.body);
+  if (found === undefined) {
+    throw new IntegrityError(`${key} in ${context.name} is gone; run verify, then repair`, { path: key });
+  }
+  if (found.body.writer === REPAIR_WRITER || found.body.writer === from.body.writer) throw new HeadTouchedError(key);
+  throw overtaken(context, to, found.body);
+}
+
+/** The head was changed by one who keeps house, and not by another writer: to be read again, and gone on from. */
+export class HeadTouchedError extends Error {
+  /** Names the head. */
+  constructor(key: string) {
+    super(`${key} was changed meanwhile`);
+    this.name = "HeadTouchedError";
+  }
 }
 
 /** The error of a writer that met another's head. */
-export function overtaken(context: RepositoryContext, ours: HeadDocument, theirs: HeadDocument | undefined): LineageError {
+export function overtaken(
+  context: RepositoryContext,
+  ours: HeadDocument,
+  theirs: HeadDocument | undefined,
+): LineageError {
   const by = theirs === undefined
     ? "its head is gone"
     : `another writer (epoch ${theirs.epoch}) has archived up to version ${theirs.version}`;

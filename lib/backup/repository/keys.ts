@@ -17,7 +17,7 @@ import {
 } from "../../format/repository/key_ring.ts";
 import type { RepositoryDocument } from "../../format/repository/repository_document.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
-import { allKeys, readBytes } from "./documents.ts";
+import { allKeys, isDamage, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
 
 const KEY_BYTES_MAX = 64 * 1024;
@@ -61,14 +61,23 @@ export async function addSlot(store: ObjectStore, parts: SlotParts, secret: Secr
 }
 
 /** All slots of a repository's ring; those left by a repository that was never finished are passed over. */
-async function readSlots(store: ObjectStore, ringId: string): Promise<KeyFile[]> {
+export async function readSlots(
+  store: ObjectStore,
+  ringId: string,
+  onDamage?: (key: string, error: unknown) => void,
+): Promise<KeyFile[]> {
   const slots: KeyFile[] = [];
   for (const { key } of await allKeys(store, PART.keys)) {
-    const found = await readBytes(store, key, KEY_BYTES_MAX);
-    if (found === undefined) continue;
-    const file = openDocument("key", found.bytes, `${key} in ${store.name}`, keyFile);
-    if (slotKey(file.id) !== key) throw new IntegrityError(`${key} in ${store.name} is the key slot ${file.id}`);
-    if (file.ringId === ringId) slots.push(file);
+    try {
+      const found = await readBytes(store, key, KEY_BYTES_MAX);
+      if (found === undefined) continue;
+      const file = openDocument("key", found.bytes, `${key} in ${store.name}`, keyFile);
+      if (slotKey(file.id) !== key) throw new IntegrityError(`${key} in ${store.name} is the key slot ${file.id}`);
+      if (file.ringId === ringId) slots.push(file);
+    } catch (error) {
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      onDamage(key, error);
+    }
   }
   return slots;
 }
@@ -76,11 +85,15 @@ async function readSlots(store: ObjectStore, ringId: string): Promise<KeyFile[]>
 /** The ring, or `DecryptionError` when the secret opens no slot. A damaged slot is passed over when another opens. */
 export async function openRing(store: ObjectStore, about: RepositoryDocument, secret: Secret): Promise<KeyRing> {
   const { ringId } = about.encryption!;
-  for (const file of await readSlots(store, ringId)) {
+  let damage: unknown;
+  for (const file of await readSlots(store, ringId, (_key, error) => damage ??= error)) {
     const ring = await unwrapKeyRing(file, secret, about.id);
     if (ring !== undefined) return ring;
   }
-  throw new DecryptionError(`Cannot open ${store.name}: this ${"key" in secret ? "key" : "passphrase"} does not open it (DECRYPTION)`);
+  if (damage !== undefined) throw damage;
+  throw new DecryptionError(
+    `Cannot open ${store.name}: this ${"key" in secret ? "key" : "passphrase"} does not open it (DECRYPTION)`,
+  );
 }
 
 /** The slots there are. */
@@ -95,7 +108,9 @@ export async function removeSlot(store: ObjectStore, ringId: string, id: string)
     throw new NotFoundError(`Cannot remove key ${id}: ${store.name} has none of that id; see keys() (NOT_FOUND)`);
   }
   if (slots.length === 1) {
-    throw new TypeError(`removeKey: ${id} is the only key of ${store.name}, without it nothing opens; add another first`);
+    throw new TypeError(
+      `removeKey: ${id} is the only key of ${store.name}, without it nothing opens; add another first`,
+    );
   }
   await store.delete(slotKey(id));
 }

@@ -21,9 +21,8 @@ import type { IngestInfo } from "../../format/log/batch.ts";
 import { writeMarker } from "../../format/manifest/marker.ts";
 import { readArchivedLog, recordsOf } from "../../format/repository/archived_log.ts";
 import type { BackupFile } from "../../format/repository/backup_document.ts";
-import { hashOf } from "../file_sink.ts";
+import { hashFile } from "../hash_file.ts";
 import { readerSettings, writeSynced } from "../pinned_files.ts";
-import { readPieces } from "../archive/streams.ts";
 import { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
 import { fetchFile, type FetchOptions } from "./fetch_file.ts";
@@ -221,7 +220,11 @@ async function fetchIngest(
       );
     }
     const name = fileName(file.kind, number);
-    await fetchFile(context, fs, directory, { name, size: file.size, object: file.object }, { reuse, bandwidth, signal });
+    await fetchFile(context, fs, directory, { name, size: file.size, object: file.object }, {
+      reuse,
+      bandwidth,
+      signal,
+    });
   }
 }
 
@@ -233,13 +236,15 @@ async function readBack(plan: ResolvedPlan, options: MaterializeOptions, replaye
     const pin = await engine.pin();
     try {
       if (pin.version !== plan.version) {
-        throw new IntegrityError(`The restored database in ${directory} shows version ${pin.version}, not ${plan.version}`);
+        throw new IntegrityError(
+          `The restored database in ${directory} shows version ${pin.version}, not ${plan.version}`,
+        );
       }
       const totalBytes = pin.files.reduce((sum, { size }) => sum + size, 0);
       reporter.start("verify", { totalBytes, totalItems: pin.files.length });
       for (const { name, sha256 } of pin.files) {
         if (sha256 === undefined) continue;
-        const found = await hashOf(readPieces(fs, join(directory, name), signal), (count) => reporter.add(count));
+        const found = await hashFile(fs, join(directory, name), { signal, onBytes: (count) => reporter.add(count) });
         reporter.add(0, 1);
         if (found === sha256) continue;
         throw new IntegrityError(

@@ -16,7 +16,7 @@ import { logPrefix } from "./layout.ts";
 import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
 import { logPieces, openLog } from "./log_reader.ts";
 import { planMerges, type TimedLogObject } from "./merge_plan.ts";
-import { putLogObject } from "./shipper.ts";
+import { putLogObject } from "./log_object.ts";
 
 /** What a merge did. */
 export interface Merged {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { IntegrityError, NotFoundError } from "../../base/errors.ts";
+import { DecryptionError, IntegrityError, NotFoundError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import {
   checkObject,
@@ -75,6 +75,7 @@ export async function putObject(
   }
   const put = await context.store.put(key, context.bandwidth.limit(sealed(), bandwidth, signal), {
     ifAbsent: true,
+    tag: false,
     signal,
   });
   if (put === undefined) return undefined;
@@ -93,21 +94,21 @@ async function verifyStored(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const found = await checkObject(storedPieces(context, key, undefined, signal), `${key} in ${context.name}`);
-  if (found.storedSha256 === sent.storedSha256) return;
+  if (found.check === sent.check && found.storedBytes === sent.storedBytes) return;
   throw new IntegrityError(
     `${key} in ${context.name} does not read back as it was written; check the disk or the store, then try again`,
     { path: key },
   );
 }
 
-/** The stored bytes of an object, at the allowed rate. One that is not there is `NotFoundError`. */
+/** The stored bytes of an object, at the allowed rate; each piece is used up when the next is asked for. One that is not there is `NotFoundError`. */
 export async function* storedPieces(
   context: RepositoryContext,
   key: string,
   bandwidth?: Bandwidth,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const found = await context.store.get(key, { signal });
+  const found = await context.store.get(key, { reuse: true, signal });
   if (found === undefined) {
     throw new NotFoundError(`${key} is missing in ${context.name}; run verify, then repair (NOT_FOUND)`, { path: key });
   }
@@ -122,11 +123,14 @@ export async function* objectPieces(
     bandwidth?: Bandwidth | undefined;
     signal?: AbortSignal | undefined;
     done?: ((totals: ObjectTotals) => void) | undefined;
+    /** A piece is used up once the next one is asked for. */
+    reuse?: boolean | undefined;
   } = {},
 ): AsyncGenerator<Uint8Array> {
   const source = readObject(storedPieces(context, key, options.bandwidth, options.signal), {
     name: `${key} in ${context.name}`,
     ...(context.ring === undefined ? {} : { ring: context.ring }),
+    reuse: options.reuse ?? false,
   });
   try {
     for (;;) {
@@ -137,6 +141,13 @@ export async function* objectPieces(
       }
       yield step.value;
     }
+  } catch (error) {
+    // The repository is open with its key, so an object that this key does not open is not one of its own.
+    if (!(error instanceof DecryptionError) || context.keyless) throw error;
+    throw new IntegrityError(`${key} in ${context.name} is not of this repository: ${error.message}`, {
+      path: key,
+      cause: error,
+    });
   } finally {
     await source.return(undefined as never);
   }
@@ -150,7 +161,7 @@ export async function holdsContent(
   options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined; onBytes?: (count: number) => void },
 ): Promise<ObjectTotals | undefined> {
   let totals: ObjectTotals | undefined;
-  const pieces = objectPieces(context, key, { ...options, done: (found) => totals = found });
+  const pieces = objectPieces(context, key, { ...options, reuse: true, done: (found) => totals = found });
   try {
     for await (const piece of pieces) options.onBytes?.(piece.length);
   } catch (error) {

@@ -12,7 +12,7 @@ import { CorruptionError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import type { ObjectCompression } from "../../format/repository/object.ts";
 import { contentName, objectPath } from "../../format/repository/object_name.ts";
-import { readPieces } from "../archive/streams.ts";
+import { reusedPieces } from "../hash_file.ts";
 import type { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
 import { objectKey } from "./layout.ts";
@@ -32,7 +32,7 @@ export interface PlacedSource {
 
 /** The bytes of a file whose digest is known. */
 export function fileSource(fs: FileSystem, path: string, size: number, sha256: string): PlacedSource {
-  return { size, sha256, name: path, pieces: () => readPieces(fs, path) };
+  return { size, sha256, name: path, pieces: () => reusedPieces(fs, path) };
 }
 
 /** How contents are placed. */

@@ -12,21 +12,20 @@
  *
  * @module
  */
-import { HistoryGoneError, IntegrityError, LineageError } from "../../base/errors.ts";
+import { HistoryGoneError, LineageError } from "../../base/errors.ts";
 import { toHex } from "../../base/bytes.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import type { Engine, LogFollower, LogStretch, SettledPoint } from "../../engine/types.ts";
 import { logName, type LogPiece, nextChain, PieceWriter, writeLogHead } from "../../format/repository/archived_log.ts";
 import type { ArchivedIngest, HeadDocument } from "../../format/repository/head_document.ts";
-import { checkObject } from "../../format/repository/object.ts";
 import { attach, headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "./catalog.ts";
 import type { RepositoryContext } from "./context.ts";
-import { type Head, newHead, overtaken, switchHead } from "./heads.ts";
+import { type Head, HeadTouchedError, newHead, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { logPrefix } from "./layout.ts";
+import { putLogObject } from "./log_object.ts";
 import { type Lease, takeLease } from "./lease.ts";
-import { putObject, storedPieces } from "./objects.ts";
 import type { KnownObjects } from "./place.ts";
 import { rememberSlot } from "./slots.ts";
 
@@ -59,6 +58,9 @@ export interface ShipOptions {
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }
+
+/** Housekeeping touches a head once in hours; more often in a row something is wrong. */
+const TRIES = 5;
 
 const shippers = new WeakMap<Engine, Map<string, Shipper>>();
 
@@ -118,12 +120,15 @@ export class Shipper {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.then(async () => {
       if (this.#overtaken !== undefined) throw this.#overtaken;
-      try {
-        return await work();
-      } catch (error) {
-        this.#letGo();
-        if (error instanceof LineageError) this.#overtaken = error;
-        throw error;
+      for (let tries = 1;; tries++) {
+        try {
+          return await work();
+        } catch (error) {
+          this.#letGo();
+          if (error instanceof HeadTouchedError && tries < TRIES) continue;
+          if (error instanceof LineageError) this.#overtaken = error;
+          throw error;
+        }
       }
     });
     this.#turn = mine.catch(() => {});
@@ -151,7 +156,7 @@ export class Shipper {
     if (this.#head !== undefined) return;
     const head = await attach(this.#context, this.#engine, this.#writer);
     const { lineage, writer } = head.body;
-    if (this.#claimed === lineage && writer !== this.#writer) {
+    if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
       throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);
     }
     this.#head = head;
@@ -369,27 +374,5 @@ class Shipment {
       gaps: [...head.gaps, gap],
       ingests: head.ingests,
     });
-  }
-}
-
-/** Writes a log object; one that is there under the name was written by an earlier try, and is checked. */
-export async function putLogObject(
-  context: RepositoryContext,
-  key: string,
-  raw: () => AsyncIterable<Uint8Array>,
-  options: { signal?: AbortSignal | undefined; onStored?: ((count: number) => void) | undefined },
-): Promise<{ storedBytes: number; made: boolean }> {
-  const { signal, onStored } = options;
-  const compression = context.compression ?? "zstd";
-  for (let tries = 0;; tries++) {
-    const put = await putObject(context, key, raw, { compression, verify: true, signal, onStored });
-    if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
-    try {
-      const found = await checkObject(storedPieces(context, key, undefined, signal), key);
-      return { storedBytes: found.storedBytes, made: false };
-    } catch (error) {
-      if (!(error instanceof IntegrityError) || tries > 0) throw error;
-      await context.store.delete(key);
-    }
   }
 }

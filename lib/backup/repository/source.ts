@@ -16,7 +16,7 @@ import type { RepositoryContext } from "./context.ts";
 import { readFacts } from "./facts.ts";
 import { objectKey, PART } from "./layout.ts";
 import { type Lease, takeLease } from "./lease.ts";
-import { type Materialized, materialize } from "./materialize.ts";
+import { materialize, type Materialized } from "./materialize.ts";
 import { objectPieces } from "./objects.ts";
 import { planRestore } from "./restore_plan.ts";
 import { type ResolvedPlan, resolvePlan } from "./resolve_time.ts";
@@ -59,12 +59,15 @@ export async function findState(
 ): Promise<WantedState> {
   let failure: unknown;
   for (;;) {
-    const facts = await readFacts(context);
+    let damage: unknown;
+    const facts = await readFacts(context, (_key, error) => damage ??= error);
+    // What can't be read may be the very state that is meant, or belong to the history that is; never another for it.
+    if (damage !== undefined && !isNamed(wish)) throw damage;
     let plan;
     try {
       plan = planRestore(call, context.name, facts, wish, avoid);
     } catch (error) {
-      throw failure ?? error;
+      throw failure ?? damage ?? error;
     }
     if ("entries" in plan) return entriesOf(context, plan.entries, signal);
     try {
@@ -76,6 +79,12 @@ export async function findState(
       failure ??= error;
     }
   }
+}
+
+/** Whether a wish says so exactly what it means that documents which can't be read change nothing. */
+function isNamed({ point, lineage, allowEarlier }: CheckedPointOptions): boolean {
+  return point.backupId !== undefined || allowEarlier ||
+    (lineage !== undefined && (point.time !== undefined || point.version !== undefined));
 }
 
 function entriesOf(context: RepositoryContext, backup: BaseDocument, signal: AbortSignal | undefined): WantedState {

@@ -181,6 +181,9 @@ function bytesAsText(this: unknown, name: string, value: unknown): unknown {
   return field instanceof Uint8Array ? toBase64(field) : value;
 }
 
+/** Only said where it is so. */
+const flagSet: Shape<true> = where(flag, (value) => value ? undefined : "false") as Shape<true>;
+
 const id = hex(32);
 const sha256 = hex(64);
 const level = whole(0, LEVEL_MAX);
@@ -201,7 +204,7 @@ const tableMeta: Shape<TableMeta> = where(
     rawBytes: whole(),
     blobs: list(object({ number: whole(), bytes: whole(), count: whole() })),
     sha256,
-  }, { largest: base64Bytes, globalVersion: whole(), globalTimestamp: whole() }),
+  }, { largest: base64Bytes, globalVersion: whole(), globalTimestamp: whole(), plain: flagSet }),
   tableProblem,
 );
 

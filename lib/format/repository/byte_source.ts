@@ -33,6 +33,18 @@ export class ByteSource {
     return out.view();
   }
 
+  /** As `exactly`, into memory of the caller; says how many bytes there were. */
+  async into(out: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < out.length && await this.#fill()) {
+      const part = this.#piece.subarray(0, out.length - filled);
+      this.#piece = this.#piece.subarray(part.length);
+      out.set(part, filled);
+      filled += part.length;
+    }
+    return filled;
+  }
+
   /** Gives bytes back: they come again next. */
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;

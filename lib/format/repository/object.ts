@@ -6,7 +6,7 @@
  * header  := `object_header.ts`
  * chunk   := length u32 | bytes                    length: lower 31 bits that of the bytes; top bit: it is the last chunk
  * bytes   := payload (`object_codec.ts`)           encrypted and with its tag, when there is a cipher (`object_cipher.ts`)
- * trailer := rawBytes u64 | SHA-256 (32) of all bytes before it
+ * trailer := rawBytes u64 | SHA-256 (32)             without a cipher of the raw bytes, else of all bytes before it
  * ```
  *
  * Invariants:
@@ -17,21 +17,24 @@
  * 3. Without a cipher the trailer finds accidents only. That the bytes are those meant is told by the object's name, which is
  *    the hash of the raw bytes: who reads compares `sha256` of the totals.
  * 4. With a ring, an object without a cipher is refused, or whoever can write could put his own in its place.
+ * 5. Without a cipher each byte is hashed once, when written and when read. All around the raw bytes is checked by itself:
+ *    the header and each frame by their checksums, lengths and kinds by what they lead to.
  *
  * Example: "hi" without compression and encryption, behind a header of codec 0:
  *
  * ```
- * header (64) | 03 00 00 80  00 68 69 | 02 00 00 00 00 00 00 00  36 20 a4 ef ... c8 a2 11 a5
+ * header (64) | 03 00 00 80  00 68 69 | 02 00 00 00 00 00 00 00  8f 43 43 46 ... dc 32 7a a4
  * ```
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
+import { borrow, giveBack } from "../../base/buffers.ts";
 import { ByteWriter, writeU32 } from "../../base/bytes.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
-import { ObjectCipher } from "./object_cipher.ts";
-import { newChunk, packChunk, unpackChunk } from "./object_codec.ts";
+import { ObjectCipher, TAG_BYTES } from "./object_cipher.ts";
+import { ChunkPacker, COMPRESSED_HEAD_BYTES, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
   damagedObject,
@@ -53,8 +56,8 @@ export interface ObjectTotals {
   storedBytes: number;
   /** SHA-256 of the bytes put in, hexadecimal. */
   sha256: string;
-  /** SHA-256 of the whole stored object, hexadecimal. */
-  storedSha256: string;
+  /** The SHA-256 of its trailer, hexadecimal: what an object that was stored well has. */
+  check: string;
 }
 
 /** How an object is written. */
@@ -77,7 +80,13 @@ const CHUNK_BYTES = 2 ** 20;
 /** Chunks in work at a time: as many as the pools of the runtimes have threads. */
 const WIDTH = 4;
 
-/** The stored bytes of an object, in pieces. Reads `raw` only as its reader asks, and ends it in any case. */
+/** Where a chunk's raw bytes begin in its memory: behind its length, and what is before a frame. */
+const RAW_AT = 4 + COMPRESSED_HEAD_BYTES;
+
+/**
+ * The stored bytes of an object, in pieces, each used up once the next one is asked for: memory is used again. Reads `raw`
+ * only as its reader asks, and ends it in any case.
+ */
 export async function* writeObject(
   raw: AsyncIterable<Uint8Array>,
   options: WriteObjectOptions,
@@ -92,33 +101,62 @@ export async function* writeObject(
   const cipher = salt === undefined ? undefined : new ObjectCipher(await ring!.objectKey(salt), header);
 
   const rawHash = createHash("sha256");
-  const storedHash = createHash("sha256");
+  const storedHash = cipher === undefined ? undefined : createHash("sha256");
+  const packer = new ChunkPacker(compression, level);
   let rawBytes = 0;
   let storedBytes = 0;
   const stored = (bytes: Uint8Array): Uint8Array => {
-    storedHash.update(bytes);
+    storedHash?.update(bytes);
     storedBytes += bytes.length;
     return bytes;
   };
 
   yield stored(header);
-  const chunks = inOrder(rawChunks(raw, chunkBytes), WIDTH, async ({ bytes, index, last }) => {
-    rawHash.update(bytes.subarray(1));
-    rawBytes += bytes.length - 1;
-    const payload = await packChunk(bytes, compression, level);
-    return { bytes: cipher === undefined ? payload : await cipher.encrypt(payload, { index, last }), last };
+  // Where nothing is worked on beside the main thread, more chunks at once are only more memory.
+  const width = compression === "none" && cipher === undefined ? 1 : WIDTH;
+  const chunks = inOrder(rawChunks(raw, chunkBytes), width, async ({ bytes: chunk, index, last }) => {
+    rawHash.update(chunk.subarray(RAW_AT));
+    rawBytes += chunk.length - RAW_AT;
+    const payload = await packer.pack(chunk.subarray(4));
+    const lastBit = last ? LAST_CHUNK : 0;
+    if (cipher === undefined) return framed(chunk, payload.byteOffset - chunk.byteOffset, payload.length, lastBit);
+    const bytes = await cipher.encrypt(payload, { index, last });
+    const room = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length + TAG_BYTES);
+    room.set(bytes, 4);
+    return framed(room, 4, bytes.length, lastBit);
   });
-  for await (const { bytes, last } of chunks) {
-    const length = new Uint8Array(4);
-    writeU32(length, 0, (bytes.length | (last ? LAST_CHUNK : 0)) >>> 0);
-    yield stored(length);
-    yield stored(bytes);
+  for await (const chunk of chunks) {
+    yield stored(chunk);
+    giveBack(chunk);
   }
   const size = new ByteWriter(8);
   size.u64(rawBytes);
   yield stored(size.take());
-  yield stored(new Uint8Array(storedHash.copy().digest()));
-  return { rawBytes, storedBytes, sha256: rawHash.digest("hex"), storedSha256: storedHash.digest("hex") };
+  const sha256 = rawHash.digest();
+  const check = storedHash?.digest() ?? sha256;
+  yield new Uint8Array(check);
+  return {
+    rawBytes,
+    storedBytes: storedBytes + check.length,
+    sha256: sha256.toString("hex"),
+    check: check.toString("hex"),
+  };
+}
+
+/** The bytes at `at`, with their length before them: a view that begins there. */
+function framed(memory: Uint8Array, at: number, length: number, lastBit: number): Uint8Array {
+  writeU32(memory, at - 4, (length | lastBit) >>> 0);
+  return memory.subarray(at - 4, at + length);
+}
+
+/** How an object is read. */
+export interface ReadObjectOptions {
+  /** What errors call it. */
+  name: string;
+  /** The repository's keys, when it is encrypted. */
+  ring?: KeyRing;
+  /** A piece is used up once the next one is asked for: memory is used again. */
+  reuse?: boolean;
 }
 
 /**
@@ -128,24 +166,22 @@ export async function* writeObject(
  */
 export async function* readObject(
   stored: AsyncIterable<Uint8Array>,
-  options: { name: string; ring?: KeyRing },
+  options: ReadObjectOptions,
 ): AsyncGenerator<Uint8Array, ObjectTotals> {
-  const { name, ring } = options;
+  const { name, ring, reuse } = options;
   const object = new StoredObject(stored, name);
   try {
-    const { header, bytes: headerBytes } = await object.header();
-    const cipher = await cipherOf(header, headerBytes, name, ring);
+    const { header, bytes } = await object.header();
+    const cipher = await cipherOf(header, bytes, name, ring);
     const hash = createHash("sha256");
     let rawBytes = 0;
-    const pieces = inOrder(object.chunks(header), WIDTH, (chunk) => unpack(chunk, header, cipher, name));
-    for await (const piece of pieces) {
+    for await (const piece of unpacked(object, header, cipher, name)) {
       hash.update(piece);
       rawBytes += piece.length;
       if (piece.length > 0) yield piece;
+      if (reuse) giveBack(piece);
     }
-    const totals = object.totals;
-    if (totals.rawBytes !== rawBytes) throw damagedObject(name, `${rawBytes} bytes where it states ${totals.rawBytes}`);
-    return { ...totals, sha256: hash.digest("hex") };
+    return await totalsOf(object, rawBytes, hash, name);
   } finally {
     await object.close();
   }
@@ -153,42 +189,74 @@ export async function* readObject(
 
 /**
  * Checks all that can be checked without a key: header, lengths, trailer, nothing behind it. Throws as `readObject` does.
- * That the chunks unpack and that the raw bytes are those meant only `readObject` can tell.
+ * Whether the chunks of an encrypted object unpack, and that raw bytes are those meant, only `readObject` can tell.
  */
 export async function checkObject(
   stored: AsyncIterable<Uint8Array>,
   name: string,
-): Promise<{ rawBytes: number; storedBytes: number; storedSha256: string; encrypted: boolean }> {
+): Promise<{ rawBytes: number; storedBytes: number; check: string; encrypted: boolean }> {
   const object = new StoredObject(stored, name);
   try {
     const { header } = await object.header();
-    for await (const _chunk of object.chunks(header));
-    return { ...object.totals, encrypted: header.cipher !== undefined };
+    if (header.cipher !== undefined) {
+      for await (const { bytes } of object.chunks(header)) giveBack(bytes);
+      return { ...await object.totals(undefined), encrypted: true };
+    }
+    const hash = createHash("sha256");
+    let rawBytes = 0;
+    for await (const piece of unpacked(object, header, undefined, name)) {
+      hash.update(piece);
+      rawBytes += piece.length;
+      giveBack(piece);
+    }
+    const { sha256: _, ...totals } = await totalsOf(object, rawBytes, hash, name);
+    return { ...totals, encrypted: false };
   } finally {
     await object.close();
   }
 }
 
-/** The raw bytes in chunks of exactly `chunkBytes`, the last one shorter, each behind its kind (`newChunk`). */
+/** The raw bytes of each chunk; some are borrowed. */
+function unpacked(
+  object: StoredObject,
+  header: ObjectHeader,
+  cipher: ObjectCipher | undefined,
+  name: string,
+): AsyncGenerator<Uint8Array, void> {
+  const width = header.compression === "none" && cipher === undefined ? 1 : WIDTH;
+  return inOrder(object.chunks(header), width, (chunk) => unpack(chunk, header, cipher, name));
+}
+
+async function totalsOf(object: StoredObject, rawBytes: number, hash: Hash, name: string): Promise<ObjectTotals> {
+  const sha256 = hash.digest();
+  const totals = await object.totals(sha256);
+  if (totals.rawBytes !== rawBytes) throw damagedObject(name, `${rawBytes} bytes where it states ${totals.rawBytes}`);
+  return { ...totals, sha256: sha256.toString("hex") };
+}
+
+/** The raw bytes in chunks of exactly `chunkBytes`, the last one shorter, each from `RAW_AT` on in borrowed memory. */
 async function* rawChunks(raw: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<StoredChunk, void> {
-  // Each chunk is memory of its own, because it is still being packed while the next is filled. The first is mostly the
-  // only one, and small.
-  let chunk = newChunk(0);
+  // Each chunk is memory of its own, because it is still being packed while the next is filled.
+  const whole = RAW_AT + chunkBytes;
+  let chunk = borrow(whole + TAG_BYTES);
+  let filled = RAW_AT;
   let index = 0;
   for await (let piece of raw) {
     while (piece.length > 0) {
-      if (chunk.length === 1 + chunkBytes) {
-        yield { bytes: chunk.view(), index, last: false };
-        chunk = newChunk(chunkBytes);
+      if (filled === whole) {
+        yield { bytes: chunk.subarray(0, filled), index, last: false };
+        chunk = borrow(whole + TAG_BYTES);
+        filled = RAW_AT;
         index++;
         await yieldToLoop();
       }
-      const part = piece.subarray(0, 1 + chunkBytes - chunk.length);
-      chunk.bytes(part);
+      const part = piece.subarray(0, whole - filled);
+      chunk.set(part, filled);
+      filled += part.length;
       piece = piece.subarray(part.length);
     }
   }
-  yield { bytes: chunk.view(), index, last: true };
+  yield { bytes: chunk.subarray(0, filled), index, last: true };
 }
 
 async function cipherOf(
@@ -224,6 +292,7 @@ async function unpack(
 ): Promise<Uint8Array> {
   const payload = cipher === undefined ? bytes : await cipher.decrypt(bytes, { index, last }, name);
   const raw = await unpackChunk(payload, compression, chunkBytes, name);
+  if (raw.buffer !== bytes.buffer) giveBack(bytes);
   const least = !last ? chunkBytes : index === 0 ? 0 : 1;
   if (raw.length < least || raw.length > chunkBytes) {
     throw damagedObject(name, `chunk ${index} holds ${raw.length} bytes`);

@@ -3,11 +3,15 @@
  *
  * ```
  * payload := 00 | the raw bytes
- *          | 01 | one zstd frame or gzip member of the raw bytes
+ *          | 01 | crc32 of the rest | one zstd frame or gzip member of the raw bytes
  * ```
  *
  * Compressed only where that saves at least 5 %: less is not worth the time of every reader. A chunk is compressed on its
- * own, so that chunks can be packed and unpacked side by side, and a reader needs no memory but theirs.
+ * own, so that chunks can be packed and unpacked side by side, and a reader needs no memory but theirs. The checksum is
+ * for bits that a frame may have either way, and keeps damage away from the unpackers.
+ *
+ * Most of what is backed up is compressed already. So a large chunk is tried by its first 64 KiB, and where these do not
+ * shrink, neither it nor some chunks behind it are compressed: at first 4, then 8, then 16.
  *
  * Probed: Node and Bun run zlib in a pool of threads. Deno runs it on the main thread, so callers let the event loop have
  * its turn between chunks; and in Deno an asynchronous zstd unpacker that meets damage ends the process, a synchronous
@@ -18,7 +22,8 @@
  * @module
  */
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress, zstdDecompressSync } from "node:zlib";
-import { ByteWriter } from "../../base/bytes.ts";
+import { readU32, writeU32 } from "../../base/bytes.ts";
+import { crc32 } from "../../base/checksum.ts";
 import { CHUNK_BYTES_MAX, damagedObject, type ObjectCompression } from "./object_header.ts";
 
 const STORED = 0;
@@ -39,30 +44,84 @@ const LEVEL_OF_LARGE_WINDOWS = 16;
 
 const zstdUnpack = "Deno" in globalThis ? unpackInPlace : unpackInPool;
 
-/** An empty chunk with room for `count` raw bytes behind its kind, so that what is stored as it is needs no copy. */
-export function newChunk(count: number): ByteWriter {
-  const chunk = new ByteWriter(1 + count);
-  chunk.u8(STORED);
-  return chunk;
+/** Length of what is before the raw bytes of a payload that is not compressed. */
+export const STORED_HEAD_BYTES = 1;
+
+/** Length of what is before the frame of one that is; a payload to be packed has room for this. */
+export const COMPRESSED_HEAD_BYTES = 5;
+
+/** A chunk is tried by so much of it, when it is a good deal longer. */
+const SAMPLE_BYTES = 2 ** 16;
+
+/** Chunks that go unpacked before the next try: at first, and at most. */
+const SKIPPED_MIN = 4;
+const SKIPPED_MAX = 16;
+
+/** Packs the chunks of one object. */
+export class ChunkPacker {
+  readonly #compression: ObjectCompression;
+  readonly #level: number | undefined;
+  #skip = 0;
+  #skipNext = SKIPPED_MIN;
+
+  /** `level`: 3 of zstd and 6 of gzip unless given. */
+  constructor(compression: ObjectCompression, level?: number) {
+    this.#compression = compression;
+    this.#level = level;
+  }
+
+  /**
+   * The payload of the raw bytes from `COMPRESSED_HEAD_BYTES` of `room` on: a view of it, for which what is in it is
+   * overwritten.
+   */
+  async pack(room: Uint8Array): Promise<Uint8Array> {
+    const raw = room.subarray(COMPRESSED_HEAD_BYTES);
+    const packed = await this.#packed(raw);
+    if (packed === undefined) {
+      room[COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES] = STORED;
+      return room.subarray(COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES);
+    }
+    room[0] = COMPRESSED;
+    writeU32(room, 1, crc32(packed));
+    room.set(packed, COMPRESSED_HEAD_BYTES);
+    return room.subarray(0, COMPRESSED_HEAD_BYTES + packed.length);
+  }
+
+  async #packed(raw: Uint8Array): Promise<Uint8Array | undefined> {
+    const compression = this.#compression;
+    if (compression === "none" || raw.length === 0) return undefined;
+    const isLarge = raw.length > 2 * SAMPLE_BYTES;
+    if (isLarge) {
+      if (this.#skip > 0) {
+        this.#skip--;
+        return undefined;
+      }
+      const sample = raw.subarray(0, SAMPLE_BYTES);
+      if (!pays(await compress(sample, compression, this.#level), sample)) return this.#unpaid();
+    }
+    const packed = await compress(raw, compression, this.#level);
+    if (pays(packed, raw)) {
+      this.#skipNext = SKIPPED_MIN;
+      return packed;
+    }
+    return isLarge ? this.#unpaid() : undefined;
+  }
+
+  #unpaid(): undefined {
+    this.#skip = this.#skipNext;
+    this.#skipNext = Math.min(SKIPPED_MAX, 2 * this.#skipNext);
+    return undefined;
+  }
 }
 
-/** The payload of a chunk that was filled from `newChunk`. */
-export async function packChunk(
-  chunk: Uint8Array,
-  compression: ObjectCompression,
-  level?: number,
-): Promise<Uint8Array> {
-  const raw = chunk.subarray(1);
-  if (compression === "none" || raw.length === 0) return chunk;
-  const packed = await compress(raw, compression, level);
-  if (packed.length > raw.length * (1 - SAVING_MIN)) return chunk;
-  const out = new Uint8Array(1 + packed.length);
-  out[0] = COMPRESSED;
-  out.set(packed, 1);
-  return out;
+function pays(packed: Uint8Array, raw: Uint8Array): boolean {
+  return packed.length + COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES <= raw.length * (1 - SAVING_MIN);
 }
 
-/** The raw bytes of a chunk, at most `most`. Throws `IntegrityError` naming the object. */
+/**
+ * The raw bytes of a chunk, at most `most`: a view of the payload, or memory of their own. Throws `IntegrityError` naming the
+ * object.
+ */
 export async function unpackChunk(
   payload: Uint8Array,
   compression: ObjectCompression,
@@ -70,9 +129,12 @@ export async function unpackChunk(
   name: string,
 ): Promise<Uint8Array> {
   const kind = payload[0];
-  const body = payload.subarray(1);
-  if (kind === STORED) return body;
+  if (kind === STORED) return payload.subarray(STORED_HEAD_BYTES);
   if (kind !== COMPRESSED || compression === "none") throw damagedObject(name, `a chunk of the unknown kind ${kind}`);
+  const body = payload.subarray(COMPRESSED_HEAD_BYTES);
+  if (payload.length < COMPRESSED_HEAD_BYTES || readU32(payload, 1) !== crc32(body)) {
+    throw damagedObject(name, "a chunk whose checksum does not match");
+  }
   try {
     return plain(await (compression === "zstd" ? zstdUnpack(body, most) : gzipUnpack(body, most)));
   } catch (cause) {
@@ -82,27 +144,44 @@ export async function unpackChunk(
 
 async function compress(raw: Uint8Array, compression: "zstd" | "gzip", level?: number): Promise<Uint8Array> {
   if (compression === "gzip") {
-    return await called((done) => gzip(raw, { level: level ?? GZIP_LEVEL }, done));
+    return await called((done) => gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize: inOneStep(raw.length) }, done));
   }
   const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level ?? ZSTD_LEVEL };
   if ((level ?? ZSTD_LEVEL) >= LEVEL_OF_LARGE_WINDOWS) params[constants.ZSTD_c_windowLog] = WINDOW_LOG_MAX;
-  return await called((done) => zstdCompress(raw, { params }, done));
+  return await called((done) => zstdCompress(raw, { params, chunkSize: inOneStep(raw.length) }, done));
 }
 
 function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return called((done) => gunzip(body, { maxOutputLength: Math.max(1, most) }, done));
+  return called((done) =>
+    gunzip(body, { maxOutputLength: Math.max(1, most), chunkSize: inOneStep(body.length * 2, most) }, done)
+  );
 }
 
 function unpackInPool(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return called((done) => zstdDecompress(body, unpacking(most), done));
+  return called((done) => zstdDecompress(body, unpacking(body, most), done));
 }
 
 async function unpackInPlace(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return zstdDecompressSync(body, unpacking(most));
+  return zstdDecompressSync(body, unpacking(body, most));
 }
 
-function unpacking(most: number): { params: Record<number, number>; maxOutputLength: number } {
-  return { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX }, maxOutputLength: Math.max(1, most) };
+interface Unpacking {
+  params: Record<number, number>;
+  maxOutputLength: number;
+  chunkSize: number;
+}
+
+function unpacking(body: Uint8Array, most: number): Unpacking {
+  return {
+    params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
+    maxOutputLength: Math.max(1, most),
+    chunkSize: inOneStep(body.length * 2, most),
+  };
+}
+
+/** What zlib fills at a time; by itself 16 KiB, and each time costs a way through the pool. */
+function inOneStep(length: number, most: number = length): number {
+  return Math.max(64, Math.min(length, most));
 }
 
 function called(start: (done: (error: Error | null, result: Uint8Array) => void) => void): Promise<Uint8Array> {

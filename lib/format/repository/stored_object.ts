@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { ByteReader, DecodeError, equalBytes, readU32 } from "../../base/bytes.ts";
+import { createHash, type Hash } from "node:crypto";
+import { borrow, BUFFER_BYTES } from "../../base/buffers.ts";
+import { ByteReader, DecodeError, equalBytes, readU32, toHex } from "../../base/bytes.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { ByteSource } from "./byte_source.ts";
 import { type ChunkPlace, TAG_BYTES } from "./object_cipher.ts";
@@ -28,17 +29,19 @@ export interface StoredTotals {
   rawBytes: number;
   /** How many bytes the object takes. */
   storedBytes: number;
-  /** SHA-256 of all of them, hexadecimal. */
-  storedSha256: string;
+  /** The SHA-256 of the trailer, hexadecimal. */
+  check: string;
 }
 
 /** Reads one object. `header`, then `chunks` to their end, then `totals`; `close` in any case. */
 export class StoredObject {
   readonly #source: ByteSource;
   readonly #name: string;
-  readonly #hash = createHash("sha256");
+  /** Of the stored bytes, where that is what the trailer has. */
+  #hash: Hash | undefined;
   #storedBytes = 0;
-  #totals: StoredTotals | undefined;
+  #chunkBytes = 0;
+  #chunks = 0;
 
   /** `name` is what errors call the object. */
   constructor(stored: AsyncIterable<Uint8Array>, name: string) {
@@ -50,13 +53,15 @@ export class StoredObject {
   async header(): Promise<{ header: ObjectHeader; bytes: Uint8Array }> {
     const bytes = await this.#source.exactly(OBJECT_HEADER_BYTES);
     const header = readObjectHeader(bytes, this.#name);
+    if (header.cipher !== undefined) this.#hash = createHash("sha256");
     this.#count(bytes);
     return { header, bytes };
   }
 
-  /** All chunks; ends only after trailer and end of the object were checked. */
+  /** All chunks; `totals` tells whether they are what was written. Their bytes are borrowed (`buffers.ts`). */
   async *chunks(header: ObjectHeader): AsyncGenerator<StoredChunk, void> {
     const beside = 1 + (header.cipher === undefined ? 0 : TAG_BYTES);
+    this.#chunkBytes = header.chunkBytes;
     let index = 0;
     for (let last = false; !last; index++) {
       const head = await this.#take(4);
@@ -70,32 +75,30 @@ export class StoredObject {
       // Sources in memory never wait by themselves.
       await yieldToLoop();
     }
-    await this.#trailer(header.chunkBytes, index);
+    this.#chunks = index;
   }
 
-  /** After the last chunk. */
-  get totals(): StoredTotals {
-    if (this.#totals === undefined) throw new Error("the object was not read to its end");
-    return this.#totals;
+  /**
+   * After the last chunk: checks trailer and end of the object. `sha256` is that of the raw bytes, which the trailer of an
+   * object without encryption has.
+   */
+  async totals(sha256: Uint8Array | undefined): Promise<StoredTotals> {
+    const size = await this.#take(TRAILER_BYTES - 32);
+    const expected = this.#hash === undefined ? sha256! : this.#hash.digest();
+    const found = await this.#take(32, false);
+    if (!equalBytes(found, expected)) throw damagedObject(this.#name, "its SHA-256 does not match");
+    if (!await this.#source.atEnd()) throw damagedObject(this.#name, "bytes follow its end");
+    const rawBytes = this.#rawBytes(size);
+    const least = this.#chunks === 1 ? 0 : (this.#chunks - 1) * this.#chunkBytes + 1;
+    if (rawBytes < least || rawBytes > this.#chunks * this.#chunkBytes) {
+      throw damagedObject(this.#name, `${rawBytes} bytes in ${this.#chunks} chunks`);
+    }
+    return { rawBytes, storedBytes: this.#storedBytes, check: toHex(found) };
   }
 
   /** Ends the stream it reads from. */
   close(): Promise<void> {
     return this.#source.close();
-  }
-
-  async #trailer(chunkBytes: number, chunks: number): Promise<void> {
-    const size = await this.#take(TRAILER_BYTES - 32);
-    const expected = this.#hash.copy().digest();
-    const found = await this.#take(32);
-    if (!equalBytes(found, expected)) throw damagedObject(this.#name, "its SHA-256 does not match");
-    if (!await this.#source.atEnd()) throw damagedObject(this.#name, "bytes follow its end");
-    const rawBytes = this.#rawBytes(size);
-    const least = chunks === 1 ? 0 : (chunks - 1) * chunkBytes + 1;
-    if (rawBytes < least || rawBytes > chunks * chunkBytes) {
-      throw damagedObject(this.#name, `${rawBytes} bytes in ${chunks} chunks`);
-    }
-    this.#totals = { rawBytes, storedBytes: this.#storedBytes, storedSha256: this.#hash.digest("hex") };
   }
 
   #rawBytes(size: Uint8Array): number {
@@ -107,17 +110,18 @@ export class StoredObject {
     }
   }
 
-  async #take(count: number): Promise<Uint8Array> {
-    const bytes = await this.#source.exactly(count);
-    if (bytes.length < count) {
-      throw damagedObject(this.#name, `it ends after ${this.#storedBytes + bytes.length} bytes`);
-    }
-    this.#count(bytes);
+  async #take(count: number, hashed = true): Promise<Uint8Array> {
+    // Memory that is there already costs nothing, also when the length is a lie; else it grows as bytes arrive.
+    const isLong = count > BUFFER_BYTES;
+    const bytes = isLong ? await this.#source.exactly(count) : borrow(count);
+    const length = isLong ? bytes.length : await this.#source.into(bytes);
+    if (length < count) throw damagedObject(this.#name, `it ends after ${this.#storedBytes + length} bytes`);
+    this.#count(bytes, hashed);
     return bytes;
   }
 
-  #count(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
+  #count(bytes: Uint8Array, hashed = true): void {
+    if (hashed) this.#hash?.update(bytes);
     this.#storedBytes += bytes.length;
   }
 }

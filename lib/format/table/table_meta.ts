@@ -49,6 +49,8 @@ export interface TableMeta {
   globalTimestamp?: number;
   /** Which blob files its rows point to. */
   blobs: BlobUse[];
+  /** Whether each row is that of another key, none is a delete and none expires; unless it is so, nothing is said. */
+  plain?: true;
   /** SHA-256 of the whole file, 64 hexadecimal digits. */
   sha256: string;
 }

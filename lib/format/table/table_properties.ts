@@ -21,8 +21,11 @@ import type { TableMeta } from "./table_meta.ts";
 const EXCLUSIVE = 1;
 const ENDLESS = 2;
 
-/** What a table knows of itself: not its number, size and hash, and not what an ingest made of it. */
-export type TableProperties = Omit<TableMeta, "number" | "size" | "sha256" | "globalVersion" | "globalTimestamp">;
+/** What a table knows of itself: not its number, size and hash, and not what an ingest made of it or only its writer counts. */
+export type TableProperties = Omit<
+  TableMeta,
+  "number" | "size" | "sha256" | "globalVersion" | "globalTimestamp" | "plain"
+>;
 
 /** The raw properties block. */
 export function writeTableProperties(of: TableProperties): Uint8Array {

@@ -25,11 +25,14 @@ const LEFTOVER_AFTER_MS = 24 * 3600_000;
 /** Pieces below this size are written together: a call to the system costs as much as copying this. */
 const BUFFER_BYTES = 2 ** 16;
 
+/** Synced every so often: what is held back until one long sync at the end keeps all other syncs of the disk waiting. */
+const SYNC_BYTES = 8 * 2 ** 20;
+
 /** What is written, under a name of its own. */
 export interface TemporaryFile {
   /** Where it is. */
   path: string;
-  /** The SHA-256 of its bytes, in hex. */
+  /** The SHA-256 of its bytes, in hex; empty when it was not asked for. */
   sha256: string;
 }
 
@@ -55,8 +58,8 @@ export class TemporaryFiles {
     this.#sources = sources;
   }
 
-  /** Writes all of a body and makes its bytes durable. On failure nothing is left. */
-  async write(body: BodyReader): Promise<TemporaryFile> {
+  /** Writes all of a body and makes its bytes durable; `hashed`: tells their digest. On failure nothing is left. */
+  async write(body: BodyReader, hashed: boolean): Promise<TemporaryFile> {
     if (!this.#cleaned) {
       this.#cleaned = true;
       await this.#removeLeftovers().catch(() => {}); // Not what was asked for; the next process tries again.
@@ -65,7 +68,7 @@ export class TemporaryFiles {
     const path = join(this.#area, `${this.#sources.clock()}-${random}`);
     const handle = await this.#create(path);
     try {
-      const sha256 = await writeAll(handle, body);
+      const sha256 = await writeAll(handle, body, hashed);
       await handle.sync();
       await handle.close();
       return { path, sha256 };
@@ -105,20 +108,28 @@ export class TemporaryFiles {
   }
 }
 
-/** Appends all pieces, small ones together; gives their SHA-256. */
-async function writeAll(handle: FileHandle, body: BodyReader): Promise<string> {
-  const hash = createHash("sha256");
+/** Appends all pieces, small ones together; gives their SHA-256 when it is asked for. */
+async function writeAll(handle: FileHandle, body: BodyReader, hashed: boolean): Promise<string> {
+  const hash = hashed ? createHash("sha256") : undefined;
   let buffer: Uint8Array | undefined;
   let filled = 0;
+  let unsynced = 0;
+  const append = async (bytes: Uint8Array): Promise<void> => {
+    await handle.append(bytes);
+    unsynced += bytes.length;
+    if (unsynced < SYNC_BYTES) return;
+    await handle.sync();
+    unsynced = 0;
+  };
   const flush = async (): Promise<void> => {
-    if (filled > 0) await handle.append(buffer!.subarray(0, filled));
+    if (filled > 0) await append(buffer!.subarray(0, filled));
     filled = 0;
   };
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
-    hash.update(piece);
+    hash?.update(piece);
     if (filled + piece.length > BUFFER_BYTES) await flush();
     if (piece.length >= BUFFER_BYTES) {
-      await handle.append(piece);
+      await append(piece);
     } else {
       buffer ??= new Uint8Array(BUFFER_BYTES);
       buffer.set(piece, filled);
@@ -126,5 +137,5 @@ async function writeAll(handle: FileHandle, body: BodyReader): Promise<string> {
     }
   }
   await flush();
-  return hash.digest("hex");
+  return hash?.digest("hex") ?? "";
 }

@@ -12,7 +12,7 @@ import { yieldToLoop } from "../../base/yield.ts";
 import type { FileHandle } from "../../files/file_system.ts";
 import { BLOCK_RAW_BYTES_MAX, blockTrailer } from "../../format/table/block.ts";
 import { readBlobPointer } from "../../format/blob.ts";
-import { cellOp, OP_BLOB, OP_DELETE, readCell } from "../../format/cell.ts";
+import { cellHasExpiry, cellOp, OP_BLOB, OP_DELETE, readCell } from "../../format/cell.ts";
 import { DataBlockBuilder } from "../../format/table/data_block.ts";
 import { FilterBuilder } from "../../format/table/filter.ts";
 import { checksumSeed, type FileIdentity, writeFileHeader } from "../../format/identity.ts";
@@ -59,6 +59,7 @@ export class TableWriter {
   #lastVersion = 0;
   #rows = 0;
   #deletes = 0;
+  #plain = true;
   #rawBytes = 0;
   #minVersion = Number.MAX_SAFE_INTEGER;
   #maxVersion = 0;
@@ -109,6 +110,7 @@ export class TableWriter {
       this.#filter.add(key);
     } else if (shared === key.length && shared === last.length) {
       if (version >= this.#lastVersion) throw new RangeError(`rows out of order: version ${version} of one key`);
+      this.#plain = false;
     } else {
       const after = shared === last.length || (shared < key.length && key[shared]! > last[shared]!);
       if (!after) throw new RangeError("rows out of order: a key below the one before");
@@ -120,6 +122,7 @@ export class TableWriter {
     this.#rows++;
     this.#rawBytes += key.length + cell.length;
     const op = cellOp(cell[0]!);
+    if (op === OP_DELETE || cellHasExpiry(cell[0]!)) this.#plain = false;
     if (op === OP_DELETE) this.#deletes++;
     else if (op === OP_BLOB) this.#countBlob(cell);
     this.#cover(version, timestamp);
@@ -152,7 +155,8 @@ export class TableWriter {
     };
     this.#out.write(writeTableFooter(footer, this.#seed, this.#out.position));
     const sha256 = await this.#out.finish();
-    return { number: this.#identity.number, size: this.#out.position, ...properties, sha256 };
+    const plain = this.#plain ? { plain: true as const } : {};
+    return { number: this.#identity.number, size: this.#out.position, ...properties, ...plain, sha256 };
   }
 
   /** Keeps the key, whose first `shared` bytes are there already, without taking new memory for each. */

@@ -70,7 +70,7 @@ export async function drain(generator: AsyncGenerator<Uint8Array, ObjectTotals>)
   for (;;) {
     const step = await generator.next();
     if (step.done) return { bytes: concatBytes(...parts), totals: step.value };
-    parts.push(step.value);
+    parts.push(step.value.slice());
   }
 }
 

@@ -33,10 +33,23 @@ function parts(bytes: Uint8Array): { header: Uint8Array; chunks: Uint8Array[]; s
   return { header: bytes.subarray(0, 64), chunks, size: bytes.subarray(at, at + 8) };
 }
 
-/** An object with a trailer that fits, as an attacker would make it. */
+/** An encrypted object with a trailer that fits, as an attacker would make it. */
 function joined(...all: Uint8Array[]): Uint8Array {
   const body = concatBytes(...all);
   return concatBytes(body, createHash("sha256").update(body).digest());
+}
+
+/** The same of one that is not encrypted: its trailer has the digest of the raw bytes. */
+function plainly(raw: Uint8Array, ...all: Uint8Array[]): Uint8Array {
+  return concatBytes(...all, size(raw.length), createHash("sha256").update(raw).digest());
+}
+
+/** A payload that is a frame behind its checksum. */
+function framed(frame: Uint8Array): Uint8Array {
+  const head = new Uint8Array(5);
+  head[0] = 1;
+  writeU32(head, 1, crc32(frame));
+  return concatBytes(head, frame);
 }
 
 function chunk(payload: Uint8Array, last: boolean, length = payload.length): Uint8Array {
@@ -124,21 +137,32 @@ describe("readObject(), for what is not as it was stored", () => {
   it("notices chunks that hold too little, too much or nothing", async () => {
     const header = writeObjectHeader({ compression: "zstd", chunkBytes: 100, cipher: undefined });
     const payload = (count: number): Uint8Array => new Uint8Array(1 + count);
-    const bomb = concatBytes(Uint8Array.of(1), zstdCompressSync(new Uint8Array(101)));
-    await isDamage(joined(header, chunk(bomb, true), size(100)));
-    await isDamage(joined(header, chunk(payload(99), false), chunk(payload(10), true), size(109)));
-    await isDamage(joined(header, chunk(payload(100), false), chunk(payload(0), true), size(100)));
-    await isDamage(joined(header, chunk(payload(101), true), size(101)));
-    await isDamage(joined(header, chunk(new Uint8Array(0), true), size(0)));
-    await isDamage(joined(header, chunk(Uint8Array.of(2, 0), true), size(1)));
-    assert.equal((await opened(joined(header, chunk(payload(0), true), size(0)))).length, 0);
+    const zeros = (count: number): Uint8Array => new Uint8Array(count);
+    await isDamage(plainly(zeros(101), header, chunk(framed(zstdCompressSync(zeros(101))), true)));
+    await isDamage(plainly(zeros(109), header, chunk(payload(99), false), chunk(payload(10), true)));
+    await isDamage(plainly(zeros(100), header, chunk(payload(100), false), chunk(payload(0), true)));
+    await isDamage(plainly(zeros(101), header, chunk(payload(101), true)));
+    await isDamage(plainly(zeros(0), header, chunk(new Uint8Array(0), true)));
+    await isDamage(plainly(zeros(1), header, chunk(Uint8Array.of(2, 0), true)));
+    assert.equal((await opened(plainly(zeros(0), header, chunk(payload(0), true)))).length, 0);
+    const fine = plainly(zeros(100), header, chunk(framed(zstdCompressSync(zeros(100))), true));
+    assert.deepEqual(await opened(fine), zeros(100));
   });
 
   it("notices a zstd frame that asks for more memory than a chunk needs", async () => {
     const header = writeObjectHeader({ compression: "zstd", chunkBytes: 100, cipher: undefined });
     // Window descriptor f8: 2^41 bytes.
-    const frame = Uint8Array.of(1, 0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 0x09, 0x00, 0x00, 0x61);
-    await isDamage(joined(header, chunk(frame, true), size(1)));
+    const frame = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 0x09, 0x00, 0x00, 0x61);
+    await isDamage(plainly(Uint8Array.of(0x61), header, chunk(framed(frame), true)));
+  });
+
+  it("notices another frame of the same bytes, of which no digest would tell", async () => {
+    const bytes = await stored(raw, { compression: "gzip" });
+    // Its time, which unpackers pass over.
+    const at = 64 + 4 + 5 + 4;
+    assert.equal(bytes[at - 4], 0x1f);
+    await isDamage(flipped(bytes, at));
+    assert.ok(await failure(() => checkObject(pieces(flipped(bytes, at)), "obj")) instanceof IntegrityError);
   });
 
   it("takes no memory for a length that is a lie, and reads no further", async () => {

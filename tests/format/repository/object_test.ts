@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { checkObject, type ObjectCompression, readObject, writeObject } from "../../../lib/format/repository/object.ts";
@@ -24,7 +25,7 @@ describe("writeObject() and readObject()", () => {
             rawBytes: raw.length,
             storedBytes: bytes.length,
             sha256: hash(raw),
-            storedSha256: hash(bytes),
+            check: hash(ring === undefined ? raw : bytes.subarray(0, -32)),
           });
           const back = await drain(readObject(pieces(bytes, 333), { name: "obj", ...(ring && { ring }) }));
           assert.deepEqual(back.bytes, raw);
@@ -32,7 +33,7 @@ describe("writeObject() and readObject()", () => {
           assert.deepEqual(await checkObject(pieces(bytes, 50), "obj"), {
             rawBytes: raw.length,
             storedBytes: bytes.length,
-            storedSha256: totals.storedSha256,
+            check: totals.check,
             encrypted: ring !== undefined,
           });
         }
@@ -46,6 +47,29 @@ describe("writeObject() and readObject()", () => {
       const noise = createHash("shake256", { outputLength: 4096 }).update("noise").digest();
       // Header, one length, one kind of payload, trailer.
       assert.equal((await stored(noise, { compression })).length, 64 + 4 + 1 + 4096 + 40);
+    }
+  });
+
+  it("try only parts of what is large and does not shrink, and notice where it begins to", async () => {
+    const noise = createHash("shake256", { outputLength: 8 * 2 ** 18 }).update("noise").digest();
+    const chunkBytes = 2 ** 18;
+    const raw = concatBytes(noise, new Uint8Array(20 * chunkBytes));
+    for (const compression of ["zstd", "gzip"] as const) {
+      const bytes = await stored(raw, { compression, chunkBytes });
+      const saved = raw.length - bytes.length;
+      assert.ok(saved > 4 * chunkBytes && saved < 20 * chunkBytes, `${saved} bytes saved`);
+      assert.deepEqual(await opened(bytes), raw);
+    }
+  });
+
+  it("use memory again only where they may", async () => {
+    const raw = patterned(3 * 2 ** 17);
+    const bytes = await stored(raw, { chunkBytes: 2 ** 17 });
+    for (const reuse of [false, true]) {
+      const kept: Uint8Array[] = [];
+      for await (const piece of readObject(pieces(bytes), { name: "obj", reuse })) kept.push(piece);
+      const isWhole = Buffer.compare(concatBytes(...kept), raw) === 0;
+      assert.equal(isWhole, !reuse);
     }
   });
 

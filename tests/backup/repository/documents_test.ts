@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
+import { readBytes } from "../../../lib/backup/repository/documents.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+
+const bytes = Uint8Array.from({ length: 3000 }, (_, i) => i);
+
+async function store(): Promise<FaultStore> {
+  const inner = new MemoryStore();
+  await inner.put("a", bytes);
+  return new FaultStore(inner);
+}
+
+describe("readBytes", () => {
+  it("asks again for a body that broke off, and gives up when that goes on", async () => {
+    const torn = await store();
+    torn.inject({ at: () => true, do: "tear", times: 2 });
+    assert.deepEqual((await readBytes(torn, "a", 4000))?.bytes, bytes);
+    torn.inject({ at: () => true, do: "tear", times: 3 });
+    await assert.rejects(readBytes(torn, "a", 4000), StorageError);
+    assert.equal(torn.calls.length, 6);
+  });
+
+  it("does not ask again for what the store refused, nor for what is too large", async () => {
+    const refusing = await store();
+    refusing.inject({ at: () => true, do: "refuse", times: 1 });
+    await assert.rejects(readBytes(refusing, "a", 4000), StorageError);
+    await assert.rejects(readBytes(refusing, "a", 2999), IntegrityError);
+    assert.equal(refusing.calls.length, 2);
+    assert.equal(await readBytes(refusing, "b", 4000), undefined);
+  });
+});

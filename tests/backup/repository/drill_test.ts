@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { GapError, NotFoundError } from "../../../lib/base/errors.ts";
+import { estimateRestore } from "../../../lib/backup/repository/estimate.ts";
+import { readAudit } from "../../../lib/backup/repository/audit.ts";
+import { readProofs } from "../../../lib/backup/repository/proofs.ts";
+import { drillRepository } from "../../../lib/backup/repository/drill.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { put, settingsOf, write } from "../fixture.ts";
+import { House } from "./house.ts";
+import { keysOf } from "./prune_fixture.ts";
+import { DAMAGES, drill, over, repair, type Sample, sampleRepository, storeOf } from "./damage_fixture.ts";
+
+const samples: Record<string, Promise<Sample>> = { plain: sampleRepository(), encrypted: sampleRepository(true) };
+const ANY = {
+  point: {},
+  database: undefined,
+  lineage: undefined,
+  allowEarlier: false,
+  replayLog: true,
+  concurrency: undefined,
+  bytesPerSecond: undefined,
+  encryption: undefined,
+};
+
+describe("drillRepository()", () => {
+  for (const [name, made] of Object.entries(samples)) {
+    it(`restores the newest state of a ${name} repository for real, proves it, and leaves no file`, async () => {
+      const sample = await made;
+      const context = over(sample, await storeOf(sample.image));
+      const report = await drill(context);
+      const { engine, states } = sample.house;
+      assert.deepEqual(report.problems, []);
+      assert.equal(report.ok, true);
+      assert.equal(report.version, engine.visibleVersion);
+      assert.equal(report.timestamp, engine.visibleTimestamp);
+      assert.equal(report.database, engine.id);
+      const rows = Object.keys(states.get(report.version)!).filter((key) => key.startsWith(":"));
+      assert.equal(report.entries, rows.length);
+      assert.match(report.checksum, /^sha256:[0-9a-f]{64}$/);
+      assert.ok(report.recordsReplayed > 0 && report.bytes > 0 && report.durationMs >= 0);
+      assert.deepEqual(report.left, []);
+      const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
+      assert.deepEqual([proof!.ok, proof!.version, proof!.contentChecksum], [true, report.version, report.checksum]);
+      let last;
+      for await (const line of readAudit(context)) last = line;
+      assert.deepEqual([last!.action, last!.result, last!.detail["version"]], ["drill", "ok", report.version]);
+    });
+  }
+
+  it("finds the same in a state whatever way it is made", async () => {
+    const sample = await samples["plain"]!;
+    const checksums = new Set<string>();
+    for (const point of [{ backupId: "snap" }, { version: sample.backups.get("snap")! }]) {
+      checksums.add((await drill(over(sample, await storeOf(sample.image)), point)).checksum);
+    }
+    // From the first base, by log alone.
+    const image = new Map(sample.image);
+    image.delete("backups/snap.json");
+    checksums.add((await drill(over(sample, await storeOf(image)), { version: sample.backups.get("snap")! })).checksum);
+    assert.equal(checksums.size, 1);
+    const other = await drill(over(sample, await storeOf(sample.image)), { backupId: "inc1" });
+    assert.ok(!checksums.has(other.checksum));
+  });
+
+  it("tells when a version holds something else than at an earlier drill", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    const { checksum, version } = await drill(context);
+    const again = await drill(context);
+    assert.deepEqual([again.ok, again.checksum], [true, checksum]);
+    const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
+    const { writeProof } = await import("../../../lib/backup/repository/proofs.ts");
+    await writeProof(context, { ...proof!, contentChecksum: `sha256:${"0".repeat(64)}` });
+    const report = await drill(context);
+    assert.equal(report.ok, false);
+    assert.match(report.problems[0]!, new RegExp(`Version ${version} came back`));
+    const kept = (await readProofs(context)).filter(({ kind }) => kind === "drill").map(({ ok }) => ok);
+    assert.deepEqual(kept.sort(), [false, true]);
+  });
+
+  it("notices every difference between entries", async () => {
+    const checksums: string[] = [];
+    const base = { value: "v", tags: ["t"], expiresAt: Date.UTC(2030, 1) };
+    for (
+      const item of [base, { ...base, value: "w" }, { ...base, tags: ["u"] }, {
+        ...base,
+        expiresAt: base.expiresAt + 1,
+      }, { ...base, value: new TextEncoder().encode("v") }]
+    ) {
+      const house = await House.make();
+      await write(house.engine, (batch) => put(batch, 0, "key", item));
+      await house.backup({ id: "full" });
+      checksums.push((await drill(house.context)).checksum);
+      await house.engine.close();
+    }
+    const later = await House.make({ now: Date.UTC(2026, 11, 1) });
+    await write(later.engine, (batch) => put(batch, 0, "key", base));
+    await later.backup({ id: "full" });
+    checksums.push((await drill(later.context)).checksum);
+    await later.engine.close();
+    assert.equal(new Set(checksums).size, checksums.length);
+  });
+
+  it("restores a part of the entries too", async () => {
+    const sample = await samples["plain"]!;
+    const report = await drill(over(sample, await storeOf(sample.image)), { backupId: "part" });
+    assert.deepEqual(report.problems, []);
+    assert.equal(report.entries, 3);
+    assert.deepEqual(report.left, []);
+  });
+
+  it("reports what does not come back, and proves that", async () => {
+    const sample = await samples["plain"]!;
+    const log = [...sample.image.keys()].findLast((key) => key.startsWith("log/"))!;
+    const object = [...sample.image.keys()].filter((key) => key.startsWith("objects/"));
+    for (const key of [log, ...object]) {
+      const context = over(sample, await storeOf(DAMAGES["flipped in the middle"]!(sample.image, key)!));
+      const report = await drill(context, { version: sample.house.engine.visibleVersion });
+      assert.deepEqual(report.left, []);
+      assert.equal(report.version, sample.house.engine.visibleVersion);
+      if (report.ok) continue;
+      assert.ok(report.problems[0]!.includes(key), report.problems[0]);
+      const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
+      assert.equal(proof!.ok, false);
+    }
+    const context = over(sample, await storeOf(DAMAGES["flipped in the middle"]!(sample.image, log)!));
+    assert.equal((await drill(context)).ok, false);
+    await repair(context);
+    const after = await drill({ ...context });
+    assert.deepEqual([after.ok, after.version < sample.house.engine.visibleVersion], [true, true]);
+  });
+
+  it("reports a base that is gone, where its backup is asked for", async () => {
+    const sample = await samples["plain"]!;
+    const image = new Map(sample.image);
+    for (const id of ["full", "snap"]) image.delete(`backups/${id}.json`);
+    const report = await drill(over(sample, await storeOf(image)), { backupId: "inc1" });
+    assert.equal(report.ok, false);
+    const damaged = DAMAGES["flipped in the middle"]!(sample.image, "backups/full.json")!;
+    assert.equal((await drill(over(sample, await storeOf(damaged)), { backupId: "full" })).ok, false);
+  });
+
+  it("throws what is no state of this repository at all", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    await assert.rejects(drill(context, { backupId: "none" }), NotFoundError);
+    const house = await House.make();
+    await assert.rejects(drill(house.context), NotFoundError);
+    await house.engine.close();
+    const early = await drill(context, { time: 5 });
+    assert.equal(early.ok, false);
+    assert.ok(GapError !== undefined && early.problems[0]!.includes("GAP"));
+  });
+
+  it("gives up when told to, and leaves no file", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    for (const phase of ["plan", "fetch", "replay", "verify", "read"]) {
+      const fs = memoryFileSystem();
+      await fs.makeDirectory("/scratch");
+      const abort = new AbortController();
+      const onProgress = (progress: { phase: string }): void => {
+        if (progress.phase === phase) abort.abort(new Error("enough"));
+      };
+      const settings = settingsOf({ clock: context.clock });
+      const parts = { fs, directory: "/scratch", settings, wish: ANY, signal: abort.signal, onProgress };
+      await assert.rejects(drillRepository(context, parts), /enough/, phase);
+      assert.deepEqual(await fs.list("/scratch"), []);
+    }
+    assert.deepEqual(await keysOf(context.store, "locks/"), []);
+  });
+
+  it("teaches the estimate", async () => {
+    const house = await House.make({ engine: { blobBytes: 2 ** 20 } });
+    const noise = new Uint8Array(3_000_000).map((_, i) => Math.imul(i, 2654435761) >>> 13);
+    await write(house.engine, (batch) => put(batch, 0, "large", { value: noise }));
+    await house.engine.compact();
+    await house.backup({ id: "full" });
+    assert.equal((await estimateRestore("estimate", house.context, ANY)).model.restores, 0);
+    await drill(house.context);
+    assert.equal((await estimateRestore("estimate", house.context, ANY)).model.restores, 1);
+    await house.engine.close();
+  });
+
+  it("remembers the drills of three months and no more", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    await drill(context);
+    const { writeProof } = await import("../../../lib/backup/repository/proofs.ts");
+    const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
+    for (let version = 1000; version < 1110; version++) await writeProof(context, { ...proof!, version });
+    const drills = await keysOf(context.store, "proofs/drill-");
+    assert.equal(drills.length, 100);
+    assert.ok(drills.at(-1)!.includes("1109"));
+  });
+});

@@ -1,0 +1,426 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { NotFoundError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
+import { backupKey, PART } from "../../../lib/backup/repository/layout.ts";
+import { takeLease } from "../../../lib/backup/repository/lease.ts";
+import { mergeLog } from "../../../lib/backup/repository/merge.ts";
+import { readHeads } from "../../../lib/backup/repository/heads.ts";
+import { pinBackup } from "../../../lib/backup/repository/pins.ts";
+import { deleteBackup } from "../../../lib/backup/repository/prune.ts";
+import { restoreInto } from "../../../lib/backup/restore.ts";
+import { FaultStore, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { House } from "./house.ts";
+import { assertAllRestore, copyOf, daily, DAY, Gate, keysOf, prune } from "./prune_fixture.ts";
+
+const MINUTE = 60_000;
+const LAST = { keepLast: 1 };
+
+/** A house behind a gate. */
+async function gated(): Promise<{ house: House; gate: Gate }> {
+  const gate = new Gate(new MemoryStore());
+  return { house: await House.make({ store: gate.store }), gate };
+}
+
+/** Objects that lie there unreferenced: a backup that was cut off before its manifest. */
+async function leaveObjects(house: House, options: { id: string; type: "full" | "snapshot" }): Promise<string[]> {
+  const before = new Set(await keysOf(house.store, PART.objects));
+  const { context } = house;
+  const faulty = new FaultStore(house.store, {
+    faults: [{ at: ({ operation, key }) => operation === "put" && key.startsWith(PART.backups), do: "die" }],
+  });
+  house.context = { ...context, store: faulty };
+  await assert.rejects(house.backup(options));
+  house.context = context;
+  for (const key of await keysOf(house.store, PART.locks)) await house.store.delete(key);
+  return (await keysOf(house.store, PART.objects)).filter((key) => !before.has(key));
+}
+
+const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
+  does === operation && key.startsWith(prefix);
+
+describe("a pruning beside a backup", () => {
+  it("that starts once objects are marked: they are left to go, others take their place", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 2);
+    await house.engine.compact();
+    house.note();
+    const left = await leaveObjects(house, { id: "cut", type: "snapshot" });
+    assert.ok(left.length > 0);
+    const stands = gate.hold(on("delete", PART.objects));
+    const pruning = prune(house, { keepLast: 10 });
+    await stands;
+    await house.backup({ id: "beside", type: "snapshot" });
+    gate.open();
+    assert.equal((await pruning).objects, left.length);
+    assert.ok((await assertAllRestore(house)).includes("beside"));
+  });
+
+  it("that used unreferenced objects and was over before they were marked: they stay", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 2);
+    await house.engine.compact();
+    house.note();
+    const left = await leaveObjects(house, { id: "cut", type: "snapshot" });
+    const stands = gate.hold(on("put", PART.marks));
+    const pruning = prune(house, { keepLast: 10 });
+    await stands;
+    const { addedBytes } = await house.backup({ id: "beside", type: "snapshot" });
+    assert.equal(addedBytes, 0, "it found all it needs");
+    gate.open();
+    assert.equal((await pruning).objects, 0);
+    assert.ok((await keysOf(house.store)).includes(left[0]!));
+    assert.ok((await assertAllRestore(house)).includes("beside"));
+  });
+
+  it("that is under way: what it may have seen stays marked until it is over", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 2);
+    await house.engine.compact();
+    house.note();
+    const left = await leaveObjects(house, { id: "cut", type: "snapshot" });
+    const stands = gate.hold(on("head", PART.objects));
+    const backup = house.backup({ id: "beside", type: "snapshot" });
+    await stands;
+    const report = await prune(house, { keepLast: 10 });
+    assert.equal(report.objects, 0);
+    assert.ok(report.pendingBytes > 0);
+    assert.equal((await keysOf(house.store, PART.marks)).length, 1);
+    gate.open();
+    assert.equal((await backup).addedBytes, 0);
+    const later = await prune(house, { keepLast: 10 });
+    assert.deepEqual([later.objects, later.pendingBytes], [0, 0]);
+    assert.deepEqual(await keysOf(house.store, PART.marks), []);
+    assert.ok((await keysOf(house.store)).includes(left[0]!));
+    await assertAllRestore(house);
+  });
+
+  it("that failed: its objects go with the next, though newer work is under way", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    await leaveObjects(house, { id: "cut", type: "full" });
+    const first = await takeLease(house.context, { kind: "verify", holder: "first" });
+    const { pendingBytes } = await prune(house, { keepLast: 10 });
+    const second = await takeLease(house.context, { kind: "verify", holder: "second" });
+    assert.equal((await prune(house, { keepLast: 10 })).pendingBytes, pendingBytes, "the first still holds");
+    await first.release();
+    const report = await prune(house, { keepLast: 10 });
+    assert.deepEqual([report.freedBytes, report.pendingBytes], [pendingBytes, 0], "the second came after the mark");
+    await second.release();
+    await assertAllRestore(house);
+  });
+
+  it("that builds on a backup which is to go: that one stays this time, and can't be deleted", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 5);
+    await house.set("more", "1");
+    const stands = gate.hold(on("put", PART.log));
+    const backup = house.backup({ id: "child", type: "incremental", parent: "day-2" });
+    await stands;
+    await assert.rejects(deleteBackup(house.context, "day-5"), RepositoryLockedError);
+    const report = await prune(house, LAST);
+    const told = report.backups.find(({ id }) => id === "day-2")!;
+    assert.ok(told.keep && /is being made/.test(told.reasons.join()), told.reasons.join());
+    gate.open();
+    assert.equal((await backup).type, "incremental");
+    assert.ok((await assertAllRestore(house)).includes("child"));
+    await prune(house, LAST);
+    assert.ok((await assertAllRestore(house)).includes("child"));
+  });
+
+  it("that starts once its parent is marked: it builds on none that goes", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 5);
+    await house.set("more", "1");
+    const stands = gate.hold(on("delete", PART.backups));
+    const pruning = prune(house, LAST);
+    await stands;
+    await assert.rejects(house.backup({ id: "no", type: "incremental", parent: "day-2" }), NotFoundError);
+    await house.backup({ id: "yes", type: "incremental" });
+    gate.open();
+    await pruning;
+    assert.deepEqual(await assertAllRestore(house), ["day-3", "day-4", "day-5", "yes"]);
+  });
+});
+
+describe("a pruning beside a restore", () => {
+  it("of a backup that is deleted meanwhile: it ends well, and then all of it goes", async () => {
+    for (const part of [PART.objects, PART.log]) {
+      const { house, gate } = await gated();
+      await daily(house, 6);
+      const stands = gate.hold(on("get", part));
+      const restoring = house.restore({ backupId: part === PART.log ? "day-2" : "full" });
+      await stands;
+      const report = await prune(house, LAST);
+      assert.ok(report.pendingBytes > 0);
+      gate.open();
+      const { contents, info } = await restoring;
+      assert.deepEqual(contents, house.states.get(info.achieved.version));
+      const later = await prune(house, LAST);
+      assert.equal(later.pendingBytes, 0);
+      assert.equal(later.freedBytes, report.pendingBytes);
+      assert.deepEqual(await assertAllRestore(house), ["day-6"]);
+    }
+  });
+});
+
+describe("a pruning beside replication", () => {
+  it("leaves log that is there before its head", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 4);
+    await house.set("shipped", "1");
+    const replication = await house.replicate();
+    await house.set("shipped", "2");
+    const stands = gate.hold(on("put", PART.heads));
+    const flushed = replication.flush();
+    await stands;
+    await prune(house, LAST);
+    gate.open();
+    await flushed;
+    const { contents } = await house.restore();
+    assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
+    await replication.stop();
+    await assertAllRestore(house);
+  });
+
+  it("keeps what it ships while the pruning looks", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 4);
+    const replication = await house.replicate();
+    for (const part of [PART.log, PART.backups, PART.heads, PART.objects]) {
+      const stands = gate.hold(on("list", part));
+      const pruning = prune(house, LAST);
+      await stands;
+      await house.set("shipped", part);
+      await replication.flush();
+      gate.open();
+      await pruning;
+      assert.deepEqual((await house.restore()).contents, house.states.get(house.engine.visibleVersion));
+    }
+    await replication.stop();
+    await assertAllRestore(house);
+  });
+
+  it("lets heads go of files that joined without log once that log is gone, and shipping goes on", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    const replication = await house.replicate();
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    house.note();
+    await replication.flush();
+    const ingests = async (): Promise<number> =>
+      (await readHeads(house.context)).flatMap((head) => head.ingests).length;
+    assert.equal(await ingests(), 1);
+    await prune(house, { keepLast: 10 });
+    assert.equal(await ingests(), 1, "points in time need it");
+    await assertAllRestore(house);
+    assert.deepEqual((await house.restore()).contents, house.states.get(house.engine.visibleVersion));
+    await house.set("after", "1");
+    await house.engine.compact();
+    house.note();
+    await house.backup({ id: "newest", type: "full" });
+    const report = await prune(house, LAST);
+    assert.equal(await ingests(), 0);
+    assert.ok(report.objects > 0);
+    await house.set("after", "2");
+    await replication.flush();
+    assert.equal(replication.status().state, "waiting");
+    assert.deepEqual((await house.restore()).contents, house.states.get(house.engine.visibleVersion));
+    await replication.stop();
+    await assertAllRestore(house);
+  });
+
+  it("removes log that a cut-off merge left beside the merged, and nothing that only looks like it", async () => {
+    const house = await House.make();
+    const replication = await house.replicate({ interval: 1000 });
+    for (let i = 0; i < 5; i++) {
+      await house.time.advance(1000);
+      await house.set("k", `v${i}`);
+      await replication.flush();
+    }
+    await replication.stop();
+    const small = new Map<string, Uint8Array>();
+    for (const key of await keysOf(house.store, PART.log)) {
+      for await (const piece of (await house.store.get(key))!.body) small.set(key, piece);
+    }
+    await house.time.advance(10 * MINUTE);
+    const [head] = await readHeads(house.context);
+    const { made } = await mergeLog(house.context, head!, new Map());
+    assert.equal(made, 1);
+    const [merged] = await keysOf(house.store, PART.log);
+    for (const [key, bytes] of small) await house.store.put(key, bytes);
+    const other = [...small.keys()][1]!.replace(/[0-9a-f]{64}$/, "a".repeat(64));
+    await house.store.put(other, new Uint8Array(3));
+    const report = await prune(house, { keepLast: 10 });
+    assert.deepEqual((await keysOf(house.store, PART.log)).sort(), [merged!, other].sort());
+    assert.ok(report.log.some(({ key, reasons }) => small.has(key) && reasons[0] === `all of it is in ${merged}`));
+    await assertAllRestore(house);
+  });
+});
+
+describe("a pruning beside a pin", () => {
+  it("either sees the pin, or the pin is refused", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 6);
+    let stands = gate.hold(on("put", PART.marks));
+    let pruning = prune(house, LAST);
+    await stands;
+    await assert.rejects(pinBackup(house.context, "none"), NotFoundError);
+    await pinBackup(house.context, "day-1");
+    gate.open();
+    await pruning;
+    assert.deepEqual(await assertAllRestore(house), ["full", "day-1", "day-6"]);
+    await house.store.delete("pins/day-1");
+    stands = gate.hold(on("delete", PART.backups));
+    pruning = prune(house, LAST);
+    await stands;
+    await assert.rejects(pinBackup(house.context, "full"), RepositoryLockedError);
+    gate.open();
+    await pruning;
+    assert.deepEqual(await assertAllRestore(house), ["day-6"]);
+    assert.deepEqual(await keysOf(house.store, PART.pins), []);
+  });
+});
+
+describe("leases that ran out", () => {
+  it("hold nothing back, and their objects are removed", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    await leaveObjects(house, { id: "cut", type: "full" });
+    await takeLease(house.context, { kind: "backup", name: `backup-${house.engine.id}`, holder: "dead" });
+    await takeLease(house.context, { kind: "restore", holder: "dead" });
+    await takeLease(house.context, { kind: "prune", name: "prune", holder: "dead" });
+    await assert.rejects(prune(house, LAST), RepositoryLockedError);
+    await house.time.advance(16 * MINUTE);
+    const report = await prune(house, LAST);
+    assert.ok(report.objects > 0);
+    assert.equal(report.pendingBytes, 0);
+    assert.deepEqual(await keysOf(house.store, PART.locks), []);
+    await assertAllRestore(house);
+  });
+
+  for (const [moment, key] of [["before it publishes", PART.objects], ["as it publishes", PART.backups]] as const) {
+    it(`by a clock that jumped, of a backup that lives, ${moment}: it fails, and leaves no manifest of what is gone`, async () => {
+      const { house, gate } = await gated();
+      await daily(house, 2);
+      await house.engine.compact();
+      house.note();
+      await leaveObjects(house, { id: "cut", type: "snapshot" });
+      const stands = gate.hold(on(key === PART.backups ? "put" : "head", key));
+      const backup = house.backup({ id: "slow", type: "snapshot" });
+      await stands;
+      const { context } = house;
+      house.context = { ...context, clock: () => house.time.now + DAY };
+      assert.ok((await prune(house, { keepLast: 10 })).objects > 0);
+      house.context = context;
+      gate.open();
+      await assert.rejects(backup, RepositoryLockedError);
+      assert.deepEqual(await assertAllRestore(house), ["full", "day-1", "day-2"]);
+      await house.backup({ id: "next", type: "snapshot" });
+      await assertAllRestore(house);
+    });
+  }
+
+  it("were active when a mark was cut off before it knew of them: they are asked again", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 2);
+    await house.engine.compact();
+    house.note();
+    await leaveObjects(house, { id: "cut", type: "snapshot" });
+    const stands = gate.hold(on("head", PART.objects));
+    const backup = house.backup({ id: "beside", type: "snapshot" });
+    await stands;
+    const { context } = house;
+    const faulty = new FaultStore(house.store, {
+      faults: [{ at: ({ operation, key }) => operation === "put" && key.startsWith(PART.marks), do: "dieAfter" }],
+    });
+    house.context = { ...context, store: faulty };
+    await assert.rejects(prune(house, { keepLast: 10 }));
+    house.context = context;
+    await house.store.delete("locks/prune.json");
+    assert.equal((await keysOf(house.store, PART.marks)).length, 1);
+    assert.equal((await prune(house, { keepLast: 10 })).objects, 0);
+    gate.open();
+    await backup;
+    await prune(house, { keepLast: 10 });
+    await assertAllRestore(house);
+  });
+});
+
+describe("a pruning whose store fails", () => {
+  /** A repository with work for every step: manifests, log, objects, a head's files, pins and an older mark. */
+  async function prepared(): Promise<{ house: House; store: ObjectStore }> {
+    const house = await House.make();
+    await daily(house, 4);
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    house.note();
+    await house.backup({ id: "joined", type: "incremental" });
+    await leaveObjects(house, { id: "cut", type: "full" });
+    const lease = await takeLease(house.context, { kind: "verify", holder: "other" });
+    await prune(house, { keepLast: 10 });
+    await lease.release();
+    await house.set("last", "1");
+    await house.engine.compact();
+    house.note();
+    await house.backup({ id: "newest", type: "snapshot" });
+    await house.store.put("pins/gone", new Uint8Array(0));
+    return { house, store: house.store };
+  }
+
+  const open = async (house: House, store: ObjectStore): Promise<void> => {
+    const { context } = house;
+    house.context = { ...context, store };
+    await Promise.resolve();
+  };
+  const contents = async (store: ObjectStore): Promise<string[]> =>
+    (await keysOf(store)).filter((key) => !key.startsWith(PART.audit));
+  const error = (): StorageError =>
+    new StorageError("the store fails", { operation: "any", key: "any", retryable: false });
+
+  for (const kind of ["refuse", "lose", "die", "dieAfter"] as const satisfies readonly StoreFaultKind[]) {
+    it(`at any call, by "${kind}": what is listed restores, and the next pruning finishes`, async () => {
+      const { house, store } = await prepared();
+      const good = new FaultStore(await copyOf(store));
+      await open(house, good);
+      await prune(house, LAST);
+      const { length } = good.calls;
+      const wanted = await contents(good);
+      await assertAllRestore(house);
+      const seen = new Set<string>();
+      assert.ok(length > 60);
+      for (let at = 1; at <= length; at++) {
+        const copy = await copyOf(store);
+        await open(house, new FaultStore(copy, { faults: [{ at, do: kind, error }] }));
+        await prune(house, LAST).catch(() => {});
+        await open(house, copy);
+        const image = (await contents(copy)).join();
+        if (!seen.has(image)) await assertAllRestore(house);
+        seen.add(image);
+        house.time.now += 16 * MINUTE;
+        await prune(house, LAST);
+        assert.deepEqual(await contents(copy), wanted, `after a failure at call ${at}`);
+        house.time.now -= 16 * MINUTE;
+      }
+      assert.ok(seen.size > 5);
+    });
+  }
+
+  it("by listing a part: nothing goes that should stay", async () => {
+    const { house, store } = await prepared();
+    const good = new FaultStore(await copyOf(store));
+    await open(house, good);
+    await prune(house, LAST);
+    const lists = good.calls.filter(({ operation }) => operation === "list").map(({ index }) => index);
+    for (const at of lists) {
+      const copy = await copyOf(store);
+      const hidden = (key: string): boolean =>
+        /newest|\/joined|heads/.test(key) || key.charCodeAt(key.length - 1) % 2 === 0;
+      await open(house, new FaultStore(copy, { faults: [{ at, do: "hide", hidden }] }));
+      await prune(house, LAST).catch(() => {});
+      await open(house, copy);
+      assert.ok((await assertAllRestore(house)).includes("newest"), `a part at call ${at}`);
+      assert.ok(await copy.head(backupKey("newest")));
+    }
+  });
+});

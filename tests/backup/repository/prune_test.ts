@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { IntegrityError, ReadOnlyError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { auditHistory } from "../../../lib/backup/repository/history.ts";
+import { writeDocument } from "../../../lib/backup/repository/documents.ts";
+import { findBackup, listBackups } from "../../../lib/backup/repository/list_backups.ts";
+import { pinBackup, unpinBackup } from "../../../lib/backup/repository/pins.ts";
+import { deleteBackup } from "../../../lib/backup/repository/prune.ts";
+import { directoryStore } from "../../../lib/storage/directory_store.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { House } from "./house.ts";
+import { assertAllRestore, daily, DAY, image, keysOf, prune } from "./prune_fixture.ts";
+
+const stores = {
+  "in memory": () => new MemoryStore(),
+  "in a directory": () => directoryStore("/repository", { fileSystem: memoryFileSystem() }),
+};
+
+for (const [where, make] of Object.entries(stores)) {
+  describe(`prune(), ${where}`, () => {
+    it("keeps what the policy wants and what that needs, and frees the rest", async () => {
+      const house = await House.make({ store: make() });
+      await daily(house, 8);
+      const bytes = await stored(house);
+      const report = await prune(house, { keepLast: 2 });
+      assert.deepEqual(await assertAllRestore(house), ["day-6", "day-7", "day-8"]);
+      const reasons = Object.fromEntries(report.backups.map(({ id, reasons }) => [id, reasons]));
+      assert.ok(reasons["day-6"]!.includes("needed by day-7 as its base"), reasons["day-6"]!.join());
+      assert.deepEqual(report.backups.filter(({ keep }) => keep).map(({ id }) => id), ["day-6", "day-7", "day-8"]);
+      assert.ok(report.logObjects > 0 && report.objects > 0);
+      assert.equal(report.pendingBytes, 0);
+      assert.equal(bytes - await stored(house), report.freedBytes);
+      const [range] = report.points.after;
+      assert.deepEqual([range!.from.version, range!.to.version], [13, 17]);
+      assert.deepEqual(report.points.after, await house.points());
+      assert.equal(report.points.before[0]!.from.version, 1);
+      assert.deepEqual(await keysOf(house.store, "gc/"), []);
+      assert.deepEqual(await keysOf(house.store, "locks/"), []);
+      const again = await prune(house, { keepLast: 2 });
+      assert.deepEqual([again.logObjects, again.objects, again.freedBytes], [0, 0, 0]);
+    });
+
+    it("says in a dry run what would come of it, and writes nothing at all", async () => {
+      const house = await House.make({ store: make() });
+      await daily(house, 7);
+      const before = await image(house.store);
+      const dry = await prune(house, { keepLast: 1 }, true);
+      assert.deepEqual(await image(house.store), before);
+      const wet = await prune(house, { keepLast: 1 });
+      assert.deepEqual({ ...dry, dryRun: false }, wet);
+      assert.ok(wet.freedBytes > 0);
+      await assertAllRestore(house);
+    });
+  });
+}
+
+/** Bytes of everything but the notes that pruning itself makes. */
+async function stored(house: House): Promise<number> {
+  let bytes = 0;
+  for (const part of ["objects/", "log/", "backups/"]) {
+    for (const key of await keysOf(house.store, part)) bytes += (await house.store.head(key))!.size;
+  }
+  return bytes;
+}
+
+describe("prune()", () => {
+  it("never takes the last backup, whatever the policy says", async () => {
+    const house = await House.make();
+    await daily(house, 1);
+    await house.time.advance(1000 * DAY);
+    await prune(house, { keepWithin: 1, maxBytes: 1 });
+    assert.deepEqual(await assertAllRestore(house), ["full", "day-1"]);
+  });
+
+  it("keeps knowing until when nothing was committed, though the last log object is gone", async () => {
+    const house = await House.make();
+    await daily(house, 3);
+    await house.time.advance(DAY);
+    const replication = await house.replicate({ heartbeat: 1000 });
+    await replication.flush();
+    await replication.stop();
+    const before = (await house.points()).at(-1)!;
+    await prune(house, { keepLast: 1 });
+    const after = (await house.points()).at(-1)!;
+    assert.equal(after.from.version, 7);
+    assert.equal(after.coveredUntil, before.coveredUntil);
+    await house.restore({ at: new Date(before.coveredUntil) });
+  });
+
+  it("leaves pinned backups and what they need, and takes them once they are let go", async () => {
+    const house = await House.make();
+    await daily(house, 6);
+    await pinBackup(house.context, "day-2");
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual(await assertAllRestore(house), ["full", "day-1", "day-2", "day-6"]);
+    assert.equal((await findBackup(house.context, "day-2"))?.pinned, true);
+    await unpinBackup(house.context, "day-2");
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual(await assertAllRestore(house), ["day-6"]);
+  });
+
+  it("leaves the backup that was last proven good, and removes proofs and pins of backups that are gone", async () => {
+    const house = await House.make();
+    await daily(house, 6);
+    const { database, lineage } = (await listBackups(house.context))[0]!;
+    for (const [id, ok] of [["day-1", true], ["day-2", false], ["day-3", true]] as const) {
+      await writeDocument(house.context, "proof", `proofs/verify-${id}.json`, {
+        kind: "verify",
+        at: house.time.now,
+        backupId: id,
+        ...{ database, lineage, version: 1, timestamp: 0, ok, problems: 0, entries: null },
+        ...{ contentChecksum: null, durationMs: 1 },
+      });
+    }
+    await house.store.put("pins/long-gone", new Uint8Array(0));
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual(await assertAllRestore(house), ["day-3", "day-6"]);
+    assert.deepEqual(await keysOf(house.store, "proofs/"), ["proofs/verify-day-3.json"]);
+    assert.deepEqual(await keysOf(house.store, "pins/"), []);
+  });
+
+  it("deletes nothing when a manifest or a head is damaged, and names it", async () => {
+    for (const part of ["backups/", "heads/"]) {
+      const house = await House.make();
+      await daily(house, 4);
+      const key = (await keysOf(house.store, part)).at(-1)!;
+      await house.store.put(key, new TextEncoder().encode("{}"));
+      const before = (await keysOf(house.store)).filter((each) => !each.startsWith("audit/"));
+      await assert.rejects(prune(house, { keepLast: 1 }), (error) => {
+        assert.ok(error instanceof IntegrityError && error.message.includes(key), String(error));
+        return true;
+      });
+      assert.deepEqual((await keysOf(house.store)).filter((each) => !each.startsWith("audit/")), before);
+    }
+  });
+
+  it("does not take a manifest that was read before for another one under the same id", async () => {
+    const house = await House.make();
+    await daily(house, 1);
+    await house.backup({ id: "chosen", type: "full" });
+    const { context } = house;
+    const [before] = (await listBackups(context)).filter(({ id }) => id === "chosen");
+    await house.openRepository();
+    await deleteBackup(house.context, "chosen");
+    await house.set("chosen", "x".repeat(5000));
+    await house.engine.compact();
+    house.note();
+    const made = await house.backup({ id: "chosen", type: "full" });
+    house.context = context;
+    assert.deepEqual((await listBackups(context)).filter(({ id }) => id === "chosen"), [made]);
+    assert.notEqual(made.version, before!.version);
+    await prune(house, { keepLast: 4 });
+    await assertAllRestore(house);
+  });
+
+  it("leaves log beyond its head alone, and objects that are none of its own", async () => {
+    const house = await House.make();
+    await daily(house, 4);
+    const [log] = await keysOf(house.store, "log/");
+    const beyond = log!.replace(/[^/]*$/, `${"9".padStart(16, "0")}-${"12".padStart(16, "0")}-${"a".repeat(64)}`);
+    const far = log!.replace(/[^/]*$/, `${"90".padStart(16, "0")}-${"99".padStart(16, "0")}-${"b".repeat(64)}`);
+    for (const key of [beyond, far, "objects/notes.txt"]) await house.store.put(key, new Uint8Array(3));
+    await prune(house, { keepLast: 1 });
+    for (const key of [beyond, far, "objects/notes.txt"]) assert.ok(await house.store.head(key), key);
+  });
+
+  it("notes what it did", async () => {
+    const house = await House.make();
+    await daily(house, 4);
+    const report = await prune(house, { keepLast: 1 });
+    const { action, result, detail } = (await auditHistory(house.context)).at(-1)!;
+    assert.deepEqual([action, result, detail["removed"]], ["prune", "ok", "full day-1 day-2"]);
+    assert.equal(detail["freedBytes"], report.freedBytes);
+  });
+
+  it("refuses a repository that is open for reading, and another pruning beside it", async () => {
+    const house = await House.make();
+    await daily(house, 1);
+    await house.store.put("locks/prune.json", new Uint8Array(0), { ifAbsent: true });
+    await assert.rejects(prune(house, { keepLast: 1 }), IntegrityError);
+    await house.store.delete("locks/prune.json");
+    const { takeLease } = await import("../../../lib/backup/repository/lease.ts");
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "other" });
+    await assert.rejects(prune(house, { keepLast: 1 }), RepositoryLockedError);
+    await lease.release();
+    await house.openRepository({ readOnly: true });
+    await assert.rejects(prune(house, { keepLast: 1 }), ReadOnlyError);
+    assert.equal((await prune(house, { keepLast: 1 }, true)).dryRun, true);
+  });
+});
+
+describe("delete()", () => {
+  it("refuses what others build on, and what is pinned, and names them", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    const needed = (id: string, text: RegExp): Promise<void> =>
+      assert.rejects(
+        deleteBackup(house.context, id),
+        (error: { code?: string; message: string }) => error.code === "NEEDED" && text.test(error.message),
+      );
+    await needed("full", /day-1 builds on it/);
+    await pinBackup(house.context, "day-2");
+    await needed("day-2", /pinned/);
+    await assert.rejects(deleteBackup(house.context, "none"), { code: "NOT_FOUND" });
+    assert.equal((await assertAllRestore(house)).length, 3);
+    assert.deepEqual(await keysOf(house.store, "gc/"), []);
+  });
+
+  it("keeps every other point in time", async () => {
+    const house = await House.make();
+    await daily(house, 7);
+    const [before] = await house.points();
+    const report = await deleteBackup(house.context, "day-3").catch((error) => error);
+    assert.equal(report.code, "NEEDED");
+    await deleteBackup(house.context, "day-7");
+    await deleteBackup(house.context, "day-5");
+    assert.deepEqual((await house.points())[0], before);
+    for (const version of house.states.keys()) {
+      const { contents } = await house.restore({ at: { version } });
+      assert.deepEqual(contents, house.states.get(version));
+    }
+  });
+
+  it("takes the last backup of a database too, with all its log and objects", async () => {
+    const house = await House.make();
+    await daily(house, 1);
+    await deleteBackup(house.context, "day-1");
+    await deleteBackup(house.context, "full");
+    for (const part of ["backups/", "objects/", "log/"]) assert.deepEqual(await keysOf(house.store, part), [], part);
+    await house.set("again", "1");
+    assert.equal((await house.backup({ id: "anew" })).type, "full");
+    await house.set("again", "2");
+    await house.backup({ id: "more" });
+    await assertAllRestore(house);
+  });
+});

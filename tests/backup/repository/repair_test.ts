@@ -1,0 +1,352 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HoldfastError, IntegrityError, ReadOnlyError } from "../../../lib/base/errors.ts";
+import { readBackups } from "../../../lib/backup/repository/catalog.ts";
+import { readFacts } from "../../../lib/backup/repository/facts.ts";
+import { readHeads } from "../../../lib/backup/repository/heads.ts";
+import { recoveryRanges } from "../../../lib/backup/repository/recovery_points.ts";
+import { mergeLog } from "../../../lib/backup/repository/merge.ts";
+import { copyOf, image as listing, keysOf } from "./prune_fixture.ts";
+import { House } from "./house.ts";
+import {
+  DAMAGES,
+  drill,
+  foreign,
+  imageOf,
+  over,
+  repair,
+  restoreFrom,
+  type Sample,
+  sampleRepository,
+  storeOf,
+  swapped,
+  verify,
+} from "./damage_fixture.ts";
+
+const samples: Record<string, Promise<Sample>> = { plain: sampleRepository(), encrypted: sampleRepository(true) };
+const sampled = (): Promise<Sample> => samples["plain"]!;
+
+async function points(context: Sample["house"]["context"]): Promise<string[]> {
+  const ranges = recoveryRanges(await readFacts(context));
+  return ranges.map(({ from, to }) => `${from.version}-${to.version}`);
+}
+
+function keyOf(sample: Sample, fits: (key: string) => boolean): string {
+  return [...sample.image.keys()].find(fits)!;
+}
+
+describe("repairRepository()", () => {
+  for (const [name, made] of Object.entries(samples)) {
+    it(`keeps of a ${name} repository all that any damage leaves, and afterwards nothing else is wrong`, async () => {
+      const sample = await made;
+      const other = await sampleRepository(name === "encrypted");
+      const ways = {
+        deleted: DAMAGES["deleted"]!,
+        flipped: DAMAGES["flipped in the middle"]!,
+        truncated: DAMAGES["truncated"]!,
+        swapped,
+        foreign: foreign(other.image),
+      };
+      for (const key of sample.image.keys()) {
+        for (const [way, damage] of Object.entries(ways)) {
+          const image = damage(sample.image, key);
+          if (image === undefined) continue;
+          const what = `${key} ${way}`;
+          const store = await storeOf(image);
+          const report = await repair(over(sample, store));
+          const lost = new Set(report.lostBackups.map(({ id }) => id));
+          const fresh = over(sample, store);
+          const after = await verify(fresh);
+          // The last key slot can't be made without the secret.
+          if (key.startsWith("keys/")) continue;
+          assert.deepEqual(after.problems, [], what);
+          const gone = way === "deleted" && key.startsWith("backups/");
+          if (/^(?!backups|objects|log)/.test(key)) assert.deepEqual(report.lostBackups, [], what);
+          if (way === "swapped" && !key.startsWith("pins/")) assert.deepEqual(report.lostBackups, [], what);
+          const listed = new Set((await readBackups(fresh)).map(({ id }) => id));
+          for (const [id, version] of sample.backups) {
+            assert.ok(
+              listed.has(id) !== lost.has(id) || gone,
+              `${what}: ${id} listed ${listed.has(id)}, lost ${lost.has(id)}`,
+            );
+            if (!listed.has(id)) continue;
+            const { contents } = await restoreFrom(fresh, { backupId: id });
+            assert.deepEqual(contents, sample.house.states.get(version), `${what}: ${id}`);
+          }
+          for (const { from, to } of recoveryRanges(await readFacts(fresh))) {
+            for (const version of [from.version, to.version]) {
+              const { contents } = await restoreFrom(fresh, { at: { version } });
+              assert.deepEqual(contents, sample.house.states.get(version), `${what}: version ${version}`);
+            }
+          }
+        }
+      }
+    });
+  }
+
+  it("does nothing to a repository that is whole, and tells that", async () => {
+    const sample = await sampled();
+    const store = await storeOf(sample.image);
+    const { repaired, lostBackups, lostPoints, setAside } = await repair(over(sample, store));
+    assert.deepEqual({ repaired, lostBackups, lostPoints, setAside }, {
+      repaired: [],
+      lostBackups: [],
+      lostPoints: [],
+      setAside: [],
+    });
+    const others = (keys: Iterable<string>): string[] => [...keys].filter((key) => !key.startsWith("audit/")).sort();
+    assert.deepEqual(others(await keysOf(store)), others(sample.image.keys()));
+  });
+
+  it("says in a rehearsal what it would do, and writes nothing", async () => {
+    const sample = await sampled();
+    for (const part of ["objects/", "log/", "backups/", "heads/", "repository.json", "audit/", "proofs/"]) {
+      const key = keyOf(sample, (each) => each.startsWith(part));
+      const store = await storeOf(DAMAGES["flipped in the middle"]!(sample.image, key)!);
+      const before = await listing(store);
+      const planned = await repair({ ...over(sample, store), readOnly: true }, true);
+      assert.deepEqual(await listing(store), before);
+      const done = await repair(over(sample, store));
+      assert.deepEqual({ ...planned, durationMs: 0 }, { ...done, durationMs: 0 }, key);
+    }
+  });
+
+  it("heals an object from another copy of its content, and sets the damaged bytes aside", async () => {
+    const house = await House.make();
+    await house.set("a", "a".repeat(2000));
+    await house.engine.compact();
+    house.note();
+    await house.backup({ id: "one", type: "full" });
+    await house.backup({ id: "two", type: "full", compression: "gzip" });
+    const copy = (await keysOf(house.store, "objects/")).find((key) => key.endsWith(".1"))!;
+    const first = copy.slice(0, -2);
+    for (const key of [first, copy]) {
+      for (const bytes of [undefined, new Uint8Array(99).fill(7)]) {
+        const image = await imageOf(house.store);
+        if (bytes === undefined) image.delete(key);
+        else image.set(key, bytes);
+        const context = { ...house.context, store: await storeOf(image) };
+        const report = await repair(context);
+        assert.deepEqual(report.lostBackups, []);
+        assert.equal(report.repaired.length, 1);
+        assert.deepEqual((await verify({ ...context })).problems, []);
+        // The copy may be stored otherwise; its length alone is no damage.
+        assert.deepEqual((await verify({ ...context }, "none")).problems, []);
+        const aside = (await keysOf(context.store, "damaged/")).map((each) => each.replace(/^damaged\/[^/]+\//, ""));
+        assert.deepEqual(aside, bytes === undefined ? [] : [key]);
+      }
+    }
+    await house.engine.close();
+  });
+
+  it("loses nothing with merged log when the objects it was made of are there, and the other way round", async () => {
+    const sample = await sampled();
+    const store = await storeOf(sample.image);
+    const context = over(sample, store);
+    const [head] = await readHeads(context);
+    sample.house.time.advance(86_400_000);
+    await mergeLog({ ...context, clock: () => sample.house.time.clock() + 2 * 86_400_000 }, head!, new Map());
+    const image = new Map([...sample.image, ...await imageOf(store)]);
+    const merged = [...image.keys()].filter((key) => key.startsWith("log/") && !sample.image.has(key));
+    assert.equal(merged.length, 1);
+    const [some] = [...sample.image.keys()].filter((key) => key.startsWith("log/"));
+    for (const key of [merged[0]!, some!]) {
+      const damaged = over(sample, await storeOf(DAMAGES["flipped in the middle"]!(image, key)!));
+      const report = await repair(damaged);
+      assert.deepEqual([report.lostBackups, report.lostPoints], [[], []]);
+      assert.deepEqual(report.setAside, [key]);
+      assert.deepEqual(await points(damaged), await points(context));
+    }
+  });
+
+  it("makes a lost head again from backups and log, so that the database goes on under it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    await house.set("b", "2");
+    await house.backup({ id: "inc" });
+    await house.set("c", "3");
+    const [key] = await keysOf(house.store, "heads/");
+    const [before] = await readHeads(house.context);
+    await house.store.delete(key!);
+    await assert.rejects(house.backup({ id: "blind" }), IntegrityError);
+    const report = await repair(house.context);
+    assert.equal(report.repaired.length, 1);
+    const [head] = await readHeads(house.context);
+    assert.deepEqual(
+      { ...head, epoch: 0, writer: "", coveredUntil: 0 },
+      { ...before, epoch: 0, writer: "", coveredUntil: 0 },
+    );
+    assert.ok(head!.epoch > before!.epoch && head!.coveredUntil <= before!.coveredUntil);
+    const info = await house.backup({ id: "next" });
+    assert.equal(info.type, "incremental");
+    assert.deepEqual((await house.restore()).contents, house.note() && house.states.get(info.version));
+    assert.deepEqual((await verify(house.context)).problems, []);
+    await house.engine.close();
+  });
+
+  it("moves a head that was put back from an older time up to where the log is", async () => {
+    const sample = await sampled();
+    const store = await storeOf(new Map(sample.image).set(sample.headKey, sample.olderHead));
+    const context = over(sample, store);
+    assert.equal((await verify(context)).ok, false);
+    const [now] = await readHeads(over(sample, await storeOf(sample.image)));
+    await repair(context);
+    const [head] = await readHeads(context);
+    assert.deepEqual([head!.version, head!.chain], [now!.version, now!.chain]);
+    assert.deepEqual((await verify(context)).problems, []);
+    assert.deepEqual((await restoreFrom(context)).contents, sample.house.states.get(now!.version));
+  });
+
+  it("makes the next backup a new base when log behind the newest one is lost", async () => {
+    for (const repaired of [true, false]) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup({ id: "full" });
+      await house.set("b", "2");
+      await house.backup({ id: "inc" });
+      await house.set("c", "3");
+      await house.backup({ id: "inc2" });
+      const [log] = await keysOf(house.store, "log/");
+      await house.store.delete(log!);
+      if (repaired) {
+        const report = await repair(house.context);
+        assert.deepEqual(report.lostBackups.map(({ id }) => id).sort(), ["inc", "inc2"]);
+        assert.deepEqual(report.lostPoints.map(({ from, to }) => [from.version, to.version]), [[2, 3]]);
+      }
+      await house.set("d", "4");
+      const info = await house.backup({ id: "next" });
+      assert.equal(info.type, "snapshot", `repaired: ${repaired}`);
+      assert.deepEqual((await house.restore()).contents, house.states.get(info.version));
+      await house.set("e", "5");
+      const last = await house.backup({ id: "last" });
+      assert.equal(last.type, "incremental");
+      assert.deepEqual((await house.restore()).contents, house.states.get(last.version));
+      if (repaired) assert.deepEqual((await verify(house.context)).problems, []);
+      await house.engine.close();
+    }
+  });
+
+  it("keeps the points in time on both sides of lost log", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    for (const key of ["b", "c", "d", "e", "f", "g"]) {
+      await house.set(key, key);
+      await house.backup({ id: key, type: "incremental" });
+      if (key === "e") await house.backup({ id: "base", type: "snapshot" });
+    }
+    const log = await keysOf(house.store, "log/");
+    await house.store.delete(log[2]!);
+    const report = await repair(house.context);
+    assert.deepEqual(report.lostBackups.map(({ id }) => id), ["d"]);
+    assert.deepEqual(report.lostPoints.map(({ from, to }) => [from.version, to.version]), [[4, 4]]);
+    assert.deepEqual(await points(house.context), ["1-3", "5-7"]);
+    for (const version of [1, 2, 3, 5, 6, 7]) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+    }
+    await house.engine.close();
+  });
+
+  it("goes on where a repair was cut off, wherever that was", async () => {
+    const sample = await sampled();
+    const broken = new Map(sample.image);
+    for (const part of ["objects/", "log/", "backups/inc1", "heads/", "audit/", "proofs/"]) {
+      const key = keyOf(sample, (each) => each.startsWith(part));
+      for (const [each, bytes] of DAMAGES["flipped in the middle"]!(sample.image, key)!) {
+        if (each === key) broken.set(key, bytes);
+      }
+    }
+    const whole = await storeOf(broken);
+    const once = await repair(over(sample, whole));
+    const expected = (await keysOf(whole, "backups/")).join();
+    let cuts = 0;
+    for (let after = 0;; after++) {
+      const store = await storeOf(broken);
+      let writes = 0;
+      const { put, delete: remove } = store;
+      const counted = (): void => {
+        if (writes++ >= after) throw new HoldfastError("CUT", "cut off");
+      };
+      store.put = async (...args) => (counted(), await put.apply(store, args));
+      store.delete = async (...args) => (counted(), await remove.apply(store, args));
+      const done = await repair(over(sample, store)).then(() => true, () => false);
+      Object.assign(store, { put, delete: remove });
+      await sample.house.time.advance(20 * 60_000);
+      await repair(over(sample, store));
+      assert.equal((await keysOf(store, "backups/")).join(), expected, `cut off after ${after} writes`);
+      assert.deepEqual((await verify(over(sample, store))).problems, [], `cut off after ${after} writes`);
+      cuts++;
+      if (done) break;
+    }
+    assert.ok(cuts > 10, `${cuts} cuts`);
+    assert.ok(once.setAside.length > 5);
+  });
+
+  it("loses no bytes: what was there is there, or below damaged/", async () => {
+    const sample = await sampled();
+    for (const key of sample.image.keys()) {
+      const damaged = DAMAGES["flipped in the middle"]!(sample.image, key);
+      if (damaged === undefined) continue;
+      const store = await storeOf(damaged);
+      await repair(over(sample, store));
+      const after = await imageOf(store);
+      const kept = [...after.values()].map((bytes) => bytes.join());
+      for (const [each, bytes] of damaged) {
+        assert.ok(kept.includes(bytes.join()), `${each} after ${key} was damaged`);
+      }
+    }
+  });
+
+  it("takes the place of an older repair's leftovers, and of a lease that can't be read", async () => {
+    const sample = await sampled();
+    const image = new Map(sample.image);
+    for (const lease of ["prune", "backup-x", "restore-y"]) image.set(`locks/${lease}.json`, new Uint8Array(9));
+    const store = await storeOf(image);
+    const report = await repair(over(sample, store));
+    assert.equal(report.setAside.length, 3);
+    assert.deepEqual((await keysOf(store, "locks/")).sort(), ["locks/backup-x.json", "locks/restore-y.json"]);
+    assert.deepEqual((await verify(over(sample, store))).problems, []);
+  });
+
+  it("leaves alone what a newer release wrote", async () => {
+    const sample = await sampled();
+    const key = keyOf(sample, (each) => each.startsWith("proofs/"));
+    const { sealOf } = await import("../../../lib/format/repository/document.ts");
+    const { checksum: _checksum, ...fields } = JSON.parse(new TextDecoder().decode(sample.image.get(key)));
+    const newer = { ...fields, formatVersion: 2 };
+    const [seal, value] = sealOf(newer, undefined);
+    const bytes = new TextEncoder().encode(`${JSON.stringify({ ...newer, [seal]: value }, null, 2)}\n`);
+    const store = await storeOf(new Map(sample.image).set(key, bytes));
+    assert.equal((await verify(over(sample, store))).problems.length, 1);
+    assert.deepEqual((await repair(over(sample, store))).setAside, []);
+  });
+
+  it("refuses a repository that it may not write to", async () => {
+    const sample = await sampled();
+    const context = { ...over(sample, await storeOf(sample.image)), readOnly: true };
+    await assert.rejects(repair(context), ReadOnlyError);
+  });
+});
+
+describe("a repaired repository", () => {
+  it("lets a database that archived there all along go on", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const replication = await house.replicate();
+    await house.set("b", "2");
+    await replication.flush();
+    const [key] = await keysOf(house.store, "heads/");
+    await house.store.put(key!, new Uint8Array(5));
+    await repair(house.context);
+    await house.set("c", "3");
+    await house.time.advance(120_000);
+    await replication.flush();
+    assert.equal(replication.status().state, "waiting");
+    assert.deepEqual((await house.restore()).contents, house.states.get(3));
+    const again = await copyOf(house.store);
+    assert.equal((await drill({ ...house.context, store: again })).ok, true);
+    await replication.stop();
+    await house.engine.close();
+  });
+});

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
+import { readAudit } from "../../../lib/backup/repository/audit.ts";
+import { readBackups } from "../../../lib/backup/repository/catalog.ts";
+import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/open.ts";
+import { readProofs } from "../../../lib/backup/repository/proofs.ts";
+import { verifyRepository } from "../../../lib/backup/repository/verify.ts";
+import { House } from "./house.ts";
+import {
+  DAMAGES,
+  foreign,
+  isUnnoticed,
+  over,
+  restoreFrom,
+  type Sample,
+  sampleRepository,
+  storeOf,
+  swapped,
+  verify,
+} from "./damage_fixture.ts";
+
+const samples: Record<string, Promise<Sample>> = { plain: sampleRepository(), encrypted: sampleRepository(true) };
+
+describe("verifyRepository()", () => {
+  for (const [name, made] of Object.entries(samples)) {
+    it(`finds nothing in a ${name} repository that is whole, however much it reads`, async () => {
+      const sample = await made;
+      for (const read of ["none", "sample", "all"] as const) {
+        const context = over(sample, await storeOf(sample.image));
+        const report = await verify(context, read);
+        assert.deepEqual(report.problems, []);
+        assert.equal(report.ok, true);
+        assert.equal(report.backups, 6);
+        assert.equal(report.read, read);
+        if (read === "none") assert.equal(report.bytes, 0);
+        else assert.ok(report.bytes > 0);
+      }
+    });
+
+    it(`finds every object of a ${name} repository that was damaged, in every way`, async () => {
+      const sample = await made;
+      const other = await (name === "plain" ? sampleRepository() : sampleRepository(true));
+      const ways = { ...DAMAGES, swapped, foreign: foreign(other.image) };
+      const missed: string[] = [];
+      let count = 0;
+      for (const key of sample.image.keys()) {
+        for (const [way, damage] of Object.entries(ways)) {
+          const image = damage(sample.image, key);
+          if (image === undefined || isUnnoticed(sample, key, way)) continue;
+          count++;
+          const report = await verify(over(sample, await storeOf(image)));
+          if (report.ok) missed.push(`${key} ${way}`);
+        }
+      }
+      assert.deepEqual(missed, []);
+      assert.ok(count > 200, `${count} cases`);
+    });
+
+    it(`leaves a restore of a ${name} repository right or refused by name`, async () => {
+      const sample = await made;
+      const other = await (name === "plain" ? sampleRepository() : sampleRepository(true));
+      const ways = {
+        deleted: DAMAGES["deleted"]!,
+        flipped: DAMAGES["flipped in the middle"]!,
+        swapped,
+        foreign: foreign(other.image),
+      };
+      for (const key of sample.image.keys()) {
+        if (/^(audit|proofs|pins|keys)\/|^repository/.test(key)) continue;
+        for (const [way, damage] of Object.entries(ways)) {
+          const image = damage(sample.image, key);
+          if (image === undefined) continue;
+          const context = over(sample, await storeOf(image));
+          const lost = new Set((await verify(context)).problems.flatMap(({ backups }) => backups));
+          for (const id of ["full", "inc2", "snap", "inc3"]) {
+            const what = `${id} after ${key} was ${way}`;
+            try {
+              const { contents } = await restoreFrom(context, { backupId: id });
+              assert.deepEqual(contents, sample.house.states.get(sample.backups.get(id)!), what);
+              assert.ok(!lost.has(id), `${what}: restored, and verify calls it lost`);
+            } catch (error) {
+              assert.ok(error instanceof HoldfastError, `${what}: ${error}`);
+              const isGone = way === "deleted" && key === `backups/${id}.json`;
+              assert.ok(lost.has(id) || isGone, `${what}: ${error.message}, and verify does not name it`);
+            }
+          }
+        }
+      }
+    });
+  }
+
+  it("reads, for one backup, only what that one needs", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    const all = await verify(context);
+    const one = await verify(context, "all", "inc1");
+    assert.equal(one.ok, true);
+    assert.equal(one.backups, 1);
+    assert.ok(one.bytes < all.bytes && one.objects < all.objects && one.logObjects === 1);
+    const [snap] = (await readBackups(context)).filter(({ id }) => id === "snap");
+    const full = new Set(
+      (await readBackups(context)).find(({ id }) => id === "full")!.base!.files.map(({ object }) => object),
+    );
+    const own = snap!.base!.files.find(({ object }) => !full.has(object))!;
+    const damaged = new Map(sample.image).set(`objects/${own.object}`, new Uint8Array(own.stored));
+    assert.equal((await verify(over(sample, await storeOf(damaged)), "all", "inc1")).ok, true);
+    const report = await verify(over(sample, await storeOf(damaged)), "all", "snap");
+    assert.deepEqual(report.problems.map(({ key }) => key), [`objects/${own.object}`]);
+    await assert.rejects(verify(context, "all", "none"), NotFoundError);
+  });
+
+  it("says by length alone what was cut, and reads what it must to be sure", async () => {
+    const sample = await samples["plain"]!;
+    const key = [...sample.image.keys()].find((each) => each.startsWith("objects/"))!;
+    const image = DAMAGES["truncated"]!(sample.image, key)!;
+    const report = await verify(over(sample, await storeOf(image)), "none");
+    assert.deepEqual(report.problems.map((problem) => problem.key), [key]);
+  });
+
+  it("reads other objects each time, one of each backup at least", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    const sizes = new Set<number>();
+    for (let times = 0; times < 12; times++) {
+      const report = await verify(context, "sample");
+      assert.ok(report.objects >= 3 && report.objects < 30);
+      sizes.add(report.bytes);
+    }
+    assert.ok(sizes.size > 1, "the same bytes twelve times");
+  });
+
+  it("finds accidents without the key", async () => {
+    const sample = await samples["encrypted"]!;
+    const open = async (image: Sample["image"]) =>
+      await openRepository(await storeOf(image), { ...OPEN_DEFAULTS, keyless: true, create: false });
+    assert.deepEqual((await verify(await open(sample.image))).problems, []);
+    for (const key of sample.image.keys()) {
+      if (!/^(objects|log)\//.test(key)) continue;
+      const report = await verify(await open(DAMAGES["flipped in the middle"]!(sample.image, key)!));
+      assert.deepEqual(report.problems.map((problem) => problem.key), [key]);
+    }
+  });
+
+  it("keeps a good proof of each backup, and a bad one of each that is lost", async () => {
+    const sample = await samples["plain"]!;
+    const store = await storeOf(sample.image);
+    const good = (await readProofs(over(sample, store))).filter(({ ok, backupId }) => ok && backupId !== null);
+    assert.deepEqual(good.map(({ backupId }) => backupId).sort(), ["full", "inc1", "inc2", "inc3", "part", "snap"]);
+    const [log] = [...sample.image.keys()].filter((key) => key.startsWith("log/"));
+    await store.delete(log!);
+    const context = over(sample, store);
+    const report = await verify(context, "none");
+    assert.equal(report.ok, false);
+    const bad = (await readProofs(context)).filter(({ ok }) => !ok).map(({ backupId }) => backupId);
+    assert.deepEqual(bad.sort(), report.problems.flatMap(({ backups }) => backups).sort());
+    let last;
+    for await (const line of readAudit(context)) last = line;
+    assert.equal(last?.action, "verify");
+    assert.equal(last?.result, "failed");
+  });
+
+  it("writes nothing where nothing may be written", async () => {
+    const sample = await samples["plain"]!;
+    const store = await storeOf(sample.image);
+    const context = { ...over(sample, store), readOnly: true };
+    store.put = () => Promise.reject(new Error("written"));
+    assert.equal((await verify(context)).ok, true);
+  });
+
+  it("tells of its progress and gives up when told to", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    const phases = new Set<string>();
+    await verifyRepository(context, undefined, { read: "all", onProgress: ({ phase }) => void phases.add(phase) });
+    assert.deepEqual([...phases], ["documents", "read"]);
+    const abort = new AbortController();
+    const onProgress = ({ phase }: { phase: string }): void => {
+      if (phase === "read") abort.abort(new Error("enough"));
+    };
+    await assert.rejects(
+      verifyRepository(context, undefined, { read: "all", signal: abort.signal, onProgress }),
+      /enough/,
+    );
+    assert.deepEqual(context.activities.list(), []);
+  });
+
+  it("throws when the store can't be read, and reports nothing then", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    house.store.list = () => Promise.reject(new Error("away"));
+    const { context } = house;
+    await assert.rejects(verify(context), /away/);
+    await house.engine.close();
+  });
+});
