@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DecryptionError, IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
+import { DecryptionError, IntegrityError, StorageError, UnsupportedFormatError } from "../../base/errors.ts";
 import { type DocumentKind, openDocument, sealDocument, UNCHECKED } from "../../format/repository/document.ts";
 import type { Shape } from "../../format/manifest/json_shape.ts";
 import type { ObjectInfo, ObjectStore } from "../../storage/object_store.ts";
