@@ -233,8 +233,11 @@ class Backup {
     const engine = this.#engine;
     if (!this.#ships || parent.lineage !== engine.lineage) return undefined;
     const lastBytes = engine.unarchivedBytes(parent.version);
+    const { forked, visibleVersion } = engine;
     const { head, storedBytes } = await this.#ship();
     if (head.lineage !== parent.lineage || head.version < parent.version) return undefined;
+    // What the head of its original says of a copy that was never written to is true of where the copy stands, or of nothing.
+    if (forked && head.version !== visibleVersion) return undefined;
     const all = await allKeys(this.#context.store, logPrefix(head.database, head.lineage));
     const listed = all.filter(({ key }) => !this.#going.has(key));
     const walk = new LogIndex(logObjects(listed)).walkBack({ version: head.version, chain: head.chain }, parent.version + 1);

@@ -52,6 +52,7 @@ export async function* readLog(
   let last = options.after;
   let chain: string | undefined;
   let chainAt = -1;
+  let chainOf = "";
   let count = 0;
   for (const object of objects) {
     if (object.last <= last) continue;
@@ -59,7 +60,9 @@ export async function* readLog(
     options.onObject?.(object);
     const { head, pieces } = await openLog(context, object, options);
     try {
-      if (chainAt === head.first - 1 && chain !== undefined && head.previous !== chain) {
+      // Each lineage has a chain of its own, so where one goes over into another there is nothing to compare.
+      const follows = chainAt === head.first - 1 && chainOf === head.lineage;
+      if (follows && head.previous !== chain) {
         throw new IntegrityError(
           `${object.key} in ${context.name} is not the history that leads up to it; run verify, then repair`,
           { path: object.key },
@@ -68,6 +71,7 @@ export async function* readLog(
       for await (const piece of pieces) {
         chain = piece.chain;
         chainAt = piece.last;
+        chainOf = head.lineage;
         if (piece.last <= last) continue;
         for (const commit of recordsOf(piece)) {
           if (commit.version <= last) continue;
