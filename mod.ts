@@ -70,6 +70,8 @@ export {
 export type { RepositoryOptions } from "./lib/db/repository/repository_options.ts";
 export {
   type Activity,
+  type AuditDetail,
+  type AuditDetail,
   type AuditEntry,
   type BackupFilter,
   type BackupSource,
@@ -97,11 +99,12 @@ export {
   type RetentionPolicy,
   type VerifyOptions,
 } from "./lib/backup/repository/mod.ts";
-export { PROMETHEUS_TYPE, prometheusText } from "./lib/backup/repository/prometheus.ts";
+export { PROMETHEUS_TYPE, type PrometheusOptions, prometheusText } from "./lib/backup/repository/prometheus.ts";
 export type { Duration } from "./lib/base/duration.ts";
 export type { Timers } from "./lib/base/timers.ts";
 export type {
   GetOptions,
+  ListOptions as StoreListOptions,
   ListPage,
   ObjectBody,
   ObjectInfo,

@@ -11,13 +11,7 @@ import { backupPortable } from "./backup_portable.ts";
 import { isWithin, localPath, meansRepository } from "./destination.ts";
 import type { BackupInfo } from "./info.ts";
 import { backupInto } from "./repository/backup.ts";
-import {
-  CONTEXT,
-  isObjectStore,
-  isRepositoryHandle,
-  type RepositoryContext,
-  type RepositoryHandle,
-} from "./repository/context.ts";
+import { contextOf, isObjectStore, type RepositoryContext, type RepositoryHandle } from "./repository/context.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "./repository/open.ts";
 import { pruneRepository } from "./repository/prune.ts";
 
@@ -32,7 +26,8 @@ export async function backupTo(
   destination: BackupDestination,
   options?: BackupOptions,
 ): Promise<BackupInfo> {
-  if (isRepositoryHandle(destination)) return await backupIntoRepository(engine, destination, options);
+  const context = contextOf(destination);
+  if (context !== undefined) return await backupIntoRepository(engine, context, options);
   if (isObjectStore(destination)) return await intoStore(engine, destination, options);
   if (typeof destination !== "string" && !(destination instanceof URL)) {
     throw new TypeError(
@@ -65,14 +60,14 @@ async function intoStore(engine: Engine, store: ObjectStore, options: BackupOpti
 /** Makes a backup in an open repository. */
 export async function backupIntoRepository(
   engine: Engine,
-  repository: RepositoryHandle,
+  context: RepositoryContext,
   options: BackupOptions | undefined,
 ): Promise<BackupInfo> {
   const checked = checkRepositoryBackup(CALL, options);
   if (checked.encryption !== undefined) {
     throw new TypeError(`${CALL}: option "encryption" is for a path or a store; this repository is open already`);
   }
-  return await withPruning(repository[CONTEXT], engine, checked);
+  return await withPruning(context, engine, checked);
 }
 
 async function withPruning(

@@ -48,8 +48,8 @@ export async function restoreInto(
   firstSpace?: number,
 ): Promise<RestoreInfo> {
   const checked = checkRestoreOptions(CALL, options, false);
-  const { mode, selection, signal, dryRun } = checked;
-  const { fs, settings } = engine;
+  const { signal, dryRun } = checked;
+  const { fs } = engine;
   throwIfAborted(signal);
   if (engine.readOnly && !dryRun) {
     throw new ReadOnlyError(

@@ -11,7 +11,7 @@ import { IntegrityError, IOError, NoSpaceError, StorageError } from "../base/err
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import { openEngine } from "../engine/open.ts";
-import type { Engine, EngineSettings } from "../engine/types.ts";
+import type { EngineSettings } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { FIRST_NAMESPACE_SPACE } from "../format/space.ts";

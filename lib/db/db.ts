@@ -4,9 +4,9 @@
  * @module
  */
 import {
+  type BackupDestination,
   type BackupInfo,
   type BackupOptions,
-  type BackupDestination,
   backupTo,
   exportDatabase,
   type ExportInfo,
@@ -22,7 +22,7 @@ import {
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import { booleanOption, checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
 import { databaseExists, destroyDatabase, openEngine } from "../engine/open.ts";
-import { ENGINE, type EngineOwner } from "../engine/owner.ts";
+import { ownEngine } from "../engine/owner.ts";
 import { repairDatabase } from "../engine/recovery/repair.ts";
 import type { Engine, EngineStats, KeyEncoding, VerifyReport } from "../engine/types.ts";
 import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
@@ -72,7 +72,7 @@ export interface RepairOptions extends PathOptions, WorkOptions {
  * console.log(await db.get("user/1")); // { name: "Ada" }
  * ```
  */
-export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisposable, EngineOwner {
+export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisposable {
   readonly #context: Context;
   readonly #stopListening: () => void;
 
@@ -82,6 +82,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     super(context, catalog.root);
     this.#context = context;
     catalog.load(engine.read());
+    ownEngine(this, engine);
     this.#stopListening = engine.onCommit((event) => {
       if (!("reset" in event)) return;
       // A reader that moves on sees the same key spaces; a restore may have dealt them anew.
@@ -217,11 +218,6 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   /** Whether `close` was called. */
   get closed(): boolean {
     return this.#engine.closed;
-  }
-
-  /** What repositories work with. @internal */
-  get [ENGINE](): Engine {
-    return this.#engine;
   }
 
   /**

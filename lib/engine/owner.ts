@@ -1,15 +1,18 @@
 /**
- * How what holds an open database shows its engine to the floors in between: under a name of ours alone.
+ * Which engine an open database holds, for the floors in between: kept aside, so that no public type shows it.
  *
  * @module
  */
 import type { Engine } from "./types.ts";
 
-/** The name. */
-export const ENGINE: unique symbol = Symbol("holdfast engine");
+const engines = new WeakMap<object, Engine>();
 
-/** What holds an open database. */
-export interface EngineOwner {
-  /** Its engine. @internal */
-  readonly [ENGINE]: Engine;
+/** Notes whose engine it is. */
+export function ownEngine(owner: object, engine: Engine): void {
+  engines.set(owner, engine);
+}
+
+/** The engine of an open database; undefined when it is none. */
+export function engineOf(owner: unknown): Engine | undefined {
+  return typeof owner === "object" && owner !== null ? engines.get(owner) : undefined;
 }

@@ -57,8 +57,13 @@ export interface Pin extends Commit {
 
 /** Some commits of the log, all of one lineage. */
 export interface LogStretch {
-  /** At least one, oldest first, without a gap to the stretch before; their operations are copies. */
+  /**
+   * At least one, oldest first, without a gap to the stretch before; their operations are copies. Empty where a `visit`
+   * was given them.
+   */
   commits: CommitEvent[];
+  /** The version of the last one. */
+  last: number;
   /** The bytes of their operations. */
   bytes: number;
   /** The line of history that these commits belong to. */
@@ -73,9 +78,12 @@ export interface LogFollower {
    * The next commits, all of them durable; undefined when there are none yet. Stops after `maxBytes` of operations or
    * where the lineage changes, but a commit is never divided: there is always one, however large.
    *
+   * With `visit` each commit is shown as it is read, with operations that are a view for as long as the call lasts: nothing
+   * is copied. When `next` then throws, what was shown is to be forgotten; it comes again.
+   *
    * Throws `HistoryGoneError` when the log no longer holds the next version. One call at a time.
    */
-  next(maxBytes: number): Promise<LogStretch | undefined>;
+  next(maxBytes: number, visit?: (commit: CommitEvent) => void): Promise<LogStretch | undefined>;
   /** Ends it: later calls of `next` throw `ClosedError`. Safe to call twice. */
   close(): void;
 }

@@ -26,13 +26,7 @@ import { join } from "../../files/paths.ts";
 import type { Secret } from "../../format/repository/key_ring.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
 import { localPath } from "../destination.ts";
-import {
-  CONTEXT,
-  isObjectStore,
-  isRepositoryHandle,
-  type RepositoryContext,
-  type RepositoryHandle,
-} from "../repository/context.ts";
+import { contextOf, isObjectStore, type RepositoryContext, type RepositoryHandle } from "../repository/context.ts";
 import { isRepository, OPEN_DEFAULTS, openRepository, storeAt } from "../repository/open.ts";
 import { unpack } from "../archive/packing.ts";
 import { type ByteStream, isByteStream, PieceReader, piecesOf, readPieces } from "../archive/streams.ts";
@@ -85,18 +79,20 @@ export async function openSource(
   options: { signal?: AbortSignal | undefined; encryption?: Secret | undefined } = {},
 ): Promise<OpenedSource> {
   const { signal, encryption } = options;
-  if (isRepositoryHandle(source)) {
+  const context = contextOf(source);
+  if (context !== undefined) {
     if (encryption !== undefined) {
       throw new TypeError(`${call}: option "encryption" is for a path or a store; this repository is open already`);
     }
-    const context = source[CONTEXT];
     return { kind: "repository", name: context.name, context };
   }
   if (isObjectStore(source)) return await repositoryIn(source, encryption);
   if (isByteStream(source)) return await sniff(piecesOf(call, source, signal), "the source stream");
   if (typeof source !== "string" && !(source instanceof URL)) {
     throw new TypeError(
-      `${call}: source must be a path, a file: URL, a stream of bytes, a store or a repository, not ${describeValue(source)}`,
+      `${call}: source must be a path, a file: URL, a stream of bytes, a store or a repository, not ${
+        describeValue(source)
+      }`,
     );
   }
   const path = localPath(call, source);

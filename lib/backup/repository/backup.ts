@@ -240,8 +240,12 @@ class Backup {
     if (forked && head.version !== visibleVersion) return undefined;
     const all = await allKeys(this.#context.store, logPrefix(head.database, head.lineage));
     const listed = all.filter(({ key }) => !this.#going.has(key));
-    const walk = new LogIndex(logObjects(listed)).walkBack({ version: head.version, chain: head.chain }, parent.version + 1);
-    const isWhole = walk.from <= parent.version + 1 && await isParentWhole(this.#context, parent.version, head, this.#going);
+    const walk = new LogIndex(logObjects(listed)).walkBack(
+      { version: head.version, chain: head.chain },
+      parent.version + 1,
+    );
+    const isWhole = walk.from <= parent.version + 1 &&
+      await isParentWhole(this.#context, parent.version, head, this.#going);
     if (!isWhole) return undefined;
     const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
     const range = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };

@@ -46,24 +46,34 @@ export interface RepositoryContext {
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
-/** Under this name a `BackupRepository` shows its context to the calls that take one; a name of ours alone. */
-export const CONTEXT: unique symbol = Symbol("holdfast repository");
-
-/** What calls take as a repository. */
+/** What calls take as a repository: an open `BackupRepository`. */
 export interface RepositoryHandle {
-  /** Its parts. @internal */
-  readonly [CONTEXT]: RepositoryContext;
+  /** Its id: 32 hex digits. */
+  readonly id: string;
+  /** Where it lies, for messages. */
+  readonly name: string;
 }
 
-/** Whether a value is an open repository. */
-export function isRepositoryHandle(value: unknown): value is RepositoryHandle {
-  return typeof value === "object" && value !== null && CONTEXT in value;
+/** The parts of open repositories, kept aside, so that no public type shows them. */
+const contexts = new WeakMap<object, RepositoryContext>();
+
+/** Makes `handle` stand for a repository. */
+export function ownContext<H extends RepositoryHandle>(handle: H, context: RepositoryContext): H {
+  contexts.set(handle, context);
+  return handle;
+}
+
+/** The parts of an open repository; undefined when it is none. */
+export function contextOf(handle: unknown): RepositoryContext | undefined {
+  return typeof handle === "object" && handle !== null ? contexts.get(handle) : undefined;
 }
 
 /** Whether a value is a store of objects. */
 export function isObjectStore(value: unknown): value is ObjectStore {
   if (typeof value !== "object" || value === null) return false;
   const store = value as Partial<Record<keyof ObjectStore, unknown>>;
-  return ["put", "get", "head", "list", "delete"].every((name) => typeof store[name as keyof ObjectStore] === "function") &&
+  return ["put", "get", "head", "list", "delete"].every((name) =>
+    typeof store[name as keyof ObjectStore] === "function"
+  ) &&
     typeof store.capabilities === "object";
 }

@@ -140,15 +140,25 @@ function coversOf(
     // At a fork the parent's log may go on; what comes behind is another history's.
     const to = Math.min(end.version, stretch.to);
     const { timestamp, coveredUntil } = end;
-    found.push({
-      from,
-      to,
-      timestamp,
-      coveredUntil,
-      objects: walk.objects.filter((one) => one.first <= to && one.last >= from),
-    });
+    found.push(...splitAt({ from, to, timestamp, coveredUntil, objects: walk.objects }, head?.gaps ?? []));
   }
   return found.reverse();
+}
+
+/** The stretches of log around gaps, the newest first: commits that are there, and whose files are lost, can't be passed. */
+function splitAt(cover: LogCover, gaps: HeadDocument["gaps"]): LogCover[] {
+  const parts: LogCover[] = [];
+  let rest = cover;
+  for (const { from, to, after } of gaps.toReversed()) {
+    if (to < rest.from || from > rest.to) continue;
+    parts.push(partOf(rest, to + 1, rest.to));
+    rest = { ...rest, to: from - 1, timestamp: after, coveredUntil: after };
+  }
+  return [...parts, partOf(rest, rest.from, rest.to)].filter((part) => part.from <= part.to);
+}
+
+function partOf(cover: LogCover, from: number, to: number): LogCover {
+  return { ...cover, from, to, objects: cover.objects.filter((one) => one.first <= to && one.last >= from) };
 }
 
 /** Adds a stretch behind others, as one with the last where it goes on without a hole. */

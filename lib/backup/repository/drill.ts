@@ -117,7 +117,16 @@ class Drill {
     try {
       this.#reporter.start("plan");
       const wanted = await findState(CALL, context, this.#parts.wish, signal);
+      const expected = report.version;
       Object.assign(report, placeOf(wanted));
+      // A restore takes the newest state that it can get. Here an older one is a failure.
+      if (
+        Object.keys(this.#parts.wish.point).length === 0 && report.version < expected && !this.#parts.wish.allowEarlier
+      ) {
+        report.problems.push(
+          `Version ${expected} is archived and can't be restored; the newest that can is ${report.version}`,
+        );
+      }
       await fs.makeDirectory(scratch);
       await this.#check(await this.#make(wanted, scratch, report), report);
     } catch (error) {
@@ -298,7 +307,13 @@ function expectedState(
   }
   const { database, lineage } = chooseHistory(CALL, context.name, facts, wish);
   const newest = all.find((each) => each.lineage === lineage && each.database === database)!;
-  return { database, lineage, version: version ?? 0, timestamp: time ?? newest.last };
+  const own = <T extends { database: string; lineage: string }>(all: readonly T[]): T[] =>
+    all.filter((one) => one.database === database && one.lineage === lineage);
+  // A head may stand behind log that a repair gave up.
+  const archived = own(facts.heads).map((head) => head.start > head.version ? 0 : head.version);
+  const backedUp = own(facts.backups).filter(({ selective }) => !selective).map((each) => each.version);
+  const last = wish.replayLog ? Math.max(0, ...archived, ...backedUp) : 0;
+  return { database, lineage, version: version ?? (time === undefined ? last : 0), timestamp: time ?? newest.last };
 }
 
 /** Stands where no history is known. */

@@ -72,8 +72,23 @@ export async function estimateRestore(
   const wanted = await findState(call, context, wish, signal);
   if (wanted.kind === "entries") {
     const { version, timestamp, database, lineage, id, totalBytes, storedBytes, entryCount } = wanted.backup;
-    const sizes = { baseBytes: storedBytes, logBytes: 0, records: entryCount, requests: 2, requiredBytes: 2 * totalBytes };
-    return { version, timestamp, database, lineage, backupId: id, ...sizes, durationMs: durationOf(model, sizes), model };
+    const sizes = {
+      baseBytes: storedBytes,
+      logBytes: 0,
+      records: entryCount,
+      requests: 2,
+      requiredBytes: 2 * totalBytes,
+    };
+    return {
+      version,
+      timestamp,
+      database,
+      lineage,
+      backupId: id,
+      ...sizes,
+      durationMs: durationOf(model, sizes),
+      model,
+    };
   }
   const { version, timestamp, base, log, history, ingests } = wanted.plan;
   const files = [...base.base.files, ...ingests.flatMap((ingest) => ingest.files)];
@@ -89,7 +104,16 @@ export async function estimateRestore(
     requiredBytes: raw + RAW_PER_STORED * logBytes,
   };
   const { database, lineage } = history;
-  return { version, timestamp, database, lineage, backupId: base.id, ...sizes, durationMs: durationOf(model, sizes), model };
+  return {
+    version,
+    timestamp,
+    database,
+    lineage,
+    backupId: base.id,
+    ...sizes,
+    durationMs: durationOf(model, sizes),
+    model,
+  };
 }
 
 /** Log is stored at about half its length, and may lie in the log's tables twice. */

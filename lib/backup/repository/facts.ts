@@ -81,7 +81,9 @@ export function chooseHistory(call: string, name: string, facts: RepositoryFacts
   const database = wanted.database ?? databases[0]!;
   const mine = all.filter((history) => history.database === database);
   if (mine.length === 0) {
-    throw new NotFoundError(`Cannot restore from ${name}: it has no database ${database}, but ${databases.join(", ")} (NOT_FOUND)`);
+    throw new NotFoundError(
+      `Cannot restore from ${name}: it has no database ${database}, but ${databases.join(", ")} (NOT_FOUND)`,
+    );
   }
   if (wanted.lineage !== undefined) {
     const found = mine.find(({ lineage }) => lineage === wanted.lineage);

@@ -43,7 +43,7 @@ export interface ReadLogOptions {
 /** Commits between two turns of the event loop. */
 const STEP = 256;
 
-/** The commits that `objects` hold, as far as asked for. */
+/** The commits that `objects` hold, as far as asked for. The operations of one are used up once the next is asked for. */
 export async function* readLog(
   context: RepositoryContext,
   objects: readonly LogObject[],
@@ -58,7 +58,7 @@ export async function* readLog(
     if (object.last <= last) continue;
     if (options.upTo !== undefined && last >= options.upTo) return;
     options.onObject?.(object);
-    const { head, pieces } = await openLog(context, object, options);
+    const { head, pieces } = await openLog(context, object, { ...options, reuse: true });
     try {
       // Each lineage has a chain of its own, so where one goes over into another there is nothing to compare.
       const follows = chainAt === head.first - 1 && chainOf === head.lineage;
@@ -93,13 +93,13 @@ export async function* readLog(
 export async function openLog(
   context: RepositoryContext,
   object: LogObject,
-  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined } = {},
+  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined; reuse?: boolean } = {},
 ): ReturnType<typeof readArchivedLog> {
   const { first, last, chain } = object;
   const [, database, lineage] = object.key.split("/");
-  const source = objectPieces(context, object.key, options);
+  const source = objectPieces(context, object.key, { ...options, reuse: true });
   const name = `${object.key} in ${context.name}`;
-  const opened = await readArchivedLog(source, name, { first, last, chain });
+  const opened = await readArchivedLog(source, name, { first, last, chain, reuse: options.reuse ?? false });
   if (opened.head.database === database && opened.head.lineage === lineage) return opened;
   await opened.pieces.return(undefined as never);
   throw new IntegrityError(`Cannot read ${name}: it is the log of another history; run verify, then repair`, {

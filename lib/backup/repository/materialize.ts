@@ -196,7 +196,13 @@ async function* tailCommits(
   options: { bandwidth: Bandwidth; signal: AbortSignal | undefined },
 ): AsyncGenerator<ArchivedCommit> {
   const key = objectKey(tail.object);
-  const { pieces } = await readArchivedLog(objectPieces(context, key, options), `${key} in ${context.name}`);
+  const { pieces } = await readArchivedLog(
+    objectPieces(context, key, { ...options, reuse: true }),
+    `${key} in ${context.name}`,
+    {
+      reuse: true,
+    },
+  );
   for await (const piece of pieces) yield* recordsOf(piece);
 }
 

@@ -102,7 +102,14 @@ async function mergeGroup(
   await pieces.return(undefined as never);
   const span = { minTimestamp: first.minTimestamp, maxTimestamp: last.maxTimestamp };
   async function* raw(): AsyncGenerator<Uint8Array> {
-    yield writeLogHead({ database, lineage, previous: firstHead.previous, first: first.first, last: last.last, ...span });
+    yield writeLogHead({
+      database,
+      lineage,
+      previous: firstHead.previous,
+      first: first.first,
+      last: last.last,
+      ...span,
+    });
     for (const object of group) {
       for await (const piece of logPieces(context, object, { signal })) yield piece.bytes;
     }

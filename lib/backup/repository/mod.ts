@@ -15,23 +15,18 @@
  * @module
  */
 export type { Activity } from "./activities.ts";
-export {
-  CONTEXT,
-  isObjectStore,
-  isRepositoryHandle,
-  type RepositoryContext,
-  type RepositoryHandle,
-} from "./context.ts";
+export type { AuditDetail } from "./audit.ts";
+export { contextOf, isObjectStore, ownContext, type RepositoryContext, type RepositoryHandle } from "./context.ts";
 export { openRepository, storeAt } from "./open.ts";
 export { addKey, listKeys, removeKey, rotateKey } from "./repository_keys.ts";
 export type { KeyInfo } from "./keys.ts";
 export { type BackupFilter, findBackup, listBackups } from "./list_backups.ts";
 export { type AuditEntry, auditHistory } from "./history.ts";
 export { pinBackup, unpinBackup } from "./pins.ts";
-export { deleteBackup, pruneRepository, type PruneReport } from "./prune.ts";
+export { deleteBackup, type PruneReport, pruneRepository } from "./prune.ts";
 export { checkPolicy, retention, type RetentionPolicy } from "./retention_policy.ts";
 export { type RepositoryProblem, type RepositoryVerifyReport, type VerifyOptions, verifyRepository } from "./verify.ts";
-export { drillRepository, type DrillReport } from "./drill.ts";
+export { type DrillReport, drillRepository } from "./drill.ts";
 export { repairRepository, type RepositoryRepairReport } from "./repair.ts";
 export { type CopyOptions, type CopyReport, copyRepository } from "./copy_to.ts";
 export { type EstimateModel, estimateRestore, type RestoreEstimate } from "./estimate.ts";

@@ -6,11 +6,12 @@
 import { DecryptionError, IntegrityError, NotFoundError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import {
-  checkObject,
   type ObjectCompression,
   type ObjectTotals,
+  readBack,
   readObject,
   writeObject,
+  type WrittenObject,
 } from "../../format/repository/object.ts";
 import { contentName } from "../../format/repository/object_name.ts";
 import type { Bandwidth } from "./bandwidth.ts";
@@ -42,9 +43,9 @@ export async function putObject(
   key: string,
   pieces: () => AsyncIterable<Uint8Array>,
   options: PutObjectOptions,
-): Promise<ObjectTotals | undefined> {
+): Promise<WrittenObject | undefined> {
   const { signal, bandwidth, onBytes, onStored } = options;
-  let totals: ObjectTotals | undefined;
+  let totals: WrittenObject | undefined;
   async function* raw(): AsyncGenerator<Uint8Array> {
     for await (const piece of pieces()) {
       throwIfAborted(signal);
@@ -86,15 +87,16 @@ export async function putObject(
   return totals;
 }
 
-/** Reads an object back and holds it against what was sent. Only its own checksums are needed, no key. */
+/** Reads an object back and holds it against what was sent. No key is needed, and nothing is unpacked. */
 async function verifyStored(
   context: RepositoryContext,
   key: string,
-  sent: ObjectTotals,
+  sent: WrittenObject,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const found = await checkObject(storedPieces(context, key, undefined, signal), `${key} in ${context.name}`);
-  if (found.check === sent.check && found.storedBytes === sent.storedBytes) return;
+  const found = await readBack(storedPieces(context, key, undefined, signal), `${key} in ${context.name}`);
+  const isSame = found.written === sent.written && found.check === sent.check && found.storedBytes === sent.storedBytes;
+  if (isSame) return;
   throw new IntegrityError(
     `${key} in ${context.name} does not read back as it was written; check the disk or the store, then try again`,
     { path: key },

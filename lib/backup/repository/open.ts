@@ -115,7 +115,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   if (about.encryption === null && settings.encryption !== undefined) {
     throw new DecryptionError(
       `Cannot open ${name} with a key: it is not encrypted, and what is written there would not be; ` +
-        "leave option \"encryption\" out, or make a new repository and use copyTo (DECRYPTION)",
+        'leave option "encryption" out, or make a new repository and use copyTo (DECRYPTION)',
     );
   }
   const ring = about.encryption === null ? undefined : await ringOf(retrying, about, settings);
@@ -184,7 +184,9 @@ async function make(
   const id = toHex(random(16));
   const createdAt = Math.floor(settings.clock());
   const ring = settings.encryption === undefined ? undefined : newKeyRing(random);
-  if (ring !== undefined) await addSlot(store, { repository: id, ring, createdAt, randomBytes: random }, settings.encryption!);
+  if (ring !== undefined) {
+    await addSlot(store, { repository: id, ring, createdAt, randomBytes: random }, settings.encryption!);
+  }
   const body: RepositoryDocument = {
     id,
     createdAt,
@@ -194,7 +196,9 @@ async function make(
   if (put !== undefined) return body;
   // Another was faster, or our own answer was lost: what is there now counts.
   const found = await readRepository(store, store.name);
-  if (found === undefined) throw new IntegrityError(`${REPOSITORY_KEY} in ${store.name} comes and goes; check the store`);
+  if (found === undefined) {
+    throw new IntegrityError(`${REPOSITORY_KEY} in ${store.name} comes and goes; check the store`);
+  }
   return found;
 }
 

@@ -35,7 +35,11 @@ export interface RangeWish {
 }
 
 /** All ranges, by database and version; those that run into each other as one. `avoid`: keys of damaged objects. */
-export function recoveryRanges(facts: RepositoryFacts, wish: RangeWish = {}, avoid?: ReadonlySet<string>): RecoveryRange[] {
+export function recoveryRanges(
+  facts: RepositoryFacts,
+  wish: RangeWish = {},
+  avoid?: ReadonlySet<string>,
+): RecoveryRange[] {
   const ranges: RecoveryRange[] = [];
   for (const history of histories(facts)) {
     if (wish.database !== undefined && history.database !== wish.database) continue;
@@ -46,7 +50,11 @@ export function recoveryRanges(facts: RepositoryFacts, wish: RangeWish = {}, avo
     .filter(({ coveredUntil }) => wish.from === undefined || coveredUntil >= wish.from)
     .filter(({ from }) => wish.to === undefined || from.timestamp <= wish.to)
     .sort((a, b) =>
-      a.database < b.database ? -1 : a.database > b.database ? 1 : a.from.version - b.from.version || a.to.version - b.to.version
+      a.database < b.database
+        ? -1
+        : a.database > b.database
+        ? 1
+        : a.from.version - b.from.version || a.to.version - b.to.version
     );
 }
 

@@ -14,13 +14,15 @@
 import { ReadOnlyError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import { ProgressReporter } from "../../base/progress.ts";
+import type { BackupDocument } from "../../format/repository/backup_document.ts";
 import type { LongWorkOptions } from "../long_work.ts";
 import { audited, writeAudit } from "./audit.ts";
 import { blame, isRestorable, ownId } from "./check/affected.ts";
 import { inspect } from "./check/inspect.ts";
 import { AUDIT_REPAIRED, type Inventory } from "./check/inventory.ts";
 import type { RepositoryContext } from "./context.ts";
-import { backupKey, pinKey } from "./layout.ts";
+import { isWhole } from "./coverage.ts";
+import { backupKey, objectKey, pinKey } from "./layout.ts";
 import { type Lease, takeLease } from "./lease.ts";
 import type { RecoveryRange } from "./recovery_points.ts";
 import { Aside } from "./repairing/aside.ts";
@@ -34,7 +36,10 @@ import { rebuildHeads } from "./repairing/rebuild_heads.ts";
 export interface RepositoryRepairReport {
   /** What was put right, one sentence each. */
   repaired: string[];
-  /** Backups that can't be restored any more, and why. */
+  /**
+   * Backups that are not listed any more, and why. Their manifests lie below `damaged/`. Where an older base and the log lead
+   * to its version all the same, that stays a point in time.
+   */
   lostBackups: { id: string; detail: string }[];
   /** Points in time that can't be restored any more. Times within them are those of the nearest state that is known. */
   lostPoints: RecoveryRange[];
@@ -129,11 +134,14 @@ async function setLostAside(patient: Patient, before: RecoveryRange[]): Promise<
   const { facts, bad, seen, aside } = patient;
   const { findings, contents: { ingests } } = seen;
   const blamed = blame({ facts, findings, ingests });
-  const lost = patient.backups.filter((backup) => !isRestorable({ facts, ingests }, backup, bad));
-  const lostBackups = lost.map((backup) => ({
-    id: backup.id,
-    detail: lossOf(backup, blamed.filter(({ backups }) => backups.includes(backup.id)).map(({ finding }) => finding)),
-  }));
+  // One that lost objects of its own goes too, whatever else leads to its version: the next one would share them.
+  const isBroken = ({ base }: BackupDocument): boolean => base !== null && !isWhole(base, bad);
+  const lost = patient.backups.filter((backup) => isBroken(backup) || !isRestorable({ facts, ingests }, backup, bad));
+  const lostBackups = lost.map((backup) => {
+    const own = new Set(backup.base?.files.map(({ object }) => objectKey(object)));
+    const why = blamed.filter(({ finding, backups }) => backups.includes(backup.id) || own.has(finding.key));
+    return { id: backup.id, detail: lossOf(backup, why.map(({ finding }) => finding)) };
+  });
   // Those whose manifests are gone or useless.
   for (const { key, detail } of patient.findings("backups")) {
     const id = ownId(key)!;

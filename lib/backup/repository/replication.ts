@@ -110,7 +110,9 @@ export class Replication implements AsyncDisposable {
       coveredUntil: head?.coveredUntil ?? 0,
       lagVersions: Math.max(0, visibleVersion - archived),
       lagBytes: this.#engine.closed || visibleVersion <= archived ? 0 : this.#engine.unarchivedBytes(archived),
-      lagMs: visibleVersion <= archived ? 0 : Math.max(0, this.#context.clock() - (this.#waitingSince ?? this.#context.clock())),
+      lagMs: visibleVersion <= archived
+        ? 0
+        : Math.max(0, this.#context.clock() - (this.#waitingSince ?? this.#context.clock())),
       shippedAt: this.#shippedAt,
       failures: this.#failures,
       error: this.#fenced ?? this.#failure,

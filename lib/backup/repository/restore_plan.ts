@@ -13,7 +13,16 @@
 import { GapError, HoldfastError, NotFoundError } from "../../base/errors.ts";
 import type { ArchivedIngest } from "../../format/repository/head_document.ts";
 import type { WantedPoint } from "../restore_options.ts";
-import { type BaseDocument, type Coverage, coverAfter, coverageOf, isBase, isWhole, type LogCover, reachOf } from "./coverage.ts";
+import {
+  type BaseDocument,
+  coverAfter,
+  type Coverage,
+  coverageOf,
+  isBase,
+  isWhole,
+  type LogCover,
+  reachOf,
+} from "./coverage.ts";
 import { chooseHistory, type History, type RepositoryFacts, type WantedHistory } from "./facts.ts";
 import type { LogObject } from "./log_chain.ts";
 
@@ -104,7 +113,13 @@ export function planPoint(call: string, name: string, coverage: Coverage, wish: 
   const newest = coverage.bases.reduce((best, base) =>
     reachOf(coverage, base).version >= reachOf(coverage, best).version ? base : best
   );
-  return planOf(coverage, newest, coverAfter(coverage.covers, newest.version), reachOf(coverage, newest).version, undefined);
+  return planOf(
+    coverage,
+    newest,
+    coverAfter(coverage.covers, newest.version),
+    reachOf(coverage, newest).version,
+    undefined,
+  );
 }
 
 function versionPlan(
@@ -122,8 +137,12 @@ function versionPlan(
   if (allowEarlier && earlier.length > 0) return atVersion(coverage, best)!;
   const available = earlier.length > 0 ? best : coverage.bases[0]!.version;
   throw new GapError(
-    `${call}: version ${version} can't be restored from ${name}: the nearest ${earlier.length > 0 ? "earlier" : "later"} ` +
-      `one there is ${available}; see recoveryPoints()${earlier.length > 0 ? ", or pass allowEarlier: true" : ""} (GAP)`,
+    `${call}: version ${version} can't be restored from ${name}: the nearest ${
+      earlier.length > 0 ? "earlier" : "later"
+    } ` +
+      `one there is ${available}; see recoveryPoints()${
+        earlier.length > 0 ? ", or pass allowEarlier: true" : ""
+      } (GAP)`,
     version,
     available,
   );

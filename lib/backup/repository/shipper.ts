@@ -15,7 +15,8 @@
 import { HistoryGoneError, LineageError } from "../../base/errors.ts";
 import { toHex } from "../../base/bytes.ts";
 import { throwIfAborted } from "../../base/abort.ts";
-import type { Engine, LogFollower, LogStretch, SettledPoint } from "../../engine/types.ts";
+import type { CommitEvent, Engine, LogFollower, LogStretch, SettledPoint } from "../../engine/types.ts";
+import type { IngestInfo } from "../../format/log/batch.ts";
 import { logName, type LogPiece, nextChain, PieceWriter, writeLogHead } from "../../format/repository/archived_log.ts";
 import type { ArchivedIngest, HeadDocument } from "../../format/repository/head_document.ts";
 import { attach, headAfterFork } from "./attach.ts";
@@ -182,10 +183,10 @@ export class Shipper {
   }
 
   /** The next commits behind `version`. @internal */
-  async next(version: number): Promise<LogStretch | undefined> {
+  async next(version: number, visit: (commit: CommitEvent) => void): Promise<LogStretch | undefined> {
     if (this.#follower !== undefined && this.#follower.version !== version) this.endFollowing();
     this.#follower ??= this.#engine.follow(version);
-    return await this.#follower.next(PIECE_BYTES);
+    return await this.#follower.next(PIECE_BYTES, visit);
   }
 
   /** Begins reading anew with the next call. @internal */
@@ -200,6 +201,8 @@ class Shipment {
   readonly #shipper: Shipper;
   readonly #options: ShipOptions;
   #pieces: LogPiece[] = [];
+  /** Memory of pieces that are stored. */
+  #spare: Uint8Array[] = [];
   #bytes = 0;
   #ingests: ArchivedIngest[] = [];
   #settled: SettledPoint | undefined;
@@ -245,10 +248,17 @@ class Shipment {
         throwIfAborted(this.#options.signal);
         const at = this.#pieces.at(-1)?.last ?? this.#head.version;
         if (at >= settled.version) break;
-        const stretch = await this.#shipper.next(at);
+        const writer = new PieceWriter(this.#memory());
+        const joined: { version: number; info: IngestInfo }[] = [];
+        const stretch = await this.#shipper.next(at, ({ version, timestamp, ops }) => {
+          const info = ingestOfCommit(ops);
+          if (info !== undefined) joined.push({ version, info });
+          writer.add(version, timestamp, ops);
+        });
         if (stretch === undefined) break;
         if (stretch.lineage !== this.#head.lineage) await this.#turnTo(stretch.lineage);
-        await this.#take(stretch);
+        for (const { version, info } of joined) await this.#ship(version, info);
+        this.#take(writer.take(), stretch.bytes);
         if (this.#bytes >= OBJECT_BYTES) await this.#put();
       }
     } catch (error) {
@@ -259,23 +269,24 @@ class Shipment {
     await this.#put();
   }
 
-  async #take(stretch: LogStretch): Promise<void> {
-    const { engine } = this.#shipper.parts;
-    const writer = new PieceWriter();
-    for (const { version, timestamp, ops } of stretch.commits) {
-      const info = ingestOfCommit(ops);
-      if (info !== undefined) {
-        const { context } = this.#shipper.parts;
-        const known = await this.#objects();
-        this.#ingests.push(await shipIngest(context, engine, version, info, known, this.#options));
-      }
-      writer.add(version, timestamp, ops);
-    }
-    const piece = writer.take();
+  /** Archives the files that joined with a commit. (2) */
+  async #ship(version: number, info: IngestInfo): Promise<void> {
+    const { context, engine } = this.#shipper.parts;
+    const known = await this.#objects();
+    this.#ingests.push(await shipIngest(context, engine, version, info, known, this.#options));
+  }
+
+  /** Behind a whole piece there is mostly another. */
+  #memory(): Uint8Array | undefined {
+    const isLong = this.#pieces.length > 0 || this.#shipped.bytes > 0;
+    return this.#spare.pop() ?? (isLong ? new Uint8Array(1.5 * PIECE_BYTES) : undefined);
+  }
+
+  #take(piece: LogPiece, bytes: number): void {
     this.#pieces.push(piece);
     this.#bytes += piece.bytes.length;
-    this.#shipped.bytes += stretch.bytes;
-    this.#options.onBytes?.(stretch.bytes);
+    this.#shipped.bytes += bytes;
+    this.#options.onBytes?.(bytes);
   }
 
   /** The objects there are, under a lease that lasts until the head refers to those that are added. */
@@ -333,6 +344,9 @@ class Shipment {
       // No head will ever count it, and readers never look beyond heads.
       if (error instanceof LineageError && put.made) await context.store.delete(key).catch(() => {});
       throw error;
+    }
+    for (const { bytes } of pieces) {
+      if (bytes.buffer.byteLength <= 2 * PIECE_BYTES) this.#spare.push(new Uint8Array(bytes.buffer));
     }
     this.#pieces = [];
     this.#bytes = 0;

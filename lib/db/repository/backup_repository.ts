@@ -6,12 +6,12 @@
 import { checkEncryption, type Encryption } from "../../backup/encryption.ts";
 import { type BackupOptions, localPath, type RestoreInfo, type RestoreOptions, restoreTo } from "../../backup/mod.ts";
 import type { BackupInfo } from "../../backup/info.ts";
-import { longOptions, LONG_OPTIONS, type LongWorkOptions } from "../../backup/long_work.ts";
+import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "../../backup/long_work.ts";
 import * as parts from "../../backup/repository/mod.ts";
-import { pointOptions, type PointInTimeOption } from "../../backup/restore_options.ts";
+import { type PointInTimeOption, pointOptions } from "../../backup/restore_options.ts";
 import { ClosedError, NotFoundError, ReadOnlyError } from "../../base/errors.ts";
 import { booleanOption, checkOptions, choiceOption, describeValue, timeOption } from "../../base/options.ts";
-import { ENGINE, type EngineOwner } from "../../engine/owner.ts";
+import { engineOf } from "../../engine/owner.ts";
 import type { Engine } from "../../engine/types.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
@@ -65,15 +65,15 @@ const POINT = ["at", "backupId", "database", "lineage", "allowEarlier"];
  * ```
  */
 export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle {
-  /** Its parts. @internal */
-  readonly [parts.CONTEXT]: parts.RepositoryContext;
+  readonly #parts: parts.RepositoryContext;
   readonly #fs: FileSystem;
   readonly #replications = new Set<parts.Replication>();
   #closed = false;
 
   /** See `BackupRepository.open`. @internal */
   private constructor(context: parts.RepositoryContext, fs: FileSystem) {
-    this[parts.CONTEXT] = context;
+    this.#parts = context;
+    parts.ownContext(this, context);
     this.#fs = fs;
   }
 
@@ -99,23 +99,23 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** Its id: 32 hex digits. */
   get id(): string {
-    return this[parts.CONTEXT].id;
+    return this.#parts.id;
   }
 
   /** Where it lies, for messages. */
   get name(): string {
-    return this[parts.CONTEXT].name;
+    return this.#parts.name;
   }
 
   /** Whether its data is encrypted. */
   get encrypted(): boolean {
-    const { ring, keyless } = this[parts.CONTEXT];
+    const { ring, keyless } = this.#parts;
     return keyless || ring !== undefined;
   }
 
   /** Whether it takes no writes. */
   get readOnly(): boolean {
-    return this[parts.CONTEXT].readOnly;
+    return this.#parts.readOnly;
   }
 
   /** Backs up an open database; see `BackupOptions`. */
@@ -210,7 +210,12 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   async estimate(options?: PointOptions): Promise<parts.RestoreEstimate> {
     const checked = checkOptions("estimate", options, [...POINT, ...LONG_OPTIONS]);
     const wish = pointOptions("estimate", checked);
-    return await parts.estimateRestore("estimate", this.#withKey("estimate"), wish, longOptions("estimate", checked).signal);
+    return await parts.estimateRestore(
+      "estimate",
+      this.#withKey("estimate"),
+      wish,
+      longOptions("estimate", checked).signal,
+    );
   }
 
   /** Counts and sizes. */
@@ -242,8 +247,13 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const checked = checkOptions(call, options, [...POINT, "directory", ...LONG_OPTIONS]);
     const wish = pointOptions(call, checked);
     const { settings } = openOptions(call, undefined);
-    return await drillIn(call, checked["directory"] as string | URL | undefined, this.#fs, (fs, directory) =>
-      parts.drillRepository(context, { fs, directory, settings, wish, ...longOptions(call, checked) }));
+    return await drillIn(
+      call,
+      checked["directory"] as string | URL | undefined,
+      this.#fs,
+      (fs, directory) =>
+        parts.drillRepository(context, { fs, directory, settings, wish, ...longOptions(call, checked) }),
+    );
   }
 
   /** Heals what can be healed, sets aside what can't, and says what is lost. */
@@ -282,7 +292,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   /** Copies all backups and archived log into another repository, or only some; what is there already is not sent again. */
   async copyTo(other: BackupRepository, options?: parts.CopyOptions): Promise<parts.CopyReport> {
     const context = this.#withKey("copyTo");
-    if (!parts.isRepositoryHandle(other)) {
+    if (parts.contextOf(other) === undefined) {
       throw new TypeError(`copyTo: the other repository must be an open BackupRepository, not ${describeValue(other)}`);
     }
     const checked = checkOptions("copyTo", options, ["backups", ...LONG_OPTIONS]);
@@ -300,10 +310,10 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    * Ships the log of an open database as it grows, until `stop()`: at most `interval` is lost when the machine is gone. The
    * first shipment is awaited.
    */
-  async replicate(db: EngineOwner, options?: parts.ReplicationOptions): Promise<parts.Replication> {
+  async replicate(db: parts.BackupSource, options?: parts.ReplicationOptions): Promise<parts.Replication> {
     const context = this.#writable("replicate");
     const checked = parts.replicationOptions("replicate", options);
-    const replication = new parts.Replication(context, engineOf("replicate", db), checked);
+    const replication = new parts.Replication(context, openEngineOf("replicate", db), checked);
     this.#replications.add(replication);
     try {
       return await replication.start();
@@ -331,7 +341,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   }
 
   #context(call: string): parts.RepositoryContext {
-    const context = this[parts.CONTEXT];
+    const context = this.#parts;
     if (this.#closed) {
       throw new ClosedError(`Cannot ${call}: the repository ${context.name} is closed; open it again (CLOSED)`);
     }
@@ -360,8 +370,8 @@ function idOf(call: string, id: unknown): string {
   throw new TypeError(`${call}: id must be a string, not ${describeValue(id)}`);
 }
 
-function engineOf(call: string, db: EngineOwner): Engine {
-  const engine = (db as Partial<EngineOwner> | null | undefined)?.[ENGINE];
+function openEngineOf(call: string, db: unknown): Engine {
+  const engine = engineOf(db);
   if (engine !== undefined) return engine;
   throw new TypeError(`${call}: the first argument must be an open database, not ${describeValue(db)}`);
 }

@@ -3,14 +3,7 @@
  *
  * @module
  */
-import {
-  booleanOption,
-  checkOptions,
-  choiceOption,
-  describeValue,
-  functionOption,
-  stringOption,
-} from "../../base/options.ts";
+import { booleanOption, choiceOption, describeValue, functionOption, stringOption } from "../../base/options.ts";
 import { type Encryption, encryptionOption } from "../../backup/encryption.ts";
 import { OPEN_DEFAULTS, type OpenSettings, transferOptions } from "../../backup/mod.ts";
 import type { FileSystem } from "../../files/file_system.ts";

@@ -24,7 +24,7 @@ import { FILE_HEADER_BYTES } from "../../format/identity.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
 import { fileName } from "../file_names.ts";
 import type { Store } from "../store.ts";
-import type { LogFollower, LogStretch } from "../types.ts";
+import type { CommitEvent, LogFollower, LogStretch } from "../types.ts";
 import { historyGone, keptLogs } from "./history.ts";
 import type { Log } from "./log.ts";
 import { type OpenedSegment, openSegment } from "./log_segment.ts";
@@ -36,6 +36,8 @@ export interface FollowedEngine {
   /** Makes all that is visible durable. */
   settle(): Promise<void>;
 }
+
+type Visit = (commit: CommitEvent) => void;
 
 /** A place in the log: where the next record begins. */
 interface Place {
@@ -66,19 +68,19 @@ export class StoreFollower implements LogFollower {
     return this.#version;
   }
 
-  next(maxBytes: number): Promise<LogStretch | undefined> {
-    const mine = this.#turn.then(() => this.#next(maxBytes));
+  next(maxBytes: number, visit?: (commit: CommitEvent) => void): Promise<LogStretch | undefined> {
+    const mine = this.#turn.then(() => this.#next(maxBytes, visit));
     this.#turn = mine.catch(() => {});
     return mine;
   }
 
-  async #next(maxBytes: number): Promise<LogStretch | undefined> {
+  async #next(maxBytes: number, visit: Visit | undefined): Promise<LogStretch | undefined> {
     this.#assertOpen();
     if (this.#version >= this.#store.visibleVersion) return undefined;
-    const found = await this.#read(maxBytes);
+    const found = await this.#read(maxBytes, visit);
     if (found !== undefined || this.#store.settings.readOnly) return found;
     await this.#engine.settle();
-    return await this.#read(maxBytes);
+    return await this.#read(maxBytes, visit);
   }
 
   #assertOpen(): void {
@@ -87,31 +89,30 @@ export class StoreFollower implements LogFollower {
     throw new ClosedError(`Cannot follow the log of ${this.#store.path}: the follower was closed (CLOSED)`);
   }
 
-  async #read(maxBytes: number): Promise<LogStretch | undefined> {
+  async #read(maxBytes: number, visit: Visit | undefined): Promise<LogStretch | undefined> {
     const store = this.#store;
     const until = store.visibleVersion;
     const logs = this.#logs();
     const first = logs[0]?.firstVersion ?? until + 1;
     if (first > this.#version + 1) throw historyGone(store, this.#version, first);
     const release = store.holdLogs(logs.map(({ number }) => number));
-    const stretch: LogStretch = { commits: [], bytes: 0, lineage: logs[0]!.lineage };
+    const stretch: LogStretch = { commits: [], last: this.#version, bytes: 0, lineage: logs[0]!.lineage };
     let place = this.#place;
     try {
       for (const log of logs) {
         if (log.lineage !== stretch.lineage) {
-          if (stretch.commits.length > 0) break;
+          if (stretch.last > this.#version) break;
           stretch.lineage = log.lineage;
         }
         const from = place?.number === log.number ? place.offset : FILE_HEADER_BYTES;
-        place = await this.#readSegment(log, from, until, maxBytes, stretch);
-        if (stretch.bytes >= maxBytes || stretch.commits.at(-1)?.version === until) break;
+        place = await this.#readSegment({ ...log, from }, { until, most: maxBytes }, stretch, visit);
+        if (stretch.bytes >= maxBytes || stretch.last === until) break;
       }
     } finally {
       release();
     }
-    const last = stretch.commits.at(-1);
-    if (last === undefined) return undefined;
-    this.#version = last.version;
+    if (stretch.last === this.#version) return undefined;
+    this.#version = stretch.last;
     this.#place = place;
     return stretch;
   }
@@ -124,8 +125,12 @@ export class StoreFollower implements LogFollower {
   }
 
   /** Adds the commits of a segment from a byte on, and says where it stopped. */
-  async #readSegment(log: LogMeta, from: number, until: number, most: number, stretch: LogStretch): Promise<Place> {
-    const { commits } = stretch;
+  async #readSegment(
+    { from, ...log }: LogMeta & { from: number },
+    { until, most }: { until: number; most: number },
+    stretch: LogStretch,
+    visit: Visit | undefined,
+  ): Promise<Place> {
     const place = { number: log.number, offset: from };
     if (from >= log.end) return place;
     const segment = this.#open(log, from);
@@ -134,11 +139,13 @@ export class StoreFollower implements LogFollower {
       for (let found = reader.next(); found !== undefined; found = reader.next()) {
         const { version, timestamp, ops } = readCommit(found.record);
         if (version > until) return place;
-        const last = commits.at(-1)?.version ?? this.#version;
+        const { last } = stretch;
         if (version > last + 1) throw historyGone(this.#store, last, version);
         place.offset = found.end;
         if (version === last + 1) {
-          commits.push({ version, timestamp, ops: copyBytes(ops) });
+          if (visit !== undefined) visit({ version, timestamp, ops });
+          else stretch.commits.push({ version, timestamp, ops: copyBytes(ops) });
+          stretch.last = version;
           stretch.bytes += ops.length;
           if (stretch.bytes >= most || version === until) return place;
         }

@@ -51,6 +51,8 @@ export class RecordReader {
   readonly #size: number;
   readonly #seed: number;
   #state: ReaderState;
+  /** For records in several frames; used again, since each is a megabyte and more. */
+  #joined: ByteWriter | undefined;
 
   /** Reads the first `size` bytes of a file, from `start` on; `seed` is the `checksumSeed` of its header. */
   constructor(read: ReadBytes, size: number, seed: number, start: number = FILE_HEADER_BYTES) {
@@ -98,7 +100,10 @@ export class RecordReader {
       }
       if (type === FRAME_FOOTER) return this.#footer(start, window.buffer.subarray(from, from + length), end);
       if (type === FRAME_WHOLE) return this.#found(window.buffer.subarray(from, from + length), start, end);
-      joined ??= new ByteWriter(4 * FRAME_BYTES_MAX);
+      if (joined === undefined) {
+        joined = this.#joined ??= new ByteWriter(4 * FRAME_BYTES_MAX);
+        joined.reset();
+      }
       if (joined.length + length > RECORD_BYTES_MAX) return this.#bad(start, `record above ${RECORD_BYTES_MAX} bytes`);
       joined.bytes(window.buffer.subarray(from, from + length));
       if (type === FRAME_LAST) return this.#found(joined.view(), start, end);

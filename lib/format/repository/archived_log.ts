@@ -84,18 +84,27 @@ const PIECE_HEAD_BYTES_MAX = 5 * 8;
 /** A commit has at most 512 MiB, and a piece ends soon after it has a few. More is an attack. */
 const PIECE_BYTES_MAX = 2 ** 30;
 
+/** Up to this a length is believed about its memory; beyond, memory grows as bytes arrive. */
+const PIECE_BYTES_USUAL = 8 * 2 ** 20;
+
 /** Puts commits in a row into a piece. */
 export class PieceWriter {
-  readonly #records = new ByteWriter(4096);
+  readonly #out: ByteWriter;
   #first = 0;
   #last = 0;
   #minTimestamp = 0;
   #maxTimestamp = 0;
   #count = 0;
 
+  /** Writes into `memory` as far as it is enough; it belongs to the piece that `take` gives. */
+  constructor(memory?: Uint8Array) {
+    this.#out = new ByteWriter(0);
+    this.#begin(memory);
+  }
+
   /** How many bytes its records take so far. */
   get bytes(): number {
-    return this.#records.length;
+    return this.#out.length - PIECE_HEAD_BYTES_MAX;
   }
 
   /** How many commits it holds. */
@@ -116,7 +125,7 @@ export class PieceWriter {
     this.#last = version;
     this.#maxTimestamp = timestamp;
     this.#count++;
-    const out = this.#records;
+    const out = this.#out;
     out.varint(varintLength(version) + varintLength(timestamp) + ops.length);
     out.varint(version);
     out.varint(timestamp);
@@ -128,12 +137,22 @@ export class PieceWriter {
     if (this.#count === 0) throw new RangeError("a piece of no commits");
     const [first, last] = [this.#first, this.#last];
     const [minTimestamp, maxTimestamp] = [this.#minTimestamp, this.#maxTimestamp];
-    const out = new ByteWriter(PIECE_HEAD_BYTES_MAX + this.#records.length);
-    for (const one of [first, last, minTimestamp, maxTimestamp, this.#records.length]) out.varint(one);
-    out.bytes(this.#records.view());
-    this.#records.reset();
+    const head = new ByteWriter(PIECE_HEAD_BYTES_MAX);
+    for (const one of [first, last, minTimestamp, maxTimestamp, this.bytes]) head.varint(one);
+    // There is room for the longest head before the records, so that they need not be copied behind it.
+    const start = PIECE_HEAD_BYTES_MAX - head.length;
+    const whole = this.#out.view();
+    whole.set(head.view(), start);
+    this.#begin();
+    return { first, last, minTimestamp, maxTimestamp, bytes: whole.subarray(start) };
+  }
+
+  #begin(memory: Uint8Array = new Uint8Array(4096)): void {
+    this.#out.buffer = memory;
+    this.#out.reset();
+    this.#out.reserve(PIECE_HEAD_BYTES_MAX);
+    this.#out.length = PIECE_HEAD_BYTES_MAX;
     this.#count = 0;
-    return { first, last, minTimestamp, maxTimestamp, bytes: out.view() };
   }
 }
 
@@ -169,11 +188,12 @@ export function writeLogHead(head: LogHead): Uint8Array {
 /**
  * Reads the raw bytes of a range. The pieces must be read to their end or returned, so that the source is ended; they throw
  * `IntegrityError` unless versions, times and the head agree. What `expected` gives (from the object's name) must match too.
+ * `reuse`: a piece is used up once the next is asked for.
  */
 export async function readArchivedLog(
   raw: AsyncIterable<Uint8Array>,
   name: string,
-  expected: Partial<LogName> = {},
+  expected: Partial<LogName> & { reuse?: boolean } = {},
 ): Promise<{ head: LogHead; pieces: AsyncGenerator<LogPiece & { chain: string }> }> {
   const source = new ByteSource(raw);
   let head: LogHead;
@@ -188,7 +208,7 @@ export async function readArchivedLog(
     await source.close();
     throw error;
   }
-  const pieces = piecesOf(source, head, name, expected.chain);
+  const pieces = piecesOf(source, head, name, expected);
   const stop = pieces.return.bind(pieces);
   // A generator that never started runs no `finally` block.
   pieces.return = async (value) => {
@@ -278,14 +298,16 @@ async function* piecesOf(
   source: ByteSource,
   head: LogHead,
   name: string,
-  chainExpected: string | undefined,
+  expected: { chain?: string; reuse?: boolean },
 ): AsyncGenerator<LogPiece & { chain: string }, void> {
   let chain = head.previous;
   let last = head.first - 1;
   let timestamp = head.minTimestamp;
+  let memory: Uint8Array | undefined;
   try {
     while (!await source.atEnd()) {
-      const piece = await readPiece(source, name);
+      const piece = await readPiece(source, name, memory);
+      if (expected.reuse) memory = new Uint8Array(piece.bytes.buffer);
       if (piece.first !== last + 1 || piece.minTimestamp < timestamp || piece.last > head.last) {
         throw damaged(name, `a piece of versions ${piece.first} to ${piece.last} behind version ${last}`);
       }
@@ -300,7 +322,7 @@ async function* piecesOf(
     if (last !== head.last || timestamp !== head.maxTimestamp) {
       throw damaged(name, `it ends with version ${last} at ${timestamp}, not ${head.last} at ${head.maxTimestamp}`);
     }
-    if (chainExpected !== undefined && chain !== chainExpected) {
+    if (expected.chain !== undefined && chain !== expected.chain) {
       throw damaged(name, "its chain is not that of its name");
     }
   } finally {
@@ -308,7 +330,7 @@ async function* piecesOf(
   }
 }
 
-async function readPiece(source: ByteSource, name: string): Promise<LogPiece> {
+async function readPiece(source: ByteSource, name: string, memory: Uint8Array | undefined): Promise<LogPiece> {
   const start = await source.exactly(PIECE_HEAD_BYTES_MAX);
   const reader = new ByteReader(start);
   const { length, ...piece } = decoding(name, () => readPieceHead(reader));
@@ -316,9 +338,18 @@ async function readPiece(source: ByteSource, name: string): Promise<LogPiece> {
     throw damaged(name, `an impossible piece of versions ${piece.first} to ${piece.last}, ${length} bytes`);
   }
   source.unread(start.subarray(reader.at));
-  const records = await source.exactly(length);
-  if (records.length < length) throw damaged(name, "it ends inside a piece");
-  return { ...piece, bytes: concatBytes(start.subarray(0, reader.at), records) };
+  const head = start.subarray(0, reader.at);
+  const whole = head.length + length;
+  if (whole > PIECE_BYTES_USUAL) {
+    const records = await source.exactly(length);
+    if (records.length < length) throw damaged(name, "it ends inside a piece");
+    return { ...piece, bytes: concatBytes(head, records) };
+  }
+  const bytes = memory !== undefined && memory.length >= whole ? memory.subarray(0, whole) : new Uint8Array(whole);
+  bytes.set(head);
+  const count = await source.into(bytes.subarray(head.length));
+  if (count < length) throw damaged(name, "it ends inside a piece");
+  return { ...piece, bytes };
 }
 
 function readPieceHead(reader: ByteReader): Omit<LogPiece, "bytes"> & { length: number } {

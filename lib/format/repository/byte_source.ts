@@ -15,6 +15,8 @@ const FIRST_BYTES = 2 * 2 ** 20;
 export class ByteSource {
   readonly #pieces: AsyncIterator<Uint8Array>;
   #piece: Uint8Array = EMPTY_BYTES;
+  /** What comes after it, the last one first, before more is pulled. */
+  readonly #behind: Uint8Array[] = [];
   #ended = false;
 
   /** Reads from `pieces`; `close` ends it. */
@@ -45,13 +47,11 @@ export class ByteSource {
     return filled;
   }
 
-  /** Gives bytes back: they come again next. */
+  /** Gives bytes back: they come again next. They must stay as they are until then. */
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    const joined = new Uint8Array(bytes.length + this.#piece.length);
-    joined.set(bytes);
-    joined.set(this.#piece, bytes.length);
-    this.#piece = joined;
+    if (this.#piece.length > 0) this.#behind.push(this.#piece);
+    this.#piece = bytes;
   }
 
   /** Whether no byte follows. */
@@ -69,6 +69,11 @@ export class ByteSource {
 
   async #fill(): Promise<boolean> {
     while (this.#piece.length === 0) {
+      const behind = this.#behind.pop();
+      if (behind !== undefined) {
+        this.#piece = behind;
+        continue;
+      }
       if (this.#ended) return false;
       let step: IteratorResult<Uint8Array>;
       try {

@@ -34,7 +34,7 @@ import { ByteWriter, writeU32 } from "../../base/bytes.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { ObjectCipher, TAG_BYTES } from "./object_cipher.ts";
-import { ChunkPacker, COMPRESSED_HEAD_BYTES, unpackChunk } from "./object_codec.ts";
+import { bodyOf, ChunkPacker, COMPRESSED_HEAD_BYTES, isCompressed, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
   damagedObject,
@@ -48,7 +48,7 @@ import { LAST_CHUNK, type StoredChunk, StoredObject } from "./stored_object.ts";
 
 export type { ObjectCompression } from "./object_header.ts";
 
-/** What an object turned out to be, once it was written or read to its end. */
+/** What an object turned out to be, once it was read to its end. */
 export interface ObjectTotals {
   /** How many bytes were put in. */
   rawBytes: number;
@@ -56,8 +56,14 @@ export interface ObjectTotals {
   storedBytes: number;
   /** SHA-256 of the bytes put in, hexadecimal. */
   sha256: string;
-  /** The SHA-256 of its trailer, hexadecimal: what an object that was stored well has. */
+  /** The SHA-256 of its trailer, hexadecimal. */
   check: string;
+}
+
+/** What an object is that was written. */
+export interface WrittenObject extends ObjectTotals {
+  /** What `readBack` tells of it when it was stored well. */
+  written: string;
 }
 
 /** How an object is written. */
@@ -90,7 +96,7 @@ const RAW_AT = 4 + COMPRESSED_HEAD_BYTES;
 export async function* writeObject(
   raw: AsyncIterable<Uint8Array>,
   options: WriteObjectOptions,
-): AsyncGenerator<Uint8Array, ObjectTotals> {
+): AsyncGenerator<Uint8Array, WrittenObject> {
   const { compression, level, ring, randomBytes, chunkBytes = CHUNK_BYTES } = options;
   if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 1 || chunkBytes > CHUNK_BYTES_MAX) {
     throw new RangeError(`chunkBytes ${chunkBytes} is not from 1 to ${CHUNK_BYTES_MAX}`);
@@ -103,6 +109,8 @@ export async function* writeObject(
   const rawHash = createHash("sha256");
   const storedHash = cipher === undefined ? undefined : createHash("sha256");
   const packer = new ChunkPacker(compression, level);
+  // While no chunk is compressed, what is stored of them are the raw bytes: one digest for both.
+  let written: Hash | undefined;
   let rawBytes = 0;
   let storedBytes = 0;
   const stored = (bytes: Uint8Array): Uint8Array => {
@@ -115,19 +123,25 @@ export async function* writeObject(
   // Where nothing is worked on beside the main thread, more chunks at once are only more memory.
   const width = compression === "none" && cipher === undefined ? 1 : WIDTH;
   const chunks = inOrder(rawChunks(raw, chunkBytes), width, async ({ bytes: chunk, index, last }) => {
+    const before = width === 1 || cipher !== undefined || written !== undefined ? undefined : rawHash.copy();
     rawHash.update(chunk.subarray(RAW_AT));
     rawBytes += chunk.length - RAW_AT;
     const payload = await packer.pack(chunk.subarray(4));
     const lastBit = last ? LAST_CHUNK : 0;
-    if (cipher === undefined) return framed(chunk, payload.byteOffset - chunk.byteOffset, payload.length, lastBit);
+    if (cipher === undefined) {
+      const piece = framed(chunk, payload.byteOffset - chunk.byteOffset, payload.length, lastBit);
+      return { piece, payload, before };
+    }
     const bytes = await cipher.encrypt(payload, { index, last });
     const room = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length + TAG_BYTES);
     room.set(bytes, 4);
-    return framed(room, 4, bytes.length, lastBit);
+    return { piece: framed(room, 4, bytes.length, lastBit), payload, before };
   });
-  for await (const chunk of chunks) {
-    yield stored(chunk);
-    giveBack(chunk);
+  for await (const { piece, payload, before } of chunks) {
+    if (isCompressed(payload)) written ??= before;
+    written?.update(bodyOf(payload));
+    yield stored(piece);
+    giveBack(piece);
   }
   const size = new ByteWriter(8);
   size.u64(rawBytes);
@@ -140,6 +154,7 @@ export async function* writeObject(
     storedBytes: storedBytes + check.length,
     sha256: sha256.toString("hex"),
     check: check.toString("hex"),
+    written: (written?.digest() ?? check).toString("hex"),
   };
 }
 
@@ -211,6 +226,29 @@ export async function checkObject(
     }
     const { sha256: _, ...totals } = await totalsOf(object, rawBytes, hash, name);
     return { ...totals, encrypted: false };
+  } finally {
+    await object.close();
+  }
+}
+
+/**
+ * Reads back what was just written, without a key and without unpacking: when `written`, `check` and `storedBytes` are those
+ * that the writer told, it is that object, bit by bit.
+ */
+export async function readBack(
+  stored: AsyncIterable<Uint8Array>,
+  name: string,
+): Promise<{ written: string; check: string; storedBytes: number }> {
+  const object = new StoredObject(stored, name);
+  try {
+    const { header } = await object.header();
+    const hash = header.cipher === undefined ? createHash("sha256") : undefined;
+    for await (const { bytes } of object.chunks(header)) {
+      hash?.update(bodyOf(bytes));
+      giveBack(bytes);
+    }
+    const { check, storedBytes } = await object.totals(undefined);
+    return { written: hash?.digest("hex") ?? check, check, storedBytes };
   } finally {
     await object.close();
   }

@@ -118,6 +118,16 @@ function pays(packed: Uint8Array, raw: Uint8Array): boolean {
   return packed.length + COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES <= raw.length * (1 - SAVING_MIN);
 }
 
+/** Whether a plain payload is a frame. */
+export function isCompressed(payload: Uint8Array): boolean {
+  return payload[0] === COMPRESSED;
+}
+
+/** What of a plain payload a digest has to cover: of a frame all, else the raw bytes. */
+export function bodyOf(payload: Uint8Array): Uint8Array {
+  return isCompressed(payload) ? payload : payload.subarray(STORED_HEAD_BYTES);
+}
+
 /**
  * The raw bytes of a chunk, at most `most`: a view of the payload, or memory of their own. Throws `IntegrityError` naming the
  * object.

@@ -80,13 +80,15 @@ export class StoredObject {
 
   /**
    * After the last chunk: checks trailer and end of the object. `sha256` is that of the raw bytes, which the trailer of an
-   * object without encryption has.
+   * object without encryption has; without it that digest is not compared.
    */
   async totals(sha256: Uint8Array | undefined): Promise<StoredTotals> {
     const size = await this.#take(TRAILER_BYTES - 32);
-    const expected = this.#hash === undefined ? sha256! : this.#hash.digest();
+    const expected = this.#hash?.digest() ?? sha256;
     const found = await this.#take(32, false);
-    if (!equalBytes(found, expected)) throw damagedObject(this.#name, "its SHA-256 does not match");
+    if (expected !== undefined && !equalBytes(found, expected)) {
+      throw damagedObject(this.#name, "its SHA-256 does not match");
+    }
     if (!await this.#source.atEnd()) throw damagedObject(this.#name, "bytes follow its end");
     const rawBytes = this.#rawBytes(size);
     const least = this.#chunks === 1 ? 0 : (this.#chunks - 1) * this.#chunkBytes + 1;

@@ -5,7 +5,7 @@ import { clearImmediate, setImmediate } from "node:timers";
 import type { Timers } from "../../../lib/base/timers.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import type { RestoreOptions } from "../../../lib/backup/restore_options.ts";
-import { CONTEXT, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
+import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
 import { allKeys } from "../../../lib/backup/repository/documents.ts";
 import { readFacts } from "../../../lib/backup/repository/facts.ts";
 import { pinBackup } from "../../../lib/backup/repository/pins.ts";
@@ -125,7 +125,7 @@ export async function restored(
 ): Promise<{ lineage: string; version: number; contents: Contents }> {
   const path = `/out-${++restores}`;
   const settings = settingsOf({ clock: context.clock });
-  const info = await restoreTo(fs, settings, { [CONTEXT]: context }, path, options);
+  const info = await restoreTo(fs, settings, ownContext({ ...context }, context), path, options);
   const engine = await openAt(fs, path, { clock: context.clock, readOnly: true });
   const contents = dump(engine, true);
   await engine.close();

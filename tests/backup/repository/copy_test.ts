@@ -6,7 +6,7 @@ import { ExistsError, IntegrityError, LineageError, NotFoundError, ReadOnlyError
 import { backupTo } from "../../../lib/backup/backup_to.ts";
 import { Bandwidth } from "../../../lib/backup/repository/bandwidth.ts";
 import { readBackup, readBackups, readPins } from "../../../lib/backup/repository/catalog.ts";
-import { CONTEXT, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
+import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
 import { copyRepository } from "../../../lib/backup/repository/copy_to.ts";
 import { readHeads } from "../../../lib/backup/repository/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/merge.ts";
@@ -204,10 +204,10 @@ describe("copyRepository", () => {
       states.set(`${engine.lineage}/${engine.visibleVersion}`, dump(engine, true));
     };
     await commit("a");
-    const info = await backupTo(engine, { [CONTEXT]: to }, { id: "on" });
+    const info = await backupTo(engine, ownContext({ ...to }, to), { id: "on" });
     assert.equal(info.type, "incremental");
     await commit("b");
-    await backupTo(engine, { [CONTEXT]: to });
+    await backupTo(engine, ownContext({ ...to }, to));
     const [range, ...others] = await rangesOf(to);
     assert.equal(others.length, 0);
     assert.equal(range!.to.version, engine.visibleVersion);
@@ -228,9 +228,9 @@ describe("copyRepository", () => {
     const { house, from, to, store } = await both();
     const { engine } = house;
     await copyRepository(from, to, { backups: ["inc-1"] });
-    await backupTo(engine, { [CONTEXT]: to }, { id: "theirs" });
+    await backupTo(engine, ownContext({ ...to }, to), { id: "theirs" });
     await write(engine, (batch) => put(batch, 0, "apart", { value: "1" }));
-    await backupTo(engine, { [CONTEXT]: to }, { id: "theirs-2" });
+    await backupTo(engine, ownContext({ ...to }, to), { id: "theirs-2" });
     await write(engine, (batch) => put(batch, 0, "apart", { value: "2" }));
     await house.backup({ id: "ours-2" });
     const before = [...(await contentsOf(store)).keys()].filter((key) => !key.startsWith(PART.audit));
@@ -249,7 +249,7 @@ describe("copyRepository", () => {
     const { house, from, to, store } = await both();
     const other = await openAt(house.fs, "/other", { clock: house.time.clock });
     await write(other, (batch) => put(batch, 0, "a", { value: "1" }));
-    await backupTo(other, { [CONTEXT]: to }, { id: "inc-2", type: "full" });
+    await backupTo(other, ownContext({ ...to }, to), { id: "inc-2", type: "full" });
     await other.close();
     const before = [...(await contentsOf(store)).keys()].filter((key) => !key.startsWith(PART.audit));
     await assert.rejects(

@@ -2,7 +2,7 @@
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import type { RestoreOptions } from "../../../lib/backup/restore_options.ts";
 import { Activities } from "../../../lib/backup/repository/activities.ts";
-import { CONTEXT, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
+import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
 import { type DrillReport, drillRepository } from "../../../lib/backup/repository/drill.ts";
 import { pinBackup } from "../../../lib/backup/repository/pins.ts";
 import { repairRepository, type RepositoryRepairReport } from "../../../lib/backup/repository/repair.ts";
@@ -99,7 +99,7 @@ export async function restoreFrom(
   const fs = memoryFileSystem();
   await fs.makeDirectory("/place");
   const settings = settingsOf({ clock: context.clock });
-  const info = await restoreTo(fs, settings, { [CONTEXT]: context }, "/place/db", options);
+  const info = await restoreTo(fs, settings, ownContext({ ...context }, context), "/place/db", options);
   const engine = await openAt(fs, "/place/db", { clock: context.clock, readOnly: true });
   const contents = dump(engine, true);
   await engine.close();

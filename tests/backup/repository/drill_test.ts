@@ -120,7 +120,7 @@ describe("drillRepository()", () => {
       assert.deepEqual(report.left, []);
       assert.equal(report.version, sample.house.engine.visibleVersion);
       if (report.ok) continue;
-      assert.ok(report.problems[0]!.includes(key), report.problems[0]);
+      assert.ok(report.problems[0]!.includes(key), String(report.problems[0]));
       const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
       assert.equal(proof!.ok, false);
     }

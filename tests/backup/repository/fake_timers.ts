@@ -29,7 +29,9 @@ export class FakeTime implements Timers {
   async advance(ms: number, settled: () => Promise<void> | void = turns): Promise<void> {
     const until = this.now + ms;
     for (;;) {
-      const [first] = [...this.#due].filter(([, { at }]) => at <= until).sort((a, b) => a[1].at - b[1].at || a[0] - b[0]);
+      const [first] = [...this.#due].filter(([, { at }]) => at <= until).sort((a, b) =>
+        a[1].at - b[1].at || a[0] - b[0]
+      );
       if (first === undefined) break;
       const [id, { at, run }] = first;
       this.#due.delete(id);

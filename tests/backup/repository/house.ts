@@ -4,7 +4,7 @@ import { backupTo } from "../../../lib/backup/backup_to.ts";
 import type { BackupInfo, RestoreInfo } from "../../../lib/backup/info.ts";
 import type { RestoreOptions } from "../../../lib/backup/restore_options.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
-import { CONTEXT, type RepositoryContext, type RepositoryHandle } from "../../../lib/backup/repository/context.ts";
+import { ownContext, type RepositoryContext, type RepositoryHandle } from "../../../lib/backup/repository/context.ts";
 import { readFacts } from "../../../lib/backup/repository/facts.ts";
 import { OPEN_DEFAULTS, openRepository, type OpenSettings } from "../../../lib/backup/repository/open.ts";
 import { type RecoveryRange, recoveryRanges } from "../../../lib/backup/repository/recovery_points.ts";
@@ -79,7 +79,7 @@ export class House {
   }
 
   get handle(): RepositoryHandle {
-    return { [CONTEXT]: this.context };
+    return ownContext({ ...this.context }, this.context);
   }
 
   /** Sets a key in a commit of its own, and remembers the contents. */

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { concatBytes } from "../../../lib/base/bytes.ts";
 import { IntegrityError, ReadOnlyError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { auditHistory } from "../../../lib/backup/repository/history.ts";
 import { writeDocument } from "../../../lib/backup/repository/documents.ts";
+import { takeLease } from "../../../lib/backup/repository/lease.ts";
 import { findBackup, listBackups } from "../../../lib/backup/repository/list_backups.ts";
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/prune.ts";
+import { Shipper } from "../../../lib/backup/repository/shipper.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -55,6 +59,13 @@ for (const [where, make] of Object.entries(stores)) {
   });
 }
 
+/** The bytes of an object. */
+async function bytesOf(house: House, key: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of (await house.store.get(key))!.body) parts.push(piece.slice());
+  return concatBytes(...parts);
+}
+
 /** Bytes of everything but the notes that pruning itself makes. */
 async function stored(house: House): Promise<number> {
   let bytes = 0;
@@ -77,15 +88,16 @@ describe("prune()", () => {
     const house = await House.make();
     await daily(house, 3);
     await house.time.advance(DAY);
-    const replication = await house.replicate({ heartbeat: 1000 });
-    await replication.flush();
-    await replication.stop();
+    // Nothing to take in: it only says that nothing came.
+    await Shipper.of(house.context, house.engine).ship({ heartbeat: true });
     const before = (await house.points()).at(-1)!;
+    assert.ok(before.coveredUntil > before.to.timestamp + DAY / 2);
     await prune(house, { keepLast: 1 });
+    assert.deepEqual(await keysOf(house.store, "log/"), []);
     const after = (await house.points()).at(-1)!;
-    assert.equal(after.from.version, 7);
-    assert.equal(after.coveredUntil, before.coveredUntil);
-    await house.restore({ at: new Date(before.coveredUntil) });
+    assert.deepEqual([after.from.version, after.coveredUntil], [7, before.coveredUntil]);
+    const { info } = await house.restore({ at: new Date(before.coveredUntil) });
+    assert.equal(info.achieved.version, 7);
   });
 
   it("leaves pinned backups and what they need, and takes them once they are let go", async () => {
@@ -156,13 +168,45 @@ describe("prune()", () => {
 
   it("leaves log beyond its head alone, and objects that are none of its own", async () => {
     const house = await House.make();
-    await daily(house, 4);
-    const [log] = await keysOf(house.store, "log/");
-    const beyond = log!.replace(/[^/]*$/, `${"9".padStart(16, "0")}-${"12".padStart(16, "0")}-${"a".repeat(64)}`);
-    const far = log!.replace(/[^/]*$/, `${"90".padStart(16, "0")}-${"99".padStart(16, "0")}-${"b".repeat(64)}`);
-    for (const key of [beyond, far, "objects/notes.txt"]) await house.store.put(key, new Uint8Array(3));
+    await daily(house, 2);
+    const [head] = await keysOf(house.store, "heads/");
+    const old = await bytesOf(house, head!);
+    const counted = await keysOf(house.store, "log/");
+    await house.time.advance(DAY);
+    await house.set("more", "1");
+    await house.engine.compact();
+    house.note();
+    await house.backup({ id: "newest", type: "snapshot" });
+    const beyond = (await keysOf(house.store, "log/")).filter((key) => !counted.includes(key));
+    assert.ok(beyond.length > 0);
+    await house.store.put(head!, old);
+    await house.store.put("objects/notes.txt", new Uint8Array(3));
     await prune(house, { keepLast: 1 });
-    for (const key of [beyond, far, "objects/notes.txt"]) assert.ok(await house.store.head(key), key);
+    assert.deepEqual(await keysOf(house.store, "log/"), beyond);
+    assert.ok(await house.store.head("objects/notes.txt"));
+    assert.deepEqual(await assertAllRestore(house), ["newest"]);
+  });
+
+  it("does not believe a listing that lacks what something else there names", async () => {
+    for (const hides of [/day-3|day-5/, /^heads/]) {
+      const house = await House.make();
+      await daily(house, 7);
+      await pinBackup(house.context, "day-5");
+      const before = await keysOf(house.store);
+      const { context } = house;
+      const hidden = (key: string): boolean => hides.test(key) && key.endsWith(".json");
+      const faults = [{ at: () => true, times: Infinity, do: "hide" as const, hidden }];
+      house.context = { ...context, store: new FaultStore(house.store, { faults }) };
+      await assert.rejects(
+        prune(house, { keepLast: 1 }),
+        (error: Error) => error instanceof IntegrityError && /is there and was not listed/.test(error.message),
+      );
+      house.context = context;
+      assert.deepEqual(
+        (await keysOf(house.store)).filter((key) => !/^audit/.test(key)),
+        before.filter((key) => !/^audit/.test(key)),
+      );
+    }
   });
 
   it("notes what it did", async () => {
@@ -180,7 +224,6 @@ describe("prune()", () => {
     await house.store.put("locks/prune.json", new Uint8Array(0), { ifAbsent: true });
     await assert.rejects(prune(house, { keepLast: 1 }), IntegrityError);
     await house.store.delete("locks/prune.json");
-    const { takeLease } = await import("../../../lib/backup/repository/lease.ts");
     const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "other" });
     await assert.rejects(prune(house, { keepLast: 1 }), RepositoryLockedError);
     await lease.release();

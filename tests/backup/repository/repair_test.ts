@@ -6,6 +6,9 @@ import { readFacts } from "../../../lib/backup/repository/facts.ts";
 import { readHeads } from "../../../lib/backup/repository/heads.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/recovery_points.ts";
 import { mergeLog } from "../../../lib/backup/repository/merge.ts";
+import { headKey } from "../../../lib/backup/repository/layout.ts";
+import { Shipper } from "../../../lib/backup/repository/shipper.ts";
+import { restoreInto } from "../../../lib/backup/restore.ts";
 import { copyOf, image as listing, keysOf } from "./prune_fixture.ts";
 import { House } from "./house.ts";
 import {
@@ -61,6 +64,10 @@ describe("repairRepository()", () => {
           if (key.startsWith("keys/")) continue;
           assert.deepEqual(after.problems, [], what);
           const gone = way === "deleted" && key.startsWith("backups/");
+          assert.ok(
+            (await keysOf(store, "log/")).every((each) => each.startsWith(`log/${sample.house.engine.id}/`)),
+            what,
+          );
           if (/^(?!backups|objects|log)/.test(key)) assert.deepEqual(report.lostBackups, [], what);
           if (way === "swapped" && !key.startsWith("pins/")) assert.deepEqual(report.lostBackups, [], what);
           const listed = new Set((await readBackups(fresh)).map(({ id }) => id));
@@ -173,11 +180,9 @@ describe("repairRepository()", () => {
     const report = await repair(house.context);
     assert.equal(report.repaired.length, 1);
     const [head] = await readHeads(house.context);
-    assert.deepEqual(
-      { ...head, epoch: 0, writer: "", coveredUntil: 0 },
-      { ...before, epoch: 0, writer: "", coveredUntil: 0 },
-    );
-    assert.ok(head!.epoch > before!.epoch && head!.coveredUntil <= before!.coveredUntil);
+    // The log of the backup that was refused is there too.
+    assert.deepEqual([head!.version, head!.start, head!.parents], [3, before!.start, before!.parents]);
+    assert.ok(head!.epoch > before!.epoch);
     const info = await house.backup({ id: "next" });
     assert.equal(info.type, "incremental");
     assert.deepEqual((await house.restore()).contents, house.note() && house.states.get(info.version));
@@ -245,6 +250,47 @@ describe("repairRepository()", () => {
     for (const version of [1, 2, 3, 5, 6, 7]) {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
+    await house.engine.close();
+  });
+
+  it("keeps all but the states behind a commit whose files are lost, and makes a head know its files again", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    await house.set("b", "2");
+    await house.backup({ id: "inc" });
+    const ship = () => Shipper.of(house.context, house.engine).ship({ heartbeat: true });
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    house.note();
+    await house.set("c", "3");
+    await house.set("d", "4");
+    await ship();
+    const whole = await imageOf(house.store);
+    const heads = await readHeads(house.context);
+    const head = heads.find(({ ingests }) => ingests.length > 0)!;
+    const [{ version, files }] = head.ingests as [typeof head.ingests[number]];
+    const lost = new Map(whole);
+    lost.delete(`objects/${files[0]!.object}`);
+    const first = { ...house.context, store: await storeOf(lost) };
+    assert.equal((await verify(first)).problems.length, 1);
+    const report = await repair(first);
+    assert.deepEqual(report.lostPoints.map(({ from, to }) => [from.version, to.version]), [[
+      version,
+      house.engine.visibleVersion,
+    ]]);
+    assert.deepEqual(report.lostBackups, []);
+    assert.deepEqual((await verify({ ...first })).problems, []);
+    const before = await restoreFrom(first, { at: { version: version - 1 }, lineage: head.lineage });
+    assert.deepEqual(before.contents, house.states.get(version - 1));
+    const second = {
+      ...house.context,
+      store: await storeOf(new Map(whole).set(headKey(head.database, head.lineage), new Uint8Array(3))),
+    };
+    const again = await repair(second);
+    assert.deepEqual([again.lostBackups, again.lostPoints], [[], []]);
+    assert.deepEqual((await verify({ ...second })).problems, []);
+    const last = house.engine.visibleVersion;
+    assert.deepEqual((await restoreFrom(second)).contents, house.states.get(last));
     await house.engine.close();
   });
 

@@ -225,7 +225,10 @@ describe("replicate()", () => {
 
   it("records a gap when the archive's limit took log away, and makes a new base", async () => {
     const { store, away } = switchable();
-    const house = await House.make({ store, engine: { archiveBytes: 2 ** 16, historyBytes: 2 ** 12, memtableBytes: 2 ** 14 } });
+    const house = await House.make({
+      store,
+      engine: { archiveBytes: 2 ** 16, historyBytes: 2 ** 12, memtableBytes: 2 ** 14 },
+    });
     const events: ReplicationEvent[] = [];
     const replication = await house.replicate({ onEvent: (event) => void events.push(event) });
     await house.set("before", "1");

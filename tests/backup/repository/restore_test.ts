@@ -18,7 +18,7 @@ import {
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
 import { estimateRestore } from "../../../lib/backup/repository/estimate.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/open.ts";
-import { CONTEXT } from "../../../lib/backup/repository/context.ts";
+import { ownContext } from "../../../lib/backup/repository/context.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -352,7 +352,7 @@ describe("a repository that is not what it should be", () => {
     await house.set("a", "1");
     await house.backup();
     const context = await openRepository(await storeAt(fs, "/backups"), OPEN_DEFAULTS);
-    const info = await restoreTo(fs, settingsOf(), { [CONTEXT]: context }, "/r");
+    const info = await restoreTo(fs, settingsOf(), ownContext({ ...context }, context), "/r");
     assert.equal(info.entries, 1);
     assert.equal((await restoreTo(fs, settingsOf(), "/backups", "/r2")).entries, 1);
   });

@@ -62,9 +62,9 @@ export class Watched implements AsyncIterable<Uint8Array> {
 }
 
 /** All that a generator yields, and what it returns. */
-export async function drain(generator: AsyncGenerator<Uint8Array, ObjectTotals>): Promise<{
+export async function drain<T extends ObjectTotals>(generator: AsyncGenerator<Uint8Array, T>): Promise<{
   bytes: Uint8Array;
-  totals: ObjectTotals;
+  totals: T;
 }> {
   const parts: Uint8Array[] = [];
   for (;;) {

@@ -5,12 +5,14 @@ import { zstdCompressSync } from "node:zlib";
 import { ByteWriter, concatBytes, readU32, writeU32 } from "../../../lib/base/bytes.ts";
 import { crc32 } from "../../../lib/base/checksum.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../../lib/base/errors.ts";
-import { checkObject, type ObjectCompression } from "../../../lib/format/repository/object.ts";
+import { checkObject, type ObjectCompression, readBack, writeObject } from "../../../lib/format/repository/object.ts";
 import { writeObjectHeader } from "../../../lib/format/repository/object_header.ts";
-import { failure, flipped, opened, pieces, RING, stored, Watched } from "./fixture.ts";
+import { counting, drain, failure, flipped, opened, pieces, RING, stored, Watched } from "./fixture.ts";
 
 const CODECS: readonly ObjectCompression[] = ["none", "zstd", "gzip"];
-const raw = new TextEncoder().encode("the same again and again, ".repeat(20));
+const text = new TextEncoder().encode("the same again and again, ".repeat(20));
+const noise = createHash("shake256", { outputLength: 300 }).update("noise").digest();
+const raw = text;
 const KINDS = CODECS.flatMap((compression) =>
   [undefined, RING].map((ring) => ({
     compression,
@@ -95,6 +97,18 @@ describe("readObject(), for what is not as it was stored", () => {
       for (let at = 0; at < bytes.length; at++) {
         await isDamage(flipped(bytes, at, at % 8), ring);
         assert.ok(await failure(() => checkObject(pieces(flipped(bytes, at)), "obj")) instanceof IntegrityError);
+      }
+    });
+
+    it(`reads another thing back for every flipped bit: ${kind}`, async () => {
+      const raw = concatBytes(noise, text, noise);
+      const { bytes, totals } = await drain(writeObject(pieces(raw), { ...options, randomBytes: counting() }));
+      const { written, check, storedBytes } = totals;
+      for (let at = 0; at < bytes.length; at++) {
+        const found = await readBack(pieces(flipped(bytes, at, at % 8)), "obj").catch((error) => {
+          assert.ok(error instanceof IntegrityError, String(error));
+        });
+        assert.notDeepEqual(found, { written, check, storedBytes }, `byte ${at}`);
       }
     });
 

@@ -80,6 +80,7 @@ export function checkIngests(
     const key = headKey(database, lineage);
     const head = facts.heads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined || head.version < version) continue;
+    if (head.gaps.some(({ from, to }) => version >= from && version <= to)) continue;
     const known = head.ingests.find((each) => each.version === version);
     const lost = [...tables, ...blobs].find((file) => {
       const found = known?.files.find(({ number }) => number === file.number);

@@ -41,6 +41,8 @@ export interface FoundIngest extends IngestInfo {
   lineage: string;
   /** The commit. */
   version: number;
+  /** Its time, ms. */
+  timestamp: number;
 }
 
 /** How objects are read. */
@@ -115,8 +117,9 @@ export class Contents {
     for await (const piece of pieces) {
       at = piece.chain;
       if (versions.has(piece.last)) read.chainAt.set(piece.last, at);
-      for (const { version, ops } of recordsOf(piece, name)) {
-        const ingest = (info: IngestInfo): void => void ingests.push({ ...info, database, lineage, version });
+      for (const { version, timestamp, ops } of recordsOf(piece, name)) {
+        const ingest = (info: IngestInfo): void =>
+          void ingests.push({ ...info, database, lineage, version, timestamp });
         forEachOperation(ops, { put() {}, delete() {}, deleteRange() {}, ingest });
         if (slicer.due()) await slicer.tick();
       }

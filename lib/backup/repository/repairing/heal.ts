@@ -19,7 +19,7 @@ import { NotFoundError } from "../../../base/errors.ts";
 import type { Finding } from "../check/findings.ts";
 import { referencedObjects } from "../check/inspect.ts";
 import { allKeys, isDamage } from "../documents.ts";
-import { PART } from "../layout.ts";
+import { logPrefix, PART } from "../layout.ts";
 import { logObjects } from "../log_chain.ts";
 import { holdsContent, objectPieces, storedPieces } from "../objects.ts";
 import type { Patient } from "./patient.ts";
@@ -107,6 +107,10 @@ export async function healLog(patient: Patient): Promise<void> {
     if (holds === undefined || kept.has(holds)) continue;
     const there = patient.log.find((object) => object.key === holds);
     if (there !== undefined && !bad.has(holds)) continue;
+    // Another repository's log belongs nowhere here.
+    if (![...patient.heads, ...patient.backups].some((one) => holds.startsWith(logPrefix(one.database, one.lineage)))) {
+      continue;
+    }
     if (!dryRun) await context.store.put(holds, storedPieces(context, aside.copyOf(key)));
     const size = patient.log.find((object) => object.key === key)?.size ?? 0;
     patient.log = [...patient.log.filter((object) => object.key !== holds), ...logObjects([{ key: holds, size }])];

@@ -22,14 +22,14 @@ import {
 } from "../../../format/repository/head_document.ts";
 import { contentName, parseObjectPath } from "../../../format/repository/object_name.ts";
 import { chainAt } from "../check/chains.ts";
-import type { FoundIngest, ReadLogObject } from "../check/contents.ts";
+import type { ReadLogObject } from "../check/contents.ts";
 import { holesBelow, neededLog } from "../check/structure.ts";
 import { RepositoryLockedError } from "../../../base/errors.ts";
 import type { RepositoryContext } from "../context.ts";
 import { isDamage, readDocument, writeDocument } from "../documents.ts";
 import { historyOf } from "../facts.ts";
 import { REPAIR_WRITER } from "../heads.ts";
-import { headKey, PART } from "../layout.ts";
+import { headKey, objectKey, PART } from "../layout.ts";
 import { LogIndex, type LogObject } from "../log_chain.ts";
 import type { Patient } from "./patient.ts";
 
@@ -59,11 +59,15 @@ export interface HeadSources {
   log: readonly LogObject[];
   /** What was read of it. */
   read: ReadonlyMap<string, ReadLogObject>;
-  /** Files that joined. */
+  /** Files that joined, where all of them are there. */
   ingests: readonly ArchivedIngest[];
+  /** Commits in the log whose files are not all there. */
+  lost: readonly { version: number; timestamp: number }[];
   /** What an epoch surely not used before begins at. */
   epoch: number;
 }
+
+const NO_CHAIN = "0".repeat(64);
 
 /** Decides what the head of a history is; undefined: nothing tells of one. Pure. */
 export function headOf(sources: HeadSources): HeadDocument | undefined {
@@ -72,10 +76,12 @@ export function headOf(sources: HeadSources): HeadDocument | undefined {
   const top = old !== undefined && !stale ? old : furthest(sources);
   if (top === undefined) return undefined;
   const { start, gaps } = gapsBelow(sources, index, top);
+  for (const { version, timestamp } of sources.lost) {
+    // No chain ends there for sure; who asks for one finds none, and takes the log as it lies.
+    gaps.push({ from: version, to: version, after: Math.max(0, timestamp - 1), before: timestamp, chain: NO_CHAIN });
+  }
   const same = old?.gaps ?? [];
   const own = top as Place;
-  const known = new Map([...ingests, ...old?.ingests ?? []].map((ingest) => [ingest.version, ingest]));
-  for (const ingest of ingests) known.set(ingest.version, ingest);
   return {
     database,
     lineage,
@@ -89,7 +95,7 @@ export function headOf(sources: HeadSources): HeadDocument | undefined {
     writer: REPAIR_WRITER,
     gaps: [...same, ...gaps.filter(({ from, to }) => !same.some((gap) => gap.from <= from && gap.to >= to))]
       .sort((a, b) => a.from - b.from),
-    ingests: [...known.values()].filter(({ version }) => version <= own.version).sort((a, b) => a.version - b.version),
+    ingests: ingests.filter(({ version }) => version <= own.version).sort((a, b) => a.version - b.version),
   };
 }
 
@@ -203,7 +209,7 @@ export async function rebuildHeads(patient: Patient): Promise<void> {
       parents: parentsOf(patient, database, lineage),
       log,
       read: seen.contents.log,
-      ingests: ingestsOf(patient, database, lineage, log),
+      ...ingestsOf(patient, database, lineage, old, log),
       // Nobody has taken a history over as often as seconds went by.
       epoch: Math.floor(context.clock() / 1000),
     });
@@ -281,29 +287,37 @@ function parentsOf({ backups, heads }: Patient, database: string, lineage: strin
   return [];
 }
 
-/** The files that joined with commits of the log, where all of them are there. */
+/** The files that joined with commits: those that are all there, and the commits of the log that lost some. */
 function ingestsOf(
-  { seen, context, bad }: Patient,
+  patient: Patient,
   database: string,
   lineage: string,
+  old: HeadDocument | undefined,
   log: readonly LogObject[],
-): ArchivedIngest[] {
+): Pick<HeadSources, "ingests" | "lost"> {
+  const { seen, context, bad } = patient;
+  const whole = (old?.ingests ?? []).filter(({ files }) => !files.some(({ object }) => bad.has(objectKey(object))));
+  const known = new Map(whole.map((ingest) => [ingest.version, ingest]));
+  const lost: { version: number; timestamp: number }[] = [];
   const byContent = new Map<string, { object: string; stored: number }>();
   for (const [key, stored] of seen.inventory.objects) {
     const object = key.slice(PART.objects.length);
     if (!bad.has(key)) byContent.set(parseObjectPath(object)!.name, { object, stored });
   }
-  const own = (ingest: FoundIngest): boolean => ingest.database === database && ingest.lineage === lineage;
-  return [...seen.contents.ingests.values()].filter(own).flatMap(({ version, tables, blobs }) => {
-    if (!log.some(({ first, last }) => first <= version && last >= version)) return [];
-    const files = [
+  for (const ingest of seen.contents.ingests.values()) {
+    const { version, timestamp, tables, blobs } = ingest;
+    if (ingest.database !== database || ingest.lineage !== lineage || known.has(version)) continue;
+    if (!log.some(({ first, last }) => first <= version && last >= version)) continue;
+    const all = [
       ...tables.map((file) => ({ file, kind: "table" as const })),
       ...blobs.map((file) => ({ file, kind: "blob" as const })),
-    ]
-      .flatMap(({ file: { number, size, sha256 }, kind }) => {
-        const found = byContent.get(contentName(sha256, context.ring));
-        return found === undefined ? [] : [{ kind, number, size, ...found }];
-      });
-    return files.length === tables.length + blobs.length ? [{ version, files }] : [];
-  });
+    ];
+    const files = all.flatMap(({ file: { number, size, sha256 }, kind }) => {
+      const found = byContent.get(contentName(sha256, context.ring));
+      return found === undefined ? [] : [{ kind, number, size, ...found }];
+    });
+    if (files.length === all.length) known.set(version, { version, files });
+    else lost.push({ version, timestamp });
+  }
+  return { ingests: [...known.values()], lost };
 }
