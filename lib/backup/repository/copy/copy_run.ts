@@ -52,6 +52,8 @@ interface HistoryCopy {
   target: Head | undefined;
   relation: HeadRelation | undefined;
   parts: LogPart[];
+  /** The target's log before. */
+  held: { from: number; to: number }[];
 }
 
 /** One run. */
@@ -141,7 +143,7 @@ export class CopyRun {
       return [{ object, after, before: wish.log[i - 1] }];
     });
     this.#options.report.reused += wish.log.length - parts.length;
-    return { wish, target: found, relation, parts };
+    return { wish, target: found, relation, parts, held };
   }
 
   /** Pins of the source that the target lacks. */
@@ -263,7 +265,7 @@ export class CopyRun {
     });
   }
 
-  async #copyHead({ wish, target, relation }: HistoryCopy): Promise<void> {
+  async #copyHead({ wish, target, relation, held }: HistoryCopy): Promise<void> {
     if (wish.head === undefined) return;
     const ingests: ArchivedIngest[] = [];
     for (const ingest of wish.head.ingests) {
@@ -280,7 +282,7 @@ export class CopyRun {
     }
     const source: HeadDocument = { ...wish.head, ingests };
     const stretches = await this.#stretches(wish, target?.body.version);
-    const merged = mergeHeads({ source, target: target?.body, relation, stretches });
+    const merged = mergeHeads({ source, target: target?.body, relation, stretches, held });
     if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) return;
     await this.#assertHeld();
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);

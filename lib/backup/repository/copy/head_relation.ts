@@ -104,47 +104,62 @@ export interface HeadMerge {
   target: HeadDocument | undefined;
   /** How it stands to the source's. */
   relation: HeadRelation | undefined;
-  /** The log that was copied or was there, by version. */
+  /** The log of the source that is wanted, by version. */
   stretches: readonly LogStretchInfo[];
+  /** The log that the target had. */
+  held: readonly { from: number; to: number }[];
 }
 
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
-export function mergeHeads({ source, target, relation, stretches }: HeadMerge): HeadDocument {
+export function mergeHeads({ source, target, relation, stretches, held }: HeadMerge): HeadDocument {
   if (target === undefined) return { ...source, writer: REPAIR_WRITER };
-  const ingests = oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version);
-  const stillOpen = ({ from, to }: ArchiveGap): boolean => !stretches.some((one) => one.from <= from && one.to >= to);
-  const own = target.gaps.filter(stillOpen);
+  const lost = relation === "behind" ? holes(target.version + 1, source.version, stretches) : [];
+  const gaps = oneOfEach<ArchiveGap>([
+    // A gap of the target is closed by log, unless the source has it beside its log: then files are missing.
+    ...target.gaps.filter((gap) => !isWithin(gap, stretches) || source.gaps.some((other) => isSame(gap, other))),
+    ...source.gaps.filter((gap) =>
+      !isWithin(gap, held) && !lost.some((hole) => overlaps(gap, hole) && !isSame(gap, hole))
+    ),
+    ...lost.map((hole) => gapOf(hole, source, target, stretches)),
+  ], ({ from }) => from);
+  const common = {
+    gaps,
+    ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
+  };
+  const isOneRun = target.start <= source.version + 1 && source.start <= target.version + 1;
+  const behindGap = Math.max(0, ...gaps.map(({ to }) => to + 1));
   if (relation !== "behind") {
-    return {
-      ...target,
-      ingests,
-      gaps: own,
-      start: target.start <= source.version + 1 ? Math.min(target.start, source.start) : target.start,
-      coveredUntil: relation === "equal" ? Math.max(target.coveredUntil, source.coveredUntil) : target.coveredUntil,
-    };
+    const start = isOneRun ? Math.max(Math.min(target.start, source.start), behindGap) : target.start;
+    const coveredUntil = relation === "equal"
+      ? Math.max(target.coveredUntil, source.coveredUntil)
+      : target.coveredUntil;
+    return { ...target, ...common, start, coveredUntil };
   }
-  const next = target.version + 1;
-  const lost = holes(next, source.version, stretches);
-  const noted = source.gaps.filter((gap) =>
-    !lost.some(({ from, to }) => gap.from <= to && gap.to >= from && (gap.from !== from || gap.to !== to))
-  );
-  const last = lost.at(-1);
   return {
     ...source,
+    ...common,
     writer: REPAIR_WRITER,
     epoch: Math.max(source.epoch, target.epoch + 1),
     coveredUntil: Math.max(source.coveredUntil, target.coveredUntil),
-    ingests,
-    gaps: oneOfEach<ArchiveGap>(
-      [...own, ...noted, ...lost.map((hole) => gapOf(hole, source, target, stretches))],
-      ({ from }) => from,
-    ),
-    start: last !== undefined
-      ? Math.max(source.start, last.to + 1)
-      : source.start <= next
-      ? Math.min(source.start, target.start)
-      : source.start,
+    start: Math.max(isOneRun ? Math.min(source.start, target.start) : source.start, behindGap),
   };
+}
+
+interface VersionRange {
+  from: number;
+  to: number;
+}
+
+function isWithin({ from, to }: VersionRange, ranges: readonly VersionRange[]): boolean {
+  return ranges.some((one) => one.from <= from && one.to >= to);
+}
+
+function overlaps(a: VersionRange, b: VersionRange): boolean {
+  return a.from <= b.to && a.to >= b.from;
+}
+
+function isSame(a: VersionRange, b: VersionRange): boolean {
+  return a.from === b.from && a.to === b.to;
 }
 
 /** The versions of a range that no stretch holds. */

@@ -1,0 +1,112 @@
+/** Which head follows from those of two repositories. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { mergeHeads } from "../../../lib/backup/repository/copy/head_relation.ts";
+import { REPAIR_WRITER } from "../../../lib/backup/repository/heads.ts";
+import type { ArchiveGap, HeadDocument } from "../../../lib/format/repository/head_document.ts";
+
+const hex = (digit: string): string => digit.repeat(64);
+
+const headOf = (changes: Partial<HeadDocument>): HeadDocument => ({
+  database: "d".repeat(32),
+  lineage: "e".repeat(32),
+  parents: [],
+  version: 0,
+  timestamp: 1000,
+  chain: hex("0"),
+  start: 1,
+  coveredUntil: 1000,
+  epoch: 1,
+  writer: "ab",
+  gaps: [],
+  ingests: [],
+  ...changes,
+});
+
+const gapOf = (from: number, to: number): ArchiveGap => ({ from, to, after: 1, before: 2, chain: hex("9") });
+const stretch = (from: number, to: number, digit = "7") => ({ from, to, chain: hex(digit), minTimestamp: 5000 + from });
+const ranges = (head: HeadDocument): number[][] => head.gaps.map(({ from, to }) => [from, to]);
+
+describe("mergeHeads", () => {
+  it("takes the source's where there is none, as nobody's", () => {
+    const source = headOf({ version: 9, epoch: 4 });
+    const head = mergeHeads({ source, target: undefined, relation: undefined, stretches: [stretch(1, 9)], held: [] });
+    assert.deepEqual(head, { ...source, writer: REPAIR_WRITER });
+  });
+
+  it("moves one that is behind on, under a later epoch", () => {
+    const target = headOf({ version: 5, epoch: 7, coveredUntil: 3000, writer: "cd" });
+    const source = headOf({ version: 9, chain: hex("9"), coveredUntil: 2000 });
+    const head = mergeHeads({ source, target, relation: "behind", stretches: [stretch(1, 9)], held: [stretch(1, 5)] });
+    assert.deepEqual(head, { ...source, epoch: 8, coveredUntil: 3000, writer: REPAIR_WRITER });
+  });
+
+  it("notes what lies between as a gap, with the chain before and the time behind it", () => {
+    const target = headOf({ version: 5, chain: hex("5"), coveredUntil: 3000 });
+    const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
+    const stretches = [stretch(10, 19), stretch(26, 40)];
+    const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)] });
+    assert.deepEqual(head.gaps, [{ from: 6, to: 9, after: 3000, before: 5010, chain: hex("5") }, gapOf(20, 25)]);
+    assert.equal(head.start, 26);
+    // All of the source's log is gone: what comes next begins behind its head.
+    const bare = mergeHeads({ source, target, relation: "behind", stretches: [], held: [stretch(1, 5)] });
+    assert.deepEqual([ranges(bare), bare.start], [[[6, 40]], 41]);
+  });
+
+  it("closes a gap by log that came since, and keeps one where files are missing", () => {
+    const target = headOf({ version: 40, gaps: [gapOf(6, 9), gapOf(20, 25)], start: 26 });
+    const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
+    const closed = mergeHeads({
+      source,
+      target,
+      relation: "equal",
+      stretches: [stretch(1, 40)],
+      held: [stretch(26, 40)],
+    });
+    assert.deepEqual([ranges(closed), closed.start, closed.writer], [[[20, 25]], 26, "ab"]);
+    const all = mergeHeads({
+      source: headOf({ version: 40 }),
+      target: headOf({ version: 40, gaps: [gapOf(6, 9)], start: 10 }),
+      relation: "equal",
+      stretches: [stretch(1, 40)],
+      held: [stretch(10, 40), stretch(1, 5)],
+    });
+    assert.deepEqual([ranges(all), all.start], [[], 1]);
+  });
+
+  it("does not claim log behind a gap that stays", () => {
+    // The source was pruned, and its head still tells where its chain once began.
+    const source = headOf({ version: 40, start: 1 });
+    const target = headOf({ version: 40, gaps: [gapOf(6, 9)], start: 10 });
+    const head = mergeHeads({
+      source,
+      target,
+      relation: "equal",
+      stretches: [stretch(30, 40)],
+      held: [stretch(10, 40)],
+    });
+    assert.deepEqual([ranges(head), head.start], [[[6, 9]], 10]);
+  });
+
+  it("learns of older gaps when the log before them comes, but not of those that it has no part in", () => {
+    const source = headOf({ version: 40, gaps: [gapOf(6, 9), gapOf(20, 25)], start: 26 });
+    const target = headOf({ version: 40, start: 10 });
+    const stretches = [stretch(1, 5), stretch(10, 19), stretch(26, 40)];
+    const head = mergeHeads({ source, target, relation: "equal", stretches, held: [stretch(10, 40)] });
+    assert.deepEqual(ranges(head), [[6, 9]]);
+  });
+
+  it("leaves one that is ahead where it is, with what joined it", () => {
+    const ingest = (version: number) => ({ version, files: [] });
+    const target = headOf({ version: 60, ingests: [ingest(50)], start: 45, gaps: [gapOf(42, 44)] });
+    const source = headOf({ version: 40, ingests: [ingest(30)], coveredUntil: 9000 });
+    const head = mergeHeads({
+      source,
+      target,
+      relation: "ahead",
+      stretches: [stretch(1, 40)],
+      held: [stretch(45, 60)],
+    });
+    assert.deepEqual(head, { ...target, ingests: [ingest(30), ingest(50)] });
+  });
+});
