@@ -121,19 +121,7 @@ function coversOf(
   for (const end of ends) {
     if (end.version >= below) continue;
     const walk = index?.walkBack(end, stretch.from, avoid);
-    if (walk === undefined || walk.objects.length === 0) {
-      // Without its log it leads nowhere, but a base that stands just there is still known to be the last state until then.
-      if (end.version < stretch.from || end.version > stretch.to) continue;
-      below = end.version;
-      found.push({
-        from: end.version + 1,
-        to: end.version,
-        timestamp: end.timestamp,
-        coveredUntil: end.coveredUntil,
-        objects: [],
-      });
-      continue;
-    }
+    if (walk === undefined || walk.objects.length === 0) continue;
     below = walk.from;
     const from = Math.max(walk.from, stretch.from);
     if (from > stretch.to) continue;

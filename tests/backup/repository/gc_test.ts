@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NotFoundError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
-import { backupKey, PART } from "../../../lib/backup/repository/layout.ts";
+import { NotFoundError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { PART } from "../../../lib/backup/repository/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/merge.ts";
 import { readHeads } from "../../../lib/backup/repository/heads.ts";
 import { pinBackup } from "../../../lib/backup/repository/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/prune.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
-import { FaultStore, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { House } from "./house.ts";
-import { assertAllRestore, copyOf, daily, DAY, Gate, keysOf, prune } from "./prune_fixture.ts";
+import { assertAllRestore, daily, DAY, Gate, keysOf, leaveObjects, prune } from "./prune_fixture.ts";
 
 const MINUTE = 60_000;
 const LAST = { keepLast: 1 };
@@ -21,20 +20,6 @@ const LAST = { keepLast: 1 };
 async function gated(): Promise<{ house: House; gate: Gate }> {
   const gate = new Gate(new MemoryStore());
   return { house: await House.make({ store: gate.store }), gate };
-}
-
-/** Objects that lie there unreferenced: a backup that was cut off before its manifest. */
-async function leaveObjects(house: House, options: { id: string; type: "full" | "snapshot" }): Promise<string[]> {
-  const before = new Set(await keysOf(house.store, PART.objects));
-  const { context } = house;
-  const faulty = new FaultStore(house.store, {
-    faults: [{ at: ({ operation, key }) => operation === "put" && key.startsWith(PART.backups), do: "die" }],
-  });
-  house.context = { ...context, store: faulty };
-  await assert.rejects(house.backup(options));
-  house.context = context;
-  for (const key of await keysOf(house.store, PART.locks)) await house.store.delete(key);
-  return (await keysOf(house.store, PART.objects)).filter((key) => !before.has(key));
 }
 
 const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
@@ -345,82 +330,5 @@ describe("leases that ran out", () => {
     await backup;
     await prune(house, { keepLast: 10 });
     await assertAllRestore(house);
-  });
-});
-
-describe("a pruning whose store fails", () => {
-  /** A repository with work for every step: manifests, log, objects, a head's files, pins and an older mark. */
-  async function prepared(): Promise<{ house: House; store: ObjectStore }> {
-    const house = await House.make();
-    await daily(house, 4);
-    await restoreInto(house.engine, house.handle, { backupId: "full" });
-    house.note();
-    await house.backup({ id: "joined", type: "incremental" });
-    await leaveObjects(house, { id: "cut", type: "full" });
-    const lease = await takeLease(house.context, { kind: "verify", holder: "other" });
-    await prune(house, { keepLast: 10 });
-    await lease.release();
-    await house.set("last", "1");
-    await house.engine.compact();
-    house.note();
-    await house.backup({ id: "newest", type: "snapshot" });
-    await house.store.put("pins/gone", new Uint8Array(0));
-    return { house, store: house.store };
-  }
-
-  const open = async (house: House, store: ObjectStore): Promise<void> => {
-    const { context } = house;
-    house.context = { ...context, store };
-    await Promise.resolve();
-  };
-  const contents = async (store: ObjectStore): Promise<string[]> =>
-    (await keysOf(store)).filter((key) => !key.startsWith(PART.audit));
-  const error = (): StorageError =>
-    new StorageError("the store fails", { operation: "any", key: "any", retryable: false });
-
-  for (const kind of ["refuse", "lose", "die", "dieAfter"] as const satisfies readonly StoreFaultKind[]) {
-    it(`at any call, by "${kind}": what is listed restores, and the next pruning finishes`, async () => {
-      const { house, store } = await prepared();
-      const good = new FaultStore(await copyOf(store));
-      await open(house, good);
-      await prune(house, LAST);
-      const { length } = good.calls;
-      const wanted = await contents(good);
-      await assertAllRestore(house);
-      const seen = new Set<string>();
-      assert.ok(length > 60);
-      for (let at = 1; at <= length; at++) {
-        const copy = await copyOf(store);
-        await open(house, new FaultStore(copy, { faults: [{ at, do: kind, error }] }));
-        await prune(house, LAST).catch(() => {});
-        await open(house, copy);
-        const image = (await contents(copy)).join();
-        if (!seen.has(image)) await assertAllRestore(house);
-        seen.add(image);
-        house.time.now += 16 * MINUTE;
-        await prune(house, LAST);
-        assert.deepEqual(await contents(copy), wanted, `after a failure at call ${at}`);
-        house.time.now -= 16 * MINUTE;
-      }
-      assert.ok(seen.size > 5);
-    });
-  }
-
-  it("by listing a part: nothing goes that should stay", async () => {
-    const { house, store } = await prepared();
-    const good = new FaultStore(await copyOf(store));
-    await open(house, good);
-    await prune(house, LAST);
-    const lists = good.calls.filter(({ operation }) => operation === "list").map(({ index }) => index);
-    for (const at of lists) {
-      const copy = await copyOf(store);
-      const hidden = (key: string): boolean =>
-        /newest|\/joined|heads/.test(key) || key.charCodeAt(key.length - 1) % 2 === 0;
-      await open(house, new FaultStore(copy, { faults: [{ at, do: "hide", hidden }] }));
-      await prune(house, LAST).catch(() => {});
-      await open(house, copy);
-      assert.ok((await assertAllRestore(house)).includes("newest"), `a part at call ${at}`);
-      assert.ok(await copy.head(backupKey("newest")));
-    }
   });
 });

@@ -1,10 +1,11 @@
 /** What the tests of pruning share: policies, stores that wait, and the promise that all that is listed restores. */
 import assert from "node:assert/strict";
 import { allKeys } from "../../../lib/backup/repository/documents.ts";
-import { objectKey } from "../../../lib/backup/repository/layout.ts";
+import { objectKey, PART } from "../../../lib/backup/repository/layout.ts";
 import { forgetBackups, readBackups } from "../../../lib/backup/repository/catalog.ts";
 import { type PruneReport, pruneRepository } from "../../../lib/backup/repository/prune.ts";
 import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/retention_policy.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { House } from "./house.ts";
@@ -104,4 +105,21 @@ export class Gate {
   open(): void {
     this.#open?.();
   }
+}
+
+/** Objects that lie there unreferenced: a backup that was cut off before its manifest. */
+export async function leaveObjects(
+  house: House,
+  options: { id: string; type: "full" | "snapshot" },
+): Promise<string[]> {
+  const before = new Set(await keysOf(house.store, PART.objects));
+  const { context } = house;
+  const faulty = new FaultStore(house.store, {
+    faults: [{ at: ({ operation, key }) => operation === "put" && key.startsWith(PART.backups), do: "die" }],
+  });
+  house.context = { ...context, store: faulty };
+  await assert.rejects(house.backup(options));
+  house.context = context;
+  for (const key of await keysOf(house.store, PART.locks)) await house.store.delete(key);
+  return (await keysOf(house.store, PART.objects)).filter((key) => !before.has(key));
 }
