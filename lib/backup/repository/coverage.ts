@@ -93,6 +93,9 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
   };
 }
 
+/** Of a place in the midst of a log: its times are in there, and not read for a plan. */
+const NOTHING_KNOWN = { timestamp: 0, coveredUntil: 0 };
+
 /** The unbroken stretches of log within one lineage, by version. */
 function coversOf(
   facts: RepositoryFacts,
@@ -125,9 +128,9 @@ function coversOf(
     below = walk.from;
     const from = Math.max(walk.from, stretch.from);
     if (from > stretch.to) continue;
-    // At a fork the parent's log may go on; what comes behind is another history's.
+    // At a fork the parent's log may go on; what comes behind is another history's, and says nothing of this one's times.
     const to = Math.min(end.version, stretch.to);
-    const { timestamp, coveredUntil } = end;
+    const { timestamp, coveredUntil } = to < end.version ? NOTHING_KNOWN : end;
     found.push(...splitAt({ from, to, timestamp, coveredUntil, objects: walk.objects }, head?.gaps ?? []));
   }
   return found.reverse();

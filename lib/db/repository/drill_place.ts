@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { localPath } from "../../backup/mod.ts";
 import { toHex } from "../../base/bytes.ts";
-import { NotFoundError } from "../../base/errors.ts";
+import { NotFoundError, PermissionError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
 import { removeTree } from "../../files/publish.ts";
@@ -19,7 +19,7 @@ export async function drillIn<T>(
   fs: FileSystem,
   work: (fs: FileSystem, directory: string) => Promise<T>,
 ): Promise<T> {
-  const parent = given === undefined ? tmpdir() : localPath(call, given);
+  const parent = given === undefined ? temporary(call) : localPath(call, given);
   if ((await fs.stat(parent))?.kind !== "directory") {
     throw new NotFoundError(`Cannot drill in ${parent}: there is no such directory; make it first (NOT_FOUND)`, {
       path: parent,
@@ -31,5 +31,17 @@ export async function drillIn<T>(
     return await work(fs, directory);
   } finally {
     await removeTree(fs, directory).catch(() => {}); // The first failure is the one to tell.
+  }
+}
+
+/** The system's place for temporary files, where the permissions let that be asked. */
+function temporary(call: string): string {
+  try {
+    return tmpdir();
+  } catch (cause) {
+    throw new PermissionError(
+      `Cannot ${call}: the place for temporary files can't be asked for here; pass option "directory" (PERMISSION)`,
+      { cause },
+    );
   }
 }
