@@ -71,7 +71,6 @@ export type { RepositoryOptions } from "./lib/db/repository/repository_options.t
 export {
   type Activity,
   type AuditDetail,
-  type AuditDetail,
   type AuditEntry,
   type BackupFilter,
   type BackupSource,

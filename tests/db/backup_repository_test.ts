@@ -1,0 +1,238 @@
+/** The public face of repositories: what it passes on, and what it refuses. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
+import {
+  BackupRepository,
+  ClosedError,
+  DB,
+  DecryptionError,
+  type Encryption,
+  IntegrityError,
+  MemoryStore,
+  NotFoundError,
+  type ObjectBody,
+  type PutOptions,
+  ReadOnlyError,
+  type RepositoryOptions,
+} from "../../mod.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { onOneDisk, withDb, withDirectory } from "./helpers.ts";
+
+const FIRST: Encryption = { key: new Uint8Array(32).fill(1) };
+const SECOND: Encryption = { key: new Uint8Array(32).fill(2) };
+const WORDS: Encryption = { passphrase: "three random words" };
+
+/** A store that changes one bit of each object of a backup's content on its way in. */
+class LyingStore extends MemoryStore {
+  override async put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined> {
+    if (!key.startsWith("objects/")) return await super.put(key, body, options);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of body instanceof Uint8Array ? [body] : body) pieces.push(piece.slice());
+    const last = pieces.findLast(({ length }) => length > 0)!;
+    last[last.length >> 1]! ^= 1;
+    async function* changed(): AsyncGenerator<Uint8Array> {
+      yield* pieces;
+    }
+    return await super.put(key, changed(), options);
+  }
+}
+
+describe("BackupRepository", () => {
+  it("opens by path and by file: URL, of real files that are for their owner alone", () =>
+    withDirectory(async (home) => {
+      await using db = await DB.open(join(home, "data"));
+      await db.set("a", 1);
+      await using repo = await BackupRepository.open(join(home, "backups"));
+      await repo.backup(db);
+      await using again = await BackupRepository.open(pathToFileURL(join(home, "backups")));
+      assert.equal(again.id, repo.id);
+      assert.equal((await again.list()).length, 1);
+      for (const name of readdirSync(join(home, "backups"), { recursive: true }) as string[]) {
+        const { mode } = statSync(join(home, "backups", name));
+        assert.equal(mode & 0o077, 0, name);
+      }
+    }));
+
+  it("is what db.backup and db.restore take by its path, too", () =>
+    withDirectory(async (home) => {
+      await using db = await DB.open(join(home, "data"));
+      await db.set("a", 1);
+      const { id, type } = await db.backup(join(home, "backups"), { labels: { why: "before" } });
+      assert.equal(type, "full");
+      await db.set("a", 2);
+      await db.restore(join(home, "backups"), { backupId: id });
+      assert.equal(await db.get("a"), 1);
+      await DB.restore(join(home, "backups"), join(home, "else"), { backupId: id });
+      await using copy = await DB.open(join(home, "else"));
+      assert.equal(await copy.get("a"), 1);
+    }));
+
+  it("stops at the tables of the base with replayLog false", () =>
+    withDb(async (db) => {
+      await db.set("in a table", 1);
+      await db.flush();
+      await db.compact();
+      await using repo = await BackupRepository.open(new MemoryStore());
+      await repo.backup(db, { type: "snapshot", excludeLog: true });
+      await db.set("in the log", 2);
+      await repo.backup(db, { type: "incremental" });
+      await withDb(async (other) => {
+        await repo.restore(other, { replayLog: false });
+        assert.deepEqual([await other.get("in a table"), await other.get("in the log")], [1, undefined]);
+        await repo.restore(other);
+        assert.deepEqual([await other.get("in a table"), await other.get("in the log")], [1, 2]);
+      });
+    }));
+
+  it("notices at the backup that a store keeps something else, unless told not to look", () =>
+    withDb(async (db) => {
+      await db.set("a", "something to keep");
+      await using repo = await BackupRepository.open(new LyingStore());
+      await assert.rejects(repo.backup(db), IntegrityError);
+      assert.deepEqual(await repo.list(), []);
+      await repo.backup(db, { verify: false });
+      assert.equal((await repo.verify()).ok, false);
+    }));
+
+  it("tells of what is under way, and prints its figures", () =>
+    withDb(async (db) => {
+      await db.set("a", 1);
+      await using repo = await BackupRepository.open(new MemoryStore());
+      const seen: string[] = [];
+      await repo.backup(db, { onProgress: () => void seen.push(...repo.status().activities.map(({ kind }) => kind)) });
+      assert.ok(seen.length > 0 && seen.every((kind) => kind === "backup"));
+      assert.deepEqual(repo.status(), { activities: [], replications: [] });
+      assert.match(await repo.metrics(), /^holdfast_backup_backups\{.*type="full".*\} 1$/m);
+      assert.deepEqual((await repo.history()).map(({ action, result }) => [action, result]), [["backup", "ok"]]);
+    }));
+
+  it("refuses after close, read-only, without a key and without a backup, each by name", () =>
+    withDb(async (db) => {
+      const store = new MemoryStore();
+      const repo = await BackupRepository.open(store);
+      await repo.backup(db);
+      await assert.rejects(repo.verify("none"), NotFoundError);
+      await assert.rejects(repo.pin("none"), NotFoundError);
+      await assert.rejects(repo.backup({} as DB), TypeError);
+      await assert.rejects(repo.replicate({} as DB), TypeError);
+      await assert.rejects(repo.copyTo({} as BackupRepository), TypeError);
+      await using reader = await BackupRepository.open(store, { readOnly: true });
+      for (const call of [() => reader.backup(db), () => reader.delete("x"), () => reader.prune({ keepLast: 1 })]) {
+        await assert.rejects(call, ReadOnlyError);
+      }
+      assert.equal((await reader.list()).length, 1);
+      await repo.close();
+      await assert.rejects(repo.list(), ClosedError);
+      await assert.rejects(repo.backup(db), ClosedError);
+    }));
+
+  it("refuses options that it does not know, or whose values make no sense", async () => {
+    const open = (options: object): Promise<unknown> => BackupRepository.open(new MemoryStore(), options);
+    await assert.rejects(open({ encrypton: FIRST }), TypeError);
+    await assert.rejects(open({ encryption: { key: new Uint8Array(31) } }), RangeError);
+    await assert.rejects(open({ encryption: {} }), TypeError);
+    await assert.rejects(open({ concurrency: 0 }), RangeError);
+    await assert.rejects(open({ timeZone: "Mars/Olympus" }), RangeError);
+    await assert.rejects(open({ compression: "lz4" }), TypeError);
+    await assert.rejects(BackupRepository.open(7 as unknown as string), TypeError);
+    await assert.rejects(
+      BackupRepository.open("/backups", { fileSystem: memoryFileSystem(), createIfMissing: false }),
+      NotFoundError,
+    );
+  });
+});
+
+describe("Keys of a repository", () => {
+  const opens = async (store: MemoryStore, encryption: Encryption): Promise<boolean> => {
+    try {
+      await (await BackupRepository.open(store, { encryption })).close();
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof DecryptionError);
+      return false;
+    }
+  };
+
+  it("are added and removed, each opens it alone, and the last one stays", () =>
+    withDb(async (db) => {
+      const store = new MemoryStore();
+      await using repo = await BackupRepository.open(store, { encryption: FIRST });
+      assert.equal(repo.encrypted, true);
+      await db.set("a", 1);
+      await repo.backup(db);
+      const added = await repo.addKey(WORDS);
+      assert.deepEqual((await repo.keys()).map(({ kind }) => kind).sort(), ["key", "passphrase"]);
+      assert.deepEqual([await opens(store, FIRST), await opens(store, WORDS), await opens(store, SECOND)], [
+        true,
+        true,
+        false,
+      ]);
+      const [old] = (await repo.keys()).filter(({ id }) => id !== added.id);
+      await repo.removeKey(old!.id);
+      assert.deepEqual([await opens(store, FIRST), await opens(store, WORDS)], [false, true]);
+      await assert.rejects(repo.removeKey(added.id), TypeError);
+      await assert.rejects(repo.removeKey("none"), NotFoundError);
+      await using other = await BackupRepository.open(store, { encryption: WORDS });
+      await withDb(async (empty) => {
+        await other.restore(empty);
+        assert.equal(await empty.get("a"), 1);
+      });
+    }));
+
+  it("are replaced by a rotation that writes no data, and handles that are open go on", () =>
+    withDb(async (db) => {
+      const store = new MemoryStore();
+      await using repo = await BackupRepository.open(store, { encryption: FIRST });
+      await db.set("a", 1);
+      await repo.backup(db);
+      const keysOf = async (): Promise<string[]> =>
+        (await store.list()).objects.map(({ key }) => key).filter((key) => !/^(?:keys|audit|locks)\//.test(key));
+      const before = await keysOf();
+      await repo.rotateKey(SECOND);
+      assert.deepEqual(await keysOf(), before);
+      assert.deepEqual([await opens(store, FIRST), await opens(store, SECOND)], [false, true]);
+      await db.set("b", 2);
+      assert.equal((await repo.backup(db)).type, "incremental");
+    }));
+
+  it("are in no file and no message", () =>
+    withDirectory(async (home) => {
+      const secret = "a passphrase to be found nowhere";
+      const path = join(home, "backups");
+      await using db = await DB.open(join(home, "data"), { fileSystem: onOneDisk().fileSystem });
+      await db.set("a", 1);
+      await using repo = await BackupRepository.open(path, { encryption: { passphrase: secret } });
+      await repo.backup(db);
+      await repo.drill({ backupId: "none" }).catch(() => {});
+      const refused = await BackupRepository.open(path, { encryption: { passphrase: `${secret}!` } }).catch((error) =>
+        error
+      );
+      const texts = [
+        String(refused),
+        JSON.stringify(refused),
+        JSON.stringify(repo),
+        JSON.stringify(await repo.history()),
+      ];
+      for (const name of readdirSync(path, { recursive: true }) as string[]) {
+        const file = join(path, name);
+        if (statSync(file).isFile()) texts.push(readFileSync(file, "latin1"));
+      }
+      for (const text of texts) assert.ok(!text.includes(secret));
+    }));
+
+  it("are refused where nothing is encrypted, and asked for where all is", async () => {
+    const [plain, secret] = [new MemoryStore(), new MemoryStore()];
+    await BackupRepository.open(plain);
+    await BackupRepository.open(secret, { encryption: FIRST });
+    const open = (store: MemoryStore, options?: RepositoryOptions): Promise<unknown> =>
+      BackupRepository.open(store, options);
+    await assert.rejects(open(plain, { encryption: FIRST }), DecryptionError);
+    await assert.rejects(open(secret), DecryptionError);
+    await using keyless = await BackupRepository.open(secret, { keyless: true });
+    assert.deepEqual([keyless.readOnly, keyless.encrypted, (await keyless.verify()).ok], [true, true, true]);
+    await assert.rejects(keyless.drill(), ReadOnlyError);
+  });
+});
