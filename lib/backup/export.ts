@@ -7,6 +7,7 @@
 import { IntegrityError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import { checkOptions, choiceOption, functionOption, signalOption } from "../base/options.ts";
+import { Pace } from "../base/pace.ts";
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import type { Engine } from "../engine/types.ts";
@@ -59,7 +60,13 @@ async function exportDirectory(engine: Engine, path: string, options: CheckedExp
     let copied;
     try {
       reporter.start("copy", { totalBytes: sum(pin.files), totalItems: pin.files.length + 2 });
-      copied = await copyPinned(fs, pin, engine.path, stage.path, { link, verify, reporter, signal });
+      copied = await copyPinned(fs, pin, engine.path, stage.path, {
+        link,
+        verify,
+        pace: new Pace({ activity: () => engine.visibleVersion, monotonic: settings.monotonic }),
+        reporter,
+        signal,
+      });
     } finally {
       pin.release();
     }

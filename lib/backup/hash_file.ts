@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../base/abort.ts";
 import { borrow, giveBack } from "../base/buffers.ts";
+import type { Pace } from "../base/pace.ts";
 import type { FileSystem } from "../files/file_system.ts";
 
 const PIECE_BYTES = 2 ** 18;
@@ -47,12 +48,17 @@ export async function* reusedPieces(fs: FileSystem, path: string, signal?: Abort
 export async function hashFile(
   fs: FileSystem,
   path: string,
-  options: { signal?: AbortSignal | undefined; onBytes?: ((count: number) => void) | undefined } = {},
+  options: {
+    signal?: AbortSignal | undefined;
+    onBytes?: ((count: number) => void) | undefined;
+    pace?: Pace | undefined;
+  } = {},
 ): Promise<string> {
   const hash = createHash("sha256");
   for await (const piece of reusedPieces(fs, path, options.signal)) {
     hash.update(piece);
     options.onBytes?.(piece.length);
+    await options.pace?.took(piece.length, options.signal);
   }
   return hash.digest("hex");
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { IntegrityError } from "../base/errors.ts";
+import type { Pace } from "../base/pace.ts";
 import type { ProgressReporter } from "../base/progress.ts";
 import { MARKER_NAME } from "../engine/file_names.ts";
 import { openEngine } from "../engine/open.ts";
@@ -27,6 +28,8 @@ export interface CopyPinnedOptions {
    * source: there is no copy that could differ, and reading them is what `verify` of the database is for.
    */
   verify: boolean;
+  /** Lets writers of the database go first. */
+  pace?: Pace | undefined;
   /** Counts bytes and files. */
   reporter: ProgressReporter;
   /** Gives up. */
@@ -56,7 +59,7 @@ export async function copyPinned(
   to: string,
   options: CopyPinnedOptions,
 ): Promise<CopiedPinned> {
-  const { signal, reporter } = options;
+  const { signal, reporter, pace } = options;
   const manifest = pin.manifest();
   const marker = pin.marker();
   const names = [...pin.files.map(({ name }) => name), pin.manifestName, MARKER_NAME];
@@ -79,7 +82,7 @@ export async function copyPinned(
     });
     left -= size;
     if (way !== "copy") sharedBytes += size;
-    else if (options.verify && sha256 !== undefined && await hashFile(fs, path, { signal }) !== sha256) {
+    else if (options.verify && sha256 !== undefined && await hashFile(fs, path, { signal, pace }) !== sha256) {
       throw differs(to, name);
     }
     if (sha256 !== undefined) checked.add(name);

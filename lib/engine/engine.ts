@@ -239,6 +239,10 @@ export class TreeEngine implements Engine {
     return sizeOfRange(this.#store.version, start, end);
   }
 
+  deferCompaction(): () => void {
+    return this.#background.defer();
+  }
+
   plainTables(): PlainTable[] {
     return plainTables(this.#store);
   }

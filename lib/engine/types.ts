@@ -320,6 +320,8 @@ export interface Engine {
     signal?: AbortSignal,
     onTables?: (bytes: number, tables: number) => void,
   ): Promise<void>;
+  /** Keeps compaction back, for a second or two and where no writer needs it, until the call that is returned. */
+  deferCompaction(): () => void;
   /** Approximate bytes on disk of `start <= key < end`. */
   sizeOf(start?: Uint8Array, end?: Uint8Array): number;
   /**

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { yieldToLoop } from "../../lib/base/yield.ts";
 import {
   ClosedError,
   CorruptionError,
@@ -407,5 +408,24 @@ describe("a manifest that lost its last edit", () => {
       for (const name of names) if (name !== manifest) await copy.remove(`/db/${name}`);
     }
     await assert.rejects(open(copy), CorruptionError);
+  });
+
+  it("keeps compaction back while it is deferred, unless that takes too long", async () => {
+    const fs = memoryFileSystem();
+    // Closed at once, so that nothing is compacted before it is opened with another limit.
+    const filled = await open(fs, { level0Tables: 100 });
+    await fill(filled, 200);
+    await filled.close();
+    let now = 0;
+    const engine = await open(fs, { level0Tables: 1, monotonic: () => now });
+    const resume = engine.deferCompaction();
+    // One may be near its end.
+    const most = engine.stats().compactions + 1;
+    for (let i = 0; i < 200; i++) await yieldToLoop();
+    assert.ok(engine.stats().compactions <= most);
+    now = 10_000;
+    while (engine.stats().compactions <= most) await yieldToLoop();
+    resume();
+    await engine.close();
   });
 });

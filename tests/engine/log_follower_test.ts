@@ -67,6 +67,27 @@ describe("LogFollower", () => {
     await engine.close();
   });
 
+  it("shows to a visitor what it gives otherwise, without a copy, and again when a call failed", async () => {
+    const engine = await open(memoryFileSystem(), { memtableBytes: 2 ** 20, blobBytes: 2 ** 20 });
+    await fill(engine, 40, "x".repeat(3000));
+    const given = (await drain(engine.follow(0), 2 ** 20)).flatMap(({ commits }) => commits);
+    const follower = engine.follow(0);
+    await assert.rejects(
+      follower.next(10_000, ({ version }) => {
+        if (version === 3) throw new RangeError("the visitor fell");
+      }),
+      RangeError,
+    );
+    const shown: typeof given = [];
+    for (;;) {
+      const stretch = await follower.next(10_000, (event) => shown.push({ ...event, ops: event.ops.slice() }));
+      if (stretch === undefined) break;
+      assert.deepEqual([stretch.commits, stretch.last], [[], shown.at(-1)!.version]);
+    }
+    assert.deepEqual(shown, given);
+    await engine.close();
+  });
+
   it("gives the operations as they were committed, copied, and begins behind any version", async () => {
     // More than the reader holds at a time, so that a view would show something else by now.
     const engine = await open(memoryFileSystem(), { memtableBytes: 2 ** 20, blobBytes: 2 ** 20 });

@@ -10,6 +10,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { Pace } from "../../base/pace.ts";
 import type { ProgressReporter } from "../../base/progress.ts";
 import { join } from "../../files/paths.ts";
 import type { Engine, Pin } from "../../engine/types.ts";
@@ -63,10 +64,13 @@ export async function writeBase(
   const { known, concurrency, reporter, lease } = options;
   const files: BackupFile[] = [];
   let addedBytes = 0;
+  const { monotonic, delay } = context;
+  const pace = new Pace({ activity: () => engine.visibleVersion, monotonic, delay });
   const put = async (name: string, kind: BackupFile["kind"], source: PlacedSource): Promise<void> => {
     const packed = kind === "table" || kind === "blob";
     const placed = await place(context, source, known, {
       ...options.place,
+      pace,
       compression: options.place.compression ?? (packed ? "none" : "zstd"),
       onBytes: (count) => reporter.add(count),
     });

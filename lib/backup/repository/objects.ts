@@ -14,6 +14,7 @@ import {
   type WrittenObject,
 } from "../../format/repository/object.ts";
 import { contentName } from "../../format/repository/object_name.ts";
+import type { Pace } from "../../base/pace.ts";
 import type { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
 
@@ -31,6 +32,8 @@ export interface PutObjectOptions {
   onBytes?: ((count: number) => void) | undefined;
   /** Hears of stored bytes sent; what it throws ends the put. */
   onStored?: ((count: number) => void) | undefined;
+  /** Lets writers of the database go first. */
+  pace?: Pace | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }
@@ -44,13 +47,14 @@ export async function putObject(
   pieces: () => AsyncIterable<Uint8Array>,
   options: PutObjectOptions,
 ): Promise<WrittenObject | undefined> {
-  const { signal, bandwidth, onBytes, onStored } = options;
+  const { signal, bandwidth, onBytes, onStored, pace } = options;
   let totals: WrittenObject | undefined;
   async function* raw(): AsyncGenerator<Uint8Array> {
     for await (const piece of pieces()) {
       throwIfAborted(signal);
       onBytes?.(piece.length);
       yield piece;
+      await pace?.took(piece.length, signal);
     }
   }
   async function* sealed(): AsyncGenerator<Uint8Array> {
@@ -83,7 +87,7 @@ export async function putObject(
   if (totals === undefined) {
     throw new IntegrityError(`${key} in ${context.name}: the store took it before all of it was sent; check the store`);
   }
-  if (options.verify) await verifyStored(context, key, totals, signal);
+  if (options.verify) await verifyStored(context, key, totals, options);
   return totals;
 }
 
@@ -92,11 +96,18 @@ async function verifyStored(
   context: RepositoryContext,
   key: string,
   sent: WrittenObject,
-  signal: AbortSignal | undefined,
+  { signal, pace }: PutObjectOptions,
 ): Promise<void> {
-  const found = await readBack(storedPieces(context, key, undefined, signal), `${key} in ${context.name}`);
-  const isSame = found.written === sent.written && found.check === sent.check && found.storedBytes === sent.storedBytes;
-  if (isSame) return;
+  async function* stored(): AsyncGenerator<Uint8Array> {
+    for await (const piece of storedPieces(context, key, undefined, signal)) {
+      yield piece;
+      await pace?.took(piece.length, signal);
+    }
+  }
+  const found = await readBack(stored(), `${key} in ${context.name}`);
+  const { rawBytes, storedBytes, check, written } = found;
+  const isSame = written === sent.written && check === sent.check;
+  if (isSame && rawBytes === sent.rawBytes && storedBytes === sent.storedBytes) return;
   throw new IntegrityError(
     `${key} in ${context.name} does not read back as it was written; check the disk or the store, then try again`,
     { path: key },

@@ -9,6 +9,7 @@
  * @module
  */
 import { CorruptionError } from "../../base/errors.ts";
+import type { Pace } from "../../base/pace.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import type { ObjectCompression } from "../../format/repository/object.ts";
 import { contentName, objectPath } from "../../format/repository/object_name.ts";
@@ -51,6 +52,8 @@ export interface PlaceOptions {
   onStored?: ((count: number) => void) | undefined;
   /** Hears of the key of each object that was made. */
   onMade?: ((key: string) => void) | undefined;
+  /** Lets writers of the database go first. */
+  pace?: Pace | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }

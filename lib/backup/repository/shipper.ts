@@ -217,6 +217,7 @@ class Shipment {
 
   async run(): Promise<Shipped> {
     const { engine, context } = this.#shipper.parts;
+    const resume = engine.deferCompaction();
     try {
       const settled = this.#settled = await engine.settled();
       await this.#shipper.attach();
@@ -228,6 +229,7 @@ class Shipment {
       }
       return { ...this.#shipped, head: this.#head };
     } finally {
+      resume();
       await this.#lease?.release();
     }
   }

@@ -19,6 +19,30 @@ import type { StallReason } from "../types.ts";
 /** How long work that found the disk full waits before it tries again by itself, ms. */
 const RETRY_MS = 500;
 
+/** How long compaction stands back at most, and how often it looks whether it may go on, ms. */
+const DEFERRED_MS_MAX = 2000;
+const DEFERRED_LOOK_MS = 5;
+
+/** Slices that do not begin while others are to be let pass. */
+class DeferredSlicer extends Slicer {
+  readonly #isDeferred: () => boolean;
+
+  constructor(now: () => number, isDeferred: () => boolean) {
+    super(now);
+    this.#isDeferred = isDeferred;
+  }
+
+  /** Resolves once nothing is to be let pass any more. */
+  async letPass(): Promise<void> {
+    while (this.#isDeferred()) await new Promise((resolve) => void setTimeout(resolve, DEFERRED_LOOK_MS));
+  }
+
+  override async tick(): Promise<void> {
+    await this.letPass();
+    await super.tick();
+  }
+}
+
 /** The two workers. */
 export class Background {
   readonly #store: Store;
@@ -27,6 +51,8 @@ export class Background {
   #compacting: Promise<void> | undefined;
   #exclusive: Promise<unknown> = Promise.resolve();
   #manual = 0;
+  #deferrals = 0;
+  #deferredUntil = 0;
   #waiters: (() => void)[] = [];
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   /** Why a writer waits for this work just now. */
@@ -62,6 +88,25 @@ export class Background {
     return !this.#store.full;
   }
 
+  /**
+   * Lets work pass that someone waits for: compaction makes no step until the call that is returned, unless level 0 grows
+   * to where writers would have to wait, or it takes too long.
+   */
+  defer(most: number = DEFERRED_MS_MAX): () => void {
+    this.#deferrals++;
+    this.#deferredUntil = Math.max(this.#deferredUntil, this.#store.settings.monotonic() + most);
+    let done = false;
+    return () => {
+      if (!done) this.#deferrals--;
+      done = true;
+    };
+  }
+
+  readonly #isDeferred = (): boolean =>
+    this.#deferrals > 0 && !this.#closing && this.#manual === 0 &&
+    this.#store.version.level0.length < 2 * this.#store.settings.level0Tables &&
+    this.#store.settings.monotonic() < this.#deferredUntil;
+
   #pick(): CompactionPlan | undefined {
     return pickCompaction(this.#store.version, this.#store.settings);
   }
@@ -82,10 +127,13 @@ export class Background {
   }
 
   async #compactAll(): Promise<void> {
-    while (!this.#closing && this.#manual === 0) {
+    const slicer = new DeferredSlicer(this.#store.settings.monotonic, this.#isDeferred);
+    for (;;) {
+      await slicer.letPass();
+      if (this.#closing || this.#manual > 0) return;
       const plan = this.#pick();
       if (plan === undefined) return;
-      await compact(this.#store, plan, this.#slicer(), this.#checkStop);
+      await compact(this.#store, plan, slicer, this.#checkStop);
       this.#advance();
     }
   }

@@ -60,6 +60,8 @@ class Replay {
     }
     state.nextNumber = Math.max(state.nextNumber, this.#options.reserveNumbersTo ?? 0);
     this.#ownNumbers = state.nextNumber;
+    // Whatever it had not finished in the end would be thrown away.
+    const resume = this.#parts.background.defer(Infinity);
     try {
       for await (const commit of commits) {
         const applied = this.#apply(commit);
@@ -69,6 +71,8 @@ class Replay {
     } catch (error) {
       await this.#giveUp();
       throw error;
+    } finally {
+      resume();
     }
     return this.#last;
   }

@@ -70,7 +70,7 @@ export interface WrittenObject extends ObjectTotals {
 export interface WriteObjectOptions {
   /** How chunks are compressed. */
   compression: ObjectCompression;
-  /** The level of zstd or gzip; 3 and 6 unless given. */
+  /** The level of zstd or gzip; 1 and 6 unless given. */
   level?: number;
   /** Encrypts under the keys of this ring. */
   ring?: KeyRing;
@@ -139,7 +139,7 @@ export async function* writeObject(
   });
   for await (const { piece, payload, before } of chunks) {
     if (isCompressed(payload)) written ??= before;
-    written?.update(bodyOf(payload));
+    written?.update(bodyOf(payload, "a new object"));
     yield stored(piece);
     giveBack(piece);
   }
@@ -232,23 +232,23 @@ export async function checkObject(
 }
 
 /**
- * Reads back what was just written, without a key and without unpacking: when `written`, `check` and `storedBytes` are those
- * that the writer told, it is that object, bit by bit.
+ * Reads back what was just written, without a key and without unpacking: when all that is told here is what the writer
+ * told, it is that object, bit by bit.
  */
 export async function readBack(
   stored: AsyncIterable<Uint8Array>,
   name: string,
-): Promise<{ written: string; check: string; storedBytes: number }> {
+): Promise<Omit<WrittenObject, "sha256">> {
   const object = new StoredObject(stored, name);
   try {
     const { header } = await object.header();
     const hash = header.cipher === undefined ? createHash("sha256") : undefined;
     for await (const { bytes } of object.chunks(header)) {
-      hash?.update(bodyOf(bytes));
+      if (hash !== undefined) hash.update(bodyOf(bytes, name));
       giveBack(bytes);
     }
-    const { check, storedBytes } = await object.totals(undefined);
-    return { written: hash?.digest("hex") ?? check, check, storedBytes };
+    const totals = await object.totals(undefined);
+    return { ...totals, written: hash?.digest("hex") ?? totals.check };
   } finally {
     await object.close();
   }

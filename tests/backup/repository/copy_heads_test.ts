@@ -61,7 +61,7 @@ describe("mergeHeads", () => {
       target,
       relation: "equal",
       stretches: [stretch(1, 40)],
-      held: [stretch(26, 40)],
+      held: [stretch(10, 40)],
     });
     assert.deepEqual([ranges(closed), closed.start, closed.writer], [[[20, 25]], 26, "ab"]);
     const all = mergeHeads({

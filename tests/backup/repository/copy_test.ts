@@ -11,12 +11,14 @@ import { copyRepository } from "../../../lib/backup/repository/copy_to.ts";
 import { readHeads } from "../../../lib/backup/repository/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/merge.ts";
 import { backupKey, objectKey, PART } from "../../../lib/backup/repository/layout.ts";
+import { objectPieces, putObject } from "../../../lib/backup/repository/objects.ts";
 import type { OpenSettings } from "../../../lib/backup/repository/open.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt, put, write } from "../fixture.ts";
+import { collect, inPieces } from "../helpers.ts";
 import {
   assertBackupsRestore,
   assertSamePoints,
@@ -291,14 +293,17 @@ describe("copyRepository", () => {
   it("does not take one whole object for another", async () => {
     for (const encryption of [undefined, keyOf(3)]) {
       const { house } = await smallSource(encryption === undefined ? {} : { encryption });
-      const base = (await readBackup(house.context, "full-1"))!.base!;
-      const [one, other] = base.files as [typeof base.files[number], typeof base.files[number]];
-      const [bytes] = (await contentsOf(house.store, objectKey(other.object))).values();
-      await house.store.put(objectKey(one.object), bytesOf(bytes!));
+      const { object } = (await readBackup(house.context, "full-1"))!.base!.files[0]!;
+      const key = objectKey(object);
+      // Sealed as it should be, of the same length, and other content.
+      const content = await collect(objectPieces(house.context, key));
+      content[0]! ^= 1;
+      await house.store.delete(key);
+      await putObject(house.context, key, () => inPieces(content), { compression: "none", verify: true });
       const to = await openOver(new MemoryStore(), house.time.clock);
       await assert.rejects(
         copyRepository(house.context, to, { backups: ["full-1"] }),
-        (error) => error instanceof IntegrityError && error.message.includes(objectKey(one.object)),
+        (error) => error instanceof IntegrityError && error.message.includes(key),
       );
       assert.deepEqual(await readBackups(to), []);
     }

@@ -43,12 +43,13 @@ describe("repairRepository()", () => {
     it(`keeps of a ${name} repository all that any damage leaves, and afterwards nothing else is wrong`, async () => {
       const sample = await made;
       const other = await sampleRepository(name === "encrypted");
+      const more = { truncated: DAMAGES["truncated"]!, foreign: foreign(other.image) };
       const ways = {
         deleted: DAMAGES["deleted"]!,
         flipped: DAMAGES["flipped in the middle"]!,
-        truncated: DAMAGES["truncated"]!,
         swapped,
-        foreign: foreign(other.image),
+        // Of these a key changes nothing.
+        ...name === "plain" ? more : {},
       };
       for (const key of sample.image.keys()) {
         for (const [way, damage] of Object.entries(ways)) {
@@ -81,7 +82,7 @@ describe("repairRepository()", () => {
             assert.deepEqual(contents, sample.house.states.get(version), `${what}: ${id}`);
           }
           for (const { from, to } of recoveryRanges(await readFacts(fresh))) {
-            for (const version of [from.version, to.version]) {
+            for (const version of name === "plain" ? [from.version, to.version] : [to.version]) {
               const { contents } = await restoreFrom(fresh, { at: { version } });
               assert.deepEqual(contents, sample.house.states.get(version), `${what}: version ${version}`);
             }
@@ -274,10 +275,8 @@ describe("repairRepository()", () => {
     const first = { ...house.context, store: await storeOf(lost) };
     assert.equal((await verify(first)).problems.length, 1);
     const report = await repair(first);
-    assert.deepEqual(report.lostPoints.map(({ from, to }) => [from.version, to.version]), [[
-      version,
-      house.engine.visibleVersion,
-    ]]);
+    const lostPoints = report.lostPoints.map(({ from, to }) => [from.version, to.version]);
+    assert.deepEqual(lostPoints, [[version, version], [version + 1, house.engine.visibleVersion]]);
     assert.deepEqual(report.lostBackups, []);
     assert.deepEqual((await verify({ ...first })).problems, []);
     const before = await restoreFrom(first, { at: { version: version - 1 }, lineage: head.lineage });

@@ -103,12 +103,13 @@ describe("readObject(), for what is not as it was stored", () => {
     it(`reads another thing back for every flipped bit: ${kind}`, async () => {
       const raw = concatBytes(noise, text, noise);
       const { bytes, totals } = await drain(writeObject(pieces(raw), { ...options, randomBytes: counting() }));
-      const { written, check, storedBytes } = totals;
+      const { sha256: _, ...told } = totals;
+      assert.deepEqual(await readBack(pieces(bytes, 60), "obj"), told);
       for (let at = 0; at < bytes.length; at++) {
         const found = await readBack(pieces(flipped(bytes, at, at % 8)), "obj").catch((error) => {
           assert.ok(error instanceof IntegrityError, String(error));
         });
-        assert.notDeepEqual(found, { written, check, storedBytes }, `byte ${at}`);
+        assert.notDeepEqual(found, told, `byte ${at}`);
       }
     });
 

@@ -27,7 +27,7 @@ describe("writeObject() and readObject()", () => {
         for (const raw of [new Uint8Array(0), text.subarray(0, 1), text, patterned(5000), patterned(4096)]) {
           const options = { compression, randomBytes: counting(), chunkBytes: 1024, ...(ring && { ring }) };
           const { bytes, totals } = await drain(writeObject(pieces(raw, 700), options));
-          const { written, ...read } = totals;
+          const { written: _written, ...read } = totals;
           assert.deepEqual(read, {
             rawBytes: raw.length,
             storedBytes: bytes.length,
@@ -37,8 +37,8 @@ describe("writeObject() and readObject()", () => {
           const back = await drain(readObject(pieces(bytes, 333), { name: "obj", ...(ring && { ring }) }));
           assert.deepEqual(back.bytes, raw);
           assert.deepEqual(back.totals, read);
-          const { check, storedBytes } = totals;
-          assert.deepEqual(await readBack(pieces(bytes, 99), "obj"), { written, check, storedBytes });
+          const { sha256: _, ...told } = totals;
+          assert.deepEqual(await readBack(pieces(bytes, 99), "obj"), told);
           assert.deepEqual(await checkObject(pieces(bytes, 50), "obj"), {
             rawBytes: raw.length,
             storedBytes: bytes.length,

@@ -5,7 +5,7 @@
  * |---|---|
  * | each object that a backup or a head refers to is there, with the stored bytes it was written with | missing, or to be read |
  * | the parent of each backup is there | missing |
- * | the log that a backup needs reaches from its first to its last version | a hole |
+ * | the log that a backup needs reaches from its base to its version, across lineages | a hole |
  * | the log behind the newest base of a history reaches up to its head | a hole |
  * | a history with log has a head, which is not behind what backups say was archived | missing, stale |
  * | what is pinned is there | stray |
@@ -118,14 +118,19 @@ function checkHeadFresh(head: HeadDocument, index: LogIndex, findings: Findings,
 export function neededLog({ facts }: Inventory): (LogAnchor & LogRange & { why: string })[] {
   const needed: (LogAnchor & LogRange & { why: string })[] = [];
   for (const backup of facts.backups) {
-    const { id, database, lineage, log } = backup;
-    if (log === null) continue;
-    const { to, chain } = log;
-    // From a base in between the rest is enough.
-    const base = coverageOf(facts, backup).bases.findLast((each) => each.version <= to);
-    const from = Math.max(log.from, (base?.version ?? 0) + 1);
-    if (from > to) continue;
-    needed.push({ database, lineage, from, to, version: to, chain, why: `backup ${id} needs it` });
+    const { id, database, version, log } = backup;
+    if (backup.base !== null) continue;
+    const { path, bases } = coverageOf(facts, backup);
+    // Without a base it is lost; what it has of its own is looked at all the same.
+    const base = bases.findLast((each) => each.version <= version);
+    const after = base?.version ?? (log?.from ?? version + 1) - 1;
+    for (const stretch of path) {
+      const from = Math.max(stretch.from, after + 1);
+      const to = Math.min(stretch.to, version);
+      if (from > to) continue;
+      const chain = stretch.lineage === backup.lineage ? log?.chain : undefined;
+      needed.push({ database, lineage: stretch.lineage, from, to, version: to, chain, why: `backup ${id} needs it` });
+    }
   }
   for (const head of facts.heads) {
     const { database, lineage, version, chain, start } = head;

@@ -6,7 +6,8 @@
 import type { BackupDocument } from "../../../format/repository/backup_document.ts";
 import { genesisChain } from "../../../format/repository/archived_log.ts";
 import type { Finding, LogRange } from "../check/findings.ts";
-import { historyOf, type RepositoryFacts } from "../facts.ts";
+import { histories, historyOf, type RepositoryFacts } from "../facts.ts";
+import { lineagePath } from "../lineage_path.ts";
 import { LogIndex, type LogObject } from "../log_chain.ts";
 import { type RecoveryRange, recoveryRanges } from "../recovery_points.ts";
 
@@ -49,9 +50,14 @@ export function lostRanges(before: readonly RecoveryRange[], after: readonly Rec
   return lost;
 }
 
-/** The ranges of facts, by lineage. */
+/** The ranges of facts, each without what belongs to the lineages that its own came from: those tell of it themselves. */
 export function rangesOf(facts: RepositoryFacts, avoid: ReadonlySet<string>): RecoveryRange[] {
-  return recoveryRanges(facts, {}, avoid);
+  const all = histories(facts);
+  return recoveryRanges(facts, {}, avoid).map((range) => {
+    const own = all.find(({ database, lineage }) => database === range.database && lineage === range.lineage);
+    const first = own === undefined ? 0 : lineagePath(own.lineage, own.parents).at(-1)!.from;
+    return range.from.version >= first ? range : { ...range, from: { ...range.from, version: first } };
+  });
 }
 
 /** Why a backup is lost, in one sentence. */

@@ -21,6 +21,7 @@ import {
   headDocument,
 } from "../../../format/repository/head_document.ts";
 import { contentName, parseObjectPath } from "../../../format/repository/object_name.ts";
+import { isRestorable } from "../check/affected.ts";
 import { chainAt } from "../check/chains.ts";
 import type { ReadLogObject } from "../check/contents.ts";
 import { holesBelow, neededLog } from "../check/structure.ts";
@@ -200,6 +201,13 @@ export async function rebuildHeads(patient: Patient): Promise<void> {
     }
     const old = patient.heads.find((head) => headKey(head.database, head.lineage) === key);
     const log = patient.facts.logs.get(historyOf(database, lineage))?.objects ?? [];
+    // What only a backup that is lost itself speaks of (another repository's, for one) gets no head.
+    const { facts, bad } = patient;
+    const isNeeded = log.length > 0 ||
+      patient.backups.some((backup) =>
+        backup.database === database && isRestorable({ facts, ingests: seen.contents.ingests }, backup, bad)
+      );
+    if (kind === "missing" && !isNeeded) continue;
     const body = headOf({
       database,
       lineage,
@@ -259,6 +267,10 @@ async function switchTo(
 function brokenHeads(patient: Patient): Set<string> {
   const keys = new Set<string>();
   const { facts } = patient;
+  for (const { database, lineage, ingests } of facts.heads) {
+    const objects = ingests.flatMap(({ files }) => files.map(({ object }) => objectKey(object)));
+    if (objects.some((object) => patient.bad.has(object))) keys.add(headKey(database, lineage));
+  }
   const gone = new Set(
     patient.seen.findings.all.flatMap(({ key, kind }) => kind === "damaged" && key.startsWith(PART.log) ? [key] : []),
   );

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DecryptionError, IntegrityError } from "../../../lib/base/errors.ts";
+import { readAudit, writeAudit } from "../../../lib/backup/repository/audit.ts";
+import { addSlot } from "../../../lib/backup/repository/keys.ts";
+import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/open.ts";
+import { collect } from "../helpers.ts";
+import { House } from "./house.ts";
+import { DAMAGES, KEY, over, restoreFrom, sampleRepository, storeOf } from "./damage_fixture.ts";
+import { keysOf } from "./prune_fixture.ts";
+
+describe("a damaged audit line", () => {
+  it("does not end the audit log, and hides no later line, even where it is not text", async () => {
+    const house = await House.make();
+    for (const action of ["one", "two", "three"]) await writeAudit(house.context, action, "ok", {});
+    const [, second, third] = await keysOf(house.store, "audit/");
+    for (const key of [second!, third!]) {
+      const bytes = await collect((await house.store.get(key))!.body);
+      bytes[10] = 0xff;
+      await house.store.put(key, bytes);
+    }
+    await writeAudit({ ...house.context }, "four", "ok", {});
+    const problems: string[] = [];
+    const lines = await Array.fromAsync(readAudit(house.context, (key) => problems.push(key)));
+    assert.deepEqual(lines.map(({ action, seq }) => `${seq} ${action}`), ["1 one", "4 four"]);
+    assert.deepEqual(problems, [second, third]);
+    await house.engine.close();
+  });
+});
+
+describe("a damaged key slot", () => {
+  it("is passed over when another opens the repository", async () => {
+    const house = await House.make({ repository: { encryption: { key: KEY } } });
+    const { ring, id, randomBytes } = house.context;
+    const other = new Uint8Array(32).fill(6);
+    await addSlot(house.store, { repository: id, ring: ring!, createdAt: 0, randomBytes }, { key: other });
+    const opens = async (key: Uint8Array): Promise<boolean> => {
+      const context = await openRepository(house.store, { ...OPEN_DEFAULTS, encryption: { key } });
+      return context.ring!.id === ring!.id;
+    };
+    for (const slot of await keysOf(house.store, "keys/")) {
+      const bytes = await collect((await house.store.get(slot))!.body);
+      await house.store.put(slot, new Uint8Array(bytes.length));
+      const results = await Promise.allSettled([opens(KEY), opens(other)]);
+      assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+      await house.store.put(slot, bytes);
+    }
+    await assert.rejects(opens(new Uint8Array(32)), DecryptionError);
+    await house.engine.close();
+  });
+});
+
+describe("a damaged manifest", () => {
+  it("stops no restore of another backup, and never lets an older state pass for the newest", async () => {
+    const sample = await sampleRepository();
+    const { states, engine } = sample.house;
+    const damaged = over(sample, await storeOf(DAMAGES["zeroed"]!(sample.image, "backups/inc3.json")!));
+    const { contents } = await restoreFrom(damaged, { backupId: "inc1" });
+    assert.deepEqual(contents, states.get(sample.backups.get("inc1")!));
+    await assert.rejects(restoreFrom(damaged), IntegrityError);
+    const { lineage } = engine;
+    assert.equal((await restoreFrom(damaged, { at: { version: 3 }, lineage })).version, 3);
+    await assert.rejects(restoreFrom(damaged, { backupId: "inc3" }), IntegrityError);
+    assert.equal((await restoreFrom(damaged, { allowEarlier: true })).version, engine.visibleVersion);
+  });
+});
