@@ -76,8 +76,14 @@ export interface RestoreInfo {
   lineage: string;
   /** The backups it was made from; a portable or exported one has the name of its file or directory. */
   backups: string[];
-  /** How many entries were restored. */
+  /** How many entries were restored; see `entriesExact`. */
   entries: number;
+  /**
+   * Whether they were counted. Not of a rehearsal that reads no data, nor where a log was replayed over so many entries that
+   * counting would take longer than restoring: then `entries` is at most so many, since one that was overwritten or deleted
+   * counts each time.
+   */
+  entriesExact: boolean;
   /** How many were left out because they have expired. */
   expired: number;
   /** Bytes read from the source (unpacked), or copied. */

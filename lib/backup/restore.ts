@@ -160,7 +160,7 @@ export interface RestoreRequest {
 export function restoreInfo(
   request: RestoreRequest,
   loaded: LoadedSource,
-  load: { expired: number } | undefined,
+  load: { expired: number; exact?: boolean } | undefined,
   done: {
     part: RepositoryPart | undefined;
     entries: number;
@@ -177,6 +177,7 @@ export function restoreInfo(
     database: done.database,
     lineage: done.lineage,
     entries: done.entries,
+    entriesExact: load?.exact ?? true,
     expired: load?.expired ?? 0,
     ...(done.part ?? { backups: [request.source], bytes: loaded.bytes, recordsReplayed: 0, reusedBytes: 0 }),
     durationMs: done.durationMs,
@@ -186,7 +187,14 @@ export function restoreInfo(
 /** The info of a rehearsal that read no data. */
 export function plannedInfo(prepared: PreparedSource, request: RestoreRequest, durationMs: number): RestoreInfo {
   const { point, ...asked } = request;
-  return { requested: { ...asked, ...point }, ...prepared.planned!, ...prepared.part!, expired: 0, durationMs };
+  return {
+    requested: { ...asked, ...point },
+    ...prepared.planned!,
+    ...prepared.part!,
+    entriesExact: false,
+    expired: 0,
+    durationMs,
+  };
 }
 
 /** Writes what was gathered and takes it in. Up to the commit nothing has changed, and a failure removes the files. */

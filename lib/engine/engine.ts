@@ -243,7 +243,7 @@ export class TreeEngine implements Engine {
     return this.#background.defer();
   }
 
-  plainTables(): PlainTable[] {
+  plainTables(): { tables: PlainTable[]; otherRows: number } {
     return plainTables(this.#store);
   }
 

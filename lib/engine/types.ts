@@ -326,9 +326,9 @@ export interface Engine {
   sizeOf(start?: Uint8Array, end?: Uint8Array): number;
   /**
    * The tables whose rows are entries of the present, one for each key, without deletes or expiry, where nothing else
-   * meets their range of keys; in key order.
+   * meets their range of keys; in key order. And how many rows there are besides, deletes left out.
    */
-  plainTables(): PlainTable[];
+  plainTables(): { tables: PlainTable[]; otherRows: number };
   /** Counts and sizes. */
   stats(): EngineStats;
   /** Reads every file and checks all that can be checked. */

@@ -11,7 +11,6 @@
  */
 import { ExistsError, LineageError, NotFoundError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
-import { toHex } from "../../base/bytes.ts";
 import { ProgressReporter } from "../../base/progress.ts";
 import type { Engine } from "../../engine/types.ts";
 import { basename } from "../../files/paths.ts";
@@ -21,6 +20,7 @@ import type { BackupInfo } from "../info.ts";
 import { withPartial } from "../partial.ts";
 import { audited } from "./audit.ts";
 import { backupInfo, documentPrefix } from "./backup_info.ts";
+import { newBackupId } from "./backup_id.ts";
 import { Bandwidth } from "./bandwidth.ts";
 import { writeBase } from "./base_writer.ts";
 import { knownObjects, readBackup, readBackups, readMarks } from "./catalog.ts";
@@ -390,12 +390,6 @@ class Backup {
 
 /** How often a reader moves on when the writer removes files that it is about to copy. */
 const READER_TRIES = 5;
-
-/** An id that sorts by time and is unlike any other. */
-function newBackupId(at: number, context: RepositoryContext): string {
-  const time = new Date(at).toISOString().replace(/[-:]/g, "").replace(/\.\d+/, "");
-  return `${time}-${toHex(context.randomBytes(4))}`;
-}
 
 function taken(context: RepositoryContext, id: string): ExistsError {
   return new ExistsError(`Cannot make backup ${id}: ${context.name} has one of that id; choose another (EXISTS)`);

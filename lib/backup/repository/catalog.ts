@@ -7,6 +7,7 @@ import { IntegrityError } from "../../base/errors.ts";
 import { type BackupDocument, backupDocument } from "../../format/repository/backup_document.ts";
 import { type GcMark, gcMark } from "../../format/repository/house_documents.ts";
 import { parseObjectPath } from "../../format/repository/object_name.ts";
+import { MADE_ID } from "./backup_id.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, isDamage, readAllDocuments, readDocument } from "./documents.ts";
 import { readHeads } from "./heads.ts";
@@ -19,9 +20,6 @@ import { runPool } from "./pool.ts";
  * come again, for another backup, once the first was deleted: what is known of those is asked for each time.
  */
 const cache = new WeakMap<RepositoryContext, Map<string, BackupDocument>>();
-
-/** The ids that are made from time and chance (`backup.ts`), and so never again. */
-const MADE_ID = /^\d{8}T\d{6}Z-[0-9a-f]{8}$/;
 
 /** Reads all manifests anew at the next call. */
 export function forgetBackups(context: RepositoryContext): void {

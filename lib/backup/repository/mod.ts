@@ -15,7 +15,7 @@
  * @module
  */
 export type { Activity } from "./activities.ts";
-export type { AuditDetail } from "./audit.ts";
+export type { AuditDetail } from "../../format/repository/audit_line.ts";
 export { contextOf, isObjectStore, ownContext, type RepositoryContext, type RepositoryHandle } from "./context.ts";
 export { openRepository, storeAt } from "./open.ts";
 export { addKey, listKeys, removeKey, rotateKey } from "./repository_keys.ts";
