@@ -98,7 +98,7 @@ export {
   type RetentionPolicy,
   type VerifyOptions,
 } from "./lib/backup/repository/mod.ts";
-export { PROMETHEUS_TYPE, type PrometheusOptions, prometheusText } from "./lib/backup/repository/prometheus.ts";
+export { PROMETHEUS_TYPE, type PrometheusOptions, prometheusText } from "./lib/backup/repository/care/prometheus.ts";
 export type { Duration } from "./lib/base/duration.ts";
 export type { Timers } from "./lib/base/timers.ts";
 export type {

@@ -38,8 +38,8 @@ export type {
   ScheduleOptions,
   ScheduleStatus,
 } from "./schedule/types.ts";
-export type { HealthCode, HealthFinding, HealthPolicy, HealthReport } from "../backup/repository/health.ts";
-export type { RetentionPolicy } from "../backup/repository/retention_policy.ts";
+export type { HealthCode, HealthFinding, HealthPolicy, HealthReport } from "../backup/repository/care/health.ts";
+export type { RetentionPolicy } from "../backup/repository/pruning/retention_policy.ts";
 export type { Duration } from "../base/duration.ts";
 export type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "../files/file_system.ts";
 

@@ -16,8 +16,8 @@ import {
 import type { Secret } from "../format/repository/key_ring.ts";
 import { type Encryption, encryptionOption } from "./encryption.ts";
 import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "./long_work.ts";
-import { BACKUP_ID } from "./repository/layout.ts";
-import { type CheckedPolicy, checkPolicy, type RetentionPolicy } from "./repository/retention_policy.ts";
+import { BACKUP_ID } from "./repository/core/layout.ts";
+import { type CheckedPolicy, checkPolicy, type RetentionPolicy } from "./repository/pruning/retention_policy.ts";
 import { checkSelection, type Selection } from "./selection.ts";
 
 /** An entry as a backup's filter sees it. */

@@ -10,10 +10,10 @@ import { type BackupOptions, type CheckedRepositoryBackup, checkRepositoryBackup
 import { backupPortable } from "./backup_portable.ts";
 import { isWithin, localPath, meansRepository } from "./destination.ts";
 import type { BackupInfo } from "./info.ts";
-import { backupInto } from "./repository/backup.ts";
-import { contextOf, isObjectStore, type RepositoryContext, type RepositoryHandle } from "./repository/context.ts";
-import { OPEN_DEFAULTS, openRepository, storeAt } from "./repository/open.ts";
-import { pruneRepository } from "./repository/prune.ts";
+import { backupInto } from "./repository/making/backup.ts";
+import { contextOf, isObjectStore, type RepositoryContext, type RepositoryHandle } from "./repository/core/context.ts";
+import { OPEN_DEFAULTS, openRepository, storeAt } from "./repository/core/open.ts";
+import { pruneRepository } from "./repository/pruning/prune.ts";
 
 const CALL = "db.backup";
 

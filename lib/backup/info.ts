@@ -34,8 +34,8 @@ export interface BackupInfo {
   /** The time of the commit that made that version, ms. */
   timestamp: number;
   /**
-   * How many entries it holds. Of a backup in a repository, which copies files and counts nothing: the rows in its tables,
-   * overwritten ones and those of tags among them; of an incremental one its commits.
+   * How many entries it holds. Of a backup in a repository, which copies files and looks into none, an upper bound: the rows
+   * in its tables and log, overwritten ones and those of tags among them. Of an incremental one: its commits.
    */
   entryCount: number;
   /** Of how many files it consists. */

@@ -28,4 +28,4 @@ export type { RestoreSource } from "./load/source.ts";
 export type { ByteStream } from "./archive/streams.ts";
 export { localPath } from "./destination.ts";
 export { transferOptions } from "./backup_options.ts";
-export { OPEN_DEFAULTS, type OpenSettings } from "./repository/open.ts";
+export { OPEN_DEFAULTS, type OpenSettings } from "./repository/core/open.ts";

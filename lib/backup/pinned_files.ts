@@ -15,7 +15,7 @@ import { join } from "../files/paths.ts";
 import { checkSpace } from "./destination.ts";
 import { hashing } from "./file_sink.ts";
 import { hashFile } from "./hash_file.ts";
-import { runPool } from "./repository/pool.ts";
+import { runPool } from "./repository/core/pool.ts";
 import { filePieces } from "./archive/streams.ts";
 import type { TarMember } from "./archive/tar_writer.ts";
 

@@ -29,7 +29,7 @@ import { readerSettings } from "./pinned_files.ts";
 import { RowLoad } from "./load/row_load.ts";
 import { type PreparedSource, prepareSource, type RepositoryPart, restoring } from "./load/prepare_source.ts";
 import { closeSource, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";
-import type { Lease } from "./repository/lease.ts";
+import type { Lease } from "./repository/core/lease.ts";
 import { readPieces } from "./archive/streams.ts";
 
 const CALL = "db.restore";

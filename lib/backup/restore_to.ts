@@ -24,7 +24,7 @@ import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions } 
 import { isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
 import { type CopiedPinned, copyPinned, readerSettings, verifyDirectory, writeSynced } from "./pinned_files.ts";
-import type { Lease } from "./repository/lease.ts";
+import type { Lease } from "./repository/core/lease.ts";
 import { apply, plannedInfo, restoreInfo, type RestoreRequest, Scratch } from "./restore.ts";
 import { RowLoad } from "./load/row_load.ts";
 import { closeSource, type OpenedDirectory, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";

@@ -14,8 +14,8 @@ import {
   pathOf,
   stringOption,
 } from "../../base/options.ts";
-import { checkHealthPolicy, type HealthPolicy } from "../../backup/repository/health.ts";
-import { checkPolicy, type RetentionPolicy } from "../../backup/repository/retention_policy.ts";
+import { checkHealthPolicy, type HealthPolicy } from "../../backup/repository/care/health.ts";
+import { checkPolicy, type RetentionPolicy } from "../../backup/repository/pruning/retention_policy.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { nodeFileSystem } from "../../files/node_file_system.ts";
 import { type CronTimes, cronTimes } from "./cron.ts";

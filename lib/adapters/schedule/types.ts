@@ -4,8 +4,8 @@
  * @module
  */
 import type { Duration } from "../../base/duration.ts";
-import type { HealthFinding, HealthPolicy, HealthReport } from "../../backup/repository/health.ts";
-import type { RetentionPolicy } from "../../backup/repository/retention_policy.ts";
+import type { HealthFinding, HealthPolicy, HealthReport } from "../../backup/repository/care/health.ts";
+import type { RetentionPolicy } from "../../backup/repository/pruning/retention_policy.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 
 /** What can be scheduled; `"prune"` follows every backup that succeeded, where a policy is given. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageError } from "../../../lib/base/errors.ts";
-import { historyOf, readFacts } from "../../../lib/backup/repository/facts.ts";
-import { copyRepository } from "../../../lib/backup/repository/copy_to.ts";
+import { historyOf, readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";

@@ -1,8 +1,8 @@
 /** Which head follows from those of two repositories. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { mergeHeads } from "../../../lib/backup/repository/copy/head_relation.ts";
-import { REPAIR_WRITER } from "../../../lib/backup/repository/heads.ts";
+import { mergeHeads } from "../../../lib/backup/repository/care/copy/head_relation.ts";
+import { REPAIR_WRITER } from "../../../lib/backup/repository/log/heads.ts";
 import type { ArchiveGap, HeadDocument } from "../../../lib/format/repository/head_document.ts";
 
 const hex = (digit: string): string => digit.repeat(64);

@@ -1,13 +1,13 @@
 /** A small repository with an object of every kind, and the ways to damage one of them. */
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import type { RestoreOptions } from "../../../lib/backup/restore_options.ts";
-import { Activities } from "../../../lib/backup/repository/activities.ts";
-import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/context.ts";
-import { type DrillReport, drillRepository } from "../../../lib/backup/repository/drill.ts";
-import { pinBackup } from "../../../lib/backup/repository/pins.ts";
-import { repairRepository, type RepositoryRepairReport } from "../../../lib/backup/repository/repair.ts";
-import { Shipper } from "../../../lib/backup/repository/shipper.ts";
-import { type RepositoryVerifyReport, verifyRepository } from "../../../lib/backup/repository/verify.ts";
+import { Activities } from "../../../lib/backup/repository/core/activities.ts";
+import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
+import { type DrillReport, drillRepository } from "../../../lib/backup/repository/care/drill.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { repairRepository, type RepositoryRepairReport } from "../../../lib/backup/repository/care/repair.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { type RepositoryVerifyReport, verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DecryptionError, IntegrityError } from "../../../lib/base/errors.ts";
-import { readAudit, writeAudit } from "../../../lib/backup/repository/audit.ts";
-import { addSlot } from "../../../lib/backup/repository/keys.ts";
-import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/open.ts";
+import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { addSlot } from "../../../lib/backup/repository/core/keys.ts";
+import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
 import { DAMAGES, KEY, over, restoreFrom, sampleRepository, storeOf } from "./damage_fixture.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
-import { readBytes } from "../../../lib/backup/repository/documents.ts";
+import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { NotFoundError } from "../../../lib/base/errors.ts";
-import { estimateRestore } from "../../../lib/backup/repository/estimate.ts";
-import { readAudit } from "../../../lib/backup/repository/audit.ts";
-import { readProofs } from "../../../lib/backup/repository/proofs.ts";
-import { drillRepository } from "../../../lib/backup/repository/drill.ts";
+import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
+import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
+import { drillRepository } from "../../../lib/backup/repository/care/drill.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { put, settingsOf, write } from "../fixture.ts";
 import { House } from "./house.ts";
@@ -70,7 +70,7 @@ describe("drillRepository()", () => {
     const again = await drill(context);
     assert.deepEqual([again.ok, again.checksum], [true, checksum]);
     const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
-    const { writeProof } = await import("../../../lib/backup/repository/proofs.ts");
+    const { writeProof } = await import("../../../lib/backup/repository/core/proofs.ts");
     await writeProof(context, { ...proof!, contentChecksum: `sha256:${"0".repeat(64)}` });
     const report = await drill(context);
     assert.equal(report.ok, false);
@@ -187,7 +187,7 @@ describe("drillRepository()", () => {
     const sample = await samples["plain"]!;
     const context = over(sample, await storeOf(sample.image));
     await drill(context);
-    const { writeProof } = await import("../../../lib/backup/repository/proofs.ts");
+    const { writeProof } = await import("../../../lib/backup/repository/core/proofs.ts");
     const [proof] = (await readProofs(context)).filter(({ kind }) => kind === "drill");
     for (let version = 1000; version < 1110; version++) await writeProof(context, { ...proof!, version });
     const drills = await keysOf(context.store, "proofs/drill-");

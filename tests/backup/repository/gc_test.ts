@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { NotFoundError, RepositoryLockedError } from "../../../lib/base/errors.ts";
-import { PART } from "../../../lib/backup/repository/layout.ts";
-import { takeLease } from "../../../lib/backup/repository/lease.ts";
-import { mergeLog } from "../../../lib/backup/repository/merge.ts";
-import { readHeads } from "../../../lib/backup/repository/heads.ts";
-import { pinBackup } from "../../../lib/backup/repository/pins.ts";
-import { deleteBackup } from "../../../lib/backup/repository/prune.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";

@@ -7,7 +7,7 @@ import {
   type HealthPolicy,
   type HealthReport,
   judgeHealth,
-} from "../../../lib/backup/repository/health.ts";
+} from "../../../lib/backup/repository/care/health.ts";
 
 const HOUR = 3_600_000;
 const NOW = Date.UTC(2026, 10, 25, 13);

@@ -4,12 +4,19 @@ import { backupTo } from "../../../lib/backup/backup_to.ts";
 import type { BackupInfo, RestoreInfo } from "../../../lib/backup/info.ts";
 import type { RestoreOptions } from "../../../lib/backup/restore_options.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
-import { ownContext, type RepositoryContext, type RepositoryHandle } from "../../../lib/backup/repository/context.ts";
-import { readFacts } from "../../../lib/backup/repository/facts.ts";
-import { OPEN_DEFAULTS, openRepository, type OpenSettings } from "../../../lib/backup/repository/open.ts";
-import { type RecoveryRange, recoveryRanges } from "../../../lib/backup/repository/recovery_points.ts";
-import { Replication } from "../../../lib/backup/repository/replication.ts";
-import { type ReplicationOptions, replicationOptions } from "../../../lib/backup/repository/replication_options.ts";
+import {
+  ownContext,
+  type RepositoryContext,
+  type RepositoryHandle,
+} from "../../../lib/backup/repository/core/context.ts";
+import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import { OPEN_DEFAULTS, openRepository, type OpenSettings } from "../../../lib/backup/repository/core/open.ts";
+import { type RecoveryRange, recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
+import { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
+import {
+  type ReplicationOptions,
+  replicationOptions,
+} from "../../../lib/backup/repository/replicating/replication_options.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
 import type { FileSystem } from "../../../lib/files/file_system.ts";
 import { join } from "../../../lib/files/paths.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, NotFoundError, ReadOnlyError } from "../../../lib/base/errors.ts";
-import { auditHistory } from "../../../lib/backup/repository/history.ts";
-import { type BackupFilter, findBackup, listBackups } from "../../../lib/backup/repository/list_backups.ts";
-import { pinBackup, unpinBackup } from "../../../lib/backup/repository/pins.ts";
+import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
+import { type BackupFilter, findBackup, listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { House } from "./house.ts";
 import { daily, DAY, keysOf } from "./prune_fixture.ts";
 

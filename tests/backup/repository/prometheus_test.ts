@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { checkHealthPolicy, judgeHealth } from "../../../lib/backup/repository/health.ts";
-import { prometheusText } from "../../../lib/backup/repository/prometheus.ts";
-import type { RepositoryStats } from "../../../lib/backup/repository/stats_types.ts";
+import { checkHealthPolicy, judgeHealth } from "../../../lib/backup/repository/care/health.ts";
+import { prometheusText } from "../../../lib/backup/repository/care/prometheus.ts";
+import type { RepositoryStats } from "../../../lib/backup/repository/care/stats_types.ts";
 
 const stats: RepositoryStats = {
   backups: { full: 2, incremental: 5, snapshot: 0 },

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageError } from "../../../lib/base/errors.ts";
-import { backupKey, PART } from "../../../lib/backup/repository/layout.ts";
-import { takeLease } from "../../../lib/backup/repository/lease.ts";
+import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { FaultStore, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";

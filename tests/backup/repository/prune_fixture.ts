@@ -1,10 +1,10 @@
 /** What the tests of pruning share: policies, stores that wait, and the promise that all that is listed restores. */
 import assert from "node:assert/strict";
-import { allKeys } from "../../../lib/backup/repository/documents.ts";
-import { objectKey, PART } from "../../../lib/backup/repository/layout.ts";
-import { forgetBackups, readBackups } from "../../../lib/backup/repository/catalog.ts";
-import { type PruneReport, pruneRepository } from "../../../lib/backup/repository/prune.ts";
-import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/retention_policy.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
+import { objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { forgetBackups, readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { type PruneReport, pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
+import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, IntegrityError, ReadOnlyError } from "../../../lib/base/errors.ts";
-import { readBackups } from "../../../lib/backup/repository/catalog.ts";
-import { readFacts } from "../../../lib/backup/repository/facts.ts";
-import { readHeads } from "../../../lib/backup/repository/heads.ts";
-import { recoveryRanges } from "../../../lib/backup/repository/recovery_points.ts";
-import { mergeLog } from "../../../lib/backup/repository/merge.ts";
-import { headKey } from "../../../lib/backup/repository/layout.ts";
-import { Shipper } from "../../../lib/backup/repository/shipper.ts";
+import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { headKey } from "../../../lib/backup/repository/core/layout.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { copyOf, image as listing, keysOf } from "./prune_fixture.ts";
 import { House } from "./house.ts";
@@ -251,6 +251,26 @@ describe("repairRepository()", () => {
     for (const version of [1, 2, 3, 5, 6, 7]) {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
+    await house.engine.close();
+  });
+
+  it("keeps the points in time before lost log that no backup ends in, and notes the gap", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    for (const key of ["b", "c", "d", "e", "f"]) {
+      await house.set(key, key);
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    const log = await keysOf(house.store, "log/");
+    await house.store.put(log[2]!, new Uint8Array(8));
+    const report = await repair(house.context);
+    assert.deepEqual(report.lostPoints.map(({ from, to }) => [from.version, to.version]), [[4, 6]]);
+    assert.deepEqual(await points(house.context), ["1-3"]);
+    assert.deepEqual((await house.restore({ at: { version: 3 } })).contents, house.states.get(3));
+    const [head] = await readHeads(house.context);
+    assert.deepEqual(head!.gaps.map(({ from, to }) => [from, to]), [[4, 4]]);
+    assert.deepEqual((await verify(house.context)).problems, []);
     await house.engine.close();
   });
 

@@ -16,9 +16,9 @@ import {
   UnsupportedFormatError,
 } from "../../../lib/base/errors.ts";
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
-import { estimateRestore } from "../../../lib/backup/repository/estimate.ts";
-import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/open.ts";
-import { ownContext } from "../../../lib/backup/repository/context.ts";
+import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
+import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/core/open.ts";
+import { ownContext } from "../../../lib/backup/repository/core/context.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";

@@ -5,7 +5,7 @@ import type {
   LogFact,
   ParentFact,
   RepositoryFacts,
-} from "../../../lib/backup/repository/retention/facts.ts";
+} from "../../../lib/backup/repository/pruning/retention/facts.ts";
 
 export const DAY = 86_400_000;
 /** A Wednesday, 13:00 UTC. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { planPrune, type PrunePlan } from "../../../lib/backup/repository/retention.ts";
-import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/retention_policy.ts";
-import type { RepositoryFacts } from "../../../lib/backup/repository/retention/facts.ts";
-import { Recovery } from "../../../lib/backup/repository/retention/recovery.ts";
+import { planPrune, type PrunePlan } from "../../../lib/backup/repository/pruning/retention.ts";
+import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
+import type { RepositoryFacts } from "../../../lib/backup/repository/pruning/retention/facts.ts";
+import { Recovery } from "../../../lib/backup/repository/pruning/retention/recovery.ts";
 import { bruteForce, DAY, NOW, repositories } from "./retention_facts.ts";
 
 const plan = (facts: RepositoryFacts, policy: RetentionPolicy): PrunePlan =>

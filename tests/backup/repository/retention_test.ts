@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { planPrune, type PrunePlan } from "../../../lib/backup/repository/retention.ts";
-import { checkPolicy, retention, type RetentionPolicy } from "../../../lib/backup/repository/retention_policy.ts";
-import { calendarOf } from "../../../lib/backup/repository/retention/calendar.ts";
-import type { BackupFact, LogFact, RepositoryFacts } from "../../../lib/backup/repository/retention/facts.ts";
+import { planPrune, type PrunePlan } from "../../../lib/backup/repository/pruning/retention.ts";
+import {
+  checkPolicy,
+  retention,
+  type RetentionPolicy,
+} from "../../../lib/backup/repository/pruning/retention_policy.ts";
+import { calendarOf } from "../../../lib/backup/repository/pruning/retention/calendar.ts";
+import type { BackupFact, LogFact, RepositoryFacts } from "../../../lib/backup/repository/pruning/retention/facts.ts";
 import { backup, DAY, incremental, log, NOW } from "./retention_facts.ts";
 
 function plan(facts: RepositoryFacts, policy: RetentionPolicy, now = NOW, timeZone = "UTC"): PrunePlan {

@@ -1,5 +1,5 @@
 /** A repository that only counts, and a clock on which months pass in no time. */
-import { type HealthFinding, type HealthReport } from "../../../lib/backup/repository/health.ts";
+import { type HealthFinding, type HealthReport } from "../../../lib/backup/repository/care/health.ts";
 import { schedule } from "../../../lib/adapters/schedule.ts";
 import type {
   Schedule,

@@ -7,8 +7,8 @@
 import assert from "node:assert/strict";
 import { clearImmediate, setImmediate } from "node:timers";
 import type { Timers } from "../../../lib/base/timers.ts";
-import { OPEN_DEFAULTS, openRepository, type OpenSettings } from "../../../lib/backup/repository/open.ts";
-import { verifyRepository } from "../../../lib/backup/repository/verify.ts";
+import { OPEN_DEFAULTS, openRepository, type OpenSettings } from "../../../lib/backup/repository/core/open.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { FaultStore, type StoreCall, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";

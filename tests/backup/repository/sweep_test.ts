@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { rotateKey } from "../../../lib/backup/repository/repository_keys.ts";
+import { rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import type { House } from "./house.ts";
 import { type Scenario, sweep } from "./sweep.ts";

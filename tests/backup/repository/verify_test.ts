@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
-import { readAudit } from "../../../lib/backup/repository/audit.ts";
-import { readBackups } from "../../../lib/backup/repository/catalog.ts";
-import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/open.ts";
-import { logPrefix } from "../../../lib/backup/repository/layout.ts";
-import { logObjects } from "../../../lib/backup/repository/log_chain.ts";
-import { openLog } from "../../../lib/backup/repository/log_reader.ts";
-import { putLogObject } from "../../../lib/backup/repository/log_object.ts";
+import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
+import { logPrefix } from "../../../lib/backup/repository/core/layout.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
+import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
 import {
   logName,
   nextChain,
@@ -15,8 +15,8 @@ import {
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
-import { readProofs } from "../../../lib/backup/repository/proofs.ts";
-import { verifyRepository } from "../../../lib/backup/repository/verify.ts";
+import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { House } from "./house.ts";
 import {
   type Damage,

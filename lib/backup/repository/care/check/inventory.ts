@@ -1,0 +1,134 @@
+/**
+ * What there is in a repository, read anew for a check: every document is opened, every object listed.
+ *
+ * (1) Documents come first, objects and log after them: what a document refers to was there before it, so whatever is not
+ *     in the later list is missing, and not only on its way.
+ * (2) Nothing is taken from what the open repository remembers, or damage would stay hidden until the next start.
+ *
+ * @module
+ */
+import { gcMark, leaseDocument, type Proof, proof } from "../../../../format/repository/house_documents.ts";
+import { parseObjectPath } from "../../../../format/repository/object_name.ts";
+import { repositoryDocument } from "../../../../format/repository/repository_document.ts";
+import { IntegrityError } from "../../../../base/errors.ts";
+import { readAudit } from "../../core/audit.ts";
+import { readBackups } from "../../core/catalog.ts";
+import type { RepositoryContext } from "../../core/context.ts";
+import { allKeys, eachKey, isDamage, readAllDocuments, readDocument } from "../../core/documents.ts";
+import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
+import { readHeads } from "../../log/heads.ts";
+import { readSlots } from "../../core/keys.ts";
+import { PART, REPOSITORY_KEY } from "../../core/layout.ts";
+import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
+import type { Findings } from "./findings.ts";
+
+/** What there is. */
+export interface Inventory {
+  /** Backups, heads and log, as far as they can be read. */
+  facts: RepositoryFacts;
+  /** Stored bytes of each object below `objects/`, by key. */
+  objects: Map<string, number>;
+  /** Every object of archived log. */
+  log: LogObject[];
+  /** Ids of backups that are pinned. */
+  pins: string[];
+  /** Keys that a repair gave up: that they are missing is no news. */
+  givenUp: ReadonlySet<string>;
+  /** Proofs that can be read, by key. */
+  proofs: { key: string; body: Proof }[];
+}
+
+/** Action of the audit line that says what a repair gave up: its keys, with spaces between. */
+export const AUDIT_REPAIRED = "audit-repair";
+
+/** Reads it; what can't be read goes into the findings. */
+export async function readInventory(
+  open: RepositoryContext,
+  findings: Findings,
+  signal: AbortSignal | undefined,
+): Promise<Inventory> {
+  // Another object, so that nothing is remembered for it.
+  const context = { ...open };
+  const onDamage = (key: string, error: unknown): void => findings.addError(key, error);
+  await readIdentity(context, findings, signal);
+  const [backups, heads] = await Promise.all([readBackups(context, onDamage), readHeads(context, onDamage)]);
+  await readAllDocuments(context, "lease", PART.locks, leaseDocument, onDamage);
+  await readAllDocuments(context, "gc", PART.marks, gcMark, onDamage);
+  const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, onDamage);
+  const givenUp = await readAuditLines(context, findings);
+  const { logs, log } = await listLog(context, findings, signal);
+  const objects = new Map<string, number>();
+  for await (const { key, size } of eachKey(context.store, PART.objects, signal)) {
+    if (parseObjectPath(key.slice(PART.objects.length)) === undefined) {
+      findings.add({ key, kind: "stray", detail: "it is not named as objects are" });
+    } else objects.set(key, size);
+  }
+  const pins = (await allKeys(context.store, PART.pins, signal)).map(({ key }) => key.slice(PART.pins.length));
+  return { facts: { backups, heads, logs }, objects, log, pins, givenUp, proofs };
+}
+
+async function readIdentity(
+  context: RepositoryContext,
+  findings: Findings,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const onDamage = (key: string, error: unknown): void => findings.addError(key, error);
+  try {
+    const found = await readDocument(context, "repository", REPOSITORY_KEY, repositoryDocument, signal);
+    if (found === undefined) {
+      findings.add({
+        key: REPOSITORY_KEY,
+        kind: "missing",
+        detail: "it is gone; without it nobody can open the repository",
+      });
+    } else if (found.body.id !== context.id) {
+      onDamage(REPOSITORY_KEY, new IntegrityError(`It is that of repository ${found.body.id}, not of ${context.id}`));
+    }
+    const ringId = found?.body.encryption?.ringId ?? context.ring?.id;
+    if (ringId === undefined) return;
+    const slots = await readSlots(context.store, ringId, onDamage);
+    if (slots.length === 0) {
+      findings.add({ key: PART.keys, kind: "missing", detail: "there is no key slot left; add one while it is open" });
+    }
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    onDamage(REPOSITORY_KEY, error);
+  }
+}
+
+async function readAuditLines(context: RepositoryContext, findings: Findings): Promise<Set<string>> {
+  const problems = new Map<string, string>();
+  const known = new Set<string>();
+  const onProblem = (key: string, detail: string): void => void problems.set(key, detail);
+  for await (const { action, detail } of readAudit(context, onProblem)) {
+    if (action !== AUDIT_REPAIRED) continue;
+    for (const key of String(detail["keys"]).split(" ")) known.add(key);
+  }
+  for (const [key, detail] of problems) {
+    if (!known.has(key)) findings.add({ key, kind: "damaged", detail });
+  }
+  return known;
+}
+
+async function listLog(
+  context: RepositoryContext,
+  findings: Findings,
+  signal: AbortSignal | undefined,
+): Promise<{ logs: RepositoryFacts["logs"]; log: LogObject[] }> {
+  const log: LogObject[] = [];
+  const byHistory = new Map<string, LogObject[]>();
+  for await (const listed of eachKey(context.store, PART.log, signal)) {
+    const [, database, lineage, name] = listed.key.split("/");
+    const [object] = logObjects([listed]);
+    if (object === undefined || name === undefined || listed.key.split("/").length !== 4) {
+      findings.add({ key: listed.key, kind: "stray", detail: "it is not named as archived log is" });
+      continue;
+    }
+    log.push(object);
+    const history = historyOf(database!, lineage!);
+    const same = byHistory.get(history);
+    if (same === undefined) byHistory.set(history, [object]);
+    else same.push(object);
+  }
+  return { logs: new Map([...byHistory].map(([history, objects]) => [history, new LogIndex(objects)])), log };
+}

@@ -1,0 +1,237 @@
+/**
+ * What a copy has to bring from one repository into another. Pure: decided over what both hold.
+ *
+ * ```
+ * source   backups ─┬─ there already (same id, same content) ─► nothing to do; they tell which objects are equal
+ *                   └─ new ─► objects, manifest
+ *          log of each history, behind what vouches for it ─► minus what the target holds of the same chain
+ *          head of each history ─► whole, or cut back to the last chosen backup
+ * ```
+ *
+ * @module
+ */
+import { ExistsError, NotFoundError } from "../../../../base/errors.ts";
+import type { BackupDocument } from "../../../../format/repository/backup_document.ts";
+import type { HeadDocument } from "../../../../format/repository/head_document.ts";
+import { parseObjectPath } from "../../../../format/repository/object_name.ts";
+import { byVersion } from "../../core/catalog.ts";
+import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
+import { LogIndex, type LogObject } from "../../log/log_chain.ts";
+import { planRestore } from "../../restoring/restore_plan.ts";
+
+/** What of the log is wanted of one history, and what vouches for it. */
+export interface HistoryWish {
+  /** The database. */
+  database: string;
+  /** The lineage. */
+  lineage: string;
+  /** Objects of the source, by version. */
+  log: LogObject[];
+  /** The head that the target should have at least; with the source's objects. Undefined: none. */
+  head: HeadDocument | undefined;
+}
+
+/** A backup that both repositories have. */
+export interface BackupPair {
+  /** As the source has it. */
+  source: BackupDocument;
+  /** As the target has it. */
+  target: BackupDocument;
+}
+
+/** What is wanted of a source. */
+export interface CopyWish {
+  /** Backups, parents before what builds on them. */
+  backups: BackupDocument[];
+  /** Histories. */
+  histories: HistoryWish[];
+}
+
+/** No log and no head of these histories was chosen; `avoid`: log objects that turned out not to fit. */
+export function wishAll(facts: RepositoryFacts, avoid?: ReadonlySet<string>): CopyWish {
+  const names = new Set([...facts.logs.keys(), ...facts.heads.map((head) => historyOf(head.database, head.lineage))]);
+  const histories = [...names].sort().map((name): HistoryWish => {
+    const [database, lineage] = name.split("/") as [string, string];
+    const head = facts.heads.find((each) => each.database === database && each.lineage === lineage);
+    const ends = head === undefined ? [] : headEnds(head);
+    for (const { log, ...backup } of facts.backups) {
+      if (backup.database === database && backup.lineage === lineage && log !== null) ends.push(endOf(log));
+    }
+    return { database, lineage, log: walks(facts.logs.get(name), ends, avoid), head };
+  });
+  return { backups: parentsFirst(facts.backups), histories };
+}
+
+/** The backups of these ids with what they need: parents, bases, and the log in between. */
+export function wishChosen(
+  name: string,
+  facts: RepositoryFacts,
+  ids: readonly string[],
+  avoid?: ReadonlySet<string>,
+): CopyWish {
+  const byId = new Map(facts.backups.map((backup) => [backup.id, backup]));
+  const chosen = new Map<string, BackupDocument>();
+  const log = new Map<string, LogObject>();
+  const open = [...ids];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (chosen.has(id)) continue;
+    const backup = byId.get(id);
+    if (backup === undefined) {
+      throw new NotFoundError(`Cannot copy backup ${id}: ${name} has none of that id; see list() (NOT_FOUND)`);
+    }
+    chosen.set(id, backup);
+    // A parent that was deleted is no loss while another base leads here, which the plan finds.
+    if (backup.parentId !== null && byId.has(backup.parentId)) open.push(backup.parentId);
+    if (backup.base !== null) continue;
+    const wish = {
+      point: { backupId: id },
+      database: undefined,
+      lineage: undefined,
+      allowEarlier: false,
+      replayLog: true,
+    };
+    const plan = planRestore("copyTo", name, facts, wish, avoid);
+    if ("entries" in plan) continue;
+    open.push(plan.base.id);
+    for (const object of plan.log) log.set(object.key, object);
+  }
+  const backups = parentsFirst([...chosen.values()]);
+  const histories = new Map<string, HistoryWish>();
+  for (const object of [...log.values()].sort((a, b) => a.first - b.first || a.last - b.last)) {
+    const [, database, lineage] = object.key.split("/") as [string, string, string];
+    const key = historyOf(database, lineage);
+    const history = histories.get(key) ?? { database, lineage, log: [], head: undefined };
+    histories.set(key, history);
+    history.log.push(object);
+  }
+  for (const history of histories.values()) {
+    const head = facts.heads.find((each) => each.database === history.database && each.lineage === history.lineage);
+    if (head !== undefined) history.head = cutHead(head, backups, history.log[0]!.first);
+  }
+  return { backups, histories: [...histories.values()] };
+}
+
+/** A head that counts no more than what chosen backups need; undefined when none of them needs log. */
+function cutHead(head: HeadDocument, backups: readonly BackupDocument[], first: number): HeadDocument | undefined {
+  const mine = backups.filter(({ database, lineage }) => database === head.database && lineage === head.lineage);
+  const last = mine.filter(({ log }) => log !== null).sort(byVersion).at(-1);
+  if (last === undefined) return undefined;
+  if (last.version >= head.version) return head;
+  const gaps = head.gaps.filter(({ from, to }) => from > first && to <= last.version);
+  const run = head.gaps.filter(({ to }) => to <= last.version).at(-1);
+  const start = Math.max(first, run === undefined ? 0 : run.to + 1, head.start <= last.version ? head.start : 0);
+  const covered = mine.filter(({ version }) => version === last.version).map(({ coveredUntil }) => coveredUntil);
+  return {
+    ...head,
+    version: last.version,
+    timestamp: last.timestamp,
+    chain: last.log!.chain,
+    start,
+    coveredUntil: Math.max(...covered),
+    gaps,
+    ingests: head.ingests.filter(({ version }) => version >= first && version <= last.version),
+  };
+}
+
+/** The ends of unbroken chains that a head vouches for. */
+export function headEnds(head: HeadDocument): { version: number; chain: string }[] {
+  return [
+    { version: head.version, chain: head.chain },
+    ...head.gaps.map(({ from, chain }) => ({ version: from - 1, chain })),
+  ];
+}
+
+function endOf({ to, chain }: { to: number; chain: string }): { version: number; chain: string } {
+  return { version: to, chain };
+}
+
+/** All objects behind the ends, by version. */
+function walks(
+  index: LogIndex | undefined,
+  ends: { version: number; chain: string }[],
+  avoid: ReadonlySet<string> | undefined,
+): LogObject[] {
+  const found = new Map<string, LogObject>();
+  for (const { objects } of walksOf(index, ends, avoid)) for (const object of objects) found.set(object.key, object);
+  return [...found.values()].sort((a, b) => a.first - b.first || a.last - b.last);
+}
+
+/** The stretches of log behind ends, the newest first; an end inside a stretch that was found adds none. */
+export function walksOf(
+  index: LogIndex | undefined,
+  ends: readonly { version: number; chain: string }[],
+  avoid?: ReadonlySet<string>,
+): { from: number; to: number; chain: string; objects: LogObject[] }[] {
+  const found: { from: number; to: number; chain: string; objects: LogObject[] }[] = [];
+  let below = Infinity;
+  for (const end of [...ends].sort((a, b) => b.version - a.version)) {
+    if (index === undefined || end.version >= below) continue;
+    const { objects, from } = index.walkBack(end, 1, avoid);
+    if (objects.length === 0) continue;
+    below = from;
+    found.push({ from, to: end.version, chain: end.chain, objects });
+  }
+  return found;
+}
+
+/** Backups in an order in which none comes before what it builds on; otherwise by version. */
+function parentsFirst(backups: readonly BackupDocument[]): BackupDocument[] {
+  const byId = new Map(backups.map((backup) => [backup.id, backup]));
+  const ordered = new Map<string, BackupDocument>();
+  for (const backup of [...backups].sort(byVersion)) {
+    const line: BackupDocument[] = [];
+    for (let at: BackupDocument | undefined = backup; at !== undefined && !ordered.has(at.id) && !line.includes(at);) {
+      line.push(at);
+      at = at.parentId === null ? undefined : byId.get(at.parentId);
+    }
+    for (const one of line.reverse()) ordered.set(one.id, one);
+  }
+  return [...ordered.values()];
+}
+
+/**
+ * Parts backups into those that the target has and those that it lacks. An id that another backup has there is
+ * `ExistsError`. `comparable`: content names mean the same on both sides.
+ */
+export function partBackups(
+  source: { name: string; backups: readonly BackupDocument[] },
+  target: { name: string; backups: readonly BackupDocument[] },
+  comparable: boolean,
+): { fresh: BackupDocument[]; there: BackupPair[] } {
+  const theirs = new Map(target.backups.map((backup) => [backup.id, backup]));
+  const fresh: BackupDocument[] = [];
+  const there: BackupPair[] = [];
+  for (const backup of source.backups) {
+    const found = theirs.get(backup.id);
+    if (found === undefined) fresh.push(backup);
+    else if (identity(backup, comparable) === identity(found, comparable)) {
+      there.push({ source: backup, target: found });
+    } else throw idTaken(backup.id, source.name, target.name);
+  }
+  return { fresh, there };
+}
+
+/** The error of an id that another backup has. */
+export function idTaken(id: string, from: string, to: string): ExistsError {
+  return new ExistsError(
+    `Cannot copy backup ${id} from ${from}: ${to} has another backup of that id; nothing was copied: ` +
+      'delete one of them, or choose others by option "backups" (EXISTS)',
+  );
+}
+
+/** What of a manifest stays the same wherever it lies: not where its objects are, nor what they take there. */
+function identity(backup: BackupDocument, comparable: boolean): string {
+  const { base, log, storedBytes: _stored, addedBytes: _added, compression: _codec, encrypted: _keys, ...rest } =
+    backup;
+  const files = base?.files.map(({ name, kind, size, object }) => [
+    name,
+    kind,
+    size,
+    comparable ? parseObjectPath(object)?.name : "",
+  ]);
+  return JSON.stringify([
+    rest,
+    base === null ? null : { ...base, files },
+    log === null ? null : { from: log.from, to: log.to, chain: log.chain },
+  ]);
+}

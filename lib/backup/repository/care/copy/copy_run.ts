@@ -1,0 +1,315 @@
+/**
+ * One run of a copy: from what is wanted to the documents of the target.
+ *
+ * @module
+ */
+import { throwIfAborted } from "../../../../base/abort.ts";
+import type { ProgressReporter } from "../../../../base/progress.ts";
+import type { BackupBase, BackupDocument, BackupLog } from "../../../../format/repository/backup_document.ts";
+import type { ArchivedIngest, HeadDocument } from "../../../../format/repository/head_document.ts";
+import type { ObjectCompression } from "../../../../format/repository/object.ts";
+import { knownObjects, readBackup, readPins } from "../../core/catalog.ts";
+import type { RepositoryContext } from "../../core/context.ts";
+import { allKeys, writeDocument } from "../../core/documents.ts";
+import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
+import { type Head, readHead, switchHead } from "../../log/heads.ts";
+import { backupKey, logPrefix, pinKey } from "../../core/layout.ts";
+import type { Lease } from "../../core/lease.ts";
+import { LogIndex, logObjects } from "../../log/log_chain.ts";
+import type { KnownObjects } from "../../making/place.ts";
+import { runPool } from "../../core/pool.ts";
+import type { CopyReport } from "./copy_report.ts";
+import {
+  type BackupPair,
+  type CopyWish,
+  headEnds,
+  type HistoryWish,
+  idTaken,
+  partBackups,
+  walksOf,
+} from "./copy_plan.ts";
+import { diverged, type HeadRelation, type LogStretchInfo, mergeHeads, relateHeads } from "./head_relation.ts";
+import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
+import { ObjectCopier } from "./object_copier.ts";
+
+/** What a run is given. */
+export interface CopyRunOptions {
+  /** What is wanted. */
+  wish: CopyWish;
+  /** Counts bytes and objects. */
+  reporter: ProgressReporter;
+  /** Of both sides, renewed as work goes on. */
+  leases: readonly Lease[];
+  /** Added to. */
+  report: CopyReport;
+  /** Gives up. */
+  signal: AbortSignal | undefined;
+}
+
+/** A history to be copied, held against the target's. */
+interface HistoryCopy {
+  wish: HistoryWish;
+  target: Head | undefined;
+  relation: HeadRelation | undefined;
+  parts: LogPart[];
+  /** The target's log before. */
+  held: { from: number; to: number }[];
+}
+
+/** One run. */
+export class CopyRun {
+  readonly #from: RepositoryContext;
+  readonly #to: RepositoryContext;
+  readonly #options: CopyRunOptions;
+  #copier!: ObjectCopier;
+  #marked: ReadonlySet<string> = new Set();
+
+  /** Nothing is read before `run`. */
+  constructor(from: RepositoryContext, to: RepositoryContext, options: CopyRunOptions) {
+    this.#from = from;
+    this.#to = to;
+    this.#options = options;
+  }
+
+  /** Copies. */
+  async run(): Promise<void> {
+    const { wish, reporter, report } = this.#options;
+    // A second plan meets what the first one brought.
+    report.reused = 0;
+    const target = await readFacts(this.#to);
+    const comparable = this.#from.ring === undefined && this.#to.ring === undefined;
+    const { fresh, there } = partBackups(
+      { name: this.#from.name, backups: wish.backups },
+      { name: this.#to.name, backups: target.backups },
+      comparable,
+    );
+    const known = await knownObjects(this.#to, target.backups, false);
+    const { marked } = known;
+    this.#marked = marked;
+    for (const { id } of fresh) if (marked.has(backupKey(id))) throw beingDeleted(this.#to, backupKey(id));
+    const histories: HistoryCopy[] = [];
+    for (const history of wish.histories) histories.push(await this.#compare(history, target, there));
+    const pins = await this.#missingPins();
+    this.#prepareObjects(known, target, there);
+    const bases = fresh.filter(({ base }) => base !== null);
+    const files = bases.flatMap(({ base }) => base!.files);
+    const ingested = histories.flatMap(({ wish: { head } }) => head?.ingests.flatMap((each) => each.files) ?? []);
+    const log = histories.flatMap(({ parts }) => parts);
+    reporter.start("copy", {
+      totalBytes: [...files, ...ingested].reduce((sum, { size }) => sum + size, 0) +
+        log.reduce((sum, { object }) => sum + object.size, 0),
+      totalItems: files.length + ingested.length + log.length,
+    });
+    try {
+      for (const backup of bases) await this.#publish(backup, await this.#copyBase(backup), pins);
+      await this.#copyLogs(log);
+      for (const history of histories) await this.#copyHead(history);
+      const indexes = new Map<string, LogIndex>();
+      for (const backup of fresh) {
+        if (backup.base === null) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
+      }
+      for (const { source } of there) await this.#pin(source.id, pins);
+      reporter.finish();
+    } finally {
+      report.objects += this.#copier.made;
+      report.reused += this.#copier.reused;
+      report.storedBytes += this.#copier.storedBytes;
+    }
+  }
+
+  /** Holds a history against the target's. Histories that went apart are an error before anything is written. */
+  async #compare(wish: HistoryWish, target: RepositoryFacts, there: readonly BackupPair[]): Promise<HistoryCopy> {
+    const { database, lineage, head } = wish;
+    const found = await readHead(this.#to, database, lineage);
+    const index = target.logs.get(historyOf(database, lineage));
+    let relation: HeadRelation | undefined;
+    if (head !== undefined && found !== undefined) {
+      const source = { context: this.#from, head, index: new LogIndex(wish.log) };
+      const other = { context: this.#to, head: found.body, index };
+      relation = await relateHeads(source, other, this.#options.signal);
+      if (relation === "diverged") throw diverged(source, other);
+    }
+    const ends = found === undefined ? [] : headEnds(found.body);
+    for (const { target: { log, ...backup } } of there) {
+      if (backup.database === database && backup.lineage === lineage && log !== null) {
+        ends.push({ version: log.to, chain: log.chain });
+      }
+    }
+    const held = walksOf(index, ends, this.#marked);
+    const parts = wish.log.flatMap((object, i): LogPart[] => {
+      const holding = held.find(({ from, to }) => from <= object.first && to >= object.first);
+      if (holding !== undefined && holding.to >= object.last) return [];
+      const after = holding === undefined ? undefined : { version: holding.to, chain: holding.chain };
+      return [{ object, after, before: wish.log[i - 1] }];
+    });
+    this.#options.report.reused += wish.log.length - parts.length;
+    return { wish, target: found, relation, parts, held };
+  }
+
+  /** Pins of the source that the target lacks. */
+  async #missingPins(): Promise<Set<string>> {
+    const theirs = await readPins(this.#to);
+    const pins = await readPins(this.#from);
+    return new Set([...pins].filter((id) => !theirs.has(id)));
+  }
+
+  #prepareObjects(known: KnownObjects, target: RepositoryFacts, there: readonly BackupPair[]): void {
+    const { reporter, signal, wish } = this.#options;
+    // Who shares with a full backup in the source does so in the target. Nobody else, however often a copy is cut off.
+    const fulls = new Set(
+      target.backups.flatMap(({ type, base }) => type === "full" ? base?.files.map(({ object }) => object) ?? [] : []),
+    );
+    const shareable = new Map([...known.shareable].filter(([, { object }]) => !fulls.has(object)));
+    const copier = this.#copier = new ObjectCopier(this.#from, this.#to, { ...known, shareable }, {
+      onBytes: (count) => reporter.add(count),
+      signal,
+    });
+    for (const { source, target } of there) pairFiles(copier, source.base, target.base);
+    for (const { database, lineage, head } of wish.histories) {
+      const theirs = target.heads.find((each) => each.database === database && each.lineage === lineage);
+      for (const { version, files } of head?.ingests ?? []) {
+        const ingest = theirs?.ingests.find((each) => each.version === version);
+        for (const { kind, number, object } of files) {
+          const same = ingest?.files.find((file) => file.kind === kind && file.number === number);
+          if (same !== undefined) copier.same(object, same.object, same.stored);
+        }
+      }
+    }
+  }
+
+  async #touch(): Promise<void> {
+    for (const lease of this.#options.leases) await lease.touch();
+    throwIfAborted(this.#options.signal);
+  }
+
+  async #assertHeld(): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    for (const lease of this.#options.leases) await lease.assertHeld();
+  }
+
+  /** Copies the objects of a complete backup. */
+  async #copyBase(backup: BackupDocument): Promise<BackupDocument> {
+    const source = backup.base!;
+    const own = backup.type === "full";
+    const before = this.#copier.storedBytes;
+    const files = [...source.files];
+    await runPool(source.files.keys(), this.#to.concurrency, async (i) => {
+      const file = source.files[i]!;
+      const { object, stored } = await this.#copier.copy(file, own, this.#codec(backup, file.kind));
+      files[i] = { ...file, object, stored };
+      this.#options.reporter.add(0, 1);
+      await this.#touch();
+    });
+    const base: BackupBase = { ...source, files };
+    for (const { object } of files) this.#copier.referred(object);
+    pairFiles(this.#copier, source, base);
+    return this.#sealed(backup, {
+      base,
+      storedBytes: files.reduce((sum, { stored }) => sum + stored, 0),
+      addedBytes: this.#copier.storedBytes - before,
+    });
+  }
+
+  /** As the target compresses; where it leaves that open, as the backup was. Tables and blobs are compressed in themselves. */
+  #codec(backup: BackupDocument, kind: string): ObjectCompression {
+    const wanted = this.#to.compression ?? backup.compression;
+    return wanted === "none" && this.#to.compression === undefined && kind !== "table" && kind !== "blob"
+      ? "zstd"
+      : wanted;
+  }
+
+  #sealed(backup: BackupDocument, changes: Partial<BackupDocument>): BackupDocument {
+    const compression = this.#to.compression ?? backup.compression;
+    return { ...backup, compression, encrypted: this.#to.ring !== undefined, ...changes };
+  }
+
+  /** An incremental backup: its log is there, and takes what it takes there. */
+  async #withoutBase(backup: BackupDocument, indexes: Map<string, LogIndex>): Promise<BackupDocument> {
+    if (backup.log === null) return this.#sealed(backup, {});
+    const prefix = logPrefix(backup.database, backup.lineage);
+    const index = indexes.get(prefix) ?? new LogIndex(logObjects(await allKeys(this.#to.store, prefix)));
+    indexes.set(prefix, index);
+    const { from, to, chain } = backup.log;
+    const bytes = index.walkBack({ version: to, chain }, from).objects.reduce((sum, { size }) => sum + size, 0);
+    const log: BackupLog = { ...backup.log, bytes };
+    return this.#sealed(backup, { log, storedBytes: bytes, addedBytes: bytes });
+  }
+
+  /** Writes a manifest: from here on the target has the backup. */
+  async #publish(source: BackupDocument, body: BackupDocument, pins: ReadonlySet<string>): Promise<void> {
+    await this.#assertHeld();
+    const put = await writeDocument(this.#to, "backup", backupKey(body.id), body, { ifAbsent: true });
+    if (put === undefined) {
+      // Ours, when only the answer was lost.
+      const found = await readBackup(this.#to, body.id);
+      if (JSON.stringify(found) !== JSON.stringify(body)) throw idTaken(body.id, this.#from.name, this.#to.name);
+    }
+    this.#options.report.backups.push(body.id);
+    await this.#pin(source.id, pins);
+  }
+
+  async #pin(id: string, pins: ReadonlySet<string>): Promise<void> {
+    if (pins.has(id)) await this.#to.store.put(pinKey(id), new Uint8Array(0), { ifAbsent: true });
+  }
+
+  async #copyLogs(parts: readonly LogPart[]): Promise<void> {
+    const { reporter, report, signal } = this.#options;
+    await runPool(parts, this.#to.concurrency, async (part) => {
+      throwIfAborted(signal);
+      const { made, storedBytes } = await copyLog(this.#from, this.#to, part, this.#marked, signal);
+      report.storedBytes += storedBytes;
+      if (made) report.logObjects++;
+      else report.reused++;
+      reporter.add(part.object.size, 1);
+      await this.#touch();
+    });
+  }
+
+  async #copyHead({ wish, target, relation, held }: HistoryCopy): Promise<void> {
+    if (wish.head === undefined) return;
+    const ingests: ArchivedIngest[] = [];
+    for (const ingest of wish.head.ingests) {
+      const files = [...ingest.files];
+      await runPool(ingest.files.keys(), this.#to.concurrency, async (i) => {
+        const file = ingest.files[i]!;
+        const { object, stored } = await this.#copier.copy(file, false, this.#to.compression ?? "none");
+        files[i] = { ...file, object, stored };
+        this.#options.reporter.add(0, 1);
+        await this.#touch();
+      });
+      for (const { object } of files) this.#copier.referred(object);
+      ingests.push({ ...ingest, files });
+    }
+    const source: HeadDocument = { ...wish.head, ingests };
+    const stretches = await this.#stretches(wish, target?.body.version);
+    const merged = mergeHeads({ source, target: target?.body, relation, stretches, held });
+    if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) return;
+    await this.#assertHeld();
+    await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
+  }
+
+  /** The unbroken stretches of a history's log; times are read where one begins behind a hole that the head must note. */
+  async #stretches({ log }: HistoryWish, behind: number | undefined): Promise<LogStretchInfo[]> {
+    const stretches: LogStretchInfo[] = [];
+    for (const object of log) {
+      const last = stretches.at(-1);
+      if (last !== undefined && object.first <= last.to + 1) {
+        if (object.last > last.to) Object.assign(last, { to: object.last, chain: object.chain });
+        continue;
+      }
+      const isBehindHole = behind !== undefined && object.first > behind + 1;
+      const minTimestamp = isBehindHole ? (await logHeadOf(this.#from, object, this.#options.signal)).minTimestamp : 0;
+      stretches.push({ from: object.first, to: object.last, chain: object.chain, minTimestamp });
+    }
+    return stretches;
+  }
+}
+
+/** Tells the copier which objects of two manifests of one backup are equal. */
+function pairFiles(copier: ObjectCopier, source: BackupBase | null, target: BackupBase | null): void {
+  const theirs = new Map(target?.files.map((file) => [`${file.kind} ${file.name}`, file]));
+  for (const { kind, name, object } of source?.files ?? []) {
+    const same = theirs.get(`${kind} ${name}`);
+    if (same !== undefined) copier.same(object, same.object, same.stored);
+  }
+}

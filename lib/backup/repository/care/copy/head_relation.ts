@@ -1,0 +1,202 @@
+/**
+ * How the heads of one history in two repositories stand to each other, and which head follows from both.
+ *
+ * | the other's version on our chain | relation |
+ * |---|---|
+ * | the same version, the same chain | equal |
+ * | in our log, with its chain | behind |
+ * | before our log begins: it was pruned | behind, with a gap in between |
+ * | in our log, with another chain | diverged: `LineageError` |
+ * | beyond our head, and ours is on its chain | ahead |
+ *
+ * @module
+ */
+import { LineageError } from "../../../../base/errors.ts";
+import { genesisChain } from "../../../../format/repository/archived_log.ts";
+import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
+import type { RepositoryContext } from "../../core/context.ts";
+import { REPAIR_WRITER } from "../../log/heads.ts";
+import type { LogIndex } from "../../log/log_chain.ts";
+import { headEnds } from "./copy_plan.ts";
+import { chainIn } from "./log_copier.ts";
+
+/** How the target's head stands to the source's. */
+export type HeadRelation = "equal" | "behind" | "ahead" | "diverged";
+
+/** A head with the log behind it. */
+export interface HeadSide {
+  /** Where. */
+  context: RepositoryContext;
+  /** The head. */
+  head: HeadDocument;
+  /** The log listed there. */
+  index: LogIndex | undefined;
+}
+
+/** Finds out how the target's head stands to the source's; reads part of a log object where names don't tell. */
+export async function relateHeads(
+  source: HeadSide,
+  target: HeadSide,
+  signal: AbortSignal | undefined,
+): Promise<HeadRelation> {
+  const [ours, theirs] = [source.head, target.head];
+  if (ours.version === theirs.version) return ours.chain === theirs.chain ? "equal" : "diverged";
+  const [longer, shorter] = ours.version > theirs.version ? [source, theirs] : [target, ours];
+  const found = await chainAt(longer, shorter.version, signal);
+  if (found === "diverged" || (found !== "gone" && found.chain !== shorter.chain)) return "diverged";
+  return longer === source ? "behind" : "ahead";
+}
+
+/** The chain at a version of a head's history; "gone": its log does not reach back there; "diverged": no piece ends there. */
+async function chainAt(
+  { context, head, index }: HeadSide,
+  version: number,
+  signal: AbortSignal | undefined,
+): Promise<{ chain: string } | "gone" | "diverged"> {
+  const end = headEnds(head).filter((each) => each.version >= version).sort((a, b) => a.version - b.version)[0];
+  if (end === undefined) return "gone";
+  if (end.version === version) return { chain: end.chain };
+  const { objects, from } = index?.walkBack(end, version) ?? { objects: [], from: Infinity };
+  const exact = objects.find(({ last }) => last === version);
+  if (exact !== undefined) return { chain: exact.chain };
+  const holding = objects.find(({ first, last }) => first <= version + 1 && last > version);
+  if (holding !== undefined) {
+    const chain = await chainIn(context, holding, version, signal);
+    return chain === undefined ? "diverged" : { chain };
+  }
+  // A head that counts nothing yet.
+  if (from > version + 1 && head.version === head.start - 1 && version === head.version) {
+    return { chain: genesisChain(head.database, head.lineage, head.start) };
+  }
+  return "gone";
+}
+
+/** The error of two histories. */
+export function diverged(source: HeadSide, target: HeadSide): LineageError {
+  const tell = ({ context, head }: HeadSide): string =>
+    `${context.name} has it up to version ${head.version} (chain ${head.chain.slice(0, 12)}, writer ${
+      head.writer.slice(0, 8)
+    })`;
+  return new LineageError(
+    `Cannot copy the log of database ${source.head.database}, lineage ${source.head.lineage}: ${tell(source)}, ` +
+      `${tell(target)}, and neither goes on where the other ends: each was archived by itself; ` +
+      "copy into another repository (LINEAGE)",
+  );
+}
+
+/** A stretch of log without a hole, as the source has it. */
+export interface LogStretchInfo {
+  /** Its first version. */
+  from: number;
+  /** Its last version. */
+  to: number;
+  /** The chain at `to`. */
+  chain: string;
+  /** The time of its first commit, ms; where it matters. */
+  minTimestamp: number;
+}
+
+/** From what a target's head is made. */
+export interface HeadMerge {
+  /** The source's, its ingests with the target's objects. */
+  source: HeadDocument;
+  /** The target's; undefined: there is none. */
+  target: HeadDocument | undefined;
+  /** How it stands to the source's. */
+  relation: HeadRelation | undefined;
+  /** The log of the source that is wanted, by version. */
+  stretches: readonly LogStretchInfo[];
+  /** The log that the target had. */
+  held: readonly { from: number; to: number }[];
+}
+
+/** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
+export function mergeHeads({ source, target, relation, stretches, held }: HeadMerge): HeadDocument {
+  if (target === undefined) return { ...source, writer: REPAIR_WRITER };
+  const lost = relation === "behind" ? holes(target.version + 1, source.version, stretches) : [];
+  const gaps = oneOfEach<ArchiveGap>([
+    // A gap of the target is closed by log, unless the source has it beside its log: then files are missing.
+    ...target.gaps.filter((gap) => !isWithin(gap, stretches) || source.gaps.some((other) => isSame(gap, other))),
+    ...source.gaps.filter((gap) =>
+      !isWithin(gap, held) && !lost.some((hole) => overlaps(gap, hole) && !isSame(gap, hole))
+    ),
+    ...lost.map((hole) => gapOf(hole, source, target, stretches)),
+  ], ({ from }) => from);
+  const common = {
+    gaps,
+    ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
+  };
+  const isOneRun = target.start <= source.version + 1 && source.start <= target.version + 1;
+  const behindGap = Math.max(0, ...gaps.map(({ to }) => to + 1));
+  if (relation !== "behind") {
+    const start = isOneRun ? Math.max(Math.min(target.start, source.start), behindGap) : target.start;
+    const coveredUntil = relation === "equal"
+      ? Math.max(target.coveredUntil, source.coveredUntil)
+      : target.coveredUntil;
+    return { ...target, ...common, start, coveredUntil };
+  }
+  return {
+    ...source,
+    ...common,
+    writer: REPAIR_WRITER,
+    epoch: Math.max(source.epoch, target.epoch + 1),
+    coveredUntil: Math.max(source.coveredUntil, target.coveredUntil),
+    start: Math.max(isOneRun ? Math.min(source.start, target.start) : source.start, behindGap),
+  };
+}
+
+interface VersionRange {
+  from: number;
+  to: number;
+}
+
+function isWithin({ from, to }: VersionRange, ranges: readonly VersionRange[]): boolean {
+  return ranges.some((one) => one.from <= from && one.to >= to);
+}
+
+function overlaps(a: VersionRange, b: VersionRange): boolean {
+  return a.from <= b.to && a.to >= b.from;
+}
+
+function isSame(a: VersionRange, b: VersionRange): boolean {
+  return a.from === b.from && a.to === b.to;
+}
+
+/** The versions of a range that no stretch holds. */
+function holes(from: number, to: number, stretches: readonly LogStretchInfo[]): { from: number; to: number }[] {
+  const found: { from: number; to: number }[] = [];
+  let at = from;
+  for (const stretch of stretches) {
+    if (stretch.to < at) continue;
+    if (stretch.from > to) break;
+    if (stretch.from > at) found.push({ from: at, to: stretch.from - 1 });
+    at = stretch.to + 1;
+  }
+  if (at <= to) found.push({ from: at, to });
+  return found;
+}
+
+/** A hole as a head notes it: the source has let go of that log, and the target never had it. */
+function gapOf(
+  { from, to }: { from: number; to: number },
+  source: HeadDocument,
+  target: HeadDocument,
+  stretches: readonly LogStretchInfo[],
+): ArchiveGap {
+  const before = stretches.find((one) => one.to === from - 1);
+  const behind = stretches.find((one) => one.from === to + 1);
+  return {
+    from,
+    to,
+    after: target.coveredUntil,
+    before: Math.max(target.coveredUntil, behind?.minTimestamp ?? source.timestamp),
+    chain: before?.chain ?? target.chain,
+  };
+}
+
+/** One of each key, the first one, in their order. */
+function oneOfEach<T>(all: readonly T[], keyOf: (one: T) => number): T[] {
+  const found = new Map<number, T>();
+  for (const one of all) if (!found.has(keyOf(one))) found.set(keyOf(one), one);
+  return [...found.values()].sort((a, b) => keyOf(a) - keyOf(b));
+}

@@ -1,0 +1,153 @@
+/**
+ * The audit log of a repository: what was done, when, with what result. JSON lines, each in an object of its own under the
+ * next number, each naming the hash of the one before: objects can't be appended to, and a put that is only made if absent
+ * gives every line its place, whoever writes.
+ *
+ * @module
+ */
+import { IntegrityError } from "../../../base/errors.ts";
+import { decodeText, encodeText, isText } from "../../../base/bytes.ts";
+import {
+  AUDIT_START,
+  auditHash,
+  type AuditLine,
+  decodeAuditLine,
+  encodeAuditLine,
+} from "../../../format/repository/audit_line.ts";
+import { UNCHECKED } from "../../../format/repository/document.ts";
+import type { RepositoryContext } from "./context.ts";
+import { allKeys, isDamage, readBytes } from "./documents.ts";
+import { PART } from "./layout.ts";
+
+/** What is told of one action. */
+export type AuditDetail = Record<string, string | number | boolean | null>;
+
+const LINE_BYTES_MAX = 64 * 1024;
+const TRIES = 20;
+
+/** The key of a line. */
+export function auditKey(seq: number): string {
+  return `${PART.audit}${String(seq).padStart(12, "0")}.jsonl`;
+}
+
+/** Where the log of each open repository ends, so that appending needs no listing. */
+const ends = new WeakMap<RepositoryContext, { seq: number; hash: string }>();
+
+/** Appends a line. */
+export async function writeAudit(
+  context: RepositoryContext,
+  action: string,
+  result: "ok" | "failed",
+  detail: AuditDetail,
+): Promise<void> {
+  if (context.readOnly) return;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const { seq, hash } = ends.get(context) ?? await readEnd(context);
+    const line: AuditLine = { seq: seq + 1, at: context.clock(), action, result, detail, previous: hash };
+    const text = encodeAuditLine(line, context.ring);
+    const put = await context.store.put(auditKey(line.seq), encodeText(text), { ifAbsent: true });
+    if (put !== undefined) {
+      ends.set(context, { seq: line.seq, hash: auditHash(text) });
+      return;
+    }
+    ends.delete(context);
+  }
+}
+
+/** The number and the hash of the last line. A damaged one must not end the log: what follows it follows nothing. */
+async function readEnd(context: RepositoryContext): Promise<{ seq: number; hash: string }> {
+  const last = (await allKeys(context.store, PART.audit)).findLast(({ key }) => seqOf(key) !== undefined)?.key;
+  if (last === undefined) return { seq: 0, hash: AUDIT_START };
+  try {
+    return { seq: seqOf(last)!, hash: auditHash((await readLine(context, last)).text) };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return { seq: seqOf(last)!, hash: AUDIT_START };
+  }
+}
+
+/** The number in a key; undefined when it is not a line's. */
+function seqOf(key: string): number | undefined {
+  const [, digits] = /^audit\/(\d{12})\.jsonl$/.exec(key) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Runs `work` and notes how it ended; a note that can't be written is no failure of the work. */
+export async function audited<T>(
+  context: RepositoryContext,
+  action: string,
+  work: () => Promise<T>,
+  detailOf: (result: T) => AuditDetail,
+  about: AuditDetail = {},
+): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    const name = error instanceof Error ? error.name : typeof error;
+    await writeAudit(context, action, "failed", { ...about, error: name, message: shortMessage(error) }).catch(
+      () => {},
+    );
+    throw error;
+  }
+  await writeAudit(context, action, "ok", { ...about, ...detailOf(result) }).catch(() => {});
+  return result;
+}
+
+function shortMessage(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.length > 500 ? `${message.slice(0, 497)}...` : message;
+}
+
+/** One line; undefined when it is not there. Damage is `IntegrityError`. */
+export async function readAuditLine(context: RepositoryContext, key: string): Promise<AuditLine | undefined> {
+  return await context.store.head(key) === undefined ? undefined : (await readLine(context, key)).line;
+}
+
+async function readLine(context: RepositoryContext, key: string): Promise<{ text: string; line: AuditLine }> {
+  const name = `${key} in ${context.name}`;
+  const found = await readBytes(context.store, key, LINE_BYTES_MAX);
+  if (found === undefined) throw new IntegrityError(`${name} is gone; the audit log has a hole`);
+  if (!isText(found.bytes)) throw new IntegrityError(`Cannot trust ${name}: it is not text; the audit log was damaged`);
+  const text = decodeText(found.bytes);
+  return { text, line: decodeAuditLine(text, name, context.keyless ? UNCHECKED : context.ring) };
+}
+
+/**
+ * All lines that can be read, the oldest first. What can't, and a line that does not follow its predecessor, is told to
+ * `onProblem`.
+ */
+export async function* readAudit(
+  context: RepositoryContext,
+  onProblem: (key: string, detail: string) => void = () => {},
+): AsyncGenerator<AuditLine> {
+  // Undefined: the line before can't be read, so nothing can be said of what follows it.
+  let previous: string | undefined = AUDIT_START;
+  let seq = 0;
+  for (const { key } of await allKeys(context.store, PART.audit)) {
+    const own = seqOf(key);
+    if (own === undefined) {
+      onProblem(key, "is not named as lines are");
+      continue;
+    }
+    if (own !== seq + 1) onProblem(key, `is line ${own} where ${seq + 1} belongs`);
+    const follows = own === seq + 1;
+    seq = own;
+    let found;
+    try {
+      found = await readLine(context, key);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      onProblem(key, (error as Error).message);
+      previous = undefined;
+      continue;
+    }
+    const { line, text } = found;
+    if (line.seq !== own) onProblem(key, `says of itself that it is line ${line.seq}`);
+    else if (follows && previous !== undefined && line.previous !== previous) {
+      onProblem(key, "does not follow the line before it");
+    }
+    previous = auditHash(text);
+    yield line;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The backups of a repository, and what is known of its objects through them.
+ *
+ * @module
+ */
+import { IntegrityError } from "../../../base/errors.ts";
+import { type BackupDocument, backupDocument } from "../../../format/repository/backup_document.ts";
+import { type GcMark, gcMark } from "../../../format/repository/house_documents.ts";
+import { parseObjectPath } from "../../../format/repository/object_name.ts";
+import { MADE_ID } from "./backup_id.ts";
+import type { RepositoryContext } from "./context.ts";
+import { allKeys, isDamage, readAllDocuments, readDocument } from "./documents.ts";
+import { readHeads } from "../log/heads.ts";
+import { backupKey, PART } from "./layout.ts";
+import type { KnownObjects, Placed } from "../making/place.ts";
+import { runPool } from "./pool.ts";
+
+/**
+ * Manifests never change, so what was read once is kept as long as the repository is open. But an id that someone chose may
+ * come again, for another backup, once the first was deleted: what is known of those is asked for each time.
+ */
+const cache = new WeakMap<RepositoryContext, Map<string, BackupDocument>>();
+
+/** Reads all manifests anew at the next call. */
+export function forgetBackups(context: RepositoryContext): void {
+  cache.delete(context);
+}
+
+/** Manifests read at once: small objects, where waiting is what takes the time. */
+const READS = 16;
+
+/** All backups, in the order of their versions; `onDamage` hears of manifests that can't be read, which otherwise throw. */
+export async function readBackups(
+  context: RepositoryContext,
+  onDamage?: (key: string, error: unknown) => void,
+): Promise<BackupDocument[]> {
+  const kept = cache.get(context) ?? new Map<string, BackupDocument>();
+  cache.set(context, kept);
+  const keys = (await allKeys(context.store, PART.backups)).map(({ key }) => key).filter((key) =>
+    key.endsWith(".json")
+  );
+  const present = new Set(keys);
+  for (const [key, { id }] of kept) if (!present.has(key) || !MADE_ID.test(id)) kept.delete(key);
+  await runPool(keys.filter((key) => !kept.has(key)), READS, async (key) => {
+    try {
+      const found = await readDocument(context, "backup", key, backupDocument);
+      if (found !== undefined && backupKey(found.body.id) === key) kept.set(key, found.body);
+      else if (found !== undefined) throw misplaced(context, key, found.body.id);
+    } catch (error) {
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      onDamage(key, error);
+    }
+  });
+  return [...kept.values()].sort(byVersion);
+}
+
+/** A manifest that was put in another's place is whole, and says of itself whose it is. */
+function misplaced(context: RepositoryContext, key: string, id: string): IntegrityError {
+  return new IntegrityError(`${key} in ${context.name} is the manifest of ${id}; run verify, then repair`, {
+    path: key,
+  });
+}
+
+/** The order of backups: by version, then by when they were made. */
+export function byVersion(a: BackupDocument, b: BackupDocument): number {
+  return a.version - b.version || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1);
+}
+
+/** One backup; undefined when there is none of that id. */
+export async function readBackup(context: RepositoryContext, id: string): Promise<BackupDocument | undefined> {
+  const body = (await readDocument(context, "backup", backupKey(id), backupDocument))?.body;
+  if (body !== undefined && body.id !== id) throw misplaced(context, backupKey(id), body.id);
+  return body;
+}
+
+/** The ids of the backups that are pinned. */
+export async function readPins(context: RepositoryContext): Promise<Set<string>> {
+  return new Set((await allKeys(context.store, PART.pins)).map(({ key }) => key.slice(PART.pins.length)));
+}
+
+/** The keys marked for deletion. */
+export async function readMarks(context: RepositoryContext): Promise<GcMark[]> {
+  return (await readAllDocuments(context, "gc", PART.marks, gcMark)).map(({ body }) => body);
+}
+
+/** What new backups may refer to. To be read under a lease, or what it tells may be gone before it is used. */
+export async function knownObjects(
+  context: RepositoryContext,
+  backups: readonly BackupDocument[],
+  own: boolean,
+): Promise<KnownObjects> {
+  const marked = new Set((await readMarks(context)).flatMap((mark) => mark.keys));
+  const shareable = new Map<string, Placed>();
+  const referenced = new Set<string>();
+  const note = (object: string, stored: number, share: boolean): void => {
+    referenced.add(object);
+    const name = parseObjectPath(object);
+    if (share && name !== undefined) shareable.set(name.name, { object, stored, reused: true });
+  };
+  // A full backup keeps its objects to itself where there are others: what is shared fails together.
+  for (const { base, type } of backups) {
+    for (const { object, stored } of base?.files ?? []) note(object, stored, type !== "full");
+  }
+  for (const { base, type } of backups) {
+    if (type !== "full") continue;
+    for (const { object, stored } of base?.files ?? []) {
+      const content = parseObjectPath(object)?.name;
+      if (content !== undefined && !shareable.has(content)) note(object, stored, true);
+    }
+  }
+  for (const head of await readHeads(context)) {
+    for (const { files } of head.ingests) for (const { object, stored } of files) note(object, stored, true);
+  }
+  return { shareable: own ? new Map() : shareable, referenced, marked };
+}

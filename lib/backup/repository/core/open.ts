@@ -1,0 +1,214 @@
+/**
+ * Opening and making repositories.
+ *
+ * | what is there | what happens |
+ * |---|---|
+ * | `repository.json` | it is opened: with its key, or refused |
+ * | nothing | a repository is made, unless that was not asked for |
+ * | parts of a repository, but no `repository.json` | `IntegrityError`: it was lost, and a new one must not be made over it |
+ * | a database, or other files | `ExistsError` |
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { DecryptionError, ExistsError, HoldfastError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
+import { toHex } from "../../../base/bytes.ts";
+import { delayWith, systemTimers, type Timers } from "../../../base/timers.ts";
+import { MARKER_NAME } from "../../../engine/file_names.ts";
+import type { FileSystem } from "../../../files/file_system.ts";
+import { join } from "../../../files/paths.ts";
+import { openDocument, sealDocument } from "../../../format/repository/document.ts";
+import type { ObjectCompression } from "../../../format/repository/object.ts";
+import { type KeyRing, newKeyRing, type Secret } from "../../../format/repository/key_ring.ts";
+import { type RepositoryDocument, repositoryDocument } from "../../../format/repository/repository_document.ts";
+import { directoryStore } from "../../../storage/directory_store.ts";
+import type { ObjectStore } from "../../../storage/object_store.ts";
+import { Activities } from "./activities.ts";
+import { Bandwidth } from "./bandwidth.ts";
+import type { RepositoryContext } from "./context.ts";
+import { readBytes } from "./documents.ts";
+import { addSlot, openRing } from "./keys.ts";
+import { PART, REPOSITORY_KEY } from "./layout.ts";
+import { RetryingStore } from "./retrying_store.ts";
+
+/** How a repository is opened; all settled. */
+export interface OpenSettings {
+  /** The key or passphrase. */
+  encryption: Secret | undefined;
+  /** How objects are compressed unless a call says otherwise. */
+  compression: ObjectCompression | undefined;
+  /** Objects at once. */
+  concurrency: number;
+  /** A limit on all transfers. */
+  bytesPerSecond: number | undefined;
+  /** Writes nothing. */
+  readOnly: boolean;
+  /** Opens an encrypted repository without its key, for checks. */
+  keyless: boolean;
+  /** Makes one where nothing is. */
+  create: boolean;
+  /** In which retention counts days. */
+  timeZone: string;
+  /** ms since the Unix epoch. */
+  clock: () => number;
+  /** For pauses, and for what is done now and then. */
+  timers: Timers;
+}
+
+const REPOSITORY_BYTES_MAX = 64 * 1024;
+
+/** The defaults of what is not given. */
+export const OPEN_DEFAULTS: OpenSettings = {
+  encryption: undefined,
+  compression: undefined,
+  concurrency: 4,
+  bytesPerSecond: undefined,
+  readOnly: false,
+  keyless: false,
+  create: true,
+  timeZone: "UTC",
+  clock: Date.now,
+  timers: systemTimers,
+};
+
+/** The store of a repository in a directory. A directory that holds something else is refused. */
+export async function storeAt(fs: FileSystem, path: string): Promise<ObjectStore> {
+  const info = await fs.stat(path);
+  if (info !== undefined) {
+    if (info.kind !== "directory") {
+      throw new ExistsError(`Cannot use ${path} as a repository: it is a file; give a directory (EXISTS)`, { path });
+    }
+    const names = await fs.list(path);
+    if (!names.includes(REPOSITORY_KEY)) {
+      const parts: readonly string[] = Object.values(PART).map((part) => part.slice(0, -1));
+      const foreign = names.find((name) => !parts.includes(name) && !name.startsWith("."));
+      if (names.includes(MARKER_NAME)) {
+        throw new ExistsError(`Cannot use ${path} as a repository: it is a database; give another directory (EXISTS)`, {
+          path,
+        });
+      }
+      if (foreign !== undefined) {
+        throw new ExistsError(
+          `Cannot use ${path} as a repository: it holds other files (${foreign}) and no ${REPOSITORY_KEY}; ` +
+            "give an empty or a new directory (EXISTS)",
+          { path },
+        );
+      }
+    }
+  }
+  return directoryStore(path, { fileSystem: fs });
+}
+
+/** Whether a directory is a repository. */
+export async function isRepository(fs: FileSystem, path: string): Promise<boolean> {
+  return (await fs.stat(join(path, REPOSITORY_KEY)))?.kind === "file";
+}
+
+/** Opens a repository, or makes one. */
+export async function openRepository(store: ObjectStore, settings: OpenSettings): Promise<RepositoryContext> {
+  const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(settings.timers, ms, signal);
+  const monotonic = (): number => performance.now();
+  const retrying = new RetryingStore(store, { delay, random: Math.random });
+  const name = store.name;
+  const random = (count: number): Uint8Array => new Uint8Array(randomBytes(count));
+  const about = await readRepository(retrying, name) ?? await make(retrying, settings, random);
+  if (about.encryption === null && settings.encryption !== undefined) {
+    throw new DecryptionError(
+      `Cannot open ${name} with a key: it is not encrypted, and what is written there would not be; ` +
+        'leave option "encryption" out, or make a new repository and use copyTo (DECRYPTION)',
+    );
+  }
+  const ring = about.encryption === null ? undefined : await ringOf(retrying, about, settings);
+  return {
+    store: retrying,
+    name,
+    id: about.id,
+    ring,
+    keyless: about.encryption !== null && ring === undefined,
+    readOnly: settings.readOnly || settings.keyless,
+    compression: settings.compression,
+    concurrency: settings.concurrency,
+    bandwidth: new Bandwidth(settings.bytesPerSecond, monotonic, delay),
+    timeZone: settings.timeZone,
+    activities: new Activities(),
+    // Times are stored as whole ms.
+    clock: () => Math.floor(settings.clock()),
+    monotonic,
+    delay,
+    timers: settings.timers,
+    randomBytes: random,
+  };
+}
+
+async function ringOf(
+  store: ObjectStore,
+  about: RepositoryDocument,
+  settings: OpenSettings,
+): Promise<KeyRing | undefined> {
+  if (settings.encryption === undefined) {
+    if (settings.keyless) return undefined;
+    throw new DecryptionError(
+      `Cannot open ${store.name}: it is encrypted; pass encryption: { passphrase } or { key } (DECRYPTION)`,
+    );
+  }
+  return await openRing(store, about, settings.encryption);
+}
+
+async function readRepository(store: ObjectStore, name: string): Promise<RepositoryDocument | undefined> {
+  const found = await readBytes(store, REPOSITORY_KEY, REPOSITORY_BYTES_MAX);
+  if (found === undefined) return undefined;
+  return openDocument("repository", found.bytes, `${REPOSITORY_KEY} in ${name}`, repositoryDocument);
+}
+
+async function make(
+  store: ObjectStore,
+  settings: OpenSettings,
+  random: (count: number) => Uint8Array,
+): Promise<RepositoryDocument> {
+  const { objects: [other] } = await store.list({ limit: 1 });
+  if (other !== undefined && !other.key.startsWith(PART.keys)) {
+    if (Object.values(PART).some((part) => other.key.startsWith(part))) {
+      throw new IntegrityError(
+        `Cannot open ${store.name}: it has parts of a repository (${other.key}) but no ${REPOSITORY_KEY}; ` +
+          "put that file back from another copy",
+      );
+    }
+    throw new ExistsError(
+      `Cannot use ${store.name} as a repository: it holds other objects (${other.key}); choose an empty place (EXISTS)`,
+    );
+  }
+  if (settings.readOnly || settings.keyless || !settings.create) {
+    throw new NotFoundError(`Cannot open ${store.name}: there is no repository; check the path (NOT_FOUND)`);
+  }
+  assertCapable(store);
+  const id = toHex(random(16));
+  const createdAt = Math.floor(settings.clock());
+  const ring = settings.encryption === undefined ? undefined : newKeyRing(random);
+  if (ring !== undefined) {
+    await addSlot(store, { repository: id, ring, createdAt, randomBytes: random }, settings.encryption!);
+  }
+  const body: RepositoryDocument = {
+    id,
+    createdAt,
+    encryption: ring === undefined ? null : { cipher: "aes-256-gcm", ringId: ring.id },
+  };
+  const put = await store.put(REPOSITORY_KEY, sealDocument("repository", body), { ifAbsent: true });
+  if (put !== undefined) return body;
+  // Another was faster, or our own answer was lost: what is there now counts.
+  const found = await readRepository(store, store.name);
+  if (found === undefined) {
+    throw new IntegrityError(`${REPOSITORY_KEY} in ${store.name} comes and goes; check the store`);
+  }
+  return found;
+}
+
+/** Two writers can't be kept apart without conditions, so a store that has none is refused. */
+function assertCapable(store: ObjectStore): void {
+  const { ifAbsent, ifMatch } = store.capabilities;
+  if (ifAbsent && ifMatch) return;
+  throw new HoldfastError(
+    "UNSUPPORTED",
+    `Cannot make a repository in ${store.name}: it lacks conditional writes (${ifAbsent ? "ifMatch" : "ifAbsent"}), ` +
+      "by which two writers are kept apart; use a store that has them",
+  );
+}

@@ -1,0 +1,143 @@
+/**
+ * Where archiving goes on: which head an open database continues, and the proof that it is its own.
+ *
+ * | head of the present lineage | of a parent | archiving begins |
+ * |---|---|---|
+ * | there | - | behind that head, unless it is ahead of the database or behind its slot |
+ * | none | there, behind the fork, and the slot is older than the fork | behind the parent's head: the rest of it first |
+ * | none | there, at or beyond the fork, and the log reaches back to the fork | at the fork |
+ * | none | otherwise | at the slot, or now |
+ *
+ * @module
+ */
+import { HistoryGoneError, IntegrityError, LineageError } from "../../../base/errors.ts";
+import { equalBytes } from "../../../base/bytes.ts";
+import type { Engine } from "../../../engine/types.ts";
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { allKeys } from "../core/documents.ts";
+import { type Head, newHead, overtaken, readHead } from "./heads.ts";
+import { headKey, logPrefix } from "../core/layout.ts";
+import { LogIndex, logObjects } from "./log_chain.ts";
+import { readLog } from "./log_reader.ts";
+import { slotOf } from "./slots.ts";
+
+/** Log compared at a time. */
+const COMPARE_BYTES = 4 * 2 ** 20;
+
+/** Finds the head that an open database continues. */
+export async function attach(context: RepositoryContext, engine: Engine, writer: string): Promise<Head> {
+  const found = await readHead(context, engine.id, engine.lineage);
+  const slot = slotOf(engine, context);
+  if (found === undefined) return await begin(context, engine, writer);
+  const { body } = found;
+  // A copy that was never written to stands in its original's history, wherever that has gone since.
+  if (engine.forked) return found;
+  if (slot !== undefined && body.version < slot.version) {
+    throw new IntegrityError(
+      `${context.name} says that the log of ${engine.path} is archived up to version ${body.version}, but version ` +
+        `${slot.version} was archived there: an older state of the repository has been put back; ` +
+        `db.dropSlot("${slot.id}") makes a new beginning`,
+    );
+  }
+  if (engine.visibleVersion < body.version) {
+    throw new LineageError(
+      `Cannot archive the log of ${engine.path} in ${context.name}: it stands at version ${engine.visibleVersion}, and ` +
+        `the repository has its history up to version ${body.version}; another copy wrote on, or commits were lost here: ` +
+        "restore from the repository into a new directory (LINEAGE)",
+    );
+  }
+  if (slot !== undefined && slot.version < body.version) await compare(context, engine, body, slot.version, writer);
+  return found;
+}
+
+async function begin(context: RepositoryContext, engine: Engine, writer: string): Promise<Head> {
+  // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
+  const key = headKey(engine.id, engine.lineage);
+  const left = await context.store.list({ prefix: logPrefix(engine.id, engine.lineage), limit: 1 });
+  if (left.objects.length > 0 && !engine.forked) {
+    throw new IntegrityError(
+      `Cannot archive the log of ${engine.path} in ${context.name}: its head is lost, and log that it counted is there; ` +
+        "run repair",
+      { path: key },
+    );
+  }
+  const slot = slotOf(engine, context);
+  const { parents } = engine.meta;
+  const fork = parents.at(-1);
+  const parent = fork === undefined ? undefined : await readHead(context, engine.id, fork.lineage);
+  let from = slot?.version ?? engine.visibleVersion;
+  if (fork !== undefined && parent !== undefined) {
+    if (parent.body.version < fork.version) {
+      if (slot !== undefined && slot.version < fork.version) return parent;
+    } else if (fork.version < engine.visibleVersion && await reachesBack(engine, fork.version)) {
+      from = fork.version;
+    }
+  }
+  const about = { database: engine.id, lineage: engine.lineage, parents, writer };
+  const timestamp = from === engine.visibleVersion ? engine.visibleTimestamp : 0;
+  return { body: newHead(about, from, timestamp), etag: undefined };
+}
+
+/** The head of the lineage that a database went over into at `fork`, where none is written yet. */
+export async function headAfterFork(
+  context: RepositoryContext,
+  engine: Engine,
+  lineage: string,
+  fork: HeadDocument,
+  writer: string,
+): Promise<Head> {
+  const found = await readHead(context, engine.id, lineage);
+  if (found !== undefined) return found;
+  const { parents } = engine.meta;
+  const at = parents.findIndex((parent) => parent.lineage === lineage);
+  const own = at === -1 ? parents : parents.slice(0, at);
+  const about = { database: engine.id, lineage, parents: own, writer };
+  return { body: newHead(about, fork.version, fork.timestamp), etag: undefined };
+}
+
+async function reachesBack(engine: Engine, version: number): Promise<boolean> {
+  const follower = engine.follow(version);
+  try {
+    return await follower.next(1) !== undefined;
+  } catch (error) {
+    if (error instanceof HistoryGoneError) return false;
+    throw error;
+  } finally {
+    follower.close();
+  }
+}
+
+/** Holds what the repository has beyond the slot against this database's own log. */
+async function compare(
+  context: RepositoryContext,
+  engine: Engine,
+  head: HeadDocument,
+  after: number,
+  writer: string,
+): Promise<void> {
+  const index = new LogIndex(logObjects(await allKeys(context.store, logPrefix(head.database, head.lineage))));
+  const walk = index.walkBack({ version: head.version, chain: head.chain }, after + 1);
+  const from = Math.max(after, walk.from - 1);
+  const theirs = readLog(context, walk.objects, { after: from, upTo: head.version });
+  const follower = engine.follow(from);
+  try {
+    for (;;) {
+      const ours = await follower.next(COMPARE_BYTES);
+      if (ours === undefined) return;
+      for (const commit of ours.commits) {
+        if (commit.version > head.version) return;
+        const step = await theirs.next();
+        const same = !step.done && step.value.version === commit.version &&
+          step.value.timestamp === commit.timestamp && equalBytes(step.value.ops, commit.ops);
+        if (!same) throw overtaken(context, { ...head, writer }, head);
+      }
+    }
+  } catch (error) {
+    // What is gone from the log can't be compared; that gap is met again when the log is followed.
+    if (!(error instanceof HistoryGoneError)) throw error;
+  } finally {
+    follower.close();
+    await theirs.return(undefined);
+  }
+}

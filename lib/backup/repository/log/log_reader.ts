@@ -1,0 +1,125 @@
+/**
+ * The commits of an archived log, in order, from a list of objects that a walk has chosen.
+ *
+ * Each object is checked as it is read (its own checksums, and that its chain ends as its name says), and that it follows
+ * the one before. An object that has gone meanwhile was merged into a larger one: the caller plans anew.
+ *
+ * @module
+ */
+import { IntegrityError } from "../../../base/errors.ts";
+import { yieldToLoop } from "../../../base/yield.ts";
+import { type LogPiece, readArchivedLog, recordsOf } from "../../../format/repository/archived_log.ts";
+import type { Bandwidth } from "../core/bandwidth.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import type { LogObject } from "./log_chain.ts";
+import { objectPieces } from "../core/objects.ts";
+
+/** A commit as it was archived. */
+export interface ArchivedCommit {
+  /** Its version. */
+  version: number;
+  /** Its time, ms. */
+  timestamp: number;
+  /** Its operations, encoded: a view. */
+  ops: Uint8Array;
+}
+
+/** How a log is read. */
+export interface ReadLogOptions {
+  /** Only commits after this version. */
+  after: number;
+  /** Only commits up to this version. */
+  upTo?: number | undefined;
+  /** Only commits up to this time, ms: ends at the first that is later. */
+  at?: number | undefined;
+  /** A limit of the call's own. */
+  bandwidth?: Bandwidth | undefined;
+  /** Hears of each object begun. */
+  onObject?: ((object: LogObject) => void) | undefined;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Commits between two turns of the event loop. */
+const STEP = 256;
+
+/** The commits that `objects` hold, as far as asked for. The operations of one are used up once the next is asked for. */
+export async function* readLog(
+  context: RepositoryContext,
+  objects: readonly LogObject[],
+  options: ReadLogOptions,
+): AsyncGenerator<ArchivedCommit> {
+  let last = options.after;
+  let chain: string | undefined;
+  let chainAt = -1;
+  let chainOf = "";
+  let count = 0;
+  for (const object of objects) {
+    if (object.last <= last) continue;
+    if (options.upTo !== undefined && last >= options.upTo) return;
+    options.onObject?.(object);
+    const { head, pieces } = await openLog(context, object, { ...options, reuse: true });
+    try {
+      // Each lineage has a chain of its own, so where one goes over into another there is nothing to compare.
+      const follows = chainAt === head.first - 1 && chainOf === head.lineage;
+      if (follows && head.previous !== chain) {
+        throw new IntegrityError(
+          `${object.key} in ${context.name} is not the history that leads up to it; run verify, then repair`,
+          { path: object.key },
+        );
+      }
+      for await (const piece of pieces) {
+        chain = piece.chain;
+        chainAt = piece.last;
+        chainOf = head.lineage;
+        if (piece.last <= last) continue;
+        for (const commit of recordsOf(piece)) {
+          if (commit.version <= last) continue;
+          if (options.upTo !== undefined && commit.version > options.upTo) return;
+          if (options.at !== undefined && commit.timestamp > options.at) return;
+          if (commit.version !== last + 1) throw hole(context, object, last, commit.version);
+          last = commit.version;
+          yield commit;
+          if (++count % STEP === 0) await yieldToLoop();
+        }
+      }
+    } finally {
+      await pieces.return(undefined as never);
+    }
+  }
+}
+
+/** Opens one object of a log. */
+export async function openLog(
+  context: RepositoryContext,
+  object: LogObject,
+  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined; reuse?: boolean } = {},
+): ReturnType<typeof readArchivedLog> {
+  const { first, last, chain } = object;
+  const [, database, lineage] = object.key.split("/");
+  const source = objectPieces(context, object.key, { ...options, reuse: true });
+  const name = `${object.key} in ${context.name}`;
+  const opened = await readArchivedLog(source, name, { first, last, chain, reuse: options.reuse ?? false });
+  if (opened.head.database === database && opened.head.lineage === lineage) return opened;
+  await opened.pieces.return(undefined as never);
+  throw new IntegrityError(`Cannot read ${name}: it is the log of another history; run verify, then repair`, {
+    path: object.key,
+  });
+}
+
+/** The pieces of an object, their bytes copied. */
+export async function* logPieces(
+  context: RepositoryContext,
+  object: LogObject,
+  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<LogPiece & { chain: string }> {
+  const { pieces } = await openLog(context, object, options);
+  yield* pieces;
+}
+
+function hole(context: RepositoryContext, object: LogObject, last: number, found: number): IntegrityError {
+  return new IntegrityError(
+    `${object.key} in ${context.name} goes on with version ${found} where ${last + 1} belongs; run verify, then repair`,
+    { path: object.key },
+  );
+}

@@ -1,0 +1,120 @@
+/**
+ * Merging an archived log into fewer objects.
+ *
+ * The merged object is put, read back and only then are those removed that it was made of. Who reads meanwhile finds one of
+ * both, and plans anew when an object vanished. Cut off in between, both lie there: the next merge removes what is covered.
+ *
+ * @module
+ */
+import { NotFoundError } from "../../../base/errors.ts";
+import { throwIfAborted } from "../../../base/abort.ts";
+import { logName, writeLogHead } from "../../../format/repository/archived_log.ts";
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { allKeys } from "../core/documents.ts";
+import { logPrefix } from "../core/layout.ts";
+import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
+import { logPieces, openLog } from "./log_reader.ts";
+import { planMerges, type TimedLogObject } from "./merge_plan.ts";
+import { putLogObject } from "./log_object.ts";
+
+/** What a merge did. */
+export interface Merged {
+  /** Objects made. */
+  made: number;
+  /** Objects removed. */
+  removed: number;
+}
+
+/** Times of objects that were read before, by key. */
+export type LogTimes = Map<string, { minTimestamp: number; maxTimestamp: number }>;
+
+/** Merges what is due of the log that a head counts. `times` is kept by the caller from one call to the next. */
+export async function mergeLog(
+  context: RepositoryContext,
+  head: HeadDocument,
+  times: LogTimes,
+  signal?: AbortSignal,
+): Promise<Merged> {
+  const prefix = logPrefix(head.database, head.lineage);
+  const listed = logObjects(await allKeys(context.store, prefix, signal));
+  const index = new LogIndex(listed);
+  const chain = index.walkBack(head, 1).objects;
+  const merged: Merged = { made: 0, removed: 0 };
+  const used = new Set(chain.map(({ key }) => key));
+  for (const object of listed) {
+    if (used.has(object.key) || !isCovered(object, chain)) continue;
+    await context.store.delete(object.key);
+    merged.removed++;
+  }
+  for (const key of times.keys()) if (!used.has(key)) times.delete(key);
+  const timed: TimedLogObject[] = [];
+  for (const object of chain) timed.push({ ...object, ...await timesOf(context, object, times, signal) });
+  for (const group of planMerges(timed, context.clock())) {
+    throwIfAborted(signal);
+    try {
+      await mergeGroup(context, head, group, times, signal);
+    } catch (error) {
+      // Someone else merged or pruned it; the next call sees what there is.
+      if (error instanceof NotFoundError) return merged;
+      throw error;
+    }
+    merged.made++;
+    merged.removed += group.length;
+  }
+  return merged;
+}
+
+/** Whether an object's versions all lie in one of the chain that ends where it ends, or goes on behind. */
+function isCovered(object: LogObject, chain: readonly LogObject[]): boolean {
+  return chain.some((one) =>
+    one.first <= object.first && one.last >= object.last && (one.last > object.last || one.chain === object.chain)
+  );
+}
+
+async function timesOf(
+  context: RepositoryContext,
+  object: LogObject,
+  times: LogTimes,
+  signal: AbortSignal | undefined,
+): Promise<{ minTimestamp: number; maxTimestamp: number }> {
+  const known = times.get(object.key);
+  if (known !== undefined) return known;
+  const { head, pieces } = await openLog(context, object, { signal });
+  await pieces.return(undefined as never);
+  const found = { minTimestamp: head.minTimestamp, maxTimestamp: head.maxTimestamp };
+  times.set(object.key, found);
+  return found;
+}
+
+async function mergeGroup(
+  context: RepositoryContext,
+  head: HeadDocument,
+  group: readonly TimedLogObject[],
+  times: LogTimes,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const first = group[0]!;
+  const last = group.at(-1)!;
+  const { database, lineage } = head;
+  const key = logPrefix(database, lineage) + logName(first.first, last.last, last.chain);
+  const { head: firstHead, pieces } = await openLog(context, first, { signal });
+  await pieces.return(undefined as never);
+  const span = { minTimestamp: first.minTimestamp, maxTimestamp: last.maxTimestamp };
+  async function* raw(): AsyncGenerator<Uint8Array> {
+    yield writeLogHead({
+      database,
+      lineage,
+      previous: firstHead.previous,
+      first: first.first,
+      last: last.last,
+      ...span,
+    });
+    for (const object of group) {
+      for await (const piece of logPieces(context, object, { signal })) yield piece.bytes;
+    }
+  }
+  await putLogObject(context, key, raw, { signal });
+  times.set(key, span);
+  for (const object of group) await context.store.delete(object.key);
+}

@@ -1,0 +1,400 @@
+/**
+ * Takes the log of an open database into a repository: what backups and replication do in common. One for each database and
+ * repository in a process, however many handles there are, so that they don't overtake each other.
+ *
+ * ```
+ * follow the log ─► pieces ─► log objects ─► head (compare and swap) ─► slot (now and then)
+ * ```
+ *
+ * (1) Only what is durable in the database is taken: it can't be lost there and stay here.
+ * (2) Files that joined the database without passing through the log are archived before the record that names them.
+ * (3) When the log no longer reaches back to the head, the gap is recorded and a new chain begins; a base must follow.
+ *
+ * @module
+ */
+import { HistoryGoneError, LineageError } from "../../../base/errors.ts";
+import { toHex } from "../../../base/bytes.ts";
+import { throwIfAborted } from "../../../base/abort.ts";
+import type { CommitEvent, Engine, LogFollower, LogStretch, SettledPoint } from "../../../engine/types.ts";
+import type { IngestInfo } from "../../../format/log/batch.ts";
+import {
+  logName,
+  type LogPiece,
+  nextChain,
+  PieceWriter,
+  writeLogHead,
+} from "../../../format/repository/archived_log.ts";
+import type { ArchivedIngest, HeadDocument } from "../../../format/repository/head_document.ts";
+import { attach, headAfterFork } from "./attach.ts";
+import { knownObjects, readBackups } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { type Head, HeadTouchedError, newHead, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
+import { ingestOfCommit, shipIngest } from "./ingests.ts";
+import { logPrefix } from "../core/layout.ts";
+import { putLogObject } from "./log_object.ts";
+import { type Lease, takeLease } from "../core/lease.ts";
+import type { KnownObjects } from "../making/place.ts";
+import { rememberSlot } from "./slots.ts";
+
+/** Commits of a piece: enough to compress well, few enough to be held in memory. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
+/** A log object is complete at this size: catching up after days must neither fill memory nor start over when cut off. */
+const OBJECT_BYTES = 32 * 2 ** 20;
+
+/** What was taken in by one call. */
+export interface Shipped {
+  /** The head as it stands. */
+  head: HeadDocument;
+  /** Commits' bytes. */
+  bytes: number;
+  /** Bytes as stored. */
+  storedBytes: number;
+  /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
+  gap: boolean;
+}
+
+/** How a call ships. */
+export interface ShipOptions {
+  /** Writes the head though nothing changed, to say how long nothing did; and the slot. */
+  heartbeat?: boolean;
+  /** Hears of bytes. */
+  onBytes?: ((count: number) => void) | undefined;
+  /** Hears of stored bytes; what it throws ends the call. */
+  onStored?: ((count: number) => void) | undefined;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Housekeeping touches a head once in hours; more often in a row something is wrong. */
+const TRIES = 5;
+
+const shippers = new WeakMap<Engine, Map<string, Shipper>>();
+
+/** Takes a database's log into a repository. */
+export class Shipper {
+  readonly #engine: Engine;
+  #context: RepositoryContext;
+  readonly #writer: string;
+  #head: Head | undefined;
+  #follower: LogFollower | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** A writer that was overtaken stays so. */
+  #overtaken: LineageError | undefined;
+  /** The history that this writer has claimed: another's epoch in its head means that it was overtaken. */
+  #claimed: string | undefined;
+
+  private constructor(context: RepositoryContext, engine: Engine) {
+    this.#context = context;
+    this.#engine = engine;
+    this.#writer = toHex(context.randomBytes(16));
+  }
+
+  /** The one for this database and repository. */
+  static of(context: RepositoryContext, engine: Engine): Shipper {
+    let byRepository = shippers.get(engine);
+    if (byRepository === undefined) shippers.set(engine, byRepository = new Map());
+    let shipper = byRepository.get(context.id);
+    if (shipper === undefined) byRepository.set(context.id, shipper = new Shipper(context, engine));
+    // The handle used last has the keys and the store that surely work.
+    shipper.#context = context;
+    return shipper;
+  }
+
+  /** The head as last seen. */
+  get head(): HeadDocument | undefined {
+    return this.#head?.body;
+  }
+
+  /** Takes in all that is committed by now. Calls take turns. */
+  ship(options: ShipOptions = {}): Promise<Shipped> {
+    return this.#inTurn(() => new Shipment(this, options).run());
+  }
+
+  /** Claims the history for this writer, so that an earlier one stops even before there is anything to take in. */
+  claim(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.attach();
+      await this.claimNow();
+    });
+  }
+
+  /** Lets go of the log; the next call begins anew. */
+  detach(): Promise<void> {
+    return this.#inTurn(() => Promise.resolve(this.#letGo()));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(async () => {
+      if (this.#overtaken !== undefined) throw this.#overtaken;
+      for (let tries = 1;; tries++) {
+        try {
+          return await work();
+        } catch (error) {
+          this.#letGo();
+          if (error instanceof HeadTouchedError && tries < TRIES) continue;
+          if (error instanceof LineageError) this.#overtaken = error;
+          throw error;
+        }
+      }
+    });
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  #letGo(): void {
+    this.#follower?.close();
+    this.#follower = undefined;
+    this.#head = undefined;
+  }
+
+  /** What the shipment under way works with. @internal */
+  get parts(): { engine: Engine; context: RepositoryContext; writer: string } {
+    return { engine: this.#engine, context: this.#context, writer: this.#writer };
+  }
+
+  /** The head that is being moved on. @internal */
+  get current(): Head {
+    return this.#head!;
+  }
+
+  /** Finds the head to go on from. @internal */
+  async attach(): Promise<void> {
+    if (this.#head !== undefined) return;
+    const head = await attach(this.#context, this.#engine, this.#writer);
+    const { lineage, writer } = head.body;
+    if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
+      throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);
+    }
+    this.#head = head;
+  }
+
+  /** Makes this writer the one whose epoch the head has. @internal */
+  async claimNow(): Promise<void> {
+    const { body, etag } = this.#head!;
+    if (etag !== undefined && body.writer === this.#writer) return;
+    const epoch = etag === undefined ? body.epoch : body.epoch + 1;
+    await this.move({ ...body, epoch, writer: this.#writer });
+    this.#claimed = body.lineage;
+  }
+
+  /** Switches the head. @internal */
+  async move(to: HeadDocument): Promise<void> {
+    this.#head = await switchHead(this.#context, this.#head!, to);
+  }
+
+  /** Goes over into another history. @internal */
+  turnTo(head: Head): void {
+    this.#head = head;
+  }
+
+  /** The next commits behind `version`. @internal */
+  async next(version: number, visit: (commit: CommitEvent) => void): Promise<LogStretch | undefined> {
+    if (this.#follower !== undefined && this.#follower.version !== version) this.endFollowing();
+    this.#follower ??= this.#engine.follow(version);
+    return await this.#follower.next(PIECE_BYTES, visit);
+  }
+
+  /** Begins reading anew with the next call. @internal */
+  endFollowing(): void {
+    this.#follower?.close();
+    this.#follower = undefined;
+  }
+}
+
+/** One call: from the head to what is committed now. */
+class Shipment {
+  readonly #shipper: Shipper;
+  readonly #options: ShipOptions;
+  #pieces: LogPiece[] = [];
+  /** Memory of pieces that are stored. */
+  #spare: Uint8Array[] = [];
+  #bytes = 0;
+  #ingests: ArchivedIngest[] = [];
+  #settled: SettledPoint | undefined;
+  #shipped: Omit<Shipped, "head"> = { bytes: 0, storedBytes: 0, gap: false };
+  #lease: Lease | undefined;
+  #known: KnownObjects | undefined;
+
+  constructor(shipper: Shipper, options: ShipOptions) {
+    this.#shipper = shipper;
+    this.#options = options;
+  }
+
+  async run(): Promise<Shipped> {
+    const { engine, context } = this.#shipper.parts;
+    const resume = engine.deferCompaction();
+    try {
+      const settled = this.#settled = await engine.settled();
+      await this.#shipper.attach();
+      // A copy that was never written to has nothing of its own to take in.
+      if (!this.#isUntouchedCopy()) {
+        await this.#follow(settled);
+        if (this.#options.heartbeat === true) await this.#cover();
+        await rememberSlot(engine, context, this.#head, this.#options.heartbeat === true);
+      }
+      return { ...this.#shipped, head: this.#head };
+    } finally {
+      resume();
+      await this.#lease?.release();
+    }
+  }
+
+  get #head(): HeadDocument {
+    return this.#shipper.current.body;
+  }
+
+  #isUntouchedCopy(): boolean {
+    const { engine, context } = this.#shipper.parts;
+    const slot = engine.slots().find((each) => each.repository === context.id);
+    return engine.forked && (slot === undefined || slot.version >= engine.visibleVersion);
+  }
+
+  async #follow(settled: SettledPoint): Promise<void> {
+    try {
+      for (;;) {
+        throwIfAborted(this.#options.signal);
+        const at = this.#pieces.at(-1)?.last ?? this.#head.version;
+        if (at >= settled.version) break;
+        const writer = new PieceWriter(this.#memory());
+        const joined: { version: number; info: IngestInfo }[] = [];
+        const stretch = await this.#shipper.next(at, ({ version, timestamp, ops }) => {
+          const info = ingestOfCommit(ops);
+          if (info !== undefined) joined.push({ version, info });
+          writer.add(version, timestamp, ops);
+        });
+        if (stretch === undefined) break;
+        if (stretch.lineage !== this.#head.lineage) await this.#turnTo(stretch.lineage);
+        for (const { version, info } of joined) await this.#ship(version, info);
+        this.#take(writer.take(), stretch.bytes);
+        if (this.#bytes >= OBJECT_BYTES) await this.#put();
+      }
+    } catch (error) {
+      if (!(error instanceof HistoryGoneError)) throw error;
+      await this.#put();
+      await this.#gap(settled);
+    }
+    await this.#put();
+  }
+
+  /** Archives the files that joined with a commit. (2) */
+  async #ship(version: number, info: IngestInfo): Promise<void> {
+    const { context, engine } = this.#shipper.parts;
+    const known = await this.#objects();
+    this.#ingests.push(await shipIngest(context, engine, version, info, known, this.#options));
+  }
+
+  /** Behind a whole piece there is mostly another. */
+  #memory(): Uint8Array | undefined {
+    const isLong = this.#pieces.length > 0 || this.#shipped.bytes > 0;
+    return this.#spare.pop() ?? (isLong ? new Uint8Array(1.5 * PIECE_BYTES) : undefined);
+  }
+
+  #take(piece: LogPiece, bytes: number): void {
+    this.#pieces.push(piece);
+    this.#bytes += piece.bytes.length;
+    this.#shipped.bytes += bytes;
+    this.#options.onBytes?.(bytes);
+  }
+
+  /** The objects there are, under a lease that lasts until the head refers to those that are added. */
+  async #objects(): Promise<KnownObjects> {
+    const { context, engine } = this.#shipper.parts;
+    this.#lease ??= await takeLease(context, { kind: "replicate", holder: engine.path });
+    return this.#known ??= await knownObjects(context, await readBackups(context), false);
+  }
+
+  async #turnTo(lineage: string): Promise<void> {
+    await this.#put();
+    const { context, engine, writer } = this.#shipper.parts;
+    this.#shipper.turnTo(await headAfterFork(context, engine, lineage, this.#head, writer));
+  }
+
+  /** Writes what has gathered as one object, and moves the head behind it. */
+  async #put(): Promise<void> {
+    const pieces = this.#pieces;
+    if (pieces.length === 0) return;
+    await this.#shipper.claimNow();
+    const { context } = this.#shipper.parts;
+    const head = this.#head;
+    const first = pieces[0]!;
+    const last = pieces.at(-1)!;
+    const chain = pieces.reduce((before, piece) => nextChain(before, piece.bytes), head.chain);
+    const key = logPrefix(head.database, head.lineage) + logName(first.first, last.last, chain);
+    const start = writeLogHead({
+      database: head.database,
+      lineage: head.lineage,
+      previous: head.chain,
+      first: first.first,
+      last: last.last,
+      minTimestamp: first.minTimestamp,
+      maxTimestamp: last.maxTimestamp,
+    });
+    async function* raw(): AsyncGenerator<Uint8Array> {
+      yield start;
+      for (const piece of pieces) yield piece.bytes;
+    }
+    const put = await putLogObject(context, key, raw, this.#options);
+    this.#shipped.storedBytes += put.storedBytes;
+    const { version, moment } = this.#settled!;
+    const covered = last.last === version ? moment - 1 : 0;
+    try {
+      await this.#lease?.assertHeld();
+      await this.#shipper.move({
+        ...head,
+        version: last.last,
+        timestamp: last.maxTimestamp,
+        chain,
+        coveredUntil: Math.max(head.coveredUntil, covered, last.maxTimestamp),
+        ingests: [...head.ingests, ...this.#ingests],
+      });
+    } catch (error) {
+      // No head will ever count it, and readers never look beyond heads.
+      if (error instanceof LineageError && put.made) await context.store.delete(key).catch(() => {});
+      throw error;
+    }
+    for (const { bytes } of pieces) {
+      if (bytes.buffer.byteLength <= 2 * PIECE_BYTES) this.#spare.push(new Uint8Array(bytes.buffer));
+    }
+    this.#pieces = [];
+    this.#bytes = 0;
+    this.#ingests = [];
+  }
+
+  /** Says that nothing was committed up to now. */
+  async #cover(): Promise<void> {
+    const { version, moment } = this.#settled!;
+    const head = this.#head;
+    if (head.version !== version) return;
+    await this.#shipper.claimNow();
+    if (moment - 1 > head.coveredUntil) await this.#shipper.move({ ...this.#head, coveredUntil: moment - 1 });
+  }
+
+  /** The log up to now is gone: a new chain begins behind it, and the gap stays noted. */
+  async #gap(settled: SettledPoint): Promise<void> {
+    this.#shipped.gap = true;
+    this.#shipper.endFollowing();
+    const { engine, context, writer } = this.#shipper.parts;
+    const old = this.#head;
+    const gap = {
+      from: old.version + 1,
+      to: settled.version,
+      after: old.coveredUntil,
+      before: settled.timestamp,
+      chain: old.chain,
+    };
+    if (old.lineage !== engine.lineage) {
+      this.#shipper.turnTo(await headAfterFork(context, engine, engine.lineage, old, writer));
+    }
+    await this.#shipper.claimNow();
+    const head = this.#head;
+    const anew = newHead(head, settled.version, settled.timestamp);
+    await this.#shipper.move({
+      ...anew,
+      epoch: head.epoch,
+      coveredUntil: Math.max(settled.moment - 1, settled.timestamp),
+      gaps: [...head.gaps, gap],
+      ingests: head.ingests,
+    });
+  }
+}

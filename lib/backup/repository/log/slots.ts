@@ -1,0 +1,54 @@
+/**
+ * Slots: the promise of a database to keep log for a repository until it is archived.
+ *
+ * @module
+ */
+import type { Engine } from "../../../engine/types.ts";
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import type { SlotMeta } from "../../../format/manifest/manifest_edit.ts";
+import type { RepositoryContext } from "../core/context.ts";
+
+/**
+ * A slot is moved on when this much log could go, or at a heartbeat. Not at every shipment: that would cost the database a
+ * sync a second, and a slot that lags only keeps a little more log than is needed.
+ */
+const SLOT_BYTES = 8 * 2 ** 20;
+
+/** The database's slot for this repository. */
+export function slotOf(engine: Engine, context: RepositoryContext): SlotMeta | undefined {
+  return engine.slots().find((slot) => slot.repository === context.id);
+}
+
+/**
+ * Makes sure there is a slot. A new one keeps log from the present version on; with `fromTables` from the last version that
+ * is in tables, for a base that holds no more than these.
+ */
+export async function ensureSlot(engine: Engine, context: RepositoryContext, fromTables = false): Promise<void> {
+  if (engine.readOnly || context.readOnly || slotOf(engine, context) !== undefined) return;
+  const createdAt = context.clock();
+  const version = fromTables ? await tablesVersion(engine) : engine.visibleVersion;
+  await engine.setSlot({ id: context.id, repository: context.id, version, createdAt });
+}
+
+async function tablesVersion(engine: Engine): Promise<number> {
+  const pin = await engine.pin();
+  try {
+    return pin.base.version;
+  } finally {
+    pin.release();
+  }
+}
+
+/** Moves the slot on to what is archived, when that is worth a write or `now` is set. */
+export async function rememberSlot(
+  engine: Engine,
+  context: RepositoryContext,
+  head: HeadDocument,
+  now: boolean,
+): Promise<void> {
+  const slot = slotOf(engine, context);
+  if (slot === undefined || slot.version >= head.version) return;
+  const behind = engine.unarchivedBytes(slot.version) - engine.unarchivedBytes(head.version);
+  if (!now && behind < SLOT_BYTES) return;
+  await engine.setSlot({ ...slot, version: head.version });
+}

@@ -1,0 +1,36 @@
+/**
+ * Heads keep what joined a database without its log for as long as the log that names it. Here they let go of it.
+ *
+ * @module
+ */
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { writeDocument } from "../core/documents.ts";
+import { historyOf, type RepositoryFacts } from "../restoring/facts.ts";
+import { readHead } from "./heads.ts";
+import { headKey } from "../core/layout.ts";
+
+/**
+ * Takes files out of a head that no restore can need, for no log that is left holds their commit: by none of `looks`, which
+ * were made one after the other. One alone could have missed log that was just being merged. A head that has moved on
+ * meanwhile stays as it is until the next pruning.
+ */
+export async function trimHead(
+  context: RepositoryContext,
+  looks: readonly RepositoryFacts[],
+  head: HeadDocument,
+  dryRun: boolean,
+): Promise<HeadDocument> {
+  const log = looks.flatMap(({ logs }) => logs.get(historyOf(head.database, head.lineage))?.objects ?? []);
+  const ingests = head.ingests.filter(({ version }) =>
+    log.some(({ first, last }) => first <= version && version <= last)
+  );
+  if (ingests.length === head.ingests.length) return head;
+  const trimmed = { ...head, ingests };
+  if (dryRun) return trimmed;
+  const found = await readHead(context, head.database, head.lineage);
+  if (found === undefined || JSON.stringify(found.body) !== JSON.stringify(head)) return head;
+  const key = headKey(head.database, head.lineage);
+  const put = await writeDocument(context, "head", key, trimmed, { ifMatch: found.etag });
+  return put === undefined ? head : trimmed;
+}

@@ -1,0 +1,396 @@
+/**
+ * A backup of an open database into a repository.
+ *
+ * ```
+ * lease ─► type ─► slot ─► pin ─► objects ─► log and head ─► manifest (if absent): from here on there is a backup
+ * ```
+ *
+ * Nobody waits for it. Interrupted, it leaves objects that nothing refers to: the next backup finds and uses them.
+ *
+ * @module
+ */
+import { ExistsError, LineageError, NotFoundError } from "../../../base/errors.ts";
+import { throwIfAborted } from "../../../base/abort.ts";
+import { ProgressReporter } from "../../../base/progress.ts";
+import type { Engine } from "../../../engine/types.ts";
+import { basename } from "../../../files/paths.ts";
+import type { BackupDocument } from "../../../format/repository/backup_document.ts";
+import type { CheckedRepositoryBackup } from "../../backup_options.ts";
+import type { BackupInfo } from "../../info.ts";
+import { withPartial } from "../../partial.ts";
+import { audited } from "../core/audit.ts";
+import { backupInfo, documentPrefix } from "./backup_info.ts";
+import { newBackupId } from "../core/backup_id.ts";
+import { Bandwidth } from "../core/bandwidth.ts";
+import { writeBase } from "./base_writer.ts";
+import { knownObjects, readBackup, readBackups, readMarks } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { allKeys, writeDocument } from "../core/documents.ts";
+import { writeEntries } from "./entries_writer.ts";
+import { backupKey, logPrefix } from "../core/layout.ts";
+import { type Lease, withLease } from "../core/lease.ts";
+import { LimitError } from "./limit_error.ts";
+import { isOnPath, lineagePath } from "../log/lineage_path.ts";
+import { LogIndex, logObjects } from "../log/log_chain.ts";
+import { isParentWhole } from "./parent_whole.ts";
+import type { PlaceOptions } from "./place.ts";
+import { type Shipped, Shipper } from "../log/shipper.ts";
+import { ensureSlot } from "../log/slots.ts";
+
+/** Makes a backup. */
+export async function backupInto(
+  context: RepositoryContext,
+  engine: Engine,
+  options: CheckedRepositoryBackup,
+): Promise<BackupInfo> {
+  throwIfAborted(options.signal);
+  const about = { type: options.type, database: engine.id };
+  const subject = options.id ?? basename(engine.path);
+  const run = (): Promise<BackupInfo> =>
+    context.activities.run(
+      { kind: "backup", subject, startedAt: context.clock() },
+      options.onProgress,
+      async (onProgress) => {
+        const reporter = new ProgressReporter(onProgress);
+        // A writer has locked its database, so another of its path is a dead one.
+        const who = { holder: `${engine.path}${engine.readOnly ? " (reader)" : ""}`, sole: !engine.readOnly };
+        const lease = { kind: "backup", name: `backup-${engine.id}`, ...who };
+        return await withPartial(reporter, () =>
+          withLease(context, lease, (held) => new Backup(context, engine, options, reporter, held).run()));
+      },
+    );
+  return await audited(context, "backup", run, (info) => ({
+    id: info.id,
+    type: info.type,
+    version: info.version,
+    storedBytes: info.storedBytes,
+    addedBytes: info.addedBytes,
+    durationMs: Math.round(info.durationMs),
+  }), about);
+}
+
+/** What a kind of backup adds to the manifest. */
+type Part = Pick<
+  BackupDocument,
+  | "type"
+  | "parentId"
+  | "lineage"
+  | "parents"
+  | "version"
+  | "timestamp"
+  | "coveredUntil"
+  | "entryCount"
+  | "fileCount"
+  | "totalBytes"
+  | "storedBytes"
+  | "addedBytes"
+  | "base"
+  | "log"
+>;
+
+class Backup {
+  readonly #context: RepositoryContext;
+  readonly #engine: Engine;
+  readonly #options: CheckedRepositoryBackup;
+  readonly #reporter: ProgressReporter;
+  readonly #lease: Lease;
+  readonly #bandwidth: Bandwidth;
+  readonly #made: string[] = [];
+  /** Keys that a pruning is about to delete: nothing new may need them. */
+  #going: ReadonlySet<string> = new Set();
+  #sent = 0;
+
+  constructor(
+    context: RepositoryContext,
+    engine: Engine,
+    options: CheckedRepositoryBackup,
+    reporter: ProgressReporter,
+    lease: Lease,
+  ) {
+    this.#context = context;
+    this.#engine = engine;
+    this.#options = options;
+    this.#reporter = reporter;
+    this.#lease = lease;
+    this.#bandwidth = new Bandwidth(options.bytesPerSecond, context.monotonic, context.delay);
+  }
+
+  async run(): Promise<BackupInfo> {
+    const context = this.#context;
+    const options = this.#options;
+    const started = context.monotonic();
+    const createdAt = context.clock();
+    const id = options.id ?? newBackupId(createdAt, context);
+    this.#reporter.start("plan");
+    if (await readBackup(context, id) !== undefined) throw taken(context, id);
+    // Before the manifests are listed: one that was marked and is gone by then is not listed either.
+    this.#going = new Set((await readMarks(context)).flatMap(({ keys }) => keys));
+    const all = await readBackups(context);
+    const part = await this.#makePart(all.filter(({ database }) => database === this.#engine.id), all);
+    this.#reporter.start("publish");
+    throwIfAborted(options.signal);
+    const body: BackupDocument = {
+      id,
+      requestedType: options.type,
+      database: this.#engine.id,
+      databaseName: basename(this.#engine.path),
+      keyEncoding: this.#engine.keyEncoding,
+      databaseCreatedAt: this.#engine.meta.createdAt,
+      createdAt,
+      durationMs: Math.max(0, Math.round(context.monotonic() - started)),
+      compression: options.compression ?? context.compression ?? "none",
+      encrypted: context.ring !== undefined,
+      namespace: options.selection.namespace?.length ? [...options.selection.namespace] : null,
+      prefix: documentPrefix(options.prefix),
+      labels: options.labels,
+      selective: this.#isSelective,
+      ...part,
+    };
+    await this.#lease.assertHeld();
+    const put = await writeDocument(context, "backup", backupKey(id), body, { ifAbsent: true });
+    if (put === undefined) {
+      // Ours, when only the answer was lost.
+      const found = await readBackup(context, id);
+      if (JSON.stringify(found) !== JSON.stringify(body)) throw taken(context, id);
+    }
+    await this.#assertPublished(id);
+    this.#reporter.finish();
+    return backupInfo(context, body, false);
+  }
+
+  /**
+   * A pruning whose clock is far ahead may have broken the lease after it was renewed, and may not have seen the manifest
+   * when it looked for what is needed. It looks after breaking, this looks after publishing: one of both notices.
+   */
+  async #assertPublished(id: string): Promise<void> {
+    try {
+      await this.#lease.assertHeld();
+    } catch (error) {
+      await this.#context.store.delete(backupKey(id));
+      throw error;
+    }
+  }
+
+  get #isSelective(): boolean {
+    const { selection, filter } = this.#options;
+    return selection.namespace !== undefined || selection.prefix !== undefined || filter !== undefined;
+  }
+
+  async #makePart(mine: readonly BackupDocument[], all: readonly BackupDocument[]): Promise<Part> {
+    if (this.#isSelective) return await this.#entries(all);
+    const { type } = this.#options;
+    const parent = this.#parent(mine);
+    if (type === "incremental" || (type === "auto" && parent?.lineage === this.#engine.lineage)) {
+      const part = parent === undefined ? undefined : await this.#incremental(parent);
+      if (part !== undefined) return part;
+    }
+    return await this.#complete(type === "full" || parent === undefined ? "full" : "snapshot", all);
+  }
+
+  /** The backup to go on from: the one asked for, else the newest of this history. */
+  #parent(mine: readonly BackupDocument[]): BackupDocument | undefined {
+    const { name } = this.#context;
+    const path = lineagePath(this.#engine.lineage, this.#engine.meta.parents);
+    const wanted = this.#options.parent;
+    if (wanted === undefined) {
+      return mine.findLast((each) =>
+        !each.selective && isOnPath(path, each.lineage, each.version) && !this.#going.has(backupKey(each.id))
+      );
+    }
+    const found = mine.find(({ id }) => id === wanted && !this.#going.has(backupKey(id)));
+    if (found === undefined) {
+      throw new NotFoundError(
+        `Cannot build on backup ${wanted}: ${name} has none of that id of this database; see list() (NOT_FOUND)`,
+      );
+    }
+    if (found.selective) {
+      throw new TypeError(`backup: option "parent" is ${wanted}, which holds only a part of the database`);
+    }
+    if (isOnPath(path, found.lineage, found.version) && found.version <= this.#engine.visibleVersion) return found;
+    throw new LineageError(
+      `Cannot build on backup ${wanted} of ${name}: it shows version ${found.version} of lineage ${found.lineage}, which ` +
+        `this database (lineage ${this.#engine.lineage}) has not come from; leave option "parent" out (LINEAGE)`,
+    );
+  }
+
+  /** Whether this database writes its history here, and is not a reader or a copy that stands in another's. */
+  get #ships(): boolean {
+    return !this.#engine.readOnly && !this.#context.readOnly;
+  }
+
+  async #ship(): Promise<Shipped> {
+    this.#reporter.start("log", {});
+    return await Shipper.of(this.#context, this.#engine).ship({
+      heartbeat: true,
+      onBytes: (count) => this.#reporter.add(count),
+      onStored: (count) => this.#count(count),
+      signal: this.#options.signal,
+    });
+  }
+
+  /** The log since the parent, or undefined when it is not all there. */
+  async #incremental(parent: BackupDocument): Promise<Part | undefined> {
+    const engine = this.#engine;
+    if (!this.#ships || parent.lineage !== engine.lineage) return undefined;
+    const lastBytes = engine.unarchivedBytes(parent.version);
+    const { forked, visibleVersion } = engine;
+    const { head, storedBytes } = await this.#ship();
+    if (head.lineage !== parent.lineage || head.version < parent.version) return undefined;
+    // What the head of its original says of a copy that was never written to is true of where the copy stands, or of nothing.
+    if (forked && head.version !== visibleVersion) return undefined;
+    const all = await allKeys(this.#context.store, logPrefix(head.database, head.lineage));
+    const listed = all.filter(({ key }) => !this.#going.has(key));
+    const walk = new LogIndex(logObjects(listed)).walkBack(
+      { version: head.version, chain: head.chain },
+      parent.version + 1,
+    );
+    const isWhole = walk.from <= parent.version + 1 &&
+      await isParentWhole(this.#context, parent.version, head, this.#going);
+    if (!isWhole) return undefined;
+    const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
+    const range = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };
+    return {
+      type: "incremental",
+      parentId: parent.id,
+      lineage: head.lineage,
+      parents: head.parents,
+      version: head.version,
+      timestamp: head.version === parent.version ? parent.timestamp : head.timestamp,
+      coveredUntil: head.coveredUntil,
+      entryCount: head.version - parent.version,
+      fileCount: walk.objects.length,
+      totalBytes: lastBytes,
+      storedBytes: bytes,
+      addedBytes: storedBytes,
+      base: null,
+      log: range.from > range.to ? null : range,
+    };
+  }
+
+  /** Everything, as objects. */
+  async #complete(type: "full" | "snapshot", all: readonly BackupDocument[]): Promise<Part> {
+    const context = this.#context;
+    const engine = this.#engine;
+    const { excludeLog, concurrency } = this.#options;
+    // First, so that the log behind the base is kept from now on.
+    if (this.#ships) await ensureSlot(engine, context, excludeLog);
+    const known = await knownObjects(context, all, type === "full");
+    const written = await this.#leavingNothing(() =>
+      this.#pinned(async (settled) => {
+        const pin = await engine.pin();
+        try {
+          const base = await writeBase(context, engine, pin, {
+            known,
+            place: this.#placeOptions(),
+            excludeLog,
+            concurrency: concurrency ?? context.concurrency,
+            reporter: this.#reporter,
+            lease: this.#lease,
+          });
+          const meta = excludeLog ? pin.base.meta : pin.meta;
+          const covered = excludeLog ? pin.base.timestamp : Math.max(settled.moment - 1, pin.timestamp);
+          return { ...base, meta, coveredUntil: covered };
+        } finally {
+          pin.release();
+        }
+      })
+    );
+    const shipped = this.#ships ? await this.#ship() : undefined;
+    const { base, meta } = written;
+    const still = shipped?.head.version === base.version && shipped.head.lineage === meta.lineage;
+    return {
+      type,
+      parentId: null,
+      lineage: meta.lineage,
+      parents: meta.parents,
+      version: base.version,
+      timestamp: base.timestamp,
+      coveredUntil: still ? Math.max(shipped.head.coveredUntil, written.coveredUntil) : written.coveredUntil,
+      entryCount: written.rows,
+      fileCount: base.files.length,
+      totalBytes: written.totalBytes,
+      storedBytes: written.storedBytes,
+      addedBytes: written.addedBytes,
+      base,
+      log: null,
+    };
+  }
+
+  /**
+   * Runs `work` at the present. The files of a reader may be removed by the writer before they are copied: then it moves on
+   * to a newer state and tries again.
+   */
+  async #pinned<T>(work: (settled: { moment: number }) => Promise<T>): Promise<T> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await work(await this.#engine.settled());
+      } catch (error) {
+        if (!(error instanceof NotFoundError) || !this.#engine.readOnly || tries === READER_TRIES) throw error;
+        await this.#engine.refresh();
+      }
+    }
+  }
+
+  /** A part of the contents, as entries. */
+  async #entries(all: readonly BackupDocument[]): Promise<Part> {
+    const context = this.#context;
+    const engine = this.#engine;
+    const { selection, filter, signal } = this.#options;
+    const known = await knownObjects(context, all, true);
+    const written = await this.#leavingNothing(() =>
+      writeEntries(context, engine, {
+        selection,
+        filter,
+        known,
+        place: this.#placeOptions(),
+        reporter: this.#reporter,
+        signal,
+      })
+    );
+    const { lineage, parents } = engine.meta;
+    return { ...written, type: "full", parentId: null, lineage, parents, coveredUntil: written.timestamp, log: null };
+  }
+
+  #placeOptions(): Omit<PlaceOptions, "compression"> & { compression: PlaceOptions["compression"] | undefined } {
+    const { compression, level, verify, signal } = this.#options;
+    return {
+      compression: compression ?? this.#context.compression,
+      level,
+      verify,
+      bandwidth: this.#bandwidth,
+      onStored: (count) => this.#count(count),
+      onMade: (key) => void this.#made.push(key),
+      signal,
+    };
+  }
+
+  /** Counts what is sent against the limit. */
+  #count(bytes: number): void {
+    this.#sent += bytes;
+    const { maxBytes } = this.#options;
+    if (maxBytes === undefined || this.#sent <= maxBytes) return;
+    throw new LimitError(
+      `Cannot back up ${this.#engine.path}: more than the ${maxBytes} bytes of option "maxBytes" would have to be stored; ` +
+        "nothing was kept (LIMIT)",
+    );
+  }
+
+  /** Over the limit nothing stays, not even to be used by the next try. */
+  async #leavingNothing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof LimitError) {
+        for (const key of this.#made) await this.#context.store.delete(key).catch(() => {});
+      }
+      throw error;
+    }
+  }
+}
+
+/** How often a reader moves on when the writer removes files that it is about to copy. */
+const READER_TRIES = 5;
+
+function taken(context: RepositoryContext, id: string): ExistsError {
+  return new ExistsError(`Cannot make backup ${id}: ${context.name} has one of that id; choose another (EXISTS)`);
+}

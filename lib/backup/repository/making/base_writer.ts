@@ -1,0 +1,162 @@
+/**
+ * A base: one version of a database as objects.
+ *
+ * ```
+ * pin ─► tables and blob files, each under its content's name
+ *     ─► the manifest for exactly these
+ *     ─► the tail: the commits that are not in tables yet, as archived log of its own
+ * ```
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { Pace } from "../../../base/pace.ts";
+import type { ProgressReporter } from "../../../base/progress.ts";
+import { join } from "../../../files/paths.ts";
+import type { Engine, Pin } from "../../../engine/types.ts";
+import { forEachOperation } from "../../../format/log/batch.ts";
+import { genesisChain, PieceWriter, writeLogHead } from "../../../format/repository/archived_log.ts";
+import type { BackupBase, BackupFile } from "../../../format/repository/backup_document.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import type { Lease } from "../core/lease.ts";
+import { fileSource, type KnownObjects, place, type PlacedSource, type PlaceOptions } from "./place.ts";
+import { runPool } from "../core/pool.ts";
+
+/** Commits of one piece of the tail. */
+const PIECE_BYTES = 2 ** 20;
+
+/** How a base is written. */
+export interface BaseOptions {
+  /** What new objects may refer to. */
+  known: KnownObjects;
+  /** How objects are placed; `compression` undefined: none for tables and blobs, which are compressed already. */
+  place: Omit<PlaceOptions, "compression"> & { compression: PlaceOptions["compression"] | undefined };
+  /** Leaves the tail out. */
+  excludeLog: boolean;
+  /** Objects at once. */
+  concurrency: number;
+  /** Counts bytes and files. */
+  reporter: ProgressReporter;
+  /** Renewed as files are done. */
+  lease: Lease;
+}
+
+/** A base that is in the repository. */
+export interface WrittenBase {
+  /** For the manifest. */
+  base: BackupBase;
+  /** Bytes of its files. */
+  totalBytes: number;
+  /** Bytes of its objects. */
+  storedBytes: number;
+  /** Of these, what was not there before. */
+  addedBytes: number;
+  /** Rows in its tables, and what its tail sets. */
+  rows: number;
+}
+
+/** Writes the objects of a pinned version. */
+export async function writeBase(
+  context: RepositoryContext,
+  engine: Engine,
+  pin: Pin,
+  options: BaseOptions,
+): Promise<WrittenBase> {
+  const { known, concurrency, reporter, lease } = options;
+  const files: BackupFile[] = [];
+  let addedBytes = 0;
+  const { monotonic, delay } = context;
+  const pace = new Pace({ activity: () => engine.visibleVersion, monotonic, delay });
+  const put = async (name: string, kind: BackupFile["kind"], source: PlacedSource): Promise<void> => {
+    const packed = kind === "table" || kind === "blob";
+    const placed = await place(context, source, known, {
+      ...options.place,
+      pace,
+      compression: options.place.compression ?? (packed ? "none" : "zstd"),
+      onBytes: (count) => reporter.add(count),
+    });
+    files.push({ name, kind, size: source.size, object: placed.object, stored: placed.stored });
+    if (!placed.reused) addedBytes += placed.stored;
+    reporter.add(0, 1);
+    await lease.touch();
+  };
+  const tables = pin.files.filter(({ kind }) => kind !== "log");
+  const manifest = bytesSource(pin.base.manifest(), pin.base.manifestName);
+  const tail = options.excludeLog || pin.version === pin.base.version ? undefined : await tailSource(pin);
+  const totalBytes = tables.reduce((sum, { size }) => sum + size, manifest.size + (tail?.size ?? 0));
+  reporter.start("objects", { totalBytes, totalItems: tables.length + 1 + (tail === undefined ? 0 : 1) });
+  await runPool(tables, concurrency, async ({ name, kind, size, sha256 }) => {
+    await put(name, kind as "table" | "blob", fileSource(engine.fs, join(engine.path, name), size, sha256!));
+  });
+  await put(pin.base.manifestName, "manifest", manifest);
+  if (tail !== undefined) await put("", "tail", tail);
+  const { version, timestamp } = options.excludeLog ? pin.base : pin;
+  files.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return {
+    base: { version, timestamp, manifestName: pin.base.manifestName, files },
+    totalBytes,
+    storedBytes: files.reduce((sum, { stored }) => sum + stored, 0),
+    addedBytes,
+    rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), tail?.sets ?? 0),
+  };
+}
+
+/** A few bytes as a content. */
+function bytesSource(bytes: Uint8Array, name: string): PlacedSource {
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return {
+    size: bytes.length,
+    sha256,
+    name,
+    pieces: async function* () {
+      yield bytes;
+    },
+  };
+}
+
+/** The tail as a content. It is made twice, first for its digest: it may be larger than memory should hold. */
+async function tailSource(pin: Pin): Promise<PlacedSource & { sets: number }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  let minTimestamp: number | undefined;
+  for await (const { timestamp } of pin.tail()) {
+    minTimestamp = timestamp;
+    break;
+  }
+  const pieces = (onOps?: (ops: Uint8Array) => void): AsyncIterable<Uint8Array> =>
+    tailPieces(pin, minTimestamp ?? pin.timestamp, onOps);
+  let sets = 0;
+  const visitor = { ...NOTHING, put: (): void => void sets++ };
+  for await (const piece of pieces((ops) => void forEachOperation(ops, visitor))) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  return { size, sha256: hash.digest("hex"), name: "the log's tail", pieces: () => pieces(), sets };
+}
+
+const NOTHING = { put() {}, delete() {}, deleteRange() {}, ingest() {} };
+
+async function* tailPieces(
+  pin: Pin,
+  minTimestamp: number,
+  onOps?: (ops: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  const { id: database, lineage } = pin.meta;
+  const first = pin.base.version + 1;
+  yield writeLogHead({
+    database,
+    lineage,
+    previous: genesisChain(database, lineage, first),
+    first,
+    last: pin.version,
+    minTimestamp,
+    maxTimestamp: pin.timestamp,
+  });
+  const writer = new PieceWriter();
+  for await (const { version, timestamp, ops } of pin.tail()) {
+    onOps?.(ops);
+    writer.add(version, timestamp, ops);
+    if (writer.bytes >= PIECE_BYTES) yield writer.take().bytes;
+  }
+  if (writer.count > 0) yield writer.take().bytes;
+}

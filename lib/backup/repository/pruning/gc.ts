@@ -1,0 +1,132 @@
+/**
+ * Marking and sweeping: how keys are deleted while others work.
+ *
+ * ```
+ * mark written ─► leases read ─► references read again ─► swept, or left marked for the next pruning ─► mark removed
+ * ```
+ *
+ * (1) Who takes a lease after the leases were read finds the mark, and refers to none of its keys.
+ * (2) Whoever held a lease then may have decided before: as long as one of those leases holds, nothing of the mark goes.
+ * (3) What they published meanwhile is in the references that are read after that.
+ * (4) A mark names these leases once they are known. One that does not (its program died in between) protects nobody's
+ *     decision: it is made anew.
+ * (5) Once a deletion was tried, a failure leaves the marks: a delete without an answer may still come to pass, and nothing
+ *     may be put under its key before the next pruning has looked.
+ *
+ * @module
+ */
+import { toHex } from "../../../base/bytes.ts";
+import { type GcMark, gcMark } from "../../../format/repository/house_documents.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { readAllDocuments, writeDocument } from "../core/documents.ts";
+import { PART } from "../core/layout.ts";
+import { clearLeases, type FoundLease, type Lease } from "../core/lease.ts";
+
+/** The only lease of a mark that does not know its leases yet (4). No lease has this id, for ids are hexadecimal. */
+const UNSETTLED = "unsettled";
+
+/** What was marked. */
+export interface Marked {
+  /** What nobody may still refer to, if the references that are read from now on don't. */
+  free: Set<string>;
+  /** What somebody may. */
+  pending: Set<string>;
+  /** The leases that hold. */
+  leases: FoundLease[];
+}
+
+interface OpenMark extends GcMark {
+  /** Whether this collector made it. */
+  own: boolean;
+}
+
+/** The marks of a repository in the hands of one who holds the lease `prune`. */
+export class Collector {
+  readonly #context: RepositoryContext;
+  readonly #lease: Lease;
+  readonly #dryRun: boolean;
+  readonly #marks: OpenMark[];
+  #deleting = false;
+
+  private constructor(context: RepositoryContext, lease: Lease, dryRun: boolean, marks: OpenMark[]) {
+    this.#context = context;
+    this.#lease = lease;
+    this.#dryRun = dryRun;
+    this.#marks = marks;
+  }
+
+  /** Takes up what earlier prunings left. A dry run writes no mark and breaks no lease. */
+  static async begin(context: RepositoryContext, lease: Lease, dryRun: boolean): Promise<Collector> {
+    const found = await readAllDocuments(context, "gc", PART.marks, gcMark);
+    return new Collector(context, lease, dryRun, found.map(({ body }) => ({ ...body, own: false })));
+  }
+
+  /** Whether a deletion was tried. */
+  get deleting(): boolean {
+    return this.#deleting;
+  }
+
+  /** Marks keys, and says which of them nobody may need. Those marked before wait for the leases of then alone. */
+  async mark(keys: Iterable<string>): Promise<Marked> {
+    const before = new Map<string, OpenMark>();
+    for (const mark of this.#marks) {
+      if (mark.leases.includes(UNSETTLED)) continue;
+      for (const key of mark.keys) if (!before.has(key)) before.set(key, mark);
+    }
+    const all = [...keys];
+    const fresh = all.filter((key) => !before.has(key));
+    const mark = fresh.length === 0 ? undefined : this.#newMark(fresh);
+    if (mark !== undefined) await this.#write(mark);
+    const leases = await clearLeases(this.#context, this.#lease.name || "prune", !this.#dryRun);
+    if (mark !== undefined) {
+      mark.leases = leases.map(({ body }) => body.id);
+      if (leases.length > 0) await this.#write(mark);
+    }
+    const holding = new Set(leases.map(({ body }) => body.id));
+    const free = new Set(all.filter((key) => !(before.get(key) ?? mark!).leases.some((lease) => holding.has(lease))));
+    return { free, pending: new Set(all.filter((key) => !free.has(key))), leases };
+  }
+
+  #newMark(keys: string[]): OpenMark {
+    const { clock, randomBytes } = this.#context;
+    const mark: OpenMark = { id: toHex(randomBytes(8)), markedAt: clock(), keys, leases: [UNSETTLED], own: true };
+    this.#marks.push(mark);
+    return mark;
+  }
+
+  /** Deletes one key. */
+  async delete(key: string): Promise<void> {
+    if (this.#dryRun) return;
+    await this.#lease.touch();
+    this.#deleting = true;
+    await this.#context.store.delete(key);
+  }
+
+  /** Ends a pruning: of the marks only the keys stay that could not go yet. */
+  async finish(pending: ReadonlySet<string>): Promise<void> {
+    for (const mark of this.#marks) {
+      const keys = mark.keys.filter((key) => pending.has(key));
+      if (keys.length === 0) await this.#remove(mark);
+      else if (keys.length < mark.keys.length) await this.#write({ ...mark, keys });
+    }
+  }
+
+  /** Takes back what was marked for nothing; only as long as no deletion was tried (5). */
+  async withdraw(): Promise<void> {
+    for (const mark of this.#marks) if (mark.own) await this.#remove(mark);
+  }
+
+  async #write({ own: _own, ...mark }: OpenMark): Promise<void> {
+    if (this.#dryRun) return;
+    await this.#lease.assertHeld();
+    await writeDocument(this.#context, "gc", markKey(mark.id), mark);
+  }
+
+  async #remove({ id }: OpenMark): Promise<void> {
+    if (!this.#dryRun) await this.#context.store.delete(markKey(id));
+  }
+}
+
+function markKey(id: string): string {
+  return `${PART.marks}${id}.json`;
+}

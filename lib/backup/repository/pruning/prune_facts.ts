@@ -1,0 +1,176 @@
+/**
+ * What a pruning decides by: all of it read anew, and all of it whole. Of a manifest that can't be read nobody knows what it
+ * needs, so one is enough to end the pruning.
+ *
+ * @module
+ */
+import { HoldfastError, IntegrityError } from "../../../base/errors.ts";
+import type { BackupDocument } from "../../../format/repository/backup_document.ts";
+import { type Proof, proof } from "../../../format/repository/house_documents.ts";
+import { forgetBackups, readPins } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { allKeys, readAllDocuments } from "../core/documents.ts";
+import { historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
+import { backupKey, headKey, objectKey, PART } from "../core/layout.ts";
+import { LogIndex } from "../log/log_chain.ts";
+import type { BackupFact, LogFact, ObjectFact, RepositoryFacts as PlanFacts } from "./retention/facts.ts";
+
+/** What there is. */
+export interface PruneState {
+  /** As restores see it. */
+  facts: RepositoryFacts;
+  /** As the planner sees it. */
+  plan: PlanFacts & { log: readonly LogFact[] };
+  /** Every proof, by its key. */
+  proofs: { key: string; body: Proof }[];
+  /** The ids that are pinned. */
+  pins: Set<string>;
+  /** The stored bytes of each manifest, by key. */
+  sizes: Map<string, number>;
+}
+
+/** Reads it. `anew`: manifests too that were read before, for they may be damaged by now. */
+export async function readPruneState(context: RepositoryContext, anew: boolean): Promise<PruneState> {
+  if (anew) forgetBackups(context);
+  const facts = await readFacts(context, (key, error) => {
+    throw unreadable(context, key, error);
+  });
+  // Leaves out those that are damaged: they prove nothing, and say nothing of what a backup needs.
+  const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, () => {});
+  const pins = await readPins(context);
+  const sizes = new Map((await allKeys(context.store, PART.backups)).map(({ key, size }) => [key, size]));
+  await assertWhole(context, facts, pins);
+  return { facts, proofs, pins, sizes, plan: planFacts(facts, { proofs, pins, sizes }) };
+}
+
+/** What is listed names other things: those that are there by their key must be listed too, or a listing is not whole. */
+async function assertWhole(
+  context: RepositoryContext,
+  facts: RepositoryFacts,
+  pins: ReadonlySet<string>,
+): Promise<void> {
+  const listed = new Set(facts.backups.map(({ id }) => backupKey(id)));
+  for (const { database, lineage } of facts.heads) listed.add(headKey(database, lineage));
+  const named = new Set([...pins].map(backupKey));
+  for (const { parentId } of facts.backups) if (parentId !== null) named.add(backupKey(parentId));
+  for (const history of facts.logs.keys()) named.add(`${PART.heads}${history}.json`);
+  for (const key of named) {
+    if (listed.has(key) || await context.store.head(key) === undefined) continue;
+    throw new IntegrityError(
+      `Cannot prune ${context.name}: ${key} is there and was not listed; nothing is deleted by a listing that is not whole, ` +
+        "try again",
+      { path: key },
+    );
+  }
+}
+
+function unreadable(context: RepositoryContext, key: string, error: unknown): unknown {
+  // A store that fails, a key that is missing, a newer release's document: these say themselves what to do.
+  if (error instanceof HoldfastError && !(error instanceof IntegrityError)) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return new IntegrityError(
+    `Cannot prune ${context.name}: ${key} is damaged, and what it needs is not known (${detail}); nothing was deleted, ` +
+      "run repair",
+    { path: key, cause: error },
+  );
+}
+
+function planFacts(
+  { backups, heads, logs }: RepositoryFacts,
+  { proofs, pins, sizes }: Pick<PruneState, "proofs" | "pins" | "sizes">,
+): PlanFacts & { log: readonly LogFact[] } {
+  const verified = verifiedIds(proofs);
+  const log: LogFact[] = [];
+  for (const [history, index] of logs) {
+    const [database, lineage] = history.split("/") as [string, string];
+    const head = heads.find((each) => historyOf(each.database, each.lineage) === history);
+    // No commit of an object is later than the head's, or than that of a backup behind it.
+    const known = backups.filter((each) => historyOf(each.database, each.lineage) === history)
+      .map(({ version, timestamp }) => ({ version, timestamp }));
+    if (head !== undefined) known.push(head);
+    for (const { key, first, last, size } of index.objects) {
+      const later = known.filter(({ version }) => version >= last).map(({ timestamp }) => timestamp);
+      const objects = (head?.ingests ?? []).filter(({ version }) => version >= first && version <= last)
+        .flatMap(({ files }) => files.map(({ object, stored }) => ({ key: objectKey(object), size: stored })));
+      const maxTimestamp = later.length === 0 ? undefined : Math.min(...later);
+      log.push({ key, database, lineage, first, last, size, maxTimestamp, objects });
+    }
+  }
+  return {
+    backups: backups.map((body) => backupFact(body, sizes, pins.has(body.id), verified.has(body.id))),
+    log,
+    lineages: heads,
+  };
+}
+
+/** The backups whose latest proof is good. */
+function verifiedIds(proofs: PruneState["proofs"]): Set<string> {
+  const latest = new Map<string, Proof>();
+  for (const { body } of proofs) {
+    if (body.backupId === null) continue;
+    const before = latest.get(body.backupId);
+    if (before === undefined || body.at >= before.at) latest.set(body.backupId, body);
+  }
+  return new Set([...latest].filter(([, { ok }]) => ok).map(([id]) => id));
+}
+
+function backupFact(
+  body: BackupDocument,
+  sizes: ReadonlyMap<string, number>,
+  pinned: boolean,
+  verified: boolean,
+): BackupFact {
+  const { id, type, parentId, database, lineage, parents, version, timestamp, createdAt, selective, base, log } = body;
+  const objects: ObjectFact[] = (base?.files ?? []).map(({ object, stored }) => ({
+    key: objectKey(object),
+    size: stored,
+  }));
+  objects.push({ key: backupKey(id), size: sizes.get(backupKey(id)) ?? 0 });
+  return {
+    ...{ id, type, parentId, database, lineage, parents, version, timestamp, createdAt, selective, objects },
+    pinned,
+    verified,
+    selection: JSON.stringify([body.namespace, body.prefix]),
+    baseVersion: base?.version ?? null,
+    log: log === null ? null : { from: log.from, to: log.to },
+  };
+}
+
+/** The state without some manifests: of a dry run, which only imagines that they are gone. */
+export function without(state: PruneState, gone: ReadonlySet<string>): PruneState {
+  const left = <B extends { id: string }>(all: readonly B[]): B[] => all.filter(({ id }) => !gone.has(id));
+  const facts: RepositoryFacts = { ...state.facts, backups: left(state.facts.backups) };
+  const plan = {
+    ...state.plan,
+    backups: left(state.plan.backups),
+    lineages: [...state.facts.heads, ...state.facts.backups],
+  };
+  return { ...state, facts, plan };
+}
+
+export function withoutLog(state: PruneState, keys: ReadonlySet<string>): PruneState {
+  const logs = new Map([...state.facts.logs].map(([history, { objects }]) => [
+    history,
+    new LogIndex(objects.filter(({ key }) => !keys.has(key))),
+  ]));
+  return { ...state, facts: { ...state.facts, logs } };
+}
+
+/** What was there and was not deleted must be there again (4). */
+export function assertAllThere(
+  context: RepositoryContext,
+  before: PruneState,
+  now: PruneState,
+  gone: ReadonlySet<string>,
+): void {
+  const there = new Set(now.facts.backups.map(({ id }) => id));
+  const missing = before.facts.backups.find(({ id }) => !there.has(id) && !gone.has(id));
+  const headKeys = new Set(now.facts.heads.map(({ database, lineage }) => `${database}/${lineage}`));
+  const head = before.facts.heads.find(({ database, lineage }) => !headKeys.has(`${database}/${lineage}`));
+  if (missing === undefined && head === undefined) return;
+  const what = missing === undefined ? `the head of lineage ${head!.lineage}` : backupKey(missing.id);
+  throw new IntegrityError(
+    `Cannot prune ${context.name}: ${what} was listed, and then was not: a listing is not whole, or someone deletes there ` +
+      "by hand; no further object was deleted",
+  );
+}

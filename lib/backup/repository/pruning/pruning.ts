@@ -1,0 +1,368 @@
+/**
+ * One pruning, from what there is to what stays.
+ *
+ * ```
+ * decide ─► mark manifests ─► decide again ─► manifests go, children first
+ *        ─► mark log       ─► needed by none of the manifests there are now ─► log goes, and what heads keep for it
+ *        ─► mark objects   ─► referred to by none of the manifests and heads there are now ─► objects go
+ *        ─► marks, and the pins and proofs of what is gone
+ * ```
+ *
+ * (1) Nothing goes unless every listing it rests on was whole, and every manifest and head could be read.
+ * (2) At every moment each listed backup restores: what needs something goes before what it needs.
+ * (3) Log beyond its head may be on its way in, and is left alone.
+ * (4) What was seen once is missed when a later listing lacks it: a store that shows a part is not believed.
+ *
+ * @module
+ */
+import { throwIfAborted } from "../../../base/abort.ts";
+import { HoldfastError } from "../../../base/errors.ts";
+import { ProgressReporter } from "../../../base/progress.ts";
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import { parseObjectPath } from "../../../format/repository/object_name.ts";
+import { forgetBackups } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { allKeys } from "../core/documents.ts";
+import { historyOf } from "../restoring/facts.ts";
+import { Collector, type Marked } from "./gc.ts";
+import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
+import type { Lease } from "../core/lease.ts";
+import { logDuplicates } from "../log/log_duplicates.ts";
+import { assertAllThere, type PruneState, readPruneState, without, withoutLog } from "./prune_facts.ts";
+import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
+import type { LogFact } from "./retention/facts.ts";
+import type { PlannedBackup, PlannedLog } from "./retention.ts";
+import { neededLog, strandedLog } from "./retention/needed_log.ts";
+import { trimHead } from "../log/trim_head.ts";
+
+/** What pruning kept and removed. */
+export interface PruneReport {
+  /** Every backup there was, whether it stays, and why. */
+  backups: { id: string; keep: boolean; reasons: string[] }[];
+  /** Every object of archived log there was, whether it stays, and why. */
+  log: { key: string; keep: boolean; reasons: string[] }[];
+  /** What can be restored before and after: every version inside a range restores exactly. */
+  points: { before: RecoveryRange[]; after: RecoveryRange[] };
+  /** Log objects that were removed. */
+  logObjects: number;
+  /** Objects that were removed. */
+  objects: number;
+  /** Bytes that became free. */
+  freedBytes: number;
+  /** Bytes of objects that are marked and go with a later pruning, because someone may still use them. */
+  pendingBytes: number;
+  /** Whether nothing was changed. */
+  dryRun: boolean;
+}
+
+/** What is to go. */
+export interface Decision {
+  /** Every backup. */
+  backups: PlannedBackup[];
+  /** Every object of archived log. */
+  log: PlannedLog[];
+}
+
+/** How a pruning runs. */
+export interface PruningOptions {
+  /** Writes nothing. */
+  dryRun: boolean;
+  /** Counts what is gone. */
+  reporter?: ProgressReporter | undefined;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+  /** Called when a backup is being made of a database of which one was to go; without it that one stays. */
+  onBusy?: ((holders: string[]) => never) | undefined;
+}
+
+/** One pruning; `decide` is asked again when the manifests may have changed. */
+export class Pruning {
+  readonly #context: RepositoryContext;
+  readonly #lease: Lease;
+  readonly #decide: (state: PruneState) => Decision;
+  readonly #options: PruningOptions;
+  readonly #reporter: ProgressReporter;
+  readonly #pending = new Set<string>();
+  readonly #report: PruneReport;
+  #collector!: Collector;
+  #first!: PruneState;
+
+  /** Under the lease `prune`; a dry run without one. */
+  constructor(
+    context: RepositoryContext,
+    lease: Lease,
+    decide: (state: PruneState) => Decision,
+    options: PruningOptions,
+  ) {
+    this.#context = context;
+    this.#lease = lease;
+    this.#decide = decide;
+    this.#options = options;
+    this.#reporter = options.reporter ?? new ProgressReporter(undefined);
+    const counts = { logObjects: 0, objects: 0, freedBytes: 0, pendingBytes: 0 };
+    this.#report = { backups: [], log: [], points: { before: [], after: [] }, ...counts, dryRun: options.dryRun };
+  }
+
+  /** Runs it. */
+  async run(): Promise<PruneReport> {
+    const collector = this.#collector = await Collector.begin(this.#context, this.#lease, this.#options.dryRun);
+    this.#reporter.start("plan");
+    try {
+      throwIfAborted(this.#options.signal);
+      const first = this.#first = await readPruneState(this.#context, true);
+      const duplicates = await logDuplicates(this.#context, first.facts, this.#options.signal);
+      const gone = await this.#backups(first);
+      await this.#log(gone, duplicates);
+      await this.#objects(gone);
+      await this.#leftovers(gone);
+      await collector.finish(this.#pending);
+      this.#reporter.finish();
+      return this.#report;
+    } catch (error) {
+      // Nothing was touched yet, so nothing needs to stay marked.
+      if (!collector.deleting) await collector.withdraw().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** What there is now; what was there at first and is not gone must be in it. */
+  async #state(gone: ReadonlySet<string>): Promise<PruneState> {
+    throwIfAborted(this.#options.signal);
+    await this.#lease.touch();
+    const state = await readPruneState(this.#context, false);
+    assertAllThere(this.#context, this.#first, state, gone);
+    // A dry run only imagines that they are gone.
+    return without(state, gone);
+  }
+
+  /** Decides, marks, decides again, and deletes manifests; says which are gone. */
+  async #backups(first: PruneState): Promise<Set<string>> {
+    const going = goingBackups(this.#decide(first));
+    let state = first;
+    const freed = new Set<string>();
+    if (going.size > 0) {
+      const { leases } = await this.#collector.mark([...going].map(backupKey));
+      state = await this.#state(freed);
+      const still = goingBackups(this.#decide(state));
+      for (const { id, database } of state.plan.backups) {
+        if (!going.has(id) || !still.has(id)) continue;
+        const busy = leases.filter(({ name }) => name === BACKUP_LEASE + database);
+        if (busy.length === 0) freed.add(id);
+        else this.#options.onBusy?.(busy.map(({ body }) => body.holder));
+      }
+      keepParents(state, freed);
+    }
+    this.#tell(first, state, freed);
+    await this.#lease.assertHeld();
+    this.#reporter.start("delete");
+    for (const id of childrenFirst(state, freed)) {
+      throwIfAborted(this.#options.signal);
+      await this.#delete(backupKey(id), state.sizes.get(backupKey(id)) ?? 0);
+    }
+    forgetBackups(this.#context);
+    return freed;
+  }
+
+  /** What becomes of each backup, and whether all that stay restore as before. */
+  #tell(first: PruneState, state: PruneState, freed: ReadonlySet<string>): void {
+    const decision = this.#decide(state);
+    this.#report.backups = decision.backups.map((each) =>
+      each.keep || freed.has(each.id) ? each : {
+        ...each,
+        keep: true,
+        reasons: [...each.reasons, "stays this time: a backup that may build on it is being made"],
+      }
+    );
+    this.#report.log = decision.log;
+    this.#report.points.before = recoveryRanges(first.facts);
+  }
+
+  /** Deletes archived log that nothing needs; `duplicates` as `logDuplicates` found them. */
+  async #log(gone: ReadonlySet<string>, duplicates: ReadonlyMap<string, string>): Promise<void> {
+    const told = new Map(this.#report.log.map((each) => [each.key, each]));
+    for (const [key, larger] of duplicates) {
+      const each = told.get(key);
+      if (each?.keep !== true || told.get(larger)?.keep !== true) continue;
+      each.keep = false;
+      each.reasons = [`all of it is in ${larger}`];
+    }
+    for (const key of strandedLog((await this.#state(gone)).plan)) {
+      const each = told.get(key);
+      if (each?.keep !== true) continue;
+      each.keep = false;
+      each.reasons = ["its history has no base any more"];
+    }
+    const wanted = new Set(this.#report.log.filter(({ keep }) => !keep).map(({ key }) => key));
+    const marked = wanted.size === 0 ? undefined : await this.#collector.mark(wanted);
+    for (let tries = 1;; tries++) {
+      const state = await this.#state(gone);
+      const going = goingLog(state, wanted, duplicates);
+      const after = withoutLog(state, new Set(going.map(({ key }) => key)));
+      const broken = unrestorable(this.#first, after);
+      if (broken === undefined) {
+        this.#report.points.after = recoveryRanges(after.facts);
+        await this.#deleteLog(going, marked, told);
+        return;
+      }
+      // Merging moves log while it is listed; what was between two places then is seen by the next look.
+      if (tries < LOOKS) continue;
+      throw new HoldfastError(
+        "INTERNAL",
+        `Cannot prune ${this.#context.name}: backup ${broken} would no longer restore; no log and no object was deleted, ` +
+          "run verify, and report it when that finds nothing (INTERNAL)",
+      );
+    }
+  }
+
+  async #deleteLog(
+    going: readonly LogFact[],
+    marked: Marked | undefined,
+    told: Map<string, PlannedLog>,
+  ): Promise<void> {
+    const keys = new Set(going.map(({ key }) => key));
+    for (const each of told.values()) {
+      if (each.keep || keys.has(each.key)) continue;
+      each.keep = true;
+      each.reasons = ["beyond its head, or needed by a backup that stays"];
+    }
+    if (going.length > 0) await this.#lease.assertHeld();
+    for (const { key, size } of going) {
+      throwIfAborted(this.#options.signal);
+      if (marked?.free.has(key) !== true) {
+        told.get(key)!.reasons.push("goes with a later pruning: someone may still use it");
+        this.#postpone(key, size);
+        continue;
+      }
+      await this.#delete(key, size);
+      this.#report.logObjects++;
+    }
+  }
+
+  /** Deletes objects that no manifest and no head refers to. */
+  async #objects(gone: ReadonlySet<string>): Promise<void> {
+    // Without a single manifest, and none deleted just now, these are rather lost than gone.
+    if (gone.size === 0 && this.#first.facts.backups.length === 0) return;
+    const before = await this.#references(gone);
+    const listed = await allKeys(this.#context.store, PART.objects, this.#options.signal);
+    const sizes = new Map<string, number>();
+    for (const { key, size } of listed) {
+      // Only what is named as an object is one of ours.
+      const named = parseObjectPath(key.slice(PART.objects.length)) !== undefined;
+      if (named && !before.has(key)) sizes.set(key, size);
+    }
+    if (sizes.size === 0) return;
+    const { free, pending } = await this.#collector.mark(sizes.keys());
+    const now = await this.#references(gone);
+    await this.#lease.assertHeld();
+    for (const [key, size] of sizes) {
+      if (now.has(key)) continue;
+      throwIfAborted(this.#options.signal);
+      if (pending.has(key)) this.#postpone(key, size);
+      if (!free.has(key)) continue;
+      await this.#delete(key, size);
+      this.#report.objects++;
+    }
+  }
+
+  /** The keys of objects that are referred to; heads let go of files whose log is gone. */
+  async #references(gone: ReadonlySet<string>): Promise<Set<string>> {
+    const state = await this.#state(gone);
+    const keys = new Set<string>();
+    for (const { base } of state.facts.backups) for (const { object } of base?.files ?? []) keys.add(objectKey(object));
+    for (const head of state.facts.heads) {
+      const trimmed = await this.#trim(state, head);
+      for (const { files } of trimmed.ingests) for (const { object } of files) keys.add(objectKey(object));
+    }
+    return keys;
+  }
+
+  async #trim(state: PruneState, head: HeadDocument): Promise<HeadDocument> {
+    const gone = this.#goneLog();
+    const looks = [withoutLog(this.#first, gone), this.#options.dryRun ? withoutLog(state, gone) : state];
+    return await trimHead(this.#context, looks.map(({ facts }) => facts), head, this.#options.dryRun);
+  }
+
+  #goneLog(): Set<string> {
+    return new Set(this.#report.log.filter(({ key, keep }) => !keep && !this.#pending.has(key)).map(({ key }) => key));
+  }
+
+  /** Pins and proofs of backups that are gone. */
+  async #leftovers(gone: ReadonlySet<string>): Promise<void> {
+    if (this.#options.dryRun) return;
+    const { facts, pins, proofs } = await this.#state(gone);
+    const there = new Set(facts.backups.map(({ id }) => id));
+    for (const id of pins) if (!there.has(id)) await this.#collector.delete(pinKey(id));
+    for (const { key, body } of proofs) {
+      if (body.backupId !== null && !there.has(body.backupId)) await this.#collector.delete(key);
+    }
+  }
+
+  async #delete(key: string, size: number): Promise<void> {
+    await this.#collector.delete(key);
+    this.#report.freedBytes += size;
+    this.#reporter.add(size, 1);
+  }
+
+  #postpone(key: string, size: number): void {
+    this.#pending.add(key);
+    this.#report.pendingBytes += size;
+  }
+}
+
+/** How often log is looked at when it does not seem to fit together. */
+const LOOKS = 3;
+
+/** How the leases of backups are called, the database's id behind it. */
+const BACKUP_LEASE = "backup-";
+
+function goingBackups({ backups }: Decision): Set<string> {
+  return new Set(backups.filter(({ keep }) => !keep).map(({ id }) => id));
+}
+
+/** Of the log that is to go, what no listed backup needs, and what is in its head (3). */
+function goingLog(state: PruneState, wanted: ReadonlySet<string>, duplicates: ReadonlyMap<string, string>): LogFact[] {
+  const needed = neededLog(state.plan);
+  const there = new Set(state.plan.log.map(({ key }) => key));
+  const heads = new Map(state.facts.heads.map((head) => [historyOf(head.database, head.lineage), head.version]));
+  return state.plan.log.filter(({ key, database, lineage, last }) =>
+    wanted.has(key) && last <= (heads.get(historyOf(database, lineage)) ?? -1) &&
+    (!needed.has(key) || there.has(duplicates.get(key) ?? ""))
+  );
+}
+
+/** Takes out of `freed` what one that stays builds on. */
+function keepParents({ plan: { backups } }: PruneState, freed: Set<string>): void {
+  for (let before = -1; before !== freed.size;) {
+    before = freed.size;
+    for (const { id, parentId } of backups) if (!freed.has(id) && parentId !== null) freed.delete(parentId);
+  }
+}
+
+/** In the order in which they may go: none before those that build on it. Not by times or versions, which may be equal. */
+function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<string>): string[] {
+  const children = new Map<string, number>();
+  const count = (id: string | null, change: number): void => {
+    if (id !== null) children.set(id, (children.get(id) ?? 0) + change);
+  };
+  const going = backups.filter(({ id }) => freed.has(id));
+  for (const { parentId } of going) count(parentId, 1);
+  const parents = new Map(going.map(({ id, parentId }) => [id, parentId]));
+  const order = going.filter(({ id }) => !children.get(id)).map(({ id }) => id);
+  for (let at = 0; at < order.length; at++) {
+    const parent = parents.get(order[at]!) ?? null;
+    count(parent, -1);
+    if (parent !== null && parents.has(parent) && children.get(parent) === 0) order.push(parent);
+  }
+  return order;
+}
+
+/** The planner's promise, held against what restores themselves would find: the first backup that would not restore. */
+function unrestorable(before: PruneState, after: PruneState): string | undefined {
+  const [was, is] = [recoveryRanges(before.facts), recoveryRanges(after.facts)];
+  const broken = after.facts.backups.find(({ database, lineage, version, selective }) => {
+    const holds = ({ from, to, ...range }: RecoveryRange): boolean =>
+      range.database === database && range.lineage === lineage && from.version <= version && version <= to.version;
+    return !selective && was.some(holds) && !is.some(holds);
+  });
+  return broken?.id;
+}

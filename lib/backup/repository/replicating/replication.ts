@@ -1,0 +1,315 @@
+/**
+ * Continuous backup: the log of an open database, shipped as it grows.
+ *
+ * ```
+ *            commit          interval over        idle for `heartbeat`
+ * waiting ─────────► dirty ───────────► shipping ─────────► waiting
+ *                                          │ failed: again after a growing pause
+ *                                          └ overtaken by another writer: stopped for good
+ * ```
+ *
+ * What is lost when the machine is gone is at most what was committed in the last `interval`, and the time that shipping
+ * takes. A base is made at first, after a gap, in a new lineage, and when the log behind the last one has grown to
+ * `baseBytes` or is older than `baseEvery`; shipping goes on meanwhile.
+ *
+ * @module
+ */
+import { ClosedError, LineageError, RepositoryLockedError } from "../../../base/errors.ts";
+import type { Engine } from "../../../engine/types.ts";
+import { basename } from "../../../files/paths.ts";
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import { backupInto } from "../making/backup.ts";
+import { readBackups } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { isBase } from "../restoring/coverage.ts";
+import { type LogTimes, mergeLog } from "../log/merge.ts";
+import type { CheckedReplication, ReplicationEvent, ReplicationStatus } from "./replication_options.ts";
+import { Shipper } from "../log/shipper.ts";
+import { ensureSlot } from "../log/slots.ts";
+
+/** A failure is answered by pauses that double up to this. Not longer: a store that is back must be noticed. */
+const PAUSE_MS_MAX = 60_000;
+
+/** Merging looks at the log this often. */
+const MERGE_EVERY_MS = 60_000;
+
+/** A running replication; made by `repo.replicate`. */
+export class Replication implements AsyncDisposable {
+  readonly #context: RepositoryContext;
+  readonly #engine: Engine;
+  readonly #options: CheckedReplication;
+  readonly #shipper: Shipper;
+  readonly #stopListening: () => void;
+  readonly #times: LogTimes = new Map();
+  readonly #abort = new AbortController();
+  #cancel: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+  #basing: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #dirty = true;
+  #failures = 0;
+  #failure: unknown;
+  #fenced: LineageError | undefined;
+  #shippedAt = 0;
+  #mergedAt = 0;
+  #needsBase = true;
+  #base: { version: number; lineage: string; at: number; storedBytes: number } | undefined;
+  #logBytesSinceBase = 0;
+  #totals = { bytes: 0, storedBytes: 0, shipments: 0, bases: 0 };
+  /** When the oldest commit that is not archived was made. */
+  #waitingSince: number | undefined;
+
+  /** See `startReplication`. @internal */
+  constructor(context: RepositoryContext, engine: Engine, options: CheckedReplication) {
+    this.#context = context;
+    this.#engine = engine;
+    this.#options = options;
+    this.#shipper = Shipper.of(context, engine);
+    this.#stopListening = engine.onCommit(({ timestamp }) => {
+      this.#waitingSince ??= timestamp;
+      if (this.#dirty) return;
+      this.#dirty = true;
+      this.#schedule();
+    });
+    options.signal?.addEventListener("abort", () => void this.stop().catch(() => {}), { once: true });
+  }
+
+  /** Begins. The first shipment and the claim on the history are awaited, so that what can't work is told at once. @internal */
+  async start(): Promise<this> {
+    try {
+      await ensureSlot(this.#engine, this.#context);
+      await this.#shipper.claim();
+      await this.#findBase();
+      await this.#ship(false);
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+    this.#schedule();
+    return this;
+  }
+
+  /** How it stands. */
+  status(): ReplicationStatus {
+    const head = this.#shipper.head;
+    const { visibleVersion } = this.#engine;
+    const archived = head?.version ?? 0;
+    return {
+      state: this.#fenced !== undefined || this.#stopping !== undefined
+        ? "stopped"
+        : this.#running !== undefined
+        ? "shipping"
+        : this.#failures > 0
+        ? "failing"
+        : "waiting",
+      database: this.#engine.id,
+      databaseName: basename(this.#engine.path),
+      lineage: this.#engine.lineage,
+      version: visibleVersion,
+      archivedVersion: archived,
+      coveredUntil: head?.coveredUntil ?? 0,
+      lagVersions: Math.max(0, visibleVersion - archived),
+      lagBytes: this.#engine.closed || visibleVersion <= archived ? 0 : this.#engine.unarchivedBytes(archived),
+      lagMs: visibleVersion <= archived
+        ? 0
+        : Math.max(0, this.#context.clock() - (this.#waitingSince ?? this.#context.clock())),
+      shippedAt: this.#shippedAt,
+      failures: this.#failures,
+      error: this.#fenced ?? this.#failure,
+      gaps: head?.gaps.length ?? 0,
+      ...this.#totals,
+    };
+  }
+
+  /**
+   * Resolves once all that is committed at the call is archived and can be restored; rejects when that fails, or when it was
+   * stopped.
+   */
+  async flush(): Promise<void> {
+    if (this.#fenced !== undefined) throw this.#fenced;
+    if (this.#stopping !== undefined) throw new ClosedError("Cannot flush a replication that was stopped (CLOSED)");
+    const wanted = this.#engine.visibleVersion;
+    while ((this.#shipper.head?.version ?? -1) < wanted) {
+      await this.#running;
+      if ((this.#shipper.head?.version ?? -1) >= wanted) break;
+      await this.#ship(false);
+      // A copy that was never written to has nothing to archive.
+      if (this.#engine.forked) break;
+    }
+    // Log is worth nothing without a base.
+    if (this.#needsBase && this.#basing === undefined) await this.#ship(false);
+    await this.#basing;
+    if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Archives what there is, moves the slot on, and ends. What keeps that from succeeding is thrown; it has ended all the same. */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  /** As `stop`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#cancel?.();
+    await this.#running;
+    this.#abort.abort(new ClosedError("The replication was stopped (CLOSED)"));
+    await this.#basing;
+    try {
+      if (this.#fenced === undefined && !this.#engine.closed) await this.#shipper.ship({ heartbeat: true });
+    } finally {
+      this.#end();
+    }
+  }
+
+  #end(): void {
+    this.#cancel?.();
+    this.#stopListening();
+    this.#report({ type: "stopped" });
+  }
+
+  /** Sets the timer for what comes next. Only commits that wait to be archived keep the process alive. */
+  #schedule(): void {
+    if (this.#stopping !== undefined || this.#fenced !== undefined || this.#running !== undefined) return;
+    this.#cancel?.();
+    const { interval, heartbeat } = this.#options;
+    const now = this.#context.clock();
+    const wait = this.#failures > 0 ? this.#pause() : this.#dirty ? interval : heartbeat;
+    const due = this.#failures > 0 ? wait : Math.max(0, Math.min(wait, this.#shippedAt + wait - now));
+    this.#cancel = this.#context.timers.set(due, () => this.#tick(), this.#dirty);
+  }
+
+  #pause(): number {
+    const doubled = this.#options.interval * 2 ** Math.min(this.#failures, 16);
+    const [jitter] = this.#context.randomBytes(1);
+    return Math.min(PAUSE_MS_MAX, doubled) * (0.75 + 0.5 * jitter! / 255);
+  }
+
+  #tick(): void {
+    if (this.#running !== undefined || this.#stopping !== undefined) return;
+    this.#running = this.#ship(!this.#dirty).catch(() => {}).finally(() => {
+      this.#running = undefined;
+      this.#schedule();
+    });
+  }
+
+  /** Ships once; throws what went wrong, after it was noted. */
+  async #ship(heartbeat: boolean): Promise<void> {
+    const wasDirty = this.#dirty;
+    const waitingSince = this.#waitingSince;
+    this.#dirty = false;
+    this.#waitingSince = undefined;
+    try {
+      const shipped = await this.#shipper.ship({ heartbeat, signal: this.#abort.signal });
+      this.#shippedAt = this.#context.clock();
+      this.#failures = 0;
+      this.#failure = undefined;
+      this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
+      await this.#keepHouse(shipped.head);
+    } catch (error) {
+      this.#dirty ||= wasDirty;
+      this.#waitingSince = waitingSince ?? this.#waitingSince;
+      this.#failures++;
+      this.#failure = error;
+      if (error instanceof LineageError) this.#fenced = error;
+      if (this.#fenced !== undefined || error instanceof ClosedError) this.#end();
+      this.#report({ type: "failure", error, failures: this.#failures });
+      throw error;
+    }
+  }
+
+  #note(bytes: number, storedBytes: number, head: HeadDocument, gap: boolean): void {
+    this.#totals.bytes += bytes;
+    this.#totals.storedBytes += storedBytes;
+    this.#logBytesSinceBase += bytes;
+    if (bytes > 0) {
+      this.#totals.shipments++;
+      this.#report({ type: "shipped", version: head.version, bytes, storedBytes });
+    }
+    if (gap) {
+      this.#needsBase = true;
+      const { from, to } = head.gaps.at(-1)!;
+      this.#report({ type: "gap", from, to });
+    }
+  }
+
+  /** What is done beside shipping: a base when one is due, and merging. None of it holds up the next shipment. */
+  async #keepHouse(head: HeadDocument): Promise<void> {
+    const now = this.#context.clock();
+    if (this.#baseIsDue(head, now)) this.#basing ??= this.#makeBase().finally(() => this.#basing = undefined);
+    if (now - this.#mergedAt < MERGE_EVERY_MS) return;
+    this.#mergedAt = now;
+    const { made, removed } = await mergeLog(this.#context, head, this.#times, this.#abort.signal);
+    if (removed > 0) this.#report({ type: "merged", made, removed });
+  }
+
+  #baseIsDue(head: HeadDocument, now: number): boolean {
+    const base = this.#base;
+    if (this.#needsBase || base === undefined || base.lineage !== head.lineage) return true;
+    if (base.version >= head.version) return false;
+    const { baseBytes, baseEvery } = this.#options;
+    return this.#logBytesSinceBase >= baseBytes || now - base.at >= baseEvery;
+  }
+
+  /** Looks for a base from which the archived log goes on. */
+  async #findBase(): Promise<void> {
+    const head = this.#shipper.head;
+    const found = (await readBackups(this.#context)).findLast((backup) =>
+      isBase(backup) && backup.database === this.#engine.id && backup.lineage === this.#engine.lineage &&
+      head !== undefined && backup.version >= head.start - 1
+    );
+    if (found === undefined) return;
+    const { version, lineage, createdAt, storedBytes } = found;
+    this.#base = { version, lineage, at: createdAt, storedBytes };
+    this.#needsBase = false;
+  }
+
+  async #makeBase(): Promise<void> {
+    try {
+      const { signal } = this.#abort;
+      const info = await backupInto(this.#context, this.#engine, { ...BASE_OPTIONS, signal });
+      const { version, lineage, createdAt: at, storedBytes } = info;
+      this.#base = { version, lineage, at, storedBytes };
+      this.#needsBase = false;
+      this.#logBytesSinceBase = 0;
+      this.#totals.bases++;
+      this.#report({ type: "base", backupId: info.id, version, addedBytes: info.addedBytes });
+    } catch (error) {
+      // Another backup of this database runs: what it makes will do, or the next try.
+      if (error instanceof RepositoryLockedError || this.#stopping !== undefined) return;
+      this.#failure = error;
+      this.#report({ type: "failure", error, failures: this.#failures + 1 });
+    }
+  }
+
+  #report(event: ReplicationEvent): void {
+    try {
+      this.#options.onEvent?.(event);
+    } catch {
+      // A listener's error must not look like one of the replication's.
+    }
+  }
+}
+
+/** How bases are made: sharing what is there, whole, read back. */
+const BASE_OPTIONS = {
+  type: "snapshot" as const,
+  selection: { namespace: undefined, prefix: undefined },
+  prefix: undefined,
+  filter: undefined,
+  labels: { madeBy: "replication" },
+  compression: undefined,
+  level: undefined,
+  verify: true,
+  overwrite: false,
+  id: undefined,
+  parent: undefined,
+  maxBytes: undefined,
+  concurrency: undefined,
+  bytesPerSecond: undefined,
+  prune: undefined,
+  excludeLog: false,
+  encryption: undefined,
+};

@@ -1,0 +1,186 @@
+/**
+ * What can be restored of one history: its bases, and the unbroken stretches of archived log. Pure.
+ *
+ * ```
+ * versions   1 ....... 10 ....... 20 ....... 30 ....... 40
+ * bases          B1(4)       B2(14)              B3(33)
+ * log              5 ─────────────── 22         34 ─── 40
+ * points         4 ───────────────── 22        33 ──── 40
+ * ```
+ *
+ * @module
+ */
+import type { BackupBase, BackupDocument } from "../../../format/repository/backup_document.ts";
+import type { ArchivedIngest, HeadDocument } from "../../../format/repository/head_document.ts";
+import { type History, historyOf, type RepositoryFacts } from "./facts.ts";
+import { objectKey } from "../core/layout.ts";
+import { isOnPath, lineagePath, type LineageStretch } from "../log/lineage_path.ts";
+import type { LogAnchor, LogObject } from "../log/log_chain.ts";
+
+/** An unbroken stretch of archived log, across lineages where one goes on behind another. */
+export interface LogCover {
+  /** Its first version. */
+  from: number;
+  /** Its last version. */
+  to: number;
+  /** The time of that commit, ms. */
+  timestamp: number;
+  /** Up to when no other commit was made, ms. */
+  coveredUntil: number;
+  /** The objects, in order. */
+  objects: LogObject[];
+}
+
+/** The manifest of a complete backup. */
+export type BaseDocument = BackupDocument & { base: BackupBase };
+
+/** Whether a backup can be a base: it is complete. */
+export function isBase(backup: BackupDocument): backup is BaseDocument {
+  return backup.base !== null && !backup.selective;
+}
+
+/** Whether none of a base's objects is to be avoided. */
+export function isWhole(base: BackupBase, avoid: ReadonlySet<string> | undefined): boolean {
+  return avoid === undefined || !base.files.some(({ object }) => avoid.has(objectKey(object)));
+}
+
+/** What a history can be restored from. */
+export interface Coverage {
+  /** The history. */
+  history: History;
+  /** Its way through lineages. */
+  path: LineageStretch[];
+  /** Complete backups on the way, by version. */
+  bases: BaseDocument[];
+  /** Log on the way, by version. */
+  covers: LogCover[];
+  /** Files that joined without log, by version. */
+  ingests: ArchivedIngest[];
+  /** Versions at which a head stands, and up to when no other commit was made, ms. */
+  heads: { version: number; coveredUntil: number }[];
+}
+
+/** What is known of the end of a stretch of log. */
+interface End extends LogAnchor {
+  timestamp: number;
+  coveredUntil: number;
+}
+
+/** The coverage of a history. `avoid`: keys of objects that are known to be damaged. */
+export function coverageOf(facts: RepositoryFacts, history: History, avoid?: ReadonlySet<string>): Coverage {
+  const path = lineagePath(history.lineage, history.parents);
+  const mine = facts.backups.filter(({ database, lineage, version }) =>
+    database === history.database && isOnPath(path, lineage, version)
+  );
+  const covers: LogCover[] = [];
+  const ingests: ArchivedIngest[] = [];
+  const heads: Coverage["heads"] = [];
+  for (const stretch of path) {
+    const head = facts.heads.find((each) => each.database === history.database && each.lineage === stretch.lineage);
+    for (const cover of coversOf(facts, history, stretch, head, mine, avoid)) append(covers, cover);
+    if (head !== undefined && head.version >= stretch.from && head.version <= stretch.to) heads.push(head);
+    for (const ingest of head?.ingests ?? []) {
+      if (ingest.version >= stretch.from && ingest.version <= stretch.to) ingests.push(ingest);
+    }
+  }
+  return {
+    history,
+    path,
+    bases: mine.flatMap((backup) => isBase(backup) && isWhole(backup.base, avoid) ? [backup] : []),
+    covers,
+    ingests,
+    heads,
+  };
+}
+
+/** Of a place in the midst of a log: its times are in there, and not read for a plan. */
+const NOTHING_KNOWN = { timestamp: 0, coveredUntil: 0 };
+
+/** The unbroken stretches of log within one lineage, by version. */
+function coversOf(
+  facts: RepositoryFacts,
+  { database }: History,
+  stretch: LineageStretch,
+  head: HeadDocument | undefined,
+  backups: readonly BackupDocument[],
+  avoid: ReadonlySet<string> | undefined,
+): LogCover[] {
+  const index = facts.logs.get(historyOf(database, stretch.lineage));
+  const ends: End[] = [];
+  if (head !== undefined) {
+    ends.push(head);
+    for (const { from, after, chain } of head.gaps) {
+      ends.push({ version: from - 1, chain, timestamp: after, coveredUntil: after });
+    }
+  }
+  for (const { lineage, log, timestamp, coveredUntil } of backups) {
+    if (lineage === stretch.lineage && log !== null) {
+      ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
+    }
+  }
+  ends.sort((a, b) => b.version - a.version);
+  const found: LogCover[] = [];
+  let below = Infinity;
+  for (const end of ends) {
+    if (end.version >= below) continue;
+    const walk = index?.walkBack(end, stretch.from, avoid);
+    if (walk === undefined || walk.objects.length === 0) continue;
+    below = walk.from;
+    const from = Math.max(walk.from, stretch.from);
+    if (from > stretch.to) continue;
+    // At a fork the parent's log may go on; what comes behind is another history's, and says nothing of this one's times.
+    const to = Math.min(end.version, stretch.to);
+    const { timestamp, coveredUntil } = to < end.version ? NOTHING_KNOWN : end;
+    found.push(...splitAt({ from, to, timestamp, coveredUntil, objects: walk.objects }, head?.gaps ?? []));
+  }
+  return found.reverse();
+}
+
+/** The stretches of log around gaps, the newest first: commits that are there, and whose files are lost, can't be passed. */
+function splitAt(cover: LogCover, gaps: HeadDocument["gaps"]): LogCover[] {
+  const parts: LogCover[] = [];
+  let rest = cover;
+  for (const { from, to, after } of gaps.toReversed()) {
+    if (to < rest.from || from > rest.to) continue;
+    parts.push(partOf(rest, to + 1, rest.to));
+    rest = { ...rest, to: from - 1, timestamp: after, coveredUntil: after };
+  }
+  return [...parts, partOf(rest, rest.from, rest.to)].filter((part) => part.from <= part.to);
+}
+
+function partOf(cover: LogCover, from: number, to: number): LogCover {
+  return { ...cover, from, to, objects: cover.objects.filter((one) => one.first <= to && one.last >= from) };
+}
+
+/** Adds a stretch behind others, as one with the last where it goes on without a hole. */
+function append(covers: LogCover[], next: LogCover): void {
+  const last = covers.at(-1);
+  if (last === undefined || next.from > last.to + 1) {
+    covers.push(next);
+    return;
+  }
+  last.to = next.to;
+  last.timestamp = next.timestamp;
+  last.coveredUntil = next.coveredUntil;
+  last.objects = [...last.objects, ...next.objects];
+}
+
+/** The log that goes on behind a version without a hole. */
+export function coverAfter(covers: readonly LogCover[], version: number): LogCover | undefined {
+  return covers.find(({ from, to }) => from <= version + 1 && to > version);
+}
+
+/** The last version that can be reached from a base, and what is known of it. */
+export function reachOf(
+  coverage: Coverage,
+  base: BackupDocument,
+): { version: number; timestamp: number; coveredUntil: number } {
+  const cover = coverAfter(coverage.covers, base.version);
+  if (cover === undefined) {
+    // Nothing came behind it up to when a head says so that stands exactly there.
+    const same = coverage.heads.find(({ version }) => version === base.version);
+    const coveredUntil = Math.max(base.coveredUntil, same?.coveredUntil ?? 0);
+    return { version: base.version, timestamp: base.timestamp, coveredUntil };
+  }
+  return { version: cover.to, timestamp: cover.timestamp, coveredUntil: cover.coveredUntil };
+}

@@ -1,0 +1,118 @@
+/**
+ * What a repository holds, read once: the ground of every plan. Plans themselves are pure.
+ *
+ * @module
+ */
+import { NotFoundError } from "../../../base/errors.ts";
+import type { BackupDocument } from "../../../format/repository/backup_document.ts";
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import { readBackups } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { eachKey } from "../core/documents.ts";
+import { readHeads } from "../log/heads.ts";
+import { PART } from "../core/layout.ts";
+import { LogIndex, type LogObject, logObjects } from "../log/log_chain.ts";
+
+/** What was read. */
+export interface RepositoryFacts {
+  /** All backups, by version. */
+  backups: BackupDocument[];
+  /** All heads. */
+  heads: HeadDocument[];
+  /** The archived log of each history, by `historyOf`. */
+  logs: Map<string, LogIndex>;
+}
+
+/** The name of one history in `RepositoryFacts.logs`. */
+export function historyOf(database: string, lineage: string): string {
+  return `${database}/${lineage}`;
+}
+
+/** Reads the facts. The log is listed first: what is archived meanwhile is then in no head that is older than the list. */
+export async function readFacts(
+  context: RepositoryContext,
+  onDamage?: (key: string, error: unknown) => void,
+): Promise<RepositoryFacts> {
+  const byHistory = new Map<string, LogObject[]>();
+  for await (const object of eachKey(context.store, PART.log)) {
+    const [, database, lineage] = object.key.split("/");
+    const history = historyOf(database!, lineage!);
+    const found = logObjects([object]);
+    const same = byHistory.get(history);
+    if (same === undefined) byHistory.set(history, found);
+    else same.push(...found);
+  }
+  // Heads read before the list would name log that the list lacks when ranges were merged in between; so they come after,
+  // and log beyond the list is only missing, which the next reading has.
+  const [backups, heads] = await Promise.all([readBackups(context, onDamage), readHeads(context, onDamage)]);
+  const logs = new Map([...byHistory].map(([history, objects]) => [history, new LogIndex(objects)]));
+  return { backups, heads, logs };
+}
+
+/** Which history is meant. */
+export interface WantedHistory {
+  /** The database's id; the only one there is unless given. */
+  database: string | undefined;
+  /** The lineage; the newest unless given. */
+  lineage: string | undefined;
+}
+
+/** A history with the way that leads to it. */
+export interface History {
+  /** The database. */
+  database: string;
+  /** Its lineage. */
+  lineage: string;
+  /** The lineages it came from, the oldest first. */
+  parents: HeadDocument["parents"];
+}
+
+/** The history that is meant; several databases without a choice are a `TypeError` that lists them. */
+export function chooseHistory(call: string, name: string, facts: RepositoryFacts, wanted: WantedHistory): History {
+  const all = histories(facts);
+  const databases = [...new Set(all.map(({ database }) => database))].sort();
+  if (databases.length === 0) {
+    throw new NotFoundError(`Cannot restore from ${name}: it has no backups (NOT_FOUND)`);
+  }
+  if (wanted.database === undefined && databases.length > 1) {
+    const list = databases.map((id) => `${id} (${nameOf(facts, id)})`).join(", ");
+    throw new TypeError(`${call}: ${name} holds several databases; choose one by option "database": ${list}`);
+  }
+  const database = wanted.database ?? databases[0]!;
+  const mine = all.filter((history) => history.database === database);
+  if (mine.length === 0) {
+    throw new NotFoundError(
+      `Cannot restore from ${name}: it has no database ${database}, but ${databases.join(", ")} (NOT_FOUND)`,
+    );
+  }
+  if (wanted.lineage !== undefined) {
+    const found = mine.find(({ lineage }) => lineage === wanted.lineage);
+    if (found !== undefined) return found;
+    const list = mine.map(({ lineage }) => lineage).join(", ");
+    throw new NotFoundError(
+      `Cannot restore from ${name}: database ${database} has no lineage ${wanted.lineage} there, but ${list} (NOT_FOUND)`,
+    );
+  }
+  // A history that another came from is not the newest, whatever the clock said.
+  const ancestors = new Set(mine.flatMap(({ parents }) => parents.map(({ lineage }) => lineage)));
+  const leaves = mine.filter(({ lineage }) => !ancestors.has(lineage));
+  return leaves.reduce((newest, history) => history.last > newest.last ? history : newest);
+}
+
+/** All histories, each with the time of its last commit. */
+export function histories({ backups, heads }: RepositoryFacts): (History & { last: number })[] {
+  const found = new Map<string, History & { last: number }>();
+  const note = ({ database, lineage, parents }: History, last: number): void => {
+    const key = historyOf(database, lineage);
+    const known = found.get(key);
+    if (known === undefined) found.set(key, { database, lineage, parents, last });
+    else known.last = Math.max(known.last, last);
+  };
+  for (const backup of backups) note(backup, backup.timestamp);
+  for (const head of heads) note(head, head.timestamp);
+  return [...found.values()];
+}
+
+function nameOf({ backups }: RepositoryFacts, database: string): string {
+  return backups.findLast((backup) => backup.database === database)?.databaseName ?? "no backup";
+}

@@ -1,0 +1,268 @@
+/**
+ * From a plan to a database directory.
+ *
+ * ```
+ * tables and blobs ─► manifest and marker ─► engine over them ─► tail and log replayed ─► closed ─► read back
+ * ```
+ *
+ * Each file is checked against its content's name as it arrives; the directory is read back when all is done.
+ *
+ * @module
+ */
+import { IntegrityError } from "../../../base/errors.ts";
+import { throwIfAborted } from "../../../base/abort.ts";
+import type { ProgressReporter } from "../../../base/progress.ts";
+import { fileName, MARKER_NAME, parseFileName } from "../../../engine/file_names.ts";
+import { openEngine } from "../../../engine/open.ts";
+import type { Commit, EngineSettings } from "../../../engine/types.ts";
+import type { FileSystem } from "../../../files/file_system.ts";
+import { join } from "../../../files/paths.ts";
+import type { IngestInfo } from "../../../format/log/batch.ts";
+import { writeMarker } from "../../../format/manifest/marker.ts";
+import { readArchivedLog, recordsOf } from "../../../format/repository/archived_log.ts";
+import type { BackupFile } from "../../../format/repository/backup_document.ts";
+import { hashFile } from "../../hash_file.ts";
+import { readerSettings, writeSynced } from "../../pinned_files.ts";
+import { Bandwidth } from "../core/bandwidth.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { fetchFile, type FetchOptions } from "./fetch_file.ts";
+import { objectKey } from "../core/layout.ts";
+import type { Lease } from "../core/lease.ts";
+import { type ArchivedCommit, readLog } from "../log/log_reader.ts";
+import { objectPieces } from "../core/objects.ts";
+import { runPool } from "../core/pool.ts";
+import type { ResolvedPlan } from "./resolve_time.ts";
+
+/** How a plan is carried out. */
+export interface MaterializeOptions {
+  /** Where files lie. */
+  fs: FileSystem;
+  /** An existing directory, which becomes a database. */
+  directory: string;
+  /** For the engine that replays. */
+  settings: EngineSettings;
+  /** Directories in which files may lie that are the same. */
+  reuse: readonly string[];
+  /** Objects at once. */
+  concurrency: number;
+  /** A limit of the call's own, bytes per second. */
+  bytesPerSecond: number | undefined;
+  /** Reads everything back. */
+  verify: boolean;
+  /** Counts bytes and files. */
+  reporter: ProgressReporter;
+  /** Renewed as work goes on. */
+  lease: Lease;
+  /** Gives up. */
+  signal: AbortSignal | undefined;
+}
+
+/** What was made. */
+export interface Materialized extends Commit {
+  /** Bytes of files and log fetched. */
+  bytes: number;
+  /** Bytes of files that were there. */
+  reusedBytes: number;
+  /** Commits replayed. */
+  recordsReplayed: number;
+}
+
+/** Makes the database of a plan. */
+export async function materialize(
+  context: RepositoryContext,
+  plan: ResolvedPlan,
+  options: MaterializeOptions,
+): Promise<Materialized> {
+  const { fs, directory, signal, reporter } = options;
+  const bandwidth = new Bandwidth(options.bytesPerSecond, context.monotonic, context.delay);
+  const made: Materialized = { version: 0, timestamp: 0, bytes: 0, reusedBytes: 0, recordsReplayed: 0 };
+  await fetchBase(context, plan, options, bandwidth, made);
+  const { commits, tail } = await replay(context, plan, options, bandwidth, made);
+  made.version = commits.version;
+  made.timestamp = commits.timestamp;
+  if (made.version !== plan.version) {
+    throw new IntegrityError(
+      `Cannot restore version ${plan.version} from ${context.name}: its log ends at version ${made.version}; ` +
+        "run verify, then repair",
+    );
+  }
+  await fs.syncDirectory(directory);
+  throwIfAborted(signal);
+  if (options.verify) await readBack(plan, options, tail || made.recordsReplayed > 0);
+  reporter.finish();
+  return made;
+}
+
+async function fetchBase(
+  context: RepositoryContext,
+  plan: ResolvedPlan,
+  options: MaterializeOptions,
+  bandwidth: Bandwidth,
+  made: Materialized,
+): Promise<void> {
+  const { fs, directory, reporter, lease, signal, reuse } = options;
+  const { base } = plan.base;
+  const files = base.files.filter(({ kind }) => kind === "table" || kind === "blob" || kind === "manifest");
+  reporter.start("fetch", { totalBytes: files.reduce((sum, { size }) => sum + size, 0), totalItems: files.length });
+  const fetch: FetchOptions = { reuse, bandwidth, signal, onBytes: (count) => reporter.add(count) };
+  await runPool(files, options.concurrency, async (file: BackupFile) => {
+    throwIfAborted(signal);
+    const { reused } = await fetchFile(context, fs, directory, file, fetch);
+    if (reused) made.reusedBytes += file.size;
+    else made.bytes += file.size;
+    reporter.add(0, 1);
+    await lease.touch();
+  });
+  const manifest = parseFileName(base.manifestName);
+  if (manifest?.kind !== "manifest" || !files.some(({ name }) => name === base.manifestName)) {
+    throw new IntegrityError(`Backup ${plan.base.id} of ${context.name} names no manifest; run verify, then repair`);
+  }
+  const { database, lineage } = plan.base;
+  await writeSynced(fs, join(directory, MARKER_NAME), writeMarker({ database, lineage, manifest: manifest.number }));
+  await fs.syncDirectory(directory);
+}
+
+/** Applies the commits behind the tables. */
+async function replay(
+  context: RepositoryContext,
+  plan: ResolvedPlan,
+  options: MaterializeOptions,
+  bandwidth: Bandwidth,
+  made: Materialized,
+): Promise<{ commits: Commit; tail: boolean }> {
+  const { fs, directory, settings, signal, reporter, lease } = options;
+  const tail = plan.base.base.files.find(({ kind }) => kind === "tail");
+  if (tail === undefined && plan.version === plan.base.version) {
+    // Nothing to replay, and nothing that an engine would have to be opened for.
+    return { commits: { version: plan.base.version, timestamp: plan.base.timestamp }, tail: false };
+  }
+  const logBytes = plan.log.reduce((sum, { size }) => sum + size, tail?.stored ?? 0);
+  reporter.start("replay", { totalBytes: logBytes, totalItems: plan.version - plan.base.version });
+  async function* commits(): AsyncGenerator<ArchivedCommit> {
+    if (tail !== undefined) {
+      yield* tailCommits(context, tail, { bandwidth, signal });
+      made.bytes += tail.size;
+    }
+    const onObject = ({ size }: { size: number }): void => {
+      made.bytes += size;
+      reporter.add(size);
+    };
+    const range = { after: plan.base.version, upTo: plan.version, bandwidth, signal, onObject };
+    for await (const commit of readLog(context, plan.log, range)) {
+      made.recordsReplayed++;
+      reporter.add(0, 1);
+      yield commit;
+      if (made.recordsReplayed % LEASE_STEP === 0) await lease.touch();
+    }
+  }
+  const ingested = plan.ingests.flatMap(({ files }) => files.map(({ number }) => number));
+  const engine = await openEngine(fs, directory, {
+    ...settings,
+    createIfMissing: false,
+    errorIfExists: false,
+    readOnly: false,
+    keyEncoding: undefined,
+    reserve: false,
+    onEvent: undefined,
+    signal,
+  });
+  try {
+    const { lineage, parents } = identityAt(plan);
+    const done = await engine.replay(commits(), {
+      ingestFiles: (info, version) => fetchIngest(context, plan, version, info, options, bandwidth),
+      reserveNumbersTo: ingested.length === 0 ? undefined : Math.max(...ingested) + 1,
+      lineage: { lineage, parents },
+      signal,
+    });
+    return { commits: done, tail: tail !== undefined };
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Commits between two looks at the lease. */
+const LEASE_STEP = 1024;
+
+/** Who the database is at the plan's version. */
+function identityAt(plan: ResolvedPlan): { lineage: string; parents: { lineage: string; version: number }[] } {
+  const { lineage, parents } = plan.history;
+  const at = parents.findIndex((parent) => parent.version >= plan.version);
+  return at === -1 ? { lineage, parents } : { lineage: parents[at]!.lineage, parents: parents.slice(0, at) };
+}
+
+async function* tailCommits(
+  context: RepositoryContext,
+  tail: BackupFile,
+  options: { bandwidth: Bandwidth; signal: AbortSignal | undefined },
+): AsyncGenerator<ArchivedCommit> {
+  const key = objectKey(tail.object);
+  const { pieces } = await readArchivedLog(
+    objectPieces(context, key, { ...options, reuse: true }),
+    `${key} in ${context.name}`,
+    {
+      reuse: true,
+    },
+  );
+  for await (const piece of pieces) yield* recordsOf(piece);
+}
+
+/** Puts the files that joined with a commit where the engine looks for them. */
+async function fetchIngest(
+  context: RepositoryContext,
+  plan: ResolvedPlan,
+  version: number,
+  info: IngestInfo,
+  options: MaterializeOptions,
+  bandwidth: Bandwidth,
+): Promise<void> {
+  const { fs, directory, signal, reuse } = options;
+  const archived = plan.ingests.find((ingest) => ingest.version === version);
+  for (const { number } of [...info.tables, ...info.blobs]) {
+    const file = archived?.files.find((each) => each.number === number);
+    if (file === undefined) {
+      throw new IntegrityError(
+        `Cannot replay version ${version} from ${context.name}: file ${number}, which joined with it, was not archived; ` +
+          "restore a version before it, or one that a later backup reaches",
+      );
+    }
+    const name = fileName(file.kind, number);
+    await fetchFile(context, fs, directory, { name, size: file.size, object: file.object }, {
+      reuse,
+      bandwidth,
+      signal,
+    });
+  }
+}
+
+/** Opens what was made as a reader, and holds every file against the digest that its writer took. */
+async function readBack(plan: ResolvedPlan, options: MaterializeOptions, replayed: boolean): Promise<void> {
+  const { fs, directory, settings, reporter, signal } = options;
+  const engine = await openEngine(fs, directory, readerSettings(settings, signal));
+  try {
+    const pin = await engine.pin();
+    try {
+      if (pin.version !== plan.version) {
+        throw new IntegrityError(
+          `The restored database in ${directory} shows version ${pin.version}, not ${plan.version}`,
+        );
+      }
+      const totalBytes = pin.files.reduce((sum, { size }) => sum + size, 0);
+      reporter.start("verify", { totalBytes, totalItems: pin.files.length });
+      for (const { name, sha256 } of pin.files) {
+        if (sha256 === undefined) continue;
+        const found = await hashFile(fs, join(directory, name), { signal, onBytes: (count) => reporter.add(count) });
+        reporter.add(0, 1);
+        if (found === sha256) continue;
+        throw new IntegrityError(
+          `The restored database in ${directory} does not read back as it was written (${name}` +
+            `${replayed ? ", written by the replay or fetched" : ""}); check the disk, try again`,
+          { path: directory },
+        );
+      }
+    } finally {
+      pin.release();
+    }
+  } finally {
+    await engine.close();
+  }
+}

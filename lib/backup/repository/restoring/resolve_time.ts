@@ -1,0 +1,77 @@
+/**
+ * Finding the version that was the last at a time, in an archived log.
+ *
+ * @module
+ */
+import type { RepositoryContext } from "../core/context.ts";
+import type { LogObject } from "../log/log_chain.ts";
+import { openLog, readLog } from "../log/log_reader.ts";
+import type { RestorePlan } from "./restore_plan.ts";
+
+/** A plan whose last version is known, with the log it needs and no more. */
+export type ResolvedPlan = RestorePlan & { version: number; timestamp: number };
+
+/** Settles where a plan ends. Reads the heads of a few log objects, and one of them whole. */
+export async function resolvePlan(
+  context: RepositoryContext,
+  plan: RestorePlan,
+  signal?: AbortSignal,
+): Promise<ResolvedPlan> {
+  const { base, time } = plan;
+  let { version } = plan;
+  let timestamp: number | undefined;
+  let log = plan.log;
+  if (version === undefined && time !== undefined) {
+    version = base.version;
+    const last = await lastBegunBy(context, log, time, signal);
+    log = log.slice(0, last + 1);
+    const object = log.at(-1);
+    if (object !== undefined) {
+      const after = Math.max(base.version, object.first - 1);
+      for await (const commit of readLog(context, [object], { after, upTo: plan.end, at: time, signal })) {
+        version = commit.version;
+        timestamp = commit.timestamp;
+      }
+    }
+  }
+  const end = version ?? plan.end;
+  if (end === base.version) timestamp = base.timestamp;
+  log = log.filter(({ first, last }) => last > base.version && first <= end);
+  timestamp ??= await timestampOf(context, log, end, signal);
+  return { ...plan, log, version: end, end, timestamp, ingests: plan.ingests.filter((one) => one.version <= end) };
+}
+
+/** The last object whose first commit is not later than a time; -1 when there is none. */
+async function lastBegunBy(
+  context: RepositoryContext,
+  log: readonly LogObject[],
+  time: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let low = 0;
+  let high = log.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (await firstTimestamp(context, log[middle]!, signal) <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+async function firstTimestamp(context: RepositoryContext, object: LogObject, signal?: AbortSignal): Promise<number> {
+  const { head, pieces } = await openLog(context, object, { signal });
+  await pieces.return(undefined as never);
+  return head.minTimestamp;
+}
+
+async function timestampOf(
+  context: RepositoryContext,
+  log: readonly LogObject[],
+  version: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const object = log.at(-1)!;
+  const after = version - 1;
+  for await (const { timestamp } of readLog(context, [object], { after, upTo: version, signal })) return timestamp;
+  return 0;
+}
