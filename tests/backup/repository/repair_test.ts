@@ -407,7 +407,7 @@ describe("a repaired repository", () => {
     await house.set("c", "3");
     await house.time.advance(120_000);
     await replication.flush();
-    assert.equal(replication.status().state, "waiting");
+    assert.ok(["waiting", "shipping"].includes(replication.status().state));
     assert.deepEqual((await house.restore()).contents, house.states.get(3));
     const again = await copyOf(house.store);
     assert.equal((await drill({ ...house.context, store: again })).ok, true);
