@@ -118,6 +118,10 @@ function coversOf(
       ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
     }
   }
+  // What lies before a damaged object is there all the same; of its times nothing is known without reading it.
+  for (const { key, first } of index?.objects ?? []) {
+    if (avoid?.has(key) === true) ends.push({ version: first - 1, chain: undefined, ...NOTHING_KNOWN });
+  }
   ends.sort((a, b) => b.version - a.version);
   const found: LogCover[] = [];
   let below = Infinity;

@@ -58,6 +58,7 @@ export async function findState(
   avoid: Set<string> = new Set(),
 ): Promise<WantedState> {
   let failure: unknown;
+  let newest = 0;
   for (;;) {
     let damage: unknown;
     const facts = await readFacts(context, (_key, error) => damage ??= error);
@@ -70,6 +71,9 @@ export async function findState(
       throw failure ?? damage ?? error;
     }
     if ("entries" in plan) return entriesOf(context, plan.entries, signal);
+    // The newest state is the one there was before anything had to be avoided; an earlier one must never pass for it.
+    if (plan.time === undefined && plan.end < newest && !wish.allowEarlier) throw failure;
+    newest = Math.max(newest, plan.end);
     try {
       return { kind: "state", plan: await resolvePlan(context, plan, signal) };
     } catch (error) {
