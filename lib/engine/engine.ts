@@ -199,15 +199,16 @@ export class TreeEngine implements Engine {
   async settled(): Promise<SettledPoint> {
     this.#assertOpen("settle");
     const store = this.#store;
-    const point = (moment: number): SettledPoint => {
+    const point = (momentAfter: (timestamp: number) => number): SettledPoint => {
       const { visibleVersion: version, visibleTimestamp: timestamp } = store;
-      return { version, timestamp, moment: Math.max(moment, timestamp) };
+      return { version, timestamp, moment: momentAfter(timestamp) };
     };
     // Which commits the writer makes meanwhile is not known here.
-    if (this.readOnly) return point(0);
+    if (this.readOnly) return point((timestamp) => timestamp);
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
-      return point(store.now());
+      // No later commit gets this one's time, or the state at that time would be known only later.
+      return point((timestamp) => store.nowAfter(timestamp));
     });
   }
 

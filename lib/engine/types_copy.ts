@@ -90,7 +90,7 @@ export interface LogFollower {
 
 /** A point up to which everything is durable. */
 export interface SettledPoint extends Commit {
-  /** No commit that comes later has an earlier time than this, ms. */
+  /** No commit that comes later has an earlier time than this, ms. Behind `timestamp`, where the writer says it. */
   moment: number;
 }
 

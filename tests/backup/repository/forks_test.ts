@@ -3,8 +3,17 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
-import { dump, openAt, settingsOf } from "../fixture.ts";
-import { House } from "./house.ts";
+import { GapError } from "../../../lib/base/errors.ts";
+import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
+import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { type Contents, House } from "./house.ts";
+
+/** Restores a version into a directory of its own, and opens that. */
+async function forkAt(house: House, version: number, changes: Partial<EngineSettings> = {}): Promise<Engine> {
+  const settings = settingsOf({ clock: house.time.clock });
+  await restoreTo(house.fs, settings, house.handle, "/fork", { at: { version } });
+  return await openAt(house.fs, "/fork", { clock: house.time.clock, ...changes });
+}
 
 describe("a database that went over into another line of history", () => {
   it("is restored by the log of both, where that of the first ends just at the fork", async () => {
@@ -22,6 +31,55 @@ describe("a database that went over into another line of history", () => {
       const { contents } = await house.restore({ lineage: house.engine.lineage, at: { version } });
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
     }
+  });
+});
+
+describe("a history that left another one", () => {
+  it("has nothing of what came behind in the other, though the same object of log holds it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    for (const key of ["b", "c", "d"]) await house.set(key, "of the first");
+    await house.backup({ type: "incremental" });
+    const fork = await forkAt(house, 2);
+    const states = new Map<number, Contents>();
+    for (const key of ["x", "y", "z"]) {
+      await write(fork, (batch) => put(batch, 0, key, { value: "of the second" }));
+      states.set(fork.visibleVersion, dump(fork, true));
+    }
+    await house.backup({ type: "snapshot" }, fork);
+    for (const [version, state] of states) {
+      const { contents } = await house.restore({ lineage: fork.lineage, at: { version } });
+      assert.deepEqual(contents, state, `version ${version}`);
+    }
+    assert.deepEqual(
+      (await house.restore({ lineage: fork.lineage, at: { version: 2 } })).contents,
+      house.states.get(2),
+    );
+    await fork.close();
+  });
+
+  it("knows nothing of the times between the fork and its own first backup, however long the other went on", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await house.set("b", "of the first");
+    await house.backup({ type: "incremental" });
+    const at = house.time.now;
+    const fork = await forkAt(house, 2, { historyBytes: 0 });
+    for (const key of ["x", "y"]) {
+      house.time.now += 1000;
+      await write(fork, (batch) => put(batch, 0, key, { value: "of the second" }));
+      await fork.compact(); // Its log goes.
+    }
+    await house.backup({ type: "full" }, fork);
+    house.time.now += 1000;
+    await house.backup({ type: "incremental" });
+    await assert.rejects(house.restore({ lineage: fork.lineage, at: at + 1500 }), GapError);
+    await assert.rejects(house.restore({ lineage: fork.lineage, at: { version: 3 } }), GapError);
+    const { info } = await house.restore({ lineage: fork.lineage, at: at + 2000 });
+    assert.equal(info.achieved.version, 4);
+    await fork.close();
   });
 });
 

@@ -47,6 +47,7 @@ describe("replicate()", () => {
     const replication = await house.replicate();
     await replication.flush();
     assert.equal(replication.status().archivedVersion, 1);
+    house.time.now++;
     await house.set("b", "2");
     await house.time.advance(400);
     const behind = replication.status();

@@ -16,6 +16,8 @@ export interface LogObject extends LogName {
   key: string;
   /** Its stored bytes. */
   size: number;
+  /** Where it is left for another history: what it holds behind this version is not meant. */
+  until?: number;
 }
 
 /** A version whose chain is vouched for; `chain` undefined: whatever ends or lies there. */

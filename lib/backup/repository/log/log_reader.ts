@@ -55,7 +55,8 @@ export async function* readLog(
   let chainOf = "";
   let count = 0;
   for (const object of objects) {
-    if (object.last <= last) continue;
+    const until = object.until ?? object.last;
+    if (until <= last) continue;
     if (options.upTo !== undefined && last >= options.upTo) return;
     options.onObject?.(object);
     const { head, pieces } = await openLog(context, object, { ...options, reuse: true });
@@ -73,8 +74,9 @@ export async function* readLog(
         chainAt = piece.last;
         chainOf = head.lineage;
         if (piece.last <= last) continue;
+        if (piece.first > until) break;
         for (const commit of recordsOf(piece)) {
-          if (commit.version <= last) continue;
+          if (commit.version <= last || commit.version > until) continue;
           if (options.upTo !== undefined && commit.version > options.upTo) return;
           if (options.at !== undefined && commit.timestamp > options.at) return;
           if (commit.version !== last + 1) throw hole(context, object, last, commit.version);

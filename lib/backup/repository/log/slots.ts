@@ -7,6 +7,7 @@ import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { SlotMeta } from "../../../format/manifest/manifest_edit.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import { readHead } from "./heads.ts";
 
 /**
  * A slot is moved on when this much log could go, or at a heartbeat. Not at every shipment: that would cost the database a
@@ -21,12 +22,16 @@ export function slotOf(engine: Engine, context: RepositoryContext): SlotMeta | u
 
 /**
  * Makes sure there is a slot. A new one keeps log from the present version on; with `fromTables` from the last version that
- * is in tables, for a base that holds no more than these.
+ * is in tables, for a base that holds no more than these. One that was dropped begins again where the archive ends: what of
+ * the log behind that is gone will be noted as a gap.
  */
 export async function ensureSlot(engine: Engine, context: RepositoryContext, fromTables = false): Promise<void> {
   if (engine.readOnly || context.readOnly || slotOf(engine, context) !== undefined) return;
   const createdAt = context.clock();
-  const version = fromTables ? await tablesVersion(engine) : engine.visibleVersion;
+  const present = fromTables ? await tablesVersion(engine) : engine.visibleVersion;
+  // What is archived under a copy's lineage is its original's.
+  const head = engine.forked ? undefined : await readHead(context, engine.id, engine.lineage);
+  const version = Math.min(present, head?.body.version ?? present);
   await engine.setSlot({ id: context.id, repository: context.id, version, createdAt });
 }
 

@@ -77,8 +77,10 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
   const heads: Coverage["heads"] = [];
   for (const stretch of path) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === stretch.lineage);
-    for (const cover of coversOf(facts, history, stretch, head, mine, avoid)) append(covers, cover);
-    if (head !== undefined && head.version >= stretch.from && head.version <= stretch.to) heads.push(head);
+    for (const cover of coversOf(facts, history, stretch, head, mine, avoid)) {
+      append(covers, leftAt(cover, stretch, mine));
+    }
+    if (head !== undefined && head.version >= stretch.from && head.version < stretch.to) heads.push(head);
     for (const ingest of head?.ingests ?? []) {
       if (ingest.version >= stretch.from && ingest.version <= stretch.to) ingests.push(ingest);
     }
@@ -95,6 +97,19 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
 
 /** Of a place in the midst of a log: its times are in there, and not read for a plan. */
 const NOTHING_KNOWN = { timestamp: 0, coveredUntil: 0 };
+
+/**
+ * A cover of a parent's log that is left at a fork: its last object may hold more, which is another history's. Nor does it
+ * matter how long nothing came in the parent behind the fork; what is known is known from backups before.
+ */
+function leftAt(cover: LogCover, stretch: LineageStretch, backups: readonly BackupDocument[]): LogCover {
+  const fork = stretch.to;
+  if (cover.to < fork) return cover;
+  const known = backups.filter(({ lineage, version }) => lineage === stretch.lineage && version <= fork)
+    .map(({ version, timestamp, coveredUntil }) => version === fork ? timestamp : coveredUntil);
+  const objects = cover.objects.map((object) => object.last > fork ? { ...object, until: fork } : object);
+  return { ...cover, coveredUntil: Math.max(0, ...known), objects };
+}
 
 /** The unbroken stretches of log within one lineage, by version. */
 function coversOf(
@@ -181,6 +196,9 @@ export function reachOf(
 ): { version: number; timestamp: number; coveredUntil: number } {
   const cover = coverAfter(coverage.covers, base.version);
   if (cover === undefined) {
+    // At a fork the parent knows nothing of what came behind it here.
+    const forks = coverage.path.some(({ lineage, to }) => lineage === base.lineage && to === base.version);
+    if (forks) return { version: base.version, timestamp: base.timestamp, coveredUntil: base.timestamp };
     // Nothing came behind it up to when a head says so that stands exactly there.
     const same = coverage.heads.find(({ version }) => version === base.version);
     const coveredUntil = Math.max(base.coveredUntil, same?.coveredUntil ?? 0);
