@@ -76,14 +76,13 @@ export interface RestoreInfo {
   lineage: string;
   /** The backups it was made from; a portable or exported one has the name of its file or directory. */
   backups: string[];
-  /** How many entries were restored; see `entriesExact`. */
+  /** How many entries were restored. */
   entries: number;
   /**
-   * Whether they were counted. Not of a rehearsal that reads no data, nor where a log was replayed over so many entries that
-   * counting would take longer than restoring: then `entries` is at most so many, since one that was overwritten or deleted
-   * counts each time.
+   * Only there where `entries` was not counted but is at most so many: a log was replayed over so many entries that counting
+   * would take longer than restoring. One that the log overwrote or deleted counts each time.
    */
-  entriesExact: boolean;
+  entriesAtMost?: true;
   /** How many were left out because they have expired. */
   expired: number;
   /** Bytes read from the source (unpacked), or copied. */

@@ -177,7 +177,7 @@ export function restoreInfo(
     database: done.database,
     lineage: done.lineage,
     entries: done.entries,
-    entriesExact: load?.exact ?? true,
+    ...(load?.exact === false ? { entriesAtMost: true as const } : {}),
     expired: load?.expired ?? 0,
     ...(done.part ?? { backups: [request.source], bytes: loaded.bytes, recordsReplayed: 0, reusedBytes: 0 }),
     durationMs: done.durationMs,
@@ -191,7 +191,6 @@ export function plannedInfo(prepared: PreparedSource, request: RestoreRequest, d
     requested: { ...asked, ...point },
     ...prepared.planned!,
     ...prepared.part!,
-    entriesExact: false,
     expired: 0,
     durationMs,
   };
