@@ -12,18 +12,19 @@ import { borrow, giveBack } from "../base/buffers.ts";
 import type { Pace } from "../base/pace.ts";
 import type { FileSystem } from "../files/file_system.ts";
 
-const PIECE_BYTES = 2 ** 18;
+/** Each read costs a way through the pool of threads; hashing so much takes 0.7 ms. */
+const PIECE_BYTES = 2 ** 20;
 
 /** The pieces of a file; each is used up once the next is asked for. Ends early only when the file does. */
 export async function* reusedPieces(fs: FileSystem, path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const file = await fs.open(path, "read");
-  let memory: Uint8Array | undefined;
+  let memory: Uint8Array[] = [];
   let ahead: Promise<number> | undefined;
   try {
     const size = file.sizeSync();
     const length = Math.min(PIECE_BYTES, size);
-    memory = borrow(2 * length);
-    let [piece, next] = [memory.subarray(0, length), memory.subarray(length)];
+    let [piece, next] = [borrow(length), borrow(size > length ? length : 0)];
+    memory = [piece, next];
     ahead = file.readAt(piece, 0);
     for (let at = 0; at < size;) {
       const count = await ahead;
@@ -40,7 +41,7 @@ export async function* reusedPieces(fs: FileSystem, path: string, signal?: Abort
   } finally {
     await ahead?.catch(() => {});
     await file.close();
-    giveBack(memory);
+    for (const one of memory) giveBack(one);
   }
 }
 

@@ -47,7 +47,7 @@ export const exportTo: Job = (task) =>
 export const backup: Job = (task) =>
   opened(task, {}, async (db) => {
     const before = await directoryBytes(task.target);
-    const outcome = await timed(() => db.backup(task.target, task.options));
+    const outcome = await timed(() => db.backup(`${task.target}/`, task.options));
     return { ...outcome, figures: { added: await directoryBytes(task.target) - before } };
   });
 

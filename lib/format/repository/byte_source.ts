@@ -35,6 +35,14 @@ export class ByteSource {
     return out.view();
   }
 
+  /** The next bytes, at most `limit`, as a view that the next call may overwrite; undefined at the end. */
+  async some(limit: number): Promise<Uint8Array | undefined> {
+    if (!await this.#fill()) return undefined;
+    const part = this.#piece.subarray(0, limit);
+    this.#piece = this.#piece.subarray(part.length);
+    return part;
+  }
+
   /** As `exactly`, into memory of the caller; says how many bytes there were. */
   async into(out: Uint8Array): Promise<number> {
     let filled = 0;

@@ -33,7 +33,7 @@ import { borrow, giveBack } from "../../base/buffers.ts";
 import { ByteWriter, writeU32 } from "../../base/bytes.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
-import { ObjectCipher, TAG_BYTES } from "./object_cipher.ts";
+import { type ChunkPlace, ObjectCipher, TAG_BYTES } from "./object_cipher.ts";
 import { bodyOf, ChunkPacker, COMPRESSED_HEAD_BYTES, isCompressed, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
@@ -190,11 +190,12 @@ export async function* readObject(
     const cipher = await cipherOf(header, bytes, name, ring);
     const hash = createHash("sha256");
     let rawBytes = 0;
-    for await (const piece of unpacked(object, header, cipher, name)) {
+    const isPlain = reuse && await beginsPlain(object, header);
+    for await (const piece of isPlain ? plainPieces(object, header, name) : unpacked(object, header, cipher, name)) {
       hash.update(piece);
       rawBytes += piece.length;
       if (piece.length > 0) yield piece;
-      if (reuse) giveBack(piece);
+      if (reuse && !isPlain) giveBack(piece);
     }
     return await totalsOf(object, rawBytes, hash, name);
   } finally {
@@ -219,10 +220,11 @@ export async function checkObject(
     }
     const hash = createHash("sha256");
     let rawBytes = 0;
-    for await (const piece of unpacked(object, header, undefined, name)) {
+    const isPlain = await beginsPlain(object, header);
+    for await (const piece of isPlain ? plainPieces(object, header, name) : unpacked(object, header, undefined, name)) {
       hash.update(piece);
       rawBytes += piece.length;
-      giveBack(piece);
+      if (!isPlain) giveBack(piece);
     }
     const { sha256: _, ...totals } = await totalsOf(object, rawBytes, hash, name);
     return { ...totals, encrypted: false };
@@ -243,9 +245,8 @@ export async function readBack(
   try {
     const { header } = await object.header();
     const hash = header.cipher === undefined ? createHash("sha256") : undefined;
-    for await (const { bytes } of object.chunks(header)) {
-      if (hash !== undefined) hash.update(bodyOf(bytes, name));
-      giveBack(bytes);
+    for await (const { bytes, at } of object.parts(header)) {
+      if (hash !== undefined) hash.update(at === 0 ? bodyOf(bytes, name) : bytes);
     }
     const totals = await object.totals(undefined);
     return { ...totals, written: hash?.digest("hex") ?? totals.check };
@@ -263,6 +264,35 @@ function unpacked(
 ): AsyncGenerator<Uint8Array, void> {
   const width = header.compression === "none" && cipher === undefined ? 1 : WIDTH;
   return inOrder(object.chunks(header), width, (chunk) => unpack(chunk, header, cipher, name));
+}
+
+/** Whether the first chunk is not compressed: then it is likely that none is. */
+async function beginsPlain(object: StoredObject, header: ObjectHeader): Promise<boolean> {
+  return header.cipher === undefined && await object.firstByte() === 0;
+}
+
+/**
+ * As `unpacked`, of an object without a cipher: what is not compressed in pieces as they arrive, without a copy. None is
+ * borrowed: they are the source's own.
+ */
+async function* plainPieces(
+  object: StoredObject,
+  header: ObjectHeader,
+  name: string,
+): AsyncGenerator<Uint8Array, void> {
+  let frame: Uint8Array | undefined;
+  for await (const { index, last, length, at, bytes } of object.parts(header)) {
+    if (at === 0) {
+      frame = isCompressed(bytes) ? borrow(length) : undefined;
+      if (frame === undefined) checkLength(bodyOf(bytes, name).length + length - 1, { index, last }, header, name);
+    }
+    if (frame === undefined) {
+      if (at > 0) yield bytes;
+      continue;
+    }
+    frame.set(bytes, at);
+    if (at + bytes.length === length) yield await unpack({ bytes: frame, index, last }, header, undefined, name);
+  }
 }
 
 async function totalsOf(object: StoredObject, rawBytes: number, hash: Hash, name: string): Promise<ObjectTotals> {
@@ -331,9 +361,16 @@ async function unpack(
   const payload = cipher === undefined ? bytes : await cipher.decrypt(bytes, { index, last }, name);
   const raw = await unpackChunk(payload, compression, chunkBytes, name);
   if (raw.buffer !== bytes.buffer) giveBack(bytes);
-  const least = !last ? chunkBytes : index === 0 ? 0 : 1;
-  if (raw.length < least || raw.length > chunkBytes) {
-    throw damagedObject(name, `chunk ${index} holds ${raw.length} bytes`);
-  }
+  checkLength(raw.length, { index, last }, { chunkBytes }, name);
   return raw;
+}
+
+function checkLength(
+  length: number,
+  { index, last }: ChunkPlace,
+  { chunkBytes }: Pick<ObjectHeader, "chunkBytes">,
+  name: string,
+): void {
+  const least = !last ? chunkBytes : index === 0 ? 0 : 1;
+  if (length < least || length > chunkBytes) throw damagedObject(name, `chunk ${index} holds ${length} bytes`);
 }

@@ -6,6 +6,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { borrow, BUFFER_BYTES } from "../../base/buffers.ts";
 import { ByteReader, DecodeError, equalBytes, readU32, toHex } from "../../base/bytes.ts";
+import type { IntegrityError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { ByteSource } from "./byte_source.ts";
 import { type ChunkPlace, TAG_BYTES } from "./object_cipher.ts";
@@ -20,6 +21,16 @@ export const TRAILER_BYTES = 40;
 /** A chunk as it is stored, and its place. */
 export interface StoredChunk extends ChunkPlace {
   /** Its payload, or that encrypted. */
+  bytes: Uint8Array;
+}
+
+/** A part of a chunk as it is stored. */
+export interface ChunkPart extends ChunkPlace {
+  /** Where in its chunk it begins. */
+  at: number;
+  /** The bytes of the whole chunk. */
+  length: number;
+  /** The part: a view. */
   bytes: Uint8Array;
 }
 
@@ -60,6 +71,39 @@ export class StoredObject {
 
   /** All chunks; `totals` tells whether they are what was written. Their bytes are borrowed (`buffers.ts`). */
   async *chunks(header: ObjectHeader): AsyncGenerator<StoredChunk, void> {
+    for await (const { length, ...place } of this.#places(header)) {
+      yield { bytes: await this.#take(length), ...place };
+      // Sources in memory never wait by themselves.
+      await yieldToLoop();
+    }
+  }
+
+  /**
+   * As `chunks`, each in parts as they arrive: views, used up once the next is asked for, so that nothing is copied. The first
+   * part of a chunk is its first byte.
+   */
+  async *parts(header: ObjectHeader): AsyncGenerator<ChunkPart, void> {
+    for await (const { length, ...place } of this.#places(header)) {
+      yield { ...place, length, at: 0, bytes: await this.#take(1) };
+      for (let at = 1; at < length;) {
+        const bytes = await this.#source.some(length - at);
+        if (bytes === undefined) throw this.#endsEarly(0);
+        this.#count(bytes);
+        yield { ...place, length, at, bytes };
+        at += bytes.length;
+      }
+      await yieldToLoop();
+    }
+  }
+
+  /** The first byte of the first chunk, which comes again. */
+  async firstByte(): Promise<number | undefined> {
+    const bytes = await this.#source.exactly(5);
+    this.#source.unread(bytes);
+    return bytes[4];
+  }
+
+  async *#places(header: ObjectHeader): AsyncGenerator<ChunkPlace & { length: number }, void> {
     const beside = 1 + (header.cipher === undefined ? 0 : TAG_BYTES);
     this.#chunkBytes = header.chunkBytes;
     let index = 0;
@@ -71,9 +115,7 @@ export class StoredObject {
       if (length < beside || length > beside + header.chunkBytes) {
         throw damagedObject(this.#name, `chunk ${index} of the impossible length ${length}`);
       }
-      yield { bytes: await this.#take(length), index, last };
-      // Sources in memory never wait by themselves.
-      await yieldToLoop();
+      yield { index, last, length };
     }
     this.#chunks = index;
   }
@@ -117,9 +159,13 @@ export class StoredObject {
     const isLong = count > BUFFER_BYTES;
     const bytes = isLong ? await this.#source.exactly(count) : borrow(count);
     const length = isLong ? bytes.length : await this.#source.into(bytes);
-    if (length < count) throw damagedObject(this.#name, `it ends after ${this.#storedBytes + length} bytes`);
+    if (length < count) throw this.#endsEarly(length);
     this.#count(bytes, hashed);
     return bytes;
+  }
+
+  #endsEarly(more: number): IntegrityError {
+    return damagedObject(this.#name, `it ends after ${this.#storedBytes + more} bytes`);
   }
 
   #count(bytes: Uint8Array, hashed = true): void {
