@@ -30,13 +30,13 @@ describe("Pace", () => {
   it("keeps to a rate while others work, also in small pieces", async () => {
     for (const piece of [MIB, MIB / 4, MIB / 64]) {
       const { pace, waits, work } = paced();
-      for (let done = 0; done < 112 * MIB; done += piece) {
+      for (let done = 0; done < 56 * MIB; done += piece) {
         work();
         await pace.took(piece);
       }
       const total = waits.reduce((sum, ms) => sum + ms, 0);
-      assert.ok(total > 990 && total < 1010, `${total} ms for 112 MiB in pieces of ${piece}`);
-      assert.ok(Math.min(...waits) >= 2 && Math.max(...waits) < 12);
+      assert.ok(total > 990 && total < 1010, `${total} ms for 56 MiB in pieces of ${piece}`);
+      assert.ok(Math.min(...waits) >= 2 && Math.max(...waits) < 20);
     }
   });
 
@@ -44,6 +44,6 @@ describe("Pace", () => {
     const { pace, waits, work } = paced();
     await Promise.all([1, 2, 3, 4].map((i) => (work(), pace.took(i * MIB))));
     const total = waits.reduce((sum, ms) => sum + ms, 0);
-    assert.ok(total > 85 && total < 93, `${total} ms for 10 MiB`);
+    assert.ok(total > 170 && total < 186, `${total} ms for 10 MiB`);
   });
 });

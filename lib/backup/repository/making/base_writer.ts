@@ -82,7 +82,7 @@ export async function writeBase(
   };
   const tables = pin.files.filter(({ kind }) => kind !== "log");
   const manifest = bytesSource(pin.base.manifest(), pin.base.manifestName);
-  const tail = options.excludeLog || pin.version === pin.base.version ? undefined : await tailSource(pin);
+  const tail = options.excludeLog || pin.version === pin.base.version ? undefined : await tailSource(pin, pace);
   const totalBytes = tables.reduce((sum, { size }) => sum + size, manifest.size + (tail?.size ?? 0));
   reporter.start("objects", { totalBytes, totalItems: tables.length + 1 + (tail === undefined ? 0 : 1) });
   await runPool(tables, concurrency, async ({ name, kind, size, sha256 }) => {
@@ -115,7 +115,7 @@ function bytesSource(bytes: Uint8Array, name: string): PlacedSource {
 }
 
 /** The tail as a content. It is made twice, first for its digest: it may be larger than memory should hold. */
-async function tailSource(pin: Pin): Promise<PlacedSource & { sets: number }> {
+async function tailSource(pin: Pin, pace: Pace): Promise<PlacedSource & { sets: number }> {
   const hash = createHash("sha256");
   let size = 0;
   let minTimestamp: number | undefined;
@@ -130,6 +130,7 @@ async function tailSource(pin: Pin): Promise<PlacedSource & { sets: number }> {
   for await (const piece of pieces((ops) => void forEachOperation(ops, visitor))) {
     hash.update(piece);
     size += piece.length;
+    await pace.took(piece.length);
   }
   return { size, sha256: hash.digest("hex"), name: "the log's tail", pieces: () => pieces(), sets };
 }
