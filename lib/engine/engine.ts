@@ -262,6 +262,8 @@ export class TreeEngine implements Engine {
     if (this.readOnly) return pinStore(this.#store, this.#log.position());
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
+      // As in `settled`: the time of what is pinned is the time of nothing that comes later.
+      this.#store.nowAfter(this.#store.visibleTimestamp);
       return pinStore(this.#store, this.#log.position());
     });
   }

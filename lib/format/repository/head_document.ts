@@ -35,6 +35,8 @@ export interface HeadDocument {
   gaps: ArchiveGap[];
   /** Files that joined the database without passing through its log, by the version they came with. */
   ingests: ArchivedIngest[];
+  /** Log up to this version was let go by prunings, here and there; absent when none was. */
+  pruned?: number;
 }
 
 /** Versions that left the log before they were archived. */
@@ -49,6 +51,8 @@ export interface ArchiveGap {
   before: number;
   /** The chain hash at `from - 1`, 64 hexadecimal digits. */
   chain: string;
+  /** The time of commit `from - 1`, ms; absent where it is not known. */
+  timestamp?: number;
 }
 
 /** The files that one commit took in. */
@@ -87,7 +91,7 @@ export const headDocument: Shape<HeadDocument> = where(
     epoch: whole(),
     writer: pattern(/^[0-9a-f]{1,64}$/, "up to 64 hexadecimal digits"),
     gaps: list(where(
-      object({ from: whole(), to: whole(), after: whole(), before: whole(), chain: sha256 }),
+      object({ from: whole(), to: whole(), after: whole(), before: whole(), chain: sha256 }, { timestamp: whole() }),
       ({ from, to }) => from > to ? `from ${from} to ${to}` : undefined,
     )),
     ingests: list(object({
@@ -100,6 +104,6 @@ export const headDocument: Shape<HeadDocument> = where(
         stored: whole(),
       })),
     })),
-  }),
+  }, { pruned: whole() }),
   ({ start, version }) => start > version + 1 ? `a chain from ${start} that ends at ${version}` : undefined,
 );

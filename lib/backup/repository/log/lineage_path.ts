@@ -42,3 +42,13 @@ export function lineagePath(lineage: string, parents: readonly LineageParent[]):
 export function isOnPath(path: readonly LineageStretch[], lineage: string, version: number): boolean {
   return path.some((stretch) => stretch.lineage === lineage && version >= stretch.from && version <= stretch.to);
 }
+
+/** Who a database is at a version of its past; at a fork it is its parent still. */
+export function identityAt(
+  { lineage, parents }: { lineage: string; parents: readonly LineageParent[] },
+  version: number,
+): { lineage: string; parents: LineageParent[] } {
+  let at = parents.length;
+  while (at > 0 && version <= parents[at - 1]!.version) at--;
+  return { lineage: parents[at]?.lineage ?? lineage, parents: parents.slice(0, at) };
+}

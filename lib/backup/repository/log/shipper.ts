@@ -34,37 +34,14 @@ import { logPrefix } from "../core/layout.ts";
 import { putLogObject } from "./log_object.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import { rememberSlot } from "./slots.ts";
+import type { ShipOptions, Shipped } from "./shipment.ts";
+import { rememberSlot, slotOf } from "./slots.ts";
 
 /** Commits of a piece: enough to compress well, few enough to be held in memory. */
 const PIECE_BYTES = 4 * 2 ** 20;
 
 /** A log object is complete at this size: catching up after days must neither fill memory nor start over when cut off. */
 const OBJECT_BYTES = 32 * 2 ** 20;
-
-/** What was taken in by one call. */
-export interface Shipped {
-  /** The head as it stands. */
-  head: HeadDocument;
-  /** Commits' bytes. */
-  bytes: number;
-  /** Bytes as stored. */
-  storedBytes: number;
-  /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
-  gap: boolean;
-}
-
-/** How a call ships. */
-export interface ShipOptions {
-  /** Writes the head though nothing changed, to say how long nothing did; and the slot. */
-  heartbeat?: boolean;
-  /** Hears of bytes. */
-  onBytes?: ((count: number) => void) | undefined;
-  /** Hears of stored bytes; what it throws ends the call. */
-  onStored?: ((count: number) => void) | undefined;
-  /** Gives up. */
-  signal?: AbortSignal | undefined;
-}
 
 /** Housekeeping touches a head once in hours; more often in a row something is wrong. */
 const TRIES = 5;
@@ -79,6 +56,8 @@ export class Shipper {
   #head: Head | undefined;
   #follower: LogFollower | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  /** Whether the head is that of another, in whose history this database stands. */
+  #stands = false;
   /** A writer that was overtaken stays so. */
   #overtaken: LineageError | undefined;
   /** The history that this writer has claimed: another's epoch in its head means that it was overtaken. */
@@ -115,7 +94,8 @@ export class Shipper {
   claim(): Promise<void> {
     return this.#inTurn(async () => {
       await this.attach();
-      await this.claimNow();
+      // A copy that was never written to would take the history from its original.
+      if (!this.#stands) await this.claimNow();
     });
   }
 
@@ -158,9 +138,18 @@ export class Shipper {
     return this.#head!;
   }
 
+  /** Whether the database stood in another's history, and had nothing to archive there, when the head was read. @internal */
+  get stands(): boolean {
+    return this.#stands;
+  }
+
   /** Finds the head to go on from. @internal */
   async attach(): Promise<void> {
+    // The head of its original is none to go on from, once a copy was written to.
+    if (this.#stands && this.#head?.body.lineage !== this.#engine.lineage) this.#letGo();
     if (this.#head !== undefined) return;
+    const slot = slotOf(this.#engine, this.#context);
+    this.#stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
     const head = await attach(this.#context, this.#engine, this.#writer);
     const { lineage, writer } = head.body;
     if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
@@ -228,7 +217,7 @@ class Shipment {
       const settled = this.#settled = await engine.settled();
       await this.#shipper.attach();
       // A copy that was never written to has nothing of its own to take in.
-      if (!this.#isUntouchedCopy()) {
+      if (!this.#shipper.stands) {
         await this.#follow(settled);
         if (this.#options.heartbeat === true) await this.#cover();
         await rememberSlot(engine, context, this.#head, this.#options.heartbeat === true);
@@ -242,12 +231,6 @@ class Shipment {
 
   get #head(): HeadDocument {
     return this.#shipper.current.body;
-  }
-
-  #isUntouchedCopy(): boolean {
-    const { engine, context } = this.#shipper.parts;
-    const slot = engine.slots().find((each) => each.repository === context.id);
-    return engine.forked && (slot === undefined || slot.version >= engine.visibleVersion);
   }
 
   async #follow(settled: SettledPoint): Promise<void> {
@@ -337,7 +320,8 @@ class Shipment {
     const put = await putLogObject(context, key, raw, this.#options);
     this.#shipped.storedBytes += put.storedBytes;
     const { version, moment } = this.#settled!;
-    const covered = last.last === version ? moment - 1 : 0;
+    // Of the last commit's time there may be more, unless it is the last one of all.
+    const covered = last.last === version ? moment - 1 : last.maxTimestamp - 1;
     try {
       await this.#lease?.assertHeld();
       await this.#shipper.move({
@@ -345,7 +329,7 @@ class Shipment {
         version: last.last,
         timestamp: last.maxTimestamp,
         chain,
-        coveredUntil: Math.max(head.coveredUntil, covered, last.maxTimestamp),
+        coveredUntil: Math.max(head.coveredUntil, covered),
         ingests: [...head.ingests, ...this.#ingests],
       });
     } catch (error) {
@@ -382,6 +366,7 @@ class Shipment {
       after: old.coveredUntil,
       before: settled.timestamp,
       chain: old.chain,
+      timestamp: old.timestamp,
     };
     if (old.lineage !== engine.lineage) {
       this.#shipper.turnTo(await headAfterFork(context, engine, engine.lineage, old, writer));

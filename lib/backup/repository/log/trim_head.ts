@@ -34,3 +34,23 @@ export async function trimHead(
   const put = await writeDocument(context, "head", key, trimmed, { ifMatch: found.etag });
   return put === undefined ? head : trimmed;
 }
+
+/** How often a head that its writer moves on meanwhile is read again. */
+const TRIES = 5;
+
+/** Notes in a head that log up to `version` was let go. */
+export async function tellPruned(
+  context: RepositoryContext,
+  database: string,
+  lineage: string,
+  version: number,
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const found = await readHead(context, database, lineage);
+    if (found === undefined || (found.body.pruned ?? 0) >= version) return;
+    const put = await writeDocument(context, "head", headKey(database, lineage), { ...found.body, pruned: version }, {
+      ifMatch: found.etag,
+    });
+    if (put !== undefined) return;
+  }
+}

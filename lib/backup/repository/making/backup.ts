@@ -30,11 +30,12 @@ import { writeEntries } from "./entries_writer.ts";
 import { backupKey, logPrefix } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { LimitError } from "./limit_error.ts";
-import { isOnPath, lineagePath } from "../log/lineage_path.ts";
+import { identityAt, isOnPath, lineagePath } from "../log/lineage_path.ts";
 import { LogIndex, logObjects } from "../log/log_chain.ts";
 import { isParentWhole } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
-import { type Shipped, Shipper } from "../log/shipper.ts";
+import type { Shipped } from "../log/shipment.ts";
+import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
 
 /** Makes a backup. */
@@ -287,8 +288,11 @@ class Backup {
             reporter: this.#reporter,
             lease: this.#lease,
           });
-          const meta = excludeLog ? pin.base.meta : pin.meta;
-          const covered = excludeLog ? pin.base.timestamp : Math.max(settled.moment - 1, pin.timestamp);
+          const meta = excludeLog ? pin.base.meta : identityAt(pin.meta, pin.version);
+          // Who stands in a history that others may write on knows nothing of what came behind, were it at the same time.
+          const own = meta.lineage === engine.lineage && !engine.forked && base.base.version === pin.version;
+          const { timestamp } = base.base;
+          const covered = own ? Math.max(settled.moment - 1, timestamp) : timestamp - 1;
           return { ...base, meta, coveredUntil: covered };
         } finally {
           pin.release();
@@ -347,7 +351,7 @@ class Backup {
         signal,
       })
     );
-    const { lineage, parents } = engine.meta;
+    const { lineage, parents } = identityAt(engine.meta, written.version);
     return { ...written, type: "full", parentId: null, lineage, parents, coveredUntil: written.timestamp, log: null };
   }
 

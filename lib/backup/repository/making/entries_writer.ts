@@ -59,6 +59,8 @@ export async function writeEntries(
   const { selection, filter, reporter, signal } = options;
   const snapshot = engine.snapshot();
   try {
+    // What the database may still lose must not be shown by a backup of that version.
+    await engine.settled();
     const lines = (progress: ProgressReporter): AsyncGenerator<Uint8Array, PortableTotals> =>
       portablePieces(engine, snapshot, { format: "jsonl", selection, filter, reporter: progress, signal });
     const hash = createHash("sha256");

@@ -33,7 +33,7 @@ import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
-import { trimHead } from "../log/trim_head.ts";
+import { tellPruned, trimHead } from "../log/trim_head.ts";
 
 /** What pruning kept and removed. */
 export interface PruneReport {
@@ -201,6 +201,7 @@ export class Pruning {
       const broken = unrestorable(this.#first, after);
       if (broken === undefined) {
         this.#report.points.after = recoveryRanges(after.facts);
+        await this.#tellHeads(going.filter(({ key }) => marked?.free.has(key) === true && !duplicates.has(key)));
         await this.#deleteLog(going, marked, told);
         return;
       }
@@ -212,6 +213,17 @@ export class Pruning {
           "run verify, and report it when that finds nothing (INTERNAL)",
       );
     }
+  }
+
+  /** Notes in their heads up to where log goes: whoever finds it missing is to know that it is not lost. */
+  async #tellHeads(going: readonly LogFact[]): Promise<void> {
+    if (this.#options.dryRun) return;
+    const pruned = new Map<string, LogFact>();
+    for (const each of going) {
+      const history = historyOf(each.database, each.lineage);
+      if ((pruned.get(history)?.last ?? 0) < each.last) pruned.set(history, each);
+    }
+    for (const { database, lineage, last } of pruned.values()) await tellPruned(this.#context, database, lineage, last);
   }
 
   async #deleteLog(

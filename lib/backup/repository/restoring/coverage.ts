@@ -106,7 +106,7 @@ function leftAt(cover: LogCover, stretch: LineageStretch, backups: readonly Back
   const fork = stretch.to;
   if (cover.to < fork) return cover;
   const known = backups.filter(({ lineage, version }) => lineage === stretch.lineage && version <= fork)
-    .map(({ version, timestamp, coveredUntil }) => version === fork ? timestamp : coveredUntil);
+    .map(({ version, timestamp, coveredUntil }) => version === fork ? timestamp - 1 : coveredUntil);
   const objects = cover.objects.map((object) => object.last > fork ? { ...object, until: fork } : object);
   return { ...cover, coveredUntil: Math.max(0, ...known), objects };
 }
@@ -124,8 +124,8 @@ function coversOf(
   const ends: End[] = [];
   if (head !== undefined) {
     ends.push(head);
-    for (const { from, after, chain } of head.gaps) {
-      ends.push({ version: from - 1, chain, timestamp: after, coveredUntil: after });
+    for (const { from, after, chain, timestamp = after } of head.gaps) {
+      ends.push({ version: from - 1, chain, timestamp, coveredUntil: after });
     }
   }
   for (const { lineage, log, timestamp, coveredUntil } of backups) {
@@ -159,10 +159,10 @@ function coversOf(
 function splitAt(cover: LogCover, gaps: HeadDocument["gaps"]): LogCover[] {
   const parts: LogCover[] = [];
   let rest = cover;
-  for (const { from, to, after } of gaps.toReversed()) {
+  for (const { from, to, after, timestamp = after } of gaps.toReversed()) {
     if (to < rest.from || from > rest.to) continue;
     parts.push(partOf(rest, to + 1, rest.to));
-    rest = { ...rest, to: from - 1, timestamp: after, coveredUntil: after };
+    rest = { ...rest, to: from - 1, timestamp, coveredUntil: after };
   }
   return [...parts, partOf(rest, rest.from, rest.to)].filter((part) => part.from <= part.to);
 }
@@ -194,15 +194,22 @@ export function reachOf(
   coverage: Coverage,
   base: BackupDocument,
 ): { version: number; timestamp: number; coveredUntil: number } {
+  const reach = reachByLog(coverage, base);
+  // The next commit is a base of its own: until then nothing came.
+  const next = coverage.bases.find(({ version }) => version === reach.version + 1);
+  return next === undefined ? reach : { ...reach, coveredUntil: Math.max(reach.coveredUntil, next.timestamp - 1) };
+}
+
+function reachByLog(coverage: Coverage, base: BackupDocument): ReturnType<typeof reachOf> {
   const cover = coverAfter(coverage.covers, base.version);
-  if (cover === undefined) {
-    // At a fork the parent knows nothing of what came behind it here.
-    const forks = coverage.path.some(({ lineage, to }) => lineage === base.lineage && to === base.version);
-    if (forks) return { version: base.version, timestamp: base.timestamp, coveredUntil: base.timestamp };
-    // Nothing came behind it up to when a head says so that stands exactly there.
-    const same = coverage.heads.find(({ version }) => version === base.version);
-    const coveredUntil = Math.max(base.coveredUntil, same?.coveredUntil ?? 0);
-    return { version: base.version, timestamp: base.timestamp, coveredUntil };
+  if (cover !== undefined) {
+    return { version: cover.to, timestamp: cover.timestamp, coveredUntil: cover.coveredUntil };
   }
-  return { version: cover.to, timestamp: cover.timestamp, coveredUntil: cover.coveredUntil };
+  const { version, timestamp } = base;
+  // At a fork the parent knows nothing of what came behind it here.
+  const forks = coverage.path.some(({ lineage, to }) => lineage === base.lineage && to === version);
+  if (forks) return { version, timestamp, coveredUntil: timestamp - 1 };
+  // Nothing came behind it up to when anything says so that stands exactly there.
+  const same = [...coverage.heads, ...coverage.bases].filter((each) => each.version === version);
+  return { version, timestamp, coveredUntil: Math.max(...same.map(({ coveredUntil }) => coveredUntil)) };
 }

@@ -28,6 +28,7 @@ import type { RepositoryContext } from "../core/context.ts";
 import { fetchFile, type FetchOptions } from "./fetch_file.ts";
 import { objectKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
+import { identityAt } from "../log/lineage_path.ts";
 import { type ArchivedCommit, readLog } from "../log/log_reader.ts";
 import { objectPieces } from "../core/objects.ts";
 import { runPool } from "../core/pool.ts";
@@ -167,7 +168,7 @@ async function replay(
     signal,
   });
   try {
-    const { lineage, parents } = identityAt(plan);
+    const { lineage, parents } = identityAt(plan.history, plan.version);
     const done = await engine.replay(commits(), {
       ingestFiles: (info, version) => fetchIngest(context, plan, version, info, options, bandwidth),
       reserveNumbersTo: ingested.length === 0 ? undefined : Math.max(...ingested) + 1,
@@ -182,13 +183,6 @@ async function replay(
 
 /** Commits between two looks at the lease. */
 const LEASE_STEP = 1024;
-
-/** Who the database is at the plan's version. */
-function identityAt(plan: ResolvedPlan): { lineage: string; parents: { lineage: string; version: number }[] } {
-  const { lineage, parents } = plan.history;
-  const at = parents.findIndex((parent) => parent.version >= plan.version);
-  return at === -1 ? { lineage, parents } : { lineage: parents[at]!.lineage, parents: parents.slice(0, at) };
-}
 
 async function* tailCommits(
   context: RepositoryContext,

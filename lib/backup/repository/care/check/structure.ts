@@ -133,9 +133,10 @@ export function neededLog({ facts }: Inventory): (LogAnchor & LogRange & { why: 
     }
   }
   for (const head of facts.heads) {
-    const { database, lineage, version, chain, start } = head;
+    const { database, lineage, version, chain, start, pruned = 0 } = head;
     const base = coverageOf(facts, head).bases.at(-1);
-    const from = Math.max(start, (base?.version ?? 0) + 1);
+    // What a pruning let go is no loss, though a copy of the database may have put a base before it since.
+    const from = Math.max(start, (base?.version ?? 0) + 1, pruned + 1);
     const why = "points in time behind the newest base need it";
     if (from <= version) needed.push({ database, lineage, from, to: version, version, chain, why });
   }

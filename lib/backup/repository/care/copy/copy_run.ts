@@ -29,6 +29,7 @@ import {
   walksOf,
 } from "./copy_plan.ts";
 import { diverged, type HeadRelation, type LogStretchInfo, mergeHeads, relateHeads } from "./head_relation.ts";
+import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
 import { ObjectCopier } from "./object_copier.ts";
 
@@ -288,18 +289,32 @@ export class CopyRun {
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
   }
 
-  /** The unbroken stretches of a history's log; times are read where one begins behind a hole that the head must note. */
-  async #stretches({ log }: HistoryWish, behind: number | undefined): Promise<LogStretchInfo[]> {
-    const stretches: LogStretchInfo[] = [];
+  /** The unbroken stretches of a history's log; times are read beside holes that the head must note. */
+  async #stretches({ log, head }: HistoryWish, behind: number | undefined): Promise<LogStretchInfo[]> {
+    const stretches: (LogStretchInfo & { first: LogObject; last: LogObject })[] = [];
     for (const object of log) {
-      const last = stretches.at(-1);
-      if (last !== undefined && object.first <= last.to + 1) {
-        if (object.last > last.to) Object.assign(last, { to: object.last, chain: object.chain });
-        continue;
+      const open = stretches.at(-1);
+      if (open === undefined || object.first > open.to + 1) {
+        stretches.push({
+          from: object.first,
+          to: object.last,
+          chain: object.chain,
+          minTimestamp: 0,
+          first: object,
+          last: object,
+        });
+      } else if (object.last > open.to) {
+        Object.assign(open, { to: object.last, chain: object.chain, last: object });
       }
-      const isBehindHole = behind !== undefined && object.first > behind + 1;
-      const minTimestamp = isBehindHole ? (await logHeadOf(this.#from, object, this.#options.signal)).minTimestamp : 0;
-      stretches.push({ from: object.first, to: object.last, chain: object.chain, minTimestamp });
+    }
+    if (behind === undefined) return stretches;
+    const timesOf = (object: LogObject): ReturnType<typeof logHeadOf> =>
+      logHeadOf(this.#from, object, this.#options.signal);
+    for (const [i, stretch] of stretches.entries()) {
+      const isLast = i === stretches.length - 1;
+      if (stretch.from > behind + 1) stretch.minTimestamp = (await timesOf(stretch.first)).minTimestamp;
+      const isBeforeHole = stretch.to > behind && (!isLast || stretch.to < (head?.version ?? 0));
+      if (isBeforeHole) stretch.maxTimestamp = (await timesOf(stretch.last)).maxTimestamp;
     }
     return stretches;
   }

@@ -94,6 +94,8 @@ export interface LogStretchInfo {
   chain: string;
   /** The time of its first commit, ms; where it matters. */
   minTimestamp: number;
+  /** The time of its last commit, ms; where it matters. */
+  maxTimestamp?: number;
 }
 
 /** From what a target's head is made. */
@@ -122,7 +124,9 @@ export function mergeHeads({ source, target, relation, stretches, held }: HeadMe
     ),
     ...lost.map((hole) => gapOf(hole, source, target, stretches)),
   ], ({ from }) => from);
+  const pruned = Math.max(source.pruned ?? 0, target.pruned ?? 0);
   const common = {
+    ...(pruned === 0 ? {} : { pruned }),
     gaps,
     ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
   };
@@ -188,9 +192,10 @@ function gapOf(
   return {
     from,
     to,
-    after: target.coveredUntil,
+    after: before?.maxTimestamp === undefined ? target.coveredUntil : before.maxTimestamp - 1,
     before: Math.max(target.coveredUntil, behind?.minTimestamp ?? source.timestamp),
     chain: before?.chain ?? target.chain,
+    timestamp: before?.maxTimestamp ?? target.timestamp,
   };
 }
 

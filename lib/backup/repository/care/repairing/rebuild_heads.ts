@@ -97,6 +97,7 @@ export function headOf(sources: HeadSources): HeadDocument | undefined {
     gaps: [...same, ...gaps.filter(({ from, to }) => !same.some((gap) => gap.from <= from && gap.to >= to))]
       .sort((a, b) => a.from - b.from),
     ingests: ingests.filter(({ version }) => version <= own.version).sort((a, b) => a.version - b.version),
+    ...(old?.pruned === undefined ? {} : { pruned: old.pruned }),
   };
 }
 
@@ -154,7 +155,7 @@ function gapsBelow(
 ): { start: number; gaps: ArchiveGap[] } {
   // What an earlier head did not count needs no looking for: its gaps are noted.
   const first = old === undefined || stale ? 1 : old.start;
-  const holes = holesBelow(index, top, first);
+  const holes = holesBelow(index, top, Math.max(first, (old?.pruned ?? 0) + 1));
   const gaps: ArchiveGap[] = [];
   for (const { from, to } of holes) {
     const vouched = backups.find(({ log: range }) => range?.to === from - 1)?.log?.chain;
@@ -283,7 +284,9 @@ function brokenHeads(patient: Patient): Set<string> {
     const head = headKey(database!, lineage!);
     const index = facts.logs.get(historyOf(database!, lineage!));
     const old = patient.heads.find((each) => headKey(each.database, each.lineage) === head);
-    if (old !== undefined && holesBelow(index, old, old.start).length > 0) keys.add(head);
+    if (old !== undefined && holesBelow(index, old, Math.max(old.start, (old.pruned ?? 0) + 1)).length > 0) {
+      keys.add(head);
+    }
   }
   return keys;
 }

@@ -1,0 +1,30 @@
+/**
+ * What a shipment of log is told, and what it tells.
+ *
+ * @module
+ */
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+
+/** What was taken in by one call. */
+export interface Shipped {
+  /** The head as it stands. */
+  head: HeadDocument;
+  /** Commits' bytes. */
+  bytes: number;
+  /** Bytes as stored. */
+  storedBytes: number;
+  /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
+  gap: boolean;
+}
+
+/** How a call ships. */
+export interface ShipOptions {
+  /** Writes the head though nothing changed, to say how long nothing did; and the slot. */
+  heartbeat?: boolean;
+  /** Hears of bytes. */
+  onBytes?: ((count: number) => void) | undefined;
+  /** Hears of stored bytes; what it throws ends the call. */
+  onStored?: ((count: number) => void) | undefined;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}

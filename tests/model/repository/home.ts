@@ -1,0 +1,108 @@
+/** A database of a run: open, or to be opened again after an accident. */
+import assert from "node:assert/strict";
+import { DB, type Key, type KeyEncoding, type OpenOptions, type Replication } from "../../../mod.ts";
+import { engineOf } from "../../../lib/engine/owner.ts";
+import type { FileSystem } from "../../../lib/files/file_system.ts";
+import type { KeyPool } from "../values.ts";
+import { type Contents, contentsOf, differenceOf } from "./contents.ts";
+import type { Chronicle, State } from "./chronicle.ts";
+
+/** What a database shares with the others of its run. */
+export interface HomeSettings {
+  path: string;
+  options: OpenOptions;
+  encoding: KeyEncoding;
+  pool: KeyPool;
+  chronicle: Chronicle;
+  clock: () => number;
+  latest: () => number;
+}
+
+/** A database. */
+export class Home {
+  readonly settings: HomeSettings;
+  db!: DB<Key>;
+  /** Of the state last seen. */
+  lineage = "";
+  version = 0;
+  /** What may have been committed by a call that got no answer. */
+  pending: (() => Contents) | "anything" | undefined;
+  replication: Replication | undefined;
+  /** Versions that survive a power cut, and the end of the process. */
+  durable = 0;
+  written = 0;
+
+  constructor(settings: HomeSettings) {
+    this.settings = settings;
+  }
+
+  get name(): string {
+    return this.settings.path;
+  }
+
+  /** Opens it, be it for the first time or after an accident; what it shows must be what it may show. */
+  async open(fs: FileSystem, after?: "close" | "kill" | "power"): Promise<void> {
+    const { path, options, chronicle, encoding, clock } = this.settings;
+    this.db = await DB.open<Key>(path, { ...options, keyEncoding: encoding, fileSystem: fs, clock });
+    const { lineage, version } = this.db;
+    if (after === undefined) {
+      this.note();
+    } else if (lineage === this.lineage && version <= this.version) {
+      const promised = after === "power" ? this.durable : after === "kill" ? this.written : this.version;
+      assert.ok(version >= promised, `${path} is back at version ${version}, and ${promised} was promised`);
+      const line = chronicle.lines.get(lineage);
+      // A copy that was never written to stands in another's line.
+      if (line !== undefined && !engineOf(this.db)!.forked) chronicle.truncate(lineage, version);
+      this.#assertKnown();
+      this.version = version;
+    } else {
+      assert.ok(this.pending !== undefined, `${path} is back at version ${version}, and ${this.version} was the last`);
+      assert.equal(version, this.version + 1, `${path}: the version of what was not answered`);
+      const shown = contentsOf(this.db);
+      if (this.pending !== "anything") {
+        const difference = differenceOf(shown, this.pending(), { moment: this.settings.latest(), versions: false });
+        assert.equal(difference, undefined, `${path} after an accident`);
+      }
+      this.note();
+    }
+    this.pending = undefined;
+    this.durable = this.written = this.version;
+  }
+
+  /** Notes the present state. */
+  note(): State {
+    const { chronicle } = this.settings;
+    const { lineage, version } = this.db;
+    if (chronicle.state(lineage, version) !== undefined && engineOf(this.db)!.forked) this.#assertKnown();
+    const state = chronicle.note(this.db);
+    this.lineage = lineage;
+    this.version = version;
+    return state;
+  }
+
+  #assertKnown(): void {
+    const { chronicle, latest, path } = this.settings;
+    const { lineage, version } = this.db;
+    const known = chronicle.state(lineage, version);
+    assert.ok(known !== undefined, `${path}: version ${version} of ${lineage} never was`);
+    const difference = differenceOf(contentsOf(this.db), known.contents, { moment: latest() });
+    assert.equal(difference, undefined, `${path} at version ${version}`);
+  }
+
+  /** Nothing changed since the last look. */
+  assertUnchanged(): void {
+    assert.equal(this.db.version, this.version, `${this.name}: the version`);
+    this.#assertKnown();
+  }
+
+  /** What it shows, as noted. */
+  get state(): State {
+    return this.settings.chronicle.state(this.lineage, this.version)!;
+  }
+
+  /** All so far is on disk. */
+  allDurable(version: number = this.version): void {
+    this.durable = Math.max(this.durable, version);
+    this.written = Math.max(this.written, version);
+  }
+}

@@ -1,0 +1,114 @@
+/** A repository of a run: its store, which may fail and die, and the handle. */
+import { BackupRepository, type Encryption, type RepositoryOptions } from "../../../mod.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { directoryStore } from "../../../lib/storage/directory_store.ts";
+import { FaultStore, randomFault, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { Random } from "../random.ts";
+import type { WorldTime } from "./world_time.ts";
+
+/** How a repository begins. */
+export interface PlaceSettings {
+  name: string;
+  onDisk: boolean;
+  encryption: Encryption | undefined;
+  time: WorldTime;
+  random: Random;
+}
+
+const COMPRESSIONS = [undefined, "zstd", "gzip", "none"] as const;
+
+/** A repository. */
+export class Place {
+  readonly name: string;
+  repo!: BackupRepository;
+  store!: FaultStore;
+  /** Every one of them must open it; of those in doubt, one of them. */
+  secrets: Encryption[];
+  doubtful: Encryption[] = [];
+  /** Whether listings may lack what is there. */
+  stale = false;
+  /** What must not open it. */
+  lost: Encryption[] = [];
+  /** Backups that must be listed, with whether they are pinned. */
+  readonly backups: Map<string, { pinned: boolean }> = new Map();
+  readonly #settings: PlaceSettings;
+  readonly #inner: ObjectStore | undefined;
+  #disk = memoryFileSystem();
+  #faults: (() => void)[] = [];
+
+  constructor(settings: PlaceSettings) {
+    this.name = settings.name;
+    this.#settings = settings;
+    this.secrets = settings.encryption === undefined ? [] : [settings.encryption];
+    this.#inner = settings.onDisk ? undefined : new MemoryStore();
+  }
+
+  /** Opens it, with a process of its own. */
+  async open(): Promise<void> {
+    const { random } = this.#settings;
+    const store = new FaultStore(this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk }));
+    const options = this.#options();
+    const candidates = [...this.secrets, ...this.doubtful];
+    const first = random.below(Math.max(1, this.secrets.length));
+    const order = candidates.length === 0 ? [undefined] : [candidates[first]!, ...candidates.toSpliced(first, 1)];
+    for (const [i, encryption] of order.entries()) {
+      try {
+        this.repo = await BackupRepository.open(store, encryption === undefined ? options : { ...options, encryption });
+        break;
+      } catch (error) {
+        const inDoubt = encryption !== undefined && (this.doubtful.length > 0);
+        if (!inDoubt || i === order.length - 1) throw error;
+      }
+    }
+    this.store = store;
+    this.#faults = [];
+    this.stale = false;
+  }
+
+  #options(): RepositoryOptions {
+    const { random, time } = this.#settings;
+    return {
+      compression: random.pick(COMPRESSIONS),
+      concurrency: random.pick([1, 1, 4]),
+      clock: time.clock,
+      timers: time,
+    };
+  }
+
+  /** Makes calls on the store fail now and then. */
+  fail(random: () => number, probability: number, kinds?: readonly StoreFaultKind[]): void {
+    this.#faults.push(this.store.inject(randomFault(random, probability, kinds)));
+    this.stale = kinds?.some((kind) => kind === "stale" || kind === "hide") === true;
+  }
+
+  /** Lets the process that uses the store die at the n-th call from now. */
+  dieAt(calls: number, kind: "die" | "dieAfter"): void {
+    this.#faults.push(this.store.inject({ at: this.store.calls.length + calls, do: kind }));
+  }
+
+  /** The store works again. */
+  heal(): void {
+    for (const remove of this.#faults) remove();
+    this.#faults = [];
+    this.stale = false;
+  }
+
+  /** Whether calls may fail. */
+  get failing(): boolean {
+    return this.#faults.length > 0 || this.store.dead;
+  }
+
+  /** Ends the process that uses it; `power`: on a disk, what was not synced goes too. */
+  end(power: boolean): void {
+    this.store.kill();
+    if (!this.#settings.onDisk) return;
+    const { random } = this.#settings;
+    const next = power
+      ? this.#disk.crash({ keep: random.pick(["none", "random"]), random: random.next })
+      : this.#disk.otherProcess();
+    if (!power) this.#disk.kill();
+    this.#disk = next;
+  }
+}

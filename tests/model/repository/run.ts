@@ -1,0 +1,120 @@
+/** One seed, one run of the model of backup repositories. */
+import assert from "node:assert/strict";
+import { checkSecrets, reopenPlace } from "./accidents.ts";
+import { copyOver } from "./backups.ts";
+import { check } from "./check.ts";
+import { OPERATIONS } from "./operations.ts";
+import { World } from "./world.ts";
+
+/** What is to be run. */
+export interface RepositoryRun {
+  seed: number;
+  /** How many operations; some are many at once. */
+  operations: number;
+}
+
+/** What a run did. */
+export interface RunResult {
+  operations: number;
+  /** Restores that were compared, or rightly refused. */
+  restores: number;
+}
+
+/** A step that takes so long hangs, ms. */
+const HANGS_AFTER = 120_000;
+
+const DAY = 86_400_000;
+
+/** Runs; throws with all that it takes to run it again. */
+export async function runRepositoryModel({ seed, operations }: RepositoryRun): Promise<RunResult> {
+  const world = new World(seed);
+  try {
+    await watched(world, async () => {
+      await world.begin();
+      for (; world.step < operations; world.step++) await world.random.weighted(OPERATIONS)(world);
+      await finish(world);
+    });
+    return { operations, restores: world.restores };
+  } catch (error) {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    throw new Error(
+      `model of repositories, seed ${seed}, step ${world.step} of ${operations}: ${message}\n` +
+        `Again: HOLDFAST_SEED=${seed} in the environment. All that was done:\n  ${
+          world.trace.join("\n  ")
+        }\n${stack}\n`,
+      { cause: error },
+    );
+  } finally {
+    for (const { db, replication } of world.homes) {
+      await replication?.stop().catch(() => {});
+      await db?.close().catch(() => {});
+    }
+  }
+}
+
+/** All works again; then everything that is listed must be there. */
+async function finish(world: World): Promise<void> {
+  const { first, second, homes, time } = world;
+  world.note("the end begins");
+  await world.quiet();
+  first.heal();
+  second.heal();
+  // Behind whatever the dead hold, and any time that was seen.
+  time.step(time.latest - time.clock() + 2 * DAY);
+  for (const home of homes) {
+    home.assertUnchanged();
+    const { replication } = home;
+    home.replication = undefined;
+    await replication?.stop();
+  }
+  for (const home of homes) {
+    const { id, version, lineage } = await first.repo.backup(home.db);
+    first.backups.set(id, { pinned: false });
+    world.note(`the last backup of ${home.name} is ${id} at ${version}`);
+    assert.equal(version, home.version, `the last backup of ${home.name}`);
+    const ranges = await first.repo.recoveryPoints({ lineage });
+    assert.ok(ranges.some(({ from, to }) => from.version <= version && version <= to.version), `${id} is a point`);
+  }
+  assert.ok(await copyOver(world), "the last copy");
+  for (const place of [first, second]) {
+    const report = await place.repo.verify();
+    assert.deepEqual(report.problems, [], `${place.name}: verify`);
+    assert.equal(report.ok, true);
+  }
+  await assertAllCopied(world);
+  await check(world, first, { share: 1, times: 6 });
+  await check(world, second, { share: 0.5, times: 3 });
+  await checkSecrets(first);
+  await checkSecrets(second);
+  await reopenPlace(world, first);
+  await check(world, first, { share: 0.1, times: 1 });
+}
+
+/** What the first lists, the second does. */
+async function assertAllCopied({ first, second }: World): Promise<void> {
+  const theirs = await second.repo.recoveryPoints();
+  for (const range of await first.repo.recoveryPoints()) {
+    const { lineage, from, to } = range;
+    const copied = theirs.some((other) =>
+      other.lineage === lineage && other.from.version <= from.version && to.version <= other.to.version
+    );
+    assert.ok(copied, `the second repository lacks ${JSON.stringify(range)}`);
+  }
+}
+
+async function watched(world: World, run: () => Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let seen = "";
+  const hangs = new Promise<never>((_, reject) => {
+    timer = setInterval(() => {
+      const now = `${world.step} ${world.trace.length} ${world.restores}`;
+      if (now === seen) reject(new Error(`nothing moves for ${HANGS_AFTER / 1000} s`));
+      seen = now;
+    }, HANGS_AFTER);
+  });
+  try {
+    await Promise.race([run(), hangs]);
+  } finally {
+    clearInterval(timer);
+  }
+}

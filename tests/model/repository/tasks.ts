@@ -1,0 +1,55 @@
+/** What is tried, and which failures of it are no failures of the database. */
+import { ClosedError, HoldfastError, IOError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
+import type { Place } from "./place.ts";
+import type { World } from "./world.ts";
+
+/** What else goes on while something is tried. */
+export interface Circumstances {
+  /** The repositories that take part. */
+  places: readonly Place[];
+  /** Others work on them at the same time. */
+  beside?: boolean;
+}
+
+/** Resolves to what `work` does; undefined, when it failed and was allowed to. */
+export async function attempt<T>(
+  world: World,
+  what: string,
+  { places, beside = false }: Circumstances,
+  work: () => Promise<T>,
+  also: (error: unknown) => boolean = () => false,
+): Promise<{ value: T } | undefined> {
+  world.note(what);
+  const busy = beside || places.some(isBusy);
+  try {
+    const value = await work();
+    return { value };
+  } catch (error) {
+    const failing = places.some((place) => place.failing);
+    if (failing) world.leaveLeases();
+    world.note(`${what} failed: ${error instanceof Error ? `${error.name} ${error.message}` : error}`);
+    if (failing && isOfStore(error)) return undefined;
+    // A listing that lacks what is there is noticed, and nothing is done by it.
+    if (places.some((place) => place.stale) && hasCode(error, "INTEGRITY", "NOT_FOUND", "GAP")) return undefined;
+    if (error instanceof RepositoryLockedError && (busy || world.mayBeLocked)) return undefined;
+    if (also(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether something goes on that nobody waits for: a base of a replication. */
+export function isBusy({ repo }: Place): boolean {
+  return repo.status().activities.length > 0;
+}
+
+/** What a store that fails, or a process that dies, may lead to. */
+function isOfStore(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(isOfStore);
+  return error instanceof StorageError || error instanceof IOError || error instanceof ClosedError ||
+    error instanceof RepositoryLockedError;
+}
+
+/** Whether an error is Holdfast's, with this code. */
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof HoldfastError && codes.includes(error.code);
+}

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { runRepositoryModel } from "./repository/run.ts";
+
+/** Each runtime takes other seeds. */
+const RUNTIME = "Deno" in globalThis ? 0 : "Bun" in globalThis ? 1 : 2;
+const LONG = process.env["HOLDFAST_LONG"] === "1";
+const SEEDS = LONG ? 200 : 3;
+const OPERATIONS = LONG ? 200 : 60;
+
+describe("backup repositories under random work, faults and accidents", () => {
+  const given = process.env["HOLDFAST_SEED"];
+  const seeds = given === undefined ? Array.from({ length: SEEDS }, (_, i) => 1 + 3 * i + RUNTIME) : [Number(given)];
+  let restores = 0;
+  for (const seed of seeds) {
+    it(`give back every state they list (seed ${seed})`, async () => {
+      restores += (await runRepositoryModel({ seed, operations: OPERATIONS })).restores;
+    });
+  }
+
+  it("were restored often enough to mean something", (t) => {
+    t.diagnostic(`${restores} restores compared in this runtime`);
+    assert.ok(restores >= (given === undefined ? 100 : 1), `${restores} restores`);
+  });
+});
