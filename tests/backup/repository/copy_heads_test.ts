@@ -46,7 +46,8 @@ describe("mergeHeads", () => {
     const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
     const stretches = [stretch(10, 19), stretch(26, 40)];
     const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)] });
-    assert.deepEqual(head.gaps, [{ from: 6, to: 9, after: 3000, before: 5010, chain: hex("5") }, gapOf(20, 25)]);
+    const gap = { from: 6, to: 9, after: 3000, before: 5010, chain: hex("5"), timestamp: target.timestamp };
+    assert.deepEqual(head.gaps, [gap, gapOf(20, 25)]);
     assert.equal(head.start, 26);
     // All of the source's log is gone: what comes next begins behind its head.
     const bare = mergeHeads({ source, target, relation: "behind", stretches: [], held: [stretch(1, 5)] });
