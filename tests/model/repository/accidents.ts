@@ -11,7 +11,7 @@ import type { World } from "./world.ts";
 export async function die(world: World, kind: "kill" | "power"): Promise<void> {
   const { random, disk, homes, first, second } = world;
   world.note(kind === "power" ? "the power goes" : "the process is killed");
-  world.time.catchUp();
+  world.catchUp();
   world.leaveLeases();
   for (const place of [first, second]) place.end(kind === "power");
   const next = kind === "power"
@@ -33,7 +33,7 @@ export async function reopen(world: World, home: Home): Promise<void> {
   const { replication } = home;
   home.replication = undefined;
   world.note(`reopen ${home.name}`);
-  world.time.catchUp();
+  world.catchUp();
   if (world.random.chance(0.8)) {
     await attempt(world, "stop its replication", { places: [world.first] }, async () => await replication?.stop());
     await home.db.close();

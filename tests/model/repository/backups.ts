@@ -77,8 +77,11 @@ export async function backUp(world: World, home: Home, beside = false): Promise<
     first.backups.set(id, { pinned: false });
     return true;
   }
-  // Another of the same version may stay in its place, and a part is not of its history's newest.
-  if (first.failing || type === "part") return true;
+  // Another of the same version may stay in its place, or a history that goes on from there; a part is nobody's newest.
+  const goesOn = [...world.chronicle.lines.values()].some(({ parents }) =>
+    parents.some((parent) => parent.lineage === of && parent.version >= version)
+  );
+  if (first.failing || type === "part" || goesOn || world.chronicle.last(of) > version) return true;
   const points = await first.repo.recoveryPoints({ lineage: of });
   assert.ok(
     points.some(({ from, to }) => from.version <= version && version <= to.version),

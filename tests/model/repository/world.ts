@@ -2,6 +2,7 @@
 import { setImmediate, setTimeout } from "node:timers";
 import type { KeyEncoding } from "../../../mod.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { engineOf } from "../../../lib/engine/owner.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { openOptionsOf } from "../limits.ts";
 import { Random } from "../random.ts";
@@ -119,6 +120,15 @@ export class World {
   /** From now on leases may be left by the dead. */
   leaveLeases(): void {
     this.lingering = this.time.latest + LEASE_MS + 1;
+  }
+
+  /**
+   * The clock is right again, if it was set back. A program that begins anew with a clock behind what the last run of it said
+   * to be complete is the one case in which a time may mean something else before its commits are archived than after.
+   */
+  catchUp(): void {
+    const seen = [this.time.latest, ...this.homes.map(({ db }) => engineOf(db)!.now())];
+    this.time.step(Math.max(...seen) + 1 - this.time.clock());
   }
 
   // ---- waiting

@@ -36,14 +36,6 @@ export class WorldTime implements Timers {
     await this.#fake.advance(ms, settled);
   }
 
-  /**
-   * The clock is right again, if it was set back. A program that begins anew with a clock behind what the last run of it said
-   * to be complete is the one case in which a time may mean something else before its commits are archived than after.
-   */
-  catchUp(): void {
-    this.step(this.latest - this.clock());
-  }
-
   /** Sets the clock: forward, or back by less than nothing. */
   step(ms: number): void {
     this.#latest = this.latest;

@@ -74,6 +74,8 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
       from = fork.version;
     }
   }
+  // A slot ahead of the head would tell that log which was never archived had been, were this cut off now.
+  if (slot !== undefined && slot.version > from) await engine.setSlot({ ...slot, version: from });
   const about = { database: engine.id, lineage: engine.lineage, parents, writer };
   const timestamp = from === engine.visibleVersion ? engine.visibleTimestamp : 0;
   return { body: newHead(about, from, timestamp), etag: undefined };

@@ -292,7 +292,7 @@ class Backup {
           // Who stands in a history that others may write on knows nothing of what came behind, were it at the same time.
           const own = meta.lineage === engine.lineage && !engine.forked && base.base.version === pin.version;
           const { timestamp } = base.base;
-          const covered = own ? Math.max(settled.moment - 1, timestamp) : timestamp - 1;
+          const covered = own ? Math.max(settled.moment - 1, timestamp) : Math.max(0, timestamp - 1);
           return { ...base, meta, coveredUntil: covered };
         } finally {
           pin.release();
