@@ -6,6 +6,7 @@
  *     npm run fuzz -- --from 7 --seeds 1        one seed
  *     npm run fuzz -- --limits tiny --disk files
  *     npm run fuzz -- --keep-going              doesn't stop at a failure
+ *     npm run fuzz -- --repository --ops 100    the model of backup repositories instead
  *
  * Without `--limits` and `--disk` most runs are under tiny limits and in memory, where most goes wrong soonest. The first
  * seed is taken from the clock, and printed.
@@ -13,6 +14,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { RunKind } from "./limits.ts";
+import { runRepositoryModel } from "./repository/run.ts";
 import { runModel } from "./run.ts";
 
 const { values } = parseArgs({
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     limits: { type: "string" },
     disk: { type: "string" },
     "keep-going": { type: "boolean", default: false },
+    repository: { type: "boolean", default: false },
   },
 });
 
@@ -65,13 +68,18 @@ for (let i = 0; i < seeds && !stopped; i++) {
   const seed = from + i;
   const kind = kindOf(seed);
   try {
-    total += await runModel({ seed, operations, ...kind });
+    total += values.repository
+      ? (await runRepositoryModel({ seed, operations })).operations
+      : await runModel({ seed, operations, ...kind });
   } catch (error) {
     failed++;
     console.log(
       error instanceof Error ? `${error.message}\n${(error.cause as Error | undefined)?.stack ?? ""}` : error,
     );
-    console.log(`again: npm run fuzz -- --from ${seed} --seeds 1 --limits ${kind.limits} --disk ${kind.disk}`);
+    const again = values.repository
+      ? `--repository --ops ${operations}`
+      : `--limits ${kind.limits} --disk ${kind.disk}`;
+    console.log(`again: npm run fuzz -- --from ${seed} --seeds 1 ${again}`);
     if (!values["keep-going"]) break;
   }
   const seconds = (performance.now() - started) / 1000;
