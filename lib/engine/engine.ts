@@ -257,13 +257,12 @@ export class TreeEngine implements Engine {
     return verifyStore(this.#store, () => this.pin(), options);
   }
 
-  async pin(): Promise<Pin> {
+  async pin(options: { finalTime?: boolean } = {}): Promise<Pin> {
     this.#assertOpen("pin");
     if (this.readOnly) return pinStore(this.#store, this.#log.position());
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
-      // As in `settled`: the time of what is pinned is the time of nothing that comes later.
-      this.#store.nowAfter(this.#store.visibleTimestamp);
+      if (options.finalTime === true) this.#store.nowAfter(this.#store.visibleTimestamp);
       return pinStore(this.#store, this.#log.position());
     });
   }

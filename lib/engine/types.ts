@@ -333,8 +333,8 @@ export interface Engine {
   stats(): EngineStats;
   /** Reads every file and checks all that can be checked. */
   verify(options?: { signal?: AbortSignal | undefined; onBytes?: (bytes: number) => void }): Promise<VerifyReport>;
-  /** Pins the present as files. */
-  pin(): Promise<Pin>;
+  /** Pins the present as files. `finalTime`: no later commit gets the time of what is pinned, so that it can be told by it. */
+  pin(options?: { finalTime?: boolean }): Promise<Pin>;
   /** A number for a new file, never given twice. */
   newFileNumber(): number;
   /** Where a file of that number lies. */

@@ -278,7 +278,7 @@ class Backup {
     const known = await knownObjects(context, all, type === "full");
     const written = await this.#leavingNothing(() =>
       this.#pinned(async (settled) => {
-        const pin = await engine.pin();
+        const pin = await engine.pin({ finalTime: true });
         try {
           const base = await writeBase(context, engine, pin, {
             known,
