@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import process from "node:process";
 import fc from "fast-check";
 import { planPrune, type PrunePlan } from "../../../lib/backup/repository/pruning/retention.ts";
 import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
 import type { RepositoryFacts } from "../../../lib/backup/repository/pruning/retention/facts.ts";
 import { Recovery } from "../../../lib/backup/repository/pruning/retention/recovery.ts";
 import { bruteForce, DAY, NOW, repositories } from "./retention_facts.ts";
+
+const RUNS = process.env["HOLDFAST_LONG"] === "1" ? 40_000 : 400;
 
 const plan = (facts: RepositoryFacts, policy: RetentionPolicy): PrunePlan =>
   planPrune(facts, checkPolicy("prune", policy), { now: NOW, timeZone: "UTC" });
@@ -29,7 +32,7 @@ describe("planPrune(), for any repository", () => {
     maxBytes: fc.constantFrom(10, 100, 10_000),
   }, { requiredKeys: ["maxBytes"] });
   const check = (name: string, holds: (facts: RepositoryFacts, policy: RetentionPolicy) => void): void => {
-    it(name, () => fc.assert(fc.property(repositories, policies, holds), { numRuns: 400 }));
+    it(name, () => fc.assert(fc.property(repositories, policies, holds), { numRuns: RUNS }));
   };
 
   check("the simulation tells what a count of single commits tells", (facts) => {

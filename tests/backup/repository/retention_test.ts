@@ -203,6 +203,22 @@ describe("planPrune() under a clock that lies", () => {
     assert.deepEqual(keptIds(made), ["d2", "d1", "d0"]);
   });
 
+  it("sees the same calendar once the selective backups that a wrong clock dated are gone", () => {
+    const part = (id: string, version: number, daysAgo: number): BackupFact =>
+      backup(id, version, daysAgo, { selective: true });
+    const left = [part("b0", 1, 1), backup("b1", 2, 1), { ...part("b2", 3, 0), pinned: true }, part("b3", 4, -400)];
+    const kept = keptIds(planOf([...left, part("b4", 5, 400)], { keepDaily: 2 }));
+    assert.deepEqual(kept, ["b0", "b1", "b2", "b3"]);
+    assert.deepEqual(keptIds(planOf(left, { keepDaily: 2 })), kept);
+  });
+
+  it("keeps no base for log that goes no further than the base itself", () => {
+    const made = planOf([backup("old", 1, 400, { timestamp: NOW }), backup("new", 1, 0)], { keepWithin: "20d" }, [
+      log(1, 1),
+    ]);
+    assert.deepEqual(keptIds(made), ["new"]);
+  });
+
   it("keeps the days apart when the clock stands in the past", () => {
     assert.deepEqual(keptIds(plan({ backups: days(5), log: [] }, { keepDaily: 3 }, 0)), ["d2", "d1", "d0"]);
   });

@@ -2,7 +2,7 @@
  * Why a backup stays on its own account: what the policy wants, and what stays whatever it says.
  *
  * 1. Nothing here trusts the clock alone. Of what falls into one bucket of the calendar the newest by version stays, and
- *    what a wrong clock dated into the future counts as made now.
+ *    what a wrong clock dated into the future, behind now and the newest backup, counts as made then.
  * 2. The newest by version of every history stays by its version; no clock is asked.
  *
  * @module
@@ -108,7 +108,9 @@ export function wantedBackups(input: RuleInput): Reasons {
   const reasons: Reasons = new Map();
   const ordered = inOrder(backups.filter((backup) => recovery.restores(backup)), recovery);
   if (!hasKeepRule(policy)) { for (const backup of ordered) add(reasons, backup, "within the limits"); }
-  const latest = Math.min(TIME_MAX, Math.max(now, ordered.at(-1)?.createdAt ?? now));
+  // Told by one that stays, or the next prune would see another calendar.
+  const newest = ordered.findLast(({ selective }) => !selective) ?? ordered.at(-1);
+  const latest = Math.min(TIME_MAX, Math.max(now, newest?.createdAt ?? now));
   for (const group of bySelection(ordered)) {
     if (policy.keepLast > 0) {
       for (const backup of group.slice(-policy.keepLast)) add(reasons, backup, `last ${policy.keepLast}`);
@@ -157,12 +159,16 @@ export interface PointWindow {
 export function pointWindows({ backups, log, recovery, policy, now }: RuleInput): PointWindow[] {
   if (policy.keepWithin === 0) return [];
   const since = now - policy.keepWithin;
-  const fresh = new Set(log.filter((each) => isFresh(each, backups, since)).map(({ lineage }) => lineage));
-  return [...fresh].flatMap((lineage) => {
-    const bases = recovery.bases(lineage);
-    if (bases.length === 0) return [];
-    const first = Math.max(0, bases.findLastIndex(({ timestamp }) => timestamp <= since));
-    return [{ lineage, bases: bases.slice(first), reason: `within ${formatDuration(policy.keepWithin)}` }];
+  const fresh = new Map<string, number>();
+  for (const each of log) {
+    if (isFresh(each, backups, since)) fresh.set(each.lineage, Math.max(each.last, fresh.get(each.lineage) ?? 0));
+  }
+  return [...fresh].flatMap(([lineage, last]) => {
+    const all = recovery.bases(lineage);
+    const bases = all.slice(Math.max(0, all.findLastIndex(({ timestamp }) => timestamp <= since)));
+    // What lies in the oldest of them as well is not had from the log.
+    if (bases.length === 0 || last <= bases[0]!.version) return [];
+    return [{ lineage, bases, reason: `within ${formatDuration(policy.keepWithin)}` }];
   });
 }
 
