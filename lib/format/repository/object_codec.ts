@@ -66,6 +66,8 @@ export class ChunkPacker {
   readonly #level: number | undefined;
   #skip = 0;
   #skipNext = SKIPPED_MIN;
+  /** How often a try did not pay; those begun side by side count once. */
+  #unpaidTries = 0;
 
   /** `level`: 1 of zstd and 6 of gzip unless given. */
   constructor(compression: ObjectCompression, level?: number) {
@@ -94,23 +96,26 @@ export class ChunkPacker {
     const compression = this.#compression;
     if (compression === "none" || raw.length === 0) return undefined;
     const isLarge = raw.length > 2 * SAMPLE_BYTES;
+    const before = this.#unpaidTries;
     if (isLarge) {
       if (this.#skip > 0) {
         this.#skip--;
         return undefined;
       }
       const sample = raw.subarray(0, SAMPLE_BYTES);
-      if (!pays(await compress(sample, compression, this.#level), sample)) return this.#unpaid();
+      if (!pays(await compress(sample, compression, this.#level), sample)) return this.#unpaid(before);
     }
     const packed = await compress(raw, compression, this.#level);
     if (pays(packed, raw)) {
       this.#skipNext = SKIPPED_MIN;
       return packed;
     }
-    return isLarge ? this.#unpaid() : undefined;
+    return isLarge ? this.#unpaid(before) : undefined;
   }
 
-  #unpaid(): undefined {
+  #unpaid(before: number): undefined {
+    if (before !== this.#unpaidTries) return;
+    this.#unpaidTries++;
     this.#skip = this.#skipNext;
     this.#skipNext = Math.min(SKIPPED_MAX, 2 * this.#skipNext);
     return undefined;
