@@ -24,11 +24,11 @@ export interface WritersOptions extends Common {
 }
 
 /** What goes on beside the writers: the export, verified and without links, is there to compare. */
-const WORKS = ["none", "export", "full"] as const;
+const WORKS = ["full", "export", "none"] as const;
 
 /** Writers keep at least so much of their commits per second ... */
 const SHARE_MIN = 0.8;
-/** ... and none waits longer than this. */
+/** ... and none waits so much longer than without. */
 const WAIT_MAX_MS = 100;
 
 const LOADS = [
@@ -50,6 +50,8 @@ export async function writers(options: WritersOptions): Promise<void> {
     await runJob(runtime, "holdfast.load", { source: loaded!, entries });
     for (let round = 1; round <= rounds; round++) {
       for (const load of LOADS) {
+        // Writers get slower by themselves as compaction falls behind them, so all are measured over the same time.
+        let least = seconds * 1000;
         for (const work of WORKS) {
           const row = rowOf(load, work);
           progress(`round ${round} of ${rounds}, ${row}`);
@@ -58,9 +60,10 @@ export async function writers(options: WritersOptions): Promise<void> {
           const clone = { source: loaded!, target: source!, options: { verify: false } };
           await runJob(runtime, "holdfast.exportTo", clone);
           try {
-            const task = { source: source!, target: target!, entries, options: { ...load, seconds, work } };
+            const task = { source: source!, target: target!, entries, options: { ...load, ms: least, work } };
             const line: Line = { row, round, ...await runJob(runtime, "writers.write", task) };
             lines.push(line);
+            least = Math.max(least, line.ms);
             await record(out, [line]);
           } catch (error) {
             console.log(`failed: ${row}: ${(error as Error).message}`);
@@ -86,12 +89,13 @@ function summary(lines: readonly Line[]): string {
       return values.length === 0 ? undefined : pick(values);
     };
     const without = figure("none", "perSecond", median);
-    return WORKS.flatMap((work) => {
+    const longest = figure("none", "worstMs", median) ?? 0;
+    return WORKS.toReversed().flatMap((work) => {
       const rate = figure(work, "perSecond", median);
       if (rate === undefined) return [];
-      const worst = figure(work, "worstMs", (values) => Math.max(...values))!;
+      const worst = figure(work, "worstMs", median)!;
       const share = without === undefined ? 1 : rate / without;
-      const bad = work === "full" && (share < SHARE_MIN || worst > WAIT_MAX_MS);
+      const bad = work === "full" && (share < SHARE_MIN || worst - longest > WAIT_MAX_MS);
       if (bad) process.exitCode = 1;
       const title = `${load.writers} x "${load.durability}", ${work === "none" ? "alone" : `during ${work}`}`;
       const wait = (name: string) => `${figure(work, name, median)!.toFixed(1)} ms`;

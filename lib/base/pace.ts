@@ -1,22 +1,34 @@
 /**
  * Long work that lets others go first on the main thread, when there are any.
  *
+ * What others lose is the share of time that is not theirs while they could use it: so the busier they are, the slower this
+ * goes. Few of them are held up by nothing but a disk, and do not notice.
+ *
  * @module
  */
 import { setTimeout } from "node:timers";
 
 /**
- * While others work, so many bytes per second are read, hashed or copied: at about 1.4 ms of the main thread for a mebibyte
- * they keep nine tenths of it.
+ * Beside others who are as busy as can be, so many bytes per second are read, hashed or copied: at about 1.4 ms of the main
+ * thread for a mebibyte they keep 19 of 20 parts of it.
  */
-const BYTES_PER_SECOND = 56 * 2 ** 20;
+const BYTES_PER_SECOND = 28 * 2 ** 20;
+
+/** That many steps of others a second are as busy as can be; half as many leave room for twice as many bytes ... */
+const BUSY_PER_SECOND = 20_000;
+
+/** ... but for no more than this. */
+const BYTES_PER_SECOND_MAX = 8 * BYTES_PER_SECOND;
+
+/** Over how long the steps of others are counted, ms. */
+const WINDOW_MS = 100;
 
 /** Shorter pauses are carried on: a timer is not exact to the millisecond. */
 const PAUSE_MS_MIN = 2;
 
 /** How a pace is kept. */
 export interface PaceOptions {
-  /** A number that changes when others did something: how many commits there were. */
+  /** A number that others raise with each step: how many commits there were. */
   activity: () => number;
   /** ms of a clock that only goes forward. */
   monotonic: () => number;
@@ -28,6 +40,9 @@ export interface PaceOptions {
 export class Pace {
   readonly #options: PaceOptions;
   #seen: number;
+  /** Where the present window began. */
+  #window: { seen: number; at: number };
+  #bytesPerSecond = BYTES_PER_SECOND;
   /** When what was done so far would have been done at the pace. */
   #freeAt = 0;
 
@@ -35,6 +50,7 @@ export class Pace {
   constructor(options: PaceOptions) {
     this.#options = options;
     this.#seen = options.activity();
+    this.#window = { seen: this.#seen, at: options.monotonic() };
   }
 
   /** After so many bytes of work: goes on at once, unless others worked since the last time. */
@@ -44,8 +60,18 @@ export class Pace {
     if (seen === this.#seen) return;
     this.#seen = seen;
     const now = monotonic();
-    this.#freeAt = Math.max(now, this.#freeAt) + bytes / BYTES_PER_SECOND * 1000;
+    this.#count(seen, now);
+    this.#freeAt = Math.max(now, this.#freeAt) + bytes / this.#bytesPerSecond * 1000;
     if (this.#freeAt - now >= PAUSE_MS_MIN) await delay(this.#freeAt - now, signal);
+  }
+
+  #count(seen: number, now: number): void {
+    const since = this.#window;
+    if (now - since.at < WINDOW_MS) return;
+    const perSecond = (seen - since.seen) / (now - since.at) * 1000;
+    const room = BYTES_PER_SECOND * BUSY_PER_SECOND / perSecond;
+    this.#bytesPerSecond = Math.min(BYTES_PER_SECOND_MAX, Math.max(BYTES_PER_SECOND, room));
+    this.#window = { seen, at: now };
   }
 }
 

@@ -4,7 +4,8 @@ import { Pace } from "../../lib/base/pace.ts";
 
 const MIB = 2 ** 20;
 
-function paced(): { pace: Pace; waits: number[]; work: () => void } {
+/** A pace beside others who make so many steps a second while it waits. */
+function paced(perSecond: number): { pace: Pace; waits: number[]; work: () => void } {
   const waits: number[] = [];
   let [now, commits] = [0, 0];
   const pace = new Pace({
@@ -13,37 +14,52 @@ function paced(): { pace: Pace; waits: number[]; work: () => void } {
     delay: async (ms) => {
       waits.push(ms);
       now += ms;
-      // Whoever others are, they use the time.
-      commits++;
+      commits += perSecond * ms / 1000;
     },
   });
   return { pace, waits, work: () => void commits++ };
 }
 
+const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
+
 describe("Pace", () => {
   it("goes on at once while nobody else works", async () => {
-    const { pace, waits } = paced();
+    const { pace, waits } = paced(0);
     for (let i = 0; i < 100; i++) await pace.took(MIB);
     assert.deepEqual(waits, []);
   });
 
-  it("keeps to a rate while others work, also in small pieces", async () => {
+  it("keeps to a rate while others are busy, also in small pieces", async () => {
     for (const piece of [MIB, MIB / 4, MIB / 64]) {
-      const { pace, waits, work } = paced();
-      for (let done = 0; done < 56 * MIB; done += piece) {
+      const { pace, waits, work } = paced(50_000);
+      for (let done = 0; done < 28 * MIB; done += piece) {
         work();
         await pace.took(piece);
       }
-      const total = waits.reduce((sum, ms) => sum + ms, 0);
-      assert.ok(total > 990 && total < 1010, `${total} ms for 56 MiB in pieces of ${piece}`);
-      assert.ok(Math.min(...waits) >= 2 && Math.max(...waits) < 20);
+      assert.ok(sum(waits) > 980 && sum(waits) < 1010, `${sum(waits)} ms for 28 MiB in pieces of ${piece}`);
+      assert.ok(Math.min(...waits) >= 2 && Math.max(...waits) < 40);
+    }
+  });
+
+  it("goes faster the less others do, but not without end", async () => {
+    for (const [perSecond, rate] of [[10_000, 56], [5000, 112], [100, 224]] as const) {
+      const { pace, waits, work } = paced(perSecond);
+      const all: number[] = [];
+      for (let done = 0; done < 500; done++) {
+        work();
+        await pace.took(MIB);
+        all.push(sum(waits));
+      }
+      // What goes on is found out first.
+      const [early, late] = [all[99]!, all[499]!];
+      const found = 400 / (late - early) * 1000;
+      assert.ok(found > rate * 0.9 && found < rate * 1.1, `${found} MiB/s beside ${perSecond}`);
     }
   });
 
   it("holds back all that goes on at once together", async () => {
-    const { pace, waits, work } = paced();
+    const { pace, waits, work } = paced(50_000);
     await Promise.all([1, 2, 3, 4].map((i) => (work(), pace.took(i * MIB))));
-    const total = waits.reduce((sum, ms) => sum + ms, 0);
-    assert.ok(total > 170 && total < 186, `${total} ms for 10 MiB`);
+    assert.ok(sum(waits) > 340 && sum(waits) < 372, `${sum(waits)} ms for 10 MiB`);
   });
 });

@@ -16,12 +16,12 @@ const WARM_UP_MS = 2000;
 /** Values are made before and reused: making them must not be what writers wait for. */
 const VALUES = 4096;
 
-/** `options`: `{ writers, durability, seconds, work: "none" | "export" | "full" }`. */
+/** `options`: `{ writers, durability, ms, work: "none" | "export" | "full" }`. */
 export const write: Job = async (task) => {
-  const { writers, durability, seconds, work } = task.options as {
+  const { writers, durability, ms, work } = task.options as {
     writers: number;
     durability: Durability;
-    seconds: number;
+    ms: number;
     work: "none" | "export" | "full";
   };
   const values = Array.from({ length: VALUES }, (_, i) => entryValue(i, 1));
@@ -47,9 +47,9 @@ export const write: Job = async (task) => {
   try {
     outcome = await timed(async () => {
       const start = performance.now();
-      if (work === "none") await pause(seconds * 1000);
+      if (work === "none") await pause(ms);
       // Short ones follow each other, or the window would tell more about the moment than about the backup.
-      else {while (performance.now() - start < seconds * 1000) {
+      else {while (performance.now() - start < ms) {
           await runOnce(db, work, join(task.target, String(times++)));
         }}
     });
