@@ -7,7 +7,6 @@
 import { IntegrityError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import { checkOptions, choiceOption, functionOption, signalOption } from "../base/options.ts";
-import { Pace } from "../base/pace.ts";
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import type { Engine } from "../engine/types.ts";
@@ -22,6 +21,7 @@ import { portablePieces } from "./portable_pieces.ts";
 import { Stage } from "./stage.ts";
 import { readPieces, toReadableStream } from "./archive/streams.ts";
 import { readTar } from "./archive/tar_reader.ts";
+import { paceBeside } from "./pace_beside.ts";
 import { tarLength, writeTar } from "./archive/tar_writer.ts";
 
 const CALL = "db.export";
@@ -63,7 +63,7 @@ async function exportDirectory(engine: Engine, path: string, options: CheckedExp
       copied = await copyPinned(fs, pin, engine.path, stage.path, {
         link,
         verify,
-        pace: new Pace({ activity: () => engine.visibleVersion, monotonic: settings.monotonic }),
+        pace: paceBeside(engine, settings),
         reporter,
         signal,
       });

@@ -30,6 +30,8 @@ const PAUSE_MS_MIN = 2;
 export interface PaceOptions {
   /** A number that others raise with each step: how many commits there were. */
   activity: () => number;
+  /** Whether they are held up already by something that wants the same time. */
+  isBehind?: (() => boolean) | undefined;
   /** ms of a clock that only goes forward. */
   monotonic: () => number;
   /** Waits; a timer unless given. */
@@ -55,13 +57,15 @@ export class Pace {
 
   /** After so many bytes of work: goes on at once, unless others worked since the last time. */
   async took(bytes: number, signal?: AbortSignal): Promise<void> {
-    const { activity, monotonic, delay = pause } = this.#options;
+    const { activity, isBehind, monotonic, delay = pause } = this.#options;
     const seen = activity();
-    if (seen === this.#seen) return;
+    const waits = isBehind?.() ?? false;
+    if (seen === this.#seen && !waits) return;
     this.#seen = seen;
     const now = monotonic();
     this.#count(seen, now);
-    this.#freeAt = Math.max(now, this.#freeAt) + bytes / this.#bytesPerSecond * 1000;
+    const bytesPerSecond = waits ? BYTES_PER_SECOND : this.#bytesPerSecond;
+    this.#freeAt = Math.max(now, this.#freeAt) + bytes / bytesPerSecond * 1000;
     if (this.#freeAt - now >= PAUSE_MS_MIN) await delay(this.#freeAt - now, signal);
   }
 

@@ -244,6 +244,10 @@ export class TreeEngine implements Engine {
     return this.#background.defer();
   }
 
+  get isBehind(): boolean {
+    return this.#background.isBehind;
+  }
+
   plainTables(): { tables: PlainTable[]; otherRows: number } {
     return plainTables(this.#store);
   }

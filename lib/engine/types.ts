@@ -322,6 +322,8 @@ export interface Engine {
   ): Promise<void>;
   /** Keeps compaction back, for a second or two and where no writer needs it, until the call that is returned. */
   deferCompaction(): () => void;
+  /** Whether writers are slowed, because compaction does not keep up with them. */
+  readonly isBehind: boolean;
   /** Approximate bytes on disk of `start <= key < end`. */
   sizeOf(start?: Uint8Array, end?: Uint8Array): number;
   /**

@@ -57,6 +57,18 @@ describe("Pace", () => {
     }
   });
 
+  it("goes slowly where others are held up, though they do next to nothing", async () => {
+    const waits: number[] = [];
+    let now = 0;
+    const delay = async (ms: number): Promise<void> => {
+      waits.push(ms);
+      now += ms;
+    };
+    const pace = new Pace({ activity: () => 0, isBehind: () => now < 500, monotonic: () => now, delay });
+    for (let i = 0; i < 100; i++) await pace.took(MIB);
+    assert.ok(sum(waits) >= 500 && sum(waits) < 540, `${sum(waits)} ms`);
+  });
+
   it("holds back all that goes on at once together", async () => {
     const { pace, waits, work } = paced(50_000);
     await Promise.all([1, 2, 3, 4].map((i) => (work(), pace.took(i * MIB))));

@@ -13,6 +13,7 @@ import { compact } from "./compaction.ts";
 import { type CompactionPlan, pickCompaction } from "./compaction_picker.ts";
 import { flushOldest } from "./flush.ts";
 import { dropHistory } from "../log/log_retention.ts";
+import { isBehind } from "../writing/stall.ts";
 import type { Store } from "../store.ts";
 import type { StallReason } from "../types.ts";
 
@@ -102,9 +103,14 @@ export class Background {
     };
   }
 
+  /** Whether writers are slowed, because compaction does not keep up with them. */
+  get isBehind(): boolean {
+    return isBehind(this.#store.version.level0.length, this.#store.settings.level0Tables);
+  }
+
   readonly #isDeferred = (): boolean =>
     this.#deferrals > 0 && !this.#closing && this.#manual === 0 &&
-    this.#store.version.level0.length < 2 * this.#store.settings.level0Tables &&
+    !this.isBehind &&
     this.#store.settings.monotonic() < this.#deferredUntil;
 
   #pick(): CompactionPlan | undefined {

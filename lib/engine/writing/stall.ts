@@ -38,13 +38,18 @@ export type Stall = { kind: "none" } | { kind: "delay"; reason: StallReason; ms:
   reason: StallReason;
 };
 
+/** Whether level 0 has grown to where writers are slowed. */
+export function isBehind(level0: number, level0Tables: number): boolean {
+  return level0 >= 2 * level0Tables;
+}
+
 /** Decides whether a write of `bytes` goes on at once. */
 export function decideStall(facts: StallFacts): Stall {
   if (facts.memtableFull && facts.sealed >= SEALED_MAX) return { kind: "stop", reason: "memtables" };
   const slow = 2 * facts.level0Tables;
   const stop = 3 * facts.level0Tables;
   if (facts.level0 >= stop) return { kind: "stop", reason: "level0" };
-  if (facts.level0 < slow) return { kind: "none" };
+  if (!isBehind(facts.level0, facts.level0Tables)) return { kind: "none" };
   const share = (facts.level0 - slow + 1) / (stop - slow);
   const bytesPerMs = SLOW_FROM + (SLOW_TO - SLOW_FROM) * share;
   return { kind: "delay", reason: "level0", ms: facts.bytes / bytesPerMs };

@@ -10,13 +10,14 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { Pace } from "../../../base/pace.ts";
+import type { Pace } from "../../../base/pace.ts";
 import type { ProgressReporter } from "../../../base/progress.ts";
 import { join } from "../../../files/paths.ts";
 import type { Engine, Pin } from "../../../engine/types.ts";
 import { forEachOperation } from "../../../format/log/batch.ts";
 import { genesisChain, PieceWriter, writeLogHead } from "../../../format/repository/archived_log.ts";
 import type { BackupBase, BackupFile } from "../../../format/repository/backup_document.ts";
+import { paceBeside } from "../../pace_beside.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import type { Lease } from "../core/lease.ts";
 import { fileSource, type KnownObjects, place, type PlacedSource, type PlaceOptions } from "./place.ts";
@@ -65,8 +66,7 @@ export async function writeBase(
   const { known, concurrency, reporter, lease } = options;
   const files: BackupFile[] = [];
   let addedBytes = 0;
-  const { monotonic, delay } = context;
-  const pace = new Pace({ activity: () => engine.visibleVersion, monotonic, delay });
+  const pace = paceBeside(engine, context);
   const put = async (name: string, kind: BackupFile["kind"], source: PlacedSource): Promise<void> => {
     const packed = kind === "table" || kind === "blob";
     const placed = await place(context, source, known, {
