@@ -19,10 +19,11 @@
  *
  * @module
  */
-import { constants, createZstdDecompress, zstdCompress, zstdDecompressSync } from "node:zlib";
+import { constants, createZstdDecompress, zstdDecompressSync } from "node:zlib";
 import { ByteWriter, readU32 } from "../../base/bytes.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
+import { zstdFrame } from "../../base/zstd_frame.ts";
 import { PIECE_BYTES, PieceReader } from "./streams.ts";
 import { through } from "./through.ts";
 
@@ -46,20 +47,18 @@ export async function* packZstd(pieces: AsyncIterable<Uint8Array>, level?: numbe
       text.bytes(part);
       piece = piece.subarray(part.length);
       if (text.length < TEXT_BYTES) continue;
-      yield await packFrame(text.view(), level);
+      yield* await packFrame(text.view(), level);
       empty = false;
       text.reset();
     }
   }
-  if (empty || text.length > 0) yield await packFrame(text.view(), level);
+  if (empty || text.length > 0) yield* await packFrame(text.view(), level);
 }
 
-function packFrame(text: Uint8Array, level: number | undefined): Promise<Uint8Array> {
+function packFrame(text: Uint8Array, level: number | undefined): Promise<Uint8Array[]> {
   const params: Record<number, number> = { [constants.ZSTD_c_checksumFlag]: 1 };
   if (level !== undefined) params[constants.ZSTD_c_compressionLevel] = level;
-  return new Promise((resolve, reject) => {
-    zstdCompress(text, { params }, (error, packed) => error === null ? resolve(packed) : reject(error));
-  });
+  return zstdFrame(text, params);
 }
 
 /** The pieces unpacked; `source` names the file in errors. */

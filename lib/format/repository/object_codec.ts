@@ -21,9 +21,10 @@
  *
  * @module
  */
-import { constants, gunzip, gzip, zstdCompress, zstdDecompress, zstdDecompressSync } from "node:zlib";
+import { constants, gunzip, gzip, zstdDecompress, zstdDecompressSync } from "node:zlib";
 import { readU32, writeU32 } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
+import { zstdFrame } from "../../base/zstd_frame.ts";
 import { CHUNK_BYTES_MAX, damagedObject, type ObjectCompression } from "./object_header.ts";
 
 const STORED = 0;
@@ -87,12 +88,17 @@ export class ChunkPacker {
       return room.subarray(COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES);
     }
     room[0] = COMPRESSED;
-    writeU32(room, 1, crc32(packed));
-    room.set(packed, COMPRESSED_HEAD_BYTES);
-    return room.subarray(0, COMPRESSED_HEAD_BYTES + packed.length);
+    let [end, checksum] = [COMPRESSED_HEAD_BYTES, 0];
+    for (const piece of packed) {
+      room.set(piece, end);
+      end += piece.length;
+      checksum = crc32(piece, checksum);
+    }
+    writeU32(room, 1, checksum);
+    return room.subarray(0, end);
   }
 
-  async #packed(raw: Uint8Array): Promise<Uint8Array | undefined> {
+  async #packed(raw: Uint8Array): Promise<Uint8Array[] | undefined> {
     const compression = this.#compression;
     if (compression === "none" || raw.length === 0) return undefined;
     const isLarge = raw.length > 2 * SAMPLE_BYTES;
@@ -122,8 +128,9 @@ export class ChunkPacker {
   }
 }
 
-function pays(packed: Uint8Array, raw: Uint8Array): boolean {
-  return packed.length + COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES <= raw.length * (1 - SAVING_MIN);
+function pays(packed: readonly Uint8Array[], raw: Uint8Array): boolean {
+  const length = packed.reduce((sum, piece) => sum + piece.length, 0);
+  return length + COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES <= raw.length * (1 - SAVING_MIN);
 }
 
 /** Whether a plain payload is a frame. */
@@ -162,15 +169,18 @@ export async function unpackChunk(
   }
 }
 
-async function compress(raw: Uint8Array, compression: "zstd" | "gzip", level?: number): Promise<Uint8Array> {
+/** In pieces. */
+async function compress(raw: Uint8Array, compression: "zstd" | "gzip", level?: number): Promise<Uint8Array[]> {
   if (compression === "gzip") {
-    return await called((done) =>
-      gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize: inOneStep(USUAL_RATIO * raw.length) }, done)
-    );
+    return [
+      await called((done) =>
+        gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize: inOneStep(USUAL_RATIO * raw.length) }, done)
+      ),
+    ];
   }
   const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level ?? ZSTD_LEVEL };
   if ((level ?? ZSTD_LEVEL) >= LEVEL_OF_LARGE_WINDOWS) params[constants.ZSTD_c_windowLog] = WINDOW_LOG_MAX;
-  return await called((done) => zstdCompress(raw, { params, chunkSize: inOneStep(USUAL_RATIO * raw.length) }, done));
+  return await zstdFrame(raw, params);
 }
 
 function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {

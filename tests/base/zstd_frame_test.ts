@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, it } from "node:test";
+import { constants, zstdDecompressSync } from "node:zlib";
+import { concatBytes } from "../../lib/base/bytes.ts";
+import { zstdFrame } from "../../lib/base/zstd_frame.ts";
+
+const level = (value: number) => ({ [constants.ZSTD_c_compressionLevel]: value });
+const noise = (length: number) => createHash("shake256", { outputLength: length }).update(`${length}`).digest();
+/** Half noise, half not: shrinks to about a half. */
+const mixed = (length: number) => concatBytes(noise(length >>> 1), new Uint8Array(length - (length >>> 1)));
+
+async function roundTrip(raw: Uint8Array, params = level(1)): Promise<number> {
+  const frame = concatBytes(...await zstdFrame(raw, params));
+  // Each frame by itself: nothing of another's before or behind it.
+  assert.deepEqual(new Uint8Array(zstdDecompressSync(frame)), new Uint8Array(raw));
+  return frame.length;
+}
+
+describe("zstdFrame()", () => {
+  it("makes frames of all sizes that stand by themselves, one after another", async () => {
+    for (const length of [0, 1, 2, 100, 65_535, 2 ** 17, 2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1, 5 * 2 ** 20]) {
+      for (const raw of [noise(length), mixed(length), new Uint8Array(length)]) await roundTrip(raw);
+    }
+  });
+
+  it("makes many at once", async () => {
+    const sizes = Array.from({ length: 40 }, (_, i) => (i * 77_777) % 900_000);
+    await Promise.all(sizes.map((size) => roundTrip(mixed(size))));
+  });
+
+  it("keeps levels and windows apart, also the large ones", async () => {
+    const text = new TextEncoder().encode(Array.from({ length: 20_000 }, (_, i) => `${i * i} is a square`).join("\n"));
+    const [fast, good] = [await roundTrip(text, level(1)), await roundTrip(text, level(19))];
+    assert.ok(good < fast);
+    assert.equal(await roundTrip(text, level(1)), fast);
+    const checked = { [constants.ZSTD_c_checksumFlag]: 1 };
+    const frame = concatBytes(...await zstdFrame(text, checked));
+    frame[frame.length - 1]! ^= 1;
+    assert.throws(() => zstdDecompressSync(frame));
+    const long = await zstdFrame(mixed(5 * 2 ** 20), { ...level(19), [constants.ZSTD_c_windowLog]: 17 });
+    const params = { [constants.ZSTD_d_windowLogMax]: 18 };
+    assert.equal(zstdDecompressSync(concatBytes(...long), { params }).length, 5 * 2 ** 20);
+  });
+
+  it("fails for what zstd does not take, and goes on", async () => {
+    await assert.rejects(zstdFrame(noise(10), { [constants.ZSTD_c_windowLog]: 99 }));
+    await roundTrip(noise(10));
+  });
+});
