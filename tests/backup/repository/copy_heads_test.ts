@@ -97,6 +97,20 @@ describe("mergeHeads", () => {
     assert.deepEqual(ranges(head), [[6, 9]]);
   });
 
+  it("keeps the note of what was pruned in either", () => {
+    const pruned = (one: number | undefined, other: number | undefined, relation: "behind" | "ahead" | "equal") => {
+      const [version, its] = { behind: [9, 5], equal: [9, 9], ahead: [5, 9] }[relation] as [number, number];
+      const source = headOf({ version, ...(one === undefined ? {} : { pruned: one }) });
+      const target = headOf({ version: its, ...(other === undefined ? {} : { pruned: other }) });
+      return mergeHeads({ source, target, relation, stretches: [stretch(1, 9)], held: [stretch(1, its)] }).pruned;
+    };
+    for (const relation of ["behind", "equal", "ahead"] as const) {
+      const found = [pruned(3, undefined, relation), pruned(undefined, 4, relation), pruned(3, 4, relation)];
+      assert.deepEqual(found, [3, 4, 4], relation);
+      assert.equal(pruned(undefined, undefined, relation), undefined);
+    }
+  });
+
   it("leaves one that is ahead where it is, with what joined it", () => {
     const ingest = (version: number) => ({ version, files: [] });
     const target = headOf({ version: 60, ingests: [ingest(50)], start: 45, gaps: [gapOf(42, 44)] });
