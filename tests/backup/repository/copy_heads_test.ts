@@ -54,6 +54,18 @@ describe("mergeHeads", () => {
     assert.deepEqual([ranges(bare), bare.start], [[[6, 40]], 41]);
   });
 
+  it("notes the time before a gap behind log that came along: up to its last commit, of whose time there may be more", () => {
+    const target = headOf({ version: 5, chain: hex("5"), coveredUntil: 3000 });
+    const source = headOf({ version: 40 });
+    for (const [maxTimestamp, after] of [[4000, 3999], [0, 0]] as const) {
+      const stretches = [{ ...stretch(6, 9), maxTimestamp }, stretch(26, 40)];
+      const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)] });
+      assert.deepEqual(head.gaps, [
+        { from: 10, to: 25, after, before: 5026, chain: hex("7"), timestamp: maxTimestamp },
+      ]);
+    }
+  });
+
   it("closes a gap by log that came since, and keeps one where files are missing", () => {
     const target = headOf({ version: 40, gaps: [gapOf(6, 9), gapOf(20, 25)], start: 26 });
     const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
