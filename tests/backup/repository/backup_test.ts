@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import { exportDatabase } from "../../../lib/backup/export.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import {
   ExistsError,
   HoldfastError,
@@ -121,6 +122,20 @@ describe("backup() into a repository", () => {
     assert.deepEqual((await house.restore({ at: { version: 5 } })).contents, house.states.get(5));
   });
 
+  it("shows nothing that the database may still lose, also of a part of it", async () => {
+    for (const part of [{}, { prefix: "a" }]) {
+      const house = await House.make({ engine: { durability: "buffered" } });
+      for (const key of ["a", "b", "a"]) await house.set(key, "1");
+      const { version } = await house.backup(part);
+      assert.equal(version, 3);
+      const disk = house.fs.fork({ keep: "none" });
+      const found = await openAt(disk, "/db", { clock: house.time.clock });
+      assert.ok(found.visibleVersion >= version, `${found.visibleVersion} after the power was cut`);
+      await found.close();
+      await house.engine.close();
+    }
+  });
+
   it("stops at maxBytes and leaves nothing", async () => {
     const house = await House.make();
     await fill(house, "a", 100);
@@ -135,6 +150,29 @@ describe("backup() into a repository", () => {
     assert.deepEqual(await keysBelow(house.store, "locks/"), []);
     await house.backup();
   });
+
+  for (const [what, count] of [["no commit", 0], ["a commit of time 0", 1]] as const) {
+    it(`works for a database with ${what}, for a copy of it, and without the log`, async () => {
+      const house = await House.make({ now: 0 });
+      house.note();
+      for (let i = 0; i < count; i++) await house.set("a", "1");
+      await exportDatabase(house.engine, "/exported");
+      const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
+      await house.backup({ id: "copy", type: "full" }, copy);
+      await house.backup({ id: "whole", type: "full" });
+      await house.backup({ id: "tables", type: "full", excludeLog: true });
+      const listed = await listBackups(house.context);
+      assert.deepEqual(listed.map(({ id, timestamp }) => `${id} ${timestamp}`).sort(), [
+        "copy 0",
+        "tables 0",
+        "whole 0",
+      ]);
+      for (const { id, version } of listed) {
+        assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(version), id);
+      }
+      await copy.close();
+    });
+  }
 
   it("that was aborted lists nothing, and the next one uses what it left", async () => {
     const store = new FaultStore(new MemoryStore());

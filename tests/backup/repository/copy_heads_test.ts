@@ -54,6 +54,18 @@ describe("mergeHeads", () => {
     assert.deepEqual([ranges(bare), bare.start], [[[6, 40]], 41]);
   });
 
+  it("notes the time before a gap behind log that came along: up to its last commit, of whose time there may be more", () => {
+    const target = headOf({ version: 5, chain: hex("5"), coveredUntil: 3000 });
+    const source = headOf({ version: 40 });
+    for (const [maxTimestamp, after] of [[4000, 3999], [0, 0]] as const) {
+      const stretches = [{ ...stretch(6, 9), maxTimestamp }, stretch(26, 40)];
+      const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)] });
+      assert.deepEqual(head.gaps, [
+        { from: 10, to: 25, after, before: 5026, chain: hex("7"), timestamp: maxTimestamp },
+      ]);
+    }
+  });
+
   it("closes a gap by log that came since, and keeps one where files are missing", () => {
     const target = headOf({ version: 40, gaps: [gapOf(6, 9), gapOf(20, 25)], start: 26 });
     const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
@@ -95,6 +107,20 @@ describe("mergeHeads", () => {
     const stretches = [stretch(1, 5), stretch(10, 19), stretch(26, 40)];
     const head = mergeHeads({ source, target, relation: "equal", stretches, held: [stretch(10, 40)] });
     assert.deepEqual(ranges(head), [[6, 9]]);
+  });
+
+  it("keeps the note of what was pruned in either", () => {
+    const pruned = (one: number | undefined, other: number | undefined, relation: "behind" | "ahead" | "equal") => {
+      const [version, its] = { behind: [9, 5], equal: [9, 9], ahead: [5, 9] }[relation] as [number, number];
+      const source = headOf({ version, ...(one === undefined ? {} : { pruned: one }) });
+      const target = headOf({ version: its, ...(other === undefined ? {} : { pruned: other }) });
+      return mergeHeads({ source, target, relation, stretches: [stretch(1, 9)], held: [stretch(1, its)] }).pruned;
+    };
+    for (const relation of ["behind", "equal", "ahead"] as const) {
+      const found = [pruned(3, undefined, relation), pruned(undefined, 4, relation), pruned(3, 4, relation)];
+      assert.deepEqual(found, [3, 4, 4], relation);
+      assert.equal(pruned(undefined, undefined, relation), undefined);
+    }
   });
 
   it("leaves one that is ahead where it is, with what joined it", () => {

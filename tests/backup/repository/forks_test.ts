@@ -3,8 +3,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
 import { GapError } from "../../../lib/base/errors.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
+import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
 
@@ -13,6 +18,29 @@ async function forkAt(house: House, version: number, changes: Partial<EngineSett
   const settings = settingsOf({ clock: house.time.clock });
   await restoreTo(house.fs, settings, house.handle, "/fork", { at: { version } });
   return await openAt(house.fs, "/fork", { clock: house.time.clock, ...changes });
+}
+
+/** Exports the database, and opens that. */
+async function exported(house: House): Promise<Engine> {
+  await exportDatabase(house.engine, "/exported");
+  return await openAt(house.fs, "/exported", { clock: house.time.clock });
+}
+
+/** A copy at version 1 of a database that is replicated, and archived up to version 3. */
+async function behindOriginal(): Promise<{ house: House; copy: Engine; original: Replication }> {
+  const house = await House.make();
+  await house.set("a", "a");
+  const original = await house.replicate();
+  await original.flush();
+  const copy = await exported(house);
+  for (const key of ["b", "c"]) await house.set(key, key);
+  await original.flush();
+  return { house, copy, original };
+}
+
+/** All heads, by lineage. */
+async function headsOf(house: House): Promise<HeadDocument[]> {
+  return (await readHeads(house.context)).sort((a, b) => a.lineage < b.lineage ? -1 : 1);
 }
 
 describe("a database that went over into another line of history", () => {
@@ -119,4 +147,75 @@ describe("a copy that was never written to", () => {
     const { id } = await house.backup({ type: "incremental" });
     assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(3));
   });
+
+  it("leaves the head to its original, however it is replicated and backed up", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    const copy = await exported(house);
+    const before = await headsOf(house);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    for (const type of ["full", "snapshot", "incremental"] as const) await house.backup({ type }, copy);
+    await second.stop();
+    assert.deepEqual(await headsOf(house), before);
+    await house.set("b", "b");
+    await original.flush();
+    const [head] = await headsOf(house);
+    assert.deepEqual([head!.version, head!.epoch, head!.writer], [2, before[0]!.epoch, before[0]!.writer]);
+    assert.deepEqual((await house.restore()).contents, house.states.get(2));
+    await original.stop();
+    await copy.close();
+  });
+
+  it("begins a head of its own with the first shipment after it was written to", async () => {
+    const { house, copy, original } = await behindOriginal();
+    const shipper = Shipper.of(house.context, copy);
+    await shipper.ship();
+    await write(copy, (batch) => put(batch, 0, "own", { value: "of the copy" }));
+    await shipper.ship();
+    const heads = (await headsOf(house)).map((head) => [head.lineage, head.version, head.start]);
+    assert.deepEqual(heads, [[house.engine.lineage, 3, 2], [copy.lineage, 2, 2]]);
+    await original.stop();
+    await copy.close();
+  });
+
+  it("waits for what was written to it, and does not take what its original has archived for that", async () => {
+    const { house, copy, original } = await behindOriginal();
+    const second = await house.replicate({}, copy);
+    await write(copy, (batch) => put(batch, 0, "own", { value: "of the copy" }));
+    assert.notEqual(second.status().lagVersions, 0);
+    await second.flush();
+    assert.equal(second.status().lagVersions, 0);
+    const { lineage } = copy;
+    assert.deepEqual((await house.restore({ lineage })).contents, dump(copy, true));
+    await house.set("d", "d");
+    await original.flush();
+    assert.deepEqual((await house.restore({ lineage: house.engine.lineage })).contents, house.states.get(4));
+    await second.stop();
+    await original.stop();
+    await copy.close();
+  });
+});
+
+describe("a copy that began a history of its own and has no commit in it", () => {
+  for (const part of [{ type: "full" }, { prefix: "a" }] as const) {
+    it(`is backed up under its parent's lineage${"prefix" in part ? ", also a part of it" : ""}`, async () => {
+      const house = await House.make();
+      for (const key of ["a", "b"]) await house.set(key, key);
+      await house.backup({ id: "of-the-original" });
+      const copy = await exported(house);
+      await copy.compact();
+      assert.deepEqual(copy.meta.parents, [{ lineage: house.engine.lineage, version: 2 }]);
+      assert.equal(copy.visibleVersion, 2);
+      const { lineage } = await house.backup({ id: "of-the-copy", ...part }, copy);
+      assert.equal(lineage, house.engine.lineage);
+      const listed = await listBackups(house.context, { lineage });
+      assert.deepEqual(listed.map(({ id }) => id).sort(), ["of-the-copy", "of-the-original"]);
+      const { contents } = await house.restore({ backupId: "of-the-copy" });
+      assert.ok(":a" in contents);
+      await copy.close();
+    });
+  }
 });

@@ -80,9 +80,9 @@ export class Shipper {
     return shipper;
   }
 
-  /** The head as last seen. */
+  /** The head as last seen. That of its original says nothing of what a copy has written since. */
   get head(): HeadDocument | undefined {
-    return this.#head?.body;
+    return this.#isOfOriginal() ? undefined : this.#head?.body;
   }
 
   /** Takes in all that is committed by now. Calls take turns. */
@@ -143,10 +143,14 @@ export class Shipper {
     return this.#stands;
   }
 
+  /** The head of its original is none to go on from, once a copy was written to. */
+  #isOfOriginal(): boolean {
+    return this.#stands && this.#head?.body.lineage !== this.#engine.lineage;
+  }
+
   /** Finds the head to go on from. @internal */
   async attach(): Promise<void> {
-    // The head of its original is none to go on from, once a copy was written to.
-    if (this.#stands && this.#head?.body.lineage !== this.#engine.lineage) this.#letGo();
+    if (this.#isOfOriginal()) this.#letGo();
     if (this.#head !== undefined) return;
     const slot = slotOf(this.#engine, this.#context);
     this.#stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);

@@ -149,10 +149,18 @@ function coversOf(
     if (from > stretch.to) continue;
     // At a fork the parent's log may go on; what comes behind is another history's, and says nothing of this one's times.
     const to = Math.min(end.version, stretch.to);
-    const { timestamp, coveredUntil } = to < end.version ? NOTHING_KNOWN : end;
+    const { timestamp, coveredUntil } = to < end.version
+      ? NOTHING_KNOWN
+      : { ...end, coveredUntil: knownUntil(ends, end) };
     found.push(...splitAt({ from, to, timestamp, coveredUntil, objects: walk.objects }, head?.gaps ?? []));
   }
   return found.reverse();
+}
+
+/** Up to when nothing came behind an end: of those that vouch for the same chain there, one may know more than another. */
+function knownUntil(ends: readonly End[], { version, chain }: End): number {
+  const same = ends.filter((each) => each.version === version && each.chain === chain);
+  return Math.max(...same.map(({ coveredUntil }) => coveredUntil));
 }
 
 /** The stretches of log around gaps, the newest first: commits that are there, and whose files are lost, can't be passed. */

@@ -192,7 +192,7 @@ function gapOf(
   return {
     from,
     to,
-    after: before?.maxTimestamp === undefined ? target.coveredUntil : before.maxTimestamp - 1,
+    after: before?.maxTimestamp === undefined ? target.coveredUntil : Math.max(0, before.maxTimestamp - 1),
     before: Math.max(target.coveredUntil, behind?.minTimestamp ?? source.timestamp),
     chain: before?.chain ?? target.chain,
     timestamp: before?.maxTimestamp ?? target.timestamp,

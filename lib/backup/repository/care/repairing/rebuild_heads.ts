@@ -79,7 +79,7 @@ export function headOf(sources: HeadSources): HeadDocument | undefined {
   const { start, gaps } = gapsBelow(sources, index, top);
   for (const { version, timestamp } of sources.lost) {
     // No chain ends there for sure; who asks for one finds none, and takes the log as it lies.
-    gaps.push({ from: version, to: version, after: Math.max(0, timestamp - 1), before: timestamp, chain: NO_CHAIN });
+    gaps.push({ from: version, to: version, after: justBefore(timestamp), before: timestamp, chain: NO_CHAIN });
   }
   const same = old?.gaps ?? [];
   const own = top as Place;
@@ -91,7 +91,7 @@ export function headOf(sources: HeadSources): HeadDocument | undefined {
     timestamp: own.timestamp || timeAt(index, own.version, read),
     chain: own.chain,
     start,
-    coveredUntil: Math.max(own.coveredUntil, own.timestamp),
+    coveredUntil: own.coveredUntil,
     epoch: Math.max(sources.epoch, (old?.epoch ?? 0) + 1),
     writer: REPAIR_WRITER,
     gaps: [...same, ...gaps.filter(({ from, to }) => !same.some((gap) => gap.from <= from && gap.to >= to))]
@@ -117,7 +117,7 @@ function furthest(sources: HeadSources): Place | undefined {
   if (anchors.length === 0 && log.length > 0) {
     const last = log.reduce((best, object) => object.last > best.last ? object : best);
     const timestamp = read.get(last.key)?.maxTimestamp ?? 0;
-    anchors.push({ version: last.last, chain: last.chain, timestamp, coveredUntil: timestamp });
+    anchors.push({ version: last.last, chain: last.chain, timestamp, coveredUntil: justBefore(timestamp) });
   }
   const ends = anchors.map((anchor) => forward(anchor, log, read));
   const end = ends.reduce<Place | undefined>(
@@ -128,6 +128,11 @@ function furthest(sources: HeadSources): Place | undefined {
   // How long nothing else was committed is known from backups alone.
   const covered = backups.filter(({ version }) => version === end.version).map(({ coveredUntil }) => coveredUntil);
   return { ...end, coveredUntil: Math.max(end.coveredUntil, ...covered) };
+}
+
+/** Up to when log that ends with a commit of this time knows of all commits: of the same time there may have been more. */
+function justBefore(timestamp: number): number {
+  return Math.max(0, timestamp - 1);
 }
 
 /** As far as objects go on from a place; where two histories part, no further. */
@@ -143,7 +148,7 @@ function forward(from: Place, log: readonly LogObject[], read: ReadonlyMap<strin
     if (step === undefined) return at;
     if (next.some((other) => (chainAt(other, step.last, read) ?? step.chain) !== step.chain)) return at;
     const timestamp = read.get(step.key)?.maxTimestamp ?? at.timestamp;
-    at = { version: step.last, chain: step.chain, timestamp, coveredUntil: timestamp };
+    at = { version: step.last, chain: step.chain, timestamp, coveredUntil: justBefore(timestamp) };
   }
 }
 
@@ -162,12 +167,14 @@ function gapsBelow(
     const below = vouched ?? log.find(({ last }) => last === from - 1)?.chain;
     const chain = below ?? (from === old?.start ? genesisChain(old.database, old.lineage, from) : undefined);
     if (chain === undefined) continue;
+    const timestamp = timeAt(index, from - 1, read);
     gaps.push({
       from,
       to,
-      after: timeAt(index, from - 1, read),
+      after: justBefore(timestamp),
       before: timeBehind(log, to, read) ?? top.timestamp,
       chain,
+      ...(timestamp === 0 ? {} : { timestamp }),
     });
   }
   return { start: Math.max(first, (holes[0]?.to ?? 0) + 1), gaps };
