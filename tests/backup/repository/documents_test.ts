@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
-import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
+import { readBytes, readDocument, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { gcMark } from "../../../lib/format/repository/house_documents.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { House } from "./house.ts";
 
 const bytes = Uint8Array.from({ length: 3000 }, (_, i) => i);
 
@@ -30,5 +32,17 @@ describe("readBytes", () => {
     await assert.rejects(readBytes(refusing, "a", 2999), IntegrityError);
     assert.equal(refusing.calls.length, 2);
     assert.equal(await readBytes(refusing, "b", 4000), undefined);
+  });
+});
+
+describe("writeDocument", () => {
+  it("writes nothing that no reader would take", async () => {
+    const { store, context, engine } = await House.make();
+    const mark = { id: "g1", markedAt: -1, keys: [], leases: [] };
+    await assert.rejects(writeDocument(context, "gc", "gc/g1.json", mark), { code: "INTERNAL", message: /markedAt/ });
+    assert.equal(await store.head("gc/g1.json"), undefined);
+    await writeDocument(context, "gc", "gc/g1.json", { ...mark, markedAt: 0, spare: undefined });
+    assert.deepEqual((await readDocument(context, "gc", "gc/g1.json", gcMark))?.body, { ...mark, markedAt: 0 });
+    await engine.close();
   });
 });

@@ -3,9 +3,18 @@
  *
  * @module
  */
-import { DecryptionError, IntegrityError, StorageError, UnsupportedFormatError } from "../../../base/errors.ts";
+import {
+  DecryptionError,
+  HoldfastError,
+  IntegrityError,
+  StorageError,
+  UnsupportedFormatError,
+} from "../../../base/errors.ts";
 import { type DocumentKind, openDocument, sealDocument, UNCHECKED } from "../../../format/repository/document.ts";
-import type { Shape } from "../../../format/manifest/json_shape.ts";
+import { backupDocument } from "../../../format/repository/backup_document.ts";
+import { headDocument } from "../../../format/repository/head_document.ts";
+import { gcMark, leaseDocument, proof } from "../../../format/repository/house_documents.ts";
+import { type Shape, ShapeError } from "../../../format/manifest/json_shape.ts";
 import type { ObjectInfo, ObjectStore } from "../../../storage/object_store.ts";
 import type { RepositoryContext } from "./context.ts";
 import { runPool } from "./pool.ts";
@@ -106,14 +115,33 @@ export function openContextDocument<T>(
   return openDocument(kind, bytes, name, shape, context.keyless ? UNCHECKED : context.ring);
 }
 
-/** Writes a document; undefined when the condition did not hold. */
+/** What each kind must be for its readers. */
+const SHAPES = {
+  backup: backupDocument,
+  head: headDocument,
+  lease: leaseDocument,
+  gc: gcMark,
+  proof,
+} satisfies Partial<Record<DocumentKind, Shape<unknown>>>;
+
+/** Writes a document; undefined when the condition did not hold. One that no reader would take is refused as an error of ours. */
 export async function writeDocument(
   context: RepositoryContext,
-  kind: DocumentKind,
+  kind: keyof typeof SHAPES,
   key: string,
   body: object,
   condition: { ifAbsent?: boolean; ifMatch?: string | undefined } = {},
 ): Promise<{ etag: string } | undefined> {
+  try {
+    SHAPES[kind](JSON.parse(JSON.stringify(body)), "");
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new HoldfastError(
+      "INTERNAL",
+      `Cannot write ${key} to ${context.name}: no reader would take it (${error.message}); please report it (INTERNAL)`,
+      { cause: error },
+    );
+  }
   return await context.store.put(key, sealDocument(kind, body, context.ring), condition);
 }
 
