@@ -40,6 +40,9 @@ const GZIP_LEVEL = 6;
 /** Most of what shrinks at all shrinks to this. */
 const USUAL_RATIO = 0.6;
 
+/** What is unpacked has at first so many times the memory of the frame: what does not fit costs another piece, and a copy of all. */
+const UNPACKED_ROOM = 4;
+
 /** No frame may ask for a window above the longest chunk: a few bytes could claim gigabytes. */
 const WINDOW_LOG_MAX = Math.log2(CHUNK_BYTES_MAX);
 
@@ -185,7 +188,7 @@ async function compress(raw: Uint8Array, compression: "zstd" | "gzip", level?: n
 
 function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {
   return called((done) =>
-    gunzip(body, { maxOutputLength: Math.max(1, most), chunkSize: inOneStep(body.length * 2, most) }, done)
+    gunzip(body, { maxOutputLength: Math.max(1, most), chunkSize: inOneStep(UNPACKED_ROOM * body.length, most) }, done)
   );
 }
 
@@ -207,7 +210,7 @@ function unpacking(body: Uint8Array, most: number): Unpacking {
   return {
     params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
     maxOutputLength: Math.max(1, most),
-    chunkSize: inOneStep(body.length * 2, most),
+    chunkSize: inOneStep(UNPACKED_ROOM * body.length, most),
   };
 }
 
