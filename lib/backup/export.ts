@@ -42,10 +42,15 @@ export async function exportDatabase(
   throwIfAborted(checked.signal);
   const { packing, inner } = packingOf(path);
   const started = engine.settings.monotonic();
-  const info = /\.tar$/i.test(inner)
-    ? await exportTar(engine, path, packing, checked)
-    : await exportDirectory(engine, path, checked);
-  return { path: engine.fs.resolve(path), ...info, durationMs: engine.settings.monotonic() - started };
+  const resume = engine.deferCompaction();
+  try {
+    const info = /\.tar$/i.test(inner)
+      ? await exportTar(engine, path, packing, checked)
+      : await exportDirectory(engine, path, checked);
+    return { path: engine.fs.resolve(path), ...info, durationMs: engine.settings.monotonic() - started };
+  } finally {
+    resume();
+  }
 }
 
 type Exported = Omit<ExportInfo, "path" | "durationMs">;

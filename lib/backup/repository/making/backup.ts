@@ -249,7 +249,7 @@ class Backup {
       await isParentWhole(this.#context, parent.version, head, this.#going);
     if (!isWhole) return undefined;
     const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
-    const range = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };
+    const log = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };
     return {
       type: "incremental",
       parentId: parent.id,
@@ -264,7 +264,7 @@ class Backup {
       storedBytes: bytes,
       addedBytes: storedBytes,
       base: null,
-      log: range.from > range.to ? null : range,
+      log: log.from > log.to ? null : log,
     };
   }
 
@@ -320,17 +320,17 @@ class Backup {
     };
   }
 
-  /**
-   * Runs `work` at the present. The files of a reader may be removed by the writer before they are copied: then it moves on
-   * to a newer state and tries again.
-   */
+  /** Runs `work` at the present: a reader whose files were removed by the writer moves on and tries again. */
   async #pinned<T>(work: (settled: { moment: number }) => Promise<T>): Promise<T> {
     for (let tries = 1;; tries++) {
+      const resume = this.#engine.deferCompaction();
       try {
         return await work(await this.#engine.settled());
       } catch (error) {
         if (!(error instanceof NotFoundError) || !this.#engine.readOnly || tries === READER_TRIES) throw error;
         await this.#engine.refresh();
+      } finally {
+        resume();
       }
     }
   }
