@@ -62,7 +62,7 @@ export const GOALS: readonly Goal[] = [
     ...{ bound: "at most", limit: 1.2, unit: "x" },
   },
   {
-    title: "full to tar | zstd -1, time",
+    title: "full to tar, zstd -1, time",
     value: ratio("full.holdfast", "full.tar", ms),
     ...{ bound: "at most", limit: 1, unit: "x" },
   },

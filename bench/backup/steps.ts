@@ -72,7 +72,7 @@ export const STEPS: readonly Step[] = [
   { id: "export.sqlite", title: "node:sqlite backup()", job: "sqlite.backup", source: "sqlite" },
   { id: "export.lmdb", title: "lmdb backup()", job: "lmdb.backup", source: "lmdb" },
 
-  { id: "full.tar", title: "full: tar | zstd -1 of LevelDB", job: "tools.tar", source: "level" },
+  { id: "full.tar", title: "full: tar, zstd -1 of LevelDB", job: "tools.tar", source: "level" },
   {
     id: "full.holdfast",
     title: "full: holdfast, zstd (defaults)",
@@ -131,7 +131,7 @@ export const STEPS: readonly Step[] = [
   },
   { id: "restore.borg", title: "restore: borg", job: "tools.borgRestore", source: "full.borg" },
   { id: "restore.cp", title: "restore: cp -r of LevelDB", job: "tools.copy", source: "export.cp-level" },
-  { id: "restore.tar", title: "restore: zstd | tar", job: "tools.untar", source: "full.tar" },
+  { id: "restore.tar", title: "restore: zstd, tar", job: "tools.untar", source: "full.tar" },
   {
     id: "restore.restic-verified",
     title: "restore: restic --verify",
