@@ -3,11 +3,13 @@
  *
  * `zlib.zstdCompress` makes a compressor and fresh memory for each call, which costs more than the compressing. A stream
  * whose every write ends a frame keeps both. Probed: it does so in Node, Deno and Bun, and states the length in the frame,
- * as it is given all there is at once. Deno compresses on the main thread.
+ * as it is given all there is at once. Should a runtime do otherwise one day, that is noticed here and not by whoever reads
+ * the frame: its blocks must lead exactly to its end. Deno compresses on the main thread.
  *
  * @module
  */
 import { nextTick } from "node:process";
+import { HoldfastError } from "./errors.ts";
 import { constants, createZstdCompress, type ZstdCompress } from "node:zlib";
 
 /** What a compressor writes at a time; each piece costs a way through the pool of threads. */
@@ -32,6 +34,7 @@ export async function zstdFrame(raw: Uint8Array, params: Readonly<Record<number,
   let frame: Uint8Array[];
   try {
     frame = await compressor.frame(raw);
+    checkFrame(frame, raw.length);
   } catch (error) {
     compressor.close();
     throw error;
@@ -74,4 +77,45 @@ class Compressor {
   close(): void {
     this.#stream.destroy();
   }
+}
+
+const MAGIC = 0xfd2fb528;
+
+/** Throws unless the pieces are one whole frame (RFC 8878) that states `length` raw bytes. */
+function checkFrame(pieces: readonly Uint8Array[], length: number): void {
+  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  /** The number of `count` bytes at `at`, or NaN where the frame ends before. */
+  const number = (at: number, count: number): number => {
+    if (at + count > total) return NaN;
+    let value = 0;
+    for (let i = count - 1; i >= 0; i--) value = value * 256 + byteAt(pieces, at + i);
+    return value;
+  };
+  const descriptor = number(4, 1);
+  const isSingle = (descriptor & 0x20) !== 0;
+  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
+  const sizeAt = 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
+  const size = number(sizeAt, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
+  let at = sizeAt + sizeBytes;
+  for (let last = false; !last;) {
+    const block = number(at, 3);
+    // NaN, too, ends it: then `at` is NaN.
+    last = (block & 1) === 1 || Number.isNaN(block);
+    const isRepeated = ((block >> 1) & 3) === 1;
+    at += 3 + (isRepeated ? 1 : Math.floor(block / 8));
+  }
+  if ((descriptor & 4) !== 0) at += 4;
+  if (number(0, 4) === MAGIC && at === total && (sizeBytes === 0 || size === length)) return;
+  throw new HoldfastError(
+    "INTERNAL",
+    `Cannot compress: the runtime's zstd gave ${total} bytes that are no frame of ${length}; please report it (INTERNAL)`,
+  );
+}
+
+function byteAt(pieces: readonly Uint8Array[], at: number): number {
+  for (const piece of pieces) {
+    if (at < piece.length) return piece[at]!;
+    at -= piece.length;
+  }
+  return NaN;
 }
