@@ -70,10 +70,12 @@ describe("a disk that loses power under a writer", () => {
         const writer = startWriter({ runtime, directory, first: last + 1 });
         await writer.alive;
         await new Promise((resolve) => setTimeout(resolve, after));
+        // Not what is said later: a sync that is under way when ext4 is shut down may succeed and not be kept.
+        const acknowledged = writer.acknowledged();
         disk.cut();
         // It may notice, and say what still works; or not come to it.
         const timer = setTimeout(() => writer.kill(), 2000);
-        const { acknowledged, other } = await writer.ended;
+        const { other } = await writer.ended;
         clearTimeout(timer);
         if (other.some((line) => line.startsWith("failed"))) failed++;
         assert.ok(!other.includes("writes"), `writes went on without a disk: ${other.join("; ")}`);

@@ -62,6 +62,8 @@ export interface RunningWriter {
   alive: Promise<void>;
   /** Resolves once it has ended. */
   ended: Promise<Said>;
+  /** The numbers that it said were acknowledged, so far. */
+  acknowledged(): number[];
   /** Kills it and whatever started it. */
   kill(): void;
 }
@@ -89,17 +91,14 @@ export function startWriter({ runtime, directory, first, through = [] }: WriterO
     child.once("close", () => resolve());
   });
   child.stderr.on("data", (data: Uint8Array) => complaints += data);
+  // A last line without its end may be cut off in the middle of the number.
+  const lines = (): string[] => said.split("\n").slice(0, -1);
+  const isNumber = (line: string): boolean => /^\d+$/.test(line);
+  const acknowledged = (): number[] => lines().filter(isNumber).map(Number);
   const ended = new Promise<Said>((resolve) => {
     child.once("close", (_code, signal) => {
-      // A last line without its end may be cut off in the middle of the number.
-      const lines = said.split("\n").slice(0, -1);
-      const isNumber = (line: string): boolean => /^\d+$/.test(line);
-      resolve({
-        acknowledged: lines.filter(isNumber).map(Number),
-        other: lines.filter((line) => !isNumber(line)),
-        signal,
-        complaints,
-      });
+      const other = lines().filter((line) => !isNumber(line));
+      resolve({ acknowledged: acknowledged(), other, signal, complaints });
     });
   });
   const kill = (): void => {
@@ -109,7 +108,7 @@ export function startWriter({ runtime, directory, first, through = [] }: WriterO
       // It has ended.
     }
   };
-  return { alive, ended, kill };
+  return { alive, ended, acknowledged, kill };
 }
 
 /** What is known before a database is looked at. */
