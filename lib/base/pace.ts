@@ -2,7 +2,8 @@
  * Long work that lets others go first on the main thread, when there are any.
  *
  * What others lose is the share of time that is not theirs while they could use it: so the busier they are, the slower this
- * goes. Few of them are held up by nothing but a disk, and do not notice.
+ * goes. Only the thread is
+ * shared out so, not the disk.
  *
  * @module
  */

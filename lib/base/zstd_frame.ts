@@ -98,7 +98,7 @@ class Compressor {
 const MAGIC = 0xfd2fb528;
 
 /** Whether the pieces are one whole frame (RFC 8878), of `length` raw bytes where it states that. */
-function isFrame(pieces: readonly Uint8Array[], length: number): boolean {
+export function isFrame(pieces: readonly Uint8Array[], length: number): boolean {
   const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
   /** The number of `count` bytes at `at`, or NaN where the frame ends before. */
   const number = (at: number, count: number): number => {

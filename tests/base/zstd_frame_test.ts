@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { constants, zstdDecompressSync } from "node:zlib";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { concatBytes } from "../../lib/base/bytes.ts";
-import { zstdFrame } from "../../lib/base/zstd_frame.ts";
+import { isFrame, zstdFrame } from "../../lib/base/zstd_frame.ts";
 
 const level = (value: number) => ({ [constants.ZSTD_c_compressionLevel]: value });
 const noise = (length: number) => createHash("shake256", { outputLength: length }).update(`${length}`).digest();
@@ -46,5 +46,26 @@ describe("zstdFrame()", () => {
   it("fails for what zstd does not take, and goes on", async () => {
     await assert.rejects(zstdFrame(noise(10), { [constants.ZSTD_c_windowLog]: 99 }));
     await roundTrip(noise(10));
+  });
+});
+
+describe("isFrame()", () => {
+  it("takes one whole frame of the length, however it is cut into pieces, and nothing else", () => {
+    for (const length of [1, 300, 70_000, 300_000]) {
+      for (const raw of [noise(length), mixed(length), new Uint8Array(length)]) {
+        const frame = new Uint8Array(zstdCompressSync(raw, { chunkSize: length + 1024 }));
+        const bare = frame.subarray(0, -3);
+        assert.ok(isFrame([frame], length));
+        for (const at of [1, 5, 7, frame.length >> 1, frame.length - 1]) {
+          assert.ok(isFrame([frame.subarray(0, at), frame.subarray(at)], length));
+          assert.ok(!isFrame([frame.subarray(0, at)], length), `${at} of ${frame.length} bytes`);
+        }
+        assert.ok(!isFrame([bare], length));
+        assert.ok(!isFrame([frame, frame], length));
+        assert.ok(!isFrame([frame, new Uint8Array(1)], length));
+        assert.ok(!isFrame([new Uint8Array(4), frame.subarray(4)], length));
+      }
+    }
+    assert.ok(!isFrame([], 0));
   });
 });
