@@ -15,6 +15,7 @@ import { GOALS, type Median, reached } from "./goals.ts";
 import { Unavailable } from "./jobs/job.ts";
 import { type Common, inTemporary } from "./options.ts";
 import { type Line, progress, record, runJob } from "./run_job.ts";
+import { shell } from "./shell.ts";
 import { chosenSteps, type Step } from "./steps.ts";
 
 /** Options of the comparison. */
@@ -75,6 +76,8 @@ class Comparison {
       return;
     }
     const own = join(this.#root, step.into ?? step.id);
+    // Who syncs a file waits for what others wrote before it, too.
+    await shell("sync", this.#root);
     try {
       const outcome = await runJob(runtime, step.job, {
         source: step.source === "" ? own : join(this.#root, step.source),

@@ -11,9 +11,13 @@
  */
 import { nextTick } from "node:process";
 import { constants, createZstdCompress, type ZstdCompress, zstdCompress } from "node:zlib";
+import { Fifo } from "./fifo.ts";
 
-/** What a compressor writes at a time; each piece costs a way through the pool of threads. */
-const PIECE_BYTES = 2 ** 20;
+/**
+ * What a compressor writes at a time. Room for the longest frame of a mebibyte: then zstd reads what it is given where it
+ * stands, and otherwise copies it first.
+ */
+const PIECE_BYTES = 2 ** 20 + 2 ** 16;
 
 /** Most of what shrinks at all shrinks to this. */
 const USUAL_RATIO = 0.6;
@@ -21,37 +25,61 @@ const USUAL_RATIO = 0.6;
 /** From this level on a compressor's memory is too much to be kept for later, tens of megabytes. */
 const LEVEL_TO_DROP = 10;
 
-/** Compressors kept while nobody needs them: as many as the pool has threads. */
-const IDLE_MAX = 4;
+/** Compressors at work at a time, and kept while nobody needs them: as many as the pool has threads. */
+const COMPRESSORS_MAX = 4;
 
 const idle: Compressor[] = [];
+const waiting = new Fifo<() => void>();
+let atWork = 0;
 
 /**
- * The frame of `raw`, which must not change meanwhile, as pieces of fresh memory. `params`: zstd's own, by the numbers that
- * `zlib.constants` has for them.
+ * What `take` makes of the frame of `raw`, which must not change meanwhile. `take` gets it in pieces, which are used up when
+ * it returns. `params`: zstd's own, by the numbers that `zlib.constants` has for them.
  */
-export async function zstdFrame(raw: Uint8Array, params: Readonly<Record<number, number>>): Promise<Uint8Array[]> {
-  if ("Deno" in globalThis) return await frameByCall(raw, params);
+export async function zstdFrame<T>(
+  raw: Uint8Array,
+  params: Readonly<Record<number, number>>,
+  take: (pieces: readonly Uint8Array[]) => T,
+): Promise<T> {
+  if ("Deno" in globalThis) return take(await frameByCall(raw, params));
+  if (atWork === COMPRESSORS_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
+  else atWork++;
+  try {
+    return await frameByStream(raw, params, take);
+  } finally {
+    // Whoever waits goes on in this one's place.
+    const next = waiting.shift();
+    if (next === undefined) atWork--;
+    else next();
+  }
+}
+
+async function frameByStream<T>(
+  raw: Uint8Array,
+  params: Readonly<Record<number, number>>,
+  take: (pieces: readonly Uint8Array[]) => T,
+): Promise<T> {
   const key = JSON.stringify(params);
   const at = idle.findIndex((one) => one.key === key);
   const compressor = at === -1 ? new Compressor(key, params) : idle.splice(at, 1)[0]!;
-  let frame: Uint8Array[];
+  let taken: T;
   try {
-    frame = await compressor.frame(raw);
+    const frame = await compressor.frame(raw);
+    if (!isFrame(frame, raw.length)) {
+      // Whatever is left in it must not get into the next one.
+      compressor.close();
+      return take(await frameByCall(raw, params));
+    }
+    taken = take(frame);
   } catch (error) {
     compressor.close();
     throw error;
   }
-  if (!isFrame(frame, raw.length)) {
-    // Whatever is left in it must not get into the next one.
-    compressor.close();
-    return await frameByCall(raw, params);
-  }
   if ((params[constants.ZSTD_c_compressionLevel] ?? 0) >= LEVEL_TO_DROP) compressor.close();
   else idle.unshift(compressor);
   // The last ones were not used for longest.
-  for (const one of idle.splice(IDLE_MAX)) one.close();
-  return frame;
+  for (const one of idle.splice(COMPRESSORS_MAX)) one.close();
+  return taken;
 }
 
 async function frameByCall(raw: Uint8Array, params: Readonly<Record<number, number>>): Promise<Uint8Array[]> {
@@ -59,28 +87,29 @@ async function frameByCall(raw: Uint8Array, params: Readonly<Record<number, numb
     const done = (error: Error | null, result: Uint8Array): void => error === null ? resolve(result) : reject(error);
     zstdCompress(raw, { params: { ...params }, chunkSize: Math.max(64, Math.ceil(USUAL_RATIO * raw.length)) }, done);
   });
-  return [new Uint8Array(packed.buffer, packed.byteOffset, packed.length)];
+  return [packed];
 }
 
 class Compressor {
   /** What it was made with. */
   readonly key: string;
-  readonly #stream: ZstdCompress;
+  /** Node and Bun keep in `_outOffset` how much of their piece of output is handed out. */
+  readonly #stream: ZstdCompress & { _outOffset?: number };
   #pieces: Uint8Array[] = [];
   #failed: (error: unknown) => void = () => {};
 
   constructor(key: string, params: Readonly<Record<number, number>>) {
     this.key = key;
     this.#stream = createZstdCompress({ params: { ...params }, chunkSize: PIECE_BYTES, flush: constants.ZSTD_e_end });
-    // A Node `Buffer` has a `slice` that shares, which callers must not meet.
-    this.#stream.on("data", (piece: Uint8Array) => {
-      this.#pieces.push(new Uint8Array(piece.buffer, piece.byteOffset, piece.length));
-    });
+    this.#stream.on("data", (piece: Uint8Array) => this.#pieces.push(piece));
     this.#stream.on("error", (error) => this.#failed(error));
   }
 
   async frame(raw: Uint8Array): Promise<Uint8Array[]> {
     this.#pieces = [];
+    // All that was handed out is used up: the same memory again, instead of fresh memory, whose first touch takes longer
+    // than the compressing. A stream that has no such number makes fresh memory.
+    if (this.#stream._outOffset !== undefined) this.#stream._outOffset = 0;
     await new Promise<void>((resolve, reject) => {
       this.#failed = reject;
       this.#stream.write(raw, (error) => error ? reject(error) : resolve());

@@ -10,8 +10,10 @@ const noise = (length: number) => createHash("shake256", { outputLength: length 
 /** Half noise, half not: shrinks to about a half. */
 const mixed = (length: number) => concatBytes(noise(length >>> 1), new Uint8Array(length - (length >>> 1)));
 
+const whole = (pieces: readonly Uint8Array[]) => concatBytes(...pieces);
+
 async function roundTrip(raw: Uint8Array, params = level(1)): Promise<number> {
-  const frame = concatBytes(...await zstdFrame(raw, params));
+  const frame = await zstdFrame(raw, params, whole);
   // Each frame by itself: nothing of another's before or behind it.
   assert.deepEqual(new Uint8Array(zstdDecompressSync(frame)), new Uint8Array(raw));
   return frame.length;
@@ -35,16 +37,32 @@ describe("zstdFrame()", () => {
     assert.ok(good < fast);
     assert.equal(await roundTrip(text, level(1)), fast);
     const checked = { [constants.ZSTD_c_checksumFlag]: 1 };
-    const frame = concatBytes(...await zstdFrame(text, checked));
+    const frame = await zstdFrame(text, checked, whole);
     frame[frame.length - 1]! ^= 1;
     assert.throws(() => zstdDecompressSync(frame));
-    const long = await zstdFrame(mixed(5 * 2 ** 20), { ...level(19), [constants.ZSTD_c_windowLog]: 17 });
+    const long = await zstdFrame(mixed(5 * 2 ** 20), { ...level(19), [constants.ZSTD_c_windowLog]: 17 }, whole);
     const params = { [constants.ZSTD_d_windowLogMax]: 18 };
-    assert.equal(zstdDecompressSync(concatBytes(...long), { params }).length, 5 * 2 ** 20);
+    assert.equal(zstdDecompressSync(long, { params }).length, 5 * 2 ** 20);
+  });
+
+  it("uses memory for output again, where the runtime lets it", async () => {
+    const memory = new Set<ArrayBufferLike>();
+    const note = (pieces: readonly Uint8Array[]) => pieces.forEach(({ buffer }) => memory.add(buffer));
+    for (let i = 0; i < 20; i++) await zstdFrame(mixed(2 ** 20), level(2), note);
+    // Deno makes frames by calls, each with memory of its own.
+    if (!("Deno" in globalThis)) assert.equal(memory.size, 1);
+  });
+
+  it("goes on after what takes a frame has thrown", async () => {
+    const failing = (): never => {
+      throw new Error("no");
+    };
+    for (let i = 0; i < 10; i++) await assert.rejects(zstdFrame(mixed(1000), level(1), failing), /no/);
+    await roundTrip(mixed(1000));
   });
 
   it("fails for what zstd does not take, and goes on", async () => {
-    await assert.rejects(zstdFrame(noise(10), { [constants.ZSTD_c_windowLog]: 99 }));
+    await assert.rejects(zstdFrame(noise(10), { [constants.ZSTD_c_windowLog]: 99 }, whole));
     await roundTrip(noise(10));
   });
 });

@@ -446,11 +446,31 @@ describe("Engine.deferCompaction()", () => {
     await engine.close();
   });
 
-  it("lets compaction go on when writers would have to wait for it", async () => {
-    const engine = await withWork({ level0Tables: 2, monotonic: () => 0 });
-    const resume = engine.deferCompaction();
-    assert.equal(await compactsMore(engine, engine.stats().compactions), true);
-    resume();
+  it("lets compaction go on when writers have to wait for it, and only then", async () => {
+    for (const level0Tables of [4, 2]) {
+      // Ten runs: with 4 a writer is slowed, with 2 it is stopped.
+      const engine = await withWork({ level0Tables });
+      const resume = engine.deferCompaction();
+      const most = engine.stats().compactions + 1;
+      assert.equal(await compactsMore(engine, most), false);
+      const written = fill(engine, 1);
+      for (let i = 0; i < 1000 && !await compactsMore(engine, most); i++) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      assert.ok(engine.stats().compactions > most, `${level0Tables}`);
+      await written;
+      resume();
+      await engine.close();
+    }
+  });
+
+  it("keeps compaction back for a moment after opening", async () => {
+    const engine = await withWork({ level0Tables: 6 });
+    assert.equal(engine.stats().compactions, 0);
+    for (let i = 0; i < 1000 && !await compactsMore(engine, 1); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.ok(engine.stats().compactions > 1);
     await engine.close();
   });
 });

@@ -20,7 +20,7 @@
  * @module
  */
 import { constants, createZstdDecompress, zstdDecompressSync } from "node:zlib";
-import { ByteWriter, readU32 } from "../../base/bytes.ts";
+import { ByteWriter, concatBytes, readU32 } from "../../base/bytes.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { zstdFrame } from "../../base/zstd_frame.ts";
@@ -47,18 +47,18 @@ export async function* packZstd(pieces: AsyncIterable<Uint8Array>, level?: numbe
       text.bytes(part);
       piece = piece.subarray(part.length);
       if (text.length < TEXT_BYTES) continue;
-      yield* await packFrame(text.view(), level);
+      yield await packFrame(text.view(), level);
       empty = false;
       text.reset();
     }
   }
-  if (empty || text.length > 0) yield* await packFrame(text.view(), level);
+  if (empty || text.length > 0) yield await packFrame(text.view(), level);
 }
 
-function packFrame(text: Uint8Array, level: number | undefined): Promise<Uint8Array[]> {
+function packFrame(text: Uint8Array, level: number | undefined): Promise<Uint8Array> {
   const params: Record<number, number> = { [constants.ZSTD_c_checksumFlag]: 1 };
   if (level !== undefined) params[constants.ZSTD_c_compressionLevel] = level;
-  return zstdFrame(text, params);
+  return zstdFrame(text, params, (pieces) => concatBytes(...pieces));
 }
 
 /** The pieces unpacked; `source` names the file in errors. */

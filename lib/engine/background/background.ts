@@ -24,6 +24,9 @@ const RETRY_MS = 500;
 const DEFERRED_MS_MAX = 2000;
 const DEFERRED_LOOK_MS = 5;
 
+/** For so long after opening compaction does not begin, ms: many programs open a database only to do one thing. */
+const QUIET_MS = 250;
+
 /** Slices that do not begin while others are to be let pass. */
 class DeferredSlicer extends Slicer {
   readonly #isDeferred: () => boolean;
@@ -54,6 +57,9 @@ export class Background {
   #manual = 0;
   #deferrals = 0;
   #deferredUntil = 0;
+  /** The newest commit when one last asked to be let pass. */
+  #deferredAt = 0;
+  readonly #quietTimer: ReturnType<typeof setTimeout>;
   #waiters: (() => void)[] = [];
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   /** Why a writer waits for this work just now. */
@@ -61,6 +67,8 @@ export class Background {
 
   constructor(store: Store) {
     this.#store = store;
+    this.#quietTimer = setTimeout(this.defer(), QUIET_MS);
+    this.#quietTimer.unref?.();
   }
 
   /** Looks for work. */
@@ -90,11 +98,12 @@ export class Background {
   }
 
   /**
-   * Lets work pass that someone waits for: compaction makes no step until the call that is returned, unless level 0 grows
-   * to where writers would have to wait, or it takes too long.
+   * Lets work pass that someone waits for: compaction makes no step until the call that is returned, unless there are
+   * writers and level 0 has grown to where they have to wait, or it takes too long.
    */
   defer(most: number = DEFERRED_MS_MAX): () => void {
     this.#deferrals++;
+    this.#deferredAt = this.#store.visibleVersion;
     this.#deferredUntil = Math.max(this.#deferredUntil, this.#store.settings.monotonic() + most);
     let done = false;
     return () => {
@@ -108,10 +117,12 @@ export class Background {
     return isBehind(this.#store.version.level0.length, this.#store.settings.level0Tables);
   }
 
-  readonly #isDeferred = (): boolean =>
-    this.#deferrals > 0 && !this.#closing && this.#manual === 0 &&
-    !this.isBehind &&
-    this.#store.settings.monotonic() < this.#deferredUntil;
+  readonly #isDeferred = (): boolean => {
+    const mayBe = this.#deferrals > 0 && !this.#closing && this.#manual === 0;
+    if (!mayBe || this.#store.settings.monotonic() >= this.#deferredUntil) return false;
+    const writes = this.stall !== undefined || this.#store.visibleVersion > this.#deferredAt;
+    return !(writes && this.isBehind);
+  };
 
   #pick(): CompactionPlan | undefined {
     return pickCompaction(this.#store.version, this.#store.settings);
@@ -233,6 +244,7 @@ export class Background {
   async close(): Promise<void> {
     this.#closing = true;
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#quietTimer);
     await this.#flushing;
     await this.#compacting;
     await this.#exclusive;

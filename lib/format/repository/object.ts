@@ -34,7 +34,7 @@ import { ByteWriter, writeU32 } from "../../base/bytes.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { type ChunkPlace, ObjectCipher, TAG_BYTES } from "./object_cipher.ts";
-import { bodyOf, ChunkPacker, COMPRESSED_HEAD_BYTES, isCompressed, unpackChunk } from "./object_codec.ts";
+import { bodyOf, BodyParts, ChunkPacker, COMPRESSED_HEAD_BYTES, isCompressed, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
   damagedObject,
@@ -235,7 +235,7 @@ export async function checkObject(
 
 /**
  * Reads back what was just written, without a key and without unpacking: when all that is told here is what the writer
- * told, it is that object, bit by bit.
+ * told, it is that object, bit by bit: what is not compressed by its SHA-256, frames by their checksums.
  */
 export async function readBack(
   stored: AsyncIterable<Uint8Array>,
@@ -245,8 +245,9 @@ export async function readBack(
   try {
     const { header } = await object.header();
     const hash = header.cipher === undefined ? createHash("sha256") : undefined;
-    for await (const { bytes, at } of object.parts(header)) {
-      if (hash !== undefined) hash.update(at === 0 ? bodyOf(bytes, name) : bytes);
+    const body = new BodyParts(name, (bytes) => hash?.update(bytes));
+    for await (const { bytes, at, length } of object.parts(header)) {
+      if (hash !== undefined) body.add(bytes, at, length);
     }
     const totals = await object.totals(undefined);
     return { ...totals, written: hash?.digest("hex") ?? totals.check };

@@ -84,24 +84,15 @@ export class ChunkPacker {
    * overwritten.
    */
   async pack(room: Uint8Array): Promise<Uint8Array> {
-    const raw = room.subarray(COMPRESSED_HEAD_BYTES);
-    const packed = await this.#packed(raw);
-    if (packed === undefined) {
-      room[COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES] = STORED;
-      return room.subarray(COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES);
-    }
-    room[0] = COMPRESSED;
-    let [end, checksum] = [COMPRESSED_HEAD_BYTES, 0];
-    for (const piece of packed) {
-      room.set(piece, end);
-      end += piece.length;
-      checksum = crc32(piece, checksum);
-    }
-    writeU32(room, 1, checksum);
-    return room.subarray(0, end);
+    const end = await this.#packed(room);
+    if (end !== undefined) return room.subarray(0, end);
+    room[COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES] = STORED;
+    return room.subarray(COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES);
   }
 
-  async #packed(raw: Uint8Array): Promise<Uint8Array[] | undefined> {
+  /** Where the payload with the frame ends, when there is one. */
+  async #packed(room: Uint8Array): Promise<number | undefined> {
+    const raw = room.subarray(COMPRESSED_HEAD_BYTES);
     const compression = this.#compression;
     if (compression === "none" || raw.length === 0) return undefined;
     const isLarge = raw.length > 2 * SAMPLE_BYTES;
@@ -112,14 +103,19 @@ export class ChunkPacker {
         return undefined;
       }
       const sample = raw.subarray(0, SAMPLE_BYTES);
-      if (!pays(await compress(sample, compression, this.#level), sample)) return this.#unpaid(before);
+      if (!await compress(sample, compression, this.#level, (frame) => pays(frame, sample))) {
+        return this.#unpaid(before);
+      }
     }
-    const packed = await compress(raw, compression, this.#level);
-    if (pays(packed, raw)) {
-      this.#skipNext = SKIPPED_MIN;
-      return packed;
-    }
-    return isLarge ? this.#unpaid(before) : undefined;
+    const end = await compress(
+      raw,
+      compression,
+      this.#level,
+      (frame) => pays(frame, raw) ? put(frame, room) : undefined,
+    );
+    if (end === undefined) return isLarge ? this.#unpaid(before) : undefined;
+    this.#skipNext = SKIPPED_MIN;
+    return end;
   }
 
   #unpaid(before: number): undefined {
@@ -136,16 +132,60 @@ function pays(packed: readonly Uint8Array[], raw: Uint8Array): boolean {
   return length + COMPRESSED_HEAD_BYTES - STORED_HEAD_BYTES <= raw.length * (1 - SAVING_MIN);
 }
 
+/** Puts the payload of a frame into `room`, and says where it ends. */
+function put(frame: readonly Uint8Array[], room: Uint8Array): number {
+  room[0] = COMPRESSED;
+  let [end, checksum] = [COMPRESSED_HEAD_BYTES, 0];
+  for (const piece of frame) {
+    room.set(piece, end);
+    end += piece.length;
+    checksum = crc32(piece, checksum);
+  }
+  writeU32(room, 1, checksum);
+  return end;
+}
+
 /** Whether a plain payload is a frame. */
 export function isCompressed(payload: Uint8Array): boolean {
   return payload[0] === COMPRESSED;
 }
 
-/** What of a plain payload a digest has to cover: of a frame all, else the raw bytes. */
+/** What of a plain payload a digest has to cover: of a frame its checksum, else the raw bytes. */
 export function bodyOf(payload: Uint8Array, name: string): Uint8Array {
-  if (isCompressed(payload)) return payload;
+  if (isCompressed(payload)) return payload.subarray(0, COMPRESSED_HEAD_BYTES);
   if (payload[0] !== STORED) throw damagedObject(name, `a chunk of the unknown kind ${payload[0]}`);
   return payload.subarray(STORED_HEAD_BYTES);
+}
+
+/** `bodyOf` of payloads that come in parts, the first of which is one byte. Checks the frames' checksums. */
+export class BodyParts {
+  readonly #name: string;
+  readonly #take: (bytes: Uint8Array) => void;
+  readonly #head = new Uint8Array(COMPRESSED_HEAD_BYTES);
+  #checksum = 0;
+
+  /** `take` hears the bytes; `name` is what errors call the object. */
+  constructor(name: string, take: (bytes: Uint8Array) => void) {
+    this.#name = name;
+    this.#take = take;
+  }
+
+  /** Takes the part at `at` of a payload of `length`. */
+  add(bytes: Uint8Array, at: number, length: number): void {
+    if (at === 0) {
+      this.#head[0] = bytes[0]!;
+      this.#checksum = 0;
+      if (!isCompressed(bytes)) this.#take(bodyOf(bytes, this.#name));
+      return;
+    }
+    if (!isCompressed(this.#head)) return this.#take(bytes);
+    const behindHead = Math.min(bytes.length, Math.max(0, COMPRESSED_HEAD_BYTES - at));
+    for (let i = 0; i < behindHead; i++) this.#head[at + i] = bytes[i]!;
+    this.#checksum = crc32(bytes, this.#checksum, behindHead);
+    if (at + bytes.length < length) return;
+    if (readU32(this.#head, 1) !== this.#checksum) throw wrongChecksum(this.#name);
+    this.#take(this.#head);
+  }
 }
 
 /**
@@ -163,7 +203,7 @@ export async function unpackChunk(
   if (kind !== COMPRESSED || compression === "none") throw damagedObject(name, `a chunk of the unknown kind ${kind}`);
   const body = payload.subarray(COMPRESSED_HEAD_BYTES);
   if (payload.length < COMPRESSED_HEAD_BYTES || readU32(payload, 1) !== crc32(body)) {
-    throw damagedObject(name, "a chunk whose checksum does not match");
+    throw wrongChecksum(name);
   }
   try {
     return plain(await (compression === "zstd" ? zstdUnpack(body, most) : gzipUnpack(body, most)));
@@ -172,18 +212,24 @@ export async function unpackChunk(
   }
 }
 
-/** In pieces. */
-async function compress(raw: Uint8Array, compression: "zstd" | "gzip", level?: number): Promise<Uint8Array[]> {
+function wrongChecksum(name: string): Error {
+  return damagedObject(name, "a chunk whose checksum does not match");
+}
+
+/** What `take` makes of the frame, whose pieces are used up when it returns. */
+async function compress<T>(
+  raw: Uint8Array,
+  compression: "zstd" | "gzip",
+  level: number | undefined,
+  take: (frame: readonly Uint8Array[]) => T,
+): Promise<T> {
   if (compression === "gzip") {
-    return [
-      await called((done) =>
-        gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize: inOneStep(USUAL_RATIO * raw.length) }, done)
-      ),
-    ];
+    const chunkSize = inOneStep(USUAL_RATIO * raw.length);
+    return take([await called((done) => gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize }, done))]);
   }
   const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level ?? ZSTD_LEVEL };
   if ((level ?? ZSTD_LEVEL) >= LEVEL_OF_LARGE_WINDOWS) params[constants.ZSTD_c_windowLog] = WINDOW_LOG_MAX;
-  return await zstdFrame(raw, params);
+  return await zstdFrame(raw, params, take);
 }
 
 function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {

@@ -17,31 +17,28 @@ import { toHex } from "../../../base/bytes.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import type { CommitEvent, Engine, LogFollower, LogStretch, SettledPoint } from "../../../engine/types.ts";
 import type { IngestInfo } from "../../../format/log/batch.ts";
-import {
-  logName,
-  type LogPiece,
-  nextChain,
-  PieceWriter,
-  writeLogHead,
-} from "../../../format/repository/archived_log.ts";
+import { type LogPiece, PieceWriter } from "../../../format/repository/archived_log.ts";
 import type { ArchivedIngest, HeadDocument } from "../../../format/repository/head_document.ts";
 import { attach, headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { type Head, HeadTouchedError, newHead, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
-import { logPrefix } from "../core/layout.ts";
-import { putLogObject } from "./log_object.ts";
+import { LogOutbox } from "./log_outbox.ts";
+import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
 import type { ShipOptions, Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
 
 /** Commits of a piece: enough to compress well, few enough to be held in memory. */
-const PIECE_BYTES = 4 * 2 ** 20;
+const PIECE_BYTES = 2 * 2 ** 20;
 
-/** A log object is complete at this size: catching up after days must neither fill memory nor start over when cut off. */
-const OBJECT_BYTES = 32 * 2 ** 20;
+/** A log object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
+const OBJECT_BYTES = 8 * 2 ** 20;
+
+/** The head moves on after so much as stored: catching up after days must not start over when cut off. */
+const MOVE_BYTES = 16 * 2 ** 20;
 
 /** Housekeeping touches a head once in hours; more often in a row something is wrong. */
 const TRIES = 5;
@@ -199,9 +196,8 @@ export class Shipper {
 class Shipment {
   readonly #shipper: Shipper;
   readonly #options: ShipOptions;
+  readonly #outbox: LogOutbox;
   #pieces: LogPiece[] = [];
-  /** Memory of pieces that are stored. */
-  #spare: Uint8Array[] = [];
   #bytes = 0;
   #ingests: ArchivedIngest[] = [];
   #settled: SettledPoint | undefined;
@@ -212,6 +208,7 @@ class Shipment {
   constructor(shipper: Shipper, options: ShipOptions) {
     this.#shipper = shipper;
     this.#options = options;
+    this.#outbox = new LogOutbox(shipper.parts.context, options);
   }
 
   async run(): Promise<Shipped> {
@@ -227,6 +224,9 @@ class Shipment {
         await rememberSlot(engine, context, this.#head, this.#options.heartbeat === true);
       }
       return { ...this.#shipped, head: this.#head };
+    } catch (error) {
+      await this.#outbox.abandon(error instanceof LineageError || error instanceof LimitError);
+      throw error;
     } finally {
       resume();
       await this.#lease?.release();
@@ -241,7 +241,7 @@ class Shipment {
     try {
       for (;;) {
         throwIfAborted(this.#options.signal);
-        const at = this.#pieces.at(-1)?.last ?? this.#head.version;
+        const at = (this.#pieces.at(-1) ?? this.#outbox.newest)?.last ?? this.#head.version;
         if (at >= settled.version) break;
         const writer = new PieceWriter(this.#memory());
         const joined: { version: number; info: IngestInfo }[] = [];
@@ -258,10 +258,10 @@ class Shipment {
       }
     } catch (error) {
       if (!(error instanceof HistoryGoneError)) throw error;
-      await this.#put();
+      await this.#finish();
       await this.#gap(settled);
     }
-    await this.#put();
+    await this.#finish();
   }
 
   /** Archives the files that joined with a commit. (2) */
@@ -274,7 +274,7 @@ class Shipment {
   /** Behind a whole piece there is mostly another. */
   #memory(): Uint8Array | undefined {
     const isLong = this.#pieces.length > 0 || this.#shipped.bytes > 0;
-    return this.#spare.pop() ?? (isLong ? new Uint8Array(1.5 * PIECE_BYTES) : undefined);
+    return this.#outbox.spare() ?? (isLong ? new Uint8Array(1.5 * PIECE_BYTES) : undefined);
   }
 
   #take(piece: LogPiece, bytes: number): void {
@@ -292,61 +292,51 @@ class Shipment {
   }
 
   async #turnTo(lineage: string): Promise<void> {
-    await this.#put();
+    await this.#finish();
     const { context, engine, writer } = this.#shipper.parts;
     this.#shipper.turnTo(await headAfterFork(context, engine, lineage, this.#head, writer));
   }
 
-  /** Writes what has gathered as one object, and moves the head behind it. */
+  /** Begins to write what has gathered as one object; now and then moves the head behind what arrived. */
   async #put(): Promise<void> {
     const pieces = this.#pieces;
     if (pieces.length === 0) return;
     await this.#shipper.claimNow();
-    const { context } = this.#shipper.parts;
-    const head = this.#head;
-    const first = pieces[0]!;
-    const last = pieces.at(-1)!;
-    const chain = pieces.reduce((before, piece) => nextChain(before, piece.bytes), head.chain);
-    const key = logPrefix(head.database, head.lineage) + logName(first.first, last.last, chain);
-    const start = writeLogHead({
-      database: head.database,
-      lineage: head.lineage,
-      previous: head.chain,
-      first: first.first,
-      last: last.last,
-      minTimestamp: first.minTimestamp,
-      maxTimestamp: last.maxTimestamp,
-    });
-    async function* raw(): AsyncGenerator<Uint8Array> {
-      yield start;
-      for (const piece of pieces) yield piece.bytes;
-    }
-    const put = await putLogObject(context, key, raw, this.#options);
-    this.#shipped.storedBytes += put.storedBytes;
-    const { version, moment } = this.#settled!;
-    // Of the last commit's time there may be more, unless it is the last one of all.
-    const covered = last.last === version ? moment - 1 : last.maxTimestamp - 1;
-    try {
-      await this.#lease?.assertHeld();
-      await this.#shipper.move({
-        ...head,
-        version: last.last,
-        timestamp: last.maxTimestamp,
-        chain,
-        coveredUntil: Math.max(head.coveredUntil, covered),
-        ingests: [...head.ingests, ...this.#ingests],
-      });
-    } catch (error) {
-      // No head will ever count it, and readers never look beyond heads.
-      if (error instanceof LineageError && put.made) await context.store.delete(key).catch(() => {});
-      throw error;
-    }
-    for (const { bytes } of pieces) {
-      if (bytes.buffer.byteLength <= 2 * PIECE_BYTES) this.#spare.push(new Uint8Array(bytes.buffer));
-    }
+    await this.#outbox.begin(this.#head, pieces);
     this.#pieces = [];
     this.#bytes = 0;
-    this.#ingests = [];
+    if (this.#outbox.arrivedBytes >= MOVE_BYTES) await this.#move();
+  }
+
+  /** Writes all that has gathered, and moves the head behind it. */
+  async #finish(): Promise<void> {
+    await this.#put();
+    await this.#outbox.finish();
+    await this.#move();
+  }
+
+  async #move(): Promise<void> {
+    const { arrived, arrivedBytes } = this.#outbox;
+    const newest = arrived.at(-1);
+    if (newest === undefined) return;
+    this.#shipped.storedBytes += arrivedBytes;
+    const { last, maxTimestamp, chain } = newest;
+    const { version, moment } = this.#settled!;
+    // Of the last commit's time there may be more, unless it is the last one of all.
+    const covered = last === version ? moment - 1 : maxTimestamp - 1;
+    const counts = (ingest: ArchivedIngest): boolean => ingest.version <= last;
+    const head = this.#head;
+    await this.#lease?.assertHeld();
+    await this.#shipper.move({
+      ...head,
+      version: last,
+      timestamp: maxTimestamp,
+      chain,
+      coveredUntil: Math.max(head.coveredUntil, covered),
+      ingests: [...head.ingests, ...this.#ingests.filter(counts)],
+    });
+    this.#ingests = this.#ingests.filter((ingest) => !counts(ingest));
+    this.#outbox.counted();
   }
 
   /** Says that nothing was committed up to now. */

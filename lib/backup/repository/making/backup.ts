@@ -60,14 +60,19 @@ export async function backupInto(
           withLease(context, lease, (held) => new Backup(context, engine, options, reporter, held).run()));
       },
     );
-  return await audited(context, "backup", run, (info) => ({
-    id: info.id,
-    type: info.type,
-    version: info.version,
-    storedBytes: info.storedBytes,
-    addedBytes: info.addedBytes,
-    durationMs: Math.round(info.durationMs),
-  }), about);
+  const resume = engine.deferCompaction();
+  try {
+    return await audited(context, "backup", run, (info) => ({
+      id: info.id,
+      type: info.type,
+      version: info.version,
+      storedBytes: info.storedBytes,
+      addedBytes: info.addedBytes,
+      durationMs: Math.round(info.durationMs),
+    }), about);
+  } finally {
+    resume();
+  }
 }
 
 /** What a kind of backup adds to the manifest. */
@@ -323,14 +328,11 @@ class Backup {
   /** Runs `work` at the present: a reader whose files were removed by the writer moves on and tries again. */
   async #pinned<T>(work: (settled: { moment: number }) => Promise<T>): Promise<T> {
     for (let tries = 1;; tries++) {
-      const resume = this.#engine.deferCompaction();
       try {
         return await work(await this.#engine.settled());
       } catch (error) {
         if (!(error instanceof NotFoundError) || !this.#engine.readOnly || tries === READER_TRIES) throw error;
         await this.#engine.refresh();
-      } finally {
-        resume();
       }
     }
   }

@@ -1,0 +1,128 @@
+/**
+ * Log objects on their way into the store, several at a time, and those that arrived but that no head counts yet.
+ *
+ * ```
+ * begin ─► under way (up to 3) ─► arrived ─► take: the head is moved behind them
+ * ```
+ *
+ * (1) They are handed out in the order of their commits, so that a head never counts one before those that lead up to it.
+ * (2) After a failure `abandon` waits for the others: nothing goes on behind a call that has ended.
+ *
+ * @module
+ */
+import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import { logName, type LogPiece, nextChain, writeLogHead } from "../../../format/repository/archived_log.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { logPrefix } from "../core/layout.ts";
+import { putLogObject } from "./log_object.ts";
+import type { ShipOptions } from "./shipment.ts";
+
+/** Objects under way at a time: one is compressed while another is synced and a third gathered. */
+const UNDER_WAY_MAX = 2;
+
+/** An object that arrived. */
+export interface LogObjectSent {
+  /** Its last version. */
+  last: number;
+  /** The time of that, ms. */
+  maxTimestamp: number;
+  /** The chain behind it. */
+  chain: string;
+  /** Its bytes as stored. */
+  storedBytes: number;
+}
+
+interface UnderWay {
+  key: string;
+  sent: Omit<LogObjectSent, "storedBytes">;
+  pieces: readonly LogPiece[];
+  put: Promise<{ storedBytes: number; made: boolean }>;
+}
+
+/** The objects of one shipment. */
+export class LogOutbox {
+  readonly #context: RepositoryContext;
+  readonly #options: ShipOptions;
+  readonly #underWay: UnderWay[] = [];
+  #arrived: LogObjectSent[] = [];
+  /** Objects of this call that no head counts yet. */
+  #made: string[] = [];
+  /** Memory of pieces that are stored. */
+  #spare: Uint8Array[] = [];
+
+  constructor(context: RepositoryContext, options: ShipOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** Memory that pieces had which are stored by now. */
+  spare(): Uint8Array | undefined {
+    return this.#spare.pop();
+  }
+
+  /** What was begun last, unless a head counts it. */
+  get newest(): Pick<LogObjectSent, "last" | "chain"> | undefined {
+    return this.#underWay.at(-1)?.sent ?? this.#arrived.at(-1);
+  }
+
+  /** Bytes as stored that the head could be moved over. */
+  get arrivedBytes(): number {
+    return this.#arrived.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  }
+
+  /** Writes pieces as one object, behind all that were begun and, before them, `head`. Waits while too many are under way. */
+  async begin(head: HeadDocument, pieces: readonly LogPiece[]): Promise<void> {
+    const first = pieces[0]!;
+    const { last, maxTimestamp } = pieces.at(-1)!;
+    const previous = this.newest?.chain ?? head.chain;
+    const chain = pieces.reduce((before, piece) => nextChain(before, piece.bytes), previous);
+    const { database, lineage } = head;
+    const key = logPrefix(database, lineage) + logName(first.first, last, chain);
+    const { minTimestamp } = first;
+    const start = writeLogHead({ database, lineage, previous, first: first.first, last, minTimestamp, maxTimestamp });
+    async function* raw(): AsyncGenerator<Uint8Array> {
+      yield start;
+      for (const piece of pieces) yield piece.bytes;
+    }
+    const put = putLogObject(this.#context, key, raw, this.#options);
+    put.catch(() => {}); // It is awaited in its turn, or by `abandon`.
+    this.#underWay.push({ key, sent: { last, maxTimestamp, chain }, pieces, put });
+    while (this.#underWay.length >= UNDER_WAY_MAX) await this.#next();
+  }
+
+  /** Waits for all that were begun. */
+  async finish(): Promise<void> {
+    while (this.#underWay.length > 0) await this.#next();
+  }
+
+  /** What arrived since the last time, for a head to be moved over; `counted` says that it was. (1) */
+  get arrived(): readonly LogObjectSent[] {
+    return this.#arrived;
+  }
+
+  /** A head counts what arrived. */
+  counted(): void {
+    this.#arrived = [];
+    this.#made = [];
+  }
+
+  /** Gives up. `remove`: what no head will ever count goes. (2) */
+  async abandon(remove: boolean): Promise<void> {
+    const ends = await Promise.allSettled(this.#underWay.map(({ put }) => put));
+    if (!remove) return;
+    for (const [i, end] of ends.entries()) {
+      if (end.status === "fulfilled" && end.value.made) this.#made.push(this.#underWay[i]!.key);
+    }
+    // Readers never look beyond heads: what can't be removed does no harm.
+    for (const key of this.#made) await this.#context.store.delete(key).catch(() => {});
+  }
+
+  async #next(): Promise<void> {
+    const { key, sent, pieces, put } = this.#underWay[0]!;
+    const { storedBytes, made } = await put;
+    this.#underWay.shift();
+    this.#arrived.push({ ...sent, storedBytes });
+    if (made) this.#made.push(key);
+    for (const { bytes } of pieces) this.#spare.push(new Uint8Array(bytes.buffer as ArrayBuffer));
+  }
+}

@@ -1,0 +1,109 @@
+/** Shipping more log at once than goes into one object. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, it } from "node:test";
+import { HoldfastError } from "../../../lib/base/errors.ts";
+import { readHead } from "../../../lib/backup/repository/log/heads.ts";
+import { LogIndex, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { put, write } from "../fixture.ts";
+import { type Contents, House } from "./house.ts";
+import { NO_WAIT } from "./sweep.ts";
+
+const MIB = 2 ** 20;
+
+/** Bytes that don't shrink, as text that does by half. */
+function noise(seed: number): string {
+  return createHash("shake256", { outputLength: MIB / 2 }).update(`${seed}`).digest("hex");
+}
+
+/** What `dump` makes of the contents at a version: each key with its own. */
+function contentsAt(version: number): Contents {
+  const contents: Contents = { ":first": "1|1|||1" };
+  for (let at = 2; at <= version; at++) contents[`:k${(at - 2) % 10}`] = `1|${MIB} bytes|||${at}`;
+  return contents;
+}
+
+/** 40 commits of 1 MiB behind a full backup: 5 objects. */
+async function withMuchLog(store: ObjectStore): Promise<House> {
+  const house = await House.make({ store, repository: { timers: NO_WAIT }, engine: { memtableBytes: 64 * MIB } });
+  await house.set("first", "1");
+  await house.backup();
+  for (let i = 0; i < 40; i++) await write(house.engine, (batch) => put(batch, 0, `k${i % 10}`, { value: noise(i) }));
+  return house;
+}
+
+async function logKeys(store: ObjectStore): Promise<string[]> {
+  return (await store.list({ prefix: "log/" })).objects.map(({ key }) => key);
+}
+
+/** The keys that the head counts, as far back as the full backup. */
+async function counted(house: House): Promise<string[]> {
+  const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+  const listed = (await house.store.list({ prefix: "log/" })).objects;
+  const walk = new LogIndex(logObjects(listed)).walkBack({ version: body.version, chain: body.chain }, 2);
+  assert.equal(walk.from, 2);
+  return walk.objects.map(({ key }) => key);
+}
+
+const isLogPut = ({ operation, key }: StoreCall): boolean => operation === "put" && key.startsWith("log/");
+const isHeadPut = ({ operation, key }: StoreCall): boolean => operation === "put" && key.startsWith("heads/");
+
+describe("shipping much log", () => {
+  it("makes several objects in a row, and moves the head on the way", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await withMuchLog(store);
+    const before = store.calls.length;
+    const info = await house.backup();
+    assert.equal(info.type, "incremental");
+    const calls = store.calls.slice(before);
+    const puts = calls.filter(isLogPut).length;
+    assert.ok(puts >= 4, `${puts} objects`);
+    // Not after each, and not only in the end.
+    const moves = calls.filter(isHeadPut).length;
+    assert.ok(moves >= 2 && moves < puts, `${moves} moves for ${puts} objects`);
+    assert.deepEqual((await counted(house)).sort(), await logKeys(store));
+    for (const version of [17, 41]) {
+      const { contents } = await house.restore({ at: { version } });
+      assert.deepEqual(contents, contentsAt(version), `${version}`);
+    }
+    assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
+  });
+
+  it("goes on where it stood when any of the objects could not be put", async () => {
+    for (const at of [1, 3, 5]) {
+      const store = new FaultStore(new MemoryStore());
+      const house = await withMuchLog(store);
+      let count = 0;
+      const nth = (call: StoreCall): boolean => isLogPut(call) && ++count >= at;
+      const error = (): Error => new HoldfastError("STORAGE", "the cable is out");
+      const heal = store.inject({ at: nth, do: "refuse", times: Infinity, error });
+      await assert.rejects(house.backup({ type: "incremental" }), /the cable is out/);
+      heal();
+      const { length } = store.calls;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(store.calls.length, length, "something went on behind its back");
+      const info = await house.backup({ type: "incremental" });
+      assert.equal(info.version, 41);
+      assert.deepEqual((await counted(house)).sort(), await logKeys(store), `${at}`);
+      const { contents } = await house.restore();
+      assert.deepEqual(contents, contentsAt(41));
+      assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
+    }
+  });
+
+  it("leaves no object beyond the head when the limit is reached", async () => {
+    const house = await withMuchLog(new MemoryStore());
+    for (const maxBytes of [MIB, 6 * MIB, 14 * MIB, 18 * MIB]) {
+      await assert.rejects(house.backup({ type: "incremental", maxBytes }), (error: HoldfastError) => {
+        return error.code === "LIMIT";
+      });
+      const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+      const keys = await logKeys(house.store);
+      assert.deepEqual(keys, body.version === 1 ? [] : (await counted(house)).sort(), `${maxBytes}`);
+    }
+  });
+});
