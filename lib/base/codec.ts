@@ -13,8 +13,8 @@ export const CODEC_NONE = 0;
 /** Stored as one Zstandard frame. */
 export const CODEC_ZSTD = 1;
 
-/** Level 1: blocks are compressed on the main thread, where higher levels cost more time than their few percent save. */
-const LEVEL_DEFAULT = 1;
+/** Level 1: blocks are compressed beside the work of others, where higher levels cost more time than their few percent save. */
+export const LEVEL_DEFAULT = 1;
 
 /**
  * Output memory that fits the raw bytes, with a little to spare so that the end of the frame shows at once, halves the

@@ -1,121 +1,147 @@
 /**
- * Zstandard frames of pieces of memory, one each, by compressors that are used again.
+ * Zstandard frames of pieces of memory, one each, and back, by streams that are used again.
  *
- * `zlib.zstdCompress` makes a compressor and fresh memory for each call, which costs more than the compressing. A stream
- * whose every write ends a frame keeps both. Probed: it does so in Node and Bun, and states the length in the frame, as it
- * is given all there is at once. Deno, which now and then puts an empty frame behind the one asked for, makes each by a
- * call. What of a stream is not one whole frame is noticed here and not by whoever reads it: its blocks must lead exactly
- * to its end.
+ * `zlib.zstdCompress` and `zstdDecompress` make a stream and fresh memory for each call, which costs more than the work
+ * itself. Streams that are kept save both. Probed in Node and Bun: with `flush: ZSTD_e_end` each write makes one frame, with
+ * the length stated in it, as it is given all there is at once; and a stream that unpacks is ready for another frame after a
+ * whole one. (Not so `reset`: in Node it loses the parameters.) Deno, which now and then puts an empty frame behind the one asked for, and ends the process when a stream of its
+ * meets damage, does all by calls. What is not one whole frame is noticed here and not by whoever reads it: its blocks must
+ * lead exactly to its end.
  *
  * @module
  */
 import { nextTick } from "node:process";
-import { constants, createZstdCompress, type ZstdCompress, zstdCompress } from "node:zlib";
+import { setTimeout } from "node:timers";
+import {
+  constants,
+  createZstdCompress,
+  createZstdDecompress,
+  type ZstdCompress,
+  zstdCompress,
+  type ZstdDecompress,
+  zstdDecompress,
+  zstdDecompressSync,
+} from "node:zlib";
 import { Fifo } from "./fifo.ts";
 
 /**
- * What a compressor writes at a time. Room for the longest frame of a mebibyte: then zstd reads what it is given where it
+ * What a stream writes at a time. Room for the longest frame of a mebibyte: then zstd reads what it is given where it
  * stands, and otherwise copies it first.
  */
 const PIECE_BYTES = 2 ** 20 + 2 ** 16;
 
-/** Most of what shrinks at all shrinks to this. */
+/** Most of what shrinks at all shrinks to this ... */
 const USUAL_RATIO = 0.6;
+
+/** ... and mostly not to less than a fourth. */
+const UNPACKED_ROOM = 4;
 
 /** From this level on a compressor's memory is too much to be kept for later, tens of megabytes. */
 const LEVEL_TO_DROP = 10;
 
-/** Compressors at work at a time, and kept while nobody needs them: as many as the pool has threads. */
-const COMPRESSORS_MAX = 4;
+/** Streams at work at a time: twice as many as the pool has threads, which so have something to do while results are taken. */
+const STREAMS_MAX = 8;
 
-const idle: Compressor[] = [];
-const waiting = new Fifo<() => void>();
-let atWork = 0;
+/** For so long they are kept while nobody needs them, ms: each has a mebibyte or two. */
+const KEPT_MS = 5000;
+
+/** zstd's own parameters, by the numbers that `zlib.constants` has for them. */
+export type ZstdParams = Readonly<Record<number, number>>;
+
+const usesCalls = "Deno" in globalThis;
 
 /**
  * What `take` makes of the frame of `raw`, which must not change meanwhile. `take` gets it in pieces, which are used up when
- * it returns. `params`: zstd's own, by the numbers that `zlib.constants` has for them.
+ * it returns.
  */
 export async function zstdFrame<T>(
   raw: Uint8Array,
-  params: Readonly<Record<number, number>>,
+  params: ZstdParams,
   take: (pieces: readonly Uint8Array[]) => T,
 ): Promise<T> {
-  if ("Deno" in globalThis) return take(await frameByCall(raw, params));
-  if (atWork === COMPRESSORS_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
-  else atWork++;
-  try {
-    return await frameByStream(raw, params, take);
-  } finally {
-    // Whoever waits goes on in this one's place.
-    const next = waiting.shift();
-    if (next === undefined) atWork--;
-    else next();
-  }
-}
-
-async function frameByStream<T>(
-  raw: Uint8Array,
-  params: Readonly<Record<number, number>>,
-  take: (pieces: readonly Uint8Array[]) => T,
-): Promise<T> {
-  const key = JSON.stringify(params);
-  const at = idle.findIndex((one) => one.key === key);
-  const compressor = at === -1 ? new Compressor(key, params) : idle.splice(at, 1)[0]!;
-  let taken: T;
-  try {
-    const frame = await compressor.frame(raw);
-    if (!isFrame(frame, raw.length)) {
-      // Whatever is left in it must not get into the next one.
-      compressor.close();
-      return take(await frameByCall(raw, params));
-    }
-    taken = take(frame);
-  } catch (error) {
-    compressor.close();
-    throw error;
-  }
-  if ((params[constants.ZSTD_c_compressionLevel] ?? 0) >= LEVEL_TO_DROP) compressor.close();
-  else idle.unshift(compressor);
-  // The last ones were not used for longest.
-  for (const one of idle.splice(COMPRESSORS_MAX)) one.close();
-  return taken;
-}
-
-async function frameByCall(raw: Uint8Array, params: Readonly<Record<number, number>>): Promise<Uint8Array[]> {
-  const packed = await new Promise<Uint8Array>((resolve, reject) => {
-    const done = (error: Error | null, result: Uint8Array): void => error === null ? resolve(result) : reject(error);
-    zstdCompress(raw, { params: { ...params }, chunkSize: Math.max(64, Math.ceil(USUAL_RATIO * raw.length)) }, done);
+  const call = async (): Promise<T> => take(await packByCall(raw, params));
+  if (usesCalls) return await call();
+  const isKept = (params[constants.ZSTD_c_compressionLevel] ?? 0) < LEVEL_TO_DROP;
+  const kept = await packers.use(params, isKept, async (packer) => {
+    const frame = await packer.put(raw);
+    return isFrame(frame, raw.length) ? { made: take(frame) } : undefined;
   });
-  return [packed];
+  return kept === undefined ? await call() : kept.made;
 }
 
-class Compressor {
-  /** What it was made with. */
-  readonly key: string;
+/**
+ * What `take` makes of the raw bytes of `frame`, at most `most`: more is an error, as is a frame that is damaged or ends early.
+ * `take` gets them in pieces, which are used up when it returns.
+ */
+export async function unzstdFrame<T>(
+  frame: Uint8Array,
+  most: number,
+  params: ZstdParams,
+  take: (pieces: readonly Uint8Array[]) => T,
+): Promise<T> {
+  const call = async (): Promise<T> => take([await unpackByCall(frame, most, params)]);
+  if (usesCalls) return await call();
+  const kept = await unpackers.use(params, true, async (unpacker) => {
+    const raw = await unpacker.put(frame, most);
+    const length = raw.reduce((sum, piece) => sum + piece.length, 0);
+    return isFrame([frame], length) ? { made: take(raw) } : undefined;
+  });
+  return kept === undefined ? await call() : kept.made;
+}
+
+async function packByCall(raw: Uint8Array, params: ZstdParams): Promise<Uint8Array[]> {
+  const chunkSize = Math.max(64, Math.ceil(USUAL_RATIO * raw.length));
+  return [await called((done) => zstdCompress(raw, { params: { ...params }, chunkSize }, done))];
+}
+
+async function unpackByCall(frame: Uint8Array, most: number, params: ZstdParams): Promise<Uint8Array> {
+  const maxOutputLength = Math.max(1, most);
+  // One more than there may be: what is filled to its end costs another piece.
+  const chunkSize = Math.max(64, Math.min(UNPACKED_ROOM * frame.length, most) + 1);
+  const options = { params: { ...params }, maxOutputLength, chunkSize };
+  // In Deno an asynchronous unpacker that meets damage ends the process.
+  return usesCalls ? zstdDecompressSync(frame, options) : await called((done) => zstdDecompress(frame, options, done));
+}
+
+function called(start: (done: (error: Error | null, result: Uint8Array) => void) => void): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => error ? reject(error) : resolve(result));
+  });
+}
+
+/** A stream that is used again. */
+class Kept {
   /** Node and Bun keep in `_outOffset` how much of their piece of output is handed out. */
-  readonly #stream: ZstdCompress & { _outOffset?: number };
+  readonly #stream: (ZstdCompress | ZstdDecompress) & { _outOffset?: number };
   #pieces: Uint8Array[] = [];
+  /** How much more may come out. */
+  #left = Infinity;
   #failed: (error: unknown) => void = () => {};
 
-  constructor(key: string, params: Readonly<Record<number, number>>) {
-    this.key = key;
-    this.#stream = createZstdCompress({ params: { ...params }, chunkSize: PIECE_BYTES, flush: constants.ZSTD_e_end });
-    this.#stream.on("data", (piece: Uint8Array) => this.#pieces.push(piece));
-    this.#stream.on("error", (error) => this.#failed(error));
+  constructor(stream: ZstdCompress | ZstdDecompress) {
+    this.#stream = stream;
+    stream.on("data", (piece: Uint8Array) => {
+      this.#pieces.push(piece);
+      this.#left -= piece.length;
+      if (this.#left < 0) stream.destroy();
+    });
+    stream.on("error", (error) => this.#failed(error));
   }
 
-  async frame(raw: Uint8Array): Promise<Uint8Array[]> {
+  /** All that comes out for `input`, at most `most` bytes; used up with the next call. */
+  async put(input: Uint8Array, most = Infinity): Promise<Uint8Array[]> {
     this.#pieces = [];
+    this.#left = most;
     // All that was handed out is used up: the same memory again, instead of fresh memory, whose first touch takes longer
-    // than the compressing. A stream that has no such number makes fresh memory.
+    // than the work. A stream that has no such number makes fresh memory.
     if (this.#stream._outOffset !== undefined) this.#stream._outOffset = 0;
     await new Promise<void>((resolve, reject) => {
       this.#failed = reject;
-      this.#stream.write(raw, (error) => error ? reject(error) : resolve());
+      this.#stream.write(input, (error) => error ? reject(error) : resolve());
     });
-    // Whatever a stream holds back for its reader belongs to this frame.
+    // Whatever a stream holds back for its reader belongs to this.
     while (this.#stream.readableLength > 0) await new Promise<void>((resolve) => nextTick(resolve));
+    if (this.#left < 0) throw new RangeError("it unpacks to more than it may");
     return this.#pieces;
   }
 
@@ -123,6 +149,60 @@ class Compressor {
     this.#stream.destroy();
   }
 }
+
+/** Streams of one kind. */
+class KeptStreams {
+  readonly #make: (params: Record<number, number>) => ZstdCompress | ZstdDecompress;
+  #idle: { key: string; stream: Kept }[] = [];
+  readonly #waiting = new Fifo<() => void>();
+  #atWork = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(make: (params: Record<number, number>) => ZstdCompress | ZstdDecompress) {
+    this.#make = make;
+  }
+
+  /** What `work` made with a stream. Undefined when it made nothing, and the stream, of which one can't know, is given up. */
+  async use<T>(
+    params: ZstdParams,
+    isKept: boolean,
+    work: (stream: Kept) => Promise<{ made: T } | undefined>,
+  ): Promise<{ made: T } | undefined> {
+    if (this.#atWork === STREAMS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#atWork++;
+    const key = JSON.stringify(params);
+    const at = this.#idle.findIndex((one) => one.key === key);
+    let stream: Kept | undefined;
+    let done: { made: T } | undefined;
+    try {
+      stream = at === -1 ? new Kept(this.#make({ ...params })) : this.#idle.splice(at, 1)[0]!.stream;
+      done = await work(stream);
+    } finally {
+      if (done === undefined || !isKept) stream?.close();
+      else this.#keep(key, stream!);
+      // Whoever waits goes on in this one's place.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#atWork--;
+      else next();
+    }
+    return done;
+  }
+
+  #keep(key: string, stream: Kept): void {
+    this.#idle.unshift({ key, stream });
+    // The last ones were not used for longest.
+    for (const one of this.#idle.splice(STREAMS_MAX)) one.stream.close();
+    if (this.#timer !== undefined) return void this.#timer.refresh();
+    this.#timer = setTimeout(() => {
+      for (const one of this.#idle.splice(0)) one.stream.close();
+    }, KEPT_MS).unref();
+  }
+}
+
+const packers = new KeptStreams((params) =>
+  createZstdCompress({ params, chunkSize: PIECE_BYTES, flush: constants.ZSTD_e_end })
+);
+const unpackers = new KeptStreams((params) => createZstdDecompress({ params, chunkSize: PIECE_BYTES }));
 
 const MAGIC = 0xfd2fb528;
 

@@ -303,6 +303,11 @@ export class Store implements FileHome {
     await this.fs.remove(filePath(this.path, "log", number)).catch(() => {});
   }
 
+  /** Whether all must happen in the same order each time: over simulated files a seed repeats a run. */
+  get isRepeatable(): boolean {
+    return this.fs.kind !== "node";
+  }
+
   /** Where a file lies. */
   filePathOf(kind: "table" | "blob" | "log", number: number): string {
     return filePath(this.path, kind, number);

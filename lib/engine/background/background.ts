@@ -59,7 +59,7 @@ export class Background {
   #deferredUntil = 0;
   /** The newest commit when one last asked to be let pass. */
   #deferredAt = 0;
-  readonly #quietTimer: ReturnType<typeof setTimeout>;
+  readonly #quietTimer: ReturnType<typeof setTimeout> | undefined;
   #waiters: (() => void)[] = [];
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   /** Why a writer waits for this work just now. */
@@ -67,6 +67,7 @@ export class Background {
 
   constructor(store: Store) {
     this.#store = store;
+    if (store.isRepeatable) return;
     this.#quietTimer = setTimeout(this.defer(), QUIET_MS);
     this.#quietTimer.unref?.();
   }

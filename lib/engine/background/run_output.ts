@@ -77,7 +77,8 @@ export class RunOutput {
   #openTable(): TableWriter {
     return (this.#table ??= this.#create("table", (handle, number) => {
       const { blockBytes, compression } = this.#store.settings;
-      return new TableWriter(handle, { identity: this.#identity(number), blockBytes, compression });
+      const beside = !this.#store.isRepeatable;
+      return new TableWriter(handle, { identity: this.#identity(number), blockBytes, compression, beside });
     })).writer;
   }
 

@@ -76,6 +76,11 @@ export interface LogName {
   chain: string;
 }
 
+/** Memory for one piece after the other, also of several ranges. */
+export interface PieceMemory {
+  bytes?: Uint8Array;
+}
+
 const MAGIC = "HFLOGAR1";
 const FIXED_BYTES = 8 + 16 + 16 + 32;
 const HEAD_BYTES_MAX = FIXED_BYTES + 4 * 8 + 4;
@@ -188,12 +193,12 @@ export function writeLogHead(head: LogHead): Uint8Array {
 /**
  * Reads the raw bytes of a range. The pieces must be read to their end or returned, so that the source is ended; they throw
  * `IntegrityError` unless versions, times and the head agree. What `expected` gives (from the object's name) must match too.
- * `reuse`: a piece is used up once the next is asked for.
+ * `memory`: a piece is used up once the next is asked for.
  */
 export async function readArchivedLog(
   raw: AsyncIterable<Uint8Array>,
   name: string,
-  expected: Partial<LogName> & { reuse?: boolean } = {},
+  expected: Partial<LogName> & { memory?: PieceMemory | undefined } = {},
 ): Promise<{ head: LogHead; pieces: AsyncGenerator<LogPiece & { chain: string }> }> {
   const source = new ByteSource(raw);
   let head: LogHead;
@@ -298,16 +303,15 @@ async function* piecesOf(
   source: ByteSource,
   head: LogHead,
   name: string,
-  expected: { chain?: string; reuse?: boolean },
+  expected: { chain?: string; memory?: PieceMemory | undefined },
 ): AsyncGenerator<LogPiece & { chain: string }, void> {
   let chain = head.previous;
   let last = head.first - 1;
   let timestamp = head.minTimestamp;
-  let memory: Uint8Array | undefined;
   try {
     while (!await source.atEnd()) {
-      const piece = await readPiece(source, name, memory);
-      if (expected.reuse) memory = new Uint8Array(piece.bytes.buffer);
+      const piece = await readPiece(source, name, expected.memory?.bytes);
+      if (expected.memory !== undefined) expected.memory.bytes = new Uint8Array(piece.bytes.buffer);
       if (piece.first !== last + 1 || piece.minTimestamp < timestamp || piece.last > head.last) {
         throw damaged(name, `a piece of versions ${piece.first} to ${piece.last} behind version ${last}`);
       }

@@ -21,10 +21,11 @@
  *
  * @module
  */
-import { constants, gunzip, gzip, zstdDecompress, zstdDecompressSync } from "node:zlib";
+import { constants, gunzip, gzip } from "node:zlib";
+import { borrow } from "../../base/buffers.ts";
 import { readU32, writeU32 } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
-import { zstdFrame } from "../../base/zstd_frame.ts";
+import { unzstdFrame, zstdFrame } from "../../base/zstd_frame.ts";
 import { CHUNK_BYTES_MAX, damagedObject, type ObjectCompression } from "./object_header.ts";
 
 const STORED = 0;
@@ -48,8 +49,6 @@ const WINDOW_LOG_MAX = Math.log2(CHUNK_BYTES_MAX);
 
 /** From this level on zstd's window would be larger than that. */
 const LEVEL_OF_LARGE_WINDOWS = 16;
-
-const zstdUnpack = "Deno" in globalThis ? unpackInPlace : unpackInPool;
 
 /** Length of what is before the raw bytes of a payload that is not compressed. */
 export const STORED_HEAD_BYTES = 1;
@@ -206,7 +205,8 @@ export async function unpackChunk(
     throw wrongChecksum(name);
   }
   try {
-    return plain(await (compression === "zstd" ? zstdUnpack(body, most) : gzipUnpack(body, most)));
+    if (compression === "gzip") return plain(await gzipUnpack(body, most));
+    return await unzstdFrame(body, most, { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX }, borrowed);
   } catch (cause) {
     throw damagedObject(name, `a chunk does not unpack (${cause instanceof Error ? cause.message : cause})`, cause);
   }
@@ -238,26 +238,15 @@ function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {
   );
 }
 
-function unpackInPool(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return called((done) => zstdDecompress(body, unpacking(body, most), done));
-}
-
-async function unpackInPlace(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return zstdDecompressSync(body, unpacking(body, most));
-}
-
-interface Unpacking {
-  params: Record<number, number>;
-  maxOutputLength: number;
-  chunkSize: number;
-}
-
-function unpacking(body: Uint8Array, most: number): Unpacking {
-  return {
-    params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
-    maxOutputLength: Math.max(1, most),
-    chunkSize: inOneStep(UNPACKED_ROOM * body.length, most),
-  };
+/** A copy of the pieces, in borrowed memory. */
+function borrowed(pieces: readonly Uint8Array[]): Uint8Array {
+  const raw = borrow(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    raw.set(piece, at);
+    at += piece.length;
+  }
+  return raw;
 }
 
 /** What zlib fills at a time; by itself 16 KiB, and each time costs a way through the pool. */

@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { CODEC_NONE, CODEC_ZSTD, compressSync } from "../../base/codec.ts";
+import { constants } from "node:zlib";
+import type { ByteWriter } from "../../base/bytes.ts";
+import { CODEC_NONE, CODEC_ZSTD, compressSync, LEVEL_DEFAULT } from "../../base/codec.ts";
+import { zstdFrame } from "../../base/zstd_frame.ts";
 
 /** How blocks and values are stored: as they are, always compressed, or compressed where it pays. */
 export type Compression = "none" | "zstd" | "auto";
@@ -17,6 +20,7 @@ const WORTHWHILE = 0.88;
 const FAILURES_MAX = 4;
 /** ... for so many blocks: long enough that trying costs a fifth, short enough to notice when the data changes. */
 const BLOCKS_SKIPPED = 16;
+const FAST = { [constants.ZSTD_c_compressionLevel]: LEVEL_DEFAULT };
 /** Values longer than this are judged by a sample first. */
 const SAMPLE_BYTES = 64 * 1024;
 
@@ -31,30 +35,64 @@ export interface Stored {
 /** Decides block by block and learns from those before. */
 export class Compressor {
   readonly #compression: Compression;
+  readonly #limit: number;
   #failures = 0;
   #skip = 0;
 
   /** Stores the way `compression` says. */
   constructor(compression: Compression) {
     this.#compression = compression;
+    this.#limit = compression === "zstd" ? 1 : WORTHWHILE;
   }
 
   /** The form in which `raw` is stored. */
   store(raw: Uint8Array): Stored {
-    if (this.#compression === "none" || raw.length === 0) return { codec: CODEC_NONE, bytes: raw };
-    const always = this.#compression === "zstd";
-    if (!always && this.#skip > 0) {
-      this.#skip--;
-      return { codec: CODEC_NONE, bytes: raw };
-    }
-    const limit = always ? 1 : WORTHWHILE;
-    if (raw.length > 2 * SAMPLE_BYTES && !always) {
-      const start = (raw.length - SAMPLE_BYTES) >>> 1;
-      const sample = raw.subarray(start, start + SAMPLE_BYTES);
-      if (compressSync(sample).length > sample.length * limit) return { codec: CODEC_NONE, bytes: raw };
-    }
+    if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
     const bytes = compressSync(raw);
-    if (bytes.length < raw.length && bytes.length <= raw.length * limit) {
+    return this.#judge(raw, this.#pays(raw, bytes.length) ? bytes : undefined);
+  }
+
+  /**
+   * As `store` for several, which are compressed beside the main thread, where the runtime does so. What is compressed is
+   * written into `memory`, in no order, and are views of that.
+   */
+  async storeAll(raws: readonly Uint8Array[], memory: ByteWriter): Promise<Stored[]> {
+    const packed = await Promise.all(raws.map((raw) => {
+      if (!this.#isTried(raw) || !this.#isLikely(raw)) return null;
+      return zstdFrame(raw, FAST, (pieces) => {
+        const start = memory.length;
+        if (!this.#pays(raw, pieces.reduce((sum, { length }) => sum + length, 0))) return undefined;
+        for (const piece of pieces) memory.bytes(piece);
+        return { start, end: memory.length };
+      });
+    }));
+    return raws.map((raw, i) => {
+      const place = packed[i];
+      if (place === null) return asItIs(raw);
+      return this.#judge(raw, place && memory.buffer.subarray(place.start, place.end));
+    });
+  }
+
+  #isTried(raw: Uint8Array): boolean {
+    if (this.#compression === "none" || raw.length === 0) return false;
+    if (this.#compression === "zstd" || this.#skip === 0) return true;
+    this.#skip--;
+    return false;
+  }
+
+  #isLikely(raw: Uint8Array): boolean {
+    if (raw.length <= 2 * SAMPLE_BYTES || this.#compression === "zstd") return true;
+    const start = (raw.length - SAMPLE_BYTES) >>> 1;
+    const sample = raw.subarray(start, start + SAMPLE_BYTES);
+    return this.#pays(sample, compressSync(sample).length);
+  }
+
+  #pays(raw: Uint8Array, length: number): boolean {
+    return length < raw.length && length <= raw.length * this.#limit;
+  }
+
+  #judge(raw: Uint8Array, bytes: Uint8Array | undefined): Stored {
+    if (bytes !== undefined) {
       this.#failures = 0;
       return { codec: CODEC_ZSTD, bytes };
     }
@@ -62,6 +100,10 @@ export class Compressor {
       this.#failures = 0;
       this.#skip = BLOCKS_SKIPPED;
     }
-    return { codec: CODEC_NONE, bytes: raw };
+    return asItIs(raw);
   }
+}
+
+function asItIs(raw: Uint8Array): Stored {
+  return { codec: CODEC_NONE, bytes: raw };
 }

@@ -19,6 +19,9 @@ const APPEND_BYTES_MAX = 2 ** 20;
 /** A piece and what the last write ran over by. */
 const OPEN_BYTES = PIECE_BYTES + 32 * 1024;
 
+/** Kept for later: between two drains mostly one piece fills, and is cut short by the drain. */
+const SPARE_MAX = 3;
+
 /** Bytes on their way, and the writer whose memory they are in. */
 interface Piece {
   bytes: Uint8Array;
@@ -33,7 +36,7 @@ export class FileOutput {
   #queue: Piece[] = [];
   #open: ByteWriter = new ByteWriter(OPEN_BYTES);
   /** Memory that has been written out and serves again: a file's worth of garbage otherwise. */
-  #spare: ByteWriter | undefined;
+  readonly #spare: ByteWriter[] = [];
   #pending = 0;
   /** Where the next byte will be in the file. */
   position = 0;
@@ -78,8 +81,9 @@ export class FileOutput {
         await this.handle.append(piece);
         this.#pending -= piece.length;
       }
-      writer?.reset();
-      this.#spare = writer ?? this.#spare;
+      if (writer === undefined || this.#spare.length === SPARE_MAX) continue;
+      writer.reset();
+      this.#spare.push(writer);
     }
   }
 
@@ -92,7 +96,6 @@ export class FileOutput {
   #cut(): void {
     if (this.#open.length === 0) return;
     this.#queue.push({ bytes: this.#open.view(), writer: this.#open });
-    this.#open = this.#spare ?? new ByteWriter(OPEN_BYTES);
-    this.#spare = undefined;
+    this.#open = this.#spare.pop() ?? new ByteWriter(OPEN_BYTES);
   }
 }

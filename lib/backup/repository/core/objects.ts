@@ -138,12 +138,15 @@ export async function* objectPieces(
     done?: ((totals: ObjectTotals) => void) | undefined;
     /** A piece is used up once the next one is asked for. */
     reuse?: boolean | undefined;
+    /** The caller holds the raw bytes against a digest of his own. */
+    unchecked?: boolean | undefined;
   } = {},
 ): AsyncGenerator<Uint8Array> {
   const source = readObject(storedPieces(context, key, options.bandwidth, options.signal), {
     name: `${key} in ${context.name}`,
     ...(context.ring === undefined ? {} : { ring: context.ring }),
     reuse: options.reuse ?? false,
+    unchecked: options.unchecked ?? false,
   });
   try {
     for (;;) {

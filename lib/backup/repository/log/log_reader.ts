@@ -8,7 +8,12 @@
  */
 import { IntegrityError } from "../../../base/errors.ts";
 import { yieldToLoop } from "../../../base/yield.ts";
-import { type LogPiece, readArchivedLog, recordsOf } from "../../../format/repository/archived_log.ts";
+import {
+  type LogPiece,
+  type PieceMemory,
+  readArchivedLog,
+  recordsOf,
+} from "../../../format/repository/archived_log.ts";
 import type { Bandwidth } from "../core/bandwidth.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import type { LogObject } from "./log_chain.ts";
@@ -54,12 +59,13 @@ export async function* readLog(
   let chainAt = -1;
   let chainOf = "";
   let count = 0;
+  const memory: PieceMemory = {};
   for (const object of objects) {
     const until = object.until ?? object.last;
     if (until <= last) continue;
     if (options.upTo !== undefined && last >= options.upTo) return;
     options.onObject?.(object);
-    const { head, pieces } = await openLog(context, object, { ...options, reuse: true });
+    const { head, pieces } = await openLog(context, object, { ...options, memory });
     try {
       // Each lineage has a chain of its own, so where one goes over into another there is nothing to compare.
       const follows = chainAt === head.first - 1 && chainOf === head.lineage;
@@ -95,13 +101,14 @@ export async function* readLog(
 export async function openLog(
   context: RepositoryContext,
   object: LogObject,
-  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined; reuse?: boolean } = {},
+  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined; memory?: PieceMemory } = {},
 ): ReturnType<typeof readArchivedLog> {
   const { first, last, chain } = object;
   const [, database, lineage] = object.key.split("/");
-  const source = objectPieces(context, object.key, { ...options, reuse: true });
+  // The chain, which is of the name, covers all that the trailer does.
+  const source = objectPieces(context, object.key, { ...options, reuse: true, unchecked: true });
   const name = `${object.key} in ${context.name}`;
-  const opened = await readArchivedLog(source, name, { first, last, chain, reuse: options.reuse ?? false });
+  const opened = await readArchivedLog(source, name, { first, last, chain, memory: options.memory });
   if (opened.head.database === database && opened.head.lineage === lineage) return opened;
   await opened.pieces.return(undefined as never);
   throw new IntegrityError(`Cannot read ${name}: it is the log of another history; run verify, then repair`, {

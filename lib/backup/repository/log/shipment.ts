@@ -25,6 +25,8 @@ export interface ShipOptions {
   onBytes?: ((count: number) => void) | undefined;
   /** Hears of stored bytes; what it throws ends the call. */
   onStored?: ((count: number) => void) | undefined;
+  /** Gets the promise of the slot's being moved on, which otherwise is waited for. */
+  onSlot?: ((moved: Promise<void>) => void) | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }

@@ -221,7 +221,10 @@ class Shipment {
       if (!this.#shipper.stands) {
         await this.#follow(settled);
         if (this.#options.heartbeat === true) await this.#cover();
-        await rememberSlot(engine, context, this.#head, this.#options.heartbeat === true);
+        const { heartbeat, onSlot } = this.#options;
+        const moved = rememberSlot(engine, context, this.#head, heartbeat === true);
+        if (onSlot === undefined) await moved;
+        else onSlot(moved);
       }
       return { ...this.#shipped, head: this.#head };
     } catch (error) {
@@ -301,8 +304,13 @@ class Shipment {
   async #put(): Promise<void> {
     const pieces = this.#pieces;
     if (pieces.length === 0) return;
-    await this.#shipper.claimNow();
-    await this.#outbox.begin(this.#head, pieces);
+    const claimed = this.#shipper.claimNow();
+    claimed.catch(() => {}); // It is awaited below.
+    try {
+      await this.#outbox.begin(this.#head, pieces);
+    } finally {
+      await claimed;
+    }
     this.#pieces = [];
     this.#bytes = 0;
     if (this.#outbox.arrivedBytes >= MOVE_BYTES) await this.#move();

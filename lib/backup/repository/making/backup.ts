@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { ExistsError, LineageError, NotFoundError } from "../../../base/errors.ts";
+import { ExistsError, NotFoundError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import { ProgressReporter } from "../../../base/progress.ts";
 import type { Engine } from "../../../engine/types.ts";
@@ -30,8 +30,9 @@ import { writeEntries } from "./entries_writer.ts";
 import { backupKey, logPrefix } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { LimitError } from "./limit_error.ts";
-import { identityAt, isOnPath, lineagePath } from "../log/lineage_path.ts";
+import { identityAt } from "../log/lineage_path.ts";
 import { LogIndex, logObjects } from "../log/log_chain.ts";
+import { findParent } from "./find_parent.ts";
 import { isParentWhole } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
 import type { Shipped } from "../log/shipment.ts";
@@ -105,6 +106,8 @@ class Backup {
   /** Keys that a pruning is about to delete: nothing new may need them. */
   #going: ReadonlySet<string> = new Set();
   #sent = 0;
+  /** The slot is moved on while the rest is done. */
+  #slot: Promise<void> | undefined;
 
   constructor(
     context: RepositoryContext,
@@ -122,6 +125,14 @@ class Backup {
   }
 
   async run(): Promise<BackupInfo> {
+    try {
+      return await this.#run();
+    } finally {
+      await this.#slot;
+    }
+  }
+
+  async #run(): Promise<BackupInfo> {
     const context = this.#context;
     const options = this.#options;
     const started = context.monotonic();
@@ -185,38 +196,12 @@ class Backup {
   async #makePart(mine: readonly BackupDocument[], all: readonly BackupDocument[]): Promise<Part> {
     if (this.#isSelective) return await this.#entries(all);
     const { type } = this.#options;
-    const parent = this.#parent(mine);
+    const parent = findParent(this.#context, this.#engine, mine, this.#going, this.#options.parent);
     if (type === "incremental" || (type === "auto" && parent?.lineage === this.#engine.lineage)) {
       const part = parent === undefined ? undefined : await this.#incremental(parent);
       if (part !== undefined) return part;
     }
     return await this.#complete(type === "full" || parent === undefined ? "full" : "snapshot", all);
-  }
-
-  /** The backup to go on from: the one asked for, else the newest of this history. */
-  #parent(mine: readonly BackupDocument[]): BackupDocument | undefined {
-    const { name } = this.#context;
-    const path = lineagePath(this.#engine.lineage, this.#engine.meta.parents);
-    const wanted = this.#options.parent;
-    if (wanted === undefined) {
-      return mine.findLast((each) =>
-        !each.selective && isOnPath(path, each.lineage, each.version) && !this.#going.has(backupKey(each.id))
-      );
-    }
-    const found = mine.find(({ id }) => id === wanted && !this.#going.has(backupKey(id)));
-    if (found === undefined) {
-      throw new NotFoundError(
-        `Cannot build on backup ${wanted}: ${name} has none of that id of this database; see list() (NOT_FOUND)`,
-      );
-    }
-    if (found.selective) {
-      throw new TypeError(`backup: option "parent" is ${wanted}, which holds only a part of the database`);
-    }
-    if (isOnPath(path, found.lineage, found.version) && found.version <= this.#engine.visibleVersion) return found;
-    throw new LineageError(
-      `Cannot build on backup ${wanted} of ${name}: it shows version ${found.version} of lineage ${found.lineage}, which ` +
-        `this database (lineage ${this.#engine.lineage}) has not come from; leave option "parent" out (LINEAGE)`,
-    );
   }
 
   /** Whether this database writes its history here, and is not a reader or a copy that stands in another's. */
@@ -230,6 +215,10 @@ class Backup {
       heartbeat: true,
       onBytes: (count) => this.#reporter.add(count),
       onStored: (count) => this.#count(count),
+      onSlot: (moved) => {
+        this.#slot = moved;
+        moved.catch(() => {}); // It is awaited in the end.
+      },
       signal: this.#options.signal,
     });
   }

@@ -14,7 +14,7 @@ import { hashFile } from "../../hash_file.ts";
 import type { Bandwidth } from "../core/bandwidth.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { objectKey } from "../core/layout.ts";
-import { objectPieces } from "../core/objects.ts";
+import { holdsContent, objectPieces } from "../core/objects.ts";
 
 /** A file that is wanted. */
 export interface WantedFile {
@@ -34,6 +34,8 @@ export interface FetchOptions {
   bandwidth?: Bandwidth | undefined;
   /** Hears of bytes. */
   onBytes?: ((count: number) => void) | undefined;
+  /** The caller reads the files back: what arrives is not held against the content's name, so that each byte is hashed once. */
+  unchecked?: boolean | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }
@@ -65,6 +67,27 @@ export async function fetchFile(
   return { reused: false };
 }
 
+/** The first of the files whose object is not what its name says. */
+export async function findDamaged(
+  context: RepositoryContext,
+  files: readonly WantedFile[],
+  signal: AbortSignal | undefined,
+): Promise<IntegrityError | undefined> {
+  for (const file of files) {
+    const found = await holdsContent(context, objectKey(file.object), parseObjectPath(file.object)!.name, { signal });
+    if (found?.rawBytes !== file.size) return otherContent(context, file);
+  }
+  return undefined;
+}
+
+function otherContent(context: RepositoryContext, file: WantedFile): IntegrityError {
+  const key = objectKey(file.object);
+  return new IntegrityError(
+    `${key} in ${context.name} holds another content than its name says; run verify, then repair`,
+    { path: key },
+  );
+}
+
 async function download(
   context: RepositoryContext,
   fs: FileSystem,
@@ -73,13 +96,13 @@ async function download(
   content: string,
   options: FetchOptions,
 ): Promise<void> {
-  const { bandwidth, signal, onBytes } = options;
+  const { bandwidth, signal, onBytes, unchecked } = options;
   let totals: ObjectTotals | undefined;
   const handle = await fs.open(path, "create");
   try {
     try {
       const done = (found: ObjectTotals): void => void (totals = found);
-      const reading = { bandwidth, signal, done, reuse: true };
+      const reading = { bandwidth, signal, done, reuse: true, unchecked };
       for await (const piece of objectPieces(context, objectKey(file.object), reading)) {
         await handle.append(piece);
         onBytes?.(piece.length);
@@ -88,14 +111,8 @@ async function download(
     } finally {
       await handle.close();
     }
-    if (totals === undefined || contentName(totals.sha256, context.ring) !== content || totals.rawBytes !== file.size) {
-      throw new IntegrityError(
-        `${
-          objectKey(file.object)
-        } in ${context.name} holds another content than its name says; run verify, then repair`,
-        { path: objectKey(file.object) },
-      );
-    }
+    const isNamed = unchecked || (totals !== undefined && contentName(totals.sha256, context.ring) === content);
+    if (!isNamed || totals?.rawBytes !== file.size) throw otherContent(context, file);
   } catch (error) {
     await removeIfThere(fs, path).catch(() => {}); // The first failure is the one to tell.
     throw error;
