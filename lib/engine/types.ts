@@ -232,6 +232,8 @@ export interface EngineSettings {
   onEvent: ((event: EngineEvent) => void) | undefined;
   /** Ends a long recovery. */
   signal: AbortSignal | undefined;
+  /** The files that the manifest lists are still being put there: opening looks at none, and nothing may be read. */
+  filesLater?: boolean;
 }
 
 /** `start <= key < end` in internal form; no `end`: to the last key. */

@@ -23,7 +23,8 @@ export class RowFilter {
   /** The key of the row before, in memory that serves all rows: a copy for each would be garbage at once. */
   #key: Uint8Array = new Uint8Array(128);
   #keyLength = -1;
-  #bottom = false;
+  /** Undefined until it matters: to find out takes longer than all the rest, and most rows stay anyway. */
+  #bottom: boolean | undefined;
   #stripe = -1;
 
   /**
@@ -58,19 +59,25 @@ export class RowFilter {
       this.#key.set(key);
       this.#keyLength = key.length;
       this.#stripe = -1;
-      this.#bottom = this.#isBottom(key);
+      this.#bottom = undefined;
     }
     const stripe = this.#stripes.of(version);
     if (stripe === this.#stripe) return "drop";
     this.#stripe = stripe;
     const stripeEnd = this.#stripes.end(stripe);
     if (!this.#tombstones.isEmpty && this.#tombstones.coveringVersion(key, stripeEnd) > version) return "drop";
-    const gone = this.#bottom && stripe === 0;
-    if (cellOp(cell[0]!) === OP_DELETE) return gone ? "drop" : "keep";
+    const gone = (): boolean => stripe === 0 && this.#atBottom(key);
+    if (cellOp(cell[0]!) === OP_DELETE) return gone() ? "drop" : "keep";
     const expiresAt = cellExpiry(cell);
-    if (expiresAt !== undefined && expiresAt <= this.#stripes.moment) return gone ? "drop" : "delete";
-    if (this.#bottom && this.#isStale?.(key, version, stripeEnd)) return gone ? "drop" : "delete";
+    if (expiresAt !== undefined && expiresAt <= this.#stripes.moment) return gone() ? "drop" : "delete";
+    if (this.#isStale !== undefined && this.#atBottom(key) && this.#isStale(key, version, stripeEnd)) {
+      return gone() ? "drop" : "delete";
+    }
     return "keep";
+  }
+
+  #atBottom(key: Uint8Array): boolean {
+    return this.#bottom ??= this.#isBottom(key);
   }
 }
 

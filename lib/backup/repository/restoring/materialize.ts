@@ -78,30 +78,63 @@ export async function materialize(
   const { directory, signal, reporter } = options;
   const bandwidth = new Bandwidth(options.bytesPerSecond, context.monotonic, context.delay);
   const made: Materialized = { version: 0, timestamp: 0, bytes: 0, reusedBytes: 0, recordsReplayed: 0 };
-  await fetchBase(context, plan, options, bandwidth, made);
   try {
-    await complete(context, plan, options, bandwidth, made);
+    const replayed = await fetchAndReplay(context, plan, options, bandwidth, made);
+    throwIfAborted(signal);
+    if (options.verify) await readBack(plan, options, replayed);
   } catch (error) {
     // Files that are read back were not held against their names when they came: disk or repository may be to blame.
     const ofFile = error instanceof HoldfastError && error.path?.startsWith(directory) === true;
-    throw (ofFile && options.verify ? await findDamaged(context, fetchedFiles(plan), signal) : undefined) ?? error;
+    const damaged = ofFile && options.verify ? await findDamaged(context, fetchedFiles(plan), signal) : undefined;
+    throw damaged ?? error;
   }
   reporter.finish();
   return made;
 }
 
-/** Replays, and reads everything back. */
-async function complete(
+/** Says whether there was anything to replay. */
+async function fetchAndReplay(
   context: RepositoryContext,
   plan: ResolvedPlan,
   options: MaterializeOptions,
   bandwidth: Bandwidth,
   made: Materialized,
-): Promise<void> {
-  const { fs, directory, signal } = options;
-  const { commits, tail } = await replay(context, plan, options, bandwidth, made);
-  made.version = commits.version;
-  made.timestamp = commits.timestamp;
+): Promise<boolean> {
+  const { fs, directory, reporter } = options;
+  const { base } = plan.base;
+  const files = fetchedFiles(plan);
+  reporter.start("fetch", { totalBytes: files.reduce((sum, { size }) => sum + size, 0), totalItems: files.length });
+  const isManifest = ({ name }: BackupFile): boolean => name === base.manifestName;
+  const manifest = parseFileName(base.manifestName);
+  if (manifest?.kind !== "manifest" || !files.some(isManifest)) {
+    throw new IntegrityError(`Backup ${plan.base.id} of ${context.name} names no manifest; run verify, then repair`);
+  }
+  const fetch = new Fetching(context, options, bandwidth, made);
+  await fetch.files(files.filter(isManifest), options.signal);
+  const { database, lineage } = plan.base;
+  await writeSynced(fs, join(directory, MARKER_NAME), writeMarker({ database, lineage, manifest: manifest.number }));
+  await fs.syncDirectory(directory);
+
+  const others = files.filter((file) => !isManifest(file));
+  const tail = base.files.find(({ kind }) => kind === "tail");
+  const isLonger = tail !== undefined || plan.version > plan.base.version;
+  // Files that joined with a commit are put among those that are there by then.
+  const ordered = plan.ingests.length > 0;
+  let last: Commit = { version: plan.base.version, timestamp: plan.base.timestamp };
+  const replaying = async (signal: AbortSignal | undefined, fetched: Promise<void> | undefined): Promise<void> => {
+    last = await replay(context, plan, { ...options, signal }, bandwidth, made, fetched);
+  };
+  if (!isLonger || ordered) {
+    await fetch.files(others, options.signal);
+    if (isLonger) await replaying(options.signal, undefined);
+  } else {
+    await together(options.signal, (signal) => {
+      const fetched = fetch.files(others, signal);
+      return [fetched, replaying(signal, fetched)];
+    });
+  }
+  made.version = last.version;
+  made.timestamp = last.timestamp;
   if (made.version !== plan.version) {
     throw new IntegrityError(
       `Cannot restore version ${plan.version} from ${context.name}: its log ends at version ${made.version}; ` +
@@ -109,61 +142,95 @@ async function complete(
     );
   }
   await fs.syncDirectory(directory);
-  throwIfAborted(signal);
-  if (options.verify) await readBack(plan, options, tail || made.recordsReplayed > 0);
+  return isLonger;
+}
+
+/** Two pieces of work at once: when one fails the other is given up, and waited for. */
+async function together(
+  signal: AbortSignal | undefined,
+  begin: (signal: AbortSignal) => readonly Promise<void>[],
+): Promise<void> {
+  const failure = new AbortController();
+  const abort = (): void => failure.abort(signal!.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort);
+  try {
+    const work = begin(failure.signal);
+    await Promise.all(work).catch(async (error) => {
+      failure.abort(error);
+      await Promise.allSettled(work);
+      throw error;
+    });
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 function fetchedFiles(plan: ResolvedPlan): BackupFile[] {
   return plan.base.base.files.filter(({ kind }) => kind === "table" || kind === "blob" || kind === "manifest");
 }
 
-async function fetchBase(
-  context: RepositoryContext,
-  plan: ResolvedPlan,
-  options: MaterializeOptions,
-  bandwidth: Bandwidth,
-  made: Materialized,
-): Promise<void> {
-  const { fs, directory, reporter, lease, signal, reuse } = options;
-  const { base } = plan.base;
-  const files = fetchedFiles(plan);
-  reporter.start("fetch", { totalBytes: files.reduce((sum, { size }) => sum + size, 0), totalItems: files.length });
-  const fetch: FetchOptions = { reuse, bandwidth, signal, onBytes: (count) => reporter.add(count) };
-  await runPool(files, options.concurrency, async (file: BackupFile) => {
-    throwIfAborted(signal);
-    // Of the manifest nobody knows a digest but its name.
-    const unchecked = options.verify && file.kind !== "manifest";
-    const { reused } = await fetchFile(context, fs, directory, file, { ...fetch, unchecked });
-    if (reused) made.reusedBytes += file.size;
-    else made.bytes += file.size;
-    reporter.add(0, 1);
-    await lease.touch();
-  });
-  const manifest = parseFileName(base.manifestName);
-  if (manifest?.kind !== "manifest" || !files.some(({ name }) => name === base.manifestName)) {
-    throw new IntegrityError(`Backup ${plan.base.id} of ${context.name} names no manifest; run verify, then repair`);
+/** Gets files of the base. */
+class Fetching {
+  readonly #context: RepositoryContext;
+  readonly #options: MaterializeOptions;
+  readonly #bandwidth: Bandwidth;
+  readonly #made: Materialized;
+
+  constructor(context: RepositoryContext, options: MaterializeOptions, bandwidth: Bandwidth, made: Materialized) {
+    this.#context = context;
+    this.#options = options;
+    this.#bandwidth = bandwidth;
+    this.#made = made;
   }
-  const { database, lineage } = plan.base;
-  await writeSynced(fs, join(directory, MARKER_NAME), writeMarker({ database, lineage, manifest: manifest.number }));
-  await fs.syncDirectory(directory);
+
+  async files(files: readonly BackupFile[], signal: AbortSignal | undefined): Promise<void> {
+    const { fs, directory, reporter, lease, reuse, concurrency, verify } = this.#options;
+    const fetch: FetchOptions = {
+      reuse,
+      bandwidth: this.#bandwidth,
+      signal,
+      onBytes: (count) => reporter.add(count),
+    };
+    await runPool(files, concurrency, async (file: BackupFile) => {
+      throwIfAborted(signal);
+      // Of the manifest nobody knows a digest but its name.
+      const unchecked = verify && file.kind !== "manifest";
+      const { reused } = await fetchFile(this.#context, fs, directory, file, { ...fetch, unchecked });
+      if (reused) this.#made.reusedBytes += file.size;
+      else this.#made.bytes += file.size;
+      reporter.add(0, 1);
+      await lease.touch();
+    });
+  }
 }
 
-/** Applies the commits behind the tables. */
+/** Applies the commits behind the tables, while these are still fetched; `fetched` ends then. */
 async function replay(
   context: RepositoryContext,
   plan: ResolvedPlan,
   options: MaterializeOptions,
   bandwidth: Bandwidth,
   made: Materialized,
-): Promise<{ commits: Commit; tail: boolean }> {
+  fetched: Promise<void> | undefined,
+): Promise<Commit> {
   const { fs, directory, settings, signal, reporter, lease } = options;
   const tail = plan.base.base.files.find(({ kind }) => kind === "tail");
-  if (tail === undefined && plan.version === plan.base.version) {
-    // Nothing to replay, and nothing that an engine would have to be opened for.
-    return { commits: { version: plan.base.version, timestamp: plan.base.timestamp }, tail: false };
-  }
   const logBytes = plan.log.reduce((sum, { size }) => sum + size, tail?.stored ?? 0);
-  reporter.start("replay", { totalBytes: logBytes, totalItems: plan.version - plan.base.version });
+  /** What was done before this became the phase that is reported. */
+  let before: { bytes: number; items: number } | undefined = { bytes: 0, items: 0 };
+  const report = (): void => {
+    reporter.start("replay", { totalBytes: logBytes, totalItems: plan.version - plan.base.version });
+    if (before !== undefined) reporter.add(before.bytes, before.items);
+    before = undefined;
+  };
+  const add = (bytes: number, items: number): void => {
+    if (before === undefined) return reporter.add(bytes, items);
+    before.bytes += bytes;
+    before.items += items;
+  };
+  if (fetched === undefined) report();
+  else void fetched.then(report, () => {});
   async function* commits(): AsyncGenerator<ArchivedCommit> {
     if (tail !== undefined) {
       yield* tailCommits(context, tail, { bandwidth, signal });
@@ -171,12 +238,12 @@ async function replay(
     }
     const onObject = ({ size }: { size: number }): void => {
       made.bytes += size;
-      reporter.add(size);
+      add(size, 0);
     };
     const range = { after: plan.base.version, upTo: plan.version, bandwidth, signal, onObject };
     for await (const commit of readLog(context, plan.log, range)) {
       made.recordsReplayed++;
-      reporter.add(0, 1);
+      add(0, 1);
       yield commit;
       if (made.recordsReplayed % LEASE_STEP === 0) await lease.touch();
     }
@@ -190,17 +257,17 @@ async function replay(
     keyEncoding: undefined,
     reserve: false,
     onEvent: undefined,
+    filesLater: fetched !== undefined,
     signal,
   });
   try {
     const { lineage, parents } = identityAt(plan.history, plan.version);
-    const done = await engine.replay(commits(), {
+    return await engine.replay(commits(), {
       ingestFiles: (info, version) => fetchIngest(context, plan, version, info, options, bandwidth),
       reserveNumbersTo: ingested.length === 0 ? undefined : Math.max(...ingested) + 1,
       lineage: { lineage, parents },
       signal,
     });
-    return { commits: done, tail: tail !== undefined };
   } finally {
     await engine.close();
   }
