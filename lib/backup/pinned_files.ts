@@ -78,6 +78,7 @@ export async function copyPinned(
       link: kind === "log" ? "never" : options.link,
       length: size,
       signal,
+      pace,
       onBytes: (count) => reporter.add(count),
     });
     left -= size;

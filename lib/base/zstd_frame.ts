@@ -39,8 +39,11 @@ const UNPACKED_ROOM = 4;
 /** From this level on a compressor's memory is too much to be kept for later, tens of megabytes. */
 const LEVEL_TO_DROP = 10;
 
-/** Streams at work at a time: twice as many as the pool has threads, which so have something to do while results are taken. */
-const STREAMS_MAX = 8;
+/**
+ * Streams at work at a time: more than the pool has threads, so that these have something to do until the event loop comes
+ * round to the results. For all blocks that a table has compressed together.
+ */
+const STREAMS_MAX = 16;
 
 /** For so long they are kept while nobody needs them, ms: each has a mebibyte or two. */
 const KEPT_MS = 5000;

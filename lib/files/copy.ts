@@ -11,6 +11,7 @@
  */
 import { throwIfAborted } from "../base/abort.ts";
 import { borrow, giveBack } from "../base/buffers.ts";
+import type { Pace } from "../base/pace.ts";
 import { ExistsError, IOError, NoSpaceError, NotFoundError } from "../base/errors.ts";
 import type { FileSystem } from "./file_system.ts";
 import { removeIfThere } from "./publish.ts";
@@ -27,6 +28,8 @@ export interface CopyFileOptions {
   signal?: AbortSignal | undefined;
   /** Told of every so many bytes done; sums up to the length, whichever way. */
   onBytes?: ((count: number) => void) | undefined;
+  /** Lets others go first. */
+  pace?: Pace | undefined;
 }
 
 /** How a file was copied. */
@@ -123,6 +126,7 @@ async function stream(
           await target.append(piece.subarray(0, count));
           at += count;
           options.onBytes?.(count);
+          await options.pace?.took(count, options.signal);
         }
         giveBack(piece); // Not after a failure: a call may still be under way on it.
         await target.sync();

@@ -15,6 +15,7 @@ import {
   StorageError,
   UnsupportedFormatError,
 } from "../../../lib/base/errors.ts";
+import type { FileHandle, FileSystem, OpenMode } from "../../../lib/files/file_system.ts";
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/core/open.ts";
@@ -53,12 +54,68 @@ async function week(store?: ObjectStore): Promise<House> {
   return house;
 }
 
+/** A file system that spoils one byte of each table that is written. */
+function spoiling(fs: FileSystem): FileSystem {
+  return new Proxy(fs, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (name !== "open") return typeof value === "function" ? value.bind(target) : value;
+      return async (path: string, mode: OpenMode): Promise<FileHandle> => {
+        const handle = await target.open(path, mode);
+        if (mode !== "create" || !path.endsWith(".sst")) return handle;
+        return new Proxy(handle, {
+          get(file, what) {
+            const call = Reflect.get(file, what);
+            if (what !== "append") return typeof call === "function" ? call.bind(file) : call;
+            return (bytes: Uint8Array) => {
+              const spoilt = bytes.slice();
+              spoilt[spoilt.length >> 1]! ^= 1;
+              return file.append(spoilt);
+            };
+          },
+        });
+      };
+    },
+  });
+}
+
 async function edit(store: ObjectStore, key: string, change: (text: string) => string): Promise<void> {
   const text = decodeText(await collect((await store.get(key))!.body));
   await store.put(key, encodeText(change(text)));
 }
 
 describe("restore() from a repository", () => {
+  it("blames the repository for a damaged object and the disk for a damaged file, and leaves nothing", async () => {
+    const house = await week();
+    const settings = settingsOf({ clock: house.time.clock });
+    const restore = (path: string, fs: FileSystem = house.fs, options = {}) =>
+      restoreTo(fs, settings, house.handle, path, options);
+    // The log, too, is applied while the files are fetched.
+    for (const options of [{ backupId: "full" }, {}]) {
+      await assert.rejects(restore("/spoilt", spoiling(house.fs), options), (error: IntegrityError) => {
+        assert.ok(error instanceof IntegrityError, `${error}`);
+        assert.match(error.message, /does not read back as it was written/);
+        return true;
+      });
+      assert.equal(await house.fs.stat("/spoilt"), undefined);
+    }
+    const { objects } = await house.store.list({ prefix: "objects/" });
+    const { key } = objects.reduce((a, b) => a.size > b.size ? a : b);
+    const bytes = (await collect((await house.store.get(key))!.body)).slice();
+    bytes[bytes.length >> 1]! ^= 1;
+    await house.store.put(key, bytes);
+    for (
+      const options of [{ backupId: "full" }, {}, { backupId: "full", verifyAfter: false }, { verifyAfter: false }]
+    ) {
+      await assert.rejects(restore("/damaged", house.fs, options), (error: IntegrityError) => {
+        assert.ok(error instanceof IntegrityError, `${error}`);
+        assert.ok(error.message.includes(key), error.message);
+        return true;
+      });
+      assert.equal(await house.fs.stat("/damaged"), undefined);
+    }
+  });
+
   it("gives back every version between two backups, by version, time and id", async () => {
     const house = await week();
     for (let version = 100; version <= 120; version++) {
