@@ -4,9 +4,9 @@
  * `zlib.zstdCompress` and `zstdDecompress` make a stream and fresh memory for each call, which costs more than the work
  * itself. Streams that are kept save both. Probed in Node and Bun: with `flush: ZSTD_e_end` each write makes one frame, with
  * the length stated in it, as it is given all there is at once; and a stream that unpacks is ready for another frame after a
- * whole one. (Not so `reset`: in Node it loses the parameters.) Deno, which now and then puts an empty frame behind the one asked for, and ends the process when a stream of its
- * meets damage, does all by calls. What is not one whole frame is noticed here and not by whoever reads it: its blocks must
- * lead exactly to its end.
+ * whole one. Deno, which now and then puts an empty frame behind the one asked for, and ends the process when a stream of
+ * its meets damage, does all by calls. What is not one whole frame is noticed here and not by whoever reads it: its blocks
+ * must lead exactly to its end.
  *
  * @module
  */
@@ -22,6 +22,7 @@ import {
   zstdDecompress,
   zstdDecompressSync,
 } from "node:zlib";
+import { awaited } from "./awaited.ts";
 import { Fifo } from "./fifo.ts";
 
 /**
@@ -31,10 +32,10 @@ import { Fifo } from "./fifo.ts";
 const PIECE_BYTES = 2 ** 20 + 2 ** 16;
 
 /** Most of what shrinks at all shrinks to this ... */
-const USUAL_RATIO = 0.6;
+export const USUAL_RATIO = 0.6;
 
-/** ... and mostly not to less than a fourth. */
-const UNPACKED_ROOM = 4;
+/** ... and not to less than a fourth: what does not fit such output memory costs another piece, and a copy of all. */
+export const UNPACKED_ROOM = 4;
 
 /** From this level on a compressor's memory is too much to be kept for later, tens of megabytes. */
 const LEVEL_TO_DROP = 10;
@@ -94,7 +95,7 @@ export async function unzstdFrame<T>(
 
 async function packByCall(raw: Uint8Array, params: ZstdParams): Promise<Uint8Array[]> {
   const chunkSize = Math.max(64, Math.ceil(USUAL_RATIO * raw.length));
-  return [await called((done) => zstdCompress(raw, { params: { ...params }, chunkSize }, done))];
+  return [await awaited<Uint8Array>((done) => zstdCompress(raw, { params: { ...params }, chunkSize }, done))];
 }
 
 async function unpackByCall(frame: Uint8Array, most: number, params: ZstdParams): Promise<Uint8Array> {
@@ -103,13 +104,9 @@ async function unpackByCall(frame: Uint8Array, most: number, params: ZstdParams)
   const chunkSize = Math.max(64, Math.min(UNPACKED_ROOM * frame.length, most) + 1);
   const options = { params: { ...params }, maxOutputLength, chunkSize };
   // In Deno an asynchronous unpacker that meets damage ends the process.
-  return usesCalls ? zstdDecompressSync(frame, options) : await called((done) => zstdDecompress(frame, options, done));
-}
-
-function called(start: (done: (error: Error | null, result: Uint8Array) => void) => void): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    start((error, result) => error ? reject(error) : resolve(result));
-  });
+  return usesCalls
+    ? zstdDecompressSync(frame, options)
+    : await awaited<Uint8Array>((done) => zstdDecompress(frame, options, done));
 }
 
 /** A stream that is used again. */
@@ -142,8 +139,10 @@ class Kept {
       this.#failed = reject;
       this.#stream.write(input, (error) => error ? reject(error) : resolve());
     });
-    // Whatever a stream holds back for its reader belongs to this.
-    while (this.#stream.readableLength > 0) await new Promise<void>((resolve) => nextTick(resolve));
+    // Whatever a stream holds back for its reader belongs to this; one that was given up hands out nothing more.
+    while (this.#stream.readableLength > 0 && !this.#stream.destroyed) {
+      await new Promise<void>((resolve) => nextTick(resolve));
+    }
     if (this.#left < 0) throw new RangeError("it unpacks to more than it may");
     return this.#pieces;
   }

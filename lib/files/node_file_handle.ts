@@ -23,6 +23,7 @@ import {
   write as writeDescriptor,
   writeSync,
 } from "node:fs";
+import { awaited } from "../base/awaited.ts";
 import { ClosedError, HoldfastError, IOError } from "../base/errors.ts";
 import type { FileHandle } from "./file_system.ts";
 import { nodeError } from "./node_errors.ts";
@@ -167,11 +168,4 @@ export class NodeFileHandle implements FileHandle {
       if (--this.#pending === 0) this.#onIdle?.();
     }
   }
-}
-
-/** The result of a call that answers by callback. */
-function awaited<T>(work: (callback: (error: Error | null, value?: T) => void) => void): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    work((error, value) => error ? reject(error) : resolve(value as T));
-  });
 }

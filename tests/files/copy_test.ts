@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { Pace } from "../../lib/base/pace.ts";
 import { ExistsError, IOError, NoSpaceError, NotFoundError } from "../../lib/base/errors.ts";
 import { copyFile } from "../../lib/files/copy.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
@@ -57,6 +58,20 @@ for (const [kind, place] of kinds) {
       assert.equal(await copyFile(fs, from, to, { link: "never", onBytes: (count) => told.push(count) }), "copy");
       assert.deepEqual(told, [2 ** 20, 2 ** 20, 2 ** 19]);
       assert.deepEqual(await readFile(fs, to, content.length), content);
+    });
+
+    it("lets others go first after each piece", async () => {
+      const { fs, from, to } = await place();
+      await publishFile(fs, from, pattern(2.5 * 2 ** 20));
+      let [now, commits] = [0, 0];
+      const pace = new Pace({
+        activity: () => ++commits,
+        monotonic: () => now,
+        delay: (ms) => Promise.resolve(void (now += ms)),
+      });
+      await copyFile(fs, from, to, { link: "never", pace });
+      // 2.5 MiB at 28 MiB a second.
+      assert.ok(Math.abs(now - 2.5 / 28 * 1000) < 1, `${now} ms`);
     });
 
     it("copies an empty file", async () => {

@@ -37,6 +37,16 @@ describe("the project's files", () => {
     assert.deepEqual(linesWith(/(?:^|[\s"'`(=:])\/(?:work|root|home|Users)\/\w/, files), []);
   });
 
+  it("stand in the root only where they are meant to", () => {
+    const meant = [
+      ...["CHANGELOG.md", "LICENSE", "README.md", "deno.json", "mod.ts", "tsconfig.json"],
+      ...["package-lock.json", "package.json", ".gitattributes", ".gitignore", ".npmrc"],
+    ];
+    // What is ignored may lie there, too.
+    const found = files.filter((file) => !file.includes("/") && file !== "deno.lock");
+    assert.deepEqual(found.filter((file) => !meant.includes(file)), []);
+  });
+
   it("import from JSR in examples/deno_std.ts only", () => {
     const sources = files.filter((file) => /\.(ts|mjs|json)$/.test(file) && file !== "examples/deno_std.ts");
     assert.deepEqual(linesWith(/(?:from|import|import\()\s*"jsr:|:\s*"jsr:/, sources), []);

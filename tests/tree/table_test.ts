@@ -197,6 +197,31 @@ describe("TableWriter", () => {
     await writer.finish();
   });
 
+  it("holds the same rows when blocks are compressed beside, whatever is drained in between", async () => {
+    // Values that tell the row and shrink by half, some that don't shrink: 3 MB, so that many batches are under way.
+    const rows = Array.from({ length: 3000 }, (_, i) => {
+      const noise = createHash("shake256", { outputLength: i % 7 === 0 ? 1000 : 500 }).update(`${i}`).digest();
+      const cell = new Uint8Array(1001).fill(5);
+      cell.set(noise, 1);
+      return { key: encodeText(`key${String(i).padStart(6, "0")}`), version: i + 1, timestamp: 1000 + i, cell };
+    });
+    for (const rowsPerDrain of [1, 64, 700, Infinity]) {
+      const fs = memoryFileSystem();
+      const handle = await fs.open(PATH, "create");
+      const writer = new TableWriter(handle, { identity: identity(), beside: true });
+      for (const [i, { key, version, timestamp, cell }] of rows.entries()) {
+        writer.add(key, version, timestamp, cell);
+        if (i % rowsPerDrain === 0 && writer.wantsDrain) await writer.drain();
+      }
+      const meta = await writer.finish();
+      await handle.close();
+      const bytes = readWhole(fs, PATH);
+      assert.ok(bytes.length < 2_600_000, "it is compressed");
+      assert.equal(meta.sha256, createHash("sha256").update(bytes).digest("hex"));
+      compareAll(open(fs, meta), rows, rows.filter((_, i) => i % 500 === 0));
+    }
+  });
+
   it("writes nothing before drain, and then in long pieces", async () => {
     const handle = await memoryFileSystem().open(PATH, "create");
     const writer = new TableWriter(handle, { identity: identity(), compression: "none" });

@@ -76,7 +76,7 @@ export interface LogName {
   chain: string;
 }
 
-/** Memory for one piece after the other, also of several ranges. */
+/** Memory for one piece after the other, also of several ranges. A piece longer than usual has its own. */
 export interface PieceMemory {
   bytes?: Uint8Array;
 }
@@ -311,7 +311,9 @@ async function* piecesOf(
   try {
     while (!await source.atEnd()) {
       const piece = await readPiece(source, name, expected.memory?.bytes);
-      if (expected.memory !== undefined) expected.memory.bytes = new Uint8Array(piece.bytes.buffer);
+      if (expected.memory !== undefined && piece.bytes.buffer.byteLength <= PIECE_BYTES_USUAL) {
+        expected.memory.bytes = new Uint8Array(piece.bytes.buffer);
+      }
       if (piece.first !== last + 1 || piece.minTimestamp < timestamp || piece.last > head.last) {
         throw damaged(name, `a piece of versions ${piece.first} to ${piece.last} behind version ${last}`);
       }
@@ -357,12 +359,8 @@ async function readPiece(source: ByteSource, name: string, memory: Uint8Array | 
 }
 
 function readPieceHead(reader: ByteReader): Omit<LogPiece, "bytes"> & { length: number } {
-  const [first, last, minTimestamp, maxTimestamp] = [
-    reader.varint(),
-    reader.varint(),
-    reader.varint(),
-    reader.varint(),
-  ];
+  const [first, last] = [reader.varint(), reader.varint()];
+  const [minTimestamp, maxTimestamp] = [reader.varint(), reader.varint()];
   return { first, last, minTimestamp, maxTimestamp, length: reader.varint() };
 }
 

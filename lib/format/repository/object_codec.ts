@@ -22,10 +22,11 @@
  * @module
  */
 import { constants, gunzip, gzip } from "node:zlib";
+import { awaited } from "../../base/awaited.ts";
 import { borrow } from "../../base/buffers.ts";
 import { readU32, writeU32 } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
-import { unzstdFrame, zstdFrame } from "../../base/zstd_frame.ts";
+import { UNPACKED_ROOM, unzstdFrame, USUAL_RATIO, zstdFrame } from "../../base/zstd_frame.ts";
 import { CHUNK_BYTES_MAX, damagedObject, type ObjectCompression } from "./object_header.ts";
 
 const STORED = 0;
@@ -37,12 +38,6 @@ const SAVING_MIN = 0.05;
 /** Level 1 of zstd takes half the time and memory of the usual 3, and saves as much of values that hold random parts. */
 const ZSTD_LEVEL = 1;
 const GZIP_LEVEL = 6;
-
-/** Most of what shrinks at all shrinks to this. */
-const USUAL_RATIO = 0.6;
-
-/** What is unpacked has at first so many times the memory of the frame: what does not fit costs another piece, and a copy of all. */
-const UNPACKED_ROOM = 4;
 
 /** No frame may ask for a window above the longest chunk: a few bytes could claim gigabytes. */
 const WINDOW_LOG_MAX = Math.log2(CHUNK_BYTES_MAX);
@@ -225,7 +220,7 @@ async function compress<T>(
 ): Promise<T> {
   if (compression === "gzip") {
     const chunkSize = inOneStep(USUAL_RATIO * raw.length);
-    return take([await called((done) => gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize }, done))]);
+    return take([await awaited<Uint8Array>((done) => gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize }, done))]);
   }
   const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level ?? ZSTD_LEVEL };
   if ((level ?? ZSTD_LEVEL) >= LEVEL_OF_LARGE_WINDOWS) params[constants.ZSTD_c_windowLog] = WINDOW_LOG_MAX;
@@ -233,7 +228,7 @@ async function compress<T>(
 }
 
 function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return called((done) =>
+  return awaited<Uint8Array>((done) =>
     gunzip(body, { maxOutputLength: Math.max(1, most), chunkSize: inOneStep(UNPACKED_ROOM * body.length, most) }, done)
   );
 }
@@ -252,12 +247,6 @@ function borrowed(pieces: readonly Uint8Array[]): Uint8Array {
 /** What zlib fills at a time; by itself 16 KiB, and each time costs a way through the pool. */
 function inOneStep(length: number, most: number = length): number {
   return Math.max(64, Math.floor(Math.min(length, most)));
-}
-
-function called(start: (done: (error: Error | null, result: Uint8Array) => void) => void): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    start((error, result) => error ? reject(error) : resolve(result));
-  });
 }
 
 /** A Node `Buffer` has a `slice` that shares, which callers must not meet. */

@@ -20,6 +20,7 @@ const WORTHWHILE = 0.88;
 const FAILURES_MAX = 4;
 /** ... for so many blocks: long enough that trying costs a fifth, short enough to notice when the data changes. */
 const BLOCKS_SKIPPED = 16;
+/** How blocks are compressed beside the main thread: as `compressSync` does. */
 const FAST = { [constants.ZSTD_c_compressionLevel]: LEVEL_DEFAULT };
 /** Values longer than this are judged by a sample first. */
 const SAMPLE_BYTES = 64 * 1024;

@@ -95,6 +95,22 @@ describe("shipping much log", () => {
     }
   });
 
+  it("has come to an end with everything when one object fails while the next is on its way", async () => {
+    let count = 0;
+    const slow = (call: StoreCall): Promise<void> | undefined =>
+      isLogPut(call) && ++count === 2 ? new Promise((resolve) => setTimeout(resolve, 50)) : undefined;
+    const store = new FaultStore(new MemoryStore(), { delay: slow });
+    const house = await withMuchLog(store);
+    const error = (): Error => new HoldfastError("STORAGE", "the cable is out");
+    store.inject({ at: isLogPut, do: "refuse", error });
+    await assert.rejects(house.backup({ type: "incremental" }), /the cable is out/);
+    assert.equal(count, 2);
+    const { length } = store.calls;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(store.calls.length, length);
+    assert.equal((await house.backup({ type: "incremental" })).version, 41);
+  });
+
   it("leaves no object beyond the head when the limit is reached", async () => {
     const house = await withMuchLog(new MemoryStore());
     for (const maxBytes of [MIB, 6 * MIB, 14 * MIB, 18 * MIB]) {

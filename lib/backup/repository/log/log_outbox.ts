@@ -2,7 +2,7 @@
  * Log objects on their way into the store, several at a time, and those that arrived but that no head counts yet.
  *
  * ```
- * begin ─► under way (up to 3) ─► arrived ─► take: the head is moved behind them
+ * begin ─► under way (up to 2) ─► arrived ─► counted: the head is moved behind them
  * ```
  *
  * (1) They are handed out in the order of their commits, so that a head never counts one before those that lead up to it.
@@ -17,8 +17,11 @@ import { logPrefix } from "../core/layout.ts";
 import { putLogObject } from "./log_object.ts";
 import type { ShipOptions } from "./shipment.ts";
 
-/** Objects under way at a time: one is compressed while another is synced and a third gathered. */
+/** Objects under way at a time: one is compressed, synced and read back while the next is gathered and begun. */
 const UNDER_WAY_MAX = 2;
+
+/** Larger memory is not kept for the next piece: a single commit may take half a gigabyte. */
+const SPARE_BYTES_MAX = 8 * 2 ** 20;
 
 /** An object that arrived. */
 export interface LogObjectSent {
@@ -48,7 +51,7 @@ export class LogOutbox {
   /** Objects of this call that no head counts yet. */
   #made: string[] = [];
   /** Memory of pieces that are stored. */
-  #spare: Uint8Array[] = [];
+  readonly #spare: Uint8Array[] = [];
 
   constructor(context: RepositoryContext, options: ShipOptions) {
     this.#context = context;
@@ -123,6 +126,8 @@ export class LogOutbox {
     this.#underWay.shift();
     this.#arrived.push({ ...sent, storedBytes });
     if (made) this.#made.push(key);
-    for (const { bytes } of pieces) this.#spare.push(new Uint8Array(bytes.buffer as ArrayBuffer));
+    for (const { bytes } of pieces) {
+      if (bytes.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare.push(new Uint8Array(bytes.buffer));
+    }
   }
 }

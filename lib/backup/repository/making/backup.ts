@@ -125,11 +125,15 @@ class Backup {
   }
 
   async run(): Promise<BackupInfo> {
+    let info: BackupInfo;
     try {
-      return await this.#run();
-    } finally {
-      await this.#slot;
+      info = await this.#run();
+    } catch (error) {
+      await this.#slot?.catch(() => {}); // The first failure is the one to tell.
+      throw error;
     }
+    await this.#slot;
+    return info;
   }
 
   async #run(): Promise<BackupInfo> {

@@ -2,7 +2,8 @@
  * From a plan to a database directory.
  *
  * ```
- * tables and blobs ─► manifest and marker ─► engine over them ─► tail and log replayed ─► closed ─► read back
+ * manifest and marker ─┬► tables and blobs ───────────────────────┬► read back
+ *                      └► engine ─► tail and log replayed ─► closed ┘
  * ```
  *
  * When all is done the directory is read back, and each file held against its digest; without verification that is done as
@@ -10,7 +11,7 @@
  *
  * @module
  */
-import { HoldfastError, IntegrityError } from "../../../base/errors.ts";
+import { CorruptionError, IntegrityError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import type { ProgressReporter } from "../../../base/progress.ts";
 import { fileName, MARKER_NAME, parseFileName } from "../../../engine/file_names.ts";
@@ -84,7 +85,7 @@ export async function materialize(
     if (options.verify) await readBack(plan, options, replayed);
   } catch (error) {
     // Files that are read back were not held against their names when they came: disk or repository may be to blame.
-    const ofFile = error instanceof HoldfastError && error.path?.startsWith(directory) === true;
+    const ofFile = error instanceof CorruptionError || (error instanceof IntegrityError && error.path === directory);
     const damaged = ofFile && options.verify ? await findDamaged(context, fetchedFiles(plan), signal) : undefined;
     throw damaged ?? error;
   }
@@ -109,8 +110,7 @@ async function fetchAndReplay(
   if (manifest?.kind !== "manifest" || !files.some(isManifest)) {
     throw new IntegrityError(`Backup ${plan.base.id} of ${context.name} names no manifest; run verify, then repair`);
   }
-  const fetch = new Fetching(context, options, bandwidth, made);
-  await fetch.files(files.filter(isManifest), options.signal);
+  await fetchFiles(context, files.filter(isManifest), options, bandwidth, made);
   const { database, lineage } = plan.base;
   await writeSynced(fs, join(directory, MARKER_NAME), writeMarker({ database, lineage, manifest: manifest.number }));
   await fs.syncDirectory(directory);
@@ -118,20 +118,17 @@ async function fetchAndReplay(
   const others = files.filter((file) => !isManifest(file));
   const tail = base.files.find(({ kind }) => kind === "tail");
   const isLonger = tail !== undefined || plan.version > plan.base.version;
-  // Files that joined with a commit are put among those that are there by then.
-  const ordered = plan.ingests.length > 0;
   let last: Commit = { version: plan.base.version, timestamp: plan.base.timestamp };
-  const replaying = async (signal: AbortSignal | undefined, fetched: Promise<void> | undefined): Promise<void> => {
-    last = await replay(context, plan, { ...options, signal }, bandwidth, made, fetched);
-  };
-  if (!isLonger || ordered) {
-    await fetch.files(others, options.signal);
-    if (isLonger) await replaying(options.signal, undefined);
-  } else {
+  if (isLonger && plan.ingests.length === 0) {
     await together(options.signal, (signal) => {
-      const fetched = fetch.files(others, signal);
-      return [fetched, replaying(signal, fetched)];
+      const fetched = fetchFiles(context, others, { ...options, signal }, bandwidth, made);
+      const replayed = replay(context, plan, { ...options, signal }, bandwidth, made, fetched);
+      return [fetched, replayed.then((commit) => void (last = commit))];
     });
+  } else {
+    await fetchFiles(context, others, options, bandwidth, made);
+    // Files that joined with a commit are put among those that are there by then.
+    if (isLonger) last = await replay(context, plan, options, bandwidth, made, undefined);
   }
   made.version = last.version;
   made.timestamp = last.timestamp;
@@ -171,38 +168,25 @@ function fetchedFiles(plan: ResolvedPlan): BackupFile[] {
 }
 
 /** Gets files of the base. */
-class Fetching {
-  readonly #context: RepositoryContext;
-  readonly #options: MaterializeOptions;
-  readonly #bandwidth: Bandwidth;
-  readonly #made: Materialized;
-
-  constructor(context: RepositoryContext, options: MaterializeOptions, bandwidth: Bandwidth, made: Materialized) {
-    this.#context = context;
-    this.#options = options;
-    this.#bandwidth = bandwidth;
-    this.#made = made;
-  }
-
-  async files(files: readonly BackupFile[], signal: AbortSignal | undefined): Promise<void> {
-    const { fs, directory, reporter, lease, reuse, concurrency, verify } = this.#options;
-    const fetch: FetchOptions = {
-      reuse,
-      bandwidth: this.#bandwidth,
-      signal,
-      onBytes: (count) => reporter.add(count),
-    };
-    await runPool(files, concurrency, async (file: BackupFile) => {
-      throwIfAborted(signal);
-      // Of the manifest nobody knows a digest but its name.
-      const unchecked = verify && file.kind !== "manifest";
-      const { reused } = await fetchFile(this.#context, fs, directory, file, { ...fetch, unchecked });
-      if (reused) this.#made.reusedBytes += file.size;
-      else this.#made.bytes += file.size;
-      reporter.add(0, 1);
-      await lease.touch();
-    });
-  }
+async function fetchFiles(
+  context: RepositoryContext,
+  files: readonly BackupFile[],
+  options: MaterializeOptions,
+  bandwidth: Bandwidth,
+  made: Materialized,
+): Promise<void> {
+  const { fs, directory, reporter, lease, reuse, concurrency, signal, verify } = options;
+  const fetch: FetchOptions = { reuse, bandwidth, signal, onBytes: (count) => reporter.add(count) };
+  await runPool(files, concurrency, async (file: BackupFile) => {
+    throwIfAborted(signal);
+    // Of the manifest nobody knows a digest but its name.
+    const unchecked = verify && file.kind !== "manifest";
+    const { reused } = await fetchFile(context, fs, directory, file, { ...fetch, unchecked });
+    if (reused) made.reusedBytes += file.size;
+    else made.bytes += file.size;
+    reporter.add(0, 1);
+    await lease.touch();
+  });
 }
 
 /** Applies the commits behind the tables, while these are still fetched; `fetched` ends then. */
