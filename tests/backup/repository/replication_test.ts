@@ -5,6 +5,7 @@ import { restoreInto } from "../../../lib/backup/restore.ts";
 import { ClosedError, GapError, LineageError, StorageError } from "../../../lib/base/errors.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
 import type { ReplicationEvent } from "../../../lib/backup/repository/replicating/replication_options.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt } from "../fixture.ts";
@@ -160,6 +161,32 @@ describe("replicate()", () => {
     for (const version of [1, 7, 21]) {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
+    await replication.stop();
+  });
+
+  it("counts as lag what is being archived until it is, also when that takes long", async () => {
+    const inner = new MemoryStore();
+    let opened = (): void => {};
+    let gate: Promise<void> | undefined;
+    const store = new FaultStore(inner, { delay: ({ operation }) => operation === "put" ? gate : undefined });
+    const house = await House.make({ store });
+    const replication = await house.replicate({ interval: 1000 });
+    await replication.flush();
+    gate = new Promise((resolve) => opened = resolve);
+    await house.set("a", "1");
+    house.time.now += 5 * SECOND;
+    const flushed = replication.flush();
+    await turns(20);
+    house.time.now += 100 * SECOND;
+    assert.equal(replication.status().lagMs, 105 * SECOND);
+    // Later commits don't make it less.
+    await house.set("b", "2");
+    assert.equal(replication.status().lagMs, 105 * SECOND);
+    gate = undefined;
+    opened();
+    await flushed;
+    await replication.flush();
+    assert.equal(replication.status().lagMs, 0);
     await replication.stop();
   });
 

@@ -58,6 +58,8 @@ export class Replication implements AsyncDisposable {
   #totals = { bytes: 0, storedBytes: 0, shipments: 0, bases: 0 };
   /** When the oldest commit that is not archived was made. */
   #waitingSince: number | undefined;
+  /** The same of what is being archived just now, which may take long, or fail. */
+  #shippingSince: number | undefined;
 
   /** See `startReplication`. @internal */
   constructor(context: RepositoryContext, engine: Engine, options: CheckedReplication) {
@@ -112,7 +114,7 @@ export class Replication implements AsyncDisposable {
       lagBytes: this.#engine.closed || visibleVersion <= archived ? 0 : this.#engine.unarchivedBytes(archived),
       lagMs: visibleVersion <= archived
         ? 0
-        : Math.max(0, this.#context.clock() - (this.#waitingSince ?? this.#context.clock())),
+        : Math.max(0, this.#context.clock() - (this.#shippingSince ?? this.#waitingSince ?? this.#context.clock())),
       shippedAt: this.#shippedAt,
       failures: this.#failures,
       error: this.#fenced ?? this.#failure,
@@ -199,6 +201,7 @@ export class Replication implements AsyncDisposable {
   async #ship(heartbeat: boolean): Promise<void> {
     const wasDirty = this.#dirty;
     const waitingSince = this.#waitingSince;
+    this.#shippingSince ??= waitingSince;
     this.#dirty = false;
     this.#waitingSince = undefined;
     try {
@@ -217,6 +220,8 @@ export class Replication implements AsyncDisposable {
       if (this.#fenced !== undefined || error instanceof ClosedError) this.#end();
       this.#report({ type: "failure", error, failures: this.#failures });
       throw error;
+    } finally {
+      this.#shippingSince = undefined;
     }
   }
 
