@@ -11,15 +11,15 @@ import { setTimeout } from "node:timers";
 
 /**
  * Beside others who are as busy as can be, so many bytes per second are read, hashed or copied: at about 1.4 ms of the main
- * thread for a mebibyte they keep 19 of 20 parts of it.
+ * thread for a mebibyte, and a few of another core where it is compressed, which these others have use for too.
  */
-const BYTES_PER_SECOND = 28 * 2 ** 20;
+const BYTES_PER_SECOND = 18 * 2 ** 20;
 
 /** That many steps of others a second are as busy as can be; half as many leave room for twice as many bytes ... */
 const BUSY_PER_SECOND = 20_000;
 
-/** ... but for no more than this. */
-const BYTES_PER_SECOND_MAX = 8 * BYTES_PER_SECOND;
+/** ... but for no more than this: they may be few because each waits for the disk, which is shared as well. */
+const BYTES_PER_SECOND_MAX = 3 * BYTES_PER_SECOND;
 
 /** Over how long the steps of others are counted, ms. */
 const WINDOW_MS = 100;

@@ -32,17 +32,17 @@ describe("Pace", () => {
   it("keeps to a rate while others are busy, also in small pieces", async () => {
     for (const piece of [MIB, MIB / 4, MIB / 64]) {
       const { pace, waits, work } = paced(50_000);
-      for (let done = 0; done < 28 * MIB; done += piece) {
+      for (let done = 0; done < 18 * MIB; done += piece) {
         work();
         await pace.took(piece);
       }
-      assert.ok(sum(waits) > 980 && sum(waits) < 1010, `${sum(waits)} ms for 28 MiB in pieces of ${piece}`);
-      assert.ok(Math.min(...waits) >= 2 && Math.max(...waits) < 40);
+      assert.ok(sum(waits) > 980 && sum(waits) < 1010, `${sum(waits)} ms for 18 MiB in pieces of ${piece}`);
+      assert.ok(Math.min(...waits) >= 2 && Math.max(...waits) < 60);
     }
   });
 
   it("goes faster the less others do, but not without end", async () => {
-    for (const [perSecond, rate] of [[10_000, 56], [5000, 112], [100, 224]] as const) {
+    for (const [perSecond, rate] of [[10_000, 36], [5000, 54], [100, 54]] as const) {
       const { pace, waits, work } = paced(perSecond);
       const all: number[] = [];
       for (let done = 0; done < 500; done++) {
@@ -66,12 +66,12 @@ describe("Pace", () => {
     };
     const pace = new Pace({ activity: () => 0, isBehind: () => now < 500, monotonic: () => now, delay });
     for (let i = 0; i < 100; i++) await pace.took(MIB);
-    assert.ok(sum(waits) >= 500 && sum(waits) < 540, `${sum(waits)} ms`);
+    assert.ok(sum(waits) >= 500 && sum(waits) < 560, `${sum(waits)} ms`);
   });
 
   it("holds back all that goes on at once together", async () => {
     const { pace, waits, work } = paced(50_000);
     await Promise.all([1, 2, 3, 4].map((i) => (work(), pace.took(i * MIB))));
-    assert.ok(sum(waits) > 340 && sum(waits) < 372, `${sum(waits)} ms for 10 MiB`);
+    assert.ok(sum(waits) > 540 && sum(waits) < 580, `${sum(waits)} ms for 10 MiB`);
   });
 });

@@ -46,7 +46,7 @@ describe("classifyDirectory()", () => {
 });
 
 describe("decideStall()", () => {
-  const calm = { level0: 0, level0Tables: 4, sealed: 0, memtableFull: false, bytes: 1024 * 1024 };
+  const calm = { level0: 0, level0Tables: 4, sealed: 0, memtableShare: 0, bytes: 1024 * 1024 };
   it("lets writers go while level 0 is short", () => {
     assert.equal(decideStall({ ...calm, level0: 7 }).kind, "none");
   });
@@ -60,9 +60,28 @@ describe("decideStall()", () => {
     assert.ok(delays[0]! < delays[3]!);
     assert.deepEqual(decideStall({ ...calm, level0: 12 }), { kind: "stop", reason: "level0" });
   });
-  it("stops them when the memtable is full and two wait to be written", () => {
-    assert.equal(decideStall({ ...calm, sealed: 2 }).kind, "none");
-    assert.deepEqual(decideStall({ ...calm, sealed: 2, memtableFull: true }), { kind: "stop", reason: "memtables" });
+  it("slows them more and more as the memtable fills up while two wait, and stops them when it is full", () => {
+    assert.equal(decideStall({ ...calm, sealed: 2, memtableShare: 0.5 }).kind, "none");
+    assert.equal(decideStall({ ...calm, sealed: 1, memtableShare: 0.9 }).kind, "none");
+    const delays = [0.51, 0.7, 0.9, 0.99].map((memtableShare) => {
+      const stall = decideStall({ ...calm, sealed: 2, memtableShare });
+      assert.ok(stall.kind === "delay" && stall.reason === "memtables");
+      return stall.ms;
+    });
+    assert.deepEqual(delays, delays.toSorted((x, y) => x - y));
+    assert.ok(delays[0]! < 40 && delays[3]! > 500);
+    assert.deepEqual(decideStall({ ...calm, sealed: 2, memtableShare: 1 }), { kind: "stop", reason: "memtables" });
+  });
+});
+
+describe("decideStall() for two reasons", () => {
+  it("takes the longer delay", () => {
+    const facts = { level0Tables: 4, sealed: 2, bytes: 2 ** 20 };
+    for (const [level0, memtableShare, reason] of [[8, 0.95, "memtables"], [11, 0.6, "level0"]] as const) {
+      const stall = decideStall({ ...facts, level0, memtableShare });
+      assert.ok(stall.kind === "delay");
+      assert.equal(stall.reason, reason);
+    }
   });
 });
 

@@ -28,6 +28,8 @@ export class LogSegment {
   /** The history it belongs to. */
   readonly lineage: string;
   readonly #handle: FileHandle;
+  /** The newest sync, under way or done. */
+  #syncing: Promise<void> = Promise.resolve();
   /** Whole records end here; the next one begins here. */
   end: number = FILE_HEADER_BYTES;
   /** All before this offset is durable. */
@@ -88,6 +90,8 @@ export class LogSegment {
   mark(): () => Promise<void> {
     const { end, first, last, minTimestamp, maxTimestamp } = this;
     return async () => {
+      // A sync under way would count as durable what is written in place of the bytes that it began with.
+      await this.#syncing.catch(() => {});
       Object.assign(this, { end, first, last, minTimestamp, maxTimestamp, synced: Math.min(this.synced, end) });
       await this.cut();
     };
@@ -103,20 +107,24 @@ export class LogSegment {
     this.maxTimestamp = timestamp;
   }
 
-  /** Makes all that was appended so far durable. */
-  async sync(): Promise<void> {
-    const end = this.end;
-    await this.#syncHandle();
-    this.synced = Math.max(this.synced, end);
+  /**
+   * Makes all that was appended so far durable. Syncs follow each other: of two at once the system may tell only one that
+   * bytes of both were lost. After a failed one all fail.
+   */
+  sync(): Promise<void> {
+    return this.#syncing = this.#syncAfter(this.#syncing);
   }
 
-  async #syncHandle(): Promise<void> {
+  async #syncAfter(earlier: Promise<void>): Promise<void> {
+    await earlier;
+    const end = this.end;
     try {
       await this.#handle.sync();
     } catch (error) {
       this.syncFailed = true;
       throw error;
     }
+    this.synced = Math.max(this.synced, end);
   }
 
   /** Writes the footer and syncs; nothing may follow unless `cut` takes it off again. Returns what the manifest keeps. */
@@ -124,7 +132,7 @@ export class LogSegment {
     const out = new ByteWriter(64);
     writeFooter(out, this.seed, this.end);
     await this.#handle.append(out.view());
-    await this.#syncHandle();
+    await this.sync();
     return this.meta();
   }
 
@@ -143,6 +151,7 @@ export class LogSegment {
 
   /** Closes the file as it is. */
   async close(): Promise<void> {
+    await this.#syncing.catch(() => {});
     await this.#handle.close();
   }
 }

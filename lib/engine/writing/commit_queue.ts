@@ -7,6 +7,7 @@
  *     before it is synced; and what is visible at one version includes all lower ones.
  * (3) A write that finds the disk full is cut off the log again and its commits are refused: they never appear later.
  * (4) After a failed sync it is unknown what the disk holds, so nothing more is acknowledged: the store fails for good.
+ *     A sync that no commit waits for goes on beside the queue; one that a commit does wait for comes after it.
  * (5) Tasks (pin, rotate, ingest, flush) run between groups, when all that was written is visible.
  *
  * @module
@@ -16,6 +17,7 @@ import { Fifo } from "../../base/fifo.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { Batch } from "../../format/log/batch.ts";
 import { applySliced } from "./apply.ts";
+import { LaterSync } from "./later_sync.ts";
 import type { Background } from "../background/background.ts";
 import type { Log } from "../log/log.ts";
 import { LogBuffer } from "../log/log_buffer.ts";
@@ -58,12 +60,12 @@ export class CommitQueue {
   /** Lives as long as the queue: one writer that awaits each write makes a pump for each, and still must yield. */
   readonly #slicer: Slicer;
   readonly #buffer: LogBuffer;
+  readonly #later: LaterSync;
   readonly #listeners = new Set<(event: CommitEvent | { reset: true } & Commit) => void>();
   #queue = new Fifo<Waiting | Task>();
   #running: Promise<void> | undefined;
   #lastVersion: number;
   #lastTimestamp: number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #mustRotate = false;
   #closed = false;
 
@@ -75,6 +77,7 @@ export class CommitQueue {
     this.#slicer = new Slicer(store.settings.monotonic);
     this.#reserve = reserve;
     this.#buffer = new LogBuffer(store, log, reserve);
+    this.#later = new LaterSync(store, log, this.#buffer, (run) => this.exclusive(run));
     this.#lastVersion = store.visibleVersion;
     this.#lastTimestamp = store.visibleTimestamp;
   }
@@ -170,7 +173,7 @@ export class CommitQueue {
     }
     if (written.length === 0) return;
     if (sync) await this.#sync(written);
-    else this.#syncLater();
+    else this.#leaveForLater(written);
     this.#show(written);
   }
 
@@ -270,12 +273,22 @@ export class CommitQueue {
     }
     if (this.#buffer.length === 0) {
       // Earlier writes that waited for their sync have it now: nothing keeps the process.
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
+      this.#later.cancel();
     }
     store.counters.syncs++;
     const durationMs = store.settings.monotonic() - started;
     store.report({ type: "sync", durationMs, commits: written.length });
+  }
+
+  #leaveForLater(written: readonly Written[]): void {
+    try {
+      // A sync of earlier commits may have failed meanwhile.
+      this.#store.assertWritable("write");
+    } catch (error) {
+      for (const { waiting } of written) waiting.reject(error);
+      throw error;
+    }
+    this.#later.note();
   }
 
   #show(written: readonly Written[]): void {
@@ -332,8 +345,7 @@ export class CommitQueue {
   /** Hands over and syncs all that was written so far. Only within a task. */
   async settle(): Promise<void> {
     this.#store.assertWritable("flush");
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#later.cancel();
     const segment = this.#log.segment;
     if (segment === undefined) return;
     await this.#buffer.handOver();
@@ -347,17 +359,6 @@ export class CommitQueue {
     this.#store.counters.syncs++;
   }
 
-  #syncLater(): void {
-    // Kept referenced on purpose: a program must not end between a write and its sync.
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.exclusive(() => this.settle()).catch((error) => {
-        if (!(error instanceof NoSpaceError)) this.#store.fail(error);
-        else this.#syncLater();
-      });
-    }, this.#store.settings.flushInterval);
-  }
-
   /** Whether `close` was called. */
   get closed(): boolean {
     return this.#closed;
@@ -366,6 +367,6 @@ export class CommitQueue {
   /** Refuses further commits; the tasks and commits already queued still run. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#later.cancel();
   }
 }

@@ -16,8 +16,8 @@ export interface StallFacts {
   level0Tables: number;
   /** Memtables that wait to be written. */
   sealed: number;
-  /** Whether the memtable is full as well. */
-  memtableFull: boolean;
+  /** How full the memtable is: 1 and above is full. */
+  memtableShare: number;
   /** Bytes about to be written. */
   bytes: number;
 }
@@ -32,6 +32,9 @@ export const SEALED_MAX = 2;
 const SLOW_FROM = 32 * 1024;
 const SLOW_TO = 1024;
 
+/** With as many memtables waiting as may, writers are slowed from here on, so that the memtable is not full too soon. */
+const MEMTABLE_SLOW_FROM = 0.5;
+
 /** What to do before the next write: nothing, wait so long, or wait until something has been done. */
 export type Stall = { kind: "none" } | { kind: "delay"; reason: StallReason; ms: number } | {
   kind: "stop";
@@ -45,12 +48,23 @@ export function isBehind(level0: number, level0Tables: number): boolean {
 
 /** Decides whether a write of `bytes` goes on at once. */
 export function decideStall(facts: StallFacts): Stall {
-  if (facts.memtableFull && facts.sealed >= SEALED_MAX) return { kind: "stop", reason: "memtables" };
-  const slow = 2 * facts.level0Tables;
-  const stop = 3 * facts.level0Tables;
-  if (facts.level0 >= stop) return { kind: "stop", reason: "level0" };
-  if (!isBehind(facts.level0, facts.level0Tables)) return { kind: "none" };
-  const share = (facts.level0 - slow + 1) / (stop - slow);
-  const bytesPerMs = SLOW_FROM + (SLOW_TO - SLOW_FROM) * share;
-  return { kind: "delay", reason: "level0", ms: facts.bytes / bytesPerMs };
+  const { level0, level0Tables, sealed, memtableShare, bytes } = facts;
+  if (memtableShare >= 1 && sealed >= SEALED_MAX) return { kind: "stop", reason: "memtables" };
+  const slow = 2 * level0Tables;
+  const stop = 3 * level0Tables;
+  if (level0 >= stop) return { kind: "stop", reason: "level0" };
+  const delays: (Stall & { kind: "delay" })[] = [];
+  if (isBehind(level0, level0Tables)) {
+    delays.push({ kind: "delay", reason: "level0", ms: delay(bytes, (level0 - slow + 1) / (stop - slow)) });
+  }
+  if (sealed >= SEALED_MAX && memtableShare > MEMTABLE_SLOW_FROM) {
+    const share = (memtableShare - MEMTABLE_SLOW_FROM) / (1 - MEMTABLE_SLOW_FROM);
+    delays.push({ kind: "delay", reason: "memtables", ms: delay(bytes, share) });
+  }
+  return delays.sort((a, b) => b.ms - a.ms)[0] ?? { kind: "none" };
+}
+
+/** ms for so many bytes, as the way from where slowing begins (0) to a stop (1) is behind. */
+function delay(bytes: number, share: number): number {
+  return bytes / (SLOW_FROM + (SLOW_TO - SLOW_FROM) * share);
 }

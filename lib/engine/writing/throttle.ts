@@ -56,7 +56,7 @@ export class Throttle {
       level0: version.level0.length,
       level0Tables: settings.level0Tables,
       sealed: sealed.length,
-      memtableFull: memtable.bytes >= settings.memtableBytes,
+      memtableShare: memtable.bytes / settings.memtableBytes,
       bytes,
     });
   }

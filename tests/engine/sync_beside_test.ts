@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { IOError, ReadOnlyError } from "../../lib/base/errors.ts";
+import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { get, open, put } from "./fixture.ts";
+
+const ROOMY: Partial<EngineSettings> = { durability: "interval", flushInterval: 1, memtableBytes: 64 * 2 ** 20 };
+
+/** An engine of whose log's syncs each waits until it is let through, or failed. */
+async function withHeldSyncs(
+  changes: Partial<EngineSettings>,
+): Promise<
+  { fs: MemoryFileSystem; engine: Engine; begun: () => Promise<(error?: unknown) => void>; waiting: () => number }
+> {
+  const waiting: ((error?: unknown) => void)[] = [];
+  let isHolding = false;
+  let tell: () => void = () => {};
+  const fs = memoryFileSystem({
+    delay: (name, path) => {
+      if (!isHolding || name !== "sync" || !path.endsWith(".log")) return undefined;
+      return new Promise<void>((resolve, reject) => {
+        waiting.push((error) => error === undefined ? resolve() : reject(error));
+        tell();
+      });
+    },
+  });
+  const engine = await open(fs, { ...ROOMY, ...changes });
+  await put(engine, { first: "1" }, "commit");
+  isHolding = true;
+  const begun = async (): Promise<(error?: unknown) => void> => {
+    if (waiting.length === 0) await new Promise<void>((resolve) => tell = resolve);
+    return waiting.shift()!;
+  };
+  const release = (): void => {
+    isHolding = false;
+    for (const letGo of waiting.splice(0)) letGo();
+  };
+  return { fs, engine, begun, waiting: () => waiting.length, release };
+}
+
+describe("syncs that no commit waits for", () => {
+  it("hold up neither such commits nor reads, and follow each other", async () => {
+    const { fs, engine, begun, waiting, release } = await withHeldSyncs({});
+    await put(engine, { a: "1" });
+    const letGo = await begun();
+    for (let i = 2; i < 10; i++) await put(engine, { a: `${i}` });
+    assert.equal(get(engine, "a"), "9");
+    await pause(10);
+    assert.equal(waiting(), 0);
+    letGo();
+    // Another one for what came meanwhile.
+    const again = await begun();
+    release();
+    again();
+    await engine.close();
+    const after = await open(fs.crash({ keep: "none" }));
+    assert.equal(get(after, "a"), "9");
+    await after.close();
+  });
+
+  it("come before that of a commit which waits for one, and never beside it", async () => {
+    const { fs, engine, begun, waiting, release } = await withHeldSyncs({});
+    await put(engine, { a: "1" });
+    const first = await begun();
+    let done = false;
+    const committed = put(engine, { b: "1" }, "commit").then(() => done = true);
+    await pause(5);
+    assert.equal(waiting(), 0);
+    first();
+    const second = await begun();
+    assert.equal(done, false);
+    second();
+    await committed;
+    const after = await open(fs.crash({ keep: "none" }));
+    assert.equal(get(after, "b"), "1");
+    await after.close();
+    release();
+    await engine.close().catch(() => {});
+  });
+
+  it("turn the database read-only when they fail, also for the commit that waits behind", async () => {
+    const { engine, begun, release } = await withHeldSyncs({});
+    await put(engine, { a: "1" });
+    const first = await begun();
+    const refused = assert.rejects(put(engine, { b: "1" }, "commit"), IOError);
+    // By then its record is written, and its sync waits.
+    await pause(5);
+    first(new IOError("the disk is gone (EIO)"));
+    await refused;
+    release();
+    await assert.rejects(put(engine, { c: "1" }), ReadOnlyError);
+    assert.equal(get(engine, "a"), "1");
+    assert.equal(get(engine, "b"), undefined);
+    await engine.close().catch(() => {});
+  });
+
+  it("begin early when much is written, one at a time", async () => {
+    const { engine, begun, waiting, release } = await withHeldSyncs({ flushInterval: 60_000 });
+    for (let i = 0; i < 31; i++) await put(engine, { [`${i}`]: "x".repeat(2 ** 18) });
+    assert.equal(waiting(), 0);
+    for (let i = 0; i < 64; i++) await put(engine, { [`${i}`]: "x".repeat(2 ** 18) });
+    assert.equal(waiting(), 1);
+    (await begun())();
+    release();
+    await engine.close();
+  });
+
+  it("are waited for by the next segment, and by a close", async () => {
+    const { fs, engine, begun, release } = await withHeldSyncs({ memtableBytes: 4096 });
+    await put(engine, { a: "x".repeat(5000) });
+    const first = await begun();
+    let rotated = false;
+    const next = put(engine, { b: "1" }).then(() => rotated = true);
+    // The name of the next one.
+    (await begun())();
+    await pause(5);
+    assert.equal(rotated, false);
+    first();
+    // The end of this one.
+    (await begun())();
+    await next;
+    const second = await begun();
+    let closed = false;
+    const closing = engine.close().then(() => closed = true);
+    await pause(5);
+    assert.equal(closed, false);
+    release();
+    second();
+    await closing;
+    const after = await open(fs.crash({ keep: "none" }));
+    assert.equal(get(after, "b"), "1");
+    await after.close();
+  });
+});
