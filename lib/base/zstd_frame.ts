@@ -18,12 +18,15 @@ import {
   createZstdDecompress,
   type ZstdCompress,
   zstdCompress,
+  zstdCompressSync,
   type ZstdDecompress,
   zstdDecompress,
   zstdDecompressSync,
+  type ZstdOptions,
 } from "node:zlib";
 import { awaited } from "./awaited.ts";
 import { Fifo } from "./fifo.ts";
+import { offload } from "./simulation.ts";
 
 /**
  * What a stream writes at a time. Room for the longest frame of a mebibyte: then zstd reads what it is given where it
@@ -63,7 +66,16 @@ export async function zstdFrame<T>(
   params: ZstdParams,
   take: (pieces: readonly Uint8Array[]) => T,
 ): Promise<T> {
-  const call = async (): Promise<T> => take(await packByCall(raw, params));
+  return await offload(() => packBeside(raw, params, take), () => take([zstdCompressSync(raw, packing(raw, params))]));
+}
+
+async function packBeside<T>(
+  raw: Uint8Array,
+  params: ZstdParams,
+  take: (pieces: readonly Uint8Array[]) => T,
+): Promise<T> {
+  const call = async (): Promise<T> =>
+    take([await awaited<Uint8Array>((done) => zstdCompress(raw, packing(raw, params), done))]);
   if (usesCalls) return await call();
   const isKept = (params[constants.ZSTD_c_compressionLevel] ?? 0) < LEVEL_TO_DROP;
   const kept = await packers.use(params, isKept, async (packer) => {
@@ -83,30 +95,34 @@ export async function unzstdFrame<T>(
   params: ZstdParams,
   take: (pieces: readonly Uint8Array[]) => T,
 ): Promise<T> {
-  const call = async (): Promise<T> => take([await unpackByCall(frame, most, params)]);
-  if (usesCalls) return await call();
+  const unpack = (): T => take([zstdDecompressSync(frame, unpacking(frame, most, params))]);
+  // In Deno an asynchronous unpacker that meets damage ends the process.
+  return await offload(async () => usesCalls ? unpack() : await unpackBeside(frame, most, params, take), unpack);
+}
+
+async function unpackBeside<T>(
+  frame: Uint8Array,
+  most: number,
+  params: ZstdParams,
+  take: (pieces: readonly Uint8Array[]) => T,
+): Promise<T> {
   const kept = await unpackers.use(params, true, async (unpacker) => {
     const raw = await unpacker.put(frame, most);
     const length = raw.reduce((sum, piece) => sum + piece.length, 0);
     return isFrame([frame], length) ? { made: take(raw) } : undefined;
   });
-  return kept === undefined ? await call() : kept.made;
+  if (kept !== undefined) return kept.made;
+  return take([await awaited<Uint8Array>((done) => zstdDecompress(frame, unpacking(frame, most, params), done))]);
 }
 
-async function packByCall(raw: Uint8Array, params: ZstdParams): Promise<Uint8Array[]> {
-  const chunkSize = Math.max(64, Math.ceil(USUAL_RATIO * raw.length));
-  return [await awaited<Uint8Array>((done) => zstdCompress(raw, { params: { ...params }, chunkSize }, done))];
+function packing(raw: Uint8Array, params: ZstdParams): ZstdOptions {
+  return { params: { ...params }, chunkSize: Math.max(64, Math.ceil(USUAL_RATIO * raw.length)) };
 }
 
-async function unpackByCall(frame: Uint8Array, most: number, params: ZstdParams): Promise<Uint8Array> {
-  const maxOutputLength = Math.max(1, most);
+function unpacking(frame: Uint8Array, most: number, params: ZstdParams): ZstdOptions {
   // One more than there may be: what is filled to its end costs another piece.
   const chunkSize = Math.max(64, Math.min(UNPACKED_ROOM * frame.length, most) + 1);
-  const options = { params: { ...params }, maxOutputLength, chunkSize };
-  // In Deno an asynchronous unpacker that meets damage ends the process.
-  return usesCalls
-    ? zstdDecompressSync(frame, options)
-    : await awaited<Uint8Array>((done) => zstdDecompress(frame, options, done));
+  return { params: { ...params }, maxOutputLength: Math.max(1, most), chunkSize };
 }
 
 /** A stream that is used again. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { performance } from "node:perf_hooks";
 import {
   booleanOption,
   type CheckedOptions,
@@ -14,6 +13,7 @@ import {
   numberOption,
   signalOption,
 } from "../base/options.ts";
+import { monotonicNow, randomBytes, randomNumber } from "../base/simulation.ts";
 import type { Durability, EngineEvent, EngineSettings, KeyEncoding } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
@@ -184,12 +184,12 @@ export function openOptions(call: string, options: unknown): CheckedOpenOptions 
       randomId: functionOption<() => Uint8Array>(call, tuning, "randomId") ?? randomId,
       // Times are stored as whole ms.
       clock: () => Math.floor(clock()),
-      monotonic: functionOption<() => number>(call, tuning, "monotonic") ?? (() => performance.now()),
+      monotonic: functionOption<() => number>(call, tuning, "monotonic") ?? monotonicNow,
       onEvent: functionOption<(event: EngineEvent) => void>(call, checked, "onEvent"),
       signal: signalOption(call, checked),
     },
     fileSystem: fileSystemOption(call, checked["fileSystem"]),
-    random: functionOption<() => number>(call, tuning, "random") ?? Math.random,
+    random: functionOption<() => number>(call, tuning, "random") ?? randomNumber,
     delay: functionOption<(ms: number) => Promise<void>>(call, tuning, "delay") ?? sleep,
   };
 }
@@ -217,7 +217,7 @@ function fileSystemOption(call: string, value: unknown): FileSystem | undefined 
 }
 
 function randomId(): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(16));
+  return randomBytes(16);
 }
 
 function sleep(ms: number): Promise<void> {

@@ -29,6 +29,7 @@ import { setTimeout } from "node:timers";
 import { throwIfAborted } from "../base/abort.ts";
 import { ExistsError, HoldfastError, NotFoundError } from "../base/errors.ts";
 import { checkOptions, describeValue, functionOption, pathOf } from "../base/options.ts";
+import { randomBytes } from "../base/simulation.ts";
 import type { FileHandle, FileSystem } from "../files/file_system.ts";
 import { failureCode } from "../files/node_errors.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
@@ -336,10 +337,6 @@ function fileSystemOf(call: string, value: unknown): FileSystem {
   if (value === undefined) return nodeFileSystem();
   if (typeof (value as Partial<FileSystem> | null)?.openSync === "function") return value as FileSystem;
   throw new TypeError(`${call}: option "fileSystem" must be a FileSystem, not ${describeValue(value)}`);
-}
-
-function randomBytes(length: number): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(length));
 }
 
 function sleep(ms: number): Promise<void> {

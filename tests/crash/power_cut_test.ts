@@ -85,10 +85,11 @@ const outcomes: Outcome[] = [{
 }];
 if (LONG) outcomes.push({ name: "all is left", brief: true, crash: (disk) => disk.crash({ keep: "all" }) });
 for (let i = 0; i < RANDOM_OUTCOMES; i++) {
+  const keep = i % 2 === 0 ? "random" : "scattered";
   outcomes.push({
-    name: `random ${i}`,
+    name: `${keep} ${i}`,
     brief: i > 0 && !LONG,
-    crash: (disk, at) => disk.crash({ random: randomFrom(SEED, at, i) }),
+    crash: (disk, at) => disk.crash({ keep, random: randomFrom(SEED, at, i) }),
   });
 }
 

@@ -227,6 +227,19 @@ describe("MemoryFileSystem.crash", () => {
     assert.equal(fork.usedBytes, 0);
   });
 
+  it("keeps the order of names, or not even that where it is asked to scatter them", async () => {
+    const found = { random: new Set<string>(), scattered: new Set<string>() };
+    for (const keep of ["random", "scattered"] as const) {
+      for (let seed = 0; seed < 64; seed++) {
+        const fs = memoryFileSystem();
+        for (const name of ["a", "b", "c"]) await (await fs.open(`/${name}`, "create")).close();
+        found[keep].add((await fs.crash({ keep, random: seeded(seed) }).list("/")).join(""));
+      }
+    }
+    assert.deepEqual([...found.random].sort(), ["", "a", "ab", "abc"]);
+    assert.deepEqual([...found.scattered].sort(), ["", "a", "ab", "abc", "ac", "b", "bc", "c"]);
+  });
+
   it("refuses to guess where nothing was remembered", () => {
     const fs = memoryFileSystem({ durable: false });
     assert.throws(() => fs.crash({ keep: "none" }), TypeError);
@@ -240,7 +253,7 @@ describe("MemoryFileSystem.cutPowerAt", () => {
     const count = await operationsOf(publishTwice);
     assert.equal(count, 10);
     for (let at = 1; at <= count; at++) {
-      for (const keep of ["none", "all", "random"] as CrashKeep[]) {
+      for (const keep of ["none", "all", "random", "scattered"] as CrashKeep[]) {
         const fs = memoryFileSystem();
         fs.cutPowerAt(at);
         await assert.rejects(publishTwice(fs), PowerCutError);

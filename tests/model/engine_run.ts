@@ -485,7 +485,7 @@ export class EngineRun {
     const random = this.#random;
     const power = random.chance(0.5);
     const next = power
-      ? this.#fs.crash({ keep: random.pick(["none", "random"]), random: random.next })
+      ? this.#fs.crash({ keep: random.pick(["none", "random", "scattered"]), random: random.next })
       : this.#fs.otherProcess();
     if (!power) this.#fs.kill();
     await this.#engine.close().catch(() => {});

@@ -103,7 +103,7 @@ export async function diskOf(random: Random, { disk }: RunKind): Promise<Disk> {
     beside: () => fs.otherProcess(),
     accident(kind, random) {
       const next = kind === "power"
-        ? fs.crash({ keep: random.pick(["none", "random"]), random: random.next })
+        ? fs.crash({ keep: random.pick(["none", "random", "scattered"]), random: random.next })
         : fs.otherProcess();
       if (kind === "kill") fs.kill();
       fs = next;

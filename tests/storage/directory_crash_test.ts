@@ -82,7 +82,9 @@ describe("DirectoryStore when the power goes", () => {
       const ledger = new Ledger();
       await assert.rejects(work(storeOn(disk), ledger), StorageError);
       const outcomes = [{ keep: "none" }, { keep: "all" }] as const;
-      const random = [1, 2, 3, 4].map((n) => ({ keep: "random", random: randomFrom(SEED, cut, n) }) as const);
+      const random = [1, 2, 3, 4].map((n) =>
+        ({ keep: n % 2 === 1 ? "random" : "scattered", random: randomFrom(SEED, cut, n) }) as const
+      );
       for (const [index, outcome] of [...outcomes, ...random].entries()) {
         const after = disk.crash(outcome);
         const store = storeOn(after);

@@ -4,6 +4,7 @@
  * @module
  */
 import { IOError, NoSpaceError } from "../../base/errors.ts";
+import { DiskFaults, type Strike } from "./disk_faults.ts";
 import { type MemoryFile, MemoryVolume } from "./memory_volume.ts";
 
 /** The calls that hooks are told of. */
@@ -84,6 +85,8 @@ export interface DiskUser {
 export class MemoryDisk {
   /** Its files and directories. */
   readonly volume: MemoryVolume;
+  /** What goes wrong. */
+  readonly faults: DiskFaults = new DiskFaults();
   /** Its limits and hooks. */
   readonly options: MemoryFileSystemOptions;
   /** Locked files, by resolved path. */
@@ -122,10 +125,12 @@ export class MemoryDisk {
   reading<T>(user: DiskUser, name: OperationName, path: string, work: () => T): T {
     this.check(user, name, path);
     const { beforeOperation, afterOperation } = this.options;
-    if (beforeOperation === undefined && afterOperation === undefined) return work();
+    if (beforeOperation === undefined && afterOperation === undefined && !this.faults.any) return work();
     const operation = { index: this.operations, name, path, mutates: false };
     beforeOperation?.(operation);
+    const strike = this.#strike(user, operation);
     const result = work();
+    if (strike?.kind === "lose") throw strike.error;
     afterOperation?.(operation);
     return result;
   }
@@ -135,12 +140,14 @@ export class MemoryDisk {
     this.check(user, name, path);
     const operation: Operation = { index: ++this.operations, name, path, mutates: true };
     this.#before(operation, onFault);
+    const strike = this.#strike(user, operation, onFault);
     if (operation.index >= this.cutAt) {
       if (name !== "sync" && name !== "syncDirectory") work();
       this.powered = false;
       throw new PowerCutError(name, path);
     }
     const result = work();
+    if (strike?.kind === "lose") throw strike.error;
     this.options.afterOperation?.(operation);
     return result;
   }
@@ -154,11 +161,38 @@ export class MemoryDisk {
     }
   }
 
+  /** What goes wrong at a call: thrown, unless something happens before. */
+  #strike(user: DiskUser, operation: Operation, onFault?: () => void): Strike | undefined {
+    const strike = this.faults.strike(operation);
+    if (strike === undefined) return undefined;
+    if (strike.kind === "kill") {
+      this.end(user);
+      this.check(user, operation.name, operation.path);
+    }
+    if (strike.kind === "cut") {
+      this.cutAt = operation.index;
+      if (operation.mutates) return undefined;
+      this.powered = false;
+      this.check(user, operation.name, operation.path);
+    }
+    if (strike.kind !== "fail") return strike;
+    onFault?.();
+    throw strike.error;
+  }
+
+  /** Ends a process: its locks are free. */
+  end(user: DiskUser): void {
+    user.ended = "killed";
+    for (const [path, holder] of this.locks) if (holder === user) this.locks.delete(path);
+  }
+
   /** Appends: all of it, or what fits and then `NoSpaceError`. */
   append(user: DiskUser, path: string, file: MemoryFile, bytes: Uint8Array): void {
     this.check(user, "append", path);
     const operation: Operation = { index: ++this.operations, name: "append", path, mutates: true, bytes: bytes.length };
-    const partial = this.#before(operation);
+    const hooked = this.#before(operation);
+    const strike = this.#strike(user, operation);
+    const partial = strike?.kind === "tear" ? { writtenBytes: strike.bytes, error: strike.error } : hooked;
     const wanted = partial ? Math.min(partial.writtenBytes, bytes.length) : bytes.length;
     const count = Math.min(wanted, Math.max(0, this.capacityBytes - this.usedBytes));
     file.content.append(count === bytes.length ? bytes : bytes.subarray(0, count));
@@ -171,6 +205,7 @@ export class MemoryDisk {
       throw new NoSpaceError(`Cannot write ${path}: no space is left on the disk (ENOSPC); free some space`, { path });
     }
     if (partial) throw partial.error;
+    if (strike?.kind === "lose") throw strike.error;
     this.options.afterOperation?.(operation);
   }
 

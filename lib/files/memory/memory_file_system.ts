@@ -6,11 +6,13 @@
  */
 import { ExistsError, IOError, LockedError, NotFoundError } from "../../base/errors.ts";
 import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "../file_system.ts";
+import type { DiskFault } from "./disk_faults.ts";
 import { type DiskUser, MemoryDisk, type MemoryFileSystemOptions, type OperationName } from "./memory_disk.ts";
 import { MemoryFileHandle } from "./memory_file_handle.ts";
 import { type CrashOptions, imageAfterCut } from "./memory_image.ts";
 import { MemoryDirectory, MemoryFile, type MemoryNode, MemoryVolume } from "./memory_volume.ts";
 
+export { type DiskFault, type DiskFaultKind, randomDiskFault } from "./disk_faults.ts";
 export {
   type MemoryFileSystemOptions,
   type Operation,
@@ -98,7 +100,9 @@ export class MemoryFileSystem implements FileSystem {
     if (keep !== "all" && this.#disk.options.durable === false) {
       throw new TypeError('crash: a disk made with durable: false can only be crashed with keep: "all"');
     }
-    if (keep === "random" && random === undefined) throw new TypeError('crash: keep "random" needs the option random');
+    if ((keep === "random" || keep === "scattered") && random === undefined) {
+      throw new TypeError(`crash: keep "${keep}" needs the option random`);
+    }
     const root = imageAfterCut(this.#disk.volume, keep, random ?? (() => 0));
     const disk = new MemoryDisk(
       { capacityBytes: this.#disk.capacityBytes, ...next },
@@ -113,10 +117,19 @@ export class MemoryFileSystem implements FileSystem {
     return new MemoryFileSystem(this.#disk);
   }
 
+  /** Whether this process was ended. */
+  get killed(): boolean {
+    return this.#user.ended !== undefined;
+  }
+
+  /** Makes calls fail, from all processes that use this disk; the function given back removes the fault. */
+  inject(fault: DiskFault): () => void {
+    return this.#disk.faults.inject(fault);
+  }
+
   /** Ends this process as by SIGKILL: its handles and calls fail, its locks are free, what it wrote stays. */
   kill(): void {
-    this.#user.ended = "killed";
-    for (const [path, user] of this.#disk.locks) if (user === this.#user) this.#disk.locks.delete(path);
+    this.#disk.end(this.#user);
   }
 
   // ---- the file system

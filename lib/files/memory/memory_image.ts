@@ -17,14 +17,16 @@ import {
 /**
  * What survives of what was not synced: `"none"`, `"all"` (as when only the process dies), or `"random"`: of each
  * directory the first so many changes, of each file nothing, all, a prefix cut at any byte, or pages with zeros between.
+ * `"scattered"`: the same of files, and of the changes of names any, whatever came before: as on file systems that keep no
+ * order.
  */
-export type CrashKeep = "none" | "all" | "random";
+export type CrashKeep = "none" | "all" | "random" | "scattered";
 
 /** How a power cut goes. */
 export interface CrashOptions {
   /** What survives; `"random"` unless given. */
   keep?: CrashKeep | undefined;
-  /** From 0 up to 1, for `"random"`: pass a seeded generator, so that a failing run can be run again. */
+  /** From 0 up to 1, for `"random"` and `"scattered"`: pass a seeded generator, so that a failing run can be run again. */
   random?: (() => number) | undefined;
 }
 
@@ -37,7 +39,9 @@ export function imageAfterCut(volume: MemoryVolume, keep: CrashKeep, random: () 
     ? entriesNow
     : keep === "none"
     ? entriesDurable
-    : entriesPartly(volume.pending, random);
+    : keep === "random"
+    ? entriesPartly(volume.pending, random)
+    : entriesScattered(volume.pending, random);
   // By node, so that two names of one file stay two names of one file.
   const files = new Map<MemoryFile, MemoryFile>();
   const image = (node: MemoryNode): MemoryNode => {
@@ -80,6 +84,23 @@ function entriesPartly(
     for (const edit of change) {
       left.set(edit.directory, made ? left.get(edit.directory)! - 1 : 0);
       if (!made) continue;
+      const table = names.get(edit.directory) ?? new Map(edit.directory.durable);
+      applyEdit(table, edit);
+      names.set(edit.directory, table);
+    }
+  }
+  return (directory) => names.get(directory) ?? directory.durable;
+}
+
+/** For each directory, the durable names with any of the pending changes made. */
+function entriesScattered(
+  pending: readonly NameChange[],
+  random: () => number,
+): (directory: MemoryDirectory) => Map<string, MemoryNode> {
+  const names = new Map<MemoryDirectory, Map<string, MemoryNode>>();
+  for (const change of pending) {
+    if (random() < 0.5) continue;
+    for (const edit of change) {
       const table = names.get(edit.directory) ?? new Map(edit.directory.durable);
       applyEdit(table, edit);
       names.set(edit.directory, table);

@@ -17,11 +17,14 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { scrypt, webcrypto } from "node:crypto";
+import { scrypt, scryptSync } from "node:crypto";
+import { awaited } from "../../base/awaited.ts";
 import { concatBytes, encodeText } from "../../base/bytes.ts";
 import { UnsupportedFormatError } from "../../base/errors.ts";
+import { offload } from "../../base/simulation.ts";
 import { base64Text, choice, object, type Shape, ShapeError, toBase64, where, whole } from "../manifest/json_shape.ts";
-import { aesKey, derive, type KeyRing, ringOf, ROOT_BYTES, rootOf, unshared } from "./ring.ts";
+import { AesKey, TAG_BYTES } from "./aes.ts";
+import { derive, type KeyRing, ringOf, ROOT_BYTES, rootOf } from "./ring.ts";
 import { id32, keyPart } from "./shapes.ts";
 
 export { type KeyRing, newKeyRing } from "./ring.ts";
@@ -85,7 +88,6 @@ const SCRYPT_BLOCK_MAX = 1024;
 
 const SALT_BYTES = 32;
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const WRAPPED_BYTES = NONCE_BYTES + ROOT_BYTES + TAG_BYTES;
 
 const bytesText = (count: number): Shape<string> =>
@@ -133,12 +135,8 @@ export async function wrapKeyRing(ring: KeyRing, secret: Secret, options: WrapOp
   const key = await wrappingKey(secret, kdf, "a key slot");
   const nonce = randomBytes(NONCE_BYTES);
   const file = { id: slot, createdAt, kdf, ringId: ring.id };
-  const sealed = await webcrypto.subtle.encrypt(
-    { name: "AES-GCM", iv: unshared(nonce), additionalData: context(file, repository) },
-    key,
-    unshared(rootOf(ring)),
-  );
-  return keyFile({ ...file, wrapped: toBase64(concatBytes(nonce, new Uint8Array(sealed))) }, "");
+  const sealed = await key.encrypt(rootOf(ring), { iv: nonce, additionalData: context(file, repository) });
+  return keyFile({ ...file, wrapped: toBase64(concatBytes(nonce, sealed)) }, "");
 }
 
 /**
@@ -151,18 +149,17 @@ export async function unwrapKeyRing(file: KeyFile, secret: Secret, repository: s
   const key = await wrappingKey(secret, file.kdf, `key slot ${file.id}`);
   const wrapped = Buffer.from(file.wrapped, "base64url");
   const iv = wrapped.subarray(0, NONCE_BYTES);
-  let root: ArrayBuffer;
+  let root: Uint8Array;
   try {
-    const additionalData = context(file, repository);
-    root = await webcrypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData }, key, wrapped.subarray(NONCE_BYTES));
+    root = await key.decrypt(wrapped.subarray(NONCE_BYTES), { iv, additionalData: context(file, repository) });
   } catch {
-    return undefined; // The tag does not fit; WebCrypto says no more.
+    return undefined; // The tag does not fit.
   }
-  return ringOf(file.ringId, new Uint8Array(root));
+  return ringOf(file.ringId, root);
 }
 
-function context(file: Omit<KeyFile, "wrapped">, repository: string): Uint8Array<ArrayBuffer> {
-  return unshared(encodeText(JSON.stringify(["holdfast key slot", repository, file.id, file.ringId, file.createdAt])));
+function context(file: Omit<KeyFile, "wrapped">, repository: string): Uint8Array {
+  return encodeText(JSON.stringify(["holdfast key slot", repository, file.id, file.ringId, file.createdAt]));
 }
 
 /** The message says what is wrong with the secret, never what it is. */
@@ -187,10 +184,10 @@ function checkSecret(secret: Secret): void {
   }
 }
 
-async function wrappingKey(secret: Secret, kdf: KeyDerivation, name: string): Promise<CryptoKey> {
+async function wrappingKey(secret: Secret, kdf: KeyDerivation, name: string): Promise<AesKey> {
   const salt = Buffer.from(kdf.salt, "base64url");
   if (kdf.name === "hkdf-sha256") {
-    return aesKey(derive((secret as { key: Uint8Array }).key, salt, "holdfast key slot"));
+    return new AesKey(derive((secret as { key: Uint8Array }).key, salt, "holdfast key slot"));
   }
   checkCost(kdf, name);
   // Systems disagree about how an accent is typed; its normal form makes the same passphrase of it.
@@ -198,14 +195,12 @@ async function wrappingKey(secret: Secret, kdf: KeyDerivation, name: string): Pr
   const { N, r, p } = kdf;
   // OpenSSL counts a little more than 128 * N * r.
   const maxmem = 128 * r * (N + p + 2) + 2 ** 20;
-  const bytes = await new Promise<Uint8Array>((resolve, reject) => {
-    scrypt(encodeText(passphrase), salt, 32, { N, r, p, maxmem }, (error, derived) => {
-      // Bun gives undefined where Node gives null.
-      if (error) reject(error);
-      else resolve(derived);
-    });
-  });
-  return aesKey(bytes);
+  const options = { N, r, p, maxmem };
+  const bytes = await offload<Uint8Array>(
+    () => awaited<Uint8Array>((done) => scrypt(encodeText(passphrase), salt, 32, options, done)),
+    () => scryptSync(encodeText(passphrase), salt, 32, options),
+  );
+  return new AesKey(bytes);
 }
 
 function checkCost({ N, r, p }: ScryptCost, name: string): void {

@@ -33,7 +33,8 @@ import { borrow, giveBack } from "../../base/buffers.ts";
 import { ByteWriter, writeU32 } from "../../base/bytes.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
-import { type ChunkPlace, ObjectCipher, TAG_BYTES } from "./object_cipher.ts";
+import { TAG_BYTES } from "./aes.ts";
+import { type ChunkPlace, ObjectCipher } from "./object_cipher.ts";
 import { bodyOf, BodyParts, ChunkPacker, COMPRESSED_HEAD_BYTES, isCompressed, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
@@ -104,7 +105,7 @@ export async function* writeObject(
   const salt = ring === undefined ? undefined : randomBytes(SALT_BYTES);
   const keyed = ring === undefined || salt === undefined ? undefined : { keyId: ring.id, salt };
   const header = writeObjectHeader({ compression, chunkBytes, cipher: keyed });
-  const cipher = salt === undefined ? undefined : new ObjectCipher(await ring!.objectKey(salt), header);
+  const cipher = salt === undefined ? undefined : new ObjectCipher(ring!.objectKey(salt), header);
 
   const rawHash = createHash("sha256");
   const storedHash = cipher === undefined ? undefined : createHash("sha256");
@@ -360,7 +361,7 @@ async function cipherOf(
       { path: name },
     );
   }
-  return new ObjectCipher(await ring.objectKey(header.cipher.salt), bytes);
+  return new ObjectCipher(ring.objectKey(header.cipher.salt), bytes);
 }
 
 async function unpack(

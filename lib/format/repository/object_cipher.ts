@@ -10,18 +10,11 @@
  * So a chunk passes only in its own object, at its own place, and the last one only as the last: what was cut, swapped or
  * joined is noticed before a byte of it is believed. The key belongs to one object (`ring.ts`), so no nonce is used twice.
  *
- * Done by WebCrypto, which works beside the main thread in all three runtimes; `node:crypto` does so in none, and in Deno
- * at 140 MB/s only.
- *
  * @module
  */
-import { webcrypto } from "node:crypto";
 import { writeU32 } from "../../base/bytes.ts";
+import { type AesKey, type AesParameters } from "./aes.ts";
 import { damagedObject, OBJECT_HEADER_BYTES } from "./object_header.ts";
-import { unshared } from "./ring.ts";
-
-/** How much longer a chunk is stored than its payload. */
-export const TAG_BYTES = 16;
 
 /** A chunk's place in its object. */
 export interface ChunkPlace {
@@ -33,32 +26,30 @@ export interface ChunkPlace {
 
 /** Encrypts and decrypts the chunks of one object. */
 export class ObjectCipher {
-  readonly #key: CryptoKey;
+  readonly #key: AesKey;
   readonly #header: Uint8Array;
 
   /** `header` is that of the object, which every chunk is bound to. */
-  constructor(key: CryptoKey, header: Uint8Array) {
+  constructor(key: AesKey, header: Uint8Array) {
     this.#key = key;
     this.#header = header;
   }
 
   /** The stored bytes of a chunk with this payload. */
-  async encrypt(payload: Uint8Array, place: ChunkPlace): Promise<Uint8Array> {
-    return new Uint8Array(await webcrypto.subtle.encrypt(this.#parameters(place), this.#key, unshared(payload)));
+  encrypt(payload: Uint8Array, place: ChunkPlace): Promise<Uint8Array> {
+    return this.#key.encrypt(payload, this.#parameters(place));
   }
 
   /** The payload of a stored chunk. Throws `IntegrityError` unless every bit of it is as it was written. */
   async decrypt(stored: Uint8Array, place: ChunkPlace, name: string): Promise<Uint8Array> {
     try {
-      return new Uint8Array(await webcrypto.subtle.decrypt(this.#parameters(place), this.#key, unshared(stored)));
+      return await this.#key.decrypt(stored, this.#parameters(place));
     } catch (cause) {
       throw damagedObject(name, `chunk ${place.index} is not what was encrypted there`, cause);
     }
   }
 
-  #parameters(
-    { index, last }: ChunkPlace,
-  ): { name: "AES-GCM"; iv: Uint8Array<ArrayBuffer>; additionalData: Uint8Array<ArrayBuffer> } {
+  #parameters({ index, last }: ChunkPlace): AesParameters {
     const iv = new Uint8Array(12);
     writeU32(iv, 0, index >>> 0);
     writeU32(iv, 4, Math.floor(index / 2 ** 32));
@@ -66,6 +57,6 @@ export class ObjectCipher {
     additionalData.set(this.#header);
     additionalData.set(iv.subarray(0, 8), OBJECT_HEADER_BYTES);
     additionalData[OBJECT_HEADER_BYTES + 8] = last ? 1 : 0;
-    return { name: "AES-GCM", iv, additionalData };
+    return { iv, additionalData };
   }
 }

@@ -21,11 +21,12 @@
  *
  * @module
  */
-import { constants, gunzip, gzip } from "node:zlib";
+import { constants, gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
 import { awaited } from "../../base/awaited.ts";
 import { borrow } from "../../base/buffers.ts";
 import { readU32, writeU32 } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
+import { offload } from "../../base/simulation.ts";
 import { UNPACKED_ROOM, unzstdFrame, USUAL_RATIO, zstdFrame } from "../../base/zstd_frame.ts";
 import { CHUNK_BYTES_MAX, damagedObject, type ObjectCompression } from "./object_header.ts";
 
@@ -219,8 +220,13 @@ async function compress<T>(
   take: (frame: readonly Uint8Array[]) => T,
 ): Promise<T> {
   if (compression === "gzip") {
-    const chunkSize = inOneStep(USUAL_RATIO * raw.length);
-    return take([await awaited<Uint8Array>((done) => gzip(raw, { level: level ?? GZIP_LEVEL, chunkSize }, done))]);
+    const options = { level: level ?? GZIP_LEVEL, chunkSize: inOneStep(USUAL_RATIO * raw.length) };
+    return take([
+      await offload<Uint8Array>(
+        () => awaited<Uint8Array>((done) => gzip(raw, options, done)),
+        () => gzipSync(raw, options),
+      ),
+    ]);
   }
   const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level ?? ZSTD_LEVEL };
   if ((level ?? ZSTD_LEVEL) >= LEVEL_OF_LARGE_WINDOWS) params[constants.ZSTD_c_windowLog] = WINDOW_LOG_MAX;
@@ -228,8 +234,10 @@ async function compress<T>(
 }
 
 function gzipUnpack(body: Uint8Array, most: number): Promise<Uint8Array> {
-  return awaited<Uint8Array>((done) =>
-    gunzip(body, { maxOutputLength: Math.max(1, most), chunkSize: inOneStep(UNPACKED_ROOM * body.length, most) }, done)
+  const options = { maxOutputLength: Math.max(1, most), chunkSize: inOneStep(UNPACKED_ROOM * body.length, most) };
+  return offload<Uint8Array>(
+    () => awaited<Uint8Array>((done) => gunzip(body, options, done)),
+    () => gunzipSync(body, options),
   );
 }
 

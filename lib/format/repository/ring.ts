@@ -17,15 +17,16 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { createHmac, hkdfSync, webcrypto } from "node:crypto";
+import { createHmac, hkdfSync } from "node:crypto";
 import { toHex } from "../../base/bytes.ts";
+import { AesKey } from "./aes.ts";
 
 /** The keys of a repository. Its fields and its text show none of them. */
 export interface KeyRing {
   /** Names the ring, 32 hexadecimal digits; no secret. */
   readonly id: string;
   /** The AES-256-GCM key of the object with this salt of 16 bytes. */
-  objectKey(salt: Uint8Array): Promise<CryptoKey>;
+  objectKey(salt: Uint8Array): AesKey;
   /** What bytes with this SHA-256 (64 hexadecimal digits) are called: 64 hexadecimal digits. */
   nameOf(sha256: string): string;
   /** Authenticates the bytes of a document: 64 hexadecimal digits. */
@@ -56,9 +57,9 @@ class Ring implements KeyRing {
     this.#documentKey = derive(root, new Uint8Array(0), "holdfast document");
   }
 
-  objectKey(salt: Uint8Array): Promise<CryptoKey> {
+  objectKey(salt: Uint8Array): AesKey {
     if (salt.length !== SALT_BYTES) throw new TypeError(`an object's salt has ${SALT_BYTES} bytes`);
-    return aesKey(derive(this.#root, salt, "holdfast object"));
+    return new AesKey(derive(this.#root, salt, "holdfast object"));
   }
 
   nameOf(sha256: string): string {
@@ -95,15 +96,4 @@ export function rootOf(ring: KeyRing): Uint8Array {
 /** 32 bytes of key for one purpose. */
 export function derive(key: Uint8Array, salt: Uint8Array, purpose: string): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", key, salt, purpose, 32));
-}
-
-/** An AES-256-GCM key that cannot be exported. */
-export async function aesKey(bytes: Uint8Array): Promise<CryptoKey> {
-  const key = await webcrypto.subtle.importKey("raw", unshared(bytes), "AES-GCM", false, ["encrypt", "decrypt"]);
-  return key as CryptoKey;
-}
-
-/** For WebCrypto, which takes no shared memory: all bytes that come here were made by this code. */
-export function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return bytes as Uint8Array<ArrayBuffer>;
 }

@@ -9,7 +9,8 @@ import { ByteReader, DecodeError, equalBytes, readU32, toHex } from "../../base/
 import type { IntegrityError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { ByteSource } from "./byte_source.ts";
-import { type ChunkPlace, TAG_BYTES } from "./object_cipher.ts";
+import { TAG_BYTES } from "./aes.ts";
+import { type ChunkPlace } from "./object_cipher.ts";
 import { damagedObject, OBJECT_HEADER_BYTES, type ObjectHeader, readObjectHeader } from "./object_header.ts";
 
 /** The top bit of a chunk's length: it is the last. */

@@ -106,7 +106,7 @@ export class Place {
     if (!this.#settings.onDisk) return;
     const { random } = this.#settings;
     const next = power
-      ? this.#disk.crash({ keep: random.pick(["none", "random"]), random: random.next })
+      ? this.#disk.crash({ keep: random.pick(["none", "random", "scattered"]), random: random.next })
       : this.#disk.otherProcess();
     if (!power) this.#disk.kill();
     this.#disk = next;

@@ -1,10 +1,13 @@
 /** One seed, one run of the model of backup repositories. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { checkSecrets, reopenPlace } from "./accidents.ts";
 import { copyOver } from "./backups.ts";
 import { check } from "./check.ts";
 import { OPERATIONS } from "./operations.ts";
 import { World } from "./world.ts";
+import { beginSimulation } from "../../../lib/base/simulation.ts";
+import { Random } from "../random.ts";
 
 /** What is to be run. */
 export interface RepositoryRun {
@@ -18,6 +21,8 @@ export interface RunResult {
   operations: number;
   /** Restores that were compared, or rightly refused. */
   restores: number;
+  /** A digest of all that was done, and of every call that was made on a store: the same for the same seed. */
+  trace: string;
 }
 
 /** A step that takes so long hangs, ms. */
@@ -27,6 +32,7 @@ const DAY = 86_400_000;
 
 /** Runs; throws with all that it takes to run it again. */
 export async function runRepositoryModel({ seed, operations }: RepositoryRun): Promise<RunResult> {
+  const end = beginSimulation(new Random(seed, 5).next);
   const world = new World(seed);
   try {
     await watched(world, async () => {
@@ -34,7 +40,7 @@ export async function runRepositoryModel({ seed, operations }: RepositoryRun): P
       for (; world.step < operations; world.step++) await world.random.weighted(OPERATIONS)(world);
       await finish(world);
     });
-    return { operations, restores: world.restores };
+    return { operations, restores: world.restores, trace: digestOf(world) };
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     throw new Error(
@@ -49,7 +55,13 @@ export async function runRepositoryModel({ seed, operations }: RepositoryRun): P
       await replication?.stop().catch(() => {});
       await db?.close().catch(() => {});
     }
+    end();
   }
+}
+
+function digestOf({ trace, first, second, disk }: World): string {
+  const calls = [first, second].flatMap(({ store }) => store.calls);
+  return createHash("sha256").update(JSON.stringify([trace, calls, disk.operations])).digest("hex");
 }
 
 /** All works again; then everything that is listed must be there. */

@@ -10,9 +10,9 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { DecryptionError, ExistsError, HoldfastError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
+import { monotonicNow, randomBytes, randomNumber } from "../../../base/simulation.ts";
 import { delayWith, systemTimers, type Timers } from "../../../base/timers.ts";
 import { MARKER_NAME } from "../../../engine/file_names.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
@@ -107,11 +107,9 @@ export async function isRepository(fs: FileSystem, path: string): Promise<boolea
 /** Opens a repository, or makes one. */
 export async function openRepository(store: ObjectStore, settings: OpenSettings): Promise<RepositoryContext> {
   const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(settings.timers, ms, signal);
-  const monotonic = (): number => performance.now();
-  const retrying = new RetryingStore(store, { delay, random: Math.random });
+  const retrying = new RetryingStore(store, { delay, random: randomNumber });
   const name = store.name;
-  const random = (count: number): Uint8Array => new Uint8Array(randomBytes(count));
-  const about = await readRepository(retrying, name) ?? await make(retrying, settings, random);
+  const about = await readRepository(retrying, name) ?? await make(retrying, settings);
   if (about.encryption === null && settings.encryption !== undefined) {
     throw new DecryptionError(
       `Cannot open ${name} with a key: it is not encrypted, and what is written there would not be; ` +
@@ -128,15 +126,15 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
     readOnly: settings.readOnly || settings.keyless,
     compression: settings.compression,
     concurrency: settings.concurrency,
-    bandwidth: new Bandwidth(settings.bytesPerSecond, monotonic, delay),
+    bandwidth: new Bandwidth(settings.bytesPerSecond, monotonicNow, delay),
     timeZone: settings.timeZone,
     activities: new Activities(),
     // Times are stored as whole ms.
     clock: () => Math.floor(settings.clock()),
-    monotonic,
+    monotonic: monotonicNow,
     delay,
     timers: settings.timers,
-    randomBytes: random,
+    randomBytes,
   };
 }
 
@@ -163,7 +161,6 @@ async function readRepository(store: ObjectStore, name: string): Promise<Reposit
 async function make(
   store: ObjectStore,
   settings: OpenSettings,
-  random: (count: number) => Uint8Array,
 ): Promise<RepositoryDocument> {
   const { objects: [other] } = await store.list({ limit: 1 });
   if (other !== undefined && !other.key.startsWith(PART.keys)) {
@@ -181,11 +178,11 @@ async function make(
     throw new NotFoundError(`Cannot open ${store.name}: there is no repository; check the path (NOT_FOUND)`);
   }
   assertCapable(store);
-  const id = toHex(random(16));
+  const id = toHex(randomBytes(16));
   const createdAt = Math.floor(settings.clock());
-  const ring = settings.encryption === undefined ? undefined : newKeyRing(random);
+  const ring = settings.encryption === undefined ? undefined : newKeyRing(randomBytes);
   if (ring !== undefined) {
-    await addSlot(store, { repository: id, ring, createdAt, randomBytes: random }, settings.encryption!);
+    await addSlot(store, { repository: id, ring, createdAt, randomBytes }, settings.encryption!);
   }
   const body: RepositoryDocument = {
     id,
