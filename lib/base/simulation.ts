@@ -13,16 +13,33 @@ import { performance } from "node:perf_hooks";
 /** By so much a simulated clock goes on whenever it is looked at, ms: slices of work end somewhere in the middle of it. */
 const TICK_MS = 0.25;
 
+/** A simulated machine. */
+export interface Simulation {
+  /** The program ended, however: another one begins, which knows nothing of it. */
+  beginProcess(): void;
+  /** From here on all is as it was before. */
+  end(): void;
+}
+
 let seeded: (() => number) | undefined;
 let simulatedNow = 0;
+/** Stands for the present process. */
+let process = {};
 
-/** From now on, until the call that is given back, all is decided by `random` (from 0 up to 1). */
-export function beginSimulation(random: () => number): () => void {
+/** From now on all is decided by `random` (from 0 up to 1). */
+export function beginSimulation(random: () => number): Simulation {
   if (seeded !== undefined) throw new TypeError("another simulation goes on in this process; they can't overlap");
+  const real = process;
+  const beginProcess = (): void => void (process = {});
   seeded = random;
   simulatedNow = 0;
-  return () => {
-    seeded = undefined;
+  beginProcess();
+  return {
+    beginProcess,
+    end: () => {
+      seeded = undefined;
+      process = real;
+    },
   };
 }
 
@@ -46,4 +63,14 @@ export function randomNumber(): number {
 /** ms of a clock that only goes forward. */
 export function monotonicNow(): number {
   return seeded === undefined ? performance.now() : simulatedNow += TICK_MS;
+}
+
+/** What a process as a whole keeps in mind; a simulated one begins with nothing. */
+export function ofProcess<T extends object>(make: () => T): () => T {
+  const kept = new WeakMap<object, T>();
+  return () => {
+    const found = kept.get(process) ?? make();
+    kept.set(process, found);
+    return found;
+  };
 }

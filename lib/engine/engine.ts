@@ -354,6 +354,7 @@ export class TreeEngine implements Engine {
     try {
       if (!this.readOnly) {
         this.#queue.close();
+        this.#background.stopWaiting();
         await this.#queue.exclusive(() => this.#finish());
       }
     } finally {

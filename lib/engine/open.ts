@@ -35,7 +35,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
   if (place === "missing") await ensureDirectory(fs, path);
   const lockPath = join(path, LOCK_NAME);
   // A copy that was never opened: what can't be opened is left without so much as a lock file.
-  const isNew = place === "database" && !settings.filesLater && await fs.stat(lockPath) === undefined;
+  const isNew = place === "database" && settings.filesLater === undefined && await fs.stat(lockPath) === undefined;
   if (isNew) await inspectDatabase(fs, path, settings);
   const lock = await fs.lock(lockPath);
   try {
@@ -46,7 +46,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
       throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
     }
     checkKeyEncoding(loaded.state, settings, directory);
-    if (!settings.filesLater) await checkFiles(fs, path, loaded.state, settings);
+    if (settings.filesLater === undefined) await checkFiles(fs, path, loaded.state, settings);
     const { store, log } = await recoverStore(fs, path, settings, loaded);
     await tidy(store, log);
     return await TreeEngine.start(store, log, lock);

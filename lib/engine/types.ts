@@ -232,8 +232,11 @@ export interface EngineSettings {
   onEvent: ((event: EngineEvent) => void) | undefined;
   /** Ends a long recovery. */
   signal: AbortSignal | undefined;
-  /** The files that the manifest lists are still being put there: opening looks at none, and nothing may be read. */
-  filesLater?: boolean;
+  /**
+   * The files that the manifest lists are still being put there, until this resolves: opening looks at none, nothing may be
+   * read, and compaction waits.
+   */
+  filesLater?: Promise<void> | undefined;
 }
 
 /** `start <= key < end` in internal form; no `end`: to the last key. */

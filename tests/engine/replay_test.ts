@@ -15,7 +15,7 @@ import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix } from "../../lib/format/space.ts";
 import { Random } from "../model/random.ts";
 import { all, fill, get, name, open, put, removeRange } from "./fixture.ts";
-import { bring, contents, ingestSome, listed, NO_FILES, openAt, randomBatch, stage } from "./staged.ts";
+import { bring, contents, copy, ingestSome, listed, NO_FILES, openAt, randomBatch, stage } from "./staged.ts";
 
 const seed = process.env["HOLDFAST_SEED"];
 // Each runtime has seeds of its own.
@@ -150,6 +150,68 @@ describe("replay()", () => {
     assert.deepEqual(all(copied), all(engine));
     await copied.close();
     await engine.close();
+  });
+
+  /** An original, its tables staged without the bytes of any, and the commits behind them. */
+  async function withoutFiles(): Promise<
+    { engine: Engine; pin: Pin; bringFiles: () => Promise<void>; tail: CommitEvent[] }
+  > {
+    const engine = await open(memoryFileSystem(), { historyBytes: 1e9 });
+    await fill(engine, 300);
+    await engine.compact();
+    const pin = await engine.pin();
+    await stage(engine, pin, "/copy");
+    const tables = pin.files.filter(({ kind }) => kind === "table").map((file) => file.name);
+    assert.ok(tables.length > 3);
+    for (const table of tables) await engine.fs.remove(`/copy/${table}`);
+    await fill(engine, 300);
+    const bringFiles = async (): Promise<void> => {
+      for (const table of tables) await copy(engine.fs, `${engine.path}/${table}`, `/copy/${table}`);
+    };
+    // Keeps the originals there.
+    return { engine, pin, bringFiles, tail: await commitsAfter(engine, pin.base.version) };
+  }
+
+  const level0 = (engine: Engine): number => engine.stats().levels.find(({ level }) => level === 0)?.tables ?? 0;
+
+  it("reads none of the tables before they are there, however far behind compaction falls", async () => {
+    const { engine, pin, bringFiles, tail } = await withoutFiles();
+    let come: () => void = () => {};
+    const filesLater = new Promise<void>((resolve) => come = resolve);
+    const copied = await openAt(engine.fs, "/copy", { filesLater });
+    let ended = false;
+    const replayed = copied.replay(listed(tail), NO_FILES).then(() => ended = true);
+    for (let i = 0; i < 1000 && level0(copied) < 9; i++) await turns(1);
+    await turns(20);
+    assert.equal(ended, false);
+    assert.ok(level0(copied) >= 9, "compaction did not wait");
+    await bringFiles();
+    come();
+    await replayed;
+    assert.deepEqual(all(copied), all(engine));
+    await copied.close();
+    pin.release();
+    await engine.close();
+  });
+
+  it("ends when the tables will never be there, and closes without waiting for them", async () => {
+    for (const comes of [false, undefined]) {
+      const { engine, pin, tail } = await withoutFiles();
+      const controller = new AbortController();
+      let fail: (error: Error) => void = () => {};
+      const filesLater = new Promise<void>((_, reject) => fail = reject);
+      filesLater.catch(() => controller.abort(new Error("the files do not come")));
+      const copied = await openAt(engine.fs, "/copy", { filesLater });
+      const replayed = copied.replay(listed(tail), { ...NO_FILES, signal: controller.signal });
+      const refused = assert.rejects(replayed, comes === false ? /do not come/ : ClosedError);
+      await turns(50);
+      if (comes === false) fail(new Error("gone"));
+      const closed = copied.close();
+      await refused;
+      await closed;
+      pin.release();
+      await engine.close();
+    }
   });
 
   it("refuses what does not go on where the tables end, and gives up cleanly", async () => {

@@ -8,7 +8,7 @@
  * @module
  */
 import { ClosedError, NoSpaceError } from "../../base/errors.ts";
-import { Slicer } from "../../base/yield.ts";
+import { Slicer, yieldToLoop } from "../../base/yield.ts";
 import { compact } from "./compaction.ts";
 import { type CompactionPlan, pickCompaction } from "./compaction_picker.ts";
 import { flushOldest } from "./flush.ts";
@@ -30,15 +30,17 @@ const QUIET_MS = 250;
 /** Slices that do not begin while others are to be let pass. */
 class DeferredSlicer extends Slicer {
   readonly #isDeferred: () => boolean;
+  readonly #wait: () => Promise<void>;
 
-  constructor(now: () => number, isDeferred: () => boolean) {
+  constructor(now: () => number, isDeferred: () => boolean, wait: () => Promise<void>) {
     super(now);
     this.#isDeferred = isDeferred;
+    this.#wait = wait;
   }
 
   /** Resolves once nothing is to be let pass any more. */
   async letPass(): Promise<void> {
-    while (this.#isDeferred()) await new Promise((resolve) => void setTimeout(resolve, DEFERRED_LOOK_MS));
+    while (this.#isDeferred()) await this.#wait();
   }
 
   override async tick(): Promise<void> {
@@ -47,9 +49,17 @@ class DeferredSlicer extends Slicer {
   }
 }
 
+function pause(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, DEFERRED_LOOK_MS));
+}
+
 /** The two workers. */
 export class Background {
   readonly #store: Store;
+  /** False once they won't come. */
+  readonly #hasFiles: Promise<boolean>;
+  readonly #ends: Promise<false>;
+  #stopWaiting: () => void = () => {};
   #closing = false;
   #flushing: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
@@ -67,6 +77,9 @@ export class Background {
 
   constructor(store: Store) {
     this.#store = store;
+    const { filesLater = Promise.resolve() } = store.settings;
+    this.#hasFiles = filesLater.then(() => true, () => false);
+    this.#ends = new Promise((resolve) => this.#stopWaiting = () => resolve(false));
     if (store.isRepeatable) return;
     this.#quietTimer = setTimeout(this.defer(), QUIET_MS);
     this.#quietTimer.unref?.();
@@ -145,7 +158,10 @@ export class Background {
   }
 
   async #compactAll(): Promise<void> {
-    const slicer = new DeferredSlicer(this.#store.settings.monotonic, this.#isDeferred);
+    if (!await Promise.race([this.#hasFiles, this.#ends])) return;
+    // Real time would pass at another place in each run.
+    const wait = this.#store.isRepeatable ? yieldToLoop : pause;
+    const slicer = new DeferredSlicer(this.#store.settings.monotonic, this.#isDeferred, wait);
     for (;;) {
       await slicer.letPass();
       if (this.#closing || this.#manual > 0) return;
@@ -241,9 +257,15 @@ export class Background {
     return mine;
   }
 
+  /** The database is being closed: compaction waits for no files any more. */
+  stopWaiting(): void {
+    this.#stopWaiting();
+  }
+
   /** Gives up compaction, finishes the flush under way. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.stopWaiting();
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#quietTimer);
     await this.#flushing;

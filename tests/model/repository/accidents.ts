@@ -24,6 +24,7 @@ export async function die(world: World, kind: "kill" | "power"): Promise<void> {
     await home.db.close().catch(() => {});
   }
   world.disk = next;
+  world.simulation.beginProcess();
   for (const home of homes) await home.open(next, kind);
   for (const place of [first, second]) await place.open();
 }

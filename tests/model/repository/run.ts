@@ -7,6 +7,7 @@ import { check } from "./check.ts";
 import { OPERATIONS } from "./operations.ts";
 import { World } from "./world.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
+import { yieldToLoop } from "../../../lib/base/yield.ts";
 import { Random } from "../random.ts";
 
 /** What is to be run. */
@@ -32,14 +33,20 @@ const DAY = 86_400_000;
 
 /** Runs; throws with all that it takes to run it again. */
 export async function runRepositoryModel({ seed, operations }: RepositoryRun): Promise<RunResult> {
-  const end = beginSimulation(new Random(seed, 5).next);
-  const world = new World(seed);
+  const simulation = beginSimulation(new Random(seed, 5).next);
+  const world = new World(seed, simulation);
   try {
     await watched(world, async () => {
       await world.begin();
       for (; world.step < operations; world.step++) await world.random.weighted(OPERATIONS)(world);
       await finish(world);
     });
+      globalThis.dump = [
+        world.trace,
+        ...[world.first, world.second].map(({ store }) => store.calls.map((c) => JSON.stringify(c))),
+        [String(world.disk.operations)],
+      ];
+    }
     return { operations, restores: world.restores, trace: digestOf(world) };
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
@@ -55,7 +62,10 @@ export async function runRepositoryModel({ seed, operations }: RepositoryRun): P
       await replication?.stop().catch(() => {});
       await db?.close().catch(() => {});
     }
-    end();
+    for (const { repo } of [world.first, world.second]) await repo?.close().catch(() => {});
+    // What the dead still had under way must not take part in another run.
+    for (let i = 0; i < 50; i++) await yieldToLoop();
+    simulation.end();
   }
 }
 

@@ -2,6 +2,7 @@
 import { setImmediate, setTimeout } from "node:timers";
 import type { KeyEncoding } from "../../../mod.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import type { Simulation } from "../../../lib/base/simulation.ts";
 import { engineOf } from "../../../lib/engine/owner.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { openOptionsOf } from "../limits.ts";
@@ -20,6 +21,7 @@ const HOMES_MAX = 4;
 
 /** A run's state. */
 export class World {
+  readonly simulation: Simulation;
   readonly random: Random;
   /** For what is called more or less often from run to run, as calls overlap: it must not change what is done next. */
   readonly chance: Random;
@@ -38,7 +40,8 @@ export class World {
   step = 0;
   #names = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, simulation: Simulation) {
+    this.simulation = simulation;
     const random = this.random = new Random(seed, 3);
     this.chance = new Random(seed, 4);
     this.stale = seed % 7 === 5;

@@ -13,6 +13,7 @@
  */
 import { RepositoryLockedError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
+import { ofProcess } from "../../../base/simulation.ts";
 import { type LeaseDocument, leaseDocument } from "../../../format/repository/house_documents.ts";
 import type { RepositoryContext } from "./context.ts";
 import { readAllDocuments, readDocument, writeDocument } from "./documents.ts";
@@ -77,10 +78,10 @@ export async function takeLease(context: RepositoryContext, options: LeaseOption
 }
 
 /** Leases of this process that could not be given back, because the store was away. */
-const abandoned = new Set<string>();
+const abandoned = ofProcess(() => new Set<string>());
 
 /** Leases of this process that are held. */
-const held = new Set<string>();
+const held = ofProcess(() => new Set<string>());
 
 class HeldLease implements Lease {
   readonly name: string;
@@ -110,15 +111,15 @@ class HeldLease implements Lease {
       expiresAt: now + LEASE_MS,
     };
     const isOver = (other: LeaseDocument): boolean =>
-      other.expiresAt <= now || abandoned.has(other.id) ||
-      (options.sole === true && other.holder === body.holder && !held.has(other.id));
-    held.add(id);
+      other.expiresAt <= now || abandoned().has(other.id) ||
+      (options.sole === true && other.holder === body.holder && !held().has(other.id));
+    held().add(id);
     try {
       return new HeldLease(context, key, body, await HeldLease.#put(context, key, body, isOver));
     } catch (error) {
-      held.delete(id);
+      held().delete(id);
       // It may have been written, and its answer lost.
-      abandoned.add(id);
+      abandoned().add(id);
       throw error;
     }
   }
@@ -184,11 +185,11 @@ class HeldLease implements Lease {
 
   /** Gives the lease back, unless another has it by now. Failing at that is no failure: it runs out by itself. */
   async release(): Promise<void> {
-    held.delete(this.#body.id);
+    held().delete(this.#body.id);
     await this.#renewing?.catch(() => {});
     if (this.#context.clock() >= this.#body.expiresAt) return;
     // The next to take it in this process knows that nobody holds it.
-    await this.#context.store.delete(this.#key).catch(() => void abandoned.add(this.#body.id));
+    await this.#context.store.delete(this.#key).catch(() => void abandoned().add(this.#body.id));
   }
 }
 

@@ -218,6 +218,7 @@ function reachByLog(coverage: Coverage, base: BackupDocument): ReturnType<typeof
   const forks = coverage.path.some(({ lineage, to }) => lineage === base.lineage && to === version);
   if (forks) return { version, timestamp, coveredUntil: timestamp - 1 };
   // Nothing came behind it up to when anything says so that stands exactly there.
-  const same = [...coverage.heads, ...coverage.bases].filter((each) => each.version === version);
+  const ends = coverage.covers.map(({ to, coveredUntil }) => ({ version: to, coveredUntil }));
+  const same = [...coverage.heads, ...coverage.bases, ...ends].filter((each) => each.version === version);
   return { version, timestamp, coveredUntil: Math.max(...same.map(({ coveredUntil }) => coveredUntil)) };
 }

@@ -241,7 +241,7 @@ async function replay(
     keyEncoding: undefined,
     reserve: false,
     onEvent: undefined,
-    filesLater: fetched !== undefined,
+    filesLater: fetched,
     signal,
   });
   try {
