@@ -58,6 +58,8 @@ export interface WorkOptions {
 export interface RepairOptions extends PathOptions, WorkOptions {
   /** Only says what would be done. Default: false. */
   dryRun?: boolean | undefined;
+  /** What keys are, for when nothing is left of the manifest, which says so. Default: `"utf8"`. */
+  keyEncoding?: KeyEncoding | undefined;
 }
 
 /**
@@ -167,9 +169,12 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    * with `UnsupportedFormatError`.
    */
   static async repair(path: string | URL, options?: RepairOptions): Promise<RepairReport> {
-    const { fileSystem, checked } = fileSystemIn("DB.repair", options, ["dryRun", "signal", "onProgress"]);
+    const { fileSystem, checked } = fileSystemIn("DB.repair", options, [
+      ...["dryRun", "keyEncoding", "signal", "onProgress"],
+    ]);
     const dryRun = booleanOption("DB.repair", checked, "dryRun", false);
-    const { settings } = openOptions("DB.repair", { signal: signalOption("DB.repair", checked) });
+    const keyEncoding = checked.keyEncoding as KeyEncoding | undefined;
+    const { settings } = openOptions("DB.repair", { keyEncoding, signal: signalOption("DB.repair", checked) });
     const progress = new ProgressReporter(functionOption<OnProgress>("DB.repair", checked, "onProgress"));
     progress.start("repair");
     const report = await repairDatabase(fileSystem, pathOf("DB.repair", path), settings, {

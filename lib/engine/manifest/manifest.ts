@@ -7,14 +7,14 @@
  * @module
  */
 import { ByteWriter } from "../../base/bytes.ts";
-import { CorruptionError, HoldfastError, NoSpaceError } from "../../base/errors.ts";
+import { CorruptionError, HoldfastError, NoSpaceError, UnsupportedFormatError } from "../../base/errors.ts";
 import { join } from "../../files/paths.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { publishFile } from "../../files/publish.ts";
 import { readFile } from "../../files/read.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
-import { decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
+import { type DatabaseMeta, decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
 import { readMarker, writeMarker } from "../../format/manifest/marker.ts";
 import { findLaterRecord, RecordReader } from "../../format/log/record_reader.ts";
 import { fileName, filePath, MARKER_NAME } from "../file_names.ts";
@@ -87,6 +87,29 @@ function readManifest(handle: FileHandle, number: number, database: string, name
     throw new CorruptionError(name, FILE_HEADER_BYTES, "its first edit does not describe this database");
   }
   return { number, seed, state, fresh: false, size };
+}
+
+/** What the whole edits at the beginning of a damaged manifest say of the database; undefined when there is none. */
+export function salvageIdentity(fs: FileSystem, directory: string, number: number): DatabaseMeta | undefined {
+  const name = fileName("manifest", number);
+  const handle = fs.openSync(join(directory, name), "read");
+  try {
+    const size = handle.sizeSync();
+    const head = new Uint8Array(FILE_HEADER_BYTES);
+    const header = readFileHeader("manifest", head.subarray(0, handle.readAtSync(head, 0)), name);
+    const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
+    const reader = new RecordReader(read, size, checksumSeed(header), FILE_HEADER_BYTES);
+    let found: DatabaseMeta | undefined;
+    for (let next = reader.next(); next !== undefined; next = reader.next()) {
+      found = decodeEdit(next.record, name, next.offset).database ?? found;
+    }
+    return found?.id === header.database ? found : undefined;
+  } catch (error) {
+    if (error instanceof CorruptionError || error instanceof UnsupportedFormatError) return undefined;
+    throw error;
+  } finally {
+    handle.closeSync();
+  }
 }
 
 /** Bytes of a manifest that holds one edit, and the seed of its checksums. */

@@ -16,7 +16,7 @@ import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import { TableReader } from "../../tree/table/table_reader.ts";
 import { applyOperations } from "../writing/apply.ts";
 import { type FileKind, fileName, filePath, MARKER_NAME, parseFileName } from "../file_names.ts";
-import { loadManifest } from "../manifest/manifest.ts";
+import { loadManifest, salvageIdentity } from "../manifest/manifest.ts";
 import { emptyState, type ManifestState } from "../manifest/manifest_state.ts";
 import { ingestOf, recoverLog } from "./recovery.ts";
 import { isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
@@ -150,6 +150,11 @@ class Gathering {
   }
 
   #identityFromFiles(): ManifestState["database"] {
+    const manifests = this.#found.filter(({ kind }) => kind === "manifest").map(({ number }) => number);
+    for (const number of manifests.sort((a, b) => b - a)) {
+      const identity = salvageIdentity(this.#fs, this.#path, number);
+      if (identity !== undefined) return identity;
+    }
     for (const { kind, number } of this.#found) {
       const header = this.#header(kind, number);
       if (header === undefined) continue;

@@ -37,7 +37,7 @@ export function randomDiskFault(
   random: () => number,
   probability: number,
   kinds: readonly DiskFaultKind[] = ["fail", "lose", "tear", "full"],
-): DiskFault {
+): DiskFault & { at: (operation: Operation) => boolean } {
   return {
     at: () => random() < probability,
     do: () => kinds[Math.floor(random() * kinds.length)] ?? "fail",
@@ -106,6 +106,8 @@ function strikeOf(kind: DiskFaultKind, operation: Operation, part: () => number)
     return name === "append" ? { kind: "tear", bytes: Math.floor(part() * bytes), error } : { kind: "fail", error };
   }
   const error = new IOError(`Cannot ${name} ${path}: a fault "${kind}" was injected (EIO)`, { path });
+  // A lock that nobody knows of could not be given back.
+  if (name === "lock") return { kind: "fail", error };
   if (kind !== "tear") return { kind, error };
   return name === "append" ? { kind, bytes: Math.floor(part() * bytes), error } : { kind: "fail", error };
 }

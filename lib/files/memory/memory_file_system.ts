@@ -8,11 +8,13 @@ import { ExistsError, IOError, LockedError, NotFoundError } from "../../base/err
 import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "../file_system.ts";
 import type { DiskFault } from "./disk_faults.ts";
 import { type DiskUser, MemoryDisk, type MemoryFileSystemOptions, type OperationName } from "./memory_disk.ts";
+import { MemoryContent } from "./memory_content.ts";
 import { MemoryFileHandle } from "./memory_file_handle.ts";
 import { type CrashOptions, imageAfterCut } from "./memory_image.ts";
 import { MemoryDirectory, MemoryFile, type MemoryNode, MemoryVolume } from "./memory_volume.ts";
 
 export { type DiskFault, type DiskFaultKind, randomDiskFault } from "./disk_faults.ts";
+export { randomDamage } from "./disk_damage.ts";
 export {
   type MemoryFileSystemOptions,
   type Operation,
@@ -125,6 +127,20 @@ export class MemoryFileSystem implements FileSystem {
   /** Makes calls fail, from all processes that use this disk; the function given back removes the fault. */
   inject(fault: DiskFault): () => void {
     return this.#disk.faults.inject(fault);
+  }
+
+  /** Damages a file at rest, durably: `change` gets its bytes and gives those that are found from now on. */
+  damage(path: string, change: (bytes: Uint8Array) => Uint8Array): void {
+    const { node } = this.#disk.volume.existing("damage", this.resolve(path));
+    if (node.kind !== "file") throw new IOError(`Cannot damage ${path}: it is a directory (EISDIR)`, { path });
+    const bytes = new Uint8Array(node.content.size);
+    node.content.read(bytes, 0);
+    const changed = change(bytes);
+    this.#disk.usedBytes += changed.length - node.content.size;
+    node.content = new MemoryContent();
+    node.content.append(changed);
+    node.lost = [];
+    node.synced();
   }
 
   /** Ends this process as by SIGKILL: its handles and calls fail, its locks are free, what it wrote stays. */

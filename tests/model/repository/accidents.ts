@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { BackupRepository } from "../../../mod.ts";
 import { DecryptionError } from "../../../lib/base/errors.ts";
+import { randomDiskFault } from "../../../lib/files/memory/memory_file_system.ts";
 import type { Home } from "./home.ts";
 import type { Place } from "./place.ts";
-import { attempt } from "./tasks.ts";
+import { whileAiling } from "./disk_fault.ts";
+import { attempt, isOfStore } from "./tasks.ts";
 import type { World } from "./world.ts";
 
 /** The program ends, and begins again. */
-export async function die(world: World, kind: "kill" | "power"): Promise<void> {
+export async function die(world: World, kind: "kill" | "power", ended: () => void = () => {}): Promise<void> {
   const { random, disk, homes, first, second } = world;
   world.note(kind === "power" ? "the power goes" : "the process is killed");
   world.catchUp();
@@ -23,10 +25,39 @@ export async function die(world: World, kind: "kill" | "power"): Promise<void> {
     home.replication = undefined;
     await home.db.close().catch(() => {});
   }
+  ended();
   world.disk = next;
   world.simulation.beginProcess();
-  for (const home of homes) await home.open(next, kind);
+  for (const home of homes) await revive(world, home, kind);
   for (const place of [first, second]) await place.open();
+}
+
+/** Opens a database after an accident; now and then the disk fails at that too. */
+async function revive(world: World, home: Home, kind: "kill" | "power"): Promise<void> {
+  const { random, chance, disk } = world;
+  if (world.faulty && random.chance(0.2)) {
+    const probability = random.pick([0.01, 0.05, 0.2]);
+    world.note(`${home.name} is opened while calls on the disk fail, ${probability}`);
+    world.count("faults in recovery");
+    const heal = disk.inject(whileAiling(world, faultsOf(chance.next, probability, home)));
+    world.ails = true;
+    const opened = await home.open(disk, kind).then(() => true, (error) => {
+      if (isOfStore(error)) return false;
+      throw error;
+    });
+    heal();
+    world.ails = false;
+    // What it shows by now was shown.
+    if (opened) home.note();
+    await home.db?.close().catch(() => {});
+  }
+  await home.open(disk, kind);
+}
+
+/** Faults of the files of one database. */
+function faultsOf(random: () => number, probability: number, { name }: Home): ReturnType<typeof randomDiskFault> {
+  const fault = randomDiskFault(random, probability);
+  return { ...fault, at: (operation) => operation.path.startsWith(`${name}/`) && fault.at(operation) };
 }
 
 /** One database is closed and opened again. */

@@ -16,6 +16,8 @@ export interface HomeSettings {
   chronicle: Chronicle;
   clock: () => number;
   latest: () => number;
+  /** Does something while nothing fails. */
+  calmly: <T>(work: () => T) => T;
 }
 
 /** A database. */
@@ -47,18 +49,19 @@ export class Home {
     const { lineage, version } = this.db;
     if (after === undefined) {
       this.note();
-    } else if (lineage === this.lineage && version <= this.version) {
+    } else if (this.#isKnownLine() && version <= this.version) {
       const promised = after === "power" ? this.durable : after === "kill" ? this.written : this.version;
       assert.ok(version >= promised, `${path} is back at version ${version}, and ${promised} was promised`);
-      const line = chronicle.lines.get(lineage);
+      const line = lineage === this.lineage ? chronicle.lines.get(lineage) : undefined;
       // A copy that was never written to stands in another's line.
       if (line !== undefined && !engineOf(this.db)!.forked) chronicle.truncate(lineage, version);
-      this.#assertKnown();
+      if (lineage === this.lineage) this.#assertKnown();
+      else this.note();
       this.version = version;
     } else {
       assert.ok(this.pending !== undefined, `${path} is back at version ${version}, and ${this.version} was the last`);
       assert.equal(version, this.version + 1, `${path}: the version of what was not answered`);
-      const shown = contentsOf(this.db);
+      const shown = this.settings.calmly(() => contentsOf(this.db));
       if (this.pending !== "anything") {
         const difference = differenceOf(shown, this.pending(), { moment: this.settings.latest(), versions: false });
         assert.equal(difference, undefined, `${path} after an accident`);
@@ -69,23 +72,30 @@ export class Home {
     this.durable = this.written = this.version;
   }
 
+  /** Whether it stands in the line it stood in, or in one of its own that has left it just here. */
+  #isKnownLine(): boolean {
+    const { lineage, meta: { parents } } = engineOf(this.db)!;
+    const left = parents.at(-1);
+    return lineage === this.lineage || (left?.lineage === this.lineage && left.version === this.db.version);
+  }
+
   /** Notes the present state. */
   note(): State {
-    const { chronicle } = this.settings;
+    const { chronicle, calmly } = this.settings;
     const { lineage, version } = this.db;
     if (chronicle.state(lineage, version) !== undefined && engineOf(this.db)!.forked) this.#assertKnown();
-    const state = chronicle.note(this.db);
+    const state = calmly(() => chronicle.note(this.db));
     this.lineage = lineage;
     this.version = version;
     return state;
   }
 
   #assertKnown(): void {
-    const { chronicle, latest, path } = this.settings;
+    const { chronicle, latest, path, calmly } = this.settings;
     const { lineage, version } = this.db;
-    const known = chronicle.state(lineage, version);
+    const known = chronicle.state(lineage, version) ?? chronicle.state(this.lineage, version);
     assert.ok(known !== undefined, `${path}: version ${version} of ${lineage} never was`);
-    const difference = differenceOf(contentsOf(this.db), known.contents, { moment: latest() });
+    const difference = differenceOf(calmly(() => contentsOf(this.db)), known.contents, { moment: latest() });
     assert.equal(difference, undefined, `${path} at version ${version}`);
   }
 

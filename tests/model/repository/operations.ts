@@ -1,9 +1,11 @@
 /** All that may happen in a run, and how often. */
 import assert from "node:assert/strict";
 import { die, dropSlot, passTime, reopen, reopenPlace } from "./accidents.ts";
+import { ailing } from "./ailing.ts";
 import { backUp, changeKeys, copyOver, pin, prune, remove, replicate } from "./backups.ts";
 import { check } from "./check.ts";
 import { exportCopy, restoreAmid, restoreBeside, restoreInto } from "./restores.ts";
+import { rotDatabase, rotRepository } from "./rot.ts";
 import { attempt } from "./tasks.ts";
 import type { World } from "./world.ts";
 import { writeSome } from "./writes.ts";
@@ -44,10 +46,29 @@ export const OPERATIONS: readonly (readonly [weight: number, Operation])[] = [
   [1, inspect],
 ];
 
+/** What else happens where disks fail too, and rot. */
+export const FAULTY: readonly (readonly [weight: number, Operation])[] = [
+  ...OPERATIONS,
+  [10, (world) => ailing(world, () => world.random.weighted(WHILE_AILING))],
+  [3, rotDatabase],
+  [1, rotRepository],
+];
+
+const WHILE_AILING: readonly (readonly [weight: number, Operation])[] = [
+  [30, (world) => writeSome(world, world.pickHome())],
+  ...REPOSITORY,
+  [6, (world) => flushOne(world)],
+  [6, (world) => compactOne(world)],
+  [4, (world) => reopen(world, world.pickHome())],
+  [4, (world) => exportCopy(world, world.pickHome())],
+];
+
 async function flushOne(world: World): Promise<void> {
   const home = world.pickHome();
   world.note(`flush ${home.name}`);
   await home.db.flush();
+  // A copy may have begun a line of its own.
+  home.note();
   home.allDurable();
 }
 
@@ -55,6 +76,7 @@ async function compactOne(world: World): Promise<void> {
   const home = world.pickHome();
   world.note(`compact ${home.name}`);
   await home.db.compact();
+  home.note();
 }
 
 /** A few things while the stores fail now and then. */

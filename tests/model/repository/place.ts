@@ -1,6 +1,6 @@
 /** A repository of a run: its store, which may fail and die, and the handle. */
 import { BackupRepository, type Encryption, type RepositoryOptions } from "../../../mod.ts";
-import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { type DiskFault, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore, randomFault, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -81,6 +81,22 @@ export class Place {
   fail(random: () => number, probability: number, kinds?: readonly StoreFaultKind[]): void {
     this.#faults.push(this.store.inject(randomFault(random, probability, kinds)));
     this.stale = kinds?.some((kind) => kind === "stale" || kind === "hide") === true;
+  }
+
+  /** Makes calls on the disk under the store fail, if there is one. */
+  ail(fault: DiskFault): void {
+    if (this.#settings.onDisk) this.#faults.push(this.#disk.inject(fault));
+  }
+
+  /** All its objects, in a store of their own. */
+  async copied(): Promise<MemoryStore> {
+    const from = this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk });
+    const to = new MemoryStore();
+    for (let after: string | undefined;;) {
+      const { objects, next } = await from.list({ after });
+      for (const { key } of objects) await to.put(key, (await from.get(key))!.body);
+      if ((after = next) === undefined) return to;
+    }
   }
 
   /** Lets the process that uses the store die at the n-th call from now. */

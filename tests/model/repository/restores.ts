@@ -20,7 +20,7 @@ async function pickPoint(
   try {
     ranges = (await place.repo.recoveryPoints()).filter(fits);
   } catch (error) {
-    if (place.failing) return undefined;
+    if (place.failing || world.ails) return undefined;
     throw error;
   }
   if (ranges.length === 0) return undefined;
@@ -63,15 +63,15 @@ export async function restoreInto(world: World, home: Home): Promise<void> {
   );
   if (done === undefined) {
     // An accident comes next, or it did not happen.
-    if (!place.store.dead) home.pending = undefined;
+    if (!place.store.dead && !world.ails) home.pending = undefined;
     return home.assertUnchanged();
   }
-  home.pending = undefined;
   const { achieved } = done.value;
   assert.equal(achieved.version, before.version + 1, "the version of a restore");
-  const shown = contentsOf(home.db);
+  const shown = world.calmly(() => contentsOf(home.db));
   assert.equal(differenceOf(shown, expected(achieved), { moment: time.latest }), undefined, "what a restore made");
   home.note();
+  home.pending = undefined;
   home.allDurable();
 }
 
@@ -91,6 +91,8 @@ export async function restoreBeside(world: World): Promise<void> {
     () => DB.restore(place.repo, path, { database, lineage, at: { version }, fileSystem: world.disk }),
   );
   if (done === undefined) {
+    // A call that took effect may have answered with an error.
+    if (world.ails) return;
     assert.equal(await DB.exists(path, { fileSystem: world.disk }), false, `${path} after a restore that failed`);
     return;
   }
@@ -121,7 +123,7 @@ export async function restoreAmid(world: World, place: Place): Promise<() => Pro
       await DB.destroy(path, { fileSystem: disk });
       return;
     }
-    if (place.failing) return;
+    if (place.failing || world.ails) return;
     const ranges = await place.repo.recoveryPoints();
     const listed = ranges.some((range) =>
       range.lineage === lineage && range.from.version <= version && version <= range.to.version

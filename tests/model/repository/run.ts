@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { checkSecrets, reopenPlace } from "./accidents.ts";
 import { copyOver } from "./backups.ts";
 import { check } from "./check.ts";
-import { OPERATIONS } from "./operations.ts";
+import { FAULTY, OPERATIONS } from "./operations.ts";
 import { World } from "./world.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
 import { yieldToLoop } from "../../../lib/base/yield.ts";
@@ -15,6 +15,8 @@ export interface RepositoryRun {
   seed: number;
   /** How many operations; some are many at once. */
   operations: number;
+  /** Whether disks fail too, and rot. */
+  faulty?: boolean;
 }
 
 /** What a run did. */
@@ -24,6 +26,8 @@ export interface RunResult {
   restores: number;
   /** A digest of all that was done, and of every call that was made on a store: the same for the same seed. */
   trace: string;
+  /** What happened, by kind. */
+  counts: Readonly<Record<string, number>>;
 }
 
 /** A step that takes so long hangs, ms. */
@@ -32,22 +36,16 @@ const HANGS_AFTER = 120_000;
 const DAY = 86_400_000;
 
 /** Runs; throws with all that it takes to run it again. */
-export async function runRepositoryModel({ seed, operations }: RepositoryRun): Promise<RunResult> {
+export async function runRepositoryModel({ seed, operations, faulty = false }: RepositoryRun): Promise<RunResult> {
   const simulation = beginSimulation(new Random(seed, 5).next);
-  const world = new World(seed, simulation);
+  const world = new World(seed, simulation, faulty);
   try {
     await watched(world, async () => {
       await world.begin();
-      for (; world.step < operations; world.step++) await world.random.weighted(OPERATIONS)(world);
+      for (; world.step < operations; world.step++) await world.random.weighted(faulty ? FAULTY : OPERATIONS)(world);
       await finish(world);
     });
-      globalThis.dump = [
-        world.trace,
-        ...[world.first, world.second].map(({ store }) => store.calls.map((c) => JSON.stringify(c))),
-        [String(world.disk.operations)],
-      ];
-    }
-    return { operations, restores: world.restores, trace: digestOf(world) };
+    return { operations, restores: world.restores, trace: digestOf(world), counts: world.counts };
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     throw new Error(

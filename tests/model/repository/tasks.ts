@@ -1,5 +1,13 @@
 /** What is tried, and which failures of it are no failures of the database. */
-import { ClosedError, HoldfastError, IOError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
+import {
+  ClosedError,
+  HoldfastError,
+  IOError,
+  NoSpaceError,
+  ReadOnlyError,
+  RepositoryLockedError,
+  StorageError,
+} from "../../../lib/base/errors.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";
 
@@ -25,7 +33,7 @@ export async function attempt<T>(
     const value = await work();
     return { value };
   } catch (error) {
-    const failing = places.some((place) => place.failing);
+    const failing = world.ails || places.some((place) => place.failing);
     if (failing) world.leaveLeases();
     world.note(`${what} failed: ${error instanceof Error ? `${error.name} ${error.message}` : error}`);
     if (failing && isOfStore(error)) return undefined;
@@ -42,11 +50,11 @@ export function isBusy({ repo }: Place): boolean {
   return repo.status().activities.length > 0;
 }
 
-/** What a store that fails, or a process that dies, may lead to. */
-function isOfStore(error: unknown): boolean {
+/** What a store or a disk that fails, or a process that dies, may lead to. */
+export function isOfStore(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isOfStore);
   return error instanceof StorageError || error instanceof IOError || error instanceof ClosedError ||
-    error instanceof RepositoryLockedError;
+    error instanceof RepositoryLockedError || error instanceof NoSpaceError || error instanceof ReadOnlyError;
 }
 
 /** Whether an error is Holdfast's, with this code. */

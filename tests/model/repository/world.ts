@@ -22,6 +22,8 @@ const HOMES_MAX = 4;
 /** A run's state. */
 export class World {
   readonly simulation: Simulation;
+  /** Whether disks fail too, and rot. */
+  readonly faulty: boolean;
   readonly random: Random;
   /** For what is called more or less often from run to run, as calls overlap: it must not change what is done next. */
   readonly chance: Random;
@@ -38,10 +40,15 @@ export class World {
   lingering = 0;
   restores = 0;
   step = 0;
+  /** Whether calls on the disk may fail. */
+  ails = false;
+  /** What happened, by kind. */
+  readonly counts: Record<string, number> = {};
   #names = 0;
 
-  constructor(seed: number, simulation: Simulation) {
+  constructor(seed: number, simulation: Simulation, faulty: boolean) {
     this.simulation = simulation;
+    this.faulty = faulty;
     const random = this.random = new Random(seed, 3);
     this.chance = new Random(seed, 4);
     this.stale = seed % 7 === 5;
@@ -79,6 +86,7 @@ export class World {
       chronicle: this.chronicle,
       clock: this.time.clock,
       latest: () => this.time.latest,
+      calmly: this.calmly,
     });
     await home.open(this.disk);
     this.homes.push(home);
@@ -147,7 +155,22 @@ export class World {
     throw new Error("it never becomes quiet");
   }
 
+  /** What the test itself reads does not fail. */
+  readonly calmly = <T>(work: () => T): T => {
+    const { ails } = this;
+    this.ails = false;
+    try {
+      return work();
+    } finally {
+      this.ails = ails;
+    }
+  };
+
   // ---- the trace
+
+  count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
 
   note(what: string): void {
     this.trace.push(`${this.step}: ${what}`);

@@ -82,19 +82,20 @@ export async function writeOne(world: World, home: Home): Promise<void> {
       return atomic.commit(how);
     }]],
   ]);
+  const before = home.pending;
   home.pending = "anything";
   // Many values at once may be several commits.
   const stop = engineOf(db)!.onCommit(() => void home.note());
   try {
     await write[1]();
   } catch (error) {
-    if (error instanceof NoSpaceError) home.pending = undefined;
+    if (error instanceof NoSpaceError) home.pending = before;
     throw error;
   } finally {
     stop();
   }
-  home.pending = undefined;
   const { version } = home.note();
+  home.pending = undefined;
   const mode = how.durability ?? settings.options.durability ?? "commit";
   if (mode === "commit") home.allDurable(version);
   if (mode === "interval") home.written = Math.max(home.written, version);
