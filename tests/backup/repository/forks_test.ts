@@ -38,6 +38,12 @@ async function behindOriginal(): Promise<{ house: House; copy: Engine; original:
   return { house, copy, original };
 }
 
+/** Closes the database and opens it again. */
+async function reopen(house: House): Promise<void> {
+  await house.engine.close();
+  house.engine = await house.open();
+}
+
 /** All heads, by lineage. */
 async function headsOf(house: House): Promise<HeadDocument[]> {
   return (await readHeads(house.context)).sort((a, b) => a.lineage < b.lineage ? -1 : 1);
@@ -56,6 +62,43 @@ describe("a database that went over into another line of history", () => {
     for (const key of ["c", "d"]) await house.set(key, "3");
     await house.backup();
     for (let version = 1; version <= 5; version++) {
+      const { contents } = await house.restore({ lineage: house.engine.lineage, at: { version } });
+      assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+    }
+  });
+});
+
+describe("a database that went through several lines of history while nobody archived it", () => {
+  it("is taken in line by line, behind what was archived", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await house.set("b", "2");
+    await Shipper.of(house.context, house.engine).ship();
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    house.note();
+    await Shipper.of(house.context, house.engine).ship();
+    await reopen(house);
+    // Another line, with nothing but this in it, and a third.
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "replace" });
+    house.note();
+    for (const key of ["c", "d"]) await house.set(key, "3");
+    // Slots move lazily.
+    await house.engine.setSlot({ ...house.engine.slots()[0]!, version: 1 });
+    await reopen(house);
+    const shipper = Shipper.of(house.context, house.engine);
+    await shipper.claim();
+    await shipper.ship({ heartbeat: true });
+    const { parents } = house.engine.meta;
+    assert.deepEqual(parents.map(({ version }) => version), [3, 4]);
+    const heads = (await headsOf(house)).map(({ lineage, version, start }) => [lineage, start, version]);
+    const lineages = [...parents.map(({ lineage }) => lineage), house.engine.lineage];
+    assert.deepEqual(
+      lineages.map((lineage) => heads.find(([each]) => each === lineage)),
+      [[lineages[0], 2, 3], [lineages[1], 4, 4], [lineages[2], 5, 6]],
+    );
+    assert.equal(heads.length, 3);
+    for (let version = 1; version <= 6; version++) {
       const { contents } = await house.restore({ lineage: house.engine.lineage, at: { version } });
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
     }

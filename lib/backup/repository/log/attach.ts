@@ -8,6 +8,8 @@
  * | none | there, at or beyond the fork, and the log reaches back to the fork | at the fork |
  * | none | otherwise | at the slot, or now |
  *
+ * A parent is the nearest of the lineages before that has a head.
+ *
  * @module
  */
 import { HistoryGoneError, IntegrityError, LineageError } from "../../../base/errors.ts";
@@ -16,6 +18,7 @@ import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
+import { lineagePath } from "./lineage_path.ts";
 import { type Head, newHead, overtaken, readHead } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
@@ -64,21 +67,32 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
   }
   const slot = slotOf(engine, context);
   const { parents } = engine.meta;
-  const fork = parents.at(-1);
-  const parent = fork === undefined ? undefined : await readHead(context, engine.id, fork.lineage);
   let from = slot?.version ?? engine.visibleVersion;
-  if (fork !== undefined && parent !== undefined) {
+  // The nearest that was archived: those between came and went with nothing taken in.
+  for (const fork of parents.toReversed()) {
+    const parent = await readHead(context, engine.id, fork.lineage);
+    if (parent === undefined) continue;
     if (parent.body.version < fork.version) {
       if (slot !== undefined && slot.version < fork.version) return parent;
     } else if (fork.version < engine.visibleVersion && await reachesBack(engine, fork.version)) {
       from = fork.version;
     }
+    break;
   }
   // A slot ahead of the head would tell that log which was never archived had been, were this cut off now.
   if (slot !== undefined && slot.version > from) await engine.setSlot({ ...slot, version: from });
-  const about = { database: engine.id, lineage: engine.lineage, parents, writer };
+  // Of the history that goes on there: of those that come after it nothing is known yet.
+  const lineage = lineagePath(engine.lineage, parents).find(({ to }) => from < to)?.lineage ?? engine.lineage;
+  const about = { database: engine.id, lineage, parents: parentsOf(engine, lineage), writer };
   const timestamp = from === engine.visibleVersion ? engine.visibleTimestamp : 0;
-  return { body: newHead(about, from, timestamp), etag: undefined };
+  const found = lineage === engine.lineage ? undefined : await readHead(context, engine.id, lineage);
+  return found ?? { body: newHead(about, from, timestamp), etag: undefined };
+}
+
+/** The lineages before one of an engine's. */
+function parentsOf({ meta: { parents } }: Engine, lineage: string): HeadDocument["parents"] {
+  const at = parents.findIndex((parent) => parent.lineage === lineage);
+  return at === -1 ? parents : parents.slice(0, at);
 }
 
 /** The head of the lineage that a database went over into at `fork`, where none is written yet. */
@@ -91,10 +105,7 @@ export async function headAfterFork(
 ): Promise<Head> {
   const found = await readHead(context, engine.id, lineage);
   if (found !== undefined) return found;
-  const { parents } = engine.meta;
-  const at = parents.findIndex((parent) => parent.lineage === lineage);
-  const own = at === -1 ? parents : parents.slice(0, at);
-  const about = { database: engine.id, lineage, parents: own, writer };
+  const about = { database: engine.id, lineage, parents: parentsOf(engine, lineage), writer };
   return { body: newHead(about, fork.version, fork.timestamp), etag: undefined };
 }
 

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { HistoryGoneError, LineageError } from "../../../base/errors.ts";
+import { HistoryGoneError, IntegrityError, LineageError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import type { CommitEvent, Engine, LogFollower, LogStretch, SettledPoint } from "../../../engine/types.ts";
@@ -254,7 +254,7 @@ class Shipment {
           writer.add(version, timestamp, ops);
         });
         if (stretch === undefined) break;
-        if (stretch.lineage !== this.#head.lineage) await this.#turnTo(stretch.lineage);
+        if (stretch.lineage !== this.#head.lineage) await this.#turnTo(stretch.lineage, at);
         for (const { version, info } of joined) await this.#ship(version, info);
         this.#take(writer.take(), stretch.bytes);
         if (this.#bytes >= OBJECT_BYTES) await this.#put();
@@ -294,10 +294,18 @@ class Shipment {
     return this.#known ??= await knownObjects(context, await readBackups(context), false);
   }
 
-  async #turnTo(lineage: string): Promise<void> {
+  async #turnTo(lineage: string, version: number): Promise<void> {
     await this.#finish();
     const { context, engine, writer } = this.#shipper.parts;
-    this.#shipper.turnTo(await headAfterFork(context, engine, lineage, this.#head, writer));
+    const head = await headAfterFork(context, engine, lineage, this.#head, writer);
+    // What is taken in next begins behind `version`, and must not be put behind anything else.
+    if (head.body.version !== version) {
+      throw new IntegrityError(
+        `Cannot archive the log of ${engine.path} in ${context.name}: its history ${lineage} is there up to version ` +
+          `${head.body.version}, and not to ${version}; run verify, then repair`,
+      );
+    }
+    this.#shipper.turnTo(head);
   }
 
   /** Begins to write what has gathered as one object; now and then moves the head behind what arrived. */
