@@ -9,6 +9,7 @@
  */
 import { DecodeError } from "../../base/bytes.ts";
 import { IntegrityError } from "../../base/errors.ts";
+import { describeValue } from "../../base/options.ts";
 import { PIECE_BYTES, PieceReader } from "./streams.ts";
 import { decodePax, decodeTarHeader, padded, TAR_BLOCK, type TarHeader } from "./tar_header.ts";
 
@@ -16,6 +17,11 @@ import { decodePax, decodeTarHeader, padded, TAR_BLOCK, type TarHeader } from ".
 const EXTENDED_BYTES_MAX = 64 * 2 ** 10;
 /** No database comes near this many files; an archive that does is meant to eat memory. */
 const MEMBERS_MAX = 1_000_000;
+/**
+ * Headers in a row that bring no file (folders, long names, extended headers): a flat directory has a few, and an archive
+ * that goes on with them would be read for ever.
+ */
+const FILELESS_MAX = 100;
 /** 64 PiB: above what file systems hold. */
 const SIZE_MAX = 2 ** 56;
 
@@ -45,11 +51,13 @@ export async function* readTar(pieces: AsyncIterable<Uint8Array>, source: string
   const seen = new Set<string>();
   let folder: string | undefined;
   let extended: { name?: string; size?: number } = {};
+  let fileless = 0;
   try {
     for (;;) {
       const at = reader.offset;
       const header = await nextHeader(reader, source);
       if (header === undefined) return;
+      if (++fileless > FILELESS_MAX) throw refusal(source, at, `${FILELESS_MAX} headers in a row bring no file`);
       if ("xgLK".includes(header.type)) {
         if (header.type === "K") throw refusal(source, at, "it holds a link");
         const more = await readExtended(reader, header, source);
@@ -59,27 +67,28 @@ export async function* readTar(pieces: AsyncIterable<Uint8Array>, source: string
       const size = extended.size ?? header.size;
       const name = extended.name ?? header.name;
       extended = {};
-      if (size > SIZE_MAX) throw refusal(source, at, `${JSON.stringify(name)} claims ${size} bytes`);
+      if (size > SIZE_MAX) throw refusal(source, at, `${describeValue(name)} claims ${size} bytes`);
       const parts = plainParts(name, source, at);
       if (header.type === "5") {
-        if (parts.length > 1) throw refusal(source, at, `it holds the nested folder ${JSON.stringify(name)}`);
-        if (size !== 0) throw refusal(source, at, `the folder ${JSON.stringify(name)} has contents of its own`);
+        if (parts.length > 1) throw refusal(source, at, `it holds the nested folder ${describeValue(name)}`);
+        if (size !== 0) throw refusal(source, at, `the folder ${describeValue(name)} has contents of its own`);
         continue;
       }
       if (header.type !== "0" && header.type !== "7") {
-        const what = OTHER_TYPES[header.type] ?? `a member of the unknown type ${JSON.stringify(header.type)}`;
-        throw refusal(source, at, `${JSON.stringify(name)} is ${what}`);
+        const what = OTHER_TYPES[header.type] ?? `a member of the unknown type ${describeValue(header.type)}`;
+        throw refusal(source, at, `${describeValue(name)} is ${what}`);
       }
       if (parts.length === 0) throw refusal(source, at, "it holds a file without a name");
       const own = parts.length === 2 ? parts[0]! : "";
       if (parts.length > 2 || (folder !== undefined && folder !== own)) {
-        throw refusal(source, at, `${JSON.stringify(name)} lies in another folder than the files before it`);
+        throw refusal(source, at, `${describeValue(name)} lies in another folder than the files before it`);
       }
       folder = own;
       const base = parts.at(-1)!;
-      if (seen.has(base)) throw refusal(source, at, `it holds ${JSON.stringify(base)} twice`);
+      if (seen.has(base)) throw refusal(source, at, `it holds ${describeValue(base)} twice`);
       if (seen.size >= MEMBERS_MAX) throw refusal(source, at, `it holds more than ${MEMBERS_MAX} files`);
       seen.add(base);
+      fileless = 0;
       const body = { left: size };
       yield { name: base, size, pieces: bodyPieces(reader, body, source, base) };
       for await (const _ of bodyPieces(reader, body, source, base)) { /* what the reader left */ }
@@ -139,10 +148,10 @@ async function readExtended(
 /** The folders and the name in a member's name, `.` left out. */
 function plainParts(name: string, source: string, at: number): string[] {
   if (name.startsWith("/") || name.includes("\\") || name.includes("\0") || /^[A-Za-z]:/.test(name)) {
-    throw refusal(source, at, `it holds the absolute or foreign path ${JSON.stringify(name)}`);
+    throw refusal(source, at, `it holds the absolute or foreign path ${describeValue(name)}`);
   }
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes("..")) throw refusal(source, at, `${JSON.stringify(name)} leads out of its directory`);
+  if (parts.includes("..")) throw refusal(source, at, `${describeValue(name)} leads out of its directory`);
   return parts;
 }
 
@@ -154,7 +163,7 @@ async function* bodyPieces(
 ): AsyncGenerator<Uint8Array> {
   while (body.left > 0) {
     const piece = await reader.some(Math.min(body.left, PIECE_BYTES));
-    if (piece === undefined) throw refusal(source, reader.offset, `it ends within ${JSON.stringify(name)}`);
+    if (piece === undefined) throw refusal(source, reader.offset, `it ends within ${describeValue(name)}`);
     body.left -= piece.length;
     yield piece;
   }

@@ -171,7 +171,7 @@ export async function extractTar(
     if (parseFileName(name) === undefined && name !== MARKER_NAME) {
       if (isOurs(name)) continue;
       throw new IntegrityError(
-        `Cannot restore from ${source.name}: ${JSON.stringify(name)} is no file of a database; take another archive`,
+        `Cannot restore from ${source.name}: ${describeValue(name)} is no file of a database; take another archive`,
         { path: source.name },
       );
     }
