@@ -17,10 +17,11 @@ import { holdsLock, takeLock } from "./node_lock.ts";
 
 /**
  * Never `O_APPEND`: Linux then ignores the position of a write, and an append after `truncate` must go where this library
- * says. Never `O_TRUNC`: no open may destroy.
+ * says. Never `O_TRUNC`: no open may destroy. `O_NONBLOCK` (which systems without pipes among their files lack) because to
+ * open a pipe would otherwise wait, with all of the process, for somebody to write to it; it means nothing for a file.
  */
 const FLAGS: Readonly<Record<OpenMode, number>> = {
-  read: constants.O_RDONLY,
+  read: constants.O_RDONLY | (constants.O_NONBLOCK ?? 0),
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
   append: constants.O_RDWR | constants.O_CREAT,
 };
