@@ -310,7 +310,9 @@ export class DirectoryStore implements ObjectStore {
       return await this.#fs.open(path, "read");
     } catch (error) {
       if (error instanceof NotFoundError) return undefined;
-      if ((await this.#fs.stat(path))?.kind === "directory") return undefined;
+      // A directory, a pipe, a device: no object, as `list` and `head` have it, and none the second time either.
+      const kind = (await this.#fs.stat(path))?.kind;
+      if (kind !== undefined && kind !== "file") return undefined;
       throw error;
     }
   }
