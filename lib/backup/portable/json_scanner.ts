@@ -23,6 +23,8 @@ export class JsonScanner {
   #end = 0;
   #before = 0;
   #ended = false;
+  /** The buffer up to `#end`: what lies behind is memory kept for more, and long to search. */
+  #filled: Uint8Array = this.#buffer;
   /** Whether the buffer is ours to write to, or the piece that came last. */
   #owned = false;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -136,9 +138,9 @@ export class JsonScanner {
         continue;
       }
       if (inString) {
-        const quote = this.#buffer.indexOf(QUOTE, i);
-        i = quote < 0 || quote >= this.#end ? this.#end : quote + 1;
-        if (quote < 0 || quote >= this.#end || escapesBefore(this.#buffer, start, quote) % 2 === 1) continue;
+        const quote = this.#filled.indexOf(QUOTE, i);
+        i = quote < 0 ? this.#end : quote + 1;
+        if (quote < 0 || escapesBefore(this.#buffer, start, quote) % 2 === 1) continue;
         inString = false;
         if (depth === 0) {
           this.#at = i;
@@ -195,6 +197,7 @@ export class JsonScanner {
       this.#owned = false;
       this.#at = 0;
       this.#end = value.length;
+      this.#filled = value;
       return true;
     }
     if (!this.#owned || this.#end + value.length > this.#buffer.length) {
@@ -209,6 +212,7 @@ export class JsonScanner {
     }
     this.#buffer.set(value, this.#end);
     this.#end += value.length;
+    this.#filled = this.#buffer.subarray(0, this.#end);
     return true;
   }
 }
