@@ -2,7 +2,7 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { concatBytes, encodeText } from "../../lib/base/bytes.ts";
-import { IntegrityError } from "../../lib/base/errors.ts";
+import { IntegrityError, UnsupportedFormatError } from "../../lib/base/errors.ts";
 import { pack, packingOf, unpack } from "../../lib/backup/archive/packing.ts";
 import { collect, inPieces } from "./helpers.ts";
 
@@ -56,12 +56,36 @@ describe("packing", () => {
     assert.ok(packed.length < 1000);
   });
 
-  it("refuses a small frame that would fill memory", async () => {
+  it("unpacks a small frame of far more than memory should hold piece by piece, and refuses it where it can't", async () => {
     // 3000 blocks that each repeat one byte 128 KiB long.
     const block = [0x02, 0x00, 0x10, 0x61];
     const blocks = Array.from({ length: 3000 }, () => block).flat();
     const bomb = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x60, ...blocks, 0x01, 0x00, 0x00]);
-    await assert.rejects(collect(unpack(inPieces(bomb), "x")), IntegrityError);
+    const length = async (): Promise<number> => {
+      let total = 0;
+      for await (const piece of unpack(inPieces(bomb), "x")) total += piece.length;
+      return total;
+    };
+    if ("Deno" in globalThis) await assert.rejects(length(), UnsupportedFormatError);
+    else assert.equal(await length(), 3000 * 128 * 1024);
+  });
+
+  it("refuses frames that hold another length than they state, or ask for too much memory", async () => {
+    const text = new Uint8Array(300).fill(0x61);
+    const frame = (...head: number[]): Uint8Array =>
+      concatBytes(new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, ...head, (300 << 3) & 255 | 1, 300 >> 5, 0]), text);
+    assert.deepEqual(await collect(unpack(inPieces(frame(0x00, 0x38)), "x")), text);
+    // Stated in two bytes (256 more than they say), as 300, 301, 299, and in eight bytes as 2^63.
+    assert.deepEqual(await collect(unpack(inPieces(frame(0x40, 0x38, 44, 0)), "x")), text);
+    for (const head of [[0x40, 0x38, 45, 0], [0x40, 0x38, 43, 0], [0xc0, 0x38, 0, 0, 0, 0, 0, 0, 0, 0x80]]) {
+      await assert.rejects(collect(unpack(inPieces(frame(...head)), "x")), IntegrityError);
+    }
+    for (const head of [[0x00, (18 << 3) | 1], [0x00, 31 << 3], [0xe0, 0, 0, 0, 0, 1, 0, 0, 0]]) {
+      await assert.rejects(
+        collect(unpack(inPieces(frame(...head)), "x")),
+        (error) => error instanceof UnsupportedFormatError && /window/.test(error.message),
+      );
+    }
   });
 
   for (const packing of ["gzip", "zstd"] as const) {

@@ -10,9 +10,10 @@
  * ```
  *
  * Probed: of the three runtimes only Node reports a zstd file that ends early, only Node unpacks a second frame, and Deno
- * ends the process when its streaming unpacker meets damage. So frames are found here, block by block, and each is unpacked
- * in one call; our own hold 1 MiB of text. Other programs write one frame as long as the file: those above
- * `FRAME_BYTES_MAX` go through the streaming unpacker where that is sound, and are refused in Deno.
+ * ends the process when its streaming unpacker meets damage. So frames are found here, block by block. One that states a
+ * small size, as our own of 1 MiB do, is unpacked in one call that may not give more. Other programs write one frame as long
+ * as the file, and few bytes may unpack to gigabytes: these go through the streaming unpacker, where that is sound; in Deno
+ * they are unpacked in one call up to a limit, and refused above.
  *
  * Example: `28 b5 2f fd 20 01 09 00 00 61` is the frame of "a": descriptor 20 (content size in one byte), size 1, one last
  * raw block of 1 byte (header 000009).
@@ -29,10 +30,12 @@ import { through } from "./through.ts";
 
 /** Text per frame: larger ones compress a few percent better but take longer than the event loop should wait. */
 const TEXT_BYTES = 2 ** 20;
-/** A packed frame up to this is held in memory. */
-const FRAME_BYTES_MAX = 32 * 2 ** 20;
-/** What one such frame may expand to; more is an attack, or goes through the streaming unpacker. */
-const EXPANDED_BYTES_MAX = 256 * 2 ** 20;
+/** A frame that states at most so much is unpacked in one call: eight of ours, and little memory. */
+const CALL_BYTES_MAX = 8 * 2 ** 20;
+/** A frame without a small size, where only calls are sound: packed, it is held in memory up to this ... */
+const LONG_PACKED_MAX = 32 * 2 ** 20;
+/** ... and may unpack to this. */
+const LONG_BYTES_MAX = 256 * 2 ** 20;
 /** A larger window would let a small file claim gigabytes of memory; `zstd` itself refuses it by default. */
 const WINDOW_LOG_MAX = 27;
 const MAGIC = 0xfd2fb528;
@@ -66,19 +69,26 @@ export async function* unpackZstd(pieces: AsyncIterable<Uint8Array>, source: str
   const reader = new PieceReader(pieces);
   try {
     for (;;) {
-      const walker = frameBytes(reader, source);
-      const frame = new ByteWriter(64 * 2 ** 10);
-      let long = false;
-      for (let step = await walker.next(); !step.done; step = await walker.next()) {
-        frame.bytes(step.value);
-        if (frame.length <= FRAME_BYTES_MAX) continue;
-        long = true;
-        yield* unpackLong(frame.take(), walker, source);
-        break;
+      const head = await readHead(reader, source);
+      if (head === undefined) return;
+      const frame = frameBytes(reader, head, source);
+      if (head.window > 2 ** WINDOW_LOG_MAX) throw tooWide(source, head.window);
+      if (head.isSkippable) {
+        for await (const _ of frame) { /* It holds nothing of the text. */ }
+      } else if (head.size <= CALL_BYTES_MAX) {
+        // A block of no bytes takes three: a frame that is mostly such blocks is no one's.
+        const packed = await whole(frame, 2 * CALL_BYTES_MAX);
+        if (packed === undefined) throw damaged(source, "a frame far longer than what it holds");
+        yield* stated(inSmallPieces(unpackFrame(packed, head.size, source)), head, source);
+      } else if ("Deno" in globalThis) {
+        const packed = await whole(frame, LONG_PACKED_MAX);
+        if (packed === undefined) throw tooLong(source, `above ${LONG_PACKED_MAX} bytes`);
+        yield* stated(inSmallPieces(unpackFrame(packed, LONG_BYTES_MAX, source)), head, source);
+      } else {
+        const unpacker = createZstdDecompress({ params: PARAMS });
+        const text = through(frame, unpacker, (cause) => damaged(source, cause.message, cause));
+        yield* stated(text, head, source);
       }
-      if (frame.length === 0) return;
-      if (long) continue;
-      yield* inSmallPieces(unpackFrame(frame.view(), source));
       // A piece of the file may hold hundreds of frames: the event loop must have its turn between them.
       await yieldToLoop();
     }
@@ -87,68 +97,115 @@ export async function* unpackZstd(pieces: AsyncIterable<Uint8Array>, source: str
   }
 }
 
-function unpackFrame(frame: Uint8Array, source: string): Uint8Array {
-  if (readU32(frame, 0) !== MAGIC) return new Uint8Array(0); // A skippable frame.
+const PARAMS = { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX };
+
+/** Passes text on that must be as long as its frame states, where it does. */
+async function* stated(
+  text: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { size }: FrameHead,
+  source: string,
+): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const piece of text) {
+    length += piece.length;
+    if (length > size) break;
+    yield piece;
+  }
+  if (length === size || size === Infinity) return;
+  throw damaged(source, `a frame of ${length > size ? "more" : "fewer"} than the ${size} bytes that it states`);
+}
+
+function unpackFrame(frame: Uint8Array, most: number, source: string): Uint8Array {
   try {
-    const params = { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX };
-    return zstdDecompressSync(frame, { params, maxOutputLength: EXPANDED_BYTES_MAX });
+    return zstdDecompressSync(frame, { params: PARAMS, maxOutputLength: Math.max(1, most) });
   } catch (cause) {
+    if (most === LONG_BYTES_MAX && (cause as { code?: unknown }).code === "ERR_BUFFER_TOO_LARGE") {
+      throw tooLong(source, `that unpacks to more than ${LONG_BYTES_MAX} bytes`);
+    }
     throw damaged(source, (cause as Error).message, cause);
   }
 }
 
-/** A frame longer than memory should hold. */
-async function* unpackLong(
-  head: Uint8Array,
-  rest: AsyncGenerator<Uint8Array>,
-  source: string,
-): AsyncGenerator<Uint8Array> {
-  if ("Deno" in globalThis) {
-    throw new UnsupportedFormatError(
-      `Cannot unpack ${source}: Deno's zstd takes no single frame above ${FRAME_BYTES_MAX} bytes safely; ` +
-        "unpack it with the zstd program first, or run in Node or Bun",
-      "a long zstd frame",
-      `frames up to ${FRAME_BYTES_MAX} bytes`,
-      { path: source },
-    );
+function tooWide(source: string, window: number): UnsupportedFormatError {
+  return new UnsupportedFormatError(
+    `Cannot unpack ${source}: its zstd frame needs a window of ${window} bytes, above the ${
+      2 ** WINDOW_LOG_MAX
+    } that are ` +
+      "allowed; pack it anew without --long or --ultra",
+    `a zstd window of ${window} bytes`,
+    `windows up to ${2 ** WINDOW_LOG_MAX} bytes`,
+    { path: source },
+  );
+}
+
+function tooLong(source: string, how: string): UnsupportedFormatError {
+  return new UnsupportedFormatError(
+    `Cannot unpack ${source}: Deno's zstd takes no single frame ${how} safely; unpack it with the zstd program first, ` +
+      "or run in Node or Bun",
+    `a zstd frame ${how}`,
+    `frames of ${LONG_PACKED_MAX} bytes that unpack to ${LONG_BYTES_MAX}`,
+    { path: source },
+  );
+}
+
+/** All pieces in one, or undefined when they are more than `most` bytes. */
+async function whole(pieces: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array | undefined> {
+  const out = new ByteWriter(64 * 2 ** 10);
+  for await (const piece of pieces) {
+    if (out.length + piece.length > most) return undefined;
+    out.bytes(piece);
   }
-  async function* whole(): AsyncGenerator<Uint8Array> {
-    yield* inSmallPieces(head);
-    yield* rest;
-  }
-  const params = { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX };
-  yield* through(whole(), createZstdDecompress({ params }), (cause) => damaged(source, cause.message, cause));
+  return out.view();
 }
 
 function* inSmallPieces(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 
-/** The bytes of the next frame, found by its lengths; nothing at the end of the file. */
-async function* frameBytes(reader: PieceReader, source: string): AsyncGenerator<Uint8Array> {
-  const take = async (count: number): Promise<Uint8Array> => {
-    const bytes = await reader.exactly(count);
-    if (bytes.length < count) throw damaged(source, "it ends early");
-    return bytes;
-  };
-  const magic = await reader.exactly(4);
-  if (magic.length === 0) return;
+/** What the beginning of a frame says. */
+interface FrameHead {
+  /** Its bytes. */
+  bytes: Uint8Array;
+  /** Whether it is a skippable frame, whose `size` is what follows as it is. */
+  isSkippable: boolean;
+  /** How much it states to hold; Infinity when it doesn't say. */
+  size: number;
+  /** How much text before a place must be kept to unpack what comes there. */
+  window: number;
+  /** Whether a checksum follows its blocks. */
+  hasChecksum: boolean;
+}
+
+/** The beginning of the next frame; undefined at the end of the file. */
+async function readHead(reader: PieceReader, source: string): Promise<FrameHead | undefined> {
+  const take = taker(reader, source);
+  const magic = (await reader.exactly(4)).slice();
+  if (magic.length === 0) return undefined;
   if (magic.length < 4) throw damaged(source, "it ends early");
-  yield magic;
   const found = readU32(magic, 0);
   if ((found & 0xfffffff0) >>> 0 === 0x184d2a50) {
     const length = await take(4);
-    yield length;
-    yield* exactly(reader, readU32(length, 0), take);
-    return;
+    const bytes = concatBytes(magic, length);
+    return { bytes, isSkippable: true, size: readU32(length, 0), window: 0, hasChecksum: false };
   }
   if (found !== MAGIC) throw damaged(source, "there is no zstd frame");
-  const descriptor = await take(1);
-  yield descriptor;
+  const descriptor = (await take(1)).slice();
   const flags = descriptor[0]!;
-  const single = (flags >> 5) & 1;
-  const sizeBytes = [single, 2, 4, 8][flags >> 6]!;
-  yield await take((1 - single) + [0, 1, 2, 4][flags & 3]! + sizeBytes);
+  const isSingle = (flags & 0x20) !== 0;
+  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][flags >> 6]!;
+  const rest = (await take((isSingle ? 0 : 1) + [0, 1, 2, 4][flags & 3]! + sizeBytes)).slice();
+  let size = sizeBytes === 0 ? Infinity : sizeBytes === 2 ? 256 : 0;
+  for (let i = 0; i < sizeBytes; i++) size += rest[rest.length - sizeBytes + i]! * 2 ** (8 * i);
+  const window = isSingle ? size : 2 ** (10 + (rest[0]! >> 3)) * (1 + (rest[0]! & 7) / 8);
+  const bytes = concatBytes(magic, descriptor, rest);
+  return { bytes, isSkippable: false, size, window, hasChecksum: (flags & 4) !== 0 };
+}
+
+/** The bytes of a frame, found by its lengths. */
+async function* frameBytes(reader: PieceReader, head: FrameHead, source: string): AsyncGenerator<Uint8Array> {
+  const take = taker(reader, source);
+  yield head.bytes;
+  if (head.isSkippable) return yield* exactly(reader, head.size, take);
   for (let last = false; !last;) {
     const header = await take(3);
     yield header;
@@ -158,7 +215,16 @@ async function* frameBytes(reader: PieceReader, source: string): AsyncGenerator<
     if (type === 3) throw damaged(source, "a block of an unknown type");
     yield* exactly(reader, type === 1 ? 1 : word >> 3, take);
   }
-  if (flags & 4) yield await take(4);
+  if (head.hasChecksum) yield await take(4);
+}
+
+/** Takes exactly so many bytes. */
+function taker(reader: PieceReader, source: string): (count: number) => Promise<Uint8Array> {
+  return async (count) => {
+    const bytes = await reader.exactly(count);
+    if (bytes.length < count) throw damaged(source, "it ends early");
+    return bytes;
+  };
 }
 
 async function* exactly(
