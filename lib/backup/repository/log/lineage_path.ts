@@ -27,10 +27,15 @@ export interface LineageStretch {
 /** The stretches of a path, the oldest first. */
 export function lineagePath(lineage: string, parents: readonly LineageParent[]): LineageStretch[] {
   const path: LineageStretch[] = [];
+  // A history that left its parent before its parent left its own goes back behind that one.
+  const ends = new Array<number>(parents.length);
+  for (let i = parents.length - 1, least = Infinity; i >= 0; i--) {
+    least = Math.min(least, parents[i]!.version);
+    ends[i] = least;
+  }
   let from = 0;
   for (const [i, parent] of parents.entries()) {
-    // A history that left its parent before its parent left its own goes back behind that one.
-    const to = Math.min(parent.version, ...parents.slice(i + 1).map(({ version }) => version));
+    const to = ends[i]!;
     if (to >= from) path.push({ lineage: parent.lineage, from, to });
     from = Math.max(from, to + 1);
   }

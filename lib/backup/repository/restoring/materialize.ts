@@ -104,6 +104,7 @@ async function fetchAndReplay(
   const { fs, directory, reporter } = options;
   const { base } = plan.base;
   const files = fetchedFiles(plan);
+  checkNames(context, plan, files);
   reporter.start("fetch", { totalBytes: files.reduce((sum, { size }) => sum + size, 0), totalItems: files.length });
   const isManifest = ({ name }: BackupFile): boolean => name === base.manifestName;
   const manifest = parseFileName(base.manifestName);
@@ -165,6 +166,21 @@ async function together(
 
 function fetchedFiles(plan: ResolvedPlan): BackupFile[] {
   return plan.base.base.files.filter(({ kind }) => kind === "table" || kind === "blob" || kind === "manifest");
+}
+
+/** A manifest may name what it likes; what is made on the disk is files of a database, each once, and never lock or marker. */
+function checkNames(context: RepositoryContext, plan: ResolvedPlan, files: readonly BackupFile[]): void {
+  const seen = new Set<string>();
+  for (const { name, kind } of files) {
+    if (parseFileName(name)?.kind === kind && !seen.has(name)) {
+      seen.add(name);
+      continue;
+    }
+    throw new IntegrityError(
+      `Backup ${plan.base.id} of ${context.name} names a ${kind} file ${name}${seen.has(name) ? " twice" : ""}; ` +
+        "run verify, then repair",
+    );
+  }
 }
 
 /** Gets files of the base. */
@@ -248,7 +264,9 @@ async function replay(
     const { lineage, parents } = identityAt(plan.history, plan.version);
     return await engine.replay(commits(), {
       ingestFiles: (info, version) => fetchIngest(context, plan, version, info, options, bandwidth),
-      reserveNumbersTo: ingested.length === 0 ? undefined : Math.max(...ingested) + 1,
+      reserveNumbersTo: ingested.length === 0
+        ? undefined
+        : ingested.reduce((most, number) => Math.max(most, number), 0) + 1,
       lineage: { lineage, parents },
       signal,
     });
