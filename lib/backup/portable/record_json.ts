@@ -18,6 +18,7 @@
 import { Buffer } from "node:buffer";
 import { decodeText, encodeText, isText } from "../../base/bytes.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
+import { describeValue } from "../../base/options.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../format/cell.ts";
 import { NAMESPACE_NAME_BYTES_MAX } from "../../format/catalog.ts";
 import type { PortableRecord } from "./record.ts";
@@ -175,9 +176,9 @@ function refusal(where: string, what: string, cause?: unknown): IntegrityError {
 
 function unknown(where: string, field: string, found: unknown, supported: string): UnsupportedFormatError {
   return new UnsupportedFormatError(
-    `Cannot read ${where}: its "${field}" is ${JSON.stringify(found)}, and this release knows ${supported}; ` +
+    `Cannot read ${where}: its "${field}" is ${describeValue(found)}, and this release knows ${supported}; ` +
       "use a newer release",
-    String(found),
+    typeof found === "string" ? found.slice(0, 80) : describeValue(found),
     supported,
   );
 }
