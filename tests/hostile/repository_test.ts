@@ -265,7 +265,7 @@ describe("a hostile repository", () => {
       ["a name twice", '{"format":"holdfast-head","format":"holdfast-head"}'],
     ];
     let tried = 0;
-    for (const { key, kind, body } of await documentsOf(store)) {
+    for (const { key } of await documentsOf(store)) {
       for (const [what, text] of raw) {
         const copy = await copyOf(store);
         await copy.delete(key);
