@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, NotFoundError, ReadOnlyError } from "../../../lib/base/errors.ts";
+import { encodeText } from "../../../lib/base/bytes.ts";
+import { readAuditLine } from "../../../lib/backup/repository/core/audit.ts";
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { type BackupFilter, findBackup, listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { encodeAuditLine } from "../../../lib/format/repository/audit_line.ts";
 import { House } from "./house.ts";
 import { daily, DAY, keysOf } from "./prune_fixture.ts";
 
@@ -116,5 +119,17 @@ describe("history()", () => {
     assert.equal((await auditHistory(house.context)).length, 3);
     await house.store.put(first!, bytes);
     await assert.rejects(auditHistory(house.context), (error: Error) => error.message.includes(first!));
+  });
+
+  it("names the line behind one that was written anew, as good as any", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "a" });
+    await pinBackup(house.context, "a");
+    const [first, second] = await keysOf(house.store, "audit/");
+    const line = (await readAuditLine(house.context, first!))!;
+    await house.store.put(first!, encodeText(encodeAuditLine({ ...line, at: line.at + 1 }, undefined)));
+    assert.equal((await readAuditLine(house.context, first!))!.at, line.at + 1, "by itself it is a line");
+    await assert.rejects(auditHistory(house.context), (error: Error) => error.message.includes(second!));
   });
 });

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { CorruptionError } from "../../lib/base/errors.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { RecordReader } from "../../lib/format/log/record_reader.ts";
+import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../lib/format/identity.ts";
+import { readFile } from "../../lib/files/read.ts";
+import { all, open, put } from "./fixture.ts";
+
+const COMMITS = 6;
+
+/** A database that was killed, each of its commits synced by itself, and where its records stand in the log. */
+async function killed(): Promise<{ disk: MemoryFileSystem; log: string; places: { offset: number; end: number }[] }> {
+  const disk = memoryFileSystem();
+  const engine = await open(disk, { memtableBytes: 64 * 1024 });
+  for (let i = 1; i <= COMMITS; i++) await put(engine, { [`k${i}`]: "x".repeat(20) });
+  disk.kill();
+  const image = disk.otherProcess().fork({ keep: "all" });
+  const log = `/db/${(await image.list("/db")).find((name) => name.endsWith(".log"))!}`;
+  const bytes = await readFile(image, log, 1024 * 1024);
+  const seed = checksumSeed(readFileHeader("log", bytes.subarray(0, FILE_HEADER_BYTES), log));
+  const read = (into: Uint8Array, position: number): number => {
+    const part = bytes.subarray(position, position + into.length);
+    into.set(part);
+    return part.length;
+  };
+  const reader = new RecordReader(read, bytes.length, seed);
+  const places: { offset: number; end: number }[] = [];
+  for (let found = reader.next(); found !== undefined; found = reader.next()) {
+    places.push({ offset: found.offset, end: found.end });
+  }
+  assert.equal(places.length, COMMITS);
+  return { disk: image, log, places };
+}
+
+/** Puts other bytes in the place of a file's. */
+async function rewrite(disk: MemoryFileSystem, path: string, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
+  const bytes = change(await readFile(disk, path, 1024 * 1024));
+  const handle = await disk.open(path, "append");
+  await handle.truncate(0);
+  await handle.append(bytes);
+  await handle.sync();
+  await handle.close();
+}
+
+describe("the log of a database that was killed", () => {
+  it("is damaged where a bad record has a later one behind it that was written once it was synced", async () => {
+    const { disk, log, places } = await killed();
+    let cases = 0;
+    for (const { offset, end } of places.slice(0, -1)) {
+      for (const at of [offset, offset + 5, offset + 9, end - 1]) {
+        const spoilt = disk.fork({ keep: "all" });
+        await rewrite(spoilt, log, (bytes) => bytes.with(at, bytes[at]! ^ 1));
+        await assert.rejects(open(spoilt), (error) => error instanceof CorruptionError && error.offset === offset);
+        cases++;
+      }
+    }
+    console.log(`${cases} damaged bytes in front of a later record`);
+  });
+
+  it("is torn where nothing stands behind the bad record: what comes before it is kept, and it goes on from there", async () => {
+    const { disk, log, places } = await killed();
+    const last = places.at(-1)!;
+    let cases = 0;
+    for (let at = last.offset; at < last.end; at++) {
+      for (
+        const change of [
+          (bytes: Uint8Array) => bytes.slice(0, at),
+          (bytes: Uint8Array) => bytes.with(at, bytes[at]! ^ 1),
+        ]
+      ) {
+        const torn = disk.fork({ keep: "all" });
+        await rewrite(torn, log, change);
+        const engine = await open(torn, { memtableBytes: 64 * 1024 });
+        assert.equal(engine.visibleVersion, COMMITS - 1, `byte ${at}`);
+        await put(engine, { on: "it goes" });
+        assert.equal(engine.visibleVersion, COMMITS);
+        await engine.close();
+        const again = await open(torn, { memtableBytes: 64 * 1024 });
+        assert.deepEqual(all(again).map(([name]) => name), ["k1", "k2", "k3", "k4", "k5", "on"]);
+        await again.close();
+        cases++;
+      }
+    }
+    console.log(`${cases} torn ends`);
+  });
+});
