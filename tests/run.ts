@@ -9,8 +9,8 @@
  * The checks come first (tests/tools/checks.ts): format, lint, types, documentation, the examples inside the
  * documentation, and what a publication would contain. Then every `tests/**\/*_test.ts` runs in a process of its own under
  * Deno, Bun and Node, with a temporary directory of its own; `tests/structure/` looks at the sources and not at a runtime,
- * so it runs under Node only. Each runtime writes a JUnit report, and that is what is counted: a file in which no test ran,
- * a skipped test and a process that ended badly are all failures.
+ * so it runs under Node only, as does `tests/defects/`, which needs Node's loader. Each runtime writes a JUnit report, and
+ * that is what is counted: a file in which no test ran, a skipped test and a process that ended badly are all failures.
  *
  * The output of whatever fails is printed in full, below its row. The last line is always `tests: N passed, M failed`;
  * a check that fails counts as one failure, one that passes is not counted as a test. The exit code is 0 only when

@@ -16,9 +16,9 @@ export function binary(name: string): string {
   return `${root}node_modules/.bin/${name}`;
 }
 
-/** Tests of the sources themselves say the same in every runtime: they run once. */
+/** Tests of the sources themselves, and those that change them as Node loads them, say the same everywhere: they run once. */
 export function runtimesOf(file: string): readonly Runtime[] {
-  return file.startsWith("tests/structure/") ? ["node"] : runtimes;
+  return /^tests\/(?:structure|defects)\//.test(file) ? ["node"] : runtimes;
 }
 
 /** The command that runs one test file and writes a JUnit report. */
