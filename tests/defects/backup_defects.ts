@@ -164,7 +164,7 @@ export const backupDefects: readonly Defect[] = [
       find: "commit.timestamp > options.at) return;",
       replace: "commit.timestamp >= options.at) return;",
     }],
-    caughtBy: tests("restore", "gives back every version between two backups, by version, time and id"),
+    caughtBy: tests("replication", "restores every second of the past exactly"),
   },
   {
     name: "wrong key not noticed at open",
@@ -174,7 +174,10 @@ export const backupDefects: readonly Defect[] = [
       find: "return undefined; // The tag does not fit; WebCrypto says no more.",
       replace: "root = new ArrayBuffer(32);",
     }],
-    caughtBy: tests("restore", "opens only with its key, shows nothing of it"),
+    caughtBy: {
+      file: "tests/format/repository/key_ring_test.ts",
+      only: "do not open a slot of a raw key by anything else",
+    },
   },
   {
     name: "no key asked of an encrypted repository",

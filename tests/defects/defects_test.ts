@@ -14,7 +14,7 @@ import { backupDefects } from "./backup_defects.ts";
 import type { ChildOutcome } from "./child.ts";
 import { countOf, type Defect } from "./defect.ts";
 import { engineDefects } from "./engine_defects.ts";
-import { problemOf, runTests, type TestRun } from "./run_tests.ts";
+import { problemOf, runTests, type TestRun, withScratch } from "./run_tests.ts";
 
 const defects = [...engineDefects, ...backupDefects];
 
@@ -43,14 +43,16 @@ describe("the defects", () => {
   it("are each noticed by the tests, which pass without them", async () => {
     const clean = new Map<string, TestRun>();
     const dirty = new Map<Defect, TestRun>();
-    const runs = [
-      ...[...chosen].map(([file, names]) => async () => void clean.set(file, await runTests(file, names))),
-      ...defects.map((defect) => async () => {
-        const { caughtBy: { file, only }, patches } = defect;
-        dirty.set(defect, await runTests(file, [only], patches));
-      }),
-    ];
-    await runPool(runs, (run) => run());
+    await withScratch(async (scratch) => {
+      const runs = [
+        ...[...chosen].map(([file, names]) => async () => void clean.set(file, await runTests(scratch, file, names))),
+        ...defects.map((defect) => async () => {
+          const { caughtBy: { file, only }, patches } = defect;
+          dirty.set(defect, await runTests(scratch, file, [only], patches));
+        }),
+      ];
+      await runPool(runs, (run) => run());
+    });
 
     for (const [file, names] of chosen) assertPasses(file, names, clean.get(file)!);
     const missed = defects.flatMap((defect) => {
@@ -60,6 +62,38 @@ describe("the defects", () => {
     assert.deepEqual(missed, []);
     const files = [...chosen.keys()].map((file) => file.replace(/^tests\//, "").replace(/_test\.ts$/, ""));
     console.log(`${defects.length} defects caught by ${countTests()} tests of ${files.join(", ")}`);
+  });
+});
+
+describe("problemOf()", () => {
+  const [defect] = defects as [Defect, ...Defect[]];
+  const failure = (...kinds: string[]): NonNullable<ChildOutcome["failed"]> => {
+    return { test: "it", type: "testCodeFailure", errors: [{ kinds: ["Error"], message: "" }, { kinds, message: "" }] };
+  };
+  const run = (outcome: ChildOutcome | undefined, timedOut = false): TestRun => {
+    return { code: 1, signal: null, timedOut, seconds: 1, output: "", outcome };
+  };
+  const files = new Set(defect.patches.map(({ file }) => file)).size;
+  const after = (failed: ChildOutcome["failed"], patched = files): ChildOutcome => {
+    return failed === undefined ? { patched, passed: [] } : { patched, passed: [], failed };
+  };
+
+  it("takes an assertion or an error of the library for a defect that was noticed, also behind another error", () => {
+    for (const kind of ["AssertionError", "HoldfastError"]) {
+      assert.equal(problemOf(defect, run(after(failure("Special", kind)))), undefined);
+    }
+  });
+
+  it("takes nothing else for it", () => {
+    const others: Record<string, TestRun> = {
+      "nothing was noticed": run(after(undefined)),
+      "took too long": run(after(failure("AssertionError")), true),
+      "ended before": run(undefined),
+      "were loaded": run(after(failure("AssertionError"), files - 1)),
+      "hookFailed": run(after({ ...failure("AssertionError"), type: "hookFailed" })),
+      "another error": run(after(failure("TypeError"))),
+    };
+    for (const [said, other] of Object.entries(others)) assert.match(problemOf(defect, other) ?? "", new RegExp(said));
   });
 });
 

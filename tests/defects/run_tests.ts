@@ -16,13 +16,24 @@ export interface TestRun extends Finished {
   readonly outcome: ChildOutcome | undefined;
 }
 
+/** Calls `work` with a directory that is removed behind it. */
+export async function withScratch(work: (scratch: string) => Promise<void>): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), "holdfast-defects-"));
+  try {
+    await work(scratch);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 /** Runs the tests of a file whose names contain one of `names`, until the first one fails. */
 export async function runTests(
+  shared: string,
   file: string,
   names: readonly string[],
   patches: readonly Patch[] = [],
 ): Promise<TestRun> {
-  const scratch = mkdtempSync(join(tmpdir(), "holdfast-defect-"));
+  const scratch = mkdtempSync(join(shared, "run-"));
   try {
     const temporary = join(scratch, "tmp");
     mkdirSync(temporary);
@@ -42,6 +53,8 @@ export async function runTests(
       env: {
         [PATCHES_VARIABLE]: given,
         [OUTCOME_VARIABLE]: told,
+        // Half of what these processes would do is to compile the same modules. It goes by content, so patches count.
+        NODE_COMPILE_CACHE: join(shared, "compiled"),
         // Else the runner that this test may have been started by would be told of the child's tests.
         NODE_TEST_CONTEXT: "",
         TMPDIR: temporary,
