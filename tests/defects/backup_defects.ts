@@ -85,6 +85,16 @@ export const backupDefects: readonly Defect[] = [
     caughtBy: tests("backup", "is full at first, then incremental, and a snapshot in a new history"),
   },
   {
+    name: "incremental backup states its log one commit short",
+    breaks: "a pruning takes log for not needed that the backup can't be restored without",
+    patches: [{
+      file: BACKUP,
+      find: "const log = { from: parent.version + 1, to: head.version",
+      replace: "const log = { from: parent.version + 2, to: head.version",
+    }],
+    caughtBy: tests("prune", "keeps what the policy wants and what that needs, and frees the rest"),
+  },
+  {
     name: "pruning ignores the lease of a running backup",
     breaks: "objects that a backup is about to refer to are deleted",
     patches: [{
