@@ -86,7 +86,11 @@ export async function recoverLog(
   fs: FileSystem,
   directory: string,
   state: ManifestState,
-  options: { apply: (commit: CommitRecord) => void | Promise<void>; slicer: Slicer; signal: AbortSignal | undefined },
+  options: {
+    apply: (commit: CommitRecord) => Promise<void> | undefined;
+    slicer: Slicer;
+    signal: AbortSignal | undefined;
+  },
 ): Promise<Recovered> {
   const result: Recovered = {
     version: state.lastVersion,
@@ -148,7 +152,11 @@ async function recoverSegment(
   directory: string,
   state: ManifestState,
   segment: { number: number; end: number | undefined; newest: boolean },
-  options: { apply: (commit: CommitRecord) => void | Promise<void>; slicer: Slicer; signal: AbortSignal | undefined },
+  options: {
+    apply: (commit: CommitRecord) => Promise<void> | undefined;
+    slicer: Slicer;
+    signal: AbortSignal | undefined;
+  },
   result: Recovered,
 ): Promise<number> {
   const name = fileName("log", segment.number);
@@ -160,19 +168,21 @@ async function recoverSegment(
     const { reader } = opened;
     let end = FILE_HEADER_BYTES;
     for (let found = reader.next(); found !== undefined; found = reader.next()) {
-      const commit = decodeCommit(found.record, name, found.offset);
+      const commit = decoded(() => readCommit(found.record), name, found.offset);
       if (commit.version > state.lastVersion) {
         if (commit.version !== result.version + 1) {
           throw new CorruptionError(name, found.offset, `version ${commit.version} follows ${result.version}`);
         }
-        if (ingestOf(commit) !== undefined) {
+        if (decoded(() => ingestOf(commit), name, found.offset) !== undefined) {
           if (reader.next() !== undefined) {
             throw new CorruptionError(name, found.offset, "records follow an ingest that never took effect");
           }
           result.droppedBytes += opened.size - found.offset;
           return found.offset;
         }
-        await options.apply(commit);
+        await decoded(() => options.apply(commit), name, found.offset)?.catch((error) => {
+          throw readable(error, name, found.offset);
+        });
         result.version = commit.version;
         result.timestamp = commit.timestamp;
         result.records++;
@@ -201,13 +211,17 @@ async function recoverSegment(
   }
 }
 
-function decodeCommit(record: Uint8Array, name: string, offset: number): CommitRecord {
+/** What `decode` gives; a record whose checksum holds and whose bytes make no sense is damage at its place. */
+function decoded<T>(decode: () => T, name: string, offset: number): T {
   try {
-    return readCommit(record);
+    return decode();
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw new CorruptionError(name, offset, error.message);
+    throw readable(error, name, offset);
   }
+}
+
+function readable(error: unknown, name: string, offset: number): unknown {
+  return error instanceof DecodeError ? new CorruptionError(name, offset, error.message) : error;
 }
 
 function syncedBeyond(record: Uint8Array, offset: number): boolean {
