@@ -7,6 +7,7 @@
  * @module
  */
 import { copyBytes, decodeText, encodeText, isText } from "../../base/bytes.ts";
+import { HoldfastError } from "../../base/errors.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 
 /** A key: a string where keys are text, bytes where they are bytes. */
@@ -106,5 +107,14 @@ export function encodeBound(
 /** The user's key in an internal key, in memory of its own. */
 export function decodeKey(encoding: KeyEncoding, internalKey: Uint8Array, prefixLength: number): Key {
   const bytes = internalKey.subarray(prefixLength);
-  return encoding === "utf8" ? decodeText(bytes) : copyBytes(bytes);
+  if (encoding === "bytes") return copyBytes(bytes);
+  try {
+    return decodeText(bytes);
+  } catch (cause) {
+    throw new HoldfastError(
+      "CORRUPTION",
+      "Cannot read a key: it is no text, though its checksum holds; restore a backup or run DB.repair (CORRUPTION)",
+      { cause },
+    );
+  }
 }

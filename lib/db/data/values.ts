@@ -7,7 +7,7 @@
  * @module
  */
 import { copyBytes, decodeText, encodeText } from "../../base/bytes.ts";
-import { UnsupportedFormatError } from "../../base/errors.ts";
+import { HoldfastError, UnsupportedFormatError } from "../../base/errors.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../format/cell.ts";
 import { hasLoneSurrogate, nameOf } from "./keys.ts";
 import { checkJson, jsonText } from "./json.ts";
@@ -77,8 +77,19 @@ export function encodeValue(call: string, value: unknown): EncodedValue {
 
 /** The value of stored bytes, sharing no memory with them. */
 export function decodeValue(kind: number, payload: Uint8Array): Value {
-  if (kind === KIND_TEXT) return decodeText(payload);
-  if (kind === KIND_JSON) return JSON.parse(decodeText(payload));
+  if (kind === KIND_TEXT || kind === KIND_JSON) {
+    try {
+      const text = decodeText(payload);
+      return kind === KIND_TEXT ? text : JSON.parse(text);
+    } catch (cause) {
+      throw new HoldfastError(
+        "CORRUPTION",
+        `Cannot read the value: it is no ${kind === KIND_TEXT ? "text" : "JSON"}, though its checksum holds; ` +
+          "restore a backup or run DB.repair (CORRUPTION)",
+        { cause },
+      );
+    }
+  }
   if (kind === KIND_BYTES) return copyBytes(payload);
   throw new UnsupportedFormatError(
     `Cannot read the value: it is of kind ${kind}, which this release does not know; use a newer one (UNSUPPORTED_FORMAT)`,
