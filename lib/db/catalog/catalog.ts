@@ -54,7 +54,10 @@ export class Catalog {
     for (const row of rows) this.#next = Math.max(this.#next, row.space + 2);
     const place = (parent: Definition): void => {
       for (const child of parent.children.values()) child.persisted = false;
-      for (const row of byParent.get(parent.space) ?? []) {
+      const own = byParent.get(parent.space) ?? [];
+      // Once: rows that put a namespace inside itself lead no further.
+      byParent.delete(parent.space);
+      for (const row of own) {
         let child = parent.children.get(row.name);
         if (child === undefined) {
           child = new Definition(row.keyEncoding, parent, row.name);
