@@ -26,6 +26,7 @@ import {
   writeVarint,
 } from "../base/bytes.ts";
 import { KIND_JSON, OP_SET, readCell, writeCell } from "./cell.ts";
+import { parseJson } from "./manifest/json_text.ts";
 import { CATALOG_SPACE, FIRST_NAMESPACE_SPACE, spacePrefix } from "./space.ts";
 
 /** A name is a key like any other but needn't be long; 255 bytes fit every file system, should names ever become files. */
@@ -98,18 +99,23 @@ export function readCatalogCell(cell: Uint8Array): CatalogValue {
   if (op !== OP_SET || kind !== KIND_JSON) throw new DecodeError("a catalog row that is not JSON", 0);
   let value: unknown;
   try {
-    value = JSON.parse(decodeText(payload));
+    value = parseJson(decodeText(payload));
   } catch {
     throw new DecodeError("a catalog row that is not JSON", 1);
   }
   const { space, keyEncoding } = (value ?? {}) as { space?: unknown; keyEncoding?: unknown };
   if (typeof space !== "number" || !Number.isSafeInteger(space) || space < FIRST_NAMESPACE_SPACE || space % 2 !== 0) {
-    throw new DecodeError(`a namespace in space ${String(space)}`, 1);
+    throw new DecodeError(`a namespace in space ${shown(space)}`, 1);
   }
   if (keyEncoding !== "utf8" && keyEncoding !== "bytes") {
-    throw new DecodeError(`a namespace with keys as ${String(keyEncoding)}`, 1);
+    throw new DecodeError(`a namespace with keys as ${shown(keyEncoding)}`, 1);
   }
   return { space, keyEncoding };
+}
+
+/** Not `String`, which asks an object itself what it is called. */
+function shown(value: unknown): string {
+  return typeof value === "object" ? "an object" : String(value).slice(0, 60);
 }
 
 /** Takes a whole catalog row apart. */

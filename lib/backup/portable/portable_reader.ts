@@ -193,7 +193,10 @@ export class PortableReader {
 
   #checkVersion(): void {
     if (this.#version === PORTABLE_VERSION) return;
-    const found = this.#version === undefined ? "none" : String(this.#version).slice(0, 80);
+    const version = this.#version;
+    // Not `String`, which asks an object itself what it is called.
+    const text = typeof version === "string" ? version : version === undefined ? "none" : JSON.stringify(version);
+    const found = text.slice(0, 80);
     throw new UnsupportedFormatError(
       `Cannot read ${this.#source}: it is of format version ${found}, and this release reads ${PORTABLE_VERSION}; ` +
         (this.#version === undefined ? "check that it is a backup" : "use a newer release"),

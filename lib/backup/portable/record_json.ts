@@ -175,10 +175,11 @@ function refusal(where: string, what: string, cause?: unknown): IntegrityError {
 }
 
 function unknown(where: string, field: string, found: unknown, supported: string): UnsupportedFormatError {
+  // Not `String`, which asks the object itself what it is called.
+  const shown = JSON.stringify(found).slice(0, 80);
   return new UnsupportedFormatError(
-    `Cannot read ${where}: its "${field}" is ${describeValue(found)}, and this release knows ${supported}; ` +
-      "use a newer release",
-    typeof found === "string" ? found.slice(0, 80) : describeValue(found),
+    `Cannot read ${where}: its "${field}" is ${shown}, and this release knows ${supported}; use a newer release`,
+    typeof found === "string" ? found.slice(0, 80) : shown,
     supported,
   );
 }

@@ -25,6 +25,7 @@
  */
 import { ByteReader, ByteWriter, DecodeError, decodeText, encodeText } from "../../base/bytes.ts";
 import { cellLength, writeCell } from "../cell.ts";
+import { parseJson } from "../manifest/json_text.ts";
 import { type IngestInfo, ingestInfo } from "./ingest_info.ts";
 
 export type { IngestedFile, IngestInfo } from "./ingest_info.ts";
@@ -262,7 +263,7 @@ function readIngest(reader: ByteReader): IngestInfo {
   const at = reader.at;
   const bytes = reader.prefixed();
   try {
-    return ingestInfo(JSON.parse(decodeText(bytes)), "");
+    return ingestInfo(parseJson(decodeText(bytes)), "");
   } catch (error) {
     throw new DecodeError(`ingest: ${error instanceof Error ? error.message : error}`, at);
   }

@@ -31,7 +31,7 @@ export function whole(min = 0, max: number = Number.MAX_SAFE_INTEGER): Shape<num
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
       throw new ShapeError(`${at} is ${show(value)}, not a whole number from ${min} to ${max}`);
     }
-    return value;
+    return value + 0; // JSON has a -0, too.
   };
 }
 

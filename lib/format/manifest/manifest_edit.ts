@@ -36,6 +36,7 @@ import {
   where,
   whole,
 } from "./json_shape.ts";
+import { parseJson } from "./json_text.ts";
 import type { BlobMeta, TableMeta } from "../table/table_meta.ts";
 
 export type { BlobMeta, TableMeta } from "../table/table_meta.ts";
@@ -160,7 +161,7 @@ export function encodeEdit(edit: ManifestEdit): Uint8Array {
  */
 export function decodeEdit(record: Uint8Array, file: string, offset: number): ManifestEdit {
   try {
-    return manifestEdit(JSON.parse(decodeText(record)), "");
+    return manifestEdit(parseJson(decodeText(record)), "");
   } catch (error) {
     if (error instanceof ShapeError && error.unknownField !== undefined) {
       throw new UnsupportedFormatError(

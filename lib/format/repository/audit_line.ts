@@ -19,6 +19,7 @@ import { createHash } from "node:crypto";
 import { encodeText } from "../../base/bytes.ts";
 import { IntegrityError } from "../../base/errors.ts";
 import { choice, flag, nullable, object, type Shape, ShapeError, text, whole } from "../manifest/json_shape.ts";
+import { parseJson } from "../manifest/json_text.ts";
 import { keyMissing, sealOf, shaped, UNCHECKED } from "./document.ts";
 import type { KeyRing } from "./ring.ts";
 import { pattern, record, sha256 } from "./shapes.ts";
@@ -78,9 +79,9 @@ export function encodeAuditLine(line: AuditLine, ring?: KeyRing): string {
 export function decodeAuditLine(text: string, name: string, ring?: KeyRing | typeof UNCHECKED): AuditLine {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseJson(text);
   } catch (cause) {
-    throw damaged(name, "it is not JSON", cause);
+    throw damaged(name, cause instanceof ShapeError ? cause.message : "it is not JSON", cause);
   }
   const { mac, ...line } = shaped(parsed, name, shape, "audit lines");
   if (mac !== undefined && ring === undefined) throw keyMissing(name);

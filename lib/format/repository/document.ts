@@ -38,6 +38,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { decodeText, encodeText } from "../../base/bytes.ts";
 import { DecryptionError, IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
 import { type Shape, ShapeError } from "../manifest/json_shape.ts";
+import { parseJson } from "../manifest/json_text.ts";
 import type { KeyRing } from "./ring.ts";
 
 /** What a document is. */
@@ -75,7 +76,8 @@ export function openDocument<T>(
   checkSeal(kind, fields, name, ring);
   const { format, formatVersion, checksum: _checksum, mac: _mac, ...body } = fields;
   if (format !== `holdfast-${kind}`) {
-    throw damaged(name, `expected a ${kind} document, found ${JSON.stringify(format).slice(0, 60)}`);
+    const found = typeof format === "string" ? JSON.stringify(format).slice(0, 60) : "none";
+    throw damaged(name, `expected a ${kind} document, found ${found}`);
   }
   if (!Number.isSafeInteger(formatVersion) || (formatVersion as number) < 1) {
     throw damaged(name, `its formatVersion is no whole number`);
@@ -131,9 +133,9 @@ function parse(bytes: Uint8Array, name: string): { text: string; fields: Fields 
   let fields: unknown;
   try {
     text = decodeText(bytes);
-    fields = JSON.parse(text);
+    fields = parseJson(text);
   } catch (cause) {
-    throw damaged(name, "it is not JSON in UTF-8", cause);
+    throw damaged(name, cause instanceof ShapeError ? cause.message : "it is not JSON in UTF-8", cause);
   }
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) throw damaged(name, "it is no document");
   return { text, fields: fields as Fields };
@@ -152,20 +154,12 @@ function checkSeal(
     if (given === undefined) throw keyMissing(name);
   }
   const ring = given === UNCHECKED || isKeyless(kind) ? undefined : given;
-  const [expected, seal] = sealed(entries, name, ring);
+  const [expected, seal] = sealOf(Object.fromEntries(entries), ring);
   if (found !== expected) {
     const lost = expected === "mac" ? "it has no mac, so anyone may have written it" : "it has no checksum";
     throw damaged(name, lost);
   }
   if (typeof value !== "string" || !equalTexts(value, seal)) throw damaged(name, `its ${expected} does not match`);
-}
-
-function sealed(entries: [string, unknown][], name: string, ring: KeyRing | undefined): ["checksum" | "mac", string] {
-  try {
-    return sealOf(Object.fromEntries(entries), ring);
-  } catch (cause) {
-    throw damaged(name, "it is nested too deep", cause);
-  }
 }
 
 function equalTexts(a: string, b: string): boolean {
