@@ -19,6 +19,8 @@ import { ByteReader, ByteWriter, DecodeError, sharedPrefix } from "../../base/by
 
 /** An entry is three varints at least. */
 const ENTRY_BYTES_MIN = 3;
+/** Each row takes a byte at least, and no block has as many bytes. */
+const ROWS_MAX = 2 ** 32 - 1;
 /** As many bytes as fit a number exactly. */
 const PREFIX_BYTES = 6;
 
@@ -92,12 +94,16 @@ export class TableIndex {
     this.#prefixes = new Float64Array(count);
     let offset = firstOffset;
     for (let i = 0; i < count; i++) {
-      this.#lengths[i] = reader.varint();
+      // As it was read: the arrays would cut a number to its lower 32 bits.
+      const length = reader.varint();
+      this.#lengths[i] = length;
       this.#starts[i] = reader.at;
-      reader.bytes(this.#lengths[i]!);
+      reader.bytes(length);
       this.offsets[i] = offset;
       offset += reader.varint();
-      this.rows[i] = reader.varint();
+      const rows = reader.varint();
+      if (rows > ROWS_MAX) throw new DecodeError(`a block of ${rows} rows`, reader.at);
+      this.rows[i] = rows;
     }
     this.offsets[count] = offset;
     if (reader.left > 0) throw new DecodeError("bytes behind the index", reader.at);

@@ -74,9 +74,7 @@ export function readTableParts(
   const index = part(footer.index, toIndex);
   const properties = part(footer.properties, readTableProperties);
   const tombstones = part(footer.tombstones, (raw) => toTombstones(raw, meta));
-  if (index.offsets[index.count] !== start) {
-    throw new CorruptionError(file, footer.index.offset, "the index does not cover the data blocks");
-  }
+  covering(index, start, file, footer.index.offset);
   if (properties.rows !== footer.rows || (meta !== undefined && meta.rows !== footer.rows)) {
     throw new CorruptionError(file, footer.properties.offset, "the number of rows is not what was written");
   }
@@ -124,7 +122,10 @@ export function salvageTableParts(
     header,
     footer,
     filter: attempt(() => part(footer.filter, toFilter), () => new Filter(new Uint8Array(1))),
-    index: attempt(() => part(footer.index, toIndex), () => survey().index),
+    index: attempt(
+      () => covering(part(footer.index, toIndex), footer.filter.offset, file, footer.index.offset),
+      () => survey().index,
+    ),
     tombstones: attempt(() => part(footer.tombstones, (raw) => toTombstones(raw, meta)), () => new RangeTombstones()),
     properties: attempt(() => part(footer.properties, readTableProperties), () => meta ?? survey().properties),
   };
@@ -192,6 +193,12 @@ function toFilter(raw: Uint8Array): Filter {
 
 function toIndex(raw: Uint8Array): TableIndex {
   return new TableIndex(raw.slice(), TABLE_BLOCKS_AT);
+}
+
+/** The index at `at`, which must be that of data blocks up to `end`: its lengths are believed about memory. */
+function covering(index: TableIndex, end: number, file: string, at: number): TableIndex {
+  if (index.offsets[index.count] === end) return index;
+  throw new CorruptionError(file, at, "the index does not cover the data blocks");
 }
 
 function toTombstones(raw: Uint8Array, meta: KnownMeta): RangeTombstones {

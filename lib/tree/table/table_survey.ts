@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { copyBytes, EMPTY_BYTES } from "../../base/bytes.ts";
+import { compareBytes, copyBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import type { FileHandle } from "../../files/file_system.ts";
 import { BLOCK_RAW_BYTES_MAX, findBlock, openBlock } from "../../format/table/block.ts";
 import { BlockCursor } from "../../format/table/block_cursor.ts";
@@ -62,17 +62,21 @@ export function surveyRows(handle: FileHandle, seed: number, end: number): Found
     const before = properties.rows;
     try {
       cursor.attach(new DataBlock(openBlock(stored, seed, handle.path, offset), handle.path, offset));
+      cursor.last();
+      const last = copyBytes(cursor.key);
+      // What follows the data blocks may pass for rows, but not for the next ones.
+      if (index.count > 0 && compareBytes(last, properties.largest ?? last) < 0) break;
       cursor.first();
       while (true) {
         countRow(properties, cursor);
         if (!cursor.next()) break;
       }
+      properties.largest = last;
     } catch (error) {
       // What follows the data blocks has good checksums, too, but holds no rows.
       damageOf(error);
       break;
     }
-    properties.largest = copyBytes(cursor.key);
     index.add(properties.largest, length, properties.rows - before);
   }
   if (properties.rows === 0) properties.minVersion = properties.minTimestamp = 0;
