@@ -47,9 +47,11 @@ export function filePath(directory: string, kind: FileKind, number: number): str
 export function parseFileName(name: string): { kind: FileKind; number: number } | undefined {
   const match = /^(?:MANIFEST-(\d{6,16})|(\d{6,16})\.(log|sst|blob))$/.exec(name);
   if (match === null) return undefined;
-  if (match[1] !== undefined) return { kind: "manifest", number: Number(match[1]) };
-  const kind = match[3] === "sst" ? "table" : match[3] as "log" | "blob";
-  return { kind, number: Number(match[2]) };
+  const number = Number(match[1] ?? match[2]);
+  // Beyond, two names would be the same number.
+  if (!Number.isSafeInteger(number)) return undefined;
+  if (match[1] !== undefined) return { kind: "manifest", number };
+  return { kind: match[3] === "sst" ? "table" : match[3] as "log" | "blob", number };
 }
 
 /** Whether a name is one that Holdfast gives. */

@@ -204,7 +204,8 @@ async function wrappingKey(secret: Secret, kdf: KeyDerivation, name: string): Pr
 }
 
 function checkCost({ N, r, p }: ScryptCost, name: string): void {
-  const powerOfTwo = N <= 2 ** 30 && (N & (N - 1)) === 0;
+  // scrypt itself takes no N from 2^(16 r) on.
+  const powerOfTwo = N <= 2 ** 30 && (N & (N - 1)) === 0 && N < 2 ** (16 * r);
   if (powerOfTwo && r <= SCRYPT_BLOCK_MAX && p <= SCRYPT_PASSES_MAX && 128 * N * r <= SCRYPT_MEMORY_MAX) return;
   const found = `scrypt N=${N} r=${r} p=${p}`;
   throw new UnsupportedFormatError(
