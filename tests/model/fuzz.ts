@@ -7,15 +7,19 @@
  *     npm run fuzz -- --limits tiny --disk files
  *     npm run fuzz -- --keep-going              doesn't stop at a failure
  *     npm run fuzz -- --repository --ops 100    the model of backup repositories instead
+ *     npm run fuzz -- decoders --seconds 60     changed bytes for every decoder instead: see tests/fuzz/command.ts
  *
  * Without `--limits` and `--disk` most runs are under tiny limits and in memory, where most goes wrong soonest. The first
  * seed is taken from the clock, and printed.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { fuzzDecoders } from "../fuzz/command.ts";
 import type { RunKind } from "./limits.ts";
 import { runRepositoryModel } from "./repository/run.ts";
 import { runModel } from "./run.ts";
+
+if (process.argv[2] === "decoders") process.exit(await fuzzDecoders(process.argv.slice(3)));
 
 const { values } = parseArgs({
   options: {
