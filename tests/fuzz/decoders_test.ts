@@ -102,11 +102,7 @@ describe("the rule for decoders", () => {
     }));
     await assert.rejects(polluting, /left something on Object.prototype/);
     delete (Object.prototype as { left?: unknown }).left;
-    const foreign = (): unknown => {
-      const out: Record<string, unknown> = {};
-      out["__proto__"] = { admin: true };
-      return [{ deep: out }];
-    };
+    const foreign = (): unknown => [{ deep: Object.create({ admin: true }) as unknown }];
     await assert.rejects(run(given(foreign)), /an object with a prototype/);
   });
 

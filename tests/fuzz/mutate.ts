@@ -5,13 +5,15 @@ import { mutateJson } from "./mutate_json.ts";
 import type { Part, Structure, Target } from "./target.ts";
 import { INPUT_BYTES_MAX } from "./verdict.ts";
 
-/** The input of one case: one of `inputs`, changed one to four times. */
+/** The input of one case: a valid one, or now and then one that was kept, changed one to four times. */
 export async function makeInput(
   target: Target,
-  inputs: readonly Uint8Array[],
+  valid: readonly Uint8Array[],
+  kept: readonly Uint8Array[],
   random: Random,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let bytes = random.pick(inputs);
+  const inputs = [...valid, ...kept];
+  let bytes = random.pick(kept.length > 0 && random.chance(0.25) ? kept : valid);
   for (let n = random.weighted([[6, 1], [3, 2], [1, 4]] as const); n > 0; n--) {
     bytes = await mutated(bytes, target.structure, random, inputs);
   }

@@ -31,13 +31,14 @@ export interface FuzzPlan {
 
 /** Tries changed inputs; rejects at the first that breaks the rule, saying how to have it again. */
 export async function fuzzTarget(target: Target, plan: FuzzPlan): Promise<FuzzReport> {
-  const inputs = [...await target.seeds(), ...corpusOf(target.name).map(([, input]) => input)];
+  const valid = await target.seeds();
+  const kept = corpusOf(target.name).map(([, input]) => input);
   const report: FuzzReport = { cases: 0, decoded: 0, shapes: new Map() };
   const watch = new AllocationWatch(BUFFER_BYTES_MAX);
   try {
-    for (const [i, seed] of (await target.seeds()).entries()) await judgeWhole(target, seed, i, watch);
+    for (const [i, seed] of valid.entries()) await judgeWhole(target, seed, i, watch);
     for (let i = plan.from ?? 0; plan.more(report.cases); i++) {
-      const input = await makeInput(target, inputs, new Random(plan.seed, crc32(encodeText(target.name)), i));
+      const input = await makeInput(target, valid, kept, new Random(plan.seed, crc32(encodeText(target.name)), i));
       try {
         const shape = await judge(target, input, watch);
         report.shapes.set(shape, (report.shapes.get(shape) ?? 0) + 1);
