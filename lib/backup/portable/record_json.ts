@@ -18,7 +18,6 @@
 import { Buffer } from "node:buffer";
 import { decodeText, encodeText, isText } from "../../base/bytes.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
-import { describeValue } from "../../base/options.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../format/cell.ts";
 import { NAMESPACE_NAME_BYTES_MAX } from "../../format/catalog.ts";
 import type { PortableRecord } from "./record.ts";

@@ -29,7 +29,8 @@ export function lineagePath(lineage: string, parents: readonly LineageParent[]):
   const path: LineageStretch[] = [];
   // A history that left its parent before its parent left its own goes back behind that one.
   const ends = new Array<number>(parents.length);
-  for (let i = parents.length - 1, least = Infinity; i >= 0; i--) {
+  let least = Infinity;
+  for (let i = parents.length - 1; i >= 0; i--) {
     least = Math.min(least, parents[i]!.version);
     ends[i] = least;
   }
