@@ -1,25 +1,10 @@
-/** Random numbers that can be had again: every crash test prints its seed and takes it back from `HOLDFAST_SEED`. */
+/** The seed of random numbers that can be had again: every crash test prints its seed and takes it back from `HOLDFAST_SEED`. */
 import process from "node:process";
+
+export { pick, randomFrom } from "./random_numbers.ts";
 
 /** The seed of this run. */
 export const SEED: number = Number(process.env["HOLDFAST_SEED"] ?? 20261121);
 
 /** Whether there is time: `HOLDFAST_LONG=1` tries every outcome at every place instead of a sample. */
 export const LONG: boolean = process.env["HOLDFAST_LONG"] === "1";
-
-/** Numbers from 0 up to 1, the same ones for the same seeds (mulberry32). */
-export function randomFrom(...seeds: number[]): () => number {
-  let state = 0x9e3779b9;
-  for (const seed of seeds) state = Math.imul(state ^ seed, 0x85ebca6b) + 0x6d2b79f5;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** A whole number from 0 up to `below`. */
-export function pick(random: () => number, below: number): number {
-  return Math.floor(random() * below);
-}

@@ -27,6 +27,11 @@ const argumentsOf: Record<string, (directory: string) => string[]> = {
 /** The runtime that runs this file. */
 export const ownRuntime: string = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
 
+/** The binary of a runtime. */
+export function binaryOf(runtime: string): string {
+  return runtime === ownRuntime ? process.execPath : join(bin, runtime);
+}
+
 /** All runtimes that are installed. */
 export function installedRuntimes(): string[] {
   return Object.keys(argumentsOf).filter((name) => existsSync(join(bin, name)));
@@ -70,10 +75,9 @@ export interface RunningWriter {
 
 /** Starts a writer. */
 export function startWriter({ runtime, directory, first, through = [] }: WriterOptions): RunningWriter {
-  const binary = runtime === ownRuntime ? process.execPath : join(bin, runtime);
   const [program, ...args] = [
     ...through,
-    binary,
+    binaryOf(runtime),
     ...argumentsOf[runtime]!(dirname(directory)),
     writer,
     directory,
