@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { DB, NoSpaceError, type OpenOptions } from "../../mod.ts";
-import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { DB, IOError, NoSpaceError, type OpenOptions } from "../../mod.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all } from "./helpers.ts";
 
 describe("a full disk", () => {
@@ -58,6 +58,40 @@ describe("a full disk", () => {
     } finally {
       if (mounted) execFileSync("umount", ["-l", path]);
       rmSync(path, { recursive: true, force: true });
+    }
+  });
+
+  describe("that leaves open what it holds", () => {
+    /** A disk on which some operations on the log fail for want of space once `failing` is set. */
+    function failingDisk(names: readonly string[]): { disk: MemoryFileSystem; begin(): void } {
+      let failing = false;
+      const disk = memoryFileSystem({
+        beforeOperation({ name, path, bytes }) {
+          if (!failing || !path.endsWith(".log") || !names.includes(name)) return;
+          const error = new NoSpaceError(`Cannot ${name} ${path}: full (ENOSPC)`);
+          if (name !== "append") throw error;
+          return { writtenBytes: bytes!, error };
+        },
+      });
+      return { disk, begin: () => failing = true };
+    }
+
+    for (const names of [["sync"], ["append", "truncate"]]) {
+      it(`(${names.join(" and ")} fail): is told as another error than the one that promises that nothing is there`, async () => {
+        const { disk, begin } = failingDisk(names);
+        const db = await DB.open("/d", { fileSystem: disk });
+        await db.set("kept", 1);
+        begin();
+        const refused = await db.set("uncertain", 2).catch((error) => error);
+        assert.ok(refused instanceof IOError && !(refused instanceof NoSpaceError), String(refused));
+        assert.equal(refused.code, "IO");
+        assert.ok(refused.cause instanceof NoSpaceError);
+        await assert.rejects(db.set("later", 3), { code: "READ_ONLY" });
+        await db.close().catch(() => {});
+        const again = await DB.open("/d", { fileSystem: disk.otherProcess() }).catch(() => undefined);
+        if (again !== undefined) assert.equal(await again.get("kept"), 1);
+        await again?.close().catch(() => {});
+      });
     }
   });
 });

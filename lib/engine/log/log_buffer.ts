@@ -11,6 +11,7 @@ import { type Batch, writeCommit } from "../../format/log/batch.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import type { Log } from "./log.ts";
 import type { Reserve } from "./reserve.ts";
+import { unsettled } from "./unsettled.ts";
 import type { Store } from "../store.ts";
 
 /** Records above this are written off the main thread; below, the hop costs more than the write. */
@@ -75,7 +76,11 @@ export class LogBuffer {
       for (let written = false; !written;) written = await this.#tryAppend(bytes);
     } catch (error) {
       // Synced, so that not even a power cut brings back a record that is refused here.
-      await segment.cut().then(() => segment.sync()).catch((cause) => store.fail(cause));
+      const failure = await segment.cut().then(() => segment.sync()).then(
+        () => undefined,
+        (cause) => unsettled(cause, store.filePathOf("log", segment.number)),
+      );
+      if (failure !== undefined) store.fail(failure);
       if (!(error instanceof NoSpaceError)) {
         store.fail(error);
       } else if (!store.full) {
@@ -83,7 +88,7 @@ export class LogBuffer {
         this.wasCut = segment.first !== 0;
         store.report({ type: "space", full: true });
       }
-      throw error;
+      throw error instanceof NoSpaceError ? failure ?? error : error;
     }
     store.counters.logBytes += bytes.length;
     this.#out.reset();

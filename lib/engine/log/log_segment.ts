@@ -18,6 +18,7 @@ import {
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
 import { RecordReader } from "../../format/log/record_reader.ts";
 import { fileName, filePath } from "../file_names.ts";
+import { unsettled } from "./unsettled.ts";
 
 /** A segment open for writing. The bytes of records come ready from the commit queue. */
 export class LogSegment {
@@ -122,7 +123,7 @@ export class LogSegment {
       await this.#handle.sync();
     } catch (error) {
       this.syncFailed = true;
-      throw error;
+      throw unsettled(error, this.#handle.path);
     }
     this.synced = Math.max(this.synced, end);
   }
