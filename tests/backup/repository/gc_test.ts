@@ -244,6 +244,31 @@ describe("a pruning beside replication", () => {
   });
 });
 
+describe("a merge beside a pruning", () => {
+  it("takes log for gone that was listed and is removed before its times are read", async () => {
+    const { house, gate } = await gated();
+    const replication = await house.replicate({ interval: 1000 });
+    for (let i = 0; i < 5; i++) {
+      await house.time.advance(1000);
+      await house.set("k", `v${i}`);
+      await replication.flush();
+    }
+    await replication.stop();
+    await house.time.advance(10 * MINUTE);
+    const [head] = await readHeads(house.context);
+    const [oldest] = (await keysOf(house.store, PART.log)).sort();
+    const stands = gate.hold(on("get", PART.log));
+    const merging = mergeLog(house.context, head!, new Map());
+    await stands;
+    await house.store.delete(oldest!);
+    gate.open();
+    const merged = await merging;
+    assert.deepEqual(merged, { made: 0, removed: 0 });
+    // The next one does its work.
+    assert.equal((await mergeLog(house.context, head!, new Map())).made, 1);
+  });
+});
+
 describe("a pruning beside a pin", () => {
   it("either sees the pin, or the pin is refused", async () => {
     const { house, gate } = await gated();

@@ -48,19 +48,18 @@ export async function mergeLog(
     merged.removed++;
   }
   for (const key of times.keys()) if (!used.has(key)) times.delete(key);
-  const timed: TimedLogObject[] = [];
-  for (const object of chain) timed.push({ ...object, ...await timesOf(context, object, times, signal) });
-  for (const group of planMerges(timed, context.clock())) {
-    throwIfAborted(signal);
-    try {
+  try {
+    const timed: TimedLogObject[] = [];
+    for (const object of chain) timed.push({ ...object, ...await timesOf(context, object, times, signal) });
+    for (const group of planMerges(timed, context.clock())) {
+      throwIfAborted(signal);
       await mergeGroup(context, head, group, times, signal);
-    } catch (error) {
-      // Someone else merged or pruned it; the next call sees what there is.
-      if (error instanceof NotFoundError) return merged;
-      throw error;
+      merged.made++;
+      merged.removed += group.length;
     }
-    merged.made++;
-    merged.removed += group.length;
+  } catch (error) {
+    // Someone else merged or pruned what was listed; the next call sees what there is.
+    if (!(error instanceof NotFoundError)) throw error;
   }
   return merged;
 }
