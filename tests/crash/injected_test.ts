@@ -1,82 +1,90 @@
 /**
- * Real processes on real files, with a chosen call to the system made to fail, or to be the last one: `strace` does that
- * from outside, so that nothing of the product or the runtime knows. Needs `strace` and the right to trace processes; where
- * they are missing it says so.
+ * Real processes on real files, with a chosen call to the system made to fail, or to be the last one. Needs `strace` and the
+ * right to trace processes; where they are missing it says so. The long form is a grid: every call, its first times and some
+ * later ones, every outcome, in every runtime, on a new database and on one that has to recover first.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { DB } from "../../mod.ts";
+import { judgeInjected } from "./injected_judge.ts";
+import { type Call, CALLS, type Injection, nameOf, obstacle, type Outcome, tracer } from "./injection.ts";
+import { OPTIONS, write } from "./kill_plan.ts";
 import { LONG, pick, randomFrom, SEED } from "./random.ts";
-import { installedRuntimes, judge, ownRuntime, startWriter } from "./writer_process.ts";
+import { installedRuntimes, ownRuntime, type Said, startWriter } from "./writer_process.ts";
 
-/** Calls that a database makes and a runtime by itself does not, so that their failure is felt by nobody else. */
-const SYNCS = "fdatasync,fsync";
-const FAILING = [SYNCS, "pwrite64,pwritev", "ftruncate", "rename,renameat,renameat2"];
-
-/** Calls at which a process may die. */
-const LAST = [...FAILING, "openat", "unlink,unlinkat", "close"];
-
-/** How many of each; the number of the call is counted in each thread by itself. */
-const ROUNDS = LONG ? 60 : 1;
-const NUMBER_MAX = LONG ? 300 : 20;
-
-/** Where the chosen call is never made the writer is killed at last. */
-const LIFE_MS = LONG ? 4000 : 1000;
-
-const runtimes = LONG ? installedRuntimes() : [ownRuntime];
-
-/** Why nothing can be injected here; undefined where it can. */
-function obstacle(): string | undefined {
-  const { error, status, stderr } = spawnSync("strace", ["-f", "-qq", "-o", "/dev/null", "true"], { encoding: "utf8" });
-  if (error !== undefined) return `strace does not start (${error.message})`;
-  return status === 0 ? undefined : `strace may not trace processes (${stderr.trim()})`;
+/** What is tried: accidents, on a database of so many writes (0: none yet). */
+interface Case {
+  injections: Injection[];
+  before: number;
 }
+
+/** Writes that an older process left behind, unclean. */
+const BEFORE = 200;
+
+/** Where the chosen call is never made the writer is killed at last; where it was, it has time to feel it. */
+const LIFE_MS = 700;
+const FEELS_MS = 400;
+const LOOK_MS = 50;
 
 const missing = obstacle();
 
-describe("a call to the system that", () => {
-  for (const [what, calls] of [["fails", FAILING], ["is the last one", LAST]] as const) {
-    it(`${what} loses nothing that was acknowledged`, async () => {
+/** Every call by every outcome. A close or removal that fails has nothing to do with space. */
+function outcomesOf(call: Call): Outcome[] {
+  const all: Outcome[] = ["EIO", "ENOSPC", "KILL", "EIO+", "ENOSPC+"];
+  return call === "close" || call === "remove" ? ["EIO", "KILL", "EIO+"] : all;
+}
+
+/** A cut is made where a write failed; so one has to. */
+function injectionsOf(call: Call, nth: number, outcome: Outcome): Injection[] {
+  const injection: Injection = { call, nth, outcome };
+  if (call !== "cut") return [injection];
+  return [{ call: "write", nth, outcome: "ENOSPC" }, { ...injection, nth: 1 }];
+}
+
+function grid(): Case[] {
+  const cases: Case[] = [];
+  for (const call of Object.keys(CALLS) as Call[]) {
+    for (const outcome of outcomesOf(call)) {
+      for (const nth of call === "rename" ? [1, 2] : [1, 2, 4, 9, 25]) {
+        for (const before of [0, BEFORE]) cases.push({ injections: injectionsOf(call, nth, outcome), before });
+      }
+    }
+  }
+  return cases;
+}
+
+/** One of each call: every other one fails, the rest are the last. */
+function sample(): Case[] {
+  const random = randomFrom(SEED);
+  return (Object.keys(CALLS) as Call[]).map((call, i) => {
+    const failures = outcomesOf(call).filter((outcome) => outcome !== "KILL");
+    const outcome = (i + SEED) % 2 === 0 ? "KILL" : failures[pick(random, failures.length)]!;
+    const nth = call === "rename" ? 1 : 1 + pick(random, 8);
+    return { injections: injectionsOf(call, nth, outcome), before: i % 4 < 2 ? 0 : BEFORE };
+  });
+}
+
+/** A database that its writer left without closing it: a copy of it at work, all of it synced. */
+async function leaveUnclean(at: string, copy: string): Promise<void> {
+  await using db = await DB.open(at, OPTIONS);
+  for (let n = 0; n < BEFORE; n += 8) {
+    await Promise.all(Array.from({ length: Math.min(8, BEFORE - n) }, (_, i) => write(db, n + i)));
+  }
+  // Files may be removed while they are copied; a compaction started by hand leaves none to do beside.
+  await db.compact();
+  cpSync(at, copy, { recursive: true });
+}
+
+describe("a call to the system that fails or is the last one", () => {
+  for (const runtime of LONG ? installedRuntimes() : [ownRuntime]) {
+    it(`in ${runtime} loses nothing that was acknowledged, and after a failed sync nothing is`, async () => {
       if (missing !== undefined) return void console.log(`not tried: ${missing}`);
       const root = mkdtempSync(join(tmpdir(), "holdfast-injected-"));
-      const random = randomFrom(SEED);
-      const directory = join(root, "data");
-      let last = -1;
-      let tried = 0;
-      let felt = 0;
       try {
-        for (let round = 0; round < ROUNDS; round++) {
-          for (const call of calls) {
-            const runtime = runtimes[tried++ % runtimes.length]!;
-            const inject = `inject=${call}:${what === "fails" ? "error=EIO" : "signal=KILL"}:when=${
-              1 + pick(random, NUMBER_MAX)
-            }`;
-            const trace = join(root, "trace");
-            const through = ["strace", "-f", "-qq", "-o", trace, "-e", `trace=${call}`, "-e", inject];
-            const context = `${inject} in ${runtime}; again with HOLDFAST_SEED=${SEED}`;
-            const writer = startWriter({ runtime, directory, first: last + 1, through });
-            await writer.alive;
-            const timer = setTimeout(() => writer.kill(), LIFE_MS);
-            const { acknowledged, other, complaints } = await writer.ended;
-            clearTimeout(timer);
-            // Where a call fails, dying says nothing: it may be the kill after its time.
-            const mark = what === "fails" ? /\(INJECTED\)/ : /\(INJECTED\)|killed by SIGKILL/;
-            const met = mark.test(readFileSync(trace, "utf8"));
-            if (met) felt++;
-            const failure = other.find((line) => line.startsWith("failed"));
-            const lines = `${context}: ${other.join("; ")} ${complaints}`;
-            if (failure !== undefined) checkFailed(other, lines);
-            // A sync that failed is never passed over, wherever it was.
-            else if (what === "fails" && call === SYNCS && met) assert.ok(!other.includes("open"), lines);
-            last = await judge(directory, { before: last, acknowledged, context, whole: false });
-          }
-        }
-        last = await judge(directory, { before: last, acknowledged: [], context: "at the end", whole: true });
-        console.log(`${tried} writers of which ${felt} met it; ${last + 1} writes, all there`);
-        assert.ok(last > 0);
+        await tryAll(root, runtime, LONG ? grid() : sample());
       } finally {
         rmSync(root, { recursive: true, force: true });
       }
@@ -84,10 +92,69 @@ describe("a call to the system that", () => {
   }
 });
 
-/** After a failed call of the log nothing is acknowledged any more, but everything is read. */
-function checkFailed(lines: readonly string[], context: string): void {
-  const after = lines.slice(lines.findIndex((line) => line.startsWith("failed")) + 1);
-  const reads = /^reads (\S+) (\S+)$/.exec(after[0] ?? "");
-  assert.ok(reads !== null && reads[1] === reads[2], context);
-  assert.match(after[1] ?? "", /^(refuses (READ_ONLY|IO)|writes)$/, context);
+async function tryAll(root: string, runtime: string, cases: readonly Case[]): Promise<void> {
+  const directory = join(root, "data");
+  const trace = join(root, "trace");
+  const unclean = join(root, "unclean");
+  const felt: Record<string, number> = {};
+  let writes = 0;
+  await leaveUnclean(join(root, "older"), unclean);
+  for (const { injections, before } of cases) {
+    const context = `${injections.map(nameOf).join(" and ")} in ${runtime} after ${before} writes; ` +
+      `again with HOLDFAST_SEED=${SEED}`;
+    for (const path of [directory, trace]) rmSync(path, { recursive: true, force: true });
+    if (before > 0) cpSync(unclean, directory, { recursive: true });
+    const through = tracer(injections, directory, trace);
+    const { said, met } = await tryOut({ runtime, directory, first: before, through }, trace);
+    const { call, outcome } = injections.at(-1)!;
+    if (met) felt[outcome] = (felt[outcome] ?? 0) + 1;
+    if (outcome !== "KILL") checkFelt(call, met, said, context);
+    writes += await judgeInjected(directory, { first: before, said, context });
+  }
+  const met = Object.entries(felt).map(([outcome, count]) => `${count} ${outcome}`).join(", ");
+  console.log(`${cases.length} writers in ${runtime}, which met: ${met}; ${writes} writes, all there`);
+  assert.ok(felt["KILL"] !== undefined && Object.keys(felt).length > 1);
+}
+
+/** Runs a writer under accidents to its end. */
+async function tryOut(
+  options: Parameters<typeof startWriter>[0],
+  trace: string,
+): Promise<{ said: Said; met: boolean }> {
+  const writer = startWriter(options);
+  const wait = (ms: number): Promise<unknown> =>
+    Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), writer.ended]);
+  // Asked before it is killed from here, which the trace shows as well.
+  const isMet = (): boolean => existsSync(trace) && /\(INJECTED\)|killed by SIGKILL/.test(readFileSync(trace, "utf8"));
+  await writer.alive;
+  let met = isMet();
+  for (let waited = 0; !met && waited < LIFE_MS; waited += LOOK_MS) {
+    await wait(LOOK_MS);
+    met = isMet();
+  }
+  if (met) await wait(FEELS_MS);
+  writer.kill();
+  return { said: await writer.ended, met };
+}
+
+/** What a writer has to say after a call that failed. */
+function checkFelt(call: Call, met: boolean, { other, complaints, signal }: Said, context: string): void {
+  const lines = `${context}: ${other.join("; ")} ${complaints}`;
+  const at = other.findIndex((line) => line.startsWith("failed"));
+  const opened = other.includes("open");
+  if (!opened && signal === null) assert.match(complaints, /\((IO|EIO|NO_SPACE|ENOSPC)\)/, lines);
+  if (at === -1) {
+    // A sync that failed is never passed over, wherever it was.
+    assert.ok(!met || !call.startsWith("sync") || !opened, `${lines}: nothing was noticed`);
+    return;
+  }
+  // Everything is read, and nothing more is acknowledged but where only space was missing.
+  const [reads = "", writes = ""] = other.slice(at + 1);
+  const newest = /^reads (\S+) (\S+)$/.exec(reads);
+  assert.ok(newest !== null && newest[1] === newest[2], lines);
+  assert.match(
+    writes,
+    call.startsWith("sync") ? /^refuses READ_ONLY$/ : /^(refuses (READ_ONLY|NO_SPACE)|writes)$/,
+    lines,
+  );
 }

@@ -10,7 +10,7 @@ export const OPTIONS = {
 } as const;
 
 /** How long a value stays before a later write deletes it. */
-const KEPT = 60;
+export const KEPT = 60;
 
 /** The value of write `n`: its length jumps about, every thirteenth is a blob. */
 export function valueOf(n: number): string {

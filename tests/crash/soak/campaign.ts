@@ -195,7 +195,7 @@ class Campaign {
       this.tally.kills++;
       if (!found) this.tally.early++;
     } else if (code === 0) this.tally.closes++;
-    else throw new Error(`the child ended by itself (${by ?? code}): ${this.tally.failure ?? ""} ${complaints}`);
+    else throw new Error(this.tally.failure ?? `the child ended by itself (${by ?? code}): ${complaints}`);
     onLine?.(`${killed ? "killed" : "closed"} after ${found ? "" : "no "}comparison; number ${this.#least.n}`);
     return samples;
   }
