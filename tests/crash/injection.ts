@@ -59,6 +59,13 @@ export function tracer(injections: readonly Injection[], directory: string, trac
   return ["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, ...paths, "-e", `trace=${calls}`, ...injects];
 }
 
+/** The program and arguments that start another one whose syncs of files take so much longer. */
+export function slowSyncs(ms: number): string[] {
+  const call = CALLS["sync a file"];
+  const inject = `inject=${call}:delay_enter=${ms * 1000}`;
+  return ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
+}
+
 /** All files there may be: `strace` takes paths and no patterns. */
 function namesIn(directory: string): string[] {
   const names = ["CURRENT", "CURRENT.new", "RESERVE"];

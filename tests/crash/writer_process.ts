@@ -71,6 +71,8 @@ export interface RunningWriter {
   acknowledged(): number[];
   /** Kills it and whatever started it. */
   kill(): void;
+  /** Lets it, and whatever started it, stand still; then go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
 }
 
 /** Starts a writer. */
@@ -105,14 +107,14 @@ export function startWriter({ runtime, directory, first, through = [] }: WriterO
       resolve({ acknowledged: acknowledged(), other, signal, complaints });
     });
   });
-  const kill = (): void => {
+  const signal = (name: NodeJS.Signals): void => {
     try {
-      process.kill(-child.pid!, "SIGKILL");
+      process.kill(-child.pid!, name);
     } catch {
       // It has ended.
     }
   };
-  return { alive, ended, acknowledged, kill };
+  return { alive, ended, acknowledged, kill: () => signal("SIGKILL"), signal };
 }
 
 /** What is known before a database is looked at. */
