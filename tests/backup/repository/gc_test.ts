@@ -7,6 +7,7 @@ import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -241,6 +242,42 @@ describe("a pruning beside replication", () => {
     assert.deepEqual((await keysOf(house.store, PART.log)).sort(), [merged!, other].sort());
     assert.ok(report.log.some(({ key, reasons }) => small.has(key) && reasons[0] === `all of it is in ${merged}`));
     await assertAllRestore(house);
+  });
+});
+
+describe("a check beside a replication", () => {
+  it("that ships between its look at the heads and its look at the log, each time, finds nothing", async () => {
+    const second = new Gate(new MemoryStore());
+    const first = new Gate(second.store);
+    const house = await House.make({ store: first.store });
+    await house.set("k", "v");
+    await house.backup({ id: "full" });
+    const replication = await house.replicate({ interval: 1000 });
+    let listings = 0;
+    const isListing = on("list", PART.log);
+    const isSecond = (does: string, key: string): boolean =>
+      isListing(does, key) && key === PART.log && ++listings === 2;
+    const stands = [
+      first.hold((does, key) => isListing(does, key) && key === PART.log),
+      second.hold(isSecond),
+    ];
+    const checking = verifyRepository(house.context, undefined, { read: "all" });
+    const ship = async (): Promise<void> => {
+      for (let i = 0; i < 3; i++) {
+        await house.time.advance(1000);
+        await house.set("k", `v${i}`);
+        await replication.flush();
+      }
+    };
+    await stands[0];
+    await ship();
+    first.open();
+    // It looks once more where something seems wrong.
+    await Promise.race([stands[1], checking]);
+    await ship();
+    second.open();
+    assert.deepEqual((await checking).problems, []);
+    await replication.stop();
   });
 });
 

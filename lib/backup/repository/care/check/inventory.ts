@@ -3,12 +3,15 @@
  *
  * (1) Documents come first, objects and log after them: what a document refers to was there before it, so whatever is not
  *     in the later list is missing, and not only on its way.
- * (2) Nothing is taken from what the open repository remembers, or damage would stay hidden until the next start.
+ * (2) Heads are read once more behind the log: what lay there then was put by a head that was there then, and not by an
+ *     earlier one.
+ * (3) Nothing is taken from what the open repository remembers, or damage would stay hidden until the next start.
  *
  * @module
  */
 import { gcMark, leaseDocument, type Proof, proof } from "../../../../format/repository/house_documents.ts";
 import { parseObjectPath } from "../../../../format/repository/object_name.ts";
+import type { HeadDocument } from "../../../../format/repository/head_document.ts";
 import { repositoryDocument } from "../../../../format/repository/repository_document.ts";
 import { IntegrityError } from "../../../../base/errors.ts";
 import { readAudit } from "../../core/audit.ts";
@@ -30,6 +33,8 @@ export interface Inventory {
   objects: Map<string, number>;
   /** Every object of archived log. */
   log: LogObject[];
+  /** The heads as they were after the log was listed. */
+  laterHeads: HeadDocument[];
   /** Ids of backups that are pinned. */
   pins: string[];
   /** Keys that a repair gave up: that they are missing is no news. */
@@ -57,6 +62,7 @@ export async function readInventory(
   const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, onDamage);
   const givenUp = await readAuditLines(context, findings);
   const { logs, log } = await listLog(context, findings, signal);
+  const laterHeads = await readHeads(context, onDamage);
   const objects = new Map<string, number>();
   for await (const { key, size } of eachKey(context.store, PART.objects, signal)) {
     if (parseObjectPath(key.slice(PART.objects.length)) === undefined) {
@@ -64,7 +70,7 @@ export async function readInventory(
     } else objects.set(key, size);
   }
   const pins = (await allKeys(context.store, PART.pins, signal)).map(({ key }) => key.slice(PART.pins.length));
-  return { facts: { backups, heads, logs }, objects, log, pins, givenUp, proofs };
+  return { facts: { backups, heads, logs }, objects, log, laterHeads, pins, givenUp, proofs };
 }
 
 async function readIdentity(

@@ -77,12 +77,12 @@ function checkObjectThere(
   else if (size !== stored) odd.add(key);
 }
 
-function checkHeads({ facts }: Inventory, findings: Findings): void {
+function checkHeads({ facts, laterHeads }: Inventory, findings: Findings): void {
   for (const [history, index] of facts.logs) {
     const [database, lineage] = history.split("/") as [string, string];
     const key = headKey(database, lineage);
     if (findings.of(key) !== undefined || index.objects.length === 0) continue;
-    const head = facts.heads.find((each) => headKey(each.database, each.lineage) === key);
+    const head = laterHeads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined) {
       findings.add({ key, kind: "missing", detail: "it is gone, and there is archived log that it has to count" });
     } else checkHeadFresh(head, index, findings, key);
@@ -91,7 +91,7 @@ function checkHeads({ facts }: Inventory, findings: Findings): void {
     if (log === null) continue;
     const key = headKey(database, lineage);
     if (findings.of(key) !== undefined) continue;
-    const head = facts.heads.find((each) => headKey(each.database, each.lineage) === key);
+    const head = laterHeads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined) {
       findings.add({ key, kind: "missing", detail: `it is gone, and the log of backup ${id} was archived under it` });
     } else if (head.version < log.to) {
