@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { runRepositoryModel } from "./repository/run.ts";
+import { runRepositoryModel, type RunResult } from "./repository/run.ts";
 
 /** Each runtime takes other seeds. */
 const RUNTIME = "Deno" in globalThis ? 0 : "Bun" in globalThis ? 1 : 2;
@@ -18,6 +18,22 @@ describe("backup repositories under random work, faults and accidents", () => {
       restores += (await runRepositoryModel({ seed, operations: OPERATIONS })).restores;
     });
   }
+
+  for (const seed of seeds.map((each) => each + 100_000)) {
+    it(`lose nothing that was acknowledged when disks fail as well, and rot (seed ${seed})`, async () => {
+      restores += (await runRepositoryModel({ seed, operations: OPERATIONS, faulty: true })).restores;
+    });
+  }
+
+  it("do the same again for the same seed, call by call", async () => {
+    const [first, second] = [await again(), await again()];
+    assert.equal(second.trace, first.trace);
+    assert.notEqual(
+      (await runRepositoryModel({ seed: seeds[0]! + 1, operations: 20, faulty: true })).trace,
+      first.trace,
+    );
+  });
+  const again = (): Promise<RunResult> => runRepositoryModel({ seed: seeds[0]!, operations: 20, faulty: true });
 
   it("were restored often enough to mean something", (t) => {
     t.diagnostic(`${restores} restores compared in this runtime`);

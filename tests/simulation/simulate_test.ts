@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type AccidentKind, ACCIDENTS } from "../../lib/adapters/testing/machine.ts";
+import { simulate, type SimulatedMachine } from "../../lib/adapters/testing.ts";
+import { BackupRepository, DB } from "../../mod.ts";
+
+/** A counter in one entry, and what was acknowledged of it. */
+async function counterLife(machine: SimulatedMachine, told: { least: number; most: number }): Promise<void> {
+  await using db = await DB.open("/counter", machine.openOptions);
+  const found = db.getSync<number>("count") ?? 0;
+  assert.ok(found >= told.least && found <= told.most, `${found}, and ${told.least} to ${told.most} may be`);
+  for (let count = found + 1; count <= found + 40; count++) {
+    told.most = count;
+    await db.set("count", count, { tags: [`${count % 3}`] });
+    told.least = count;
+  }
+}
+
+describe("simulate()", () => {
+  it("has accidents of every kind happen, and finds all that was acknowledged", async () => {
+    const { seeds, endings } = await simulate(async (machine) => {
+      const told = { least: 0, most: 0 };
+      for (let life = 0; life < 6; life++) await machine.run(() => counterLife(machine, told));
+      assert.ok(told.least > 0 || told.most > 0);
+    }, { seeds: 40, accidents: ["kill", "power", "disk", "full"] });
+    assert.equal(seeds, 60);
+    for (const kind of ["ended", "kill", "power", "disk", "full"]) {
+      assert.ok(endings[kind]! > 3, `${kind}: ${endings[kind]}`);
+    }
+  });
+
+  it("keeps stores through accidents, and lets their calls fail", async () => {
+    const { endings } = await simulate(async (machine) => {
+      let backedUp = 0;
+      for (let life = 0; life < 4; life++) {
+        await machine.run(async () => {
+          await using repo = await BackupRepository.open(machine.store(), machine.repositoryOptions);
+          const listed = await repo.list();
+          assert.ok(listed.length >= backedUp, `${listed.length} backups are listed, ${backedUp} were made`);
+          await using db = await DB.open("/data", machine.openOptions);
+          await db.set("life", life);
+          await machine.pass(1000);
+          await repo.backup(db);
+          backedUp++;
+        });
+      }
+    }, { seeds: 25 });
+    assert.ok(endings["store"]! > 0 && endings["ended"]! > 10, JSON.stringify(endings));
+  });
+
+  it("gives the same for the same seed", async () => {
+    const traceOf = async (): Promise<string[]> => {
+      const trace: string[] = [];
+      await simulate(async (machine) => {
+        const told = { least: 0, most: 0 };
+        for (let life = 0; life < 3; life++) {
+          trace.push(
+            await machine.run(() => counterLife(machine, told)),
+            `${told.least} ${machine.fileSystem.operations}`,
+          );
+        }
+      }, { seeds: 10 });
+      return trace;
+    };
+    const first = await traceOf();
+    assert.deepEqual(await traceOf(), first);
+    assert.ok(new Set(first).size > 10);
+  });
+
+  it("sees a program that trusts what was not synced, names the seed, and fails again for it", async () => {
+    const careless = async (machine: SimulatedMachine): Promise<void> => {
+      let told = 0;
+      for (let life = 0; life < 4; life++) {
+        await machine.run(async () => {
+          await using db = await DB.open("/data", { ...machine.openOptions, durability: "interval" });
+          assert.ok((db.getSync<number>("n") ?? 0) >= told, "it went back");
+          for (let i = 0; i < 20; i++) {
+            await db.set("n", told + 1);
+            told++;
+          }
+        });
+      }
+    };
+    const failure = await simulate(careless, { accidents: ["power"] }).catch((error: Error) => error);
+    assert.ok(failure instanceof Error);
+    const [, seed] = /^simulate: seed (\d+): it went back; again with \{ from: \1, seeds: 1 \}$/.exec(failure.message)!;
+    await assert.rejects(simulate(careless, { from: Number(seed), seeds: 1, accidents: ["power"] }), /it went back/);
+    // Where only the process ends, all that was written is there.
+    await simulate(careless, { seeds: 30, accidents: ["kill"] });
+  });
+
+  it("lets errors through that no accident explains, and ends the simulation with them", async () => {
+    for (const accidents of [[], ACCIDENTS] as const) {
+      const broken = simulate((machine) => machine.run(() => Promise.reject(new RangeError("a bug"))).then(() => {}), {
+        seeds: 5,
+        accidents,
+      });
+      await assert.rejects(broken, /seed 1: a bug/);
+    }
+    await simulate(async () => {}, { seeds: 1 });
+  });
+
+  it("refuses what makes no sense, and a second one at a time", async () => {
+    const nothing = async (): Promise<void> => {};
+    await assert.rejects(simulate(nothing, { seeds: -1 }), RangeError);
+    await assert.rejects(simulate(nothing, { from: 0.5 }), RangeError);
+    await assert.rejects(simulate(nothing, { accidents: ["fire"] as unknown as AccidentKind[] }), /"fire"/);
+    await assert.rejects(
+      simulate(() => simulate(nothing, { seeds: 1 }).then(() => {}), { seeds: 1 }),
+      /another simulation/,
+    );
+  });
+});
