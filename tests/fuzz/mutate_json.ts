@@ -98,6 +98,12 @@ function nested(random: Random): string {
     "}".repeat(depth >> 2);
 }
 
+/** A field that was not there; every third is one that would become a prototype, were it assigned. */
+function added(random: Random, places: readonly Place[]): [string, Node] {
+  if (random.chance(0.3)) return ["__proto__", '{"polluted":true}'];
+  return [random.pick(NAMES), replacement("1", random, places)];
+}
+
 function changeItems(list: Node[], random: Random): void {
   const at = random.below(list.length + 1);
   const choice = random.below(4);
@@ -112,7 +118,7 @@ function changeFields(fields: [string, Node][], random: Random, places: readonly
   const choice = random.below(5);
   const one = fields[Math.min(at, fields.length - 1)];
   if (choice === 0) fields.splice(at, 1);
-  else if (choice === 1) fields.splice(at, 0, [random.pick(NAMES), replacement("1", random, places)]);
+  else if (choice === 1) fields.splice(at, 0, added(random, places));
   else if (choice === 2 && one !== undefined) fields.splice(at, 0, [one[0], replacement(one[1], random, places)]);
   else if (choice === 3 && one !== undefined) one[0] = random.chance(0.5) ? random.pick(NAMES) : `${one[0]}x`;
   else fields.reverse();

@@ -19,7 +19,7 @@ import { BlobReader } from "../../../lib/tree/blob/blob_reader.ts";
 import { BlobWriter } from "../../../lib/tree/blob/blob_writer.ts";
 import { readWhole } from "../../tree/table_fixture.ts";
 import type { Part, Structure, Target } from "../target.ts";
-import { assertSame, DATABASE, filesOf, LINEAGE, sealedHeader, seedOf } from "./files.ts";
+import { assertSame, assertSpelled, DATABASE, filesOf, LINEAGE, sealedHeader, seedOf } from "./files.ts";
 
 const PATH = "/11.blob";
 const IDENTITY = { database: DATABASE, lineage: LINEAGE, number: 11 };
@@ -128,6 +128,7 @@ const pointer: Target = {
   decode(bytes, steps) {
     const found: BlobPointer = readBlobPointer(bytes);
     assertSame(readBlobPointer(writeBlobPointer(found)), found);
+    assertSpelled(writeBlobPointer(found), bytes);
     const reader = BlobReader.open(filesOf({ [PATH]: whole.bytes }, steps), PATH, IDENTITY);
     try {
       return reader.readSync(found);

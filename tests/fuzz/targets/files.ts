@@ -70,6 +70,15 @@ export function assertSame(again: unknown, first: unknown): void {
   assert.deepEqual(again, first, "decodes to something else when it is written again");
 }
 
+/**
+ * What was written again is no longer than the input, whose numbers may be spelled longer than needed, and the same when it
+ * is as long: nothing of the input was made up or passed over.
+ */
+export function assertSpelled(again: Uint8Array, input: Uint8Array): void {
+  assert.ok(again.length <= input.length, "is longer when it is written again");
+  if (again.length === input.length) assertSame(new Uint8Array(again), new Uint8Array(input));
+}
+
 /** The 64 bytes of a file header, its checksum made right. */
 export function sealedHeader(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(FILE_HEADER_BYTES);

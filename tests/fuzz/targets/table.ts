@@ -34,7 +34,7 @@ import {
   writeTable,
 } from "../../tree/table_fixture.ts";
 import type { Part, Steps, Structure, Target } from "../target.ts";
-import { assertSame, concat, filesOf, knownSeed, sealedHeader, seedOf } from "./files.ts";
+import { assertSame, assertSpelled, concat, filesOf, knownSeed, sealedHeader, seedOf } from "./files.ts";
 
 const PATH = "/5.sst";
 const AT = 64;
@@ -129,8 +129,25 @@ function walkBlock(raw: DataBlock, steps: Steps): unknown {
   return found;
 }
 
+/** The entries of a data block, and each restart point; how many there are is counted again. */
+const ENTRIES: Structure = {
+  take(bytes) {
+    const end = bytes.length - 4 - 4 * readU32(bytes, bytes.length - 4);
+    if (!(end > 0)) return undefined;
+    const restarts = Array.from({ length: (bytes.length - 4 - end) / 4 }, (_, i) => end + 4 * i);
+    return [{ bytes: bytes.slice(0, end) }, ...restarts.map((at) => ({ bytes: bytes.slice(at, at + 4) }))];
+  },
+  put(parts) {
+    const out = new ByteWriter();
+    for (const { bytes } of parts) out.bytes(bytes);
+    out.u32(parts.length - 1);
+    return out.take();
+  },
+};
+
 const data: Target = {
   name: "data-block",
+  structure: ENTRIES,
   seeds: () => [dataBlock(rows(12)), dataBlock(rows(5), 1), dataBlock(rows(30, 8), 16)],
   coded: true,
   decode: (bytes, steps) => walkBlock(new DataBlock(bytes, PATH, AT), steps),
@@ -222,6 +239,8 @@ const properties: Target = {
   decode(bytes) {
     const found = readTableProperties(bytes);
     assertSame(readTableProperties(writeTableProperties(found)), found);
+    // Without an end nothing is said of it.
+    if (found.largest !== undefined) assertSpelled(writeTableProperties(found), bytes);
     return found;
   },
 };
