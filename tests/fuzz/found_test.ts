@@ -12,7 +12,7 @@ import { catalogKey, readCatalogCell, writeCatalogCell } from "../../lib/format/
 import { KIND_JSON, KIND_TEXT, writeCell } from "../../lib/format/cell.ts";
 import { Batch, writeCommit } from "../../lib/format/log/batch.ts";
 import { IndexBuilder, TableIndex } from "../../lib/format/table/index_block.ts";
-import { ShapeError } from "../../lib/format/manifest/json_shape.ts";
+import { ShapeError, whole } from "../../lib/format/manifest/json_shape.ts";
 import { parseJson } from "../../lib/format/manifest/json_text.ts";
 import { decodeAuditLine } from "../../lib/format/repository/audit_line.ts";
 import { openDocument, sealOf, UNCHECKED } from "../../lib/format/repository/document.ts";
@@ -175,6 +175,12 @@ describe("decodeAuditLine()", () => {
     for (const field of ["seq", "action", "result", "previous"]) {
       assert.throws(() => decodeAuditLine(`{"${field}":${deep}}\n`, "a line", RING), deeper);
     }
+  });
+});
+
+describe("whole()", () => {
+  it("makes a zero of JSON's -0, which is written again as one", () => {
+    assert.ok(Object.is(whole()(JSON.parse("-0"), "a"), 0));
   });
 });
 

@@ -85,7 +85,7 @@ function replacement(node: Node, random: Random, places: readonly Place[]): Node
 /** A scalar that is nearly the same. */
 function near(text: string, random: Random): string {
   const value = JSON.parse(/^-?\d|^"|^[tfn]/.test(text) && text !== "NaN" ? text : "0") as unknown;
-  if (typeof value === "number") return String(value + random.pick([1, -1, 0.5, -value - 1]));
+  if (typeof value === "number") return String(value + random.pick([1, -1, 0.5, -value - 1, 2 ** 27, 2 ** 31]));
   if (typeof value !== "string") return JSON.stringify(String(value));
   const at = random.below(value.length + 1);
   const put = random.pick(["", "a", "0", "G", ".", "/", "=", " ", "\u00e9", '"']);
