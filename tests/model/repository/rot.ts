@@ -86,6 +86,8 @@ async function repairRotten(world: World, home: Home, image: MemoryFileSystem): 
     assert.deepEqual((await db.verify()).problems, [], "verify() after a repair");
     const shown = contentsOf(db);
     for (const [id, row] of shown.entries) {
+      // It may never have been seen: a clock that was set back shows what had expired when it was written.
+      if (row.expiresAt !== undefined && row.expiresAt <= world.time.latest) continue;
       assert.ok(wasThere(world, home, id, row.text, row.version), `repair brings back ${id}, which never was so`);
     }
     await db.set(home.settings.encoding === "utf8" ? "on" : new Uint8Array([1]), "it goes");
