@@ -390,7 +390,6 @@ export class TreeEngine implements Engine {
 
   #assertOpen(call: string): void {
     if (this.closed) throw new ClosedError(`Cannot ${call} in ${this.path}: it was closed (CLOSED)`);
-    this.#store.assertReadable(call);
   }
 
   #readOnlyError(call: string): ReadOnlyError {

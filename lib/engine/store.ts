@@ -7,7 +7,7 @@
  * @module
  */
 import { compareBytes } from "../base/bytes.ts";
-import { IOError, NoSpaceError, ReadOnlyError } from "../base/errors.ts";
+import { NoSpaceError, ReadOnlyError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { ManifestEdit } from "../format/manifest/manifest_edit.ts";
 import { BlockCache } from "../tree/table/block_cache.ts";
@@ -81,8 +81,6 @@ export class Store implements FileHome {
   visibleTimestamp: number;
   /** What turned the database read-only. */
   failure: unknown;
-  /** Why nothing may be read any more. */
-  #blindness: unknown;
   /** Whether the last write found the disk full. */
   full = false;
   /** Read-only engines: versions below this were let go by a refresh. */
@@ -150,22 +148,6 @@ export class Store implements FileHome {
     if (this.failure !== undefined) return;
     this.failure = error;
     this.report({ type: "failure", error });
-  }
-
-  /** What is there could not be learned after it changed: whoever read on would read by what was there before. */
-  goBlind(error: unknown): void {
-    this.#blindness ??= error;
-    this.fail(error);
-  }
-
-  /** Refuses to read after that. */
-  assertReadable(call: string): void {
-    if (this.#blindness === undefined) return;
-    const reason = this.#blindness instanceof Error ? this.#blindness.message : String(this.#blindness);
-    throw new IOError(
-      `Cannot ${call} in ${this.path}: what a restore left there could not be read (${reason}); reopen it (IO)`,
-      { cause: this.#blindness, path: this.path },
-    );
   }
 
   /** Refuses to write after a failure. */

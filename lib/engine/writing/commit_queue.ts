@@ -301,15 +301,9 @@ export class CommitQueue {
     }
   }
 
-  /** Tells those who watch. One that can't follow would go on by what was before, so then nobody reads any more. */
+  /** Tells those who watch. */
   tell(event: CommitEvent | { reset: true } & Commit): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#store.goBlind(error);
-      }
-    }
+    for (const listener of this.#listeners) listener(event);
   }
 
   /** The next commit begins a new segment: the history changed its lineage. */
