@@ -23,6 +23,8 @@ export class Context {
   readonly closing: Set<() => void> = new Set();
   /** Settles when the restore that is under way has ended; undefined: none is. */
   restoring: Promise<void> | undefined;
+  /** Readings of the catalog that failed, or are under way. */
+  readonly #loads: (() => void)[] = [];
 
   /** Joins the parts. */
   constructor(
@@ -35,10 +37,32 @@ export class Context {
     this.delay = parts.delay;
   }
 
+  /**
+   * Reads the catalog anew by `load`, a restore having replaced it. When it can't be read now, that is tried again before
+   * every call, which fails with the reason: in the wrong key space it would find nothing.
+   */
+  reloadCatalog(load: () => void): void {
+    this.#loads.push(load);
+    try {
+      this.assertCatalog();
+    } catch {
+      // The next call tells. The restore has taken effect, whatever its listeners think of it.
+    }
+  }
+
+  /** Throws when the catalog that counts could not be read. */
+  assertCatalog(): void {
+    for (let load = this.#loads[0]; load !== undefined; load = this.#loads[0]) {
+      load();
+      this.#loads.shift();
+    }
+  }
+
   /** Throws `ClosedError` once the database is closed. */
   assertOpen(call: string): void {
     if (this.engine.closed) {
       throw new ClosedError(`Cannot ${call}: the database ${this.path} is closed; open it again (CLOSED)`);
     }
+    this.assertCatalog();
   }
 }

@@ -88,7 +88,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     this.#stopListening = engine.onCommit((event) => {
       if (!("reset" in event)) return;
       // A reader that moves on sees the same key spaces; a restore may have dealt them anew.
-      catalog.load(engine.read(), engine.readOnly ? undefined : event.version);
+      context.reloadCatalog(() => catalog.load(engine.read(), engine.readOnly ? undefined : event.version));
     });
   }
 

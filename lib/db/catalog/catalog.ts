@@ -47,8 +47,9 @@ export class Catalog {
 
   /** Takes over what the rows say. `replacedAt`: the version at which a restore replaced what was there. */
   load(view: ReadView, replacedAt?: number): void {
-    if (replacedAt !== undefined) this.#older.unshift({ until: replacedAt, bySpace: this.#asItIs() });
+    // First of all: when they can't be read, nothing has changed.
     const rows = catalogRows(view);
+    if (replacedAt !== undefined) this.#older.unshift({ until: replacedAt, bySpace: this.#asItIs() });
     this.#bySpace = new Map([[this.root.space, this.root]]);
     const byParent = Map.groupBy(rows, (row) => row.parent);
     for (const row of rows) this.#next = Math.max(this.#next, row.space + 2);

@@ -28,6 +28,7 @@ export interface CommitTerms {
 
 /** Commits; resolves to undefined when `check` refused. The writes must not be touched afterwards. */
 export async function commitWrites(context: Context, writes: Writes, terms: CommitTerms): Promise<Commit | undefined> {
+  context.assertCatalog();
   const { engine, catalog, restoring } = context;
   // Put together before a restore gave the namespaces other key spaces.
   for (const [definition, space] of writes.used) {
