@@ -6,6 +6,7 @@
 import { ExistsError, NoSpaceError, NotFoundError, PermissionError } from "../base/errors.ts";
 import { pathOf } from "../base/options.ts";
 import { isOurs, MARKER_NAME } from "../engine/file_names.ts";
+import { formerDatabase, namesOfPublication } from "../engine/recovery/replaced.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { basename, dirname, join } from "../files/paths.ts";
 
@@ -54,8 +55,20 @@ export async function checkDirectory(
     throw new ExistsError(`Cannot write ${path}: a file is in its place; choose another path (EXISTS)`, { path });
   }
   const names = (await fs.list(path)).filter((name) => !name.startsWith(".stage-"));
-  if (names.length === 0) return "empty";
   const foreign = names.find((name) => !isOurs(name));
+  if (foreign === undefined && !names.includes(MARKER_NAME)) {
+    const former = await formerDatabase(fs, path);
+    if (former !== undefined) {
+      if (options.overwrite) return "empty";
+      throw new ExistsError(
+        `Cannot write ${path}: a database is there, in ${former}, which was being replaced; ` +
+          `pass overwrite: true to replace it (EXISTS)`,
+        { path },
+      );
+    }
+    const leftBehind = await namesOfPublication(fs, path);
+    if (names.every((name) => leftBehind.has(name))) return "empty";
+  }
   if (!names.includes(MARKER_NAME) || foreign !== undefined) {
     throw new ExistsError(
       `Cannot write ${path}: the directory is not empty (${foreign ?? names[0]}); choose another, or empty it (EXISTS)`,

@@ -8,22 +8,27 @@
  *
  * Inside the destination, so that it works on mount points and where only the destination may be written to.
  *
- * Over an old database whose file names meet those of the new one, the old files first move to `DEST/.stage-<id>-old`, the
- * marker first of all; a failure moves them back, and a crash leaves them there, whole, a database that opens. Where no
+ * Over an old database whose file names meet those of the new one, the old files are set aside first, in
+ * `DEST/.stage-<id>-old` (`former.ts`); a failure puts them back, and a crash leaves them there, whole, a database that opens;
+ * the next try begins from there. Where no
  * names meet but for files that are the same or grew (an export over an earlier export of the same database), the old
- * database opens until the very rename of the marker.
+ * database opens until the very rename of the marker. `CURRENT.replaced` in the stage, a copy of the old marker, tells after
+ * a crash whose log is whose (`replaced.ts`).
  *
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
 import { equalBytes } from "../base/bytes.ts";
-import { LockedError, NotFoundError, PermissionError } from "../base/errors.ts";
-import { LOCK_NAME, MARKER_NAME, parseFileName } from "../engine/file_names.ts";
+import { ExistsError, LockedError, NotFoundError, PermissionError } from "../base/errors.ts";
+import { FORMER_SUFFIX, LOCK_NAME, MARKER_NAME, parseFileName, REPLACED_NAME } from "../engine/file_names.ts";
+import { removeLeftovers } from "../engine/leftovers.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { dirname, join } from "../files/paths.ts";
-import { removeTree } from "../files/publish.ts";
+import { removeIfThere, removeTree } from "../files/publish.ts";
 import { readRange } from "../files/read.ts";
 import { checkDirectory, type DirectoryState, firstWrite } from "./destination.ts";
+import { putBack, setAside } from "./former.ts";
+import { writeSynced } from "./pinned_files.ts";
 
 /** Every file begins with a header that says whose it is and what number it has. */
 const HEADER_BYTES = 64;
@@ -36,14 +41,23 @@ export class Stage {
   readonly #destination: string;
   readonly #state: DirectoryState;
   readonly #lock: FileLock | undefined;
+  readonly #leftBehind: readonly string[];
   #done = false;
+  /** Whether the stage tells whose the files are that could not be taken back. */
+  #needed = false;
 
-  private constructor(fs: FileSystem, destination: string, path: string, state: DirectoryState, lock?: FileLock) {
+  private constructor(
+    fs: FileSystem,
+    destination: string,
+    path: string,
+    found: { state: DirectoryState; lock: FileLock | undefined; leftBehind: readonly string[] },
+  ) {
     this.#fs = fs;
     this.#destination = destination;
     this.path = path;
-    this.#state = state;
-    this.#lock = lock;
+    this.#state = found.state;
+    this.#lock = found.lock;
+    this.#leftBehind = found.leftBehind;
   }
 
   /** Checks the destination and begins. `id` makes the stage's name unlike that of any other. */
@@ -55,6 +69,7 @@ export class Stage {
   ): Promise<Stage> {
     const state = await checkDirectory(call, fs, destination, options);
     const lock = state === "database" ? await lockOld(fs, destination) : undefined;
+    const leftBehind = state === "empty" ? (await fs.list(destination)).filter(isDatabaseFile) : [];
     const path = join(destination, `.stage-${options.id}`);
     try {
       if (state === "missing") await firstWrite(destination, () => fs.makeDirectory(destination));
@@ -64,7 +79,7 @@ export class Stage {
       if (state === "missing") await fs.removeDirectory(destination).catch(() => {}); // It may not have been made.
       throw error;
     }
-    return new Stage(fs, destination, path, state, lock);
+    return new Stage(fs, destination, path, { state, lock, leftBehind });
   }
 
   /**
@@ -75,38 +90,91 @@ export class Stage {
     const fs = this.#fs;
     await fs.syncDirectory(from);
     throwIfAborted(signal);
-    const files = names.filter((name) => name !== MARKER_NAME);
+    // The manifest first: it says whose the others are, should this be interrupted.
+    const isManifest = (name: string): boolean => parseFileName(name)?.kind === "manifest";
+    const others = names.filter((name) => name !== MARKER_NAME && !isManifest(name));
+    const files = [...names.filter(isManifest), ...others];
     const old = this.#state === "database" ? (await fs.list(this.#destination)).filter(isDatabaseFile) : [];
-    if (this.#state !== "database" && await fs.stat(join(this.#destination, MARKER_NAME)) !== undefined) {
-      // Another program was faster; its database must not be mixed with ours.
-      await checkDirectory("publish", fs, this.#destination, { overwrite: false });
-    }
-    const aside = await this.#meet(files, old, from) ? await this.#moveAside(old) : undefined;
+    if (this.#state !== "database") await this.#checkAlone();
+    const aside = await this.#meet(files, old, from) ? `${this.path}${FORMER_SUFFIX}` : undefined;
+    if (aside !== undefined) await setAside(fs, this.#destination, old, aside);
     const moved: string[] = [];
     try {
+      if (old.length > 0 && aside === undefined) await this.#noteReplaced();
       for (const name of files) {
-        await fs.rename(join(from, name), join(this.#destination, name));
+        // Noted beforehand: a call that fails may have taken effect.
         if (!old.includes(name) || aside !== undefined) moved.push(name);
+        await fs.rename(join(from, name), join(this.#destination, name));
       }
       await fs.syncDirectory(this.#destination);
       await fs.rename(join(from, MARKER_NAME), join(this.#destination, MARKER_NAME));
     } catch (error) {
-      for (const name of moved) await fs.remove(join(this.#destination, name)).catch(() => {});
-      if (aside !== undefined) await this.#moveBack(aside, old);
+      // A rename that failed may have taken effect, and then these are the files of the database that is there.
+      this.#done = await this.#isSwitched(from);
+      if (!this.#done) {
+        this.#needed = !await this.#takeBack(moved);
+        // The first failure is the one to tell.
+        if (aside !== undefined) await putBack(fs, this.#destination, old, aside).catch(() => {});
+      }
       throw error;
     }
     this.#done = true;
     await fs.syncDirectory(this.#destination);
-    await this.#tidy(files, aside === undefined ? old : []);
+    await this.#tidy(files, aside === undefined ? [...old, ...this.#leftBehind] : []);
   }
 
   /** Gives up: removes all that was made, unless it was published, or is to be `keep`t for another try. */
   async end({ keep = false }: { keep?: boolean } = {}): Promise<void> {
-    if (!this.#done && !keep) {
+    if (!this.#done && !keep && !this.#needed) {
       await removeTree(this.#fs, this.path).catch(() => {}); // The first failure is the one to tell.
       if (this.#state === "missing") await this.#fs.removeDirectory(this.#destination).catch(() => {});
     }
     this.#lock?.release();
+  }
+
+  /** Another program may have been faster, or be about to; its files must not be mixed with ours. */
+  async #checkAlone(): Promise<void> {
+    const there = (await this.#fs.list(this.#destination)).filter(isDatabaseFile);
+    if (there.every((name) => this.#leftBehind.includes(name))) return;
+    await checkDirectory("publish", this.#fs, this.#destination, { overwrite: false });
+    throw new ExistsError(
+      `Cannot publish ${this.#destination}: another program writes there; choose another (EXISTS)`,
+      {
+        path: this.#destination,
+      },
+    );
+  }
+
+  /** Keeps a copy of the old marker: from it one can tell, after a crash, which files were the old database's. */
+  async #noteReplaced(): Promise<void> {
+    const fs = this.#fs;
+    const marker = await fs.open(join(this.#destination, MARKER_NAME), "read");
+    try {
+      await writeSynced(fs, join(this.path, REPLACED_NAME), await readRange(marker, 0, marker.sizeSync()));
+    } finally {
+      await marker.close();
+    }
+    await fs.syncDirectory(this.path);
+  }
+
+  /** Whether the marker may have been renamed. */
+  async #isSwitched(from: string): Promise<boolean> {
+    try {
+      return await this.#fs.stat(join(from, MARKER_NAME)) === undefined;
+    } catch {
+      return true; // Unknown, so nothing is taken back.
+    }
+  }
+
+  /** Removes what was moved already; whether all of it is gone for good. */
+  async #takeBack(moved: readonly string[]): Promise<boolean> {
+    const fs = this.#fs;
+    let gone = true;
+    for (const name of moved.toReversed()) {
+      await removeIfThere(fs, join(this.#destination, name)).catch(() => gone = false);
+    }
+    await fs.syncDirectory(this.#destination).catch(() => gone = false);
+    return gone;
   }
 
   /** Whether a new file would take the name of an old one that the old database needs as it is. */
@@ -134,47 +202,16 @@ export class Stage {
     }
   }
 
-  async #moveAside(old: readonly string[]): Promise<string> {
-    const fs = this.#fs;
-    const aside = `${this.path}-old`;
-    await fs.makeDirectory(aside);
-    try {
-      for (const name of [MARKER_NAME, ...old.filter((each) => each !== MARKER_NAME)]) {
-        await fs.rename(join(this.#destination, name), join(aside, name));
-      }
-      await fs.syncDirectory(aside);
-      await fs.syncDirectory(this.#destination);
-    } catch (error) {
-      await this.#moveBack(aside, old);
-      throw error;
-    }
-    return aside;
-  }
-
-  async #moveBack(aside: string, old: readonly string[]): Promise<void> {
-    const fs = this.#fs;
-    for (const name of [...old.filter((each) => each !== MARKER_NAME), MARKER_NAME]) {
-      const from = join(aside, name);
-      if (await fs.stat(from) === undefined) continue;
-      await fs.rename(from, join(this.#destination, name));
-    }
-    await fs.syncDirectory(this.#destination);
-    await fs.removeDirectory(aside).catch(() => {}); // Empty now, and harmless if it stays.
-  }
-
   /** Removes what no one needs any more; failing at that is no failure of the whole. */
   async #tidy(files: readonly string[], old: readonly string[]): Promise<void> {
     const fs = this.#fs;
     const stale = old.filter((name) => name !== MARKER_NAME && !files.includes(name));
     const stages = (await fs.list(this.#destination).catch(() => [])).filter((name) => name.startsWith(".stage-"));
-    for (const name of [...stale, ...stages]) {
-      await removeTree(fs, join(this.#destination, name)).catch(() => {}); // The next export tries again.
-    }
-    if (this.#state === "missing") {
-      await fs.syncDirectory(dirname(fs.resolve(this.#destination))).catch((error) => {
-        if (!(error instanceof PermissionError)) throw error; // Narrow permissions end at the destination.
-      });
-    }
+    await removeLeftovers(fs, this.#destination, [...stale, ...stages]); // What stays, the next export tries again.
+    // Also when it was there: an earlier try that failed may have made it.
+    await fs.syncDirectory(dirname(fs.resolve(this.#destination))).catch((error) => {
+      if (!(error instanceof PermissionError)) throw error; // Narrow permissions end at the destination.
+    });
   }
 }
 

@@ -17,6 +17,8 @@ import { join } from "../files/paths.ts";
 
 /** The marker that makes a directory a database. */
 export const MARKER_NAME = "CURRENT";
+/** A copy of the marker of a database that is being replaced; in the stage of what replaces it. */
+export const REPLACED_NAME = "CURRENT.replaced";
 /** The file the kernel lock is on. */
 export const LOCK_NAME = "LOCK";
 /** Who holds the lock, for messages. */
@@ -26,6 +28,12 @@ export const RESERVE_NAME = "RESERVE";
 
 /** What the name of a directory begins with in which an export or restore makes its files before they count. */
 export const STAGE_PREFIX = ".stage-";
+
+/** How the name of a stage ends in which the files of a database wait that is being replaced. */
+export const FORMER_SUFFIX = "-old";
+
+/** What the name of a directory begins with in which a repair keeps the originals. */
+export const DAMAGED_PREFIX = "damaged-";
 
 /** The kinds of numbered files. */
 export type FileKind = "table" | "blob" | "log" | "manifest";
@@ -58,5 +66,5 @@ export function parseFileName(name: string): { kind: FileKind; number: number } 
 export function isOurs(name: string): boolean {
   return parseFileName(name) !== undefined || name === MARKER_NAME || name === LOCK_NAME ||
     name === LOCK_OWNER_NAME || name === RESERVE_NAME || name.startsWith(`${MARKER_NAME}.`) ||
-    name.startsWith(STAGE_PREFIX) || name.startsWith("damaged-") || name.startsWith(`${LOCK_NAME}-`);
+    name.startsWith(STAGE_PREFIX) || name.startsWith(DAMAGED_PREFIX) || name.startsWith(`${LOCK_NAME}-`);
 }

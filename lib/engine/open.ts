@@ -9,6 +9,7 @@ import { ExistsError, LockedError, NotFoundError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { ensureDirectory, removeTree } from "../files/publish.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { TreeEngine } from "./engine.ts";
 import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
 import type { Log } from "./log/log.ts";
@@ -95,13 +96,12 @@ async function tidy(store: Store, log: Log): Promise<void> {
   for (const name of names) state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
   await log.settle();
   await manifest.settle();
-  for (const name of names) {
+  const orphans = names.filter((name) => {
     const parsed = parseFileName(name);
-    const orphan = parsed === undefined
-      ? name.startsWith(`${MARKER_NAME}.`) || name.startsWith(STAGE_PREFIX)
-      : !isListed(store, parsed.kind, parsed.number);
-    if (orphan) await removeTree(fs, join(path, name)).catch(() => {});
-  }
+    if (parsed !== undefined) return !isListed(store, parsed.kind, parsed.number);
+    return name.startsWith(`${MARKER_NAME}.`) || name.startsWith(STAGE_PREFIX);
+  });
+  await removeLeftovers(fs, path, orphans);
 }
 
 function isListed({ manifest }: Store, kind: FileKind, number: number): boolean {

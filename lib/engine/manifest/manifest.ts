@@ -43,12 +43,20 @@ export interface LoadedManifest {
   size: number;
 }
 
-/** Reads marker and manifest. `NotFoundError` when there is no marker. */
-export async function loadManifest(fs: FileSystem, directory: string): Promise<LoadedManifest> {
-  const markerPath = join(directory, MARKER_NAME);
+/**
+ * Reads marker and manifest. `NotFoundError` when there is no marker. `elsewhere`: where the manifest may lie as well, of a
+ * database that is being put together.
+ */
+export async function loadManifest(
+  fs: FileSystem,
+  directory: string,
+  { marker: markerName = MARKER_NAME, elsewhere }: { marker?: string; elsewhere?: string } = {},
+): Promise<LoadedManifest> {
+  const markerPath = join(directory, markerName);
   const marker = readMarker(await readFile(fs, markerPath, MARKER_BYTES_MAX), MARKER_NAME);
   const name = fileName("manifest", marker.manifest);
-  const path = join(directory, name);
+  let path = join(directory, name);
+  if (elsewhere !== undefined && await fs.stat(path) === undefined) path = join(elsewhere, name);
   if ((await fs.stat(path)) === undefined) {
     throw new CorruptionError(MARKER_NAME, 0, `names ${name}, which is not there`);
   }

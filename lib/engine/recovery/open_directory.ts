@@ -6,7 +6,7 @@
 import { CorruptionError, ExistsError, NotFoundError, PermissionError } from "../../base/errors.ts";
 import type { FileInfo, FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
-import { isOurs, MARKER_NAME, parseFileName } from "../file_names.ts";
+import { FORMER_SUFFIX, isOurs, MARKER_NAME, parseFileName, STAGE_PREFIX } from "../file_names.ts";
 
 /** What was found: a database, room for a new one, or nothing at all. */
 export type Place = "database" | "empty" | "missing";
@@ -17,6 +17,14 @@ export type Place = "database" | "empty" | "missing";
  */
 export function classifyDirectory(path: string, names: readonly string[]): Place {
   if (names.includes(MARKER_NAME)) return "database";
+  const former = names.find((name) => name.startsWith(STAGE_PREFIX) && name.endsWith(FORMER_SUFFIX));
+  if (former !== undefined) {
+    throw new CorruptionError(
+      join(path, MARKER_NAME),
+      0,
+      `it is missing: this database was being replaced, and lies in ${former} as it was`,
+    );
+  }
   const foreign = names.find((name) => !isOurs(name));
   if (foreign !== undefined) {
     throw new ExistsError(

@@ -18,11 +18,13 @@
  * | 9 | newest   | -         | at an ingest that the manifest doesn't know, last   | cut      |
  * |10 | any      | -         | at such an ingest, and records follow               | damaged  |
  * |11 | unnamed  | -         | the first record was written after it was named     | damaged  |
+ * |12 | unnamed  | -         | as 11, but it belongs to what this one replaced     | ignore   |
  *
  * 7 is a torn tail: commits that were never acknowledged. 6 is not: a record states how far the log was synced when it
  * was written, so what is bad before that place was whole once. An ingest counts once the manifest lists its tables (9).
  * 11 is a manifest that lost its last edit: a segment is named there before it takes commits, with its header synced. Only
- * the copy that recovery makes (`copy_segment.ts`) is written before it is named, and its records say synced to 0.
+ * the copy that recovery makes (`copy_segment.ts`) is written before it is named, and its records say synced to 0. 12 is of
+ * a database that was to take this one's place, or that had it before (`replaced.ts`), or was set aside by a repair.
  *
  * @module
  */
@@ -37,6 +39,7 @@ import { findLaterRecord, type ReaderState } from "../../format/log/record_reade
 import { fileName, filePath, parseFileName } from "../file_names.ts";
 import { openSegment } from "../log/log_segment.ts";
 import type { ManifestState } from "../manifest/manifest_state.ts";
+import { namesOfPublication, namesSetAside } from "./replaced.ts";
 
 /** What was seen of a segment once its records were read. */
 export interface SegmentFacts {
@@ -116,13 +119,16 @@ export async function recoverLog(
   return result;
 }
 
-/** Row 11. */
+/** Rows 11 and 12. */
 async function refuseUnnamed(fs: FileSystem, directory: string, state: ManifestState): Promise<void> {
   const newest = Math.max(state.openLog?.number ?? 0, ...state.logs.keys());
+  let foreign: ReadonlySet<string> | undefined;
   for (const name of await fs.list(directory)) {
     const parsed = parseFileName(name);
     if (parsed?.kind !== "log" || parsed.number <= newest) continue;
     if (!tookCommits(fs, directory, { number: parsed.number, database: state.database.id })) continue;
+    foreign ??= new Set([...await namesOfPublication(fs, directory), ...await namesSetAside(fs, directory)]);
+    if (foreign.has(name)) continue;
     throw new CorruptionError(
       name,
       FILE_HEADER_BYTES,

@@ -23,7 +23,7 @@ import { isMarkerWhole, readMarker } from "../../format/manifest/marker.ts";
 import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 import { MergingCursor } from "../../tree/merging_cursor.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
-import { fileName, LOCK_NAME, MARKER_NAME, parseFileName } from "../file_names.ts";
+import { DAMAGED_PREFIX, fileName, LOCK_NAME, MARKER_NAME, parseFileName } from "../file_names.ts";
 import { createManifest } from "../manifest/manifest.ts";
 import type { ManifestState } from "../manifest/manifest_state.ts";
 import { type Evidence, gatherEvidence } from "./repair_evidence.ts";
@@ -207,7 +207,7 @@ async function setOriginalsAside(
   const originals = (await fs.list(path)).filter((name) => {
     return (parseFileName(name) !== undefined || name === MARKER_NAME) && !keep.has(name);
   });
-  const aside = join(path, `damaged-${new Date(now).toISOString().replaceAll(/[-:]/g, "")}`);
+  const aside = join(path, `${DAMAGED_PREFIX}${new Date(now).toISOString().replaceAll(/[-:]/g, "")}`);
   await ensureDirectory(fs, aside);
   for (const name of originals) {
     const to = join(aside, name);

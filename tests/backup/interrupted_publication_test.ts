@@ -1,0 +1,153 @@
+/** Exports and restores over a database that are interrupted while they publish, and what the next opening or try finds. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DB } from "../../mod.ts";
+import { CorruptionError, ExistsError, IOError } from "../../lib/base/errors.ts";
+import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
+import { Clockwork } from "../crash/public_database.ts";
+import { randomFrom, SEED } from "../crash/random.ts";
+
+const machine = new Clockwork();
+
+async function open(disk: MemoryFileSystem, path: string): Promise<DB> {
+  return await DB.open(path, machine.options(disk));
+}
+
+/** The value of "a" in the database at a path. */
+async function valueAt(disk: MemoryFileSystem, path: string): Promise<unknown> {
+  const db = await open(disk, path);
+  try {
+    return await db.get("a");
+  } finally {
+    await db.close();
+  }
+}
+
+/** The database that is at a path: itself, or set aside. */
+async function foundAt(disk: MemoryFileSystem, path: string): Promise<unknown> {
+  if (await disk.stat(`${path}/CURRENT`) !== undefined) return await valueAt(disk, path);
+  const former = (await disk.list(path)).find((name) => name.endsWith("-old"));
+  if (former === undefined) return undefined;
+  await assert.rejects(open(disk, path), CorruptionError, "no empty database takes its place");
+  await assert.rejects(DB.restore("/new", path, { fileSystem: disk }), ExistsError);
+  return await valueAt(disk, `${path}/${former}`);
+}
+
+/** `/new`, which is restored over `/data`: of the same history, earlier or later, or of another one. */
+async function prepare(which: "earlier" | "later" | "other"): Promise<MemoryFileSystem> {
+  const disk = memoryFileSystem();
+  const db = await open(disk, "/db");
+  const log = async (value: string): Promise<void> => {
+    await db.set("a", value);
+    await db.compact();
+    await db.set("a", value);
+  };
+  const copy = (value: string): string => (value === "new") ? "/new" : "/data";
+  const [first, second] = which === "earlier" ? ["new", "old"] : ["old", "new"];
+  await log(first!);
+  await db.export(copy(first!), { link: "never" });
+  await log(second!);
+  await db.export(copy(second!), { link: "never" });
+  await db.close();
+  if (which !== "other") return disk;
+  await DB.destroy("/data", { fileSystem: disk });
+  const other = await open(disk, "/data");
+  await other.set("a", "old");
+  await other.compact();
+  await other.close();
+  return disk;
+}
+
+const restore = (disk: MemoryFileSystem): Promise<unknown> =>
+  DB.restore("/new", "/data", { fileSystem: disk, overwrite: true });
+
+describe("a restore over a database", () => {
+  for (const which of ["earlier", "later", "other"] as const) {
+    it(`cut off at any operation leaves the old or the new one whole, over one of ${which} history`, async () => {
+      const before = await prepare(which);
+      let cases = 0;
+      for (let cut = 1, done = false; !done; cut++) {
+        const disk = before.fork({ keep: "all" });
+        disk.cutPowerAt(cut);
+        done = await restore(disk).then(() => true, () => false);
+        for (let outcome = 0; outcome < 6; outcome++, cases++) {
+          const keep = outcome === 0 ? "none" : outcome === 1 ? "all" : "random";
+          const after = disk.crash({ keep, random: randomFrom(SEED, cut, outcome) });
+          const about = `cut at ${cut}, ${keep} ${outcome}, HOLDFAST_SEED=${SEED}`;
+          const found = await foundAt(after.fork({ keep: "all" }), "/data").catch((error) =>
+            assert.fail(`${about}: ${error.stack}`)
+          );
+          assert.ok(found === "new" || !done && found === "old", `${about}: ${found}`);
+          // What tidies up loses power as well.
+          const again = after.fork({ keep: "all" });
+          await valueAt(again, "/data").catch(() => {});
+          const later = again.fork({ keep: "random", random: randomFrom(SEED, cut, outcome, 1) });
+          assert.equal(
+            await foundAt(later, "/data").catch((error) => assert.fail(`${about}, again: ${error.stack}`)),
+            found,
+          );
+          await restore(after).catch((error) => assert.fail(`${about}, done again: ${error.stack}`));
+          assert.equal(await valueAt(after.crash({ keep: "none" }), "/data"), "new");
+        }
+      }
+      console.log(`over one of ${which} history: ${cases} outcomes`);
+    });
+  }
+
+  it("whose rename of the marker fails although it took effect leaves the new one whole", async () => {
+    const before = await prepare("later");
+    const disk = failing(before, ({ name, path }) => name === "rename" && path.endsWith("/CURRENT"));
+    await assert.rejects(restore(disk), IOError);
+    assert.equal(await valueAt(disk, "/data"), "new");
+  });
+});
+
+describe("an export or restore to a new directory", () => {
+  it("is done again when it was cut off at any operation", async () => {
+    const before = await prepare("later");
+    for (let cut = 1, done = false; !done; cut++) {
+      const disk = before.fork({ keep: "all" });
+      disk.cutPowerAt(cut);
+      done = await DB.restore("/new", "/fresh", { fileSystem: disk }).then(() => true, () => false);
+      for (let outcome = 0; outcome < 3; outcome++) {
+        const after = disk.crash({ random: randomFrom(SEED, cut, outcome) });
+        const there = await DB.exists("/fresh", { fileSystem: after });
+        await DB.restore("/new", "/fresh", { fileSystem: after, overwrite: there });
+        assert.equal(await valueAt(after.crash({ keep: "none" }), "/fresh"), "new", `cut at ${cut}`);
+      }
+    }
+  });
+
+  it("is done again after a rename that failed although it took effect", async () => {
+    const disk = failing(await prepare("later"), ({ name, path }) => name === "rename" && /\.(log|sst)$/.test(path));
+    await assert.rejects(DB.restore("/new", "/fresh", { fileSystem: disk }), IOError);
+    await DB.restore("/new", "/fresh", { fileSystem: disk });
+    assert.equal(await valueAt(disk, "/fresh"), "new");
+  });
+
+  it("makes the directory's name durable also when an earlier try has made it", async () => {
+    const disk = await prepare("later");
+    await disk.makeDirectory("/fresh");
+    await DB.restore("/new", "/fresh", { fileSystem: disk });
+    assert.equal(await valueAt(disk.crash({ keep: "none" }), "/fresh"), "new");
+  });
+
+  it("is not taken for one of its own by another restore that runs beside it", async () => {
+    const disk = await prepare("later");
+    const both = await Promise.allSettled([1, 2].map(() => DB.restore("/new", "/fresh", { fileSystem: disk })));
+    assert.ok(both.some(({ status }) => status === "fulfilled"));
+    assert.equal(await valueAt(disk, "/fresh"), "new");
+  });
+});
+
+/** A disk on which the first such call fails after it took effect. */
+function failing(before: MemoryFileSystem, which: (operation: Operation) => boolean): MemoryFileSystem {
+  let failed = false;
+  return before.fork({ keep: "all" }, {
+    afterOperation(operation) {
+      if (failed || !which(operation)) return;
+      failed = true;
+      throw new IOError(`Cannot ${operation.name} ${operation.path}: injected (EIO)`);
+    },
+  });
+}
