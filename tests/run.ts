@@ -5,6 +5,7 @@
  *     npm test -- tests/format lint             only test files and checks whose path or name contains one of the words
  *     npm test -- --runtime node                only the tests, only under Node (may be given twice)
  *     npm test -- --only tests                  all tests and no checks (or: --only checks)
+ *     npm test -- --long crash                  the long forms: every case where otherwise a sample is tried
  *
  * The checks come first (tests/tools/checks.ts): format, lint, types, documentation, the examples inside the
  * documentation, and what a publication would contain. Then every `tests/**\/*_test.ts` runs in a process of its own under
@@ -50,6 +51,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.exit(1);
   });
 }
+
+// The test files read it, each in a process of its own.
+if (wanted.long) process.env["HOLDFAST_LONG"] = "1";
 
 const report = new Report([...checks.map((check) => check.name), ...files]);
 const outcomes: Outcome[] = [];

@@ -1,12 +1,11 @@
 /** The power cuts once more through the public face: tags, namespaces, transactions, backups and restores. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DB, type OpenOptions } from "../../mod.ts";
+import { DB } from "../../mod.ts";
 import { HoldfastError } from "../../lib/base/errors.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { Clockwork, long, PATH, stateOf, withoutVersions } from "./public_database.ts";
 import { LONG, randomFrom, SEED } from "./random.ts";
-
-const PATH = "/data";
 
 /** Of the places where power may go, each so many-th is tried. */
 const EVERY = LONG ? 1 : 3;
@@ -19,8 +18,6 @@ interface Step {
   /** What it makes beside the database. */
   makes?: "export" | "backup";
 }
-
-const long = (label: string): string => `${label} `.repeat(120);
 
 const steps: Step[] = [
   { do: (db) => db.set("user/1", { name: "Ada" }, { tags: ["admin", "old"] }) },
@@ -47,31 +44,6 @@ const steps: Step[] = [
   { do: (db) => db.set("user/3", "the last", { tags: ["new"], durability: "interval" }), loose: true },
   { do: (db) => db.close() },
 ];
-
-/** Limits under which this little makes tables, blobs and compactions; clocks and ids that are the same in every run. */
-function optionsFor(fileSystem: MemoryFileSystem): OpenOptions {
-  let ids = 0;
-  let clock = 1_000_000;
-  let monotonic = 0;
-  return {
-    fileSystem,
-    clock: () => clock++,
-    flushInterval: 2 ** 31 - 1,
-    memtableBytes: 1024,
-    blobBytes: 1024,
-    tuning: {
-      blockBytes: 256,
-      tableBytes: 2048,
-      level0Tables: 3,
-      levelBytes: 4096,
-      reserve: false,
-      randomId: () => new Uint8Array(16).fill(++ids),
-      random: () => 0.5,
-      delay: () => Promise.resolve(),
-      monotonic: () => monotonic += 0.05,
-    },
-  };
-}
 
 describe("a power cut at file operations of the public face", () => {
   it("leaves entries, tags and namespaces as they were after some step, and backups whole or absent", async () => {
@@ -110,7 +82,7 @@ describe("a power cut at file operations of the public face", () => {
 
 /** Does all steps, and tells of each one that resolved. */
 async function run(disk: MemoryFileSystem, done: (db: DB, step: Step) => void | Promise<void>): Promise<void> {
-  const db = await DB.open(PATH, optionsFor(disk));
+  const db = await DB.open(PATH, new Clockwork().options(disk));
   try {
     for (const step of steps) {
       await step.do(db);
@@ -121,27 +93,8 @@ async function run(disk: MemoryFileSystem, done: (db: DB, step: Step) => void | 
   }
 }
 
-/** Everything there is, as text; along the way, that the index of tags says the same as the entries. */
-async function stateOf(db: DB): Promise<string> {
-  const lines: string[] = [];
-  const inner = db.namespace("log").namespace("inner");
-  for (const [name, space] of [["", db], ["log", db.namespace("log")], ["log/inner", inner]] as const) {
-    const tagged = new Map<string, string[]>();
-    for await (const { key, value, version, tags } of space.list()) {
-      lines.push(`${name} ${key} ${version} ${tags} ${JSON.stringify(value)}`);
-      for (const tag of tags) tagged.set(tag, [...tagged.get(tag) ?? [], key]);
-    }
-    for (const tag of ["admin", "old", "new"]) {
-      const keys: string[] = [];
-      for await (const { key } of space.list({ tag })) keys.push(key);
-      assert.deepEqual(keys, tagged.get(tag) ?? [], `the index of tag ${tag} in "${name}"`);
-    }
-  }
-  return lines.join("\n");
-}
-
 async function judge(image: MemoryFileSystem, states: Map<number, string>, kept: number): Promise<void> {
-  const db = await DB.open(PATH, optionsFor(image));
+  const db = await DB.open(PATH, new Clockwork().options(image));
   try {
     const { version } = db;
     assert.ok(version >= kept, `went back to ${version} from ${kept}`);
@@ -161,7 +114,7 @@ async function judgeCopies(
   states: Map<number, string>,
   { exported, dumped }: { exported: number | undefined; dumped: boolean },
 ): Promise<void> {
-  const options = optionsFor(image);
+  const options = new Clockwork().options(image);
   const there = await DB.exists("/copy", { fileSystem: image });
   assert.ok(there || exported === undefined, "the export is gone");
   if (there) {
@@ -178,9 +131,4 @@ async function judgeCopies(
   const contents = withoutVersions(await stateOf(restored));
   await restored.close();
   assert.ok([...states.values()].map(withoutVersions).includes(contents), `the backup holds ${contents}`);
-}
-
-/** A portable backup keeps what entries hold, not when it was written. */
-function withoutVersions(state: string): string {
-  return state.replaceAll(/^(\S* \S+) \d+ /gm, "$1 ");
 }

@@ -8,3 +8,9 @@ export const SEED: number = Number(process.env["HOLDFAST_SEED"] ?? 20261121);
 
 /** Whether there is time: `HOLDFAST_LONG=1` tries every outcome at every place instead of a sample. */
 export const LONG: boolean = process.env["HOLDFAST_LONG"] === "1";
+
+/** Each runtime takes other places, so that together they visit three times as many. */
+const RUNTIME = "Deno" in globalThis ? 0 : "Bun" in globalThis ? 1 : 2;
+
+/** Which places a sample takes: others each day and in each runtime, so that in time all have their turn. */
+export const TURN: number = Number(process.env["HOLDFAST_SEED"] ?? Math.floor(Date.now() / 86_400_000) * 3 + RUNTIME);

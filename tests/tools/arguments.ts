@@ -6,6 +6,8 @@ import { isRuntime, type Runtime, runtimes } from "./runtimes.ts";
 export interface Wanted {
   readonly checks: boolean;
   readonly tests: boolean;
+  /** Whether each test tries all it can. */
+  readonly long: boolean;
   readonly runtimes: readonly Runtime[];
   /** Whether a test file or a check is among what was asked for. */
   matches(name: string): boolean;
@@ -22,17 +24,20 @@ export function readArguments(args: readonly string[]): Wanted {
   return {
     checks: only !== "tests" && named.length === 0,
     tests: only !== "checks",
+    long: values.long ?? false,
     runtimes: named.length === 0 ? runtimes : named,
     matches: (name) => positionals.length === 0 || positionals.some((word) => name.includes(word.replace(/^\.\//, ""))),
   };
 }
 
-function parse(args: readonly string[]): { values: { only?: string; runtime?: string[] }; positionals: string[] } {
+function parse(
+  args: readonly string[],
+): { values: { only?: string; runtime?: string[]; long?: boolean }; positionals: string[] } {
   try {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { only: { type: "string" }, runtime: { type: "string", multiple: true } },
+      options: { only: { type: "string" }, runtime: { type: "string", multiple: true }, long: { type: "boolean" } },
     });
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
