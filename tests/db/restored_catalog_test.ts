@@ -16,7 +16,8 @@ describe("a restore into an open database, whose new catalog can't be read at on
       await db.namespace("n").set("a", "new");
       await db.close();
       let late = 0;
-      for (let at = 1, hit = true; hit; at++) {
+      let hit = true;
+      for (let at = 1; hit; at++) {
         let seen = 0;
         let fails = true;
         hit = false;
