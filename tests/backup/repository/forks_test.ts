@@ -261,4 +261,19 @@ describe("a copy that began a history of its own and has no commit in it", () =>
       await copy.close();
     });
   }
+
+  it("is backed up so without its log as well, once it has commits that are in the log alone", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b"]) await house.set(key, key);
+    await house.backup();
+    const copy = await exported(house);
+    await copy.compact();
+    await write(copy, (batch) => put(batch, 0, "c", { value: "in the log" }));
+    const { lineage, version } = await house.backup({ id: "without-log", type: "full", excludeLog: true }, copy);
+    assert.deepEqual([lineage, version, copy.visibleVersion], [house.engine.lineage, 2, 3]);
+    await house.backup({ id: "later" }, copy);
+    const { contents } = await house.restore({ backupId: "without-log" });
+    assert.deepEqual(contents, house.states.get(2));
+    await copy.close();
+  });
 });

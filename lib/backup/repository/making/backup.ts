@@ -286,7 +286,7 @@ class Backup {
             reporter: this.#reporter,
             lease: this.#lease,
           });
-          const meta = excludeLog ? pin.base.meta : identityAt(pin.meta, pin.version);
+          const meta = excludeLog ? identityAt(pin.base.meta, pin.base.version) : identityAt(pin.meta, pin.version);
           // Who stands in a history that others may write on knows nothing of what came behind, were it at the same time.
           const own = meta.lineage === engine.lineage && !engine.forked && base.base.version === pin.version;
           const { timestamp } = base.base;
