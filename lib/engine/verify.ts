@@ -1,12 +1,13 @@
 /**
- * Reading everything back: every table, blob file and log segment of one pinned version, and the manifest.
+ * Reading everything back: every table, blob file and log segment of one pinned version, the log that is kept for
+ * `changes()` and repositories, and the manifest.
  *
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
 import { CorruptionError, HoldfastError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
-import { fileName } from "./file_names.ts";
+import { fileName, MARKER_NAME } from "./file_names.ts";
 import { readCommits } from "./log/log_segment.ts";
 import { loadManifest } from "./manifest/manifest.ts";
 import type { Store } from "./store.ts";
@@ -24,6 +25,10 @@ export async function verifyStore(
   const report = { files: 0, bytes: 0, entries: 0 };
   const pin = await takePin();
   const version = store.version.retain();
+  const needed = pin.files.filter(({ kind }) => kind === "log");
+  const history = [...store.manifest.state.logs.values()]
+    .filter(({ number }) => !needed.some((log) => log.number === number));
+  const releaseHistory = store.holdLogs(history.map(({ number }) => number));
   const seen = (bytes: number): void => {
     report.files++;
     report.bytes += bytes;
@@ -50,31 +55,58 @@ export async function verifyStore(
       });
       seen(blob.meta.size);
     }
-    for (const { kind, number, size, name } of pin.files) {
-      if (kind !== "log") continue;
+    for (const { number, size, name } of needed) {
       await gather(problems, name, async () => {
-        for (const _ of readCommits(store.fs, store.path, { number, database: store.database }, size)) {
+        for (const _ of commitsOf(store, number, size)) {
           report.entries++;
           if (slicer.due()) await slicer.tick();
         }
       });
       seen(size);
     }
+    for (const { number, end } of history) {
+      await gather(problems, fileName("log", number), async () => {
+        if (await isLetGo(store, number)) return;
+        for (const _ of commitsOf(store, number, end)) if (slicer.due()) await slicer.tick();
+      });
+      seen(end);
+    }
     const manifest = fileName("manifest", store.manifest.number);
     await gather(problems, manifest, async () => seen(await manifestSize(store)));
   } finally {
+    releaseHistory();
     version.release();
     pin.release();
   }
   return { ok: problems.length === 0, problems, ...report, durationMs: store.settings.monotonic() - started };
 }
 
+function commitsOf({ fs, path, database }: Store, number: number, end: number): Iterable<unknown> {
+  return readCommits(fs, path, { number, database }, end);
+}
+
+/** Whether the writer beside a read-only engine has removed a segment that is no longer needed. */
+async function isLetGo(store: Store, number: number): Promise<boolean> {
+  if (!store.settings.readOnly || store.fs.statSync(store.filePathOf("log", number)) !== undefined) return false;
+  const { state } = await loadManifest(store.fs, store.path);
+  return !state.logs.has(number);
+}
+
 /** Reads the manifest back; what was read while the next one took its place says nothing. */
 async function manifestSize(store: Store): Promise<number> {
   for (;;) {
-    const { number } = store.manifest;
+    const { number, end } = store.manifest;
     try {
-      return (await loadManifest(store.fs, store.path)).size;
+      const found = await loadManifest(store.fs, store.path);
+      // A newer one is being put in its place just now, or was by the writer beside a read-only engine.
+      if (found.number < number) {
+        throw new CorruptionError(MARKER_NAME, 0, `names ${fileName("manifest", found.number)}, which is an older one`);
+      }
+      // To who opens it next a bad end is an edit that never counted. Here it is known which of them did.
+      if (found.number === number && found.end < end) {
+        throw new CorruptionError(fileName("manifest", number), found.end, "an edit that counts can't be read");
+      }
+      return found.size;
     } catch (error) {
       if (store.manifest.number === number) throw error;
     }

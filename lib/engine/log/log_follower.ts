@@ -17,7 +17,7 @@
  * @module
  */
 import { copyBytes } from "../../base/bytes.ts";
-import { ClosedError, CorruptionError, HistoryGoneError, NotFoundError } from "../../base/errors.ts";
+import { ClosedError, HistoryGoneError, NotFoundError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import { readCommit } from "../../format/log/batch.ts";
 import { FILE_HEADER_BYTES } from "../../format/identity.ts";
@@ -27,7 +27,7 @@ import type { Store } from "../store.ts";
 import type { CommitEvent, LogFollower, LogStretch } from "../types.ts";
 import { historyGone, keptLogs } from "./history.ts";
 import type { Log } from "./log.ts";
-import { type OpenedSegment, openSegment } from "./log_segment.ts";
+import { expectEnd, type OpenedSegment, openSegment } from "./log_segment.ts";
 
 /** What a follower asks of its engine. */
 export interface FollowedEngine {
@@ -154,11 +154,7 @@ export class StoreFollower implements LogFollower {
           this.#assertOpen();
         }
       }
-      const stop = reader.state;
-      if (stop.kind !== "end") {
-        const detail = stop.kind === "bad" ? stop.detail : "a footer stands before its end";
-        throw new CorruptionError(fileName("log", log.number), stop.offset, detail);
-      }
+      expectEnd(reader.state, log.end, log.number);
       return place;
     } finally {
       segment.close();

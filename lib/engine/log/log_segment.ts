@@ -16,7 +16,7 @@ import {
   writeFileHeader,
 } from "../../format/identity.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
-import { RecordReader } from "../../format/log/record_reader.ts";
+import { type ReaderState, RecordReader } from "../../format/log/record_reader.ts";
 import { fileName, filePath } from "../file_names.ts";
 import { unsettled } from "./unsettled.ts";
 
@@ -216,12 +216,19 @@ export function* readCommits(
     for (let found = segment.reader.next(); found !== undefined; found = segment.reader.next()) {
       yield { ...readCommit(found.record), offset: found.offset, end: found.end };
     }
-    const stop = segment.reader.state;
-    if (stop.kind !== "end") {
-      const detail = stop.kind === "bad" ? stop.detail : "a footer stands before its end";
-      throw new CorruptionError(fileName("log", expected.number), stop.offset, detail);
-    }
+    expectEnd(segment.reader.state, end, expected.number);
   } finally {
     segment.close();
   }
+}
+
+/** Throws `CorruptionError` unless reading a segment stopped where its records end: a file cut between two has fewer. */
+export function expectEnd(stop: ReaderState, end: number, number: number): void {
+  if (stop.kind === "end" && stop.offset === end) return;
+  const detail = stop.kind === "bad"
+    ? stop.detail
+    : stop.kind === "footer"
+    ? "a footer stands before its end"
+    : `ends here, where ${end} bytes were recorded`;
+  throw new CorruptionError(fileName("log", number), stop.offset, detail);
 }

@@ -41,6 +41,8 @@ export interface LoadedManifest {
   fresh: boolean;
   /** Its length in bytes. */
   size: number;
+  /** Where the edits that count end. */
+  end: number;
 }
 
 /**
@@ -74,7 +76,12 @@ function readManifest(handle: FileHandle, number: number, database: string, name
   const got = handle.readAtSync(head, 0);
   const header = readFileHeader("manifest", head.subarray(0, got), name);
   if (header.database !== database || header.number !== number) {
-    throw new CorruptionError(name, 0, `belongs to database ${header.database}, number ${header.number}`);
+    throw new CorruptionError(
+      name,
+      0,
+      `belongs to database ${header.database}, number ${header.number}, ` +
+        `where ${MARKER_NAME} names database ${database}, number ${number}`,
+    );
   }
   const seed = checksumSeed(header);
   const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
@@ -94,7 +101,7 @@ function readManifest(handle: FileHandle, number: number, database: string, name
   if (edits === 0 || state.database.id !== database) {
     throw new CorruptionError(name, FILE_HEADER_BYTES, "its first edit does not describe this database");
   }
-  return { number, seed, state, fresh: false, size };
+  return { number, seed, state, fresh: false, size, end: stop.offset };
 }
 
 /** What the whole edits at the beginning of a damaged manifest say of the database; undefined when there is none. */
@@ -151,7 +158,7 @@ export async function createManifest(fs: FileSystem, directory: string, state: M
   await writeSynced(fs, filePath(directory, "manifest", number), bytes);
   await fs.syncDirectory(directory);
   await publishFile(fs, join(directory, MARKER_NAME), encodeMarker(state, number));
-  return { number, seed, state, fresh: true, size: bytes.length };
+  return { number, seed, state, fresh: true, size: bytes.length, end: bytes.length };
 }
 
 /** Bytes of the marker that names a manifest. */
@@ -169,6 +176,7 @@ export class ManifestWriter {
   #handle: FileHandle | undefined;
   #seed: number;
   #size: number;
+  readonly #foundEnd: number;
   #renewAt = RENEW_BYTES;
   #turn: Promise<unknown> = Promise.resolve();
   /** After a failed sync or cut nothing more may be written: holds the cause. */
@@ -184,6 +192,7 @@ export class ManifestWriter {
     this.#number = loaded.number;
     this.#seed = loaded.seed;
     this.#size = loaded.fresh ? loaded.size : Infinity;
+    this.#foundEnd = loaded.end;
   }
 
   /** Whether an edit failed so that nobody knows if it is on disk. */
@@ -194,6 +203,11 @@ export class ManifestWriter {
   /** The number of the file in use. */
   get number(): number {
     return this.#number;
+  }
+
+  /** Where the edits that count end in the file in use; it may have grown by the time it is read. */
+  get end(): number {
+    return this.#size === Infinity ? this.#foundEnd : this.#size;
   }
 
   /**

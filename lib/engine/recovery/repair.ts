@@ -90,7 +90,7 @@ async function rebuild(
 ): Promise<EngineRepairReport> {
   const { lost, state } = evidence;
   const write = evidence.damaged && !options.dryRun;
-  const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0 });
+  const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0, end: 0 });
   const output = new RunOutput(store);
   let published = false;
   try {

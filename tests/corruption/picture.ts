@@ -1,0 +1,47 @@
+/** Everything that a database says of itself when it is read in every way there is. */
+import assert from "node:assert/strict";
+import type { DB, Namespace } from "../../mod.ts";
+
+/** The contents of one version, as text. */
+export interface Picture {
+  /** Of each key space, its entries in order: key, and the entry as text. */
+  spaces: Map<string, [key: string, entry: string][]>;
+  /** Names of namespaces. */
+  namespaces: string[];
+}
+
+/** The key spaces of a specimen. */
+export const SPACES = ["", "log", "log/inner"] as const;
+
+/** Tags that a specimen uses. */
+export const TAGS = ["even", "odd", "old", "new"] as const;
+
+/** A key space by its path. */
+export function spaceOf(db: DB, path: string): DB | Namespace {
+  let space: DB | Namespace = db;
+  for (const name of path.split("/").filter((each) => each !== "")) space = space.namespace(name);
+  return space;
+}
+
+/** An entry as text. */
+export function entryText(
+  entry: { value: unknown; version: number; timestamp: number; tags?: readonly string[] },
+): string {
+  const value = entry.value instanceof Uint8Array
+    ? `bytes ${new TextDecoder().decode(entry.value)}`
+    : JSON.stringify(entry.value);
+  return `${entry.version} ${entry.timestamp} [${[...entry.tags ?? []].join()}] ${value}`;
+}
+
+/** Reads everything from a database that is whole. */
+export async function pictureOf(db: DB): Promise<Picture> {
+  const spaces: Picture["spaces"] = new Map();
+  for (const path of SPACES) {
+    const entries: [string, string][] = [];
+    for await (const entry of spaceOf(db, path).list()) entries.push([entry.key, entryText(entry)]);
+    spaces.set(path, entries);
+  }
+  const namespaces = db.namespaces();
+  assert.ok(namespaces.length <= 1);
+  return { spaces, namespaces };
+}
