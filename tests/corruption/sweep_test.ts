@@ -2,7 +2,7 @@
 import { describe, it } from "node:test";
 import { faultsOf, kindOf } from "./faults.ts";
 import { judge, learnHistory, type Outcome } from "./judge.ts";
-import { makeSpecimen, type Specimen } from "./specimen.ts";
+import { makeSpecimen } from "./specimen.ts";
 import { LONG, SEED } from "../crash/random.ts";
 
 describe("a database with one damaged file", () => {

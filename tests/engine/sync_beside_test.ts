@@ -11,9 +11,13 @@ const ROOMY: Partial<EngineSettings> = { durability: "interval", flushInterval: 
 /** An engine of whose log's syncs each waits until it is let through, or failed. */
 async function withHeldSyncs(
   changes: Partial<EngineSettings>,
-): Promise<
-  { fs: MemoryFileSystem; engine: Engine; begun: () => Promise<(error?: unknown) => void>; waiting: () => number }
-> {
+): Promise<{
+  fs: MemoryFileSystem;
+  engine: Engine;
+  begun: () => Promise<(error?: unknown) => void>;
+  waiting: () => number;
+  release: () => void;
+}> {
   const waiting: ((error?: unknown) => void)[] = [];
   let isHolding = false;
   let tell: () => void = () => {};

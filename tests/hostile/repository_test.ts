@@ -308,7 +308,7 @@ describe("a hostile repository", () => {
     const encryption = { passphrase: "a long passphrase" };
     await using repo = await BackupRepository.open(store, { encryption });
     await repo.close();
-    const [{ key }] = (await store.list({ prefix: "keys/" })).objects as [{ key: string }];
+    const { key } = (await store.list({ prefix: "keys/" })).objects[0]!;
     const { format: _f, formatVersion: _v, checksum: _c, ...body } = JSON.parse(
       new TextDecoder().decode(await bytesOf(store, key)),
     );

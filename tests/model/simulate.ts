@@ -56,7 +56,7 @@ async function work(): Promise<void> {
     }
     process.send!(answer);
   }
-  process.disconnect();
+  process.disconnect!();
 }
 
 /** Hands out shares of the seeds, and adds up. */

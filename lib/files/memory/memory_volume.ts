@@ -19,7 +19,7 @@ export class MemoryFile {
   /** Tells it from a directory. */
   readonly kind = "file";
   /** The bytes that programs see. */
-  content = new MemoryContent();
+  content: MemoryContent = new MemoryContent();
   /** How many bytes were there at the last sync. */
   durableSize = 0;
   /** The bytes at the last sync, kept once a truncate cut into them; otherwise they are the first of `content`. */

@@ -41,7 +41,10 @@ describe("a key ring", () => {
     assert.notEqual(other.nameOf(sha), ring.nameOf(sha));
     assert.notEqual(other.mac(new Uint8Array(3)), ring.mac(new Uint8Array(3)));
     assert.throws(() => ring.nameOf("e3"), TypeError);
-    assert.equal((await ring.objectKey(new Uint8Array(16))).extractable, false);
+    const key = ring.objectKey(new Uint8Array(16));
+    assert.deepEqual([Object.keys(key), JSON.stringify(key), inspect(key, { showHidden: true, depth: 9 })], [
+      ...[[], "{}", "AesKey {}"],
+    ]);
     assert.throws(() => ring.objectKey(new Uint8Array(15)), TypeError);
   });
 
