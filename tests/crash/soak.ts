@@ -66,6 +66,7 @@ const tally = await runSoak({
   duration,
   phase: { kills: phase, stretch: phase },
   lifeMs: 12_000,
+  killsMin: 1,
   slots: 6007,
   paceMs: 4,
   measureMs: 2000,

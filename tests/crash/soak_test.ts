@@ -47,6 +47,7 @@ describe("a soak", () => {
         duration,
         phase: { kills: duration * 0.6, stretch: duration * 0.4 },
         lifeMs: LONG ? 10_000 : 1000,
+        killsMin: LONG ? 20 : 2,
         slots: LONG ? 2003 : 211,
         paceMs: 2,
         measureMs: LONG ? 1000 : 100,

@@ -33,6 +33,8 @@ export interface Soak {
   phase: { kills: number; stretch: number };
   /** A life before its kill lasts up to this, ms from when it has looked at everything. */
   lifeMs: number;
+  /** Kills of a child at work that there are at least, however slow the machine is and whatever time it takes. */
+  killsMin: number;
   /** Entries; a prime number. */
   slots: number;
   paceMs: number;
@@ -134,11 +136,16 @@ class Campaign {
     const left = (): number => signal.aborted ? 0 : duration - (performance.now() - this.#started);
     while (left() > 0) {
       const until = left() - phase.kills;
-      while (left() > Math.max(0, until)) await this.#killed();
+      while (left() > Math.max(0, until) || this.#wantsKills()) await this.#killed();
       // A rest too short to be measured is spent on kills.
       if (left() >= phase.stretch / 2) await this.#stretch(Math.min(phase.stretch, left()));
     }
     await this.#life("by itself", true);
+  }
+
+  #wantsKills(): boolean {
+    const { kills, early, numbers } = this.tally;
+    return !this.#soak.signal.aborted && (kills - early < this.#soak.killsMin || numbers === 0);
   }
 
   async #killed(): Promise<void> {

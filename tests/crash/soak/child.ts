@@ -20,7 +20,7 @@ import { compare, type Least } from "./compare.ts";
 import { doJob, doLast, type Scene } from "./jobs.ts";
 import { measure, tidy } from "./measure.ts";
 import type { Orders } from "./orders.ts";
-import { durabilityOf, OPTIONS, SIDE, writeNumber } from "./plan.ts";
+import { durabilityOf, modeAround, OPTIONS, SIDE, writeNumber } from "./plan.ts";
 import { load, TELLERS, transfer } from "./tellers.ts";
 
 const WRITERS = 8;
@@ -102,8 +102,11 @@ async function work(scene: Scene, least: Least): Promise<void> {
     kept = n;
     say(`ack ${n}`);
   };
+  // While nobody asks for a sync, nobody else shall either: it would keep what others wrote.
+  const isLazy = (): boolean => ["interval", "buffered"].includes(modeAround(plan, next) ?? "commit");
   const tellers = Array.from({ length: TELLERS }, (_, teller) =>
     until(async () => {
+      if (isLazy()) return await wait(orders.paceMs);
       const count = await transfer(db, teller);
       least.counted.transfers[teller] = count;
       commits++;
@@ -111,11 +114,13 @@ async function work(scene: Scene, least: Least): Promise<void> {
       await wait(5 * orders.paceMs);
     }));
   const loader = until(async () => {
+    if (isLazy()) return await wait(orders.paceMs);
     await load(db, least.counted.loads + 1);
     say(`load ${++least.counted.loads}`);
     await wait(200 * orders.paceMs);
   });
   const flusher = until(async () => {
+    if (isLazy()) return await wait(orders.paceMs);
     const n = issued;
     await db.flush();
     keep(n);

@@ -60,6 +60,8 @@ export const SIDE = "side";
 
 export const TAGS = 7;
 
+const MODES: readonly Durability[] = ["commit", "interval", "buffered"];
+
 /** A whole number below `below` for a number and a purpose. */
 export function chance({ seed }: Plan, n: number, purpose: number, below: number): number {
   let x = Math.imul(n ^ (seed * 0x9e3779b9), 0x85ebca6b) ^ Math.imul(purpose + 1, 0xc2b2ae35);
@@ -110,10 +112,14 @@ export function writtenBy(plan: Plan, n: number): Written {
   return { value, tags: [...new Set(tags)].sort(), expiresAt };
 }
 
-/** How commit `n` is to be kept: stretches of each mode, so that a kill finds them alone and mixed. */
+/** The mode that all commits around `n` have; undefined where modes are mixed. So a kill finds each alone, too. */
+export function modeAround(plan: Plan, n: number): Durability | undefined {
+  return MODES[chance(plan, n >>> 8, 12, MODES.length + 1)];
+}
+
+/** How commit `n` is to be kept. */
 export function durabilityOf(plan: Plan, n: number): Durability {
-  const modes: Durability[] = ["commit", "interval", "buffered"];
-  return modes[chance(plan, n >>> 6, 12, 4)] ?? modes[chance(plan, n, 13, 3)]!;
+  return modeAround(plan, n) ?? MODES[chance(plan, n, 13, MODES.length)]!;
 }
 
 /** Which slot holds which number's value after commit `last`; whether it has expired meanwhile is another matter. */
