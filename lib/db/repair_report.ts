@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { ByteReader, copyBytes, decodeText, isText } from "../base/bytes.ts";
+import { ByteReader, copyBytes, decodeText, isText, toHex } from "../base/bytes.ts";
 import type { EngineRepairReport } from "../engine/recovery/repair.ts";
+import type { LostRange } from "../engine/recovery/salvage.ts";
+import { CATALOG_SPACE } from "../format/space.ts";
 import type { Key } from "./data/keys.ts";
 
 /** A range of keys of which entries may be lost. */
@@ -21,7 +23,10 @@ export interface LostKeys {
 export interface RepairReport {
   /** Entries that the database has afterwards. */
   kept: number;
-  /** What may be lost. Keys of namespaces are given without saying of which. */
+  /**
+   * What may be lost. Keys of namespaces are given without saying of which; a range over several of them, or over tags,
+   * has no bounds.
+   */
   lost: LostKeys[];
   /** The original files that lie in `damaged-<time>/` now; none when nothing was damaged. */
   setAside: string[];
@@ -29,20 +34,29 @@ export interface RepairReport {
 
 /** Turns internal keys into users' keys. */
 export function repairReport(report: EngineRepairReport): RepairReport {
-  const lost = report.lost.map(({ start, end, detail }) => {
-    const keys: LostKeys = { detail };
-    const [first, last] = [userKey(start), userKey(end)];
-    if (first !== undefined) keys.start = first;
-    if (last !== undefined) keys.end = last;
-    return keys;
-  });
-  return { kept: report.kept, lost, setAside: report.setAside };
+  return { kept: report.kept, lost: report.lost.map(lostKeys), setAside: report.setAside };
 }
 
-function userKey(internal: Uint8Array | undefined): Key | undefined {
+/** A range that isn't within the entries of one key space, or within the rows of one tag, may concern any key. */
+function lostKeys({ start, end, detail }: LostRange): LostKeys {
+  const [first, last] = [placeOf(start), placeOf(end)];
+  if (first === undefined || last === undefined || first.within !== last.within) return { detail };
+  return { start: userKey(first.key), end: userKey(last.key), detail };
+}
+
+/** The users' key of a row, and what it lies within: its key space, and in a space of tag rows its tag. */
+function placeOf(internal: Uint8Array | undefined): { within: string; key: Uint8Array } | undefined {
   if (internal === undefined || internal.length === 0) return undefined;
   const reader = new ByteReader(internal);
-  reader.varint();
-  const key = internal.subarray(reader.at);
+  const space = reader.varint();
+  if (space === CATALOG_SPACE) return undefined;
+  const isTags = space % 2 === 1;
+  // A bound need not be a whole key: it may end within its tag.
+  const keyAt = isTags ? reader.at + 1 + (internal[reader.at] ?? 0) : reader.at;
+  if (keyAt > internal.length) return undefined;
+  return { within: toHex(internal.subarray(0, keyAt)), key: internal.subarray(keyAt) };
+}
+
+function userKey(key: Uint8Array): Key {
   return isText(key) ? decodeText(key) : copyBytes(key);
 }

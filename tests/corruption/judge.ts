@@ -4,7 +4,7 @@ import { type CommitRecord, DB } from "../../mod.ts";
 import { HoldfastError } from "../../lib/base/errors.ts";
 import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { readCommit } from "../../lib/format/log/batch.ts";
+import { type CommitRecord as CommitOfLog, readCommit } from "../../lib/format/log/batch.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../lib/format/identity.ts";
 import { RecordReader } from "../../lib/format/log/record_reader.ts";
 import { type Fault, kindOf, openLogOf } from "./faults.ts";
@@ -91,7 +91,7 @@ export function verdictOn(specimen: Specimen, fault: Fault): Verdict {
   let at = 0;
   while (at < whole.length && now[at] === whole[at]) at++;
   if (at < FILE_HEADER_BYTES) return { version: 0, opens: "never" };
-  const records = recordsOf(whole, name);
+  const records = commitsIn(whole, name);
   const bad = records.findIndex((record) => record.end > at);
   if (bad < 0) return { version: specimen.version, opens: "must" };
   const { offset, version } = records[bad]!;
@@ -102,11 +102,8 @@ export function verdictOn(specimen: Specimen, fault: Fault): Verdict {
   return { version: version - 1, opens: proof ? "never" : "must" };
 }
 
-/** The commits of a whole segment, where they stand and how far they say it was synced. */
-export function recordsOf(
-  bytes: Uint8Array,
-  name: string,
-): { offset: number; end: number; version: number; syncedTo: number }[] {
+/** The commits of a whole segment, and where they stand. */
+export function commitsIn(bytes: Uint8Array, name: string): (CommitOfLog & { offset: number; end: number })[] {
   const read = (into: Uint8Array, at: number): number => {
     const piece = bytes.subarray(at, at + into.length);
     into.set(piece);
@@ -115,8 +112,8 @@ export function recordsOf(
   const reader = new RecordReader(read, bytes.length, checksumSeed(readFileHeader("log", bytes.subarray(0, 64), name)));
   const out = [];
   for (let found = reader.next(); found !== undefined; found = reader.next()) {
-    const { version, syncedTo } = readCommit(found.record);
-    out.push({ offset: found.offset, end: found.end, version, syncedTo });
+    const commit = readCommit(found.record);
+    out.push({ ...commit, ops: commit.ops.slice(), offset: found.offset, end: found.end });
   }
   return out;
 }

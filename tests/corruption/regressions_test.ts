@@ -2,17 +2,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
+import { repairReport } from "../../lib/db/repair_report.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { DELETED, overwrite } from "./beneath.ts";
-import { diskOf, recordsOf } from "./judge.ts";
+import { commitsIn, diskOf } from "./judge.ts";
 import { openLogOf } from "./faults.ts";
 import { all } from "../db/helpers.ts";
-import { makeSpecimen, optionsFor, PATH } from "./specimen.ts";
+import { pictureAfter } from "./repair_judge.ts";
+import { makeSpecimen, optionsFor, PATH, type Specimen } from "./specimen.ts";
 
 describe("log that is kept for changes()", () => {
   it("is missed when it was cut between two commits, by changes() and by verify()", async () => {
     const specimen = await makeSpecimen("closed", { closed: true });
     const [name, bytes] = [...specimen.files].find(([each]) => each.endsWith(".log"))!;
-    const records = recordsOf(bytes, name);
+    const records = commitsIn(bytes, name);
     const cut = bytes.slice(0, records[2]!.offset);
     const db = await DB.open(PATH, optionsFor(await diskOf(new Map([...specimen.files, [name, cut]]))));
     const error = { name: "CorruptionError", file: name, offset: cut.length };
@@ -41,7 +45,79 @@ describe("verify()", () => {
   });
 });
 
-async function openSpecimen() {
+describe("DB.repair()", () => {
+  it("goes by all files when the manifest has lost its last edits", async () => {
+    const specimen = await makeSpecimen("killed", { closed: false });
+    const [name, bytes] = [...specimen.files].find(([each]) => each.startsWith("MANIFEST"))!;
+    const disk = await diskOf(new Map([...specimen.files, [name, bytes.slice(0, bytes.length - 1)]]));
+    await DB.repair(PATH, { fileSystem: disk });
+    assert.deepEqual(await pictureAfter(disk), specimen.pictures.get(specimen.version));
+  });
+
+  it("doesn't take a young database for that of a foreign manifest in it", async () => {
+    const files = async (id: number): Promise<Map<string, Uint8Array>> => {
+      const disk = memoryFileSystem();
+      const db = await DB.open(PATH, optionsFor(disk, id));
+      await db.set("whose", id);
+      await db.close();
+      return await filesOn(disk);
+    };
+    const [mine, theirs] = [await files(1), await files(2)];
+    const name = [...mine.keys()].find((each) => each.startsWith("MANIFEST"))!;
+    const disk = await diskOf(new Map([...mine, [name, theirs.get(name)!]]));
+    await DB.repair(PATH, { fileSystem: disk });
+    const db = await DB.open(PATH, optionsFor(disk));
+    assert.equal(await db.get("whose"), 1);
+    await db.close();
+  });
+
+  it("leaves keys bytes when only the marker is lost", async () => {
+    const disk = memoryFileSystem();
+    const db = await DB.open(PATH, { ...optionsFor(disk), keyEncoding: "bytes" });
+    await db.set(new Uint8Array([255, 0]), 1);
+    await db.close();
+    await disk.remove(`${PATH}/CURRENT`);
+    await DB.repair(PATH, { fileSystem: disk });
+    const repaired = await DB.open(PATH, { ...optionsFor(disk), keyEncoding: "bytes" });
+    assert.equal(await repaired.get(new Uint8Array([255, 0])), 1);
+    await repaired.close();
+  });
+
+  it("mends a database of which only log kept for changes() is damaged", async () => {
+    const specimen = await makeSpecimen("closed", { closed: true });
+    const [name, bytes] = [...specimen.files].find(([each]) => each.endsWith(".log"))!;
+    const disk = await diskOf(new Map([...specimen.files, [name, bytes.slice(0, 100)]]));
+    const { lost, setAside } = await DB.repair(PATH, { fileSystem: disk });
+    assert.deepEqual(lost, []);
+    assert.ok(setAside.includes(name));
+    assert.deepEqual(await pictureAfter(disk), specimen.pictures.get(specimen.version));
+  });
+
+  it("gives no bounds where what may be lost lies in several key spaces", () => {
+    const bytes = (text: string): Uint8Array => Uint8Array.from(text, (each) => each.charCodeAt(0));
+    const keysOf = (start: string, end: string): unknown => {
+      const lost = [{ start: bytes(start), end: bytes(end), detail: "damaged" }];
+      return repairReport({ kept: 0, lost, setAside: [] }).lost[0];
+    };
+    assert.deepEqual(keysOf("\x00a", "\x00b"), { start: "a", end: "b", detail: "damaged" });
+    assert.deepEqual(keysOf("\x04a", "\x04b"), { start: "a", end: "b", detail: "damaged" });
+    assert.deepEqual(keysOf("\x01\x03newa", "\x01\x03newb"), { start: "a", end: "b", detail: "damaged" });
+    for (const [start, end] of [["\x00z", "\x01\x03newb"], ["\x00z", "\x04a"], ["\x01\x03newa", "\x01\x03oldb"]]) {
+      assert.deepEqual(keysOf(start!, end!), { detail: "damaged" });
+    }
+    assert.deepEqual(keysOf("\x02\x00log", "\x02\x00more"), { detail: "damaged" });
+  });
+});
+
+async function filesOn(disk: MemoryFileSystem): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of await disk.list(PATH)) {
+    if (!name.startsWith("LOCK")) files.set(name, await readFile(disk, `${PATH}/${name}`, Infinity));
+  }
+  return files;
+}
+
+async function openSpecimen(): Promise<{ db: DB; disk: MemoryFileSystem; specimen: Specimen }> {
   const specimen = await makeSpecimen("closed", { closed: true });
   const disk = await diskOf(specimen.files);
   const db = await DB.open(PATH, optionsFor(disk));

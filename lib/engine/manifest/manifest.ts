@@ -21,7 +21,7 @@ import { fileName, filePath, MARKER_NAME } from "../file_names.ts";
 import { applyEdit, copyState, emptyState, type ManifestState, misfitOf, stateAsEdit } from "./manifest_state.ts";
 
 /** The marker is a few lines; more is not one. */
-const MARKER_BYTES_MAX = 64 * 1024;
+export const MARKER_BYTES_MAX = 64 * 1024;
 
 /**
  * A manifest longer than this and four times its first record is begun anew at the next edit. Not smaller: a new one
@@ -68,6 +68,31 @@ export async function loadManifest(
   } finally {
     handle.closeSync();
   }
+}
+
+/**
+ * Reads a manifest that no marker leads to: the newest that can be read and is of a database. Undefined when there is none.
+ */
+export function findManifest(
+  fs: FileSystem,
+  directory: string,
+  numbers: number[],
+  database: string,
+): LoadedManifest | undefined {
+  for (const number of numbers.toSorted((a, b) => b - a)) {
+    const name = fileName("manifest", number);
+    try {
+      const handle = fs.openSync(join(directory, name), "read");
+      try {
+        return readManifest(handle, number, database, name);
+      } finally {
+        handle.closeSync();
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+    }
+  }
+  return undefined;
 }
 
 function readManifest(handle: FileHandle, number: number, database: string, name: string): LoadedManifest {

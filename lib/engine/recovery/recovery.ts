@@ -120,7 +120,7 @@ export async function recoverLog(
 }
 
 /** Rows 11 and 12. */
-async function refuseUnnamed(fs: FileSystem, directory: string, state: ManifestState): Promise<void> {
+export async function refuseUnnamed(fs: FileSystem, directory: string, state: ManifestState): Promise<void> {
   const newest = Math.max(state.openLog?.number ?? 0, ...state.logs.keys());
   let foreign: ReadonlySet<string> | undefined;
   for (const name of await fs.list(directory)) {

@@ -3,10 +3,14 @@
  *
  * @module
  */
+import { throwIfAborted } from "../../base/abort.ts";
 import { CorruptionError, HoldfastError, UnsupportedFormatError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
+import { join } from "../../files/paths.ts";
+import { readFile } from "../../files/read.ts";
 import { FILE_HEADER_BYTES, type FileHeader, readFileHeader } from "../../format/identity.ts";
+import { type Marker, readMarker } from "../../format/manifest/marker.ts";
 import type { BlobMeta } from "../../format/table/table_meta.ts";
 import { BlobReader } from "../../tree/blob/blob_reader.ts";
 import { BlockCache } from "../../tree/table/block_cache.ts";
@@ -16,9 +20,10 @@ import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import { TableReader } from "../../tree/table/table_reader.ts";
 import { applyOperations } from "../writing/apply.ts";
 import { type FileKind, fileName, filePath, MARKER_NAME, parseFileName } from "../file_names.ts";
-import { loadManifest, salvageIdentity } from "../manifest/manifest.ts";
+import { readCommits } from "../log/log_segment.ts";
+import { findManifest, loadManifest, MARKER_BYTES_MAX, salvageIdentity } from "../manifest/manifest.ts";
 import { emptyState, type ManifestState } from "../manifest/manifest_state.ts";
-import { ingestOf, recoverLog } from "./recovery.ts";
+import { ingestOf, recoverLog, refuseUnnamed } from "./recovery.ts";
 import { isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
 import type { EngineSettings } from "../types.ts";
 
@@ -69,6 +74,8 @@ class Gathering {
   readonly #global = new Map<number, { version: number; timestamp: number }>();
   readonly #evidence: Evidence;
   #manifest: ManifestState | undefined;
+  /** Whether the manifest has lost its last edits, so that files it doesn't list may count. */
+  #isBehind = false;
 
   constructor(fs: FileSystem, path: string, settings: EngineSettings, found: readonly Found[]) {
     this.#fs = fs;
@@ -99,13 +106,18 @@ class Gathering {
     let logDamage: HoldfastError | undefined;
     try {
       this.#manifest = (await loadManifest(this.#fs, this.#path)).state;
-      logDamage = await this.#checkLog(this.#manifest);
     } catch (error) {
       // A manifest whose edits are of a newer release is no damaged one; a marker that only looks so was let pass before.
       if (!isDamage(error) || (error instanceof UnsupportedFormatError && error.path !== MARKER_NAME)) throw error;
       this.#lose(error);
+      this.#manifest = await this.#manifestWithoutMarker();
     }
-    evidence.state.database = this.#manifest?.database ?? this.#identityFromFiles();
+    if (this.#manifest !== undefined) {
+      logDamage = await this.#checkLog(this.#manifest);
+      await this.#checkHistory(this.#manifest);
+      this.#isBehind = await this.#missesEdits(this.#manifest);
+    }
+    evidence.state.database = this.#manifest?.database ?? await this.#identityFromFiles();
     evidence.state.nextNumber = Math.max(
       this.#manifest?.nextNumber ?? 1,
       ...this.#found.map(({ number }) => number + 1),
@@ -131,11 +143,67 @@ class Gathering {
     }
   }
 
-  /** The files of a kind that count: those the manifest lists, or all when there is none to go by. */
+  /** Log whose commits are in tables holds nothing that could be lost, but verify() and changes() read it. */
+  async #checkHistory(state: ManifestState): Promise<void> {
+    for (const { number, end, lastVersion } of state.logs.values()) {
+      if (lastVersion > state.lastVersion) continue;
+      try {
+        for (const _ of readCommits(this.#fs, this.#path, { number, database: state.database.id }, end)) {
+          if (this.#slicer.due()) await this.#slicer.tick();
+          throwIfAborted(this.#settings.signal);
+        }
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#evidence.damaged = true;
+      }
+    }
+  }
+
+  /** Only a marker that is damaged leaves a manifest to be found; one that names a manifest is to be believed. */
+  async #manifestWithoutMarker(): Promise<ManifestState | undefined> {
+    if (await this.#marker() !== undefined) return undefined;
+    const { id } = await this.#identityFromFiles();
+    const numbers = this.#found.filter(({ kind }) => kind === "manifest").map(({ number }) => number);
+    return findManifest(this.#fs, this.#path, numbers, id)?.state;
+  }
+
+  async #marker(): Promise<Marker | undefined> {
+    try {
+      return readMarker(await readFile(this.#fs, join(this.#path, MARKER_NAME), MARKER_BYTES_MAX), MARKER_NAME);
+    } catch (error) {
+      if (isDamage(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether the manifest has lost its last edits: files that it lists are gone, or a segment it doesn't took commits. */
+  async #missesEdits(state: ManifestState): Promise<boolean> {
+    for (const kind of ["table", "blob", "log"] as const) {
+      const present = new Set(this.#present(kind));
+      if (this.#listed(kind, state).some((number) => !present.has(number))) return true;
+    }
+    try {
+      await refuseUnnamed(this.#fs, this.#path, state);
+      return false;
+    } catch (error) {
+      if (isDamage(error)) return true;
+      throw error;
+    }
+  }
+
+  /** The files of a kind that count: those the manifest lists, and all when there is none to go by or it has lost its end. */
   #numbers(kind: "table" | "blob" | "log"): number[] {
     const state = this.#manifest;
-    const present = this.#found.filter((one) => one.kind === kind).map((one) => one.number);
-    if (state === undefined) return present;
+    if (state === undefined) return this.#present(kind);
+    const listed = this.#listed(kind, state);
+    return this.#isBehind ? [...new Set([...listed, ...this.#present(kind)])].sort((a, b) => a - b) : listed;
+  }
+
+  #present(kind: FileKind): number[] {
+    return this.#found.filter((one) => one.kind === kind).map((one) => one.number);
+  }
+
+  #listed(kind: "table" | "blob" | "log", state: ManifestState): number[] {
     if (kind === "table") return [...state.tables.keys()];
     if (kind === "blob") return [...state.blobs.keys()];
     const logs = [...state.logs.values()].filter((log) => log.lastVersion > state.lastVersion);
@@ -149,24 +217,32 @@ class Gathering {
     this.#evidence.lost.push({ start: range.start, end: range.end, detail: error.message });
   }
 
-  #identityFromFiles(): ManifestState["database"] {
-    const manifests = this.#found.filter(({ kind }) => kind === "manifest").map(({ number }) => number);
-    for (const number of manifests.sort((a, b) => b - a)) {
-      const identity = salvageIdentity(this.#fs, this.#path, number);
-      if (identity !== undefined) return identity;
-    }
+  /** Whose the files are: by the marker, or else by most of them, so that a foreign one among them decides nothing. */
+  async #identityFromFiles(): Promise<ManifestState["database"]> {
+    const marked = (await this.#marker())?.database;
+    const byDatabase = new Map<string, FileHeader[]>();
     for (const { kind, number } of this.#found) {
       const header = this.#header(kind, number);
       if (header === undefined) continue;
-      return {
-        id: header.database,
-        lineage: header.lineage,
-        keyEncoding: this.#settings.keyEncoding ?? "utf8",
-        createdAt: this.#settings.clock(),
-        parents: [],
-      };
+      byDatabase.set(header.database, [...byDatabase.get(header.database) ?? [], header]);
     }
-    throw new CorruptionError(this.#path, 0, "no file in it says which database it belongs to");
+    const most = [...byDatabase.values()].sort((a, b) => b.length - a.length)[0];
+    const headers = byDatabase.get(marked ?? "") ?? most;
+    if (headers === undefined) {
+      throw new CorruptionError(this.#path, 0, "no file in it says which database it belongs to");
+    }
+    const manifests = this.#found.filter(({ kind }) => kind === "manifest").map(({ number }) => number);
+    for (const number of manifests.sort((a, b) => b - a)) {
+      const identity = salvageIdentity(this.#fs, this.#path, number);
+      if (identity?.id === headers[0]!.database) return identity;
+    }
+    return {
+      id: headers[0]!.database,
+      lineage: headers[0]!.lineage,
+      keyEncoding: this.#settings.keyEncoding ?? "utf8",
+      createdAt: this.#settings.clock(),
+      parents: [],
+    };
   }
 
   #header(kind: FileKind, number: number): FileHeader | undefined {
@@ -218,8 +294,8 @@ class Gathering {
       let damaged = false;
       for await (const _ of reader.verify(this.#slicer)) damaged = true;
       evidence.damaged ||= damaged;
-      // Without a manifest the log still says with which commit a table was ingested.
-      const global = this.#manifest === undefined ? this.#global.get(number) : undefined;
+      // Where no manifest does, the log still says with which commit a table was ingested.
+      const global = placed === undefined ? this.#global.get(number) : undefined;
       evidence.sources.push(new SalvageCursor(reader, (range) => evidence.lost.push(range), global));
       if (!reader.tombstones.isEmpty) evidence.tombstones.push(restamped(reader.tombstones, global));
       const newest = global?.version ?? reader.globalVersion ?? reader.properties.maxVersion;
