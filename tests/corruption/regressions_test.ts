@@ -54,6 +54,26 @@ describe("DB.repair()", () => {
     assert.deepEqual(await pictureAfter(disk), specimen.pictures.get(specimen.version));
   });
 
+  it("goes by all files also when it is run again after it was killed while it set the originals aside", async () => {
+    const specimen = await makeSpecimen("killed", { closed: false });
+    const [name, bytes] = [...specimen.files].find(([each]) => each.startsWith("MANIFEST"))!;
+    let cuts = 0;
+    for (const lost of [1, 600, 1500]) {
+      const damaged = await diskOf(new Map([...specimen.files, [name, bytes.slice(0, bytes.length - lost)]]));
+      const whole = damaged.fork({ keep: "all" });
+      const { kept } = await DB.repair(PATH, { fileSystem: whole });
+      for (let at = 1; at <= whole.operations; at++) {
+        const disk = damaged.fork({ keep: "all" });
+        disk.cutPowerAt(at);
+        await DB.repair(PATH, { fileSystem: disk }).catch(() => {});
+        const after = disk.crash({ keep: "all" });
+        assert.equal((await DB.repair(PATH, { fileSystem: after })).kept, kept, `${lost} bytes lost, killed at ${at}`);
+        cuts++;
+      }
+    }
+    assert.ok(cuts > 50);
+  });
+
   it("doesn't take a young database for that of a foreign manifest in it", async () => {
     const files = async (id: number): Promise<Map<string, Uint8Array>> => {
       const disk = memoryFileSystem();

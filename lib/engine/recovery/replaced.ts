@@ -11,17 +11,33 @@
 import { HoldfastError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
-import { DAMAGED_PREFIX, fileName, FORMER_SUFFIX, MARKER_NAME, REPLACED_NAME, STAGE_PREFIX } from "../file_names.ts";
-import { loadManifest } from "../manifest/manifest.ts";
+import {
+  DAMAGED_PREFIX,
+  fileName,
+  FORMER_SUFFIX,
+  MARKER_NAME,
+  parseFileName,
+  REPLACED_NAME,
+  STAGE_PREFIX,
+} from "../file_names.ts";
+import { readFile } from "../../files/read.ts";
+import { readMarker } from "../../format/manifest/marker.ts";
+import { loadManifest, MARKER_BYTES_MAX } from "../manifest/manifest.ts";
 
-/** The names of files that a repair has set aside: what has one of them in the database as well was not yet removed. */
+/**
+ * The names of files that a repair has set aside and replaced: what has one of them in the database as well was not yet
+ * removed. Files behind the manifest that counts are not replaced: the manifest of a repair has a number above all others,
+ * so this one is older, and the repair was interrupted before.
+ */
 export async function namesSetAside(fs: FileSystem, directory: string): Promise<string[]> {
   const names: string[] = [];
   for (const name of await fs.list(directory)) {
     const place = join(directory, name);
     if (name.startsWith(DAMAGED_PREFIX) && await isDirectory(fs, place)) names.push(...await fs.list(place));
   }
-  return names;
+  if (names.length === 0) return names;
+  const { manifest } = readMarker(await readFile(fs, join(directory, MARKER_NAME), MARKER_BYTES_MAX), MARKER_NAME);
+  return names.filter((name) => (parseFileName(name)?.number ?? Infinity) < manifest);
 }
 
 /** The names of such files; empty when no publication was interrupted. */
