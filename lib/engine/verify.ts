@@ -39,6 +39,7 @@ export async function verifyStore(
     for (const table of version.tables()) {
       const file = fileName("table", table.number);
       await gather(problems, file, async () => {
+        expectPlace(store, table.meta.size, store.filePathOf("table", table.number));
         for await (const { offset, detail } of table.reader().verify(slicer, table.meta.sha256)) {
           problems.push({ file, offset, detail });
         }
@@ -49,6 +50,7 @@ export async function verifyStore(
     for (const blob of version.blobs.values()) {
       const file = fileName("blob", blob.number);
       await gather(problems, file, async () => {
+        expectPlace(store, blob.meta.size, store.filePathOf("blob", blob.number));
         for await (const { offset, detail } of blob.reader().verify(slicer, blob.meta.sha256)) {
           problems.push({ file, offset, detail });
         }
@@ -79,6 +81,17 @@ export async function verifyStore(
     pin.release();
   }
   return { ok: problems.length === 0, problems, ...report, durationMs: store.settings.monotonic() - started };
+}
+
+/** A file that is open can be read when its name is gone or bytes were put behind it; the next open would refuse both. */
+function expectPlace({ fs, settings }: Store, size: number, path: string): void {
+  // The writer beside a read-only engine removes what that one still reads.
+  if (settings.readOnly) return;
+  const found = fs.statSync(path)?.size;
+  if (found === undefined) throw new CorruptionError(path, 0, "the file is not there");
+  if (found !== size) {
+    throw new CorruptionError(path, Math.min(found, size), `${found} bytes long where ${size} were written`);
+  }
 }
 
 function commitsOf({ fs, path, database }: Store, number: number, end: number): Iterable<unknown> {
