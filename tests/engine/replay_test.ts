@@ -284,6 +284,23 @@ describe("replay()", () => {
     }
   });
 
+  it("ends when a table can't be written while compaction stands back, whenever that is", async () => {
+    for (let late = 1; late <= 8; late++) {
+      const fs = memoryFileSystem();
+      const { engine, copied, tail } = await staged(200, fs);
+      let syncs = 0;
+      fs.inject({
+        at: ({ name, path }) =>
+          name === "sync" && path.startsWith("/copy") && path.endsWith(".sst") && ++syncs === late,
+        do: "fail",
+      });
+      // Nothing of it waits for more to come: all of these are there before the first table is written.
+      await assert.rejects(copied.replay(listed(tail), NO_FILES), /EIO/);
+      await copied.close().catch(() => {});
+      await engine.close();
+    }
+  });
+
   it("refuses files that are not the ones of the log, and numbers that are given away", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);

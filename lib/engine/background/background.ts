@@ -96,9 +96,10 @@ export class Background {
     }
   }
 
-  /** Resolves when any piece of work has ended, well or not. */
+  /** Resolves when any piece of work has ended, well or not; at once after a failure, as no more will come. */
   progress(): Promise<void> {
     this.wake();
+    if (this.#store.failure !== undefined) return Promise.resolve();
     // A compaction asked for keeps the worker from compacting, so it is what there is to wait for.
     if (this.#flushing === undefined && this.#compacting === undefined && this.#manual === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
