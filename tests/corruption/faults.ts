@@ -28,7 +28,7 @@ function bitsAt(at: number): number[] {
 /** Where a byte is flipped: most densely in header and footer of the first file of each kind. */
 function placesIn(bytes: Uint8Array, thorough: boolean): number[] {
   const places = new Set<number>();
-  const step = LONG ? 1 : thorough ? 5 : 23;
+  const step = LONG ? 1 : thorough ? 7 : 31;
   for (let at = 0; at < Math.min(FILE_HEADER_BYTES + 20, bytes.length); at += step) places.add(at);
   for (let at = Math.max(0, bytes.length - END_BYTES); at < bytes.length; at += step) places.add(at);
   for (let at = 0; at < bytes.length; at += STRIDE) places.add(at);

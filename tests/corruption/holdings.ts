@@ -10,11 +10,8 @@ import { TableReader } from "../../lib/tree/table/table_reader.ts";
 import { fileName } from "../../lib/engine/file_names.ts";
 import { kindOf } from "./faults.ts";
 import { commitsIn } from "./judge.ts";
-import { SPACES } from "./picture.ts";
+import { SPACE_NUMBERS, SPACES } from "./picture.ts";
 import { PATH, type Specimen } from "./specimen.ts";
-
-/** The numbers of the key spaces of `SPACES`. */
-const NUMBERS = [0, 4, 6];
 
 /** For each entry, by path, key and version, every set of files that is enough to read it. */
 export type Holdings = Map<string, string[][]>;
@@ -29,7 +26,7 @@ export function holdingsOf(specimen: Specimen): Holdings {
   const { fs, state } = specimen;
   const holdings: Holdings = new Map();
   const add = (key: Uint8Array, version: number, files: string[]): void => {
-    const path = SPACES[NUMBERS.indexOf(key[0]!)];
+    const path = SPACES[(SPACE_NUMBERS as readonly number[]).indexOf(key[0]!)];
     if (path === undefined) return;
     const id = entryId(path, decodeText(key.subarray(1)), version);
     holdings.set(id, [...holdings.get(id) ?? [], files]);

@@ -113,6 +113,34 @@ describe("DB.repair()", () => {
     assert.deepEqual(await pictureAfter(disk), specimen.pictures.get(specimen.version));
   });
 
+  it("gives no namespace the entries of another whose name is lost, but the other a name", async () => {
+    const disk = memoryFileSystem();
+    const options = { ...optionsFor(disk), history: { maxBytes: 0 } };
+    const db = await DB.open(PATH, options);
+    for (let i = 0; i < 40; i++) await db.namespace("secret").set(`k${i}`, `secret ${i}`.repeat(8));
+    await db.namespace("secret").namespace("inner").set("deep", 1);
+    await db.compact();
+    await db.close();
+    const files = await filesOn(disk);
+    let renamed = 0;
+    for (const name of [...files.keys()].filter((each) => each.endsWith(".sst"))) {
+      const copy = await diskOf(files);
+      await overwrite(copy, name, (bytes) => bytes.map((byte, at) => at === 70 ? byte ^ 1 : byte));
+      const { lost } = await DB.repair(PATH, { fileSystem: copy });
+      const repaired = await DB.open(PATH, optionsFor(copy));
+      assert.equal(await repaired.namespace("new").count(), 0);
+      await repaired.namespace("new").set("mine", 1);
+      assert.equal(await repaired.namespace("new").count(), 1);
+      if (!repaired.namespaces().includes("secret")) {
+        renamed++;
+        assert.ok(await repaired.namespace("recovered-4").count() > 30);
+        assert.ok(lost.some(({ detail }) => detail.includes('"recovered-4"')));
+      }
+      await repaired.close();
+    }
+    assert.equal(renamed, 1);
+  });
+
   it("gives no bounds where what may be lost lies in several key spaces", () => {
     const bytes = (text: string): Uint8Array => Uint8Array.from(text, (each) => each.charCodeAt(0));
     const keysOf = (start: string, end: string): unknown => {

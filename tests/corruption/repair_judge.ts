@@ -81,7 +81,11 @@ function compare(
   picture: Picture,
   report: RepairReport,
 ): boolean {
-  let anyLost = false;
+  const renamed = picture.namespaces.filter((name) => name.startsWith("recovered-"));
+  for (const name of renamed) {
+    assert.ok(report.lost.some(({ detail }) => detail.includes(name)), `${name} is not reported`);
+  }
+  let anyLost = renamed.length > 0;
   const verdict = verdictOn(specimen, fault);
   const isReported = (key: string): boolean =>
     report.lost.some(({ start, end }) =>

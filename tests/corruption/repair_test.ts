@@ -18,7 +18,7 @@ describe("DB.repair() after damage in one file", () => {
       const counts: Record<Repaired, number> = { "all is back": 0, "something is lost": 0, "nothing was damaged": 0 };
       let cases = 0;
       for (const fault of faultsOf(specimen, foreign)) {
-        if (cases++ % EVERY === 0 || fault.kind !== "flip") counts[await judgeRepair(specimen, holdings, fault)]++;
+        if (cases++ % EVERY === 0) counts[await judgeRepair(specimen, holdings, fault)]++;
       }
       console.log(`${specimen.name}: repaired ${JSON.stringify(counts)}; HOLDFAST_SEED=${SEED}`);
     });

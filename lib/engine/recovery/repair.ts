@@ -25,7 +25,8 @@ import { MergingCursor } from "../../tree/merging_cursor.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import { DAMAGED_PREFIX, fileName, LOCK_NAME, MARKER_NAME, parseFileName } from "../file_names.ts";
 import { createManifest } from "../manifest/manifest.ts";
-import type { ManifestState } from "../manifest/manifest_state.ts";
+import type { ManifestState, PlacedTable } from "../manifest/manifest_state.ts";
+import { LostNames } from "./lost_names.ts";
 import { type Evidence, gatherEvidence } from "./repair_evidence.ts";
 import { RowFilter } from "../background/row_filter.ts";
 import { RunOutput } from "../background/run_output.ts";
@@ -92,11 +93,20 @@ async function rebuild(
   const write = evidence.damaged && !options.dryRun;
   const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0, end: 0 });
   const output = new RunOutput(store);
+  const nameOutput = new RunOutput(store);
+  const names = new LostNames();
   let published = false;
   try {
-    const kept = await mergeAll(evidence, settings, write ? output : undefined, options.onRows);
+    let kept = await mergeAll(evidence, settings, write ? output : undefined, names, options.onRows);
+    const found = evidence.damaged ? names.rows(state.database.keyEncoding) : [];
+    kept += found.length;
+    for (const { name } of found) {
+      lost.push({ start: undefined, end: undefined, detail: `The name of a namespace is lost; it is "${name}" now` });
+    }
     if (!write) return { kept, lost, setAside: [] };
     const files = await output.finish();
+    for (const { key, cell } of found) nameOutput.add(key, evidence.maxVersion, evidence.maxTimestamp, cell);
+    const namesTables = (await nameOutput.finish()).tables;
     const blobs = [...evidence.blobs.values()].filter((blob) => files.tables.some((table) => pointsTo(table, blob)));
     const next: ManifestState = {
       ...state,
@@ -105,13 +115,17 @@ async function rebuild(
       lastTimestamp: evidence.maxTimestamp,
       openLog: undefined,
       logs: new Map(),
-      tables: new Map(files.tables.map((table) => [table.number, { level: LEVELS - 1, run: 0, table }])),
+      // Names were known last and stand first: a run of their own, above the other.
+      tables: new Map([
+        ...files.tables.map((table) => placed(LEVELS - 1, 0, table)),
+        ...namesTables.map((table) => placed(0, table.number, table)),
+      ]),
       blobs: new Map([...blobs, ...files.blobs].map((blob) => [blob.number, blob])),
       slots: new Map(),
       gaps: [],
     };
     const keep = new Set(blobs.map((blob) => fileName("blob", blob.number)));
-    for (const { number } of files.tables) keep.add(fileName("table", number));
+    for (const { number } of [...files.tables, ...namesTables]) keep.add(fileName("table", number));
     for (const { number } of files.blobs) keep.add(fileName("blob", number));
     const setAside = await setOriginalsAside(fs, path, keep, settings.clock());
     // From here on the marker may name the new files, also when this fails.
@@ -122,7 +136,10 @@ async function rebuild(
     }
     return { kept, lost, setAside };
   } catch (error) {
-    if (!published) await output.abort();
+    if (!published) {
+      await output.abort();
+      await nameOutput.abort();
+    }
     throw error;
   }
 }
@@ -147,6 +164,10 @@ async function refuseNewer(fs: FileSystem, path: string, names: readonly string[
   }
 }
 
+function placed(level: number, run: number, table: TableMeta): [number, PlacedTable] {
+  return [table.number, { level, run, table }];
+}
+
 function pointsTo(table: TableMeta, blob: BlobMeta): boolean {
   return table.blobs.some((use) => use.number === blob.number);
 }
@@ -156,6 +177,7 @@ async function mergeAll(
   evidence: Evidence,
   settings: EngineSettings,
   output: RunOutput | undefined,
+  names: LostNames,
   onRows: ((rows: number) => void) | undefined,
 ): Promise<number> {
   const slicer = new Slicer(settings.monotonic);
@@ -182,6 +204,7 @@ async function mergeAll(
     if (filter.isNewKey(key) && output !== undefined && output.tableBytes >= settings.tableBytes) await output.cut();
     if (filter.decide(key, version, cell) === "keep") {
       kept++;
+      names.see(key, cell);
       if (value !== undefined) output?.addMoved(key, version, timestamp, cell, value);
       else output?.add(key, version, timestamp, cell);
     }
