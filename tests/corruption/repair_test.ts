@@ -1,6 +1,6 @@
 /** Repair after damage of every kind in every file: what the other files hold comes back, what is lost is told. */
 import { describe, it } from "node:test";
-import { LONG, SEED } from "../crash/random.ts";
+import { isMine, LONG, SEED } from "../crash/random.ts";
 import { faultsOf } from "./faults.ts";
 import { holdingsOf } from "./holdings.ts";
 import { judgeRepair, type Repaired } from "./repair_judge.ts";
@@ -18,7 +18,7 @@ describe("DB.repair() after damage in one file", () => {
       const counts: Record<Repaired, number> = { "all is back": 0, "something is lost": 0, "nothing was damaged": 0 };
       let cases = 0;
       for (const fault of faultsOf(specimen, foreign)) {
-        if (cases++ % EVERY === 0) counts[await judgeRepair(specimen, holdings, fault)]++;
+        if (cases++ % EVERY === 0 && isMine(cases)) counts[await judgeRepair(specimen, holdings, fault)]++;
       }
       console.log(`${specimen.name}: repaired ${JSON.stringify(counts)}; HOLDFAST_SEED=${SEED}`);
     });

@@ -12,5 +12,10 @@ export const LONG: boolean = process.env["HOLDFAST_LONG"] === "1";
 /** Each runtime takes other places, so that together they visit three times as many. */
 const RUNTIME = "Deno" in globalThis ? 0 : "Bun" in globalThis ? 1 : 2;
 
+/** Whether this runtime tries a case in the short form: Node tries all of them, Deno and Bun a third each. */
+export function isMine(index: number): boolean {
+  return LONG || RUNTIME === 2 || index % 3 === RUNTIME;
+}
+
 /** Which places a sample takes: others each day and in each runtime, so that in time all have their turn. */
 export const TURN: number = Number(process.env["HOLDFAST_SEED"] ?? Math.floor(Date.now() / 86_400_000) * 3 + RUNTIME);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { EngineEvent } from "../../lib/engine/types.ts";
 import type { Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { Chronicle } from "./chronicle.ts";
-import { LONG, SEED } from "./random.ts";
+import { isMine, LONG, SEED } from "./random.ts";
 import { Run } from "./runner.ts";
 import { diskFor, type Witness, type Workload } from "./workload.ts";
 
@@ -41,7 +41,7 @@ export async function record(workload: Workload): Promise<Recording> {
   for (const witness of workload.shows) assert.ok(seen.has(witness), `${workload.name} shows no ${witness}`);
   // One more than there are: nothing happens, and all of it is there.
   const places = [...operations.keys(), operations.length].map((i) => i + 1);
-  return { workload, operations, places: places.filter((at) => isNear(workload, operations, at)) };
+  return { workload, operations, places: places.filter((at) => isMine(at) && isNear(workload, operations, at)) };
 }
 
 function isNear({ near }: Workload, operations: readonly Operation[], at: number): boolean {
