@@ -7,6 +7,7 @@
 import { throwIfAborted } from "../base/abort.ts";
 import { CorruptionError, HoldfastError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
+import { join } from "../files/paths.ts";
 import { fileName, MARKER_NAME } from "./file_names.ts";
 import { readCommits } from "./log/log_segment.ts";
 import { loadManifest } from "./manifest/manifest.ts";
@@ -121,9 +122,16 @@ async function manifestSize(store: Store): Promise<number> {
       }
       return found.size;
     } catch (error) {
-      if (store.manifest.number === number) throw error;
+      if (store.manifest.number !== number) continue;
+      // The marker is named by mistake, where what it leads to is gone, and the manifest, where it is the marker.
+      for (const name of [MARKER_NAME, fileName("manifest", number)]) await assertThere(store, name);
+      throw error;
     }
   }
+}
+
+async function assertThere({ fs, path }: Store, name: string): Promise<void> {
+  if (await fs.stat(join(path, name)) === undefined) throw new CorruptionError(name, 0, "it is not there");
 }
 
 /** Runs one check; damage and missing files become problems. */
