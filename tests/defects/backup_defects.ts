@@ -181,8 +181,8 @@ export const backupDefects: readonly Defect[] = [
     breaks: "backups are written under a key that nobody has",
     patches: [{
       file: "lib/format/repository/key_ring.ts",
-      find: "return undefined; // The tag does not fit; WebCrypto says no more.",
-      replace: "root = new ArrayBuffer(32);",
+      find: "return undefined; // The tag does not fit.",
+      replace: "root = new Uint8Array(32);",
     }],
     caughtBy: {
       file: "tests/format/repository/key_ring_test.ts",

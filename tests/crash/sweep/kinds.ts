@@ -82,7 +82,8 @@ export const kinds: readonly Kind[] = [
     applies: (operation) => operation.mutates && !operation.name.startsWith("remove"),
     lasts: false,
     does: { fail: "half", error: noSpace },
-    codes: SPACE,
+    // Behind a sync or a cut of the log that found the disk full nobody knows what it holds: that is no refusal.
+    codes: [...SPACE, "IO"],
   },
   {
     name: "ENOSPC, lasting, then space",
