@@ -4,7 +4,7 @@
  * @module
  */
 import { IOError, NoSpaceError } from "../../base/errors.ts";
-import type { Operation } from "./memory_disk.ts";
+import type { Operation } from "./disk_operation.ts";
 
 /**
  * How a call on a simulated disk fails:

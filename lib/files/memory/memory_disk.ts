@@ -5,42 +5,8 @@
  */
 import { IOError, NoSpaceError } from "../../base/errors.ts";
 import { DiskFaults, type Strike } from "./disk_faults.ts";
+import type { Operation, OperationName } from "./disk_operation.ts";
 import { type MemoryFile, MemoryVolume } from "./memory_volume.ts";
-
-/** The calls that hooks are told of. */
-export type OperationName =
-  | "append"
-  | "clone"
-  | "create"
-  | "freeSpace"
-  | "link"
-  | "list"
-  | "lock"
-  | "makeDirectory"
-  | "open"
-  | "read"
-  | "remove"
-  | "removeDirectory"
-  | "rename"
-  | "size"
-  | "stat"
-  | "sync"
-  | "syncDirectory"
-  | "truncate";
-
-/** One call on a simulated disk. */
-export interface Operation {
-  /** How many mutating operations there have been, this one included: the first is 1. A reading one has the last's. */
-  index: number;
-  /** The call. */
-  name: OperationName;
-  /** The (first) path concerned. */
-  path: string;
-  /** Whether it changes the disk or what of it is durable. */
-  mutates: boolean;
-  /** For an append, how many bytes. */
-  bytes?: number;
-}
 
 /** What a hook may answer to an append: write only so many bytes, then fail with `error`. */
 export interface PartialAppend {

@@ -5,7 +5,8 @@
  */
 import { ClosedError, IOError } from "../../base/errors.ts";
 import type { FileHandle, OpenMode } from "../file_system.ts";
-import type { DiskUser, MemoryDisk, OperationName } from "./memory_disk.ts";
+import type { OperationName } from "./disk_operation.ts";
+import type { DiskUser, MemoryDisk } from "./memory_disk.ts";
 import type { MemoryFile } from "./memory_volume.ts";
 
 /** A `FileHandle` over a file in memory. Closing works in every state, so that cleaning up after a power cut is quiet. */

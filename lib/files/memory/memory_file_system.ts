@@ -7,7 +7,8 @@
 import { ExistsError, IOError, LockedError, NotFoundError } from "../../base/errors.ts";
 import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "../file_system.ts";
 import type { DiskFault } from "./disk_faults.ts";
-import { type DiskUser, MemoryDisk, type MemoryFileSystemOptions, type OperationName } from "./memory_disk.ts";
+import type { OperationName } from "./disk_operation.ts";
+import { type DiskUser, MemoryDisk, type MemoryFileSystemOptions } from "./memory_disk.ts";
 import { MemoryContent } from "./memory_content.ts";
 import { MemoryFileHandle } from "./memory_file_handle.ts";
 import { type CrashOptions, imageAfterCut } from "./memory_image.ts";
@@ -15,13 +16,8 @@ import { MemoryDirectory, MemoryFile, type MemoryNode, MemoryVolume } from "./me
 
 export { type DiskFault, type DiskFaultKind, randomDiskFault } from "./disk_faults.ts";
 export { randomDamage } from "./disk_damage.ts";
-export {
-  type MemoryFileSystemOptions,
-  type Operation,
-  type OperationName,
-  type PartialAppend,
-  PowerCutError,
-} from "./memory_disk.ts";
+export type { Operation, OperationName } from "./disk_operation.ts";
+export { type MemoryFileSystemOptions, type PartialAppend, PowerCutError } from "./memory_disk.ts";
 export type { CrashKeep, CrashOptions } from "./memory_image.ts";
 
 /**

@@ -97,10 +97,17 @@ async function repairRotten(world: World, home: Home, image: MemoryFileSystem): 
 }
 
 function wasThere({ chronicle }: World, home: Home, id: string, text: string, version: number): boolean {
-  // The commit of files that a restore took in is in the manifest alone; without it their rows are the oldest of all.
-  if (version === 0) {
+  // The commit of files that a restore took in is in the manifest alone; without it their rows are the oldest of all. And a
+  // namespace whose name is lost gets one of repair's.
+  const isRenamed = id.startsWith("recovered-");
+  if (version === 0 || isRenamed) {
+    const key = id.slice(id.indexOf(":"));
     const states = [...chronicle.lines.values()].flatMap((line) => [...line.states.values()]);
-    return states.some(({ contents }) => contents.entries.get(id)?.text === text);
+    return states.some(({ contents: { entries } }) =>
+      isRenamed
+        ? [...entries].some(([other, row]) => row.text === text && other.slice(other.indexOf(":")) === key)
+        : entries.get(id)?.text === text
+    );
   }
   for (let at = version; at <= home.version; at++) {
     const row: Contents["entries"] extends Map<string, infer Row> ? Row | undefined : never = chronicle.state(
