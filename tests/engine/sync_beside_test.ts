@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { IOError, ReadOnlyError } from "../../lib/base/errors.ts";
+import { LogSegment } from "../../lib/engine/log/log_segment.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { get, open, put } from "./fixture.ts";
@@ -62,6 +63,22 @@ describe("syncs that no commit waits for", () => {
     const after = await open(fs.crash({ keep: "none" }));
     assert.equal(get(after, "a"), "9");
     await after.close();
+  });
+
+  it("do not pile up on a disk that takes longer than their interval", async () => {
+    const { engine, begun, release } = await withHeldSyncs({});
+    const before = engine.stats().syncs;
+    await put(engine, { a: "0" });
+    const letGo = await begun();
+    for (let i = 0; i < 12; i++) {
+      await put(engine, { a: `${i}` });
+      await pause(3);
+    }
+    release();
+    letGo();
+    await engine.flush();
+    assert.ok(engine.stats().syncs - before <= 4, `${engine.stats().syncs - before} syncs`);
+    await engine.close();
   });
 
   it("come before that of a commit which waits for one, and never beside it", async () => {
@@ -136,5 +153,28 @@ describe("syncs that no commit waits for", () => {
     const after = await open(fs.crash({ keep: "none" }));
     assert.equal(get(after, "b"), "1");
     await after.close();
+  });
+
+  it("are waited for before a record is taken back, or they would count what comes in its place", async () => {
+    let letGo: () => void = () => {};
+    let isHolding = false;
+    const fs = memoryFileSystem({
+      delay: (name) => isHolding && name === "sync" ? new Promise<void>((resolve) => letGo = resolve) : undefined,
+    });
+    await fs.makeDirectory("/db");
+    const id = "0".repeat(32);
+    const segment = await LogSegment.create(fs, "/db", { kind: "log", database: id, lineage: id, number: 1 });
+    const takeBack = segment.mark();
+    const { end } = segment;
+    segment.appendSync(new Uint8Array(100));
+    isHolding = true;
+    const syncing = segment.sync();
+    await pause(1);
+    const takenBack = takeBack().then(() => segment.appendSync(new Uint8Array(50)));
+    await pause(1);
+    letGo();
+    await Promise.all([syncing, takenBack]);
+    assert.deepEqual([segment.end, segment.synced], [end + 50, end]);
+    await segment.close();
   });
 });

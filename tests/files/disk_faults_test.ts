@@ -54,6 +54,13 @@ describe("faults of a simulated disk", () => {
     (await fs.otherProcess().lock("/lock")).release();
   });
 
+  it("leave no lock that nobody knows of", async () => {
+    const fs = memoryFileSystem();
+    fs.inject({ at: ({ name }) => name === "lock", do: "lose" });
+    await assert.rejects(fs.lock("/lock"), IOError);
+    (await fs.lock("/lock")).release();
+  });
+
   it("lose for good what a sync that failed was to make durable", async () => {
     const fs = memoryFileSystem();
     const file = await fs.open("/a", "create");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type AccidentKind, ACCIDENTS } from "../../lib/adapters/testing/machine.ts";
 import { simulate, type SimulatedMachine } from "../../lib/adapters/testing.ts";
+import { ofProcess } from "../../lib/base/simulation.ts";
 import { BackupRepository, DB } from "../../mod.ts";
 
 /** A counter in one entry, and what was acknowledged of it. */
@@ -87,6 +88,16 @@ describe("simulate()", () => {
     await assert.rejects(simulate(careless, { from: Number(seed), seeds: 1, accidents: ["power"] }), /it went back/);
     // Where only the process ends, all that was written is there.
     await simulate(careless, { seeds: 30, accidents: ["kill"] });
+  });
+
+  it("has each run be another process, which remembers nothing", async () => {
+    const memory = ofProcess(() => new Set<number>());
+    await simulate(async (machine) => {
+      for (let life = 0; life < 3; life++) {
+        assert.equal(memory().size, 0);
+        await machine.run(async () => void memory().add(life));
+      }
+    }, { seeds: 2, accidents: [] });
   });
 
   it("lets errors through that no accident explains, and ends the simulation with them", async () => {
