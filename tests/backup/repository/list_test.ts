@@ -43,6 +43,17 @@ describe("list()", () => {
     assert.deepEqual(await ids({ to: timestamp - 1 }), ["full", "day-1"]);
   });
 
+  it("is whole however calls overlap", async () => {
+    const house = await twoDatabases();
+    const ids = async (): Promise<string[]> => (await listBackups(house.context)).map(({ id }) => id);
+    const all = await ids();
+    for (let later = 0; later < 100; later++) {
+      const first = ids();
+      for (let i = 0; i < later; i++) await Promise.resolve();
+      assert.deepEqual(await Promise.all([first, ids()]), [all, all], `the second begins ${later} turns after the first`);
+    }
+  });
+
   it("refuses options that make no sense", async () => {
     const house = await House.make();
     const refused = (filter: unknown, error: RegExp): Promise<void> =>

@@ -40,18 +40,24 @@ export async function readBackups(
     key.endsWith(".json")
   );
   const present = new Set(keys);
-  for (const [key, { id }] of kept) if (!present.has(key) || !MADE_ID.test(id)) kept.delete(key);
-  await runPool(keys.filter((key) => !kept.has(key)), READS, async (key) => {
+  for (const key of kept.keys()) if (!present.has(key)) kept.delete(key);
+  // Of this call alone: others read at the same time, by listings of their own, and keep and drop what they find.
+  const found = new Map<string, BackupDocument>();
+  await runPool(keys, READS, async (key) => {
     try {
-      const found = await readDocument(context, "backup", key, backupDocument);
-      if (found !== undefined && backupKey(found.body.id) === key) kept.set(key, found.body);
-      else if (found !== undefined) throw misplaced(context, key, found.body.id);
+      const known = kept.get(key);
+      if (known !== undefined) return void found.set(key, known);
+      const body = (await readDocument(context, "backup", key, backupDocument))?.body;
+      if (body === undefined) return;
+      if (backupKey(body.id) !== key) throw misplaced(context, key, body.id);
+      found.set(key, body);
+      if (MADE_ID.test(body.id)) kept.set(key, body);
     } catch (error) {
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(key, error);
     }
   });
-  return [...kept.values()].sort(byVersion);
+  return [...found.values()].sort(byVersion);
 }
 
 /** A manifest that was put in another's place is whole, and says of itself whose it is. */
