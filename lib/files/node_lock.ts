@@ -185,8 +185,10 @@ function closeQuietly(database: LockDatabase | undefined): void {
 }
 
 function writeOwner(resolved: string): void {
+  removeOwner(resolved);
   try {
-    writeFileSync(`${resolved}.owner`, `process ${process.pid} since ${new Date().toISOString()}\n`);
+    // Anew, or it would be written through a link that someone put there.
+    writeFileSync(`${resolved}.owner`, `process ${process.pid} since ${new Date().toISOString()}\n`, { flag: "wx" });
   } catch {
     // For messages only (invariant 3).
   }

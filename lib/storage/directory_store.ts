@@ -38,7 +38,7 @@ import { removeIfThere } from "../files/publish.ts";
 import { BodyReader } from "./body_reader.ts";
 import { DirectorySyncs } from "./directory/directory_syncs.ts";
 import { DirectoryWalk } from "./directory/directory_walk.ts";
-import { DurableDirectories, FileInTheWayError, removeEmptyTree } from "./directory/durable_directories.ts";
+import { DurableDirectories, FileInTheWayError, refuseLink, removeEmptyTree } from "./directory/durable_directories.ts";
 import { bytesBody, FileBody, readWhole } from "./directory/file_body.ts";
 import { StoreLock } from "./directory/store_lock.ts";
 import { TemporaryFiles } from "./directory/temporary_files.ts";
@@ -203,7 +203,10 @@ export class DirectoryStore implements ObjectStore {
     const path = join(this.#root, key);
     try {
       const found = await this.#fs.stat(path);
-      if (found?.kind === "file") await this.#lock.run(() => removeIfThere(this.#fs, path), signal);
+      if (found?.kind === "file") {
+        if (dirname(path) !== this.#root) refuseLink(this.#fs, dirname(path));
+        await this.#lock.run(() => removeIfThere(this.#fs, path), signal);
+      }
       // Also when nothing was there: the one who removed it may not have come to syncing.
       if (found?.kind === "file" || await this.#fs.stat(dirname(path)) !== undefined) {
         await this.#syncs.sync(dirname(path));

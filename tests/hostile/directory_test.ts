@@ -230,6 +230,50 @@ describe("a hostile export", () => {
     console.log(`hostile exports: files that change while read: ${outcomes}`);
   });
 
+  it("with a link in place of its lock's owner is opened without writing to where that leads", async () => {
+    await using shelter = await Shelter.real();
+    const { path } = await soundExport(shelter);
+    const secret = shelter.path("neighbour/secret.txt");
+    const before = readFileSync(secret, "utf8");
+    rmSync(join(path, "LOCK.owner"), { force: true });
+    symlinkSync(secret, join(path, "LOCK.owner"));
+    const db = await DB.open(path);
+    await db.close();
+    assert.equal(readFileSync(secret, "utf8"), before);
+  });
+
+  it("as a repository with links in place of its directories is not written through them, nor deleted", async () => {
+    await using shelter = await Shelter.real();
+    const path = shelter.path("input/repo");
+    const source = await shelter.open("input/source");
+    await source.set("k", "v");
+    const { id } = await source.backup(path + "/");
+    await source.set("k", "w");
+    const directories = readdirSync(path).filter((name) => lstatSync(join(path, name)).isDirectory());
+    assert.ok(directories.length >= 6, directories.join());
+    for (const name of directories) {
+      const moved = shelter.path(`neighbour/${name}`);
+      renameSync(join(path, name), moved);
+      symlinkSync(moved, join(path, name));
+      const outside = async (): Promise<string[]> =>
+        [...await shelter.tree()].filter(([key]) => key.includes("neighbour")).map((each) => each.join());
+      const before = await outside();
+      for (const work of ["backup", "delete"] as const) {
+        const error = await (async () => {
+          await using repo = await BackupRepository.open(path);
+          if (work === "backup") await source.backup(repo, { type: "full" });
+          else await repo.delete(id);
+        })().then(() => undefined, (reason: unknown) => reason);
+        // Not all work has to do with all directories.
+        assert.ok(error === undefined || error instanceof HoldfastError, `${work}, ${name}: ${stackOf(error)}`);
+        assert.deepEqual(await outside(), before, `${work} with ${name} elsewhere`);
+      }
+      rmSync(join(path, name));
+      renameSync(moved, join(path, name));
+    }
+    await source.close();
+  });
+
   it("as a repository with pipes, directories and links in place of its files is refused, and never waits", async () => {
     await using shelter = await Shelter.real();
     const path = shelter.path("input/repo");

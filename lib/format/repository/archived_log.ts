@@ -18,6 +18,7 @@
  *    SHA-256("holdfast log" | database | lineage | first u64). So equal chains mean equal history.
  * 3. Merging joins pieces untouched, so the chain behind a piece is the same in every range that holds it.
  * 4. A record is a whole commit; a piece is held in memory as a whole.
+ * 5. No record begins behind the first 8 MiB of its piece: only one long commit, the last, makes a piece longer.
  *
  * Example: one piece with version 5 at 1000 ms that deletes key "b" of the root (`00 02 00 62`), and its record alone:
  *
@@ -29,9 +30,19 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { ByteReader, ByteWriter, concatBytes, DecodeError, encodeText, toHex, varintLength } from "../../base/bytes.ts";
+import {
+  ByteReader,
+  ByteWriter,
+  concatBytes,
+  DecodeError,
+  encodeText,
+  toHex,
+  VARINT_BYTES_MAX,
+  varintLength,
+} from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
+import { RECORD_BYTES_MAX } from "../log/frame.ts";
 import { ByteSource } from "./byte_source.ts";
 
 /** What a range of archived log is. */
@@ -86,11 +97,14 @@ const FIXED_BYTES = 8 + 16 + 16 + 32;
 const HEAD_BYTES_MAX = FIXED_BYTES + 4 * 8 + 4;
 const PIECE_HEAD_BYTES_MAX = 5 * 8;
 
-/** A commit has at most 512 MiB, and a piece ends soon after it has a few. More is an attack. */
-const PIECE_BYTES_MAX = 2 ** 30;
-
-/** Up to this a length is believed about its memory; beyond, memory grows as bytes arrive. */
+/**
+ * Records begin within so many bytes of a piece (5), and up to this a length is believed about its memory; beyond, memory
+ * grows as bytes arrive.
+ */
 const PIECE_BYTES_USUAL = 8 * 2 ** 20;
+
+/** What comes before a record's operations. */
+const RECORD_HEAD_BYTES_MAX = 3 * VARINT_BYTES_MAX;
 
 /** Puts commits in a row into a piece. */
 export class PieceWriter {
@@ -126,6 +140,8 @@ export class PieceWriter {
       throw new RangeError(`version ${version} cannot follow ${this.#last}`);
     } else if (timestamp < this.#maxTimestamp) {
       throw new RangeError(`version ${version} of ${timestamp} cannot follow one of ${this.#maxTimestamp}`);
+    } else if (this.bytes >= PIECE_BYTES_USUAL) {
+      throw new RangeError(`version ${version} cannot begin behind ${this.bytes} bytes of a piece`); // (5)
     }
     this.#last = version;
     this.#maxTimestamp = timestamp;
@@ -340,13 +356,17 @@ async function readPiece(source: ByteSource, name: string, memory: Uint8Array | 
   const start = await source.exactly(PIECE_HEAD_BYTES_MAX);
   const reader = new ByteReader(start);
   const { length, ...piece } = decoding(name, () => readPieceHead(reader));
-  if (piece.first > piece.last || piece.minTimestamp > piece.maxTimestamp || length > PIECE_BYTES_MAX || length === 0) {
-    throw damaged(name, `an impossible piece of versions ${piece.first} to ${piece.last}, ${length} bytes`);
-  }
+  const problem = (): IntegrityError =>
+    damaged(name, `an impossible piece of versions ${piece.first} to ${piece.last}, ${length} bytes`);
+  if (piece.first > piece.last || piece.minTimestamp > piece.maxTimestamp || length === 0) throw problem();
   source.unread(start.subarray(reader.at));
   const head = start.subarray(0, reader.at);
   const whole = head.length + length;
-  if (whole > PIECE_BYTES_USUAL) {
+  if (length > PIECE_BYTES_USUAL) {
+    // What is wrong shows here, before memory is taken for the rest.
+    const begin = await source.exactly(Math.min(length, PIECE_BYTES_USUAL + RECORD_HEAD_BYTES_MAX));
+    if (decoding(name, () => lengthOf(begin, piece.first)) !== length) throw problem();
+    source.unread(begin);
     const records = await source.exactly(length);
     if (records.length < length) throw damaged(name, "it ends inside a piece");
     return { ...piece, bytes: concatBytes(head, records) };
@@ -356,6 +376,22 @@ async function readPiece(source: ByteSource, name: string, memory: Uint8Array | 
   const count = await source.into(bytes.subarray(head.length));
   if (count < length) throw damaged(name, "it ends inside a piece");
   return { ...piece, bytes };
+}
+
+/** The length of all records, by those that begin within the first 8 MiB. */
+function lengthOf(begin: Uint8Array, first: number): number {
+  let at = 0;
+  for (let version = first; at < Math.min(begin.length, PIECE_BYTES_USUAL); version++) {
+    const reader = new ByteReader(begin, at);
+    const length = reader.varint();
+    const next = reader.at + length;
+    const found = reader.varint();
+    if (found !== version || length > RECORD_BYTES_MAX) {
+      throw new DecodeError(`version ${found} of ${length} bytes where ${version} was to come`, at);
+    }
+    at = next;
+  }
+  return at;
 }
 
 function readPieceHead(reader: ByteReader): Omit<LogPiece, "bytes"> & { length: number } {

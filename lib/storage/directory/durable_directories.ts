@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ExistsError, HoldfastError, NotFoundError } from "../../base/errors.ts";
+import { ExistsError, HoldfastError, NotFoundError, PermissionError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { dirname, join } from "../../files/paths.ts";
 import type { DirectorySyncs } from "./directory_syncs.ts";
@@ -17,6 +17,17 @@ export class FileInTheWayError extends HoldfastError {
   constructor(path: string) {
     super("EXISTS", `Cannot make directory ${path}: a file is in its place (EXISTS)`, { path });
   }
+}
+
+/** Throws `PermissionError` where a directory below the root is a link: what lies behind it is not the store's to change. */
+export function refuseLink(fs: FileSystem, path: string): void {
+  const real = fs.resolve(path);
+  if (real === path) return;
+  throw new PermissionError(
+    `Cannot change anything below ${path}: it leads to ${real}, outside the store; put a directory in its place ` +
+      `(PERMISSION)`,
+    { path },
+  );
 }
 
 /** Makes directories below a root, and the root. */
@@ -33,7 +44,7 @@ export class DurableDirectories {
     this.#syncs = syncs;
   }
 
-  /** Resolves once the root and these parts below it are durable directories. Throws `FileInTheWayError`. */
+  /** Resolves once the root and these parts below it are durable directories. `FileInTheWayError`; `refuseLink`. */
   async ensure(parts: readonly string[]): Promise<void> {
     let path = this.#root;
     // Whether the others are still there shows when the name is given; without the root nothing can be written at all.
@@ -52,6 +63,7 @@ export class DurableDirectories {
 
   async #make(path: string): Promise<void> {
     const found = await this.#fs.stat(path);
+    if (path !== this.#root) refuseLink(this.#fs, path);
     if (found === undefined) {
       try {
         await this.#fs.makeDirectory(path, { private: true });

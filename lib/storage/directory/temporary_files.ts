@@ -18,6 +18,7 @@ import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
 import { removeIfThere } from "../../files/publish.ts";
 import type { BodyReader } from "../body_reader.ts";
+import { refuseLink } from "./durable_directories.ts";
 
 /** Not shorter: a slow disk or line, or a laptop that slept in between. Not longer: the space is wanted back. */
 const LEFTOVER_AFTER_MS = 24 * 3600_000;
@@ -61,6 +62,7 @@ export class TemporaryFiles {
   /** Writes all of a body and makes its bytes durable; `hashed`: tells their digest. On failure nothing is left. */
   async write(body: BodyReader, hashed: boolean): Promise<TemporaryFile> {
     if (!this.#cleaned) {
+      refuseLink(this.#fs, this.#area);
       this.#cleaned = true;
       await this.#removeLeftovers().catch(() => {}); // Not what was asked for; the next process tries again.
     }

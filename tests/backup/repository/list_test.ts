@@ -50,7 +50,11 @@ describe("list()", () => {
     for (let later = 0; later < 100; later++) {
       const first = ids();
       for (let i = 0; i < later; i++) await Promise.resolve();
-      assert.deepEqual(await Promise.all([first, ids()]), [all, all], `the second begins ${later} turns after the first`);
+      assert.deepEqual(
+        await Promise.all([first, ids()]),
+        [all, all],
+        `the second begins ${later} turns after the first`,
+      );
     }
   });
 

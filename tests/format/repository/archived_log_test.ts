@@ -73,6 +73,62 @@ describe("an archived log", () => {
   const all = [piece(5, 7), piece(8, 8), piece(9, 40)];
   const whole = range(all);
 
+  it("may have one long commit behind others, and no commit behind the first 8 MiB of a piece", async () => {
+    const MiB = 2 ** 20;
+    const writer = new PieceWriter();
+    writer.add(5, 50, OPS);
+    writer.add(6, 60, new Uint8Array(9 * MiB).fill(7));
+    assert.throws(() => writer.add(7, 70, OPS), RangeError);
+    const long = writer.take();
+    const { pieces: read } = await readArchivedLog(pieces(range([long, piece(7, 8)]), 100_000), "log");
+    const lengths = [];
+    for await (const one of read) for (const { ops } of recordsOf(one, "log")) lengths.push(ops.length);
+    assert.deepEqual(lengths, [4, 9 * MiB, 4, 4]);
+
+    const fits = new PieceWriter();
+    fits.add(5, 50, new Uint8Array(8 * MiB - 100));
+    for (let i = 0; i < 12; i++) fits.add(6 + i, 60 + i, OPS);
+    const { pieces: close } = await readArchivedLog(pieces(range([fits.take()])), "log");
+    for await (const one of close) assert.equal([...recordsOf(one, "log")].length, 13);
+  });
+
+  it("is refused by the first bytes of a piece that can't be one", async () => {
+    const MiB = 2 ** 20;
+    const head = writeLogHead({
+      database: DATABASE,
+      lineage: LINEAGE,
+      previous: genesisChain(DATABASE, LINEAGE, 5),
+      first: 5,
+      last: 6,
+      minTimestamp: 50,
+      maxTimestamp: 60,
+    });
+    const lengthsOf: Record<string, (out: ByteWriter) => void> = {
+      "nothing but zeros": () => {},
+      "a record of more than a commit may have": (out) => [600 * MiB, 5].forEach((one) => out.varint(one)),
+      "a record that ends before the piece does": (out) => [9 * MiB, 5].forEach((one) => out.varint(one)),
+      "a record that goes on behind the piece": (out) => [40 * MiB, 5].forEach((one) => out.varint(one)),
+      "another version": (out) => [30 * MiB - 4, 6].forEach((one) => out.varint(one)),
+    };
+    for (const [what, write] of Object.entries(lengthsOf)) {
+      const begin = new ByteWriter();
+      begin.bytes(head);
+      for (const one of [5, 6, 50, 60, 30 * MiB]) begin.varint(one);
+      write(begin);
+      let pulled = 0;
+      const bytes = async function* (): AsyncGenerator<Uint8Array> {
+        for (const one of [begin.take(), ...Array.from({ length: 40 }, () => new Uint8Array(MiB))]) {
+          pulled++;
+          yield await Promise.resolve(one);
+        }
+      };
+      const { pieces: read } = await readArchivedLog(bytes(), "log");
+      const error = await failure(() => read.next());
+      assert.ok(error instanceof IntegrityError, `${what}: ${error}`);
+      assert.ok(pulled <= 10, `${what}: ${pulled} MiB read`);
+    }
+  });
+
   it("comes back piece by piece, commit by commit, however its bytes arrive", async () => {
     for (const size of [1, 7, 50, Infinity]) {
       const { head, found, versions } = await readAll(whole, undefined, size);
