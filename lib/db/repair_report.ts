@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { ByteReader, copyBytes, decodeText, isText, toHex } from "../base/bytes.ts";
+import { ByteReader, copyBytes, decodeText, isText } from "../base/bytes.ts";
 import type { EngineRepairReport } from "../engine/recovery/repair.ts";
 import type { LostRange } from "../engine/recovery/salvage.ts";
-import { CATALOG_SPACE } from "../format/space.ts";
+import { CATALOG_SPACE, isTagSpace } from "../format/space.ts";
 import type { Key } from "./data/keys.ts";
 
 /** A range of keys of which entries may be lost. */
@@ -24,8 +24,7 @@ export interface RepairReport {
   /** Entries that the database has afterwards. */
   kept: number;
   /**
-   * What may be lost. Keys of namespaces are given without saying of which; a range over several of them, or over tags,
-   * has no bounds.
+   * What may be lost. Keys of namespaces are given without saying of which; a range over several of them has no bounds.
    */
   lost: LostKeys[];
   /** The original files that lie in `damaged-<time>/` now; none when nothing was damaged. */
@@ -37,24 +36,20 @@ export function repairReport(report: EngineRepairReport): RepairReport {
   return { kept: report.kept, lost: report.lost.map(lostKeys), setAside: report.setAside };
 }
 
-/** A range that isn't within the entries of one key space, or within the rows of one tag, may concern any key. */
+/** A range that isn't within the entries of one key space may concern any key. */
 function lostKeys({ start, end, detail }: LostRange): LostKeys {
   const [first, last] = [placeOf(start), placeOf(end)];
-  if (first === undefined || last === undefined || first.within !== last.within) return { detail };
+  if (first === undefined || last === undefined || first.space !== last.space) return { detail };
   return { start: userKey(first.key), end: userKey(last.key), detail };
 }
 
-/** The users' key of a row, and what it lies within: its key space, and in a space of tag rows its tag. */
-function placeOf(internal: Uint8Array | undefined): { within: string; key: Uint8Array } | undefined {
+/** The users' key of a row, and its key space; undefined where it is none of theirs. */
+function placeOf(internal: Uint8Array | undefined): { space: number; key: Uint8Array } | undefined {
   if (internal === undefined || internal.length === 0) return undefined;
   const reader = new ByteReader(internal);
   const space = reader.varint();
-  if (space === CATALOG_SPACE) return undefined;
-  const isTags = space % 2 === 1;
-  // A bound need not be a whole key: it may end within its tag.
-  const keyAt = isTags ? reader.at + 1 + (internal[reader.at] ?? 0) : reader.at;
-  if (keyAt > internal.length) return undefined;
-  return { within: toHex(internal.subarray(0, keyAt)), key: internal.subarray(keyAt) };
+  if (space === CATALOG_SPACE || isTagSpace(space)) return undefined;
+  return { space, key: internal.subarray(reader.at) };
 }
 
 function userKey(key: Uint8Array): Key {

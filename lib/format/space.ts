@@ -26,6 +26,11 @@ export const CATALOG_SPACE = 2;
 /** The first space a namespace may get; the next is two higher. */
 export const FIRST_NAMESPACE_SPACE = 4;
 
+/** Whether a space is one of tag rows. */
+export function isTagSpace(space: number): boolean {
+  return space % 2 === 1;
+}
+
 /** The bytes that every key of `space` begins with. */
 export function spacePrefix(space: number): Uint8Array {
   const out = new Uint8Array(varintLength(space));

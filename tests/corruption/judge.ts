@@ -8,7 +8,7 @@ import { type CommitRecord as CommitOfLog, readCommit } from "../../lib/format/l
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../lib/format/identity.ts";
 import { RecordReader } from "../../lib/format/log/record_reader.ts";
 import { type Fault, kindOf, openLogOf } from "./faults.ts";
-import { entryText, type Picture, spaceOf, SPACES, TAGS } from "./picture.ts";
+import { entryText, hasTag, type Picture, spaceOf, SPACES, TAGS } from "./picture.ts";
 import { SEED } from "../crash/random.ts";
 import { optionsFor, PATH, type Specimen } from "./specimen.ts";
 
@@ -252,10 +252,6 @@ async function readSpace(
     await attempt(() => compareList(space.list({ tag }), expected.filter(([, text]) => hasTag(text, tag))));
   }
   await attempt(async () => assert.equal(await space.count(), expected.length));
-}
-
-function hasTag(text: string, tag: string): boolean {
-  return /\[([^\]]*)\]/.exec(text)![1]!.split(",").includes(tag);
 }
 
 async function compareList(

@@ -1,4 +1,5 @@
 /** Everything that a database says of itself when it is read in every way there is. */
+import assert from "node:assert/strict";
 import type { DB, Namespace } from "../../mod.ts";
 
 /** The contents of one version, as text. */
@@ -51,4 +52,20 @@ export async function pictureOf(db: DB): Promise<Picture> {
     spaces.set(path, entries);
   }
   return { spaces, namespaces: db.namespaces() };
+}
+
+/** What lists by a tag give is what lists of everything do. */
+export async function assertTags(db: DB, { spaces }: Picture): Promise<void> {
+  for (const path of SPACES) {
+    for (const tag of TAGS) {
+      const tagged: [string, string][] = [];
+      for await (const entry of spaceOf(db, path).list({ tag })) tagged.push([entry.key, entryText(entry)]);
+      assert.deepEqual(tagged, spaces.get(path)!.filter(([, text]) => hasTag(text, tag)), `${path} by tag ${tag}`);
+    }
+  }
+}
+
+/** Whether an entry's text says that it has a tag. */
+export function hasTag(text: string, tag: string): boolean {
+  return /\[([^\]]*)\]/.exec(text)![1]!.split(",").includes(tag);
 }

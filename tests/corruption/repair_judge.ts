@@ -7,7 +7,7 @@ import { SEED } from "../crash/random.ts";
 import type { Fault } from "./faults.ts";
 import { entryId, type Holdings, versionOf } from "./holdings.ts";
 import { diskOf, filesAfter, metered, verdictOn } from "./judge.ts";
-import { type Picture, pictureOf, SPACES } from "./picture.ts";
+import { assertTags, type Picture, pictureOf, SPACES } from "./picture.ts";
 import { optionsFor, PATH, type Specimen } from "./specimen.ts";
 
 /** What came of a repair. */
@@ -38,7 +38,9 @@ export async function pictureAfter(disk: MemoryFileSystem): Promise<Picture> {
   const db = await DB.open(PATH, { ...optionsFor(disk, 300), readOnly: true });
   try {
     assert.deepEqual((await db.verify()).problems, [], "after the repair");
-    return await pictureOf(db);
+    const picture = await pictureOf(db);
+    await assertTags(db, picture);
+    return picture;
   } finally {
     await db.close();
   }
@@ -54,6 +56,7 @@ export async function goOn(disk: MemoryFileSystem, picture: Picture): Promise<vo
   const before = structuredClone(picture);
   before.spaces.set("", before.spaces.get("")!.filter(([key]) => key !== "a/000"));
   assert.deepEqual(now, before, "after writing on");
+  await assertTags(db, now);
   assert.ok((await db.verify()).ok);
   await db.close();
 }

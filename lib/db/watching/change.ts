@@ -6,7 +6,7 @@
 import { ByteReader, compareBytes, copyBytes, prefixEnd } from "../../base/bytes.ts";
 import { forEachOperation } from "../../format/log/batch.ts";
 import { readCell } from "../../format/cell.ts";
-import { CATALOG_SPACE } from "../../format/space.ts";
+import { CATALOG_SPACE, isTagSpace } from "../../format/space.ts";
 import type { Row } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -56,7 +56,7 @@ export function visitChanges(
   const spaces = context.catalog.spacesAt(version);
   const whose = (key: Uint8Array): Definition | undefined => {
     const space = key[0]! < 0x80 ? key[0]! : new ByteReader(key).varint();
-    return space % 2 === 1 || space === CATALOG_SPACE ? undefined : spaces.get(space);
+    return isTagSpace(space) || space === CATALOG_SPACE ? undefined : spaces.get(space);
   };
   forEachOperation(ops, {
     put(key, cell) {

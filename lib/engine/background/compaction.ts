@@ -11,7 +11,7 @@ import { ByteReader, concatBytes, copyBytes } from "../../base/bytes.ts";
 import type { Slicer } from "../../base/yield.ts";
 import { cellOp, OP_BLOB, readCell } from "../../format/cell.ts";
 import { readBlobPointer } from "../../format/blob.ts";
-import { spacePrefix } from "../../format/space.ts";
+import { isTagSpace, spacePrefix } from "../../format/space.ts";
 import { MergingCursor } from "../../tree/merging_cursor.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import { type CompactionPlan, isBottom } from "./compaction_picker.ts";
@@ -142,7 +142,7 @@ function addRow(
 function isStaleTag(store: Store, key: Uint8Array, version: number, stripeEnd: number): boolean {
   const reader = new ByteReader(key);
   const space = reader.varint();
-  if (space % 2 === 0) return false;
+  if (!isTagSpace(space)) return false;
   reader.bytes(reader.u8());
   const entry = concatBytes(spacePrefix(space - 1), key.subarray(reader.at));
   const view = new StoreView(store, stripeEnd, 0);

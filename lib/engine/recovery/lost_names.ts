@@ -6,7 +6,7 @@
  */
 import { ByteReader, isText } from "../../base/bytes.ts";
 import { catalogKey, readCatalogRow, writeCatalogCell } from "../../format/catalog.ts";
-import { CATALOG_SPACE, FIRST_NAMESPACE_SPACE, ROOT_SPACE } from "../../format/space.ts";
+import { CATALOG_SPACE, FIRST_NAMESPACE_SPACE, isTagSpace, ROOT_SPACE } from "../../format/space.ts";
 import type { KeyEncoding } from "../types.ts";
 
 /** A catalog row that takes the place of a lost one. */
@@ -35,7 +35,7 @@ export class LostNames {
       this.#named.add(row.space);
       if (row.parent === ROOT_SPACE) this.#rootNames.add(row.name);
       else if (!this.#used.has(row.parent)) this.#used.set(row.parent, true);
-    } else if (space >= FIRST_NAMESPACE_SPACE && space % 2 === 0) {
+    } else if (space >= FIRST_NAMESPACE_SPACE && !isTagSpace(space)) {
       const before = this.#used.get(space);
       if (before !== false) this.#used.set(space, isText(key.subarray(reader.at)));
     }

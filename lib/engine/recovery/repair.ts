@@ -10,6 +10,7 @@
  */
 import { HoldfastError, NotFoundError, UnsupportedFormatError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
+import { ByteReader } from "../../base/bytes.ts";
 import { Slicer } from "../../base/yield.ts";
 import { copyFile } from "../../files/copy.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -18,6 +19,7 @@ import { ensureDirectory } from "../../files/publish.ts";
 import { readRange } from "../../files/read.ts";
 import { cellOp, OP_BLOB, readCell } from "../../format/cell.ts";
 import { readBlobPointer } from "../../format/blob.ts";
+import { CATALOG_SPACE, isTagSpace } from "../../format/space.ts";
 import { FILE_HEADER_BYTES, readFileHeader } from "../../format/identity.ts";
 import { isMarkerWhole, readMarker } from "../../format/manifest/marker.ts";
 import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
@@ -31,6 +33,7 @@ import { type Evidence, gatherEvidence } from "./repair_evidence.ts";
 import { RowFilter } from "../background/row_filter.ts";
 import { RunOutput } from "../background/run_output.ts";
 import { isDamage, type LostRange } from "./salvage.ts";
+import { isOfTags, TagRows } from "./tag_rows.ts";
 import { Stripes } from "../version/snapshots.ts";
 import { Store } from "../store.ts";
 import type { EngineSettings } from "../types.ts";
@@ -89,22 +92,25 @@ async function rebuild(
   evidence: Evidence,
   options: { dryRun: boolean; onRows?: ((rows: number) => void) | undefined },
 ): Promise<EngineRepairReport> {
-  const { lost, state } = evidence;
+  const { state } = evidence;
   const write = evidence.damaged && !options.dryRun;
   const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0, end: 0 });
   const output = new RunOutput(store);
   const nameOutput = new RunOutput(store);
   const names = new LostNames();
+  const tags = new TagRows(store);
   let published = false;
   try {
-    let kept = await mergeAll(evidence, settings, write ? output : undefined, names, options.onRows);
+    const into = write ? { output, tags } : undefined;
+    const kept = await mergeAll(evidence, settings, into, names, options.onRows);
     const found = evidence.damaged ? names.rows(state.database.keyEncoding) : [];
-    kept += found.length;
+    const lost = evidence.lost.filter((range) => !isOfTags(range));
     for (const { name } of found) {
       lost.push({ start: undefined, end: undefined, detail: `The name of a namespace is lost; it is "${name}" now` });
     }
     if (!write) return { kept, lost, setAside: [] };
     const files = await output.finish();
+    const tagTables = await tags.finish(new Slicer(settings.monotonic));
     for (const { key, cell } of found) nameOutput.add(key, evidence.maxVersion, evidence.maxTimestamp, cell);
     const namesTables = (await nameOutput.finish()).tables;
     const blobs = [...evidence.blobs.values()].filter((blob) => files.tables.some((table) => pointsTo(table, blob)));
@@ -118,14 +124,17 @@ async function rebuild(
       // Names were known last and stand first: a run of their own, above the other.
       tables: new Map([
         ...files.tables.map((table) => placed(LEVELS - 1, 0, table)),
+        // Between the entries of one key space and those of the next, so not on their level.
+        ...tagTables.map((table) => placed(LEVELS - 2, 0, table)),
         ...namesTables.map((table) => placed(0, table.number, table)),
       ]),
       blobs: new Map([...blobs, ...files.blobs].map((blob) => [blob.number, blob])),
       slots: new Map(),
       gaps: [],
     };
+    await tags.discardChunks();
     const keep = new Set(blobs.map((blob) => fileName("blob", blob.number)));
-    for (const { number } of [...files.tables, ...namesTables]) keep.add(fileName("table", number));
+    for (const { number } of [...files.tables, ...tagTables, ...namesTables]) keep.add(fileName("table", number));
     for (const { number } of files.blobs) keep.add(fileName("blob", number));
     const setAside = await setOriginalsAside(fs, path, keep, settings.clock());
     // From here on the marker may name the new files, also when this fails.
@@ -139,6 +148,7 @@ async function rebuild(
     if (!published) {
       await output.abort();
       await nameOutput.abort();
+      await tags.abort();
     }
     throw error;
   }
@@ -172,11 +182,11 @@ function pointsTo(table: TableMeta, blob: BlobMeta): boolean {
   return table.blobs.some((use) => use.number === blob.number);
 }
 
-/** Merges all rows that can be read, newest version first, into `output` (or nowhere); returns how many entries stay. */
+/** Merges all rows that can be read, newest version first, `into` files (or nowhere); returns how many entries stay. */
 async function mergeAll(
   evidence: Evidence,
   settings: EngineSettings,
-  output: RunOutput | undefined,
+  into: { output: RunOutput; tags: TagRows } | undefined,
   names: LostNames,
   onRows: ((rows: number) => void) | undefined,
 ): Promise<number> {
@@ -184,10 +194,14 @@ async function mergeAll(
   const tombstones = RangeTombstones.merge(evidence.tombstones);
   const filter = new RowFilter(new Stripes([], 0), tombstones, () => true);
   const rows = MergingCursor.of(evidence.sources);
+  const { output, tags } = into ?? {};
   let kept = 0;
   let step = 0;
   for (rows.seekFirst(); rows.valid; rows.next()) {
     const { key, version, timestamp, cell } = rows;
+    const space = new ByteReader(key).varint();
+    // Made anew of the entries.
+    if (isTagSpace(space)) continue;
     let value: Uint8Array | undefined;
     if (cellOp(cell[0]!) === OP_BLOB) {
       const pointer = readBlobPointer(readCell(cell).payload);
@@ -203,14 +217,18 @@ async function mergeAll(
     }
     if (filter.isNewKey(key) && output !== undefined && output.tableBytes >= settings.tableBytes) await output.cut();
     if (filter.decide(key, version, cell) === "keep") {
-      kept++;
       names.see(key, cell);
+      if (space !== CATALOG_SPACE) {
+        kept++;
+        tags?.see(key, version, timestamp, cell);
+      }
       if (value !== undefined) output?.addMoved(key, version, timestamp, cell, value);
       else output?.add(key, version, timestamp, cell);
     }
     if (++step % STEP === 0) {
       onRows?.(STEP);
       if (output?.wantsDrain) await output.drain();
+      if (tags?.wantsDrain) await tags.drain();
       if (slicer.due()) {
         await slicer.tick();
         throwIfAborted(settings.signal);
