@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { HoldfastError } from "./errors.ts";
 
 /** No bytes at all. */
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
@@ -230,15 +231,17 @@ export function readU32(buffer: Uint8Array, at: number): number {
   return (buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)) >>> 0;
 }
 
-/** Raised by `ByteReader` when bytes run out or don't mean anything; decoders turn it into an error that names the file. */
-export class DecodeError extends Error {
+/**
+ * Raised by `ByteReader` when bytes run out or don't mean anything (`CORRUPTION`). Decoders turn it into an error that names
+ * the file; where only another program can have written what can't be read, under right checksums, it comes as it is.
+ */
+export class DecodeError extends HoldfastError {
   /** Where in the bytes read, from their start. */
   readonly offset: number;
 
   /** Says what was expected at `offset`. */
   constructor(message: string, offset: number) {
-    super(message);
-    this.name = "DecodeError";
+    super("CORRUPTION", message);
     this.offset = offset;
   }
 }

@@ -50,7 +50,7 @@ export async function judge(target: Target, input: Uint8Array, watch: Allocation
 
 function isRefusal(target: Target, error: unknown): boolean {
   if (target.refuses?.(error)) return true;
-  return error instanceof HoldfastError || (!target.coded && error instanceof DecodeError);
+  return error instanceof DecodeError ? !target.coded : error instanceof HoldfastError;
 }
 
 function describe(error: unknown): string {
