@@ -11,6 +11,7 @@ import { NoSpaceError, ReadOnlyError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { ManifestEdit } from "../format/manifest/manifest_edit.ts";
 import { BlockCache } from "../tree/table/block_cache.ts";
+import type { SpareChunks } from "../tree/memtable/arena.ts";
 import { Memtable } from "../tree/memtable/memtable.ts";
 import { filePath } from "./file_names.ts";
 import { type FileHome, LiveBlob, LiveTable } from "./version/live_file.ts";
@@ -71,6 +72,8 @@ export class Store implements FileHome {
   };
   /** Takes new rows. */
   memtable: Memtable = new Memtable();
+  /** Memory for memtables that nobody reads, used again and again; where there are readers, none. */
+  spareChunks: SpareChunks | undefined;
   /** Full memtables on their way to tables, oldest first. */
   sealed: SealedMemtable[] = [];
   /** The current files. */
@@ -237,7 +240,7 @@ export class Store implements FileHome {
   /** Puts the memtable among those on their way to tables, and begins a new one. */
   seal(): void {
     this.sealed.push({ memtable: this.memtable, version: this.visibleVersion, timestamp: this.visibleTimestamp });
-    this.memtable = new Memtable();
+    this.memtable = new Memtable(this.spareChunks);
   }
 
   /** Files that versions no longer need: removed unless the manifest still lists them (a version being replaced). */

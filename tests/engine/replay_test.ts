@@ -131,6 +131,39 @@ describe("replay()", () => {
     await engine.close();
   });
 
+  it("uses the memory of memtables again, and gives what the original has", async () => {
+    const fs = memoryFileSystem({ durable: false });
+    const large = { memtableBytes: 3 * 2 ** 20, tableBytes: 2 ** 20, blobBytes: 2 ** 20, historyBytes: 1e9 };
+    const engine = await open(fs, large);
+    const pin = await engine.pin();
+    await stage(engine, pin, "/copy");
+    pin.release();
+    for (let i = 0; i < 150; i++) {
+      const entries: Record<string, string> = {};
+      for (let n = 0; n < 20; n++) entries[name((i * 37 + n * 11) % 400)] = `${i} ${n} `.repeat(600);
+      await put(engine, entries, "buffered");
+    }
+    const copied = await openAt(fs, "/copy", large);
+    let made = 0;
+    const { ArrayBuffer: Original } = globalThis;
+    globalThis.ArrayBuffer = class extends Original {
+      constructor(length: number) {
+        super(length);
+        if (length === 2 ** 20) made++;
+      }
+    } as ArrayBufferConstructor;
+    try {
+      await copied.replay(listed(await commitsAfter(engine, 0)), NO_FILES);
+    } finally {
+      globalThis.ArrayBuffer = Original;
+    }
+    assert.ok(made > 0 && made <= 10, `${made} MiB for 13 MB in memtables of 3 MiB`);
+    assert.deepEqual(all(copied), all(engine));
+    assert.ok((await copied.verify()).ok);
+    await copied.close();
+    await engine.close();
+  });
+
   it("keeps memory bounded however much comes", async () => {
     // A disk so slow that tables are written later than they fill up.
     const delay = (call: string, path: string): Promise<void> | undefined =>

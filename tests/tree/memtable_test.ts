@@ -64,6 +64,37 @@ function assertSame(memtable: Memtable, model: Model): void {
   assert.deepEqual(back.reverse(), expected);
 }
 
+describe("memory of memtables", () => {
+  it("is used again only where it was made so, and only once it was given back", () => {
+    const spare: ArrayBuffer[] = [];
+    const cell = (i: number): Uint8Array => new Uint8Array(4000).fill(i);
+    const filled = (from: number, memory?: ArrayBuffer[]): Memtable => {
+      const memtable = new Memtable(memory);
+      for (let i = from; i < from + 1000; i++) memtable.add(bytes(`key ${i}`), i + 1, i, cell(i));
+      return memtable;
+    };
+    const assertHolds = (memtable: Memtable, from: number): void => {
+      for (let i = from; i < from + 1000; i++) assert.deepEqual(memtable.get(bytes(`key ${i}`), NEWEST)?.cell, cell(i));
+    };
+    const [first, other] = [filled(0, spare), filled(1000, spare)];
+    assert.equal(spare.length, 0);
+    first.giveBack();
+    const whole = spare.length;
+    assert.ok(whole >= 3, `${whole} chunks of 4 MB`);
+    const next = filled(2000, spare);
+    assert.equal(spare.length, 0);
+    assertHolds(next, 2000);
+    assertHolds(other, 1000);
+    next.giveBack();
+    next.giveBack();
+    assert.equal(spare.length, whole);
+
+    const usual = filled(3000);
+    usual.giveBack();
+    assertHolds(usual, 3000);
+  });
+});
+
 describe("Memtable", () => {
   it("holds what a sorted array holds, whatever was added and deleted", () => {
     withSeeds(12, (random) => {

@@ -55,6 +55,7 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
       lastVersion: sealed.version,
       lastTimestamp: sealed.timestamp,
     }), () => store.sealed.shift());
+    memtable.giveBack();
     store.counters.flushes++;
     store.report({
       type: "flush",

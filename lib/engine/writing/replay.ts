@@ -4,7 +4,9 @@
  * No log is written: the directory is being made and counts only once all of it is there. So nothing of it may be written
  * to before the end is reached, and after a failure what is in memory is given up, or a later log would lack it.
  *
- * Memory holds what it holds when writing: one memtable being filled, one being written, one that waits.
+ * Memory holds what it holds when writing: one memtable being filled, one being written, one that waits. Nobody reads
+ * them, so that their memory serves again; they begin small, so that it comes back soon, and little is left to be written
+ * once the last commit is there.
  *
  * @module
  */
@@ -25,6 +27,9 @@ import { surveyIngested } from "./survey_ingested.ts";
 /** Sealed memtables that make a replay wait. */
 const SEALED_MAX = 2;
 
+/** The first memtables; the later ones have a third of what came before them, so that long logs make few runs. */
+const FIRST_MEMTABLE_BYTES = 16 * 2 ** 20;
+
 /** Applies commits again; see `Engine.replay`. */
 export function replay(
   parts: IngestParts,
@@ -40,6 +45,8 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #slicer: Slicer;
   #last: Commit;
+  /** Bytes of memtables that are full. */
+  #sealedBytes = 0;
   /** Numbers from here on are given to files of the replay itself. */
   #ownNumbers = 0;
 
@@ -62,6 +69,7 @@ class Replay {
     this.#ownNumbers = state.nextNumber;
     // Whatever it had not finished in the end would be thrown away.
     const resume = this.#parts.background.defer(Infinity);
+    if (store.memtable.isEmpty) store.memtable = new Memtable(store.spareChunks = []);
     try {
       for await (const commit of commits) {
         const applied = this.#apply(commit);
@@ -72,6 +80,8 @@ class Replay {
       await this.#giveUp();
       throw error;
     } finally {
+      store.spareChunks = undefined;
+      if (store.memtable.isEmpty) store.memtable = new Memtable();
       resume();
     }
     return this.#last;
@@ -86,24 +96,30 @@ class Replay {
     if (timestamp < last.timestamp) {
       throw this.#misfit(`version ${version} is of ${timestamp}, before its predecessor's ${last.timestamp}`);
     }
-    const { memtable, settings } = this.#store;
+    const { memtable } = this.#store;
     try {
       const info = ingestOf({ version, timestamp, ops, syncedTo: 0 });
       if (info !== undefined) return this.#ingest({ version, timestamp }, info);
       const applied = applySliced(memtable, ops, version, timestamp, this.#slicer);
       this.#last = { version, timestamp };
-      if (applied === undefined && memtable.bytes < settings.memtableBytes && !this.#slicer.due()) return undefined;
+      if (applied === undefined && memtable.bytes < this.#memtableBytes && !this.#slicer.due()) return undefined;
       return this.#pause(version, applied);
     } catch (error) {
       throw this.#readable(version, error);
     }
   }
 
+  /** When a memtable is full. */
+  get #memtableBytes(): number {
+    const { memtableBytes } = this.#store.settings;
+    return Math.min(memtableBytes, Math.max(FIRST_MEMTABLE_BYTES, this.#sealedBytes / 3));
+  }
+
   async #pause(version: number, applied: Promise<void> | undefined): Promise<void> {
     await applied?.catch((error) => {
       throw this.#readable(version, error);
     });
-    if (this.#store.memtable.bytes >= this.#store.settings.memtableBytes) await this.#makeRoom();
+    if (this.#store.memtable.bytes >= this.#memtableBytes) await this.#makeRoom();
     this.#checkStop();
     await this.#slicer.tick();
   }
@@ -127,6 +143,7 @@ class Replay {
     const store = this.#store;
     this.#parts.queue.shown(this.#last);
     if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
+    this.#sealedBytes += store.memtable.bytes;
     store.seal();
     this.#parts.background.wake();
   }

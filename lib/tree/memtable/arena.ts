@@ -10,7 +10,8 @@
  * A cell above `INLINE_CELL_BYTES_MAX` lives in an array of its own and the row holds bit 31 and its number instead of
  * the length. This is memory only, never written to disk, so numbers are in the machine's byte order.
  *
- * (1) A row never changes and never moves, so views on it and addresses of it stay good as long as the arena.
+ * (1) A row never changes and never moves, so views on it and addresses of it stay good as long as the arena, or until it
+ *     gives its memory back.
  *
  * @module
  */
@@ -28,6 +29,9 @@ const INLINE_CELL_BYTES_MAX = 16 * 1024;
 const HEAD_BYTES = 24;
 const APART = 0x80000000;
 
+/** Whole chunks that arenas have given back, for others to fill: fresh memory costs more than what is copied into it. */
+export type SpareChunks = ArrayBuffer[];
+
 /** Rows in chunks of memory, found by their address. */
 export class Arena {
   readonly #bytes: Uint8Array[] = [];
@@ -40,6 +44,12 @@ export class Arena {
   #room = 0;
   /** Bytes of full chunks and of cells apart. */
   #kept = 0;
+  readonly #spare: SpareChunks | undefined;
+
+  /** With `spare`, memory is taken from there as far as it goes; see `giveBack`. */
+  constructor(spare?: SpareChunks) {
+    this.#spare = spare;
+  }
 
   /** How much memory rows take; a chunk counts as far as it is filled. */
   get usedBytes(): number {
@@ -80,7 +90,7 @@ export class Arena {
     }
     const regular = Math.min(CHUNK_BYTES_MAX, Math.max(FIRST_CHUNK_BYTES, this.#room * 4));
     const size = (Math.max(regular, length) + 7) & ~7;
-    const buffer = new ArrayBuffer(size);
+    const buffer = (size === CHUNK_BYTES_MAX ? this.#spare?.pop() : undefined) ?? new ArrayBuffer(size);
     this.#chunk = this.#bytes.length;
     this.#bytes.push(new Uint8Array(buffer));
     this.#words.push(new Uint32Array(buffer));
@@ -89,6 +99,15 @@ export class Arena {
     this.#free = 0;
     // A chunk above 1 MiB is exactly as long as its one row, so every position has 20 bits.
     this.#room = size;
+  }
+
+  /** Lets others fill its chunks, if it was made so. Nobody may look at a row, or at a view of one, from now on. */
+  giveBack(): void {
+    if (this.#spare === undefined) return;
+    for (const { buffer, byteLength } of this.#bytes.splice(0)) {
+      if (byteLength === CHUNK_BYTES_MAX) this.#spare.push(buffer as ArrayBuffer);
+    }
+    this.#words.length = this.#numbers.length = this.#large.length = 0;
   }
 
   /** The version of the row. */

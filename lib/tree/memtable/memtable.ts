@@ -15,7 +15,7 @@
  * @module
  */
 import { compareBytes } from "../../base/bytes.ts";
-import { Arena } from "./arena.ts";
+import { Arena, type SpareChunks } from "./arena.ts";
 import { type Cursor, NEWEST, type RangeTombstone, type Row } from "../cursor.ts";
 import { MemtableCursor, type MemtableRows } from "./memtable_cursor.ts";
 import { RangeTombstones } from "../range_tombstones.ts";
@@ -33,9 +33,9 @@ const LEAF_ROWS_FIRST = 16;
 export class Memtable {
   /** The deleted ranges. */
   readonly tombstones: RangeTombstones = new RangeTombstones();
-  readonly #arena = new Arena();
-  readonly #directory = new SortedRows(this.#arena, LEAF_ROWS_FIRST);
-  readonly #leaves: SortedRows[] = [new SortedRows(this.#arena, LEAF_ROWS_FIRST)];
+  readonly #arena: Arena;
+  readonly #directory: SortedRows;
+  readonly #leaves: SortedRows[];
   readonly #view: MemtableRows;
   #rows = 0;
   #minVersion = Infinity;
@@ -45,8 +45,11 @@ export class Memtable {
   #commitRows = 0;
   #commit: number[] = [];
 
-  /** Holds nothing yet. */
-  constructor() {
+  /** Holds nothing yet. With `spare`, memory of others is used again; see `giveBack`. */
+  constructor(spare?: SpareChunks) {
+    this.#arena = new Arena(spare);
+    this.#directory = new SortedRows(this.#arena, LEAF_ROWS_FIRST);
+    this.#leaves = [new SortedRows(this.#arena, LEAF_ROWS_FIRST)];
     this.#view = {
       arena: this.#arena,
       leaves: this.#leaves,
@@ -126,6 +129,11 @@ export class Memtable {
   /** A cursor over all rows that stays right while rows are added. */
   cursor(): Cursor {
     return new MemtableCursor(this.#view);
+  }
+
+  /** Lets others use its memory, if it was made so: nobody may read it, or hold on to what was read, from now on. */
+  giveBack(): void {
+    this.#arena.giveBack();
   }
 
   #enterCommit(version: number): void {
