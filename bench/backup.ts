@@ -15,7 +15,7 @@ import { compare } from "./backup/compare.ts";
 import { growth } from "./backup/growth.ts";
 import { memory } from "./backup/memory.ts";
 import { known } from "./backup/steps.ts";
-import { writers } from "./backup/writers.ts";
+import { LOAD_NAMES, writers } from "./backup/writers.ts";
 import { currentRuntime, RUNTIMES } from "./runtime.ts";
 
 const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory] [options]
@@ -27,6 +27,7 @@ const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory] [opti
   writers   what writers notice of a full backup
     --size S          of the database (1GiB)
     --rounds N        (3)   --seconds N   of writing without a backup (10)
+    --only LIST       of: ${LOAD_NAMES.join(" ")}
   growth    snapshot and incremental after a change of 10 MB, at several sizes
     --sizes LIST      (1GiB,10GiB; needs twice the larger on disk)   --rounds N   (3)
   memory    peak above idle in backup, export and restore
@@ -83,6 +84,7 @@ const benches: Record<string, () => Promise<void>> = {
       rounds,
       bytes: bytesOf(values.size ?? "1GiB"),
       seconds: positive(values.seconds, 10, "seconds"),
+      only: values.only?.split(","),
     }),
   growth: () => growth({ ...common, rounds, sizes: sizes("1GiB,10GiB") }),
   memory: () => memory({ ...common, sizes: sizes("256MiB,1GiB") }),

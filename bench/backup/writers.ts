@@ -21,6 +21,8 @@ export interface WritersOptions extends Common {
   rounds: number;
   /** How long writers are measured, at least. */
   seconds: number;
+  /** Names of `LOAD_NAMES`; all unless given. */
+  only: readonly string[] | undefined;
 }
 
 /** What goes on beside the writers: the export, verified and without links, is there to compare. */
@@ -38,9 +40,18 @@ const LOADS = [
   { durability: "commit", writers: 64 },
 ];
 
+/** As they are chosen: such as `commit-64`. */
+export const LOAD_NAMES: readonly string[] = LOADS.map(nameOf);
+
+function nameOf({ durability, writers }: (typeof LOADS)[number]): string {
+  return `${durability}-${writers}`;
+}
+
 /** Runs it and prints its table; the exit code is 1 when a limit is passed. */
 export async function writers(options: WritersOptions): Promise<void> {
-  const { runtime, rounds, seconds, out } = options;
+  const { runtime, rounds, seconds, out, only = LOAD_NAMES } = options;
+  const unknown = only.find((name) => !LOAD_NAMES.includes(name));
+  if (unknown !== undefined) throw new TypeError(`Unknown writers "${unknown}"; there are: ${LOAD_NAMES.join(" ")}`);
   const entries = Math.floor(options.bytes / ENTRY_BYTES);
   console.log(`${machine()}; ${runtime}; database of ${mebibytes(options.bytes)}, rounds: ${rounds}`);
   const lines: Line[] = [];
@@ -49,7 +60,7 @@ export async function writers(options: WritersOptions): Promise<void> {
     progress("loading");
     await runJob(runtime, "holdfast.load", { source: loaded!, entries });
     for (let round = 1; round <= rounds; round++) {
-      for (const load of LOADS) {
+      for (const load of LOADS.filter((each) => only.includes(nameOf(each)))) {
         // Writers get slower by themselves as compaction falls behind them, so all are measured over the same time.
         let least = seconds * 1000;
         for (const work of WORKS) {
@@ -78,8 +89,8 @@ export async function writers(options: WritersOptions): Promise<void> {
   console.log(`\n${summary(lines)}\n`);
 }
 
-function rowOf({ durability, writers }: (typeof LOADS)[number], work: string): string {
-  return `writers.${durability}-${writers}.${work}`;
+function rowOf(load: (typeof LOADS)[number], work: string): string {
+  return `writers.${nameOf(load)}.${work}`;
 }
 
 function summary(lines: readonly Line[]): string {

@@ -31,6 +31,7 @@ export class LogSegment {
   readonly #handle: FileHandle;
   /** The newest sync, under way or done. */
   #syncing: Promise<void> = Promise.resolve();
+  #syncs = 0;
   /** Whole records end here; the next one begins here. */
   end: number = FILE_HEADER_BYTES;
   /** All before this offset is durable. */
@@ -116,16 +117,37 @@ export class LogSegment {
     return this.#syncing = this.#syncAfter(this.#syncing);
   }
 
-  async #syncAfter(earlier: Promise<void>): Promise<void> {
-    await earlier;
-    const end = this.end;
+  /** Whether a sync is under way. */
+  get isSyncing(): boolean {
+    return this.#syncs > 0;
+  }
+
+  /** As `sync`, on the main thread; only while none is under way. */
+  syncSync(): void {
     try {
-      await this.#handle.sync();
+      this.#handle.syncSync();
     } catch (error) {
       this.syncFailed = true;
       throw unsettled(error, this.#handle.path);
     }
-    this.synced = Math.max(this.synced, end);
+    this.synced = this.end;
+  }
+
+  async #syncAfter(earlier: Promise<void>): Promise<void> {
+    this.#syncs++;
+    try {
+      await earlier;
+      const end = this.end;
+      try {
+        await this.#handle.sync();
+      } catch (error) {
+        this.syncFailed = true;
+        throw unsettled(error, this.#handle.path);
+      }
+      this.synced = Math.max(this.synced, end);
+    } finally {
+      this.#syncs--;
+    }
   }
 
   /** Writes the footer and syncs; nothing may follow unless `cut` takes it off again. Returns what the manifest keeps. */

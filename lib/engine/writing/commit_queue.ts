@@ -24,6 +24,7 @@ import { LogBuffer } from "../log/log_buffer.ts";
 import { StoreView } from "../read_view.ts";
 import type { Reserve } from "../log/reserve.ts";
 import type { Store } from "../store.ts";
+import { SyncChoice } from "./sync_choice.ts";
 import { Throttle } from "./throttle.ts";
 import type { Commit, CommitEvent, CommitOptions, Durability } from "../types.ts";
 
@@ -61,6 +62,7 @@ export class CommitQueue {
   readonly #slicer: Slicer;
   readonly #buffer: LogBuffer;
   readonly #later: LaterSync;
+  readonly #choice = new SyncChoice();
   readonly #listeners = new Set<(event: CommitEvent | { reset: true } & Commit) => void>();
   #queue = new Fifo<Waiting | Task>();
   #running: Promise<void> | undefined;
@@ -263,9 +265,14 @@ export class CommitQueue {
 
   async #sync(written: readonly Written[]): Promise<void> {
     const store = this.#store;
+    const segment = this.#log.segment!;
+    const alone = written.length === 1 && this.#queue.length === 0 && !segment.isSyncing;
+    // Over simulated files time must not choose.
+    const atOnce = !store.isRepeatable && this.#choice.atOnce(alone);
     const started = store.settings.monotonic();
     try {
-      await this.#log.segment!.sync();
+      if (atOnce) segment.syncSync();
+      else await segment.sync();
     } catch (error) {
       store.fail(error);
       for (const { waiting } of written) waiting.reject(error);
@@ -277,6 +284,7 @@ export class CommitQueue {
     }
     store.counters.syncs++;
     const durationMs = store.settings.monotonic() - started;
+    this.#choice.took(durationMs, atOnce);
     store.report({ type: "sync", durationMs, commits: written.length });
   }
 

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { IOError, ReadOnlyError } from "../../lib/base/errors.ts";
+import { SyncChoice } from "../../lib/engine/writing/sync_choice.ts";
+import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import type { Engine } from "../../lib/engine/types.ts";
+import { get, open, put } from "./fixture.ts";
+
+/** What was called to sync the log, in order. */
+type Call = "at once" | "off the thread";
+
+interface Disk {
+  engine: Engine;
+  calls: Call[];
+  /** What the next syncs take, ms. */
+  takes: number;
+  /** Thrown by the next sync at once. */
+  fails: Error | undefined;
+}
+
+/** An engine on a disk that passes for a real one, and the clock that its syncs move. */
+async function diskOf(): Promise<Disk> {
+  const memory = memoryFileSystem();
+  let now = 0;
+  const calls: Call[] = [];
+  const disk = { calls, takes: 0.2, fails: undefined } as unknown as Disk;
+  const watched = (handle: FileHandle): FileHandle =>
+    new Proxy(handle, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]): unknown => {
+          if (name === "sync" || name === "syncSync") {
+            calls.push(name === "sync" ? "off the thread" : "at once");
+            now += disk.takes;
+            if (name === "syncSync" && disk.fails !== undefined) throw disk.fails;
+          }
+          return value.apply(target, args);
+        };
+      },
+    });
+  const fs = new Proxy(memory as FileSystem, {
+    get(target, name) {
+      if (name === "kind") return "node";
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      if (name !== "open") return value.bind(target);
+      return async (path: string, ...rest: ["create"]): Promise<FileHandle> => {
+        const handle = await target.open(path, ...rest);
+        return path.endsWith(".log") ? watched(handle) : handle;
+      };
+    },
+  });
+  disk.engine = await open(fs, { memtableBytes: 2 ** 20, monotonic: () => now });
+  await put(disk.engine, { first: "1" });
+  calls.length = 0;
+  return disk;
+}
+
+async function writeAlone({ engine }: Disk, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await put(engine, { alone: `${i}` });
+}
+
+describe("a commit's sync", () => {
+  it("is made at once for a writer that is alone, after a few commits", async () => {
+    const disk = await diskOf();
+    await writeAlone(disk, 20);
+    assert.equal(disk.calls.length, 20);
+    const off = disk.calls.indexOf("at once");
+    assert.ok(off >= 3 && off <= 6, `${off} off the thread first`);
+    assert.ok(disk.calls.slice(off).every((call) => call === "at once"));
+    assert.equal(get(disk.engine, "alone"), "19");
+    await disk.engine.close();
+  });
+
+  it("is made off the thread where several wait, so that they share it", async () => {
+    const disk = await diskOf();
+    for (let i = 0; i < 20; i++) {
+      await Promise.all(Array.from({ length: 8 }, (_, writer) => put(disk.engine, { [`w${writer}`]: `${i}` })));
+    }
+    assert.ok(disk.calls.every((call) => call === "off the thread"));
+    assert.ok(disk.calls.length <= 40, `${disk.calls.length} syncs`);
+    // One more that comes while another is alone: the thread is let go again.
+    await writeAlone(disk, 10);
+    assert.equal(disk.calls.at(-1), "at once");
+    await Promise.all([put(disk.engine, { a: "1" }), put(disk.engine, { b: "1" })]);
+    assert.equal(disk.calls.at(-1), "off the thread");
+    await disk.engine.close();
+  });
+
+  it("holds a slow disk's thread once, and not again for a while", async () => {
+    const disk = await diskOf();
+    await writeAlone(disk, 10);
+    disk.takes = 5;
+    disk.calls.length = 0;
+    await writeAlone(disk, 600);
+    assert.equal(disk.calls.filter((call) => call === "at once").length, 1);
+    disk.takes = 0.2;
+    await writeAlone(disk, 10);
+    assert.equal(disk.calls.at(-1), "at once");
+    await disk.engine.close();
+  });
+
+  it("that fails at once turns the database read-only, like any other", async () => {
+    const disk = await diskOf();
+    await writeAlone(disk, 10);
+    disk.fails = new IOError("Cannot sync: the disk says no (EIO)");
+    await assert.rejects(put(disk.engine, { lost: "1" }), IOError);
+    assert.equal(get(disk.engine, "lost"), undefined);
+    await assert.rejects(put(disk.engine, { next: "1" }), ReadOnlyError);
+    assert.equal(get(disk.engine, "alone"), "9");
+    await assert.rejects(disk.engine.close());
+  });
+});
+
+describe("SyncChoice", () => {
+  it("holds the thread for nobody before a sync was seen to be short", () => {
+    const choice = new SyncChoice();
+    for (let i = 0; i < 20; i++) assert.equal(choice.atOnce(true), false);
+    choice.took(1.5, false);
+    assert.equal(choice.atOnce(true), false);
+    choice.took(0.5, false);
+    assert.equal(choice.atOnce(true), true);
+    assert.equal(choice.atOnce(false), false);
+    assert.equal(choice.atOnce(true), false);
+  });
+});
