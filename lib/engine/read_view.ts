@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { cellExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
+import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
-import { type Cursor, NEWEST, type Row } from "../tree/cursor.ts";
+import { hashKey } from "../format/table/filter.ts";
+import { type Cursor, type FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
@@ -23,7 +24,7 @@ export class StoreView implements ReadView {
   readonly #store: Store;
   readonly version: number;
   #moment: number | undefined;
-  #row: Row | undefined;
+  #row: FoundRow | undefined;
   #tombstone = 0;
 
   /** Holds nothing. Without `moment` expiry is judged by the clock. */
@@ -38,12 +39,13 @@ export class StoreView implements ReadView {
     return this.#moment ??= this.#store.now();
   }
 
-  get(key: Uint8Array): Row | undefined {
+  get(key: Uint8Array): FoundRow | undefined {
     this.#find(key);
     const row = this.#row;
-    if (row === undefined || row.version < this.#tombstone || cellOp(row.cell[0]!) === OP_DELETE) return undefined;
-    const expiresAt = cellExpiry(row.cell);
-    return expiresAt !== undefined && expiresAt <= this.moment ? undefined : row;
+    if (row === undefined || row.version < this.#tombstone) return undefined;
+    const { flags } = row;
+    if (cellOp(flags) === OP_DELETE) return undefined;
+    return cellHasExpiry(flags) && cellExpiry(row.cell)! <= this.moment ? undefined : row;
   }
 
   newestVersion(key: Uint8Array): number {
@@ -59,6 +61,7 @@ export class StoreView implements ReadView {
     if (this.#lookIn(memtable, key)) return;
     for (let i = sealed.length - 1; i >= 0; i--) if (this.#lookIn(sealed[i]!.memtable, key)) return;
     const version = this.version;
+    const { a, b } = hashKey(key);
     for (const run of files.runs) {
       if (run.maxVersion < this.#tombstone) continue;
       const table = run.tableAt(key);
@@ -68,7 +71,7 @@ export class StoreView implements ReadView {
         const covering = reader.tombstones.coveringVersion(key, version);
         if (covering > this.#tombstone) this.#tombstone = covering;
       }
-      const row = reader.get(key, version);
+      const row = reader.getHashed(key, version, a, b);
       if (row !== undefined) {
         this.#row = row;
         return;

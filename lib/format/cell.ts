@@ -99,6 +99,11 @@ export function cellHasExpiry(flags: number): boolean {
   return (flags & HAS_EXPIRY) !== 0;
 }
 
+/** Whether the cell with this first byte is a set, and all behind that byte is the value. */
+export function isPlainSet(flags: number): boolean {
+  return (flags & (3 | HAS_EXPIRY | HAS_TAGS)) === OP_SET;
+}
+
 /** When the cell expires, or undefined: read without taking the rest apart. */
 export function cellExpiry(cell: Uint8Array): number | undefined {
   return (cell[0]! & HAS_EXPIRY) === 0 ? undefined : new ByteReader(cell, 1).varint();

@@ -36,7 +36,7 @@ export interface Cursor {
 /** The highest version there is: `seek(key, NEWEST)` finds a key's newest row. */
 export const NEWEST: number = Number.MAX_SAFE_INTEGER;
 
-/** A row found by a point lookup; `cell` is a view that stays valid (its block or arena is not overwritten). */
+/** A row; `cell` is a view that stays valid (its block or arena is not overwritten). */
 export interface Row {
   /** The version of the commit that wrote it. */
   version: number;
@@ -44,6 +44,36 @@ export interface Row {
   timestamp: number;
   /** See `format/cell.ts`; a delete is a row too. */
   cell: Uint8Array;
+}
+
+/** A row found by a point lookup. Views cost as much as finding it, so there is one of the cell only when asked for. */
+export class FoundRow implements Row {
+  readonly version: number;
+  readonly timestamp: number;
+  /** Memory that holds the cell from `start` to `end`, and is not overwritten. */
+  readonly bytes: Uint8Array;
+  /** Where the cell begins. */
+  readonly start: number;
+  /** Where the cell ends. */
+  readonly end: number;
+
+  /** The cell is `bytes[start, end)`. */
+  constructor(version: number, timestamp: number, bytes: Uint8Array, start: number, end: number) {
+    this.version = version;
+    this.timestamp = timestamp;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  get cell(): Uint8Array {
+    return this.bytes.subarray(this.start, this.end);
+  }
+
+  /** The cell's first byte. */
+  get flags(): number {
+    return this.bytes[this.start]!;
+  }
 }
 
 /** A deleted range: `start <= key < end`, all rows of older versions. No `end`: up to the last key there is. */

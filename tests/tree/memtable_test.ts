@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { compareBytes } from "../../lib/base/bytes.ts";
 import { NEWEST, type RangeTombstone } from "../../lib/tree/cursor.ts";
 import { Memtable } from "../../lib/tree/memtable/memtable.ts";
-import { ArrayCursor, compareRows, type ModelRow, type Random, show, showAt, withSeeds } from "./model.ts";
+import { ArrayCursor, compareRows, type ModelRow, plain, type Random, show, showAt, withSeeds } from "./model.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -109,7 +109,7 @@ describe("Memtable", () => {
       for (let i = 0; i < 1000; i++) {
         const key = random.key();
         const version = random.chance(3) ? NEWEST : random.below(600);
-        const found = memtable.get(key, version);
+        const found = plain(memtable.get(key, version));
         const expected = model.get(key, version);
         assert.equal(found && show({ key, ...found }), expected && show(expected));
       }

@@ -8,7 +8,7 @@ import process from "node:process";
 import { compareBytes, toHex } from "../../lib/base/bytes.ts";
 import { KIND_TEXT, OP_DELETE, writeCell } from "../../lib/format/cell.ts";
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import type { Cursor } from "../../lib/tree/cursor.ts";
+import type { Cursor, Row } from "../../lib/tree/cursor.ts";
 
 /** A row of the model. */
 export interface ModelRow {
@@ -165,4 +165,9 @@ export class ArrayCursor implements Cursor {
     this.#key = this.rows[index]!.key.slice();
     this.#cell = this.rows[index]!.cell.slice();
   }
+}
+
+/** What a point lookup found, to compare with. */
+export function plain(found: Row | undefined): Row | undefined {
+  return found && { version: found.version, timestamp: found.timestamp, cell: found.cell };
 }

@@ -20,6 +20,7 @@ import type { TableCursor } from "../../lib/tree/table/table_cursor.ts";
 import { TableReader } from "../../lib/tree/table/table_reader.ts";
 import { TableWriter, type TableWriterOptions } from "../../lib/tree/table/table_writer.ts";
 import { compareRows, identity, randomFrom, randomRows, readWhole, type TestRow, writeTable } from "./table_fixture.ts";
+import { plain } from "./model.ts";
 
 const PATH = "/5.sst";
 
@@ -62,7 +63,7 @@ function compareAll(table: TableReader, rows: readonly TestRow[], targets: reado
     }
     const row = rows[at];
     const expected = row !== undefined && compareBytes(row.key, target.key) === 0 ? row : undefined;
-    const found = table.get(target.key, target.version);
+    const found = plain(table.get(target.key, target.version));
     assert.deepEqual(
       found,
       expected && { version: expected.version, timestamp: expected.timestamp, cell: expected.cell },
@@ -306,7 +307,7 @@ describe("deleted ranges in a table", () => {
     const table = open(fs, { ...meta, globalVersion: 40, globalTimestamp: 400 });
     const c = encodeText("c");
     assert.equal(table.get(c, 39), undefined);
-    assert.deepEqual(table.get(c, 40), { version: 40, timestamp: 400, cell: new Uint8Array([5]) });
+    assert.deepEqual(plain(table.get(c, 40)), { version: 40, timestamp: 400, cell: new Uint8Array([5]) });
     assert.equal(table.tombstones.coveringVersion(c, NEWEST), 40);
     const cursor = table.cursor();
     cursor.seek(c, 40);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Row } from "../../tree/cursor.ts";
-import { type Cell, OP_SET, readCell } from "../../format/cell.ts";
+import { FoundRow, type Row } from "../../tree/cursor.ts";
+import { type Cell, cellKind, cellOp, isPlainSet, OP_SET, readCell } from "../../format/cell.ts";
 import type { Engine } from "../../engine/types.ts";
-import { decodeValue, type Value } from "./values.ts";
+import { decodeValue, decodeValueAt, type Value } from "./values.ts";
 
 /**
  * One entry of the database.
@@ -37,13 +37,21 @@ export interface Entry<K = string, V = Value> {
 }
 
 /** The value of a row, read at once. */
-export function rowValue(engine: Engine, row: Row, cell: Cell = readCell(row.cell)): Value {
+export function rowValue(engine: Engine, row: Row): Value {
+  if (row instanceof FoundRow && isPlainSet(row.flags)) {
+    return decodeValueAt(cellKind(row.flags), row.bytes, row.start + 1, row.end);
+  }
+  return cellValue(engine, row, readCell(row.cell));
+}
+
+/** As `rowValue`, where the row's cell is taken apart already. */
+export function cellValue(engine: Engine, row: Row, cell: Cell): Value {
   return decodeValue(cell.kind, cell.op === OP_SET ? cell.payload : engine.value(row));
 }
 
 /** Whether the row's value lies in a blob, so that it may be large enough to be read off the main thread. */
 export function isBlob(row: Row): boolean {
-  return (row.cell[0]! & 3) !== OP_SET;
+  return cellOp(row instanceof FoundRow ? row.flags : row.cell[0]!) !== OP_SET;
 }
 
 /** The value of a row, read off the main thread when it is large. */

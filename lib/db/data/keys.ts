@@ -88,6 +88,26 @@ export function encodeKey(call: string, encoding: KeyEncoding, prefix: Uint8Arra
   return bytes;
 }
 
+/** Memory for short keys that are only looked up, by length. */
+const lookups: Uint8Array[] = [];
+
+/** As `encodeKey`, perhaps in memory that the next call overwrites: for lookups that are over by then. */
+export function lookupKey(call: string, encoding: KeyEncoding, prefix: Uint8Array, key: unknown): Uint8Array {
+  if (typeof key !== "string" || key.length === 0 || key.length > LOOP_CHARS_MAX) {
+    return encodeKey(call, encoding, prefix, key);
+  }
+  const start = prefix.length;
+  const length = start + key.length;
+  const out = lookups[length] ??= new Uint8Array(length);
+  for (let i = 0; i < start; i++) out[i] = prefix[i]!;
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    if (code >= 0x80) return encodeKey(call, encoding, prefix, key);
+    out[start + i] = code;
+  }
+  return out;
+}
+
 /** The internal key of a bound (`start`, `end`, `prefix`), which may be empty and one byte longer than a key. */
 export function encodeBound(
   call: string,

@@ -12,7 +12,7 @@ import { throwIfAborted } from "../../base/abort.ts";
 import { Slicer, yieldToLoop } from "../../base/yield.ts";
 import { copyBytes } from "../../base/bytes.ts";
 import { readCell } from "../../format/cell.ts";
-import { type Entry, isBlob, makeEntry, rowValue, rowValueAsync } from "../data/entries.ts";
+import { cellValue, type Entry, isBlob, makeEntry, rowValueAsync } from "../data/entries.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
 import type { ListBounds } from "../data/ranges.ts";
 import type { CheckedListOptions } from "./read_options.ts";
@@ -53,7 +53,7 @@ export function entryItems<K extends Key>(): ListItem<Entry<K>> {
   return {
     now(source, { key, row }) {
       const cell = readCell(row.cell);
-      const value = rowValue(source.context.engine, row, cell);
+      const value = cellValue(source.context.engine, row, cell);
       return makeEntry(decodeKey(source.definition.encoding, key, source.prefix.length) as K, row, cell, value);
     },
     async later(source, { key, row }) {

@@ -8,8 +8,8 @@ import { readCell } from "../../format/cell.ts";
 import type { Row } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { type Entry, isBlob, makeEntry, rowValue, rowValueAsync } from "../data/entries.ts";
-import { decodeKey, encodeKey, type Key } from "../data/keys.ts";
+import { cellValue, type Entry, isBlob, makeEntry, rowValue, rowValueAsync } from "../data/entries.ts";
+import { decodeKey, encodeKey, type Key, lookupKey } from "../data/keys.ts";
 import { ChunkedList, countSteps, entryItems, keyItems, type ListItem, listNow, type ListPlan } from "./list.ts";
 import { listBounds, type ListRange } from "../data/ranges.ts";
 import { type ListOptions, listOptions, type PointInTime, type ReadOptions, readOptions } from "./read_options.ts";
@@ -67,9 +67,9 @@ export abstract class Reader<K extends Key = string> {
   /** The value at a key; undefined when there is none. `T` is what you know it to be; nothing checks it. */
   get<T = Value>(key: K, options?: ReadOptions): Promise<T | undefined> {
     try {
-      const { source, row } = this.#find("get", key, options);
+      const row = this.#row("get", key, options);
       if (row === undefined) return Promise.resolve(undefined);
-      const { engine } = source.context;
+      const { engine } = this.#access.context;
       return (isBlob(row) ? rowValueAsync(engine, row) : Promise.resolve(rowValue(engine, row))) as Promise<T>;
     } catch (error) {
       return Promise.reject(error);
@@ -78,8 +78,8 @@ export abstract class Reader<K extends Key = string> {
 
   /** As `get`, at once. A large value is read from disk on the main thread. */
   getSync<T = Value>(key: K, options?: ReadOptions): T | undefined {
-    const { source, row } = this.#find("getSync", key, options);
-    return row === undefined ? undefined : rowValue(source.context.engine, row) as T;
+    const row = this.#row("getSync", key, options);
+    return row === undefined ? undefined : rowValue(this.#access.context.engine, row) as T;
   }
 
   /** The values at several keys, in their order, all of one version. */
@@ -101,12 +101,12 @@ export abstract class Reader<K extends Key = string> {
 
   /** Whether there is an entry at a key. */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
-    return this.#find("has", key, options).row !== undefined;
+    return this.#row("has", key, options) !== undefined;
   }
 
   /** As `has`, at once. */
   hasSync(key: K, options?: ReadOptions): boolean {
-    return this.#find("hasSync", key, options).row !== undefined;
+    return this.#row("hasSync", key, options) !== undefined;
   }
 
   /** The entry at a key, with version, time, tags and expiry; undefined when there is none. */
@@ -115,7 +115,7 @@ export abstract class Reader<K extends Key = string> {
     if (row === undefined) return undefined;
     const cell = readCell(row.cell);
     const { engine } = source.context;
-    const value = isBlob(row) ? await rowValueAsync(engine, row) : rowValue(engine, row, cell);
+    const value = isBlob(row) ? await rowValueAsync(engine, row) : cellValue(engine, row, cell);
     return makeEntry(keyIn(source, internal), row, cell, value) as Entry<K, T>;
   }
 
@@ -124,7 +124,7 @@ export abstract class Reader<K extends Key = string> {
     const { source, row, internal } = this.#find("getEntrySync", key, options);
     if (row === undefined) return undefined;
     const cell = readCell(row.cell);
-    return makeEntry(keyIn(source, internal), row, cell, rowValue(source.context.engine, row, cell)) as Entry<K, T>;
+    return makeEntry(keyIn(source, internal), row, cell, cellValue(source.context.engine, row, cell)) as Entry<K, T>;
   }
 
   /**
@@ -167,6 +167,14 @@ export abstract class Reader<K extends Key = string> {
   /** How many entries `list` would give. It walks over them, in slices. */
   async count(range?: ListRange<K>, options?: ListOptions): Promise<number> {
     return await countSteps(this.#plan("count", range, options));
+  }
+
+  #row(call: string, key: K, options: ReadOptions | undefined): Row | undefined {
+    const source = this.#access.open(call, readOptions(call, options));
+    const { definition, prefix } = source;
+    // A transaction keeps the keys that it looked at.
+    const encode = source.tracker === undefined ? lookupKey : encodeKey;
+    return source.row(encode(call, definition.encoding, prefix, key));
   }
 
   #find(call: string, key: K, options: ReadOptions | undefined): Found {

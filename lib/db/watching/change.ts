@@ -10,7 +10,7 @@ import { CATALOG_SPACE, isTagSpace } from "../../format/space.ts";
 import type { Row } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { type Entry, isBlob, makeEntry, rowValue, rowValueAsync } from "../data/entries.ts";
+import { cellValue, type Entry, isBlob, makeEntry, rowValueAsync } from "../data/entries.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
 
 /** One change. */
@@ -94,7 +94,7 @@ export function setChange<K extends Key>(
 ): Change<K> {
   const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
   const cell = readCell(row.cell);
-  const entry = makeEntry(userKey, row, cell, rowValue(context.engine, row, cell));
+  const entry = makeEntry(userKey, row, cell, cellValue(context.engine, row, cell));
   return { type: "set", key: userKey, entry, version: row.version };
 }
 

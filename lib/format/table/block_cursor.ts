@@ -50,6 +50,21 @@ export class BlockCursor {
     return this.#bytes.subarray(this.#cell, this.#next);
   }
 
+  /** Where the row begins in the block. */
+  get rowStart(): number {
+    return this.#at;
+  }
+
+  /** Where the row's cell begins in the block. */
+  get cellStart(): number {
+    return this.#cell;
+  }
+
+  /** Where it ends. */
+  get cellEnd(): number {
+    return this.#next;
+  }
+
   /** The block it moves in. */
   get block(): DataBlock | undefined {
     return this.#block;
@@ -116,9 +131,29 @@ export class BlockCursor {
    */
   find(key: Uint8Array, version: number): number {
     this.valid = false;
+    return this.#walk(this.#block!.restart(this.#lastRestartUpTo(key, version)), key, version);
+  }
+
+  /** As `find` for the key with this tag, in a block with hints (see `row_hints.ts`); `BEYOND` also for `ABSENT`. */
+  findByHints(hints: Uint16Array, tag: number, key: Uint8Array, version: number): number {
+    this.valid = false;
+    const rows = hints.length >>> 1;
+    let tried = -1;
+    for (let i = 0; i < rows; i++) {
+      if (hints[rows + i] !== tag) continue;
+      const start = hints[i]!;
+      if (start === tried) continue;
+      tried = start;
+      // Another key's tag may be the same.
+      if (this.#walk(start, key, version) === FOUND) return FOUND;
+    }
+    return BEYOND;
+  }
+
+  /** Looks for it from the restart point `at` on. */
+  #walk(at: number, key: Uint8Array, version: number): number {
     const bytes = this.#bytes;
     const end = this.#end;
-    let at = this.#block!.restart(this.#lastRestartUpTo(key, version));
     // How many bytes of `key` the row before shares with it; the row before is below `key` in the byte that follows.
     let matched = 0;
     while (at < end) {

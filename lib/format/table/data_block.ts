@@ -129,6 +129,8 @@ export class DataBlock {
   readonly end: number;
   /** How many restart points there are: one at least. */
   readonly restarts: number;
+  /** See `row_hints.ts`; undefined until someone makes them, null where there can be none. */
+  hints: Uint16Array | null | undefined = undefined;
 
   /** Takes the raw bytes of the block at `offset` of `file`; throws `CorruptionError`. */
   constructor(bytes: Uint8Array, file: string, offset: number) {

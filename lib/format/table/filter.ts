@@ -163,11 +163,15 @@ export class Filter {
 
   /** False only for a key that was never added. */
   mayContain(key: Uint8Array): boolean {
+    const { a, b } = hashKey(key);
+    return this.mayContainHash(a, b);
+  }
+
+  /** As `mayContain`, by the key's two hashes. */
+  mayContainHash(a: number, b: number): boolean {
     if (this.#probes === 0) return true;
     const bytes = this.#bytes;
-    const hash = hashKey(key);
-    const line = 1 + Math.floor(hash.a * this.#lines / 2 ** 32) * LINE_BYTES;
-    let b = hash.b;
+    const line = 1 + Math.floor(a * this.#lines / 2 ** 32) * LINE_BYTES;
     for (let n = this.#probes; n > 0; n--) {
       // With no lines at all this reads behind the memory: undefined has no bit set.
       if ((bytes[line + (b >>> 26)]! & (1 << ((b >>> 23) & 7))) === 0) return false;

@@ -15,6 +15,7 @@
  *
  * @module
  */
+import { FoundRow } from "../cursor.ts";
 import { prefixNumber } from "./key_prefix.ts";
 
 const CHUNK_BITS = 20;
@@ -136,6 +137,22 @@ export class Arena {
     if (length >= APART) return this.#large[length - APART]!;
     const start = at + HEAD_BYTES + words[(at >>> 2) + 4]!;
     return this.#bytes[chunk]!.subarray(start, start + length);
+  }
+
+  /** The row. */
+  row(address: number): FoundRow {
+    const chunk = address >>> CHUNK_BITS;
+    const at = address & POSITION_MASK;
+    const words = this.#words[chunk]!;
+    const numbers = this.#numbers[chunk]!;
+    const length = words[(at >>> 2) + 5]!;
+    const [version, timestamp] = [numbers[at >>> 3]!, numbers[(at >>> 3) + 1]!];
+    if (length >= APART) {
+      const cell = this.#large[length - APART]!;
+      return new FoundRow(version, timestamp, cell, 0, cell.length);
+    }
+    const start = at + HEAD_BYTES + words[(at >>> 2) + 4]!;
+    return new FoundRow(version, timestamp, this.#bytes[chunk]!, start, start + length);
   }
 
   /**

@@ -16,7 +16,7 @@
  */
 import { compareBytes } from "../../base/bytes.ts";
 import { Arena, type SpareChunks } from "./arena.ts";
-import { type Cursor, NEWEST, type RangeTombstone, type Row } from "../cursor.ts";
+import { type Cursor, type FoundRow, NEWEST, type RangeTombstone } from "../cursor.ts";
 import { MemtableCursor, type MemtableRows } from "./memtable_cursor.ts";
 import { RangeTombstones } from "../range_tombstones.ts";
 import { SortedRows } from "./sorted_rows.ts";
@@ -110,7 +110,8 @@ export class Memtable {
   }
 
   /** The newest row of `key` whose version is at most `version`. Tombstones are not looked at. */
-  get(key: Uint8Array, version: number): Row | undefined {
+  get(key: Uint8Array, version: number): FoundRow | undefined {
+    if (this.#rows === 0) return undefined;
     let number = this.#leafOf(key, version);
     let leaf = this.#leaves[number]!;
     let index = leaf.find(key, version, false);
@@ -123,7 +124,7 @@ export class Memtable {
     const address = leaf.addresses[index]!;
     const arena = this.#arena;
     if (!arena.hasKey(address, key)) return undefined;
-    return { version: arena.version(address), timestamp: arena.timestamp(address), cell: arena.cell(address) };
+    return arena.row(address);
   }
 
   /** A cursor over all rows that stays right while rows are added. */

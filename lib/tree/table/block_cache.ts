@@ -12,8 +12,8 @@
  */
 import type { DataBlock } from "../../format/table/data_block.ts";
 
-/** What a block takes beside its bytes: the objects around them. */
-const BLOCK_OVERHEAD_BYTES = 256;
+/** What a block takes beside its bytes: the objects around them, and hints for its rows. */
+const BLOCK_OVERHEAD_BYTES = 512;
 /** A block larger than this share of the capacity is not kept: one huge value would sweep out everything else. */
 const SHARE_MAX = 8;
 

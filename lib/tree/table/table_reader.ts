@@ -10,14 +10,15 @@ import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { openBlock } from "../../format/table/block.ts";
 import { ABSENT, BlockCursor, FOUND } from "../../format/table/block_cursor.ts";
 import { DataBlock } from "../../format/table/data_block.ts";
-import type { Filter } from "../../format/table/filter.ts";
+import { type Filter, hashKey } from "../../format/table/filter.ts";
 import { checksumSeed, type FileHeader, type FileIdentity } from "../../format/identity.ts";
 import type { TableIndex } from "../../format/table/index_block.ts";
+import { rowHints, tagOf } from "../../format/table/row_hints.ts";
 import type { TableFooter } from "../../format/table/table.ts";
 import type { TableMeta } from "../../format/table/table_meta.ts";
 import type { TableProperties } from "../../format/table/table_properties.ts";
 import type { BlockCache, CachedTable } from "./block_cache.ts";
-import { NEWEST, type Row } from "../cursor.ts";
+import { FoundRow, NEWEST } from "../cursor.ts";
 import type { Damage } from "./damage.ts";
 import type { RangeTombstones } from "../range_tombstones.ts";
 import { checkTable } from "./table_check.ts";
@@ -139,22 +140,32 @@ export class TableReader {
   }
 
   /** The newest row of a key with a version up to `version`; undefined when there is none. A delete is a row. */
-  get(key: Uint8Array, version: number): Row | undefined {
+  get(key: Uint8Array, version: number): FoundRow | undefined {
+    const { a, b } = hashKey(key);
+    return this.getHashed(key, version, a, b);
+  }
+
+  /** As `get`, for a key with these hashes (`hashKey`). */
+  getHashed(key: Uint8Array, version: number, a: number, b: number): FoundRow | undefined {
     const globalVersion = this.globalVersion;
     if (globalVersion !== undefined) {
       if (version < globalVersion) return undefined;
       version = NEWEST;
     }
-    if (!this.#filter.mayContain(key)) return undefined;
+    if (!this.#filter.mayContainHash(a, b)) return undefined;
     const index = this.index;
     const lookup = this.#lookup;
     for (let i = index.find(key); i < index.count; i++) {
-      lookup.attach(this.block(i, true));
-      const found = lookup.find(key, version);
+      const cached = this.#cached.get(i);
+      const block = cached ?? this.#fetch(i);
+      lookup.attach(block);
+      // Asked for once more: worth hints.
+      if (cached !== undefined && cached.hints === undefined) cached.hints = rowHints(cached) ?? null;
+      const found = block.hints ? lookup.findByHints(block.hints, tagOf(a), key, version) : lookup.find(key, version);
       if (found === FOUND) {
         return globalVersion === undefined
-          ? { version: lookup.version, timestamp: lookup.timestamp, cell: lookup.cell }
-          : { version: globalVersion, timestamp: this.globalTimestamp, cell: lookup.cell };
+          ? new FoundRow(lookup.version, lookup.timestamp, block.bytes, lookup.cellStart, lookup.cellEnd)
+          : new FoundRow(globalVersion, this.globalTimestamp, block.bytes, lookup.cellStart, lookup.cellEnd);
       }
       // Only when the key itself ends the block may the next one hold older versions of it.
       if (found === ABSENT || !index.endsWith(i, key)) return undefined;
@@ -180,15 +191,22 @@ export class TableReader {
   /** Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. */
   block(i: number, fill: boolean): DataBlock {
     const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
-    if (cached !== undefined) return cached;
+    return cached ?? (fill ? this.#fetch(i) : this.#read(i));
+  }
+
+  /** Data block `i` from the file, kept in the cache. */
+  #fetch(i: number): DataBlock {
+    const block = this.#read(i);
+    this.#cached.put(i, block);
+    return block;
+  }
+
+  #read(i: number): DataBlock {
     const offset = this.index.offsets[i]!;
     const stored = scratchOf(this.index.offsets[i + 1]! - offset);
     this.readSync(stored, offset);
     const raw = openBlock(stored, this.#seed, this.path, offset);
-    const block = new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
-    if (!fill) return block;
-    this.#cached.put(i, block);
-    return block;
+    return new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
   }
 
   /** Whether data block `i` is in the cache. */

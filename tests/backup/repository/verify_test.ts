@@ -8,13 +8,8 @@ import { logPrefix } from "../../../lib/backup/repository/core/layout.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
-import {
-  logName,
-  nextChain,
-  PieceWriter,
-  recordsOf,
-  writeLogHead,
-} from "../../../lib/format/repository/archived_log.ts";
+import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { House } from "./house.ts";

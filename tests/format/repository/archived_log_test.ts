@@ -11,11 +11,11 @@ import {
   type LogPiece,
   nextChain,
   parseLogName,
-  PieceWriter,
   readArchivedLog,
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { DATABASE, failure, flipped, LINEAGE, pieces, Watched } from "./fixture.ts";
 
 const OPS = Uint8Array.of(0, 2, 0, 0x62);

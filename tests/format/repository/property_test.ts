@@ -6,11 +6,11 @@ import { HoldfastError } from "../../../lib/base/errors.ts";
 import {
   genesisChain,
   type LogPiece,
-  PieceWriter,
   readArchivedLog,
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { decodeAuditLine } from "../../../lib/format/repository/audit_line.ts";
 import { openDocument, sealDocument } from "../../../lib/format/repository/document.ts";
 import { inOrder } from "../../../lib/format/repository/ordered.ts";

@@ -11,11 +11,11 @@ import {
   genesisChain,
   logName,
   nextChain,
-  PieceWriter,
   readArchivedLog,
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { auditHash, decodeAuditLine, encodeAuditLine } from "../../../lib/format/repository/audit_line.ts";
 import { openDocument, sealDocument } from "../../../lib/format/repository/document.ts";
 import { gcMark } from "../../../lib/format/repository/house_documents.ts";

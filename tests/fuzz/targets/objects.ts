@@ -10,11 +10,11 @@ import {
   logName,
   nextChain,
   parseLogName,
-  PieceWriter,
   readArchivedLog,
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { ObjectCipher } from "../../../lib/format/repository/object_cipher.ts";
 import { unpackChunk } from "../../../lib/format/repository/object_codec.ts";
 import {
