@@ -17,8 +17,10 @@ import {
   type PutOptions,
   ReadOnlyError,
   type RepositoryOptions,
+  StorageError,
 } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { FaultStore } from "../../lib/storage/fault_store.ts";
 import { onOneDisk, withDb, withDirectory } from "./helpers.ts";
 
 const FIRST: Encryption = { key: new Uint8Array(32).fill(1) };
@@ -55,6 +57,26 @@ describe("BackupRepository", () => {
         assert.equal(mode & 0o077, 0, name);
       }
     }));
+
+  it("tells at its end what keeps a replication from ending well, unless that was told to whoever stopped it", async () => {
+    await using db = await DB.open(":memory:");
+    const store = new FaultStore(new MemoryStore());
+    const repo = await BackupRepository.open(store);
+    await db.set("a", 1);
+    const first = await repo.replicate(db);
+    await db.set("a", 2);
+    const heal = store.inject({ at: ({ key }) => key.startsWith("log/"), do: "tear" });
+    await assert.rejects(first.stop(), StorageError);
+    heal();
+    await repo.replicate(db);
+    await repo.close();
+
+    const again = await BackupRepository.open(store);
+    await again.replicate(db);
+    await db.set("a", 3);
+    store.inject({ at: ({ key }) => key.startsWith("log/"), do: "tear" });
+    await assert.rejects(again.close(), StorageError);
+  });
 
   it("is what db.backup and db.restore take by its path, too", () =>
     withDirectory(async (home) => {

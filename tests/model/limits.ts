@@ -43,7 +43,9 @@ export function openOptionsOf(random: Random, { limits }: RunKind): OpenOptions 
         const id = new Uint8Array(16);
         const view = new DataView(id.buffer);
         view.setUint32(0, salt);
-        view.setUint32(12, ++ids);
+        // Names of stages are the first six bytes.
+        view.setUint16(4, ++ids);
+        view.setUint32(12, ids);
         return id;
       },
       ...(tiny

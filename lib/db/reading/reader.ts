@@ -64,7 +64,10 @@ export abstract class Reader<K extends Key = string> {
     this.#access = access;
   }
 
-  /** The value at a key; undefined when there is none. `T` is what you know it to be; nothing checks it. */
+  /**
+   * The value at a key; undefined when there is none. `T` is what you know it to be; nothing checks it. Bytes are yours to
+   * change; their `buffer` may be longer than they are, so views of it take `byteOffset` and `byteLength`.
+   */
   get<T = Value>(key: K, options?: ReadOptions): Promise<T | undefined> {
     try {
       const row = this.#row("get", key, options);

@@ -326,7 +326,15 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   /** Stops its replications and lets go. Calls under way go on. */
   async close(): Promise<void> {
     this.#closed = true;
-    const results = await Promise.allSettled([...this.#replications].map((replication) => replication.stop()));
+    const results = await Promise.allSettled([...this.#replications].map(async (replication) => {
+      const { isStopped } = replication;
+      try {
+        await replication.stop();
+      } catch (error) {
+        // Whoever stopped it before was told.
+        if (!isStopped) throw error;
+      }
+    }));
     this.#replications.clear();
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }

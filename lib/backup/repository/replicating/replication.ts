@@ -144,6 +144,11 @@ export class Replication implements AsyncDisposable {
     if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
   }
 
+  /** Whether `stop` was called, be it that it has not come to its end yet. @internal */
+  get isStopped(): boolean {
+    return this.#stopping !== undefined;
+  }
+
   /** Archives what there is, moves the slot on, and ends. What keeps that from succeeding is thrown; it has ended all the same. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
