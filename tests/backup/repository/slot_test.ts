@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
+import { ensureSlot } from "../../../lib/backup/repository/log/slots.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
+import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { GapError } from "../../../lib/base/errors.ts";
+import { Batch } from "../../../lib/format/log/batch.ts";
+import type { SlotMeta } from "../../../lib/format/manifest/manifest_edit.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
-import { settingsOf } from "../fixture.ts";
+import { put, settingsOf } from "../fixture.ts";
 import { House } from "./house.ts";
 
 /** Drops it, in an earlier run of the program. */
@@ -79,6 +83,56 @@ describe("a slot that is ahead of where a new head begins", () => {
       const { contents } = await house.restore({ lineage, at: { version } });
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
     }
+  });
+});
+
+/** Replicates and writes: what was flushed is a point, and every point restores. */
+async function assertArchivesOn(house: House): Promise<void> {
+  const replication = await house.replicate();
+  for (const key of ["d", "e"]) await house.set(key, "anew");
+  await replication.flush();
+  const { visibleVersion } = house.engine;
+  const [{ from, to }] = await house.points() as [RecoveryRange];
+  const { archivedVersion } = replication.status();
+  assert.deepEqual([archivedVersion, to.version], [visibleVersion, visibleVersion], "what a flush archives is a point");
+  for (let version = from.version; version <= to.version; version++) {
+    const { contents } = await house.restore({ at: { version } });
+    assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+  }
+  await replication.stop();
+}
+
+describe("a slot that is made while commits wait for their sync", () => {
+  for (const durability of ["interval", "buffered"] as const) {
+    it(`counts none that a power cut may take, ${durability}`, async () => {
+      const before = await House.make();
+      const { fs, store, time, engine } = before;
+      await before.set("a", "1");
+      for (const key of ["b", "c"]) {
+        const batch = new Batch();
+        put(batch, 0, key, { value: "2" });
+        await engine.commit(batch, { durability });
+      }
+      await ensureSlot(engine, before.context);
+      const image = fs.crash({ keep: "none" });
+      await engine.close().catch(() => {});
+      const house = await House.make({ fs: image, store, now: time.now });
+      const [{ version }] = house.engine.slots() as [SlotMeta];
+      const { visibleVersion } = house.engine;
+      assert.ok(version <= visibleVersion, `the slot is at ${version}, the database at ${visibleVersion}`);
+      house.note();
+      await assertArchivesOn(house);
+    });
+  }
+});
+
+describe("a slot that is ahead of its database", () => {
+  it("is taken back to where that stands, and what comes next is archived", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b", "c"]) await house.set(key, "1");
+    const { id } = house.context;
+    await house.engine.setSlot({ id, repository: id, version: 7, createdAt: house.time.now });
+    await assertArchivesOn(house);
   });
 });
 

@@ -8,7 +8,8 @@
  * | none | there, at or beyond the fork, and the log reaches back to the fork | at the fork |
  * | none | otherwise | at the slot, or now |
  *
- * A parent is the nearest of the lineages before that has a head.
+ * "Now" is what is durable. A slot ahead of that, which a power cut may have left, is taken back to it. A parent is the nearest
+ * of the lineages before that has a head.
  *
  * @module
  */
@@ -67,14 +68,15 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
   }
   const slot = slotOf(engine, context);
   const { parents } = engine.meta;
-  let from = slot?.version ?? engine.visibleVersion;
+  const now = await engine.settled();
+  let from = Math.min(slot?.version ?? now.version, now.version);
   // The nearest that was archived: those between came and went with nothing taken in.
   for (const fork of parents.toReversed()) {
     const parent = await readHead(context, engine.id, fork.lineage);
     if (parent === undefined) continue;
     if (parent.body.version < fork.version) {
       if (slot !== undefined && slot.version < fork.version) return parent;
-    } else if (fork.version < engine.visibleVersion && await reachesBack(engine, fork.version)) {
+    } else if (fork.version < now.version && await reachesBack(engine, fork.version)) {
       from = fork.version;
     }
     break;
@@ -84,7 +86,7 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
   // Of the history that goes on there: of those that come after it nothing is known yet.
   const lineage = lineagePath(engine.lineage, parents).find(({ to }) => from < to)?.lineage ?? engine.lineage;
   const about = { database: engine.id, lineage, parents: parentsOf(engine, lineage), writer };
-  const timestamp = from === engine.visibleVersion ? engine.visibleTimestamp : 0;
+  const timestamp = from === now.version ? now.timestamp : 0;
   const found = lineage === engine.lineage ? undefined : await readHead(context, engine.id, lineage);
   return found ?? { body: newHead(about, from, timestamp), etag: undefined };
 }

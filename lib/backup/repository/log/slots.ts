@@ -23,12 +23,13 @@ export function slotOf(engine: Engine, context: RepositoryContext): SlotMeta | u
 /**
  * Makes sure there is a slot. A new one keeps log from the present version on; with `fromTables` from the last version that
  * is in tables, for a base that holds no more than these. One that was dropped begins again where the archive ends: what of
- * the log behind that is gone will be noted as a gap.
+ * the log behind that is gone will be noted as a gap. Either version is durable: the slot is, and one ahead of what a power
+ * cut leaves would tell commits that are made anew behind it as archived.
  */
 export async function ensureSlot(engine: Engine, context: RepositoryContext, fromTables = false): Promise<void> {
   if (engine.readOnly || context.readOnly || slotOf(engine, context) !== undefined) return;
   const createdAt = context.clock();
-  const present = fromTables ? await tablesVersion(engine) : engine.visibleVersion;
+  const present = fromTables ? await tablesVersion(engine) : (await engine.settled()).version;
   // What is archived under a copy's lineage is its original's.
   const head = engine.forked ? undefined : await readHead(context, engine.id, engine.lineage);
   const version = Math.min(present, head?.body.version ?? present);
