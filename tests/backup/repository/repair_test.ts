@@ -313,6 +313,31 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  for (const shipped of [true, false]) {
+    it(`tells the time of the last state before such a commit, which log ${shipped ? "of its own" : "with it"} holds`, async () => {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup({ id: "full" });
+      await house.set("b", "2");
+      const { visibleVersion: version, visibleTimestamp: timestamp } = house.engine;
+      const ship = () => Shipper.of(house.context, house.engine).ship();
+      if (shipped) await ship();
+      house.time.now += 60_000;
+      await restoreInto(house.engine, house.handle, { backupId: "full" });
+      await ship();
+      const [ingest] = (await readHeads(house.context)).flatMap(({ ingests }) => ingests);
+      assert.equal(ingest!.version, version + 1);
+      await house.store.delete(`objects/${ingest!.files[0]!.object}`);
+      await repair(house.context);
+      const [before] = await house.points();
+      assert.deepEqual(before!.to, { version, timestamp });
+      assert.equal(before!.coveredUntil, house.engine.visibleTimestamp - 1);
+      const { info } = await house.restore({ lineage: before!.lineage, at: house.engine.visibleTimestamp - 1 });
+      assert.deepEqual(info.achieved, before!.to);
+      await house.engine.close();
+    });
+  }
+
   it("goes on where a repair was cut off, wherever that was", async () => {
     const sample = await sampled();
     const broken = new Map(sample.image);

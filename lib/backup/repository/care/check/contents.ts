@@ -43,6 +43,8 @@ export interface FoundIngest extends IngestInfo {
   version: number;
   /** Its time, ms. */
   timestamp: number;
+  /** The time of the commit before, ms; undefined: the object begins with this one. */
+  timeBefore: number | undefined;
 }
 
 /** How objects are read. */
@@ -114,13 +116,15 @@ export class Contents {
     const read: ReadLogObject = { previous, minTimestamp, maxTimestamp, chainAt: new Map() };
     const ingests: FoundIngest[] = [];
     let at = previous;
+    let timeBefore: number | undefined;
     for await (const piece of pieces) {
       at = piece.chain;
       if (versions.has(piece.last)) read.chainAt.set(piece.last, at);
       for (const { version, timestamp, ops } of recordsOf(piece, name)) {
         const ingest = (info: IngestInfo): void =>
-          void ingests.push({ ...info, database, lineage, version, timestamp });
+          void ingests.push({ ...info, database, lineage, version, timestamp, timeBefore });
         forEachOperation(ops, { put() {}, delete() {}, deleteRange() {}, ingest });
+        timeBefore = timestamp;
         if (slicer.due()) await slicer.tick();
       }
     }
@@ -128,7 +132,11 @@ export class Contents {
     // Also when it is in another's place: a repair may put it where it belongs.
     const own = logPrefix(database, lineage) + logName(head.first, head.last, at);
     this.log.set(own, read);
-    for (const ingest of ingests) this.ingests.set(`${database}/${lineage}/${ingest.version}`, ingest);
+    for (const ingest of ingests) {
+      const id = `${database}/${lineage}/${ingest.version}`;
+      // Merged log may hold it too, with what comes before.
+      this.ingests.set(id, { ...ingest, timeBefore: ingest.timeBefore ?? this.ingests.get(id)?.timeBefore });
+    }
     if (own !== key) {
       const what = head.first === first && head.last === last && at !== chain ? "another history" : "other versions";
       this.#findings.add({

@@ -23,7 +23,7 @@ import {
 import { contentName, parseObjectPath } from "../../../../format/repository/object_name.ts";
 import { isRestorable } from "../check/affected.ts";
 import { chainAt } from "../check/chains.ts";
-import type { ReadLogObject } from "../check/contents.ts";
+import type { FoundIngest, ReadLogObject } from "../check/contents.ts";
 import { holesBelow, neededLog } from "../check/structure.ts";
 import { RepositoryLockedError } from "../../../../base/errors.ts";
 import type { RepositoryContext } from "../../core/context.ts";
@@ -41,6 +41,8 @@ interface Place {
   timestamp: number;
   coveredUntil: number;
 }
+
+type LostIngest = Pick<FoundIngest, "version" | "timestamp" | "timeBefore">;
 
 /** What the head of one history is made from. */
 export interface HeadSources {
@@ -62,8 +64,8 @@ export interface HeadSources {
   read: ReadonlyMap<string, ReadLogObject>;
   /** Files that joined, where all of them are there. */
   ingests: readonly ArchivedIngest[];
-  /** Commits in the log whose files are not all there. */
-  lost: readonly { version: number; timestamp: number }[];
+  /** Commits in the log whose files are not all there, and the time of the commit before, where its object tells. */
+  lost: readonly LostIngest[];
   /** What an epoch surely not used before begins at. */
   epoch: number;
 }
@@ -77,9 +79,16 @@ export function headOf(sources: HeadSources): HeadDocument | undefined {
   const top = old !== undefined && !stale ? old : furthest(sources);
   if (top === undefined) return undefined;
   const { start, gaps } = gapsBelow(sources, index, top);
-  for (const { version, timestamp } of sources.lost) {
-    // No chain ends there for sure; who asks for one finds none, and takes the log as it lies.
-    gaps.push({ from: version, to: version, after: justBefore(timestamp), before: timestamp, chain: NO_CHAIN });
+  for (const { version, timestamp, timeBefore = timeAt(index, version - 1, read) } of sources.lost) {
+    gaps.push({
+      from: version,
+      to: version,
+      after: justBefore(timestamp),
+      before: timestamp,
+      // None ends there for sure; who asks for one finds none, and takes the log as it lies.
+      chain: NO_CHAIN,
+      ...(timeBefore === 0 ? {} : { timestamp: timeBefore }),
+    });
   }
   const same = old?.gaps ?? [];
   const own = top as Place;
@@ -320,14 +329,14 @@ function ingestsOf(
   const { seen, context, bad } = patient;
   const whole = (old?.ingests ?? []).filter(({ files }) => !files.some(({ object }) => bad.has(objectKey(object))));
   const known = new Map(whole.map((ingest) => [ingest.version, ingest]));
-  const lost: { version: number; timestamp: number }[] = [];
+  const lost: LostIngest[] = [];
   const byContent = new Map<string, { object: string; stored: number }>();
   for (const [key, stored] of seen.inventory.objects) {
     const object = key.slice(PART.objects.length);
     if (!bad.has(key)) byContent.set(parseObjectPath(object)!.name, { object, stored });
   }
   for (const ingest of seen.contents.ingests.values()) {
-    const { version, timestamp, tables, blobs } = ingest;
+    const { version, timestamp, timeBefore, tables, blobs } = ingest;
     if (ingest.database !== database || ingest.lineage !== lineage || known.has(version)) continue;
     if (!log.some(({ first, last }) => first <= version && last >= version)) continue;
     const all = [
@@ -339,7 +348,7 @@ function ingestsOf(
       return found === undefined ? [] : [{ kind, number, size, ...found }];
     });
     if (files.length === all.length) known.set(version, { version, files });
-    else lost.push({ version, timestamp });
+    else lost.push({ version, timestamp, timeBefore });
   }
   return { ingests: [...known.values()], lost };
 }
