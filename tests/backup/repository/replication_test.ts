@@ -229,6 +229,25 @@ describe("replicate()", () => {
     await other.close();
   });
 
+  it("says of a copy that was never written to what of it is archived, and not what its parent has", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const parent = await house.replicate();
+    await parent.flush();
+    const { engine } = await house.restore();
+    const copy = await openAt(house.fs, engine.path, { clock: house.time.clock });
+    await house.set("b", "2");
+    await house.set("c", "3");
+    await parent.flush();
+    const replication = await house.replicate({}, copy);
+    await replication.flush();
+    const { version, archivedVersion, lagVersions } = replication.status();
+    assert.deepEqual([version, archivedVersion, lagVersions], [1, 1, 0]);
+    await replication.stop();
+    await parent.stop();
+    await copy.close();
+  });
+
   it("refuses a copy that went its own way after the history went on", async () => {
     const house = await House.make();
     await house.set("a", "1");

@@ -95,7 +95,8 @@ export class Replication implements AsyncDisposable {
   status(): ReplicationStatus {
     const head = this.#shipper.head;
     const { visibleVersion } = this.#engine;
-    const archived = head?.version ?? 0;
+    // A copy that was never written to stands in the history of another, which may have gone on.
+    const archived = Math.min(head?.version ?? 0, visibleVersion);
     return {
       state: this.#fenced !== undefined || this.#stopping !== undefined
         ? "stopped"
