@@ -33,6 +33,7 @@ import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
+import { withoutSpared } from "./spared_log.ts";
 import { tellPruned, trimHead } from "../log/trim_head.ts";
 
 /** What pruning kept and removed. */
@@ -196,7 +197,7 @@ export class Pruning {
     const marked = wanted.size === 0 ? undefined : await this.#collector.mark(wanted);
     for (let tries = 1;; tries++) {
       const state = await this.#state(gone);
-      const going = goingLog(state, wanted, duplicates);
+      const going = withoutSpared(state, goingLog(state, wanted, duplicates));
       const after = withoutLog(state, new Set(going.map(({ key }) => key)));
       const broken = unrestorable(this.#first, after);
       if (broken === undefined) {
@@ -235,7 +236,7 @@ export class Pruning {
     for (const each of told.values()) {
       if (each.keep || keys.has(each.key)) continue;
       each.keep = true;
-      each.reasons = ["beyond its head, or needed by a backup that stays"];
+      each.reasons = ["beyond its head, or needed by what stays"];
     }
     if (going.length > 0) await this.#lease.assertHeld();
     for (const { key, size } of going) {

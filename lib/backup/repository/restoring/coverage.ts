@@ -14,6 +14,7 @@ import type { BackupBase, BackupDocument } from "../../../format/repository/back
 import type { ArchivedIngest, HeadDocument } from "../../../format/repository/head_document.ts";
 import { type History, historyOf, type RepositoryFacts } from "./facts.ts";
 import { objectKey } from "../core/layout.ts";
+import { forkEnd } from "../log/fork_ends.ts";
 import { isOnPath, lineagePath, type LineageStretch } from "../log/lineage_path.ts";
 import type { LogAnchor, LogObject } from "../log/log_chain.ts";
 
@@ -133,6 +134,8 @@ function coversOf(
       ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
     }
   }
+  const fork = ends.some(({ version }) => version === stretch.to) ? undefined : forkEnd(index, head, stretch.to);
+  if (fork !== undefined) ends.push({ ...fork, ...NOTHING_KNOWN });
   // What lies before a damaged object is there all the same; of its times nothing is known without reading it.
   for (const { key, first } of index?.objects ?? []) {
     if (avoid?.has(key) === true) ends.push({ version: first - 1, chain: undefined, ...NOTHING_KNOWN });

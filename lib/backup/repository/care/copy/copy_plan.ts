@@ -16,6 +16,7 @@ import type { HeadDocument } from "../../../../format/repository/head_document.t
 import { parseObjectPath } from "../../../../format/repository/object_name.ts";
 import { byVersion } from "../../core/catalog.ts";
 import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
+import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import { planRestore } from "../../restoring/restore_plan.ts";
 
@@ -57,6 +58,7 @@ export function wishAll(facts: RepositoryFacts, avoid?: ReadonlySet<string>): Co
     for (const { log, ...backup } of facts.backups) {
       if (backup.database === database && backup.lineage === lineage && log !== null) ends.push(endOf(log));
     }
+    ends.push(...forkEnds(facts, database, lineage));
     return { database, lineage, log: walks(facts.logs.get(name), ends, avoid), head };
   });
   return { backups: parentsFirst(facts.backups), histories };

@@ -15,6 +15,7 @@ import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/fact
 import { type Head, readHead, switchHead } from "../../log/heads.ts";
 import { backupKey, logPrefix, pinKey } from "../../core/layout.ts";
 import type { Lease } from "../../core/lease.ts";
+import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, logObjects } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
 import { runPool } from "../../core/pool.ts";
@@ -136,6 +137,7 @@ export class CopyRun {
         ends.push({ version: log.to, chain: log.chain });
       }
     }
+    ends.push(...forkEnds(target, database, lineage));
     const held = walksOf(index, ends, this.#marked);
     const parts = wish.log.flatMap((object, i): LogPart[] => {
       const holding = held.find(({ from, to }) => from <= object.first && to >= object.first);

@@ -1,0 +1,92 @@
+/** A history that left another one, whose log behind that place a pruning takes. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { restoreTo } from "../../../lib/backup/mod.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
+import type { Engine } from "../../../lib/engine/types.ts";
+import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { verify } from "./damage_fixture.ts";
+import { type Contents, House } from "./house.ts";
+import { keysOf, prune } from "./prune_fixture.ts";
+
+/** A base at version 1, log to 4, more log and a base far behind; another history left at version 3, in the midst of an object. */
+async function forked(): Promise<{ house: House; fork: Engine; states: Map<number, Contents> }> {
+  const house = await House.make();
+  await house.set("a", "1");
+  await house.backup({ id: "base", type: "full" });
+  for (const key of ["b", "c", "d"]) await house.set(key, "of the first");
+  await house.backup({ id: "second", type: "incremental" });
+  const settings = settingsOf({ clock: house.time.clock });
+  await restoreTo(house.fs, settings, house.handle, "/fork", { at: { version: 3 } });
+  const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
+  const states = new Map([2, 3].map((version) => [version, house.states.get(version)!]));
+  for (const key of ["x", "y"]) {
+    await write(fork, (batch) => put(batch, 0, key, { value: "of the fork" }));
+    states.set(fork.visibleVersion, dump(fork, true));
+  }
+  await Shipper.of(house.context, fork).ship();
+  for (const key of ["e", "f"]) await house.set(key, "of the first");
+  await house.backup({ id: "third", type: "incremental" });
+  await house.set("g", "of the first");
+  await house.backup({ id: "newest", type: "full" });
+  return { house, fork, states };
+}
+
+/** What of one history restores. */
+async function pointsOf(house: House, { lineage }: Engine): Promise<RecoveryRange[]> {
+  return (await house.points()).filter((range) => range.lineage === lineage);
+}
+
+async function assertForkRestores(
+  house: House,
+  { lineage }: Engine,
+  states: ReadonlyMap<number, Contents>,
+): Promise<void> {
+  for (const [version, state] of states) {
+    const { contents } = await house.restore({ lineage, at: { version } });
+    assert.deepEqual(contents, state, `version ${version}`);
+  }
+}
+
+const BEHIND = "a pruning that takes log behind the place where another history left it";
+
+describe(BEHIND, () => {
+  it("leaves the points in time of that other one, as do the next and a copy", async () => {
+    const { house, fork, states } = await forked();
+    const ranges = await pointsOf(house, fork);
+    assert.deepEqual(ranges.map(({ from, to }) => [from.version, to.version]), [[1, 5]]);
+    const { logObjects, points } = await prune(house, { keepLast: 1 });
+    assert.equal(logObjects, 2);
+    assert.deepEqual(points.after.filter(({ lineage }) => lineage === fork.lineage), ranges);
+    assert.deepEqual(await pointsOf(house, fork), ranges);
+    await assertForkRestores(house, fork, states);
+    await prune(house, { keepLast: 1 });
+    await assertForkRestores(house, fork, states);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    const other = await House.make();
+    for (let i = 0; i < 2; i++) await copyRepository(house.context, other.context, {});
+    assert.deepEqual(await pointsOf(other, fork), ranges);
+    await assertForkRestores(other, fork, states);
+    await fork.close();
+  });
+
+  it("leaves the log up to the head where two objects hold that place, for nothing else tells which is meant", async () => {
+    const { house, fork, states } = await forked();
+    const [before] = await keysOf(house.store, `log/${house.engine.id}/${house.engine.lineage}/`);
+    const beside = before!.replace(/4-[0-9a-f]{64}$/, `5-${"0".repeat(64)}`);
+    assert.notEqual(beside, before);
+    await house.store.put(beside, new Uint8Array(100));
+    const ranges = await pointsOf(house, fork);
+    const { logObjects, log } = await prune(house, { keepLast: 1 });
+    assert.equal(logObjects, 0);
+    assert.ok(log.every(({ keep }) => keep));
+    assert.deepEqual(await pointsOf(house, fork), ranges);
+    await assertForkRestores(house, fork, states);
+    await house.store.delete(beside);
+    assert.equal((await prune(house, { keepLast: 1 })).logObjects, 2);
+    await assertForkRestores(house, fork, states);
+    await fork.close();
+  });
+});
