@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageError } from "../../../lib/base/errors.ts";
-import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
-import { FaultStore, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
+import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
+import { FaultStore, type StoreCall, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { House } from "./house.ts";
-import { assertAllRestore, copyOf, daily, keysOf, leaveObjects, prune } from "./prune_fixture.ts";
+import { assertAllRestore, copyOf, daily, image, keysOf, leaveObjects, prune } from "./prune_fixture.ts";
 
 const MINUTE = 60_000;
 const LAST = { keepLast: 1 };
@@ -85,6 +86,27 @@ describe("a pruning whose store fails", () => {
       await open(house, copy);
       assert.ok((await assertAllRestore(house)).includes("newest"), `a part at call ${at}`);
       assert.ok(await copy.head(backupKey("newest")));
+    }
+  });
+
+  it("by listing pins and leaving some out, however often: what is pinned stays", async () => {
+    const { house, store } = await prepared();
+    await open(house, store);
+    const { backups } = await prune(house, LAST, true);
+    const going = backups.filter(({ keep }) => !keep).map(({ id }) => id);
+    assert.ok(going.length > 0);
+    for (const id of going) {
+      const copy = await copyOf(store);
+      await copy.put(pinKey(id), new Uint8Array(0));
+      const hidden = (key: string): boolean => key === pinKey(id);
+      const at = ({ operation, key }: StoreCall): boolean => operation === "list" && key === PART.pins;
+      await open(house, new FaultStore(copy, { faults: [{ at, do: "hide", hidden, times: Infinity }] }));
+      const before = await image(copy);
+      await assert.rejects(prune(house, LAST), { name: "IntegrityError", message: /is there and was not listed/ });
+      // By its pin, or by what builds on it.
+      await assert.rejects(deleteBackup(house.context, id), { name: /^(Integrity|Holdfast)Error$/ });
+      const kept = (all: string[]): string[] => all.filter((each) => !each.startsWith(PART.audit));
+      assert.deepEqual(kept(await image(copy)), kept(before), id);
     }
   });
 });

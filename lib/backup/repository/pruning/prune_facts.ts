@@ -11,7 +11,7 @@ import { forgetBackups, readPins } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, readAllDocuments } from "../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
-import { backupKey, headKey, objectKey, PART } from "../core/layout.ts";
+import { backupKey, headKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import { LogIndex } from "../log/log_chain.ts";
 import type { BackupFact, LogFact, ObjectFact, RepositoryFacts as PlanFacts } from "./retention/facts.ts";
 
@@ -56,12 +56,28 @@ async function assertWhole(
   for (const history of facts.logs.keys()) named.add(`${PART.heads}${history}.json`);
   for (const key of named) {
     if (listed.has(key) || await context.store.head(key) === undefined) continue;
-    throw new IntegrityError(
-      `Cannot prune ${context.name}: ${key} is there and was not listed; nothing is deleted by a listing that is not whole, ` +
-        "try again",
-      { path: key },
-    );
+    throw notListed(context, key);
   }
+}
+
+function notListed({ name }: RepositoryContext, key: string): IntegrityError {
+  return new IntegrityError(
+    `Cannot prune ${name}: ${key} is there and was not listed; nothing is deleted by a listing that is not whole, try again`,
+    { path: key },
+  );
+}
+
+/** Those of some backups whose pin is there by its key, whatever a listing says. */
+export async function pinnedByKey({ store }: RepositoryContext, ids: Iterable<string>): Promise<Set<string>> {
+  const pinned = new Set<string>();
+  for (const id of ids) if (await store.head(pinKey(id)) !== undefined) pinned.add(id);
+  return pinned;
+}
+
+/** That no listing left out the pin of a backup that is to go. `ids`: those that had one before the pins were listed. */
+export async function assertNotPinned(context: RepositoryContext, ids: Iterable<string>): Promise<void> {
+  // Who pins what is marked takes the pin away again: that one is no pin.
+  for (const id of await pinnedByKey(context, ids)) throw notListed(context, pinKey(id));
 }
 
 function unreadable(context: RepositoryContext, key: string, error: unknown): unknown {

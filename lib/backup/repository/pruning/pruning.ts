@@ -28,7 +28,15 @@ import { Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
 import { logDuplicates } from "../log/log_duplicates.ts";
-import { assertAllThere, type PruneState, readPruneState, without, withoutLog } from "./prune_facts.ts";
+import {
+  assertAllThere,
+  assertNotPinned,
+  pinnedByKey,
+  type PruneState,
+  readPruneState,
+  without,
+  withoutLog,
+} from "./prune_facts.ts";
 import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
@@ -143,6 +151,7 @@ export class Pruning {
     const freed = new Set<string>();
     if (going.size > 0) {
       const { leases } = await this.#collector.mark([...going].map(backupKey));
+      const pinned = await pinnedByKey(this.#context, going);
       state = await this.#state(freed);
       const still = goingBackups(this.#decide(state));
       for (const { id, database } of state.plan.backups) {
@@ -152,6 +161,7 @@ export class Pruning {
         else this.#options.onBusy?.(busy.map(({ body }) => body.holder));
       }
       keepParents(state, freed);
+      await assertNotPinned(this.#context, [...freed].filter((id) => pinned.has(id)));
     }
     this.#tell(first, state, freed);
     await this.#lease.assertHeld();
