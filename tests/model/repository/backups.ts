@@ -111,8 +111,10 @@ async function recount(place: Place): Promise<void> {
     return;
   }
   for (const [id, { pinned }] of place.backups) {
-    assert.ok(!pinned || listed.has(id), `backup ${id} was pinned and is gone`);
-    if (!listed.has(id)) place.backups.delete(id);
+    // A listing that lacks keys says nothing of what is gone.
+    const there = listed.has(id) || (place.stale && await place.holds(`backups/${id}.json`));
+    assert.ok(!pinned || there, `backup ${id} was pinned and is gone`);
+    if (!there) place.backups.delete(id);
   }
 }
 

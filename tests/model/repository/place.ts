@@ -48,7 +48,7 @@ export class Place {
   /** Opens it, with a process of its own. */
   async open(): Promise<void> {
     const { random } = this.#settings;
-    const store = new FaultStore(this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk }));
+    const store = new FaultStore(this.#below);
     const options = this.#options();
     const candidates = [...this.secrets, ...this.doubtful];
     const first = random.below(Math.max(1, this.secrets.length));
@@ -88,9 +88,19 @@ export class Place {
     if (this.#settings.onDisk) this.#faults.push(this.#disk.inject(fault));
   }
 
+  /** The store below all faults of calls. */
+  get #below(): ObjectStore {
+    return this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk });
+  }
+
+  /** Whether a key is there, whatever calls fail. */
+  async holds(key: string): Promise<boolean> {
+    return await this.#below.head(key) !== undefined;
+  }
+
   /** All its objects, in a store of their own. */
   async copied(): Promise<MemoryStore> {
-    const from = this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk });
+    const from = this.#below;
     const to = new MemoryStore();
     for (let after: string | undefined;;) {
       const { objects, next } = await from.list({ after });
