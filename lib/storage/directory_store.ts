@@ -14,8 +14,8 @@
  * 1. An object's name is given to bytes that are durable already, by one call of the system (link or rename).
  * 2. A name that is new is given by `link`, which fails when it is there, without a lock; where links are not to be had,
  *    under the lock. An object that is there is replaced and removed under the lock only.
- * 3. A put has resolved once the directory with the name, and those above, are synced. That also holds when `ifAbsent`
- *    finds an object that another process has not synced yet.
+ * 3. A put has resolved once the directory with the name, and those above, are synced. That also holds when its condition
+ *    does not: what is there may be of another process that has not synced it yet, or of a try whose sync failed.
  * 4. An object's tag is the SHA-256 of its bytes.
  *
  * Limits: the file system's. A part of a key has at most 255 characters; where case does not count, keys that differ in it
@@ -245,7 +245,7 @@ export class DirectoryStore implements ObjectStore {
       // Linked, refused or failed: the name is not needed. Renamed: it is gone, and this looks for nothing.
       await this.#temporary.remove(file.path);
     }
-    if (published || conditions.ifAbsent) await this.#syncs.sync(dirname(path)); // (3)
+    await this.#syncs.sync(dirname(path)); // (3)
     return published ? { etag: file.sha256 } : undefined;
   }
 

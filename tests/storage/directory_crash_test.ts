@@ -118,6 +118,22 @@ describe("DirectoryStore when the power goes", () => {
       assert.ok(killedAt < 100);
     }
   });
+
+  it("keeps what a put found there whose condition did not hold: its own, when only the sync of a try before failed", async () => {
+    for (const tried of ["ifMatch", "ifAbsent"] as const) {
+      const disk = memoryFileSystem();
+      const store = storeOn(disk);
+      const { etag } = (await store.put("a/head", text("1")))!;
+      const key = tried === "ifMatch" ? "a/head" : "a/new";
+      const condition = tried === "ifMatch" ? { ifMatch: etag } : { ifAbsent: true };
+      const heal = disk.inject({ at: ({ name, path }) => name === "syncDirectory" && path === "/s/a", do: "fail" });
+      await assert.rejects(store.put(key, text("2"), condition), StorageError);
+      heal();
+      assert.equal(await store.put(key, text("2"), condition), undefined);
+      assert.equal(await contentOf(store, key), "2");
+      assert.equal(await contentOf(storeOn(disk.crash({ keep: "none" })), key), "2", tried);
+    }
+  });
 });
 
 describe("DirectoryStore when a call of the system fails", () => {
