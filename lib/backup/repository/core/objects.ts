@@ -186,3 +186,28 @@ export async function holdsContent(
   }
   return totals !== undefined && contentName(totals.sha256, context.ring) === content ? totals : undefined;
 }
+
+/**
+ * Makes sure that an object which was found there stays, and says whether it is still there. The put that made it may have
+ * failed at its last step, so that the power could take it again; one more that finds it there says that it is durable. A
+ * store that wants the bytes first gets none: nothing is sent twice.
+ */
+export async function keepFound(
+  context: RepositoryContext,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { store } = context;
+  const unsent = new Error(`${key} is not sent again`);
+  // deno-lint-ignore require-yield
+  async function* nothing(): AsyncGenerator<Uint8Array> {
+    throw unsent;
+  }
+  try {
+    await store.put(key, nothing(), { ifAbsent: true, tag: false, signal });
+    return true;
+  } catch (error) {
+    if (error !== unsent) throw error;
+    return await store.head(key, { signal }) !== undefined;
+  }
+}

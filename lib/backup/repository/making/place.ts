@@ -2,7 +2,8 @@
  * Where the content of a file goes among the objects of a repository.
  *
  * (1) Nothing is put twice: a content that a listed backup of the kind allowed refers to is taken as it is.
- * (2) An object that lies there unreferenced (an earlier try was cut off) is used after all of it was read and checked.
+ * (2) An object that lies there unreferenced (an earlier try was cut off) is used after all of it was read and checked,
+ *     and is sure to stay there.
  * (3) An object marked for deletion is never used: the content gets another copy, with a number behind its name.
  * (4) A full backup refers to no object that an earlier one refers to.
  *
@@ -17,7 +18,7 @@ import { reusedPieces } from "../../hash_file.ts";
 import type { Bandwidth } from "../core/bandwidth.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { objectKey } from "../core/layout.ts";
-import { holdsContent, putObject } from "../core/objects.ts";
+import { holdsContent, keepFound, putObject } from "../core/objects.ts";
 
 /** A content to be placed. */
 export interface PlacedSource {
@@ -109,7 +110,7 @@ export async function place(
     }
     const { bandwidth, signal, onBytes } = options;
     const found = await holdsContent(context, key, content, { bandwidth, signal });
-    if (found !== undefined) {
+    if (found !== undefined && await keepFound(context, key, signal)) {
       onBytes?.(source.size);
       return { object, stored: found.storedBytes, reused: true };
     }

@@ -13,7 +13,8 @@ import type { RepositoryContext } from "../../core/context.ts";
 import { allKeys, writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
 import { type Head, readHead, switchHead } from "../../log/heads.ts";
-import { backupKey, logPrefix, pinKey } from "../../core/layout.ts";
+import { backupKey, headKey, logPrefix, pinKey } from "../../core/layout.ts";
+import { keepFound } from "../../core/objects.ts";
 import type { Lease } from "../../core/lease.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, logObjects } from "../../log/log_chain.ts";
@@ -75,7 +76,7 @@ export class CopyRun {
 
   /** Copies. */
   async run(): Promise<void> {
-    const { wish, reporter, report } = this.#options;
+    const { wish, reporter, report, signal } = this.#options;
     // A second plan meets what the first one brought.
     report.reused = 0;
     const target = await readFacts(this.#to);
@@ -111,6 +112,9 @@ export class CopyRun {
         if (backup.base === null) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
       }
       for (const { source } of there) await this.#pin(source.id, pins);
+      // In a directory one stands for all that lie beside it.
+      const last = there.at(-1)?.target.id;
+      if (last !== undefined) await keepFound(this.#to, backupKey(last), signal);
       reporter.finish();
     } finally {
       report.objects += this.#copier.made;
@@ -286,7 +290,9 @@ export class CopyRun {
     const source: HeadDocument = { ...wish.head, ingests };
     const stretches = await this.#stretches(wish, target?.body.version);
     const merged = mergeHeads({ source, target: target?.body, relation, stretches, held });
-    if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) return;
+    if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
+      if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;
+    }
     await this.#assertHeld();
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
   }

@@ -23,7 +23,7 @@ import type { ObjectTotals } from "../../../../format/repository/object.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { logPrefix } from "../../core/layout.ts";
 import type { LogObject } from "../../log/log_chain.ts";
-import { objectPieces, putObject } from "../../core/objects.ts";
+import { keepFound, objectPieces, putObject } from "../../core/objects.ts";
 import { again } from "./again.ts";
 
 /** A version and the chain's hash there. */
@@ -101,7 +101,7 @@ export async function copyLog(
           { key: name, first: after === undefined ? first : after.version + 1, last, chain },
           signal,
         );
-        return { storedBytes: 0, made: false };
+        if (await keepFound(to, name, signal)) return { storedBytes: 0, made: false };
       } catch (error) {
         if (!(error instanceof IntegrityError) || tries > 0) throw error;
         await to.store.delete(name, { signal });
