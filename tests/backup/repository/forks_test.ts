@@ -242,6 +242,99 @@ describe("a copy that was never written to", () => {
   });
 });
 
+for (const own of [false, true]) {
+  describe(
+    own ? "a copy that began a history, with no commit yet" : "a copy in a history that nobody archived yet",
+    () => {
+      /** A copy at version 2, as its original is, of which nothing behind the fork at version 1 is archived. */
+      async function notArchived(): Promise<{ house: House; copy: Engine }> {
+        const house = await House.make();
+        await house.set("a", "a");
+        await house.backup();
+        await house.engine.close();
+        house.engine = await forkAt(house, 1);
+        await house.set("b", "b");
+        const copy = await exported(house);
+        if (own) await copy.compact();
+        return { house, copy };
+      }
+
+      /** Closes a copy and opens it again; slots move lazily. */
+      async function again(house: House, copy: Engine): Promise<Engine> {
+        await copy.setSlot({ ...copy.slots()[0]!, version: 1 });
+        await copy.close();
+        return await openAt(house.fs, "/exported", { clock: house.time.clock, historyBytes: 0 });
+      }
+
+      it("archives the rest up to where it stands, and says nothing of what its original did since", async () => {
+        const made = await notArchived();
+        const { house } = made;
+        house.time.now += 1000;
+        await house.set("c", "c");
+        const at = house.time.now;
+        house.time.now += 1000;
+        await house.backup({}, made.copy);
+        const copy = await again(house, made.copy);
+        const replication = await house.replicate({ heartbeat: 60_000 }, copy);
+        await house.time.advance(120_000, () => replication.flush());
+        await replication.stop();
+        const { lineage } = house.engine;
+        assert.deepEqual((await headsOf(house)).map((head) => [head.lineage, head.version])[1], [lineage, 2]);
+        assert.deepEqual((await house.restore({ lineage, at: { version: 2 } })).contents, house.states.get(2));
+        await assert.rejects(house.restore({ lineage, at }), GapError, "the time of a commit that is not archived yet");
+        await house.backup();
+        assert.deepEqual((await house.restore({ lineage, at })).contents, house.states.get(3));
+        await copy.close();
+      });
+
+      it("keeps the log of its own commits, however far its original is archived", async () => {
+        const made = await notArchived();
+        const { house } = made;
+        await house.backup({}, made.copy);
+        for (const key of ["c", "d", "e"]) await house.set(key, "of the original");
+        await house.backup();
+        const copy = await again(house, made.copy);
+        await house.backup({}, copy);
+        assert.ok(copy.slots()[0]!.version <= 2, "the slot is ahead of the copy");
+        const states = new Map<number, Contents>();
+        for (const key of ["x", "y"]) {
+          await write(copy, (batch) => put(batch, 0, key, { value: "of the copy" }));
+          states.set(copy.visibleVersion, dump(copy, true));
+          await copy.compact();
+        }
+        await house.backup({}, copy);
+        for (const [version, contents] of states) {
+          assert.deepEqual((await house.restore({ lineage: copy.lineage, at: { version } })).contents, contents);
+        }
+        await copy.close();
+      });
+
+      it("leaves the head to its original where all is archived, though its slot lags", async () => {
+        const made = await notArchived();
+        const { house } = made;
+        await house.backup({}, made.copy);
+        const original = await house.replicate();
+        await original.flush();
+        const { lineage } = house.engine;
+        const theirs = async (): Promise<HeadDocument | undefined> =>
+          (await headsOf(house)).find((head) => head.lineage === lineage);
+        const before = await theirs();
+        const copy = await again(house, made.copy);
+        const second = await house.replicate({}, copy);
+        await second.flush();
+        await house.backup({}, copy);
+        await second.stop();
+        assert.deepEqual(await theirs(), before);
+        await house.set("c", "c");
+        await original.flush();
+        assert.deepEqual((await house.restore({ lineage })).contents, house.states.get(3));
+        await original.stop();
+        await copy.close();
+      });
+    },
+  );
+}
+
 describe("a copy that began a history of its own and has no commit in it", () => {
   for (const part of [{ type: "full" }, { prefix: "a" }] as const) {
     it(`is backed up under its parent's lineage${"prefix" in part ? ", also a part of it" : ""}`, async () => {

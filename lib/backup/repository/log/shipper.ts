@@ -92,8 +92,8 @@ export class Shipper {
   claim(): Promise<void> {
     return this.#inTurn(async () => {
       await this.attach();
-      // A copy that was never written to would take the history from its original.
-      if (!this.#stands) await this.claimNow();
+      // Who stands in another's history would take it from there.
+      if (this.owns) await this.claimNow();
     });
   }
 
@@ -141,9 +141,18 @@ export class Shipper {
     return this.#stands;
   }
 
-  /** The head of its original is none to go on from, once a copy was written to. */
+  /** Whether the head is that of the database's own history, and not of one that others may write on. @internal */
+  get owns(): boolean {
+    return !this.#engine.forked && this.#head!.body.lineage === this.#engine.lineage;
+  }
+
+  /** The head of its original is none to go on from, once a copy was written to, or where it is beyond the fork. */
   #isOfOriginal(): boolean {
-    return this.#stands && this.#head?.body.lineage !== this.#engine.lineage;
+    const { lineage, meta: { parents } } = this.#engine;
+    const head = this.#head?.body;
+    if (head === undefined || head.lineage === lineage) return false;
+    const fork = parents.find((parent) => parent.lineage === head.lineage);
+    return this.#stands || fork === undefined || head.version > fork.version;
   }
 
   /** Finds the head to go on from. @internal */
@@ -223,7 +232,7 @@ class Shipment {
         await this.#follow(settled);
         if (this.#options.heartbeat === true) await this.#cover();
         const { heartbeat, onSlot } = this.#options;
-        const moved = rememberSlot(engine, context, this.#head, heartbeat === true);
+        const moved = rememberSlot(engine, context, Math.min(this.#head.version, settled.version), heartbeat === true);
         if (onSlot === undefined) await moved;
         else onSlot(moved);
       }
@@ -340,7 +349,7 @@ class Shipment {
     const { last, maxTimestamp, chain } = newest;
     const { version, moment } = this.#settled!;
     // Of the last commit's time there may be more, unless it is the last one of all.
-    const covered = last === version ? moment - 1 : maxTimestamp - 1;
+    const covered = last === version && this.#shipper.owns ? moment - 1 : maxTimestamp - 1;
     const counts = (ingest: ArchivedIngest): boolean => ingest.version <= last;
     const head = this.#head;
     await this.#lease?.assertHeld();
@@ -356,11 +365,11 @@ class Shipment {
     this.#outbox.counted();
   }
 
-  /** Says that nothing was committed up to now. */
+  /** Says that nothing was committed up to now; of another's history nobody knows that. */
   async #cover(): Promise<void> {
     const { version, moment } = this.#settled!;
     const head = this.#head;
-    if (head.version !== version) return;
+    if (head.version !== version || !this.#shipper.owns) return;
     await this.#shipper.claimNow();
     if (moment - 1 > head.coveredUntil) await this.#shipper.move({ ...this.#head, coveredUntil: moment - 1 });
   }

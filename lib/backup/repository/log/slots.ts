@@ -4,7 +4,6 @@
  * @module
  */
 import type { Engine } from "../../../engine/types.ts";
-import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { SlotMeta } from "../../../format/manifest/manifest_edit.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { readHead } from "./heads.ts";
@@ -45,16 +44,16 @@ async function tablesVersion(engine: Engine): Promise<number> {
   }
 }
 
-/** Moves the slot on to what is archived, when that is worth a write or `now` is set. */
+/** Moves the slot on to `version`, up to which all is archived, when that is worth a write or `now` is set. */
 export async function rememberSlot(
   engine: Engine,
   context: RepositoryContext,
-  head: HeadDocument,
+  version: number,
   now: boolean,
 ): Promise<void> {
   const slot = slotOf(engine, context);
-  if (slot === undefined || slot.version >= head.version) return;
-  const behind = engine.unarchivedBytes(slot.version) - engine.unarchivedBytes(head.version);
+  if (slot === undefined || slot.version >= version) return;
+  const behind = engine.unarchivedBytes(slot.version) - engine.unarchivedBytes(version);
   if (!now && behind < SLOT_BYTES) return;
-  await engine.setSlot({ ...slot, version: head.version });
+  await engine.setSlot({ ...slot, version });
 }
