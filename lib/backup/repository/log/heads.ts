@@ -8,6 +8,7 @@
  * @module
  */
 import { IntegrityError, LineageError } from "../../../base/errors.ts";
+import type { SettledPoint } from "../../../engine/types.ts";
 import { type HeadDocument, headDocument } from "../../../format/repository/head_document.ts";
 import { genesisChain } from "../../../format/repository/archived_log.ts";
 import type { RepositoryContext } from "../core/context.ts";
@@ -124,4 +125,23 @@ export function overtaken(
     `Cannot archive the log of database ${ours.database}, lineage ${ours.lineage}, in ${context.name}: ${by}; ` +
       "two copies of one database must not write into one history: export one of them to a directory of its own (LINEAGE)",
   );
+}
+
+/** What `head` is once the log behind `old` is gone: a new chain begins at the present, and the gap stays noted. */
+export function headBehindGap(head: HeadDocument, old: HeadDocument, now: SettledPoint): HeadDocument {
+  const gap = {
+    from: old.version + 1,
+    to: now.version,
+    after: old.coveredUntil,
+    before: now.timestamp,
+    chain: old.chain,
+    timestamp: old.timestamp,
+  };
+  return {
+    ...newHead(head, now.version, now.timestamp),
+    epoch: head.epoch,
+    coveredUntil: Math.max(now.moment - 1, now.timestamp),
+    gaps: [...head.gaps, gap],
+    ingests: head.ingests,
+  };
 }

@@ -23,7 +23,7 @@ import type { ArchivedIngest, HeadDocument } from "../../../format/repository/he
 import { attach, headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { type Head, HeadTouchedError, newHead, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
+import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { LogOutbox } from "./log_outbox.ts";
 import { LimitError } from "../making/limit_error.ts";
@@ -380,26 +380,10 @@ class Shipment {
     this.#shipper.endFollowing();
     const { engine, context, writer } = this.#shipper.parts;
     const old = this.#head;
-    const gap = {
-      from: old.version + 1,
-      to: settled.version,
-      after: old.coveredUntil,
-      before: settled.timestamp,
-      chain: old.chain,
-      timestamp: old.timestamp,
-    };
     if (old.lineage !== engine.lineage) {
       this.#shipper.turnTo(await headAfterFork(context, engine, engine.lineage, old, writer));
     }
     await this.#shipper.claimNow();
-    const head = this.#head;
-    const anew = newHead(head, settled.version, settled.timestamp);
-    await this.#shipper.move({
-      ...anew,
-      epoch: head.epoch,
-      coveredUntil: Math.max(settled.moment - 1, settled.timestamp),
-      gaps: [...head.gaps, gap],
-      ingests: head.ingests,
-    });
+    await this.#shipper.move(headBehindGap(this.#head, old, settled));
   }
 }
