@@ -146,12 +146,15 @@ async function checkBackup(
   assert.equal(differenceOf(contents, expected, options), undefined, what);
 }
 
-/** Whether a version of a line is within what is listed, of it or of those it came from. */
+/**
+ * Whether a version of a line is within what is listed, of it or of those it came from: a range of a line that went on from
+ * another holds what that other had before it, too.
+ */
 function isListed(world: World, ranges: readonly RecoveryRange[], lineage: string, version: number): boolean {
-  const owner = world.chronicle.lineOf(lineage, version);
-  return ranges.some((range) =>
-    (range.lineage === lineage || range.lineage === owner?.lineage) && range.from.version <= version &&
-    version <= range.to.version
+  const way = [{ lineage, version: Infinity }, ...world.chronicle.lines.get(lineage)?.parents ?? []];
+  return ranges.some(({ lineage: of, from, to }) =>
+    from.version <= version && version <= to.version &&
+    way.some((stretch) => stretch.lineage === of && version <= stretch.version)
   );
 }
 
