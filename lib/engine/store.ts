@@ -99,6 +99,7 @@ export class Store implements FileHome {
   #lastNow = 0;
   #tables = new Map<number, LiveTable>();
   #blobs = new Map<number, LiveBlob>();
+  readonly #removals = new Set<Promise<void>>();
 
   /** Takes over a loaded manifest. `cache`: that of a store which will adopt this one. */
   constructor(
@@ -253,7 +254,14 @@ export class Store implements FileHome {
     const listed = kind === "table" ? state.tables.has(number) : state.blobs.has(number);
     if (listed || this.settings.readOnly) return;
     // A file that stays behind is removed at the next open.
-    this.fs.remove(filePath(this.path, kind, number)).catch(() => {});
+    const removal = this.fs.remove(filePath(this.path, kind, number)).catch(() => {});
+    this.#removals.add(removal);
+    void removal.then(() => this.#removals.delete(removal));
+  }
+
+  /** Resolves once the files that went are removed, or could not be. */
+  async removed(): Promise<void> {
+    await Promise.all(this.#removals);
   }
 
   #buildVersion(state: ManifestState): Version {

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { ingestOfCommit } from "../../lib/backup/repository/log/ingests.ts";
 import { ClosedError, IntegrityError, NoSpaceError } from "../../lib/base/errors.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -382,6 +383,78 @@ describe("replay()", () => {
       await copied.close();
     }
     await engine.close();
+  });
+
+  /** A copy of a base, made by a replay over it that begins after so many numbers were given away. */
+  async function copyOf(
+    fs: ReturnType<typeof memoryFileSystem>,
+    directory: string,
+    commits: readonly CommitEvent[],
+    compacts: boolean,
+    given: number,
+  ): Promise<{ tables: number[]; blobs: number[] }> {
+    // One flush and no compaction beside it, so that files have the same numbers each time.
+    const copied = await openAt(fs, "/base", { memtableBytes: 2 ** 20, level0Tables: 100 });
+    for (let i = 0; i < given; i++) copied.newFileNumber();
+    await copied.replay(listed(commits), NO_FILES);
+    if (compacts) await copied.compact();
+    const pin = await copied.pin();
+    await stage(copied, pin, directory);
+    const numbersOf = (wanted: string): number[] =>
+      pin.files.filter(({ kind }) => kind === wanted).map(({ number }) => number);
+    const numbers = { tables: numbersOf("table"), blobs: numbersOf("blob") };
+    pin.release();
+    await copied.close();
+    for (const name of await fs.list("/base")) await fs.remove(`/base/${name}`);
+    await fs.removeDirectory("/base");
+    return numbers;
+  }
+
+  it("takes files in whose numbers a copy has given to others, wherever these stand", async () => {
+    for (const kind of ["tables", "blobs"] as const) {
+      for (const [compacts, replace] of [[false, false], [true, false], [false, true], [true, true]] as const) {
+        const context = `${kind} ${compacts ? "compacted" : "as replayed"}, ${replace ? "all" : "a part"} replaced`;
+        // A disk that removes files late: never those that have got the name since.
+        const delay = (call: string, path: string): Promise<void> | undefined =>
+          call === "remove" && path.startsWith("/copy") ? turns(4) : undefined;
+        const fs = memoryFileSystem({ delay });
+        const engine = await open(fs, { historyBytes: 1e9 });
+        await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
+        const pin = await engine.pin();
+        pin.release();
+        const random = new Random(7);
+        for (let i = 0; i < 120; i++) await engine.commit(randomBatch(random), { durability: "buffered" });
+        for (let i = 0; i < 200; i++) engine.newFileNumber();
+        const ingests = [await ingestSome(engine, 0, 90, false), await ingestSome(engine, 40, 160, replace)];
+        for (let i = 0; i < 20; i++) await engine.commit(randomBatch(random), { durability: "buffered" });
+        const commits = await commitsAfter(engine, 0);
+        const infos = ingests.map((version) => ingestOfCommit(commits[version - 1]!.ops)!);
+        const numbers = {
+          tables: infos.flatMap((info) => info.tables.map(({ number }) => number)),
+          blobs: infos.flatMap((info) => info.blobs.map(({ number }) => number)),
+        };
+
+        // A copy of the state before, whose own files have numbers of those that came in after it: tried, and then so.
+        const before = commits.slice(0, 120);
+        await stage(engine, pin, "/base");
+        const tried = await copyOf(fs, "/tried", before, compacts, 0);
+        const given = Math.min(...numbers[kind]) - Math.min(...tried[kind]);
+        await stage(engine, pin, "/base");
+        const copied = await copyOf(fs, "/copy", before, compacts, given);
+        assert.ok(copied[kind].some((number) => numbers[kind].includes(number)), `${context}: numbers meet`);
+
+        const replayed = await openAt(fs, "/copy");
+        const options = { ingestFiles: bring(engine, "/copy"), reserveNumbersTo: engine.newFileNumber() };
+        await replayed.replay(listed(commits.slice(120)), options);
+        assert.deepEqual(contents(replayed), contents(engine), context);
+        await replayed.close();
+        const again = await openAt(fs, "/copy");
+        assert.deepEqual(contents(again), contents(engine), context);
+        assert.ok((await again.verify()).ok, context);
+        await again.close();
+        await engine.close();
+      }
+    }
   });
 
   it("knows a number that it gave to a file which has gone since", async () => {

@@ -23,6 +23,7 @@ import type { Commit, CommitEvent, IngestOptions, ReplayOptions } from "../types
 import { applySliced } from "./apply.ts";
 import { ingestAgain, type IngestParts } from "./ingest.ts";
 import { surveyIngested } from "./survey_ingested.ts";
+import { vacate } from "./vacate.ts";
 
 /** Sealed memtables that make a replay wait. */
 const SEALED_MAX = 2;
@@ -167,9 +168,10 @@ class Replay {
   async #ingest(commit: Commit, info: IngestInfo): Promise<void> {
     const { background } = this.#parts;
     this.#checkStop();
-    this.#claimNumbers(commit.version, info);
+    const taken = this.#claimNumbers(commit.version, info);
     this.#seal();
     await background.flushed();
+    await this.#vacate(commit.version, taken);
     await this.#options.ingestFiles(info, commit.version);
     const files = await surveyIngested(this.#store, info);
     const options: IngestOptions = {
@@ -183,18 +185,28 @@ class Replay {
     this.#last = commit;
   }
 
-  /** Files keep the numbers they had, because rows point to blob files by number. */
-  #claimNumbers(version: number, info: IngestInfo): void {
+  /** Files keep the numbers they had, because rows point to blob files by number. Gives those that files here have. */
+  #claimNumbers(version: number, info: IngestInfo): ReadonlySet<number> {
     const { state } = this.#store.manifest;
     const numbers = [...info.tables, ...info.blobs].map(({ number }) => number);
     for (const number of numbers) {
-      const isTaken = state.tables.has(number) || state.blobs.has(number);
-      if (isTaken || (number >= this.#ownNumbers && number < state.nextNumber)) {
-        throw this.#misfit(`version ${version} takes in file ${number}, and there is one of that number already`);
-      }
+      if (number >= this.#ownNumbers && number < state.nextNumber) throw this.#given(version, number);
     }
     // Not reserved, but not given out either.
     state.nextNumber = Math.max(state.nextNumber, ...numbers.map((number) => number + 1));
+    return new Set(numbers.filter((number) => state.tables.has(number) || state.blobs.has(number)));
+  }
+
+  /** The tables may be those of a copy, which numbered its files by itself. */
+  async #vacate(version: number, numbers: ReadonlySet<number>): Promise<void> {
+    const { background } = this.#parts;
+    const [first] = numbers;
+    if (first === undefined || await vacate(this.#store, background, numbers, () => this.#checkStop())) return;
+    throw this.#given(version, first);
+  }
+
+  #given(version: number, number: number): IntegrityError {
+    return this.#misfit(`version ${version} takes in file ${number}, and there is one of that number already`);
   }
 
   async #finish(): Promise<void> {
