@@ -73,18 +73,25 @@ async function share(
   length: number,
   linkable: boolean,
 ): Promise<CopyWay | undefined> {
+  // A call that answers with an error may have taken effect; what was there before stays.
+  const wasThere = await fs.stat(to) !== undefined;
+  const undo = async (): Promise<void> => {
+    if (!wasThere) await removeIfThere(fs, to);
+  };
   if (linkable) {
     try {
       await fs.link(from, to);
       return "link";
     } catch (error) {
       if (isFinal(error)) throw error;
+      await undo();
     }
   }
   try {
     await fs.clone(from, to);
   } catch (error) {
     if (isFinal(error)) throw error;
+    await undo();
     return undefined;
   }
   await cleaningUp(fs, to, async () => {

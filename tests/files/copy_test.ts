@@ -112,6 +112,16 @@ for (const [kind, place] of kinds) {
 }
 
 describe("copyFile", () => {
+  it("copies byte by byte where a link was made and an error told, and leaves what was there before", async () => {
+    const fs = memoryFileSystem();
+    await publishFile(fs, "/a", pattern(5000));
+    fs.inject({ at: ({ name }) => name === "link" || name === "clone", do: "lose" });
+    assert.equal(await copyFile(fs, "/a", "/b"), "copy");
+    assert.deepEqual(await readFile(fs, "/b", 5000), pattern(5000));
+    await assert.rejects(copyFile(fs, "/a", "/b"));
+    assert.deepEqual(await readFile(fs, "/b", 5000), pattern(5000));
+  });
+
   it("copies byte by byte where links are refused", async () => {
     const fs = memoryFileSystem({
       beforeOperation: ({ name }) => {

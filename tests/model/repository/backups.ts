@@ -112,7 +112,7 @@ async function recount(place: Place): Promise<void> {
   }
   for (const [id, { pinned }] of place.backups) {
     // A listing that lacks keys says nothing of what is gone.
-    const there = listed.has(id) || (place.stale && await place.holds(`backups/${id}.json`));
+    const there: boolean = listed.has(id) || (place.stale && await place.holds(`backups/${id}.json`));
     assert.ok(!pinned || there, `backup ${id} was pinned and is gone`);
     if (!there) place.backups.delete(id);
   }
