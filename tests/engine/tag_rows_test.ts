@@ -73,7 +73,7 @@ describe("TagRows", () => {
       const sorted = expected.sort((a, b) => order(a) < order(b) ? -1 : 1);
       assert.deepEqual(rowsOf(fs, store, tables), sorted, `${chunkBytes} bytes at a time`);
       for (const [i, table] of tables.entries()) {
-        if (i > 0) assert.ok(Buffer.compare(tables[i - 1]!.largest, table.smallest) < 0, "tables overlap");
+        if (i > 0) assert.ok(Buffer.compare(tables[i - 1]!.largest!, table.smallest) < 0, "tables overlap");
       }
       await rows.discardChunks();
       assert.equal((await fs.list("/db")).length, tables.length);

@@ -38,7 +38,6 @@ import {
   encodeText,
   toHex,
   VARINT_BYTES_MAX,
-  varintLength,
 } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
