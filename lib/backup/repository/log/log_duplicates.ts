@@ -7,7 +7,7 @@ import { HoldfastError, StorageError } from "../../../base/errors.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { historyOf, type RepositoryFacts } from "../restoring/facts.ts";
 import type { LogObject } from "./log_chain.ts";
-import { openLog } from "./log_reader.ts";
+import { openLog, startOf } from "./log_reader.ts";
 
 /**
  * The keys of such objects, each with the key of the one that has its content too. The larger one is on the way back from
@@ -34,7 +34,7 @@ export async function logDuplicates(
       const chains = await chainsOf(context, large, signal);
       const leadsOn = next === undefined
         ? large.last === head.version && large.chain === head.chain
-        : next.first === large.last + 1 && (await startOf(context, next, signal)) === large.chain;
+        : next.first === large.last + 1 && (await unlessDamaged(() => startOf(context, next, signal))) === large.chain;
       if (chains === undefined || !leadsOn) continue;
       for (const small of inside) if (chains.get(small.last) === small.chain) found.set(small.key, large.key);
     }
@@ -53,15 +53,6 @@ function chainsOf(
     const { pieces } = await openLog(context, object, { signal });
     for await (const { last, chain } of pieces) chains.set(last, chain);
     return chains;
-  });
-}
-
-/** The chain's hash that an object goes on from. */
-function startOf(context: RepositoryContext, object: LogObject, signal?: AbortSignal): Promise<string | undefined> {
-  return unlessDamaged(async () => {
-    const { head, pieces } = await openLog(context, object, { signal });
-    await pieces.return(undefined as never);
-    return head.previous;
   });
 }
 

@@ -60,7 +60,7 @@ export async function* readLog(
   let chainOf = "";
   let count = 0;
   const memory: PieceMemory = {};
-  for (const object of objects) {
+  for (const [i, object] of objects.entries()) {
     const until = object.until ?? object.last;
     if (until <= last) continue;
     if (options.upTo !== undefined && last >= options.upTo) return;
@@ -69,12 +69,7 @@ export async function* readLog(
     try {
       // Each lineage has a chain of its own, so where one goes over into another there is nothing to compare.
       const follows = chainAt === head.first - 1 && chainOf === head.lineage;
-      if (follows && head.previous !== chain) {
-        throw new IntegrityError(
-          `${object.key} in ${context.name} is not the history that leads up to it; run verify, then repair`,
-          { path: object.key },
-        );
-      }
+      if (follows && head.previous !== chain) throw await stray(context, objects, i, options.signal);
       for await (const piece of pieces) {
         chain = piece.chain;
         chainAt = piece.last;
@@ -124,6 +119,42 @@ export async function* logPieces(
 ): AsyncGenerator<LogPiece & { chain: string }> {
   const { pieces } = await openLog(context, object, options);
   yield* pieces;
+}
+
+/**
+ * The error of two objects that don't follow each other, with the one to blame. The last of all is vouched for by what names
+ * its chain; so it is the later one that belongs there if the one behind it says so, and what else ends before it is a stray:
+ * left by a writer that was overtaken.
+ */
+async function stray(
+  context: RepositoryContext,
+  objects: readonly LogObject[],
+  at: number,
+  signal: AbortSignal | undefined,
+): Promise<IntegrityError> {
+  const [before, object, next] = [objects[at - 1]!, objects[at]!, objects[at + 1]];
+  const leadsOn = next === undefined || next.first !== object.last + 1 || lineageOf(next) !== lineageOf(object) ||
+    await startOf(context, next, signal) === object.chain;
+  const { key } = leadsOn ? before : object;
+  return new IntegrityError(
+    `${key} in ${context.name} is not the history of what lies beside it; run verify, then repair`,
+    { path: key },
+  );
+}
+
+function lineageOf({ key }: LogObject): string {
+  return key.slice(0, key.lastIndexOf("/"));
+}
+
+/** The chain before an object's first piece. */
+export async function startOf(
+  context: RepositoryContext,
+  object: LogObject,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { head, pieces } = await openLog(context, object, { signal });
+  await pieces.return(undefined as never);
+  return head.previous;
 }
 
 function hole(context: RepositoryContext, object: LogObject, last: number, found: number): IntegrityError {

@@ -1,0 +1,82 @@
+/** Log that a writer left which was overtaken: it lies beside the right one, and must not stand in its way. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { IntegrityError } from "../../../lib/base/errors.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
+import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
+import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
+import { House } from "./house.ts";
+
+/** A database with log for each of its versions 2 to 6 in an object of its own, behind a base at 1. */
+async function oneByOne(): Promise<House> {
+  const house = await House.make();
+  await house.set("a", "1");
+  await house.backup();
+  const replication = await house.replicate();
+  for (let i = 2; i <= 6; i++) {
+    await house.set("a", `${i}`);
+    await replication.flush();
+  }
+  await replication.stop();
+  return house;
+}
+
+/** Puts the versions from `first` to `last` there again, as one piece, perhaps with other operations; returns its key. */
+async function addStray(house: House, first: number, last: number, changed: boolean): Promise<string> {
+  const { context } = house;
+  const objects = logObjects(await allKeys(context.store, PART.log));
+  const writer = new PieceWriter();
+  let previous: string | undefined;
+  let times = { minTimestamp: 0, maxTimestamp: 0 };
+  for (let version = first; version <= last; version++) {
+    const { head, pieces } = await openLog(context, objects.find((object) => object.first === version)!);
+    previous ??= head.previous;
+    times = { minTimestamp: times.minTimestamp || head.minTimestamp, maxTimestamp: head.maxTimestamp };
+    for await (const piece of pieces) {
+      for (const { timestamp, ops } of recordsOf(piece)) {
+        writer.add(version, timestamp, changed ? Uint8Array.of(...ops, ...ops) : ops);
+      }
+    }
+  }
+  const piece = writer.take();
+  const { id: database, lineage } = house.engine;
+  const key = `${PART.log}${database}/${lineage}/${logName(first, last, nextChain(previous!, piece.bytes))}`;
+  await putLogObject(context, key, async function* () {
+    yield await Promise.resolve(writeLogHead({ database, lineage, previous: previous!, first, last, ...times }));
+    yield piece.bytes;
+  }, {});
+  return key;
+}
+
+describe("stray log", () => {
+  for (const changed of [false, true]) {
+    it(`does not keep a version from being restored (${changed ? "of other commits" : "cut otherwise"})`, async () => {
+      for (const [first, last] of [[2, 3], [3, 5], [5, 6], [2, 6]] as const) {
+        const house = await oneByOne();
+        await addStray(house, first, last, changed);
+        for (let version = 1; version <= 6; version++) {
+          const { contents } = await house.restore({ at: { version } });
+          assert.deepEqual(contents, house.states.get(version), `version ${version} beside ${first} to ${last}`);
+        }
+        await house.engine.close();
+      }
+    });
+  }
+
+  it("is never taken for the right one, where that is lost", async () => {
+    const house = await oneByOne();
+    const stray = await addStray(house, 3, 4, true);
+    const [right] = (await house.store.list({ prefix: PART.log })).objects
+      .filter(({ key }) => key !== stray && key.includes("0000000000000004-"));
+    await house.store.delete(right!.key);
+    await assert.rejects(
+      house.restore({ at: { version: 6 } }),
+      (error) => error instanceof IntegrityError || /gap|point/i.test(`${error}`),
+    );
+    await house.engine.close();
+  });
+});
