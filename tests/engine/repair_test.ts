@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { encodeText } from "../../lib/base/bytes.ts";
 import { NotFoundError } from "../../lib/base/errors.ts";
 import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
+import { KIND_BYTES } from "../../lib/format/cell.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
+import { spacePrefix, tagPrefix } from "../../lib/format/space.ts";
 import { all, fill, name, open, put, removeRange, tinySettings } from "./fixture.ts";
 
 const settings = tinySettings();
@@ -108,6 +112,24 @@ describe("repairDatabase()", () => {
     assert.ok(report.kept >= entries.size - 5 && report.kept < entries.size);
     const left = await contents(fs);
     for (const [key, value] of entries) if (!key.startsWith("large")) assert.equal(left.get(key), value);
+  });
+
+  it("counts all rows that it reads, and can be given up among those of tags as well", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    const batch = new Batch();
+    const prefix = tagPrefix(spacePrefix(1), encodeText("tag"));
+    for (let i = 0; i < 2000; i++) batch.putCell(prefix, encodeText(name(i)), KIND_BYTES, new Uint8Array(0));
+    await engine.commit(batch);
+    await engine.close();
+    let told = 0;
+    await repairDatabase(fs, "/db", settings, { dryRun: true, onRows: (rows) => told += rows });
+    assert.ok(told > 1900, `${told} of 2000 rows`);
+    let now = 0;
+    const giveUp = new AbortController();
+    const slow = tinySettings({ monotonic: () => now += 10, signal: giveUp.signal });
+    const onRows = (): void => giveUp.abort(new Error("enough"));
+    await assert.rejects(repairDatabase(fs, "/db", slow, { dryRun: true, onRows }), /enough/);
   });
 
   it("says what it would do and changes nothing with dryRun", async () => {

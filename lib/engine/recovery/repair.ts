@@ -198,6 +198,15 @@ async function mergeAll(
   let kept = 0;
   let step = 0;
   for (rows.seekFirst(); rows.valid; rows.next()) {
+    if (++step % STEP === 0) {
+      onRows?.(STEP);
+      if (output?.wantsDrain) await output.drain();
+      if (tags?.wantsDrain) await tags.drain();
+      if (slicer.due()) {
+        await slicer.tick();
+        throwIfAborted(settings.signal);
+      }
+    }
     const { key, version, timestamp, cell } = rows;
     const space = new ByteReader(key).varint();
     // Made anew of the entries.
@@ -224,15 +233,6 @@ async function mergeAll(
       }
       if (value !== undefined) output?.addMoved(key, version, timestamp, cell, value);
       else output?.add(key, version, timestamp, cell);
-    }
-    if (++step % STEP === 0) {
-      onRows?.(STEP);
-      if (output?.wantsDrain) await output.drain();
-      if (tags?.wantsDrain) await tags.drain();
-      if (slicer.due()) {
-        await slicer.tick();
-        throwIfAborted(settings.signal);
-      }
     }
   }
   return kept;
