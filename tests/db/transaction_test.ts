@@ -141,6 +141,22 @@ describe("transaction", () => {
       assert.equal(await db.get("other"), 2);
     }));
 
+  it("remembers each key that it looked at, not only the last", () =>
+    withDb(async (db) => {
+      await db.set("a1", 1);
+      let runs = 0;
+      await db.transaction(async (tx) => {
+        runs++;
+        for (const key of ["a1", "a2", "a3"]) {
+          await tx.get(key);
+          tx.hasSync(key);
+        }
+        if (runs === 1) await db.set("a1", 2);
+        tx.set("b", 1);
+      });
+      assert.equal(runs, 2);
+    }, patient));
+
   it("gives up with ConflictError after its retries, having waited with jitter", async () => {
     const waits: number[] = [];
     const delay = (ms: number) => {

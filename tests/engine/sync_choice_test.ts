@@ -125,4 +125,15 @@ describe("SyncChoice", () => {
     assert.equal(choice.atOnce(false), false);
     assert.equal(choice.atOnce(true), false);
   });
+
+  it("rests after a slow one, however short those off the thread are", () => {
+    const choice = new SyncChoice();
+    for (let i = 0; i < 5; i++) choice.atOnce(true);
+    choice.took(0.2, false);
+    assert.equal(choice.atOnce(true), true);
+    choice.took(5, true);
+    choice.took(0.2, false);
+    for (let i = 0; i < 512; i++) assert.equal(choice.atOnce(true), false, `commit ${i}`);
+    assert.equal(choice.atOnce(true), true);
+  });
 });

@@ -118,8 +118,15 @@ describe("copyFile", () => {
     fs.inject({ at: ({ name }) => name === "link" || name === "clone", do: "lose" });
     assert.equal(await copyFile(fs, "/a", "/b"), "copy");
     assert.deepEqual(await readFile(fs, "/b", 5000), pattern(5000));
-    await assert.rejects(copyFile(fs, "/a", "/b"));
-    assert.deepEqual(await readFile(fs, "/b", 5000), pattern(5000));
+    const refusing = memoryFileSystem({
+      beforeOperation: ({ name }) => {
+        if (name === "link" || name === "clone") throw new IOError("Cannot link: the disk says no (EIO)");
+      },
+    });
+    await publishFile(refusing, "/a", pattern(5000));
+    await publishFile(refusing, "/b", pattern(7));
+    await assert.rejects(copyFile(refusing, "/a", "/b"), ExistsError);
+    assert.deepEqual(await readFile(refusing, "/b", 5000), pattern(7));
   });
 
   it("copies byte by byte where links are refused", async () => {

@@ -25,10 +25,12 @@ import {
   IntegrityError,
   IOError,
   NotFoundError,
+  PermissionError,
 } from "../../mod.ts";
 import { encodeManifest, loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import type { ManifestState } from "../../lib/engine/manifest/manifest_state.ts";
 import { fileName } from "../../lib/engine/file_names.ts";
+import { directoryStore } from "../../lib/storage/directory_store.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 import { contentsOf, Shelter, stackOf } from "./shelter.ts";
 
@@ -240,6 +242,20 @@ describe("a hostile export", () => {
     const db = await DB.open(path);
     await db.close();
     assert.equal(readFileSync(secret, "utf8"), before);
+  });
+
+  it("as a store with links in place of directories takes and removes nothing through them", async () => {
+    await using shelter = await Shelter.real();
+    const neighbour = shelter.path("neighbour");
+    for (const name of ["a", ".tmp~"]) {
+      const path = shelter.path(`input/store${name.length}`);
+      mkdirSync(path);
+      symlinkSync(neighbour, join(path, name));
+      const store = directoryStore(path);
+      await assert.rejects(store.put(name === "a" ? "a/b" : "c", new Uint8Array(3)), PermissionError, name);
+      if (name === "a") await assert.rejects(store.delete("a/secret.txt"), PermissionError);
+      assert.ok(readFileSync(join(neighbour, "secret.txt")).length > 0);
+    }
   });
 
   it("as a repository with links in place of its directories is not written through them, nor deleted", async () => {

@@ -25,12 +25,12 @@ async function oneByOne(): Promise<House> {
   return house;
 }
 
-/** Puts the versions from `first` to `last` there again, as one piece, perhaps with other operations; returns its key. */
-async function addStray(house: House, first: number, last: number, changed: boolean): Promise<string> {
+/** Puts the versions from `first` to `last` there again, as one piece, perhaps with other operations, or behind another history; returns its key. */
+async function addStray(house: House, first: number, last: number, changed: boolean, behind?: string): Promise<string> {
   const { context } = house;
   const objects = logObjects(await allKeys(context.store, PART.log));
   const writer = new PieceWriter();
-  let previous: string | undefined;
+  let previous = behind;
   let times = { minTimestamp: 0, maxTimestamp: 0 };
   for (let version = first; version <= last; version++) {
     const { head, pieces } = await openLog(context, objects.find((object) => object.first === version)!);
@@ -66,6 +66,15 @@ describe("stray log", () => {
       }
     });
   }
+
+  it("does not keep a version from being restored (behind another history, with more behind)", async () => {
+    const house = await oneByOne();
+    await addStray(house, 3, 4, true, "ab".repeat(32));
+    for (const version of [1, 2, 5, 6]) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version), `${version}`);
+    }
+    await house.engine.close();
+  });
 
   it("is never taken for the right one, where that is lost", async () => {
     const house = await oneByOne();

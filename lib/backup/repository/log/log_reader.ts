@@ -122,9 +122,8 @@ export async function* logPieces(
 }
 
 /**
- * The error of two objects that don't follow each other, with the one to blame. The last of all is vouched for by what names
- * its chain; so it is the later one that belongs there if the one behind it says so, and what else ends before it is a stray:
- * left by a writer that was overtaken.
+ * The error of two objects that don't follow each other, with the one to blame: the later one belongs there if the one behind
+ * it says so, or if none behind it is asked for; then what ends before it is a stray, left by a writer that was overtaken.
  */
 async function stray(
   context: RepositoryContext,
