@@ -175,9 +175,7 @@ export abstract class Reader<K extends Key = string> {
   #row(call: string, key: K, options: ReadOptions | undefined): Row | undefined {
     const source = this.#access.open(call, readOptions(call, options));
     const { definition, prefix } = source;
-    // A transaction keeps the keys that it looked at.
-    const encode = source.tracker === undefined ? lookupKey : encodeKey;
-    return source.row(encode(call, definition.encoding, prefix, key));
+    return source.row(lookupKey(call, definition.encoding, prefix, key));
   }
 
   #find(call: string, key: K, options: ReadOptions | undefined): Found {
