@@ -30,14 +30,28 @@ const ranges = (head: HeadDocument): number[][] => head.gaps.map(({ from, to }) 
 describe("mergeHeads", () => {
   it("takes the source's where there is none, as nobody's", () => {
     const source = headOf({ version: 9, epoch: 4 });
-    const head = mergeHeads({ source, target: undefined, relation: undefined, stretches: [stretch(1, 9)], held: [] });
+    const head = mergeHeads({
+      source,
+      target: undefined,
+      relation: undefined,
+      stretches: [stretch(1, 9)],
+      held: [],
+      strays: [],
+    });
     assert.deepEqual(head, { ...source, writer: REPAIR_WRITER });
   });
 
   it("moves one that is behind on, under a later epoch", () => {
     const target = headOf({ version: 5, epoch: 7, coveredUntil: 3000, writer: "cd" });
     const source = headOf({ version: 9, chain: hex("9"), coveredUntil: 2000 });
-    const head = mergeHeads({ source, target, relation: "behind", stretches: [stretch(1, 9)], held: [stretch(1, 5)] });
+    const head = mergeHeads({
+      source,
+      target,
+      relation: "behind",
+      stretches: [stretch(1, 9)],
+      held: [stretch(1, 5)],
+      strays: [],
+    });
     assert.deepEqual(head, { ...source, epoch: 8, coveredUntil: 3000, writer: REPAIR_WRITER });
   });
 
@@ -45,12 +59,12 @@ describe("mergeHeads", () => {
     const target = headOf({ version: 5, chain: hex("5"), coveredUntil: 3000 });
     const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
     const stretches = [stretch(10, 19), stretch(26, 40)];
-    const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)] });
+    const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)], strays: [] });
     const gap = { from: 6, to: 9, after: 3000, before: 5010, chain: hex("5"), timestamp: target.timestamp };
     assert.deepEqual(head.gaps, [gap, gapOf(20, 25)]);
     assert.equal(head.start, 26);
     // All of the source's log is gone: what comes next begins behind its head.
-    const bare = mergeHeads({ source, target, relation: "behind", stretches: [], held: [stretch(1, 5)] });
+    const bare = mergeHeads({ source, target, relation: "behind", stretches: [], held: [stretch(1, 5)], strays: [] });
     assert.deepEqual([ranges(bare), bare.start], [[[6, 40]], 41]);
   });
 
@@ -59,7 +73,7 @@ describe("mergeHeads", () => {
     const source = headOf({ version: 40 });
     for (const [maxTimestamp, after] of [[4000, 3999], [0, 0]] as const) {
       const stretches = [{ ...stretch(6, 9), maxTimestamp }, stretch(26, 40)];
-      const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)] });
+      const head = mergeHeads({ source, target, relation: "behind", stretches, held: [stretch(1, 5)], strays: [] });
       assert.deepEqual(head.gaps, [
         { from: 10, to: 25, after, before: 5026, chain: hex("7"), timestamp: maxTimestamp },
       ]);
@@ -75,6 +89,7 @@ describe("mergeHeads", () => {
       relation: "equal",
       stretches: [stretch(1, 40)],
       held: [stretch(10, 40)],
+      strays: [],
     });
     assert.deepEqual([ranges(closed), closed.start, closed.writer], [[[20, 25]], 26, "ab"]);
     const all = mergeHeads({
@@ -83,6 +98,7 @@ describe("mergeHeads", () => {
       relation: "equal",
       stretches: [stretch(1, 40)],
       held: [stretch(10, 40), stretch(1, 5)],
+      strays: [],
     });
     assert.deepEqual([ranges(all), all.start], [[], 1]);
   });
@@ -97,6 +113,7 @@ describe("mergeHeads", () => {
       relation: "equal",
       stretches: [stretch(30, 40)],
       held: [stretch(10, 40)],
+      strays: [],
     });
     assert.deepEqual([ranges(head), head.start], [[[6, 9]], 10]);
   });
@@ -105,7 +122,7 @@ describe("mergeHeads", () => {
     const source = headOf({ version: 40, gaps: [gapOf(6, 9), gapOf(20, 25)], start: 26 });
     const target = headOf({ version: 40, start: 10 });
     const stretches = [stretch(1, 5), stretch(10, 19), stretch(26, 40)];
-    const head = mergeHeads({ source, target, relation: "equal", stretches, held: [stretch(10, 40)] });
+    const head = mergeHeads({ source, target, relation: "equal", stretches, held: [stretch(10, 40)], strays: [] });
     assert.deepEqual(ranges(head), [[6, 9]]);
   });
 
@@ -114,7 +131,8 @@ describe("mergeHeads", () => {
       const [version, its] = { behind: [9, 5], equal: [9, 9], ahead: [5, 9] }[relation] as [number, number];
       const source = headOf({ version, ...(one === undefined ? {} : { pruned: one }) });
       const target = headOf({ version: its, ...(other === undefined ? {} : { pruned: other }) });
-      return mergeHeads({ source, target, relation, stretches: [stretch(1, 9)], held: [stretch(1, its)] }).pruned;
+      return mergeHeads({ source, target, relation, stretches: [stretch(1, 9)], held: [stretch(1, its)], strays: [] })
+        .pruned;
     };
     for (const relation of ["behind", "equal", "ahead"] as const) {
       const found = [pruned(3, undefined, relation), pruned(undefined, 4, relation), pruned(3, 4, relation)];
@@ -133,6 +151,7 @@ describe("mergeHeads", () => {
       relation: "ahead",
       stretches: [stretch(1, 40)],
       held: [stretch(45, 60)],
+      strays: [],
     });
     assert.deepEqual(head, { ...target, ingests: [ingest(30), ingest(50)] });
   });

@@ -23,7 +23,8 @@ import type { CopyOptions, CopyReport } from "./copy/copy_report.ts";
 import { CopyRun } from "./copy/copy_run.ts";
 import { wishAll, wishChosen } from "./copy/copy_plan.ts";
 import { MisfitError } from "./copy/log_copier.ts";
-import { readFacts, type RepositoryFacts } from "../restoring/facts.ts";
+import type { RepositoryFacts } from "../restoring/facts.ts";
+import { assertLogListed, readSource, UnsettledError } from "./copy/source_facts.ts";
 import { PART } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { withReaderLease } from "../restoring/source.ts";
@@ -100,7 +101,7 @@ async function copyUnderLease(
   const reporter = new ProgressReporter(onProgress);
   const report: CopyReport = { backups: [], objects: 0, logObjects: 0, storedBytes: 0, reused: 0, durationMs: 0 };
   reporter.start("plan");
-  const facts = await readFacts(from);
+  const facts = await readSettled(from);
   // One at a time with backups of the same database there: both look for objects that nobody refers to.
   const databases = [...new Set([...facts.backups, ...facts.heads].map(({ database }) => database))].sort();
   await withPartial(
@@ -141,18 +142,39 @@ async function copyFacts(
   report: CopyReport,
 ): Promise<void> {
   const avoid = new Set<string>();
+  const seen = new Set<string>();
   let facts = first;
   for (let plans = 1;; plans++) {
     const { backups, signal } = options;
-    const wish = backups === undefined ? wishAll(facts, avoid) : wishChosen(from.name, facts, backups, avoid);
     try {
+      if (backups === undefined) assertLogListed(from, facts, avoid);
+      const wish = backups === undefined ? wishAll(facts, avoid) : wishChosen(from.name, facts, backups, avoid);
       return await new CopyRun(from, to, { wish, reporter, leases, report, signal }).run();
     } catch (error) {
-      if (plans === PLANS_MAX || !isPlannable(error, avoid)) throw error;
+      if (plans === PLANS_MAX || !(isPlannable(error, avoid) || isNew(error, seen))) throw error;
     }
     reporter.start("plan");
-    facts = await readFacts(from);
+    facts = await readSettled(from);
   }
+}
+
+/** The facts of a source whose listing is whole; the same key missing twice is an error. */
+async function readSettled(from: RepositoryContext): Promise<RepositoryFacts> {
+  const seen = new Set<string>();
+  for (let tries = 1;; tries++) {
+    try {
+      return await readSource(from);
+    } catch (error) {
+      if (tries === PLANS_MAX || !isNew(error, seen)) throw error;
+    }
+  }
+}
+
+/** Whether a listing lacks something that another one may have: twice the same is missing. */
+function isNew(error: unknown, seen: Set<string>): boolean {
+  if (!(error instanceof UnsettledError) || seen.has(error.message)) return false;
+  seen.add(error.message);
+  return true;
 }
 
 /** Whether another plan may do better: log that vanished was merged, log that does not fit has another in its place. */

@@ -10,8 +10,8 @@ import { type Proof, proof } from "../../../format/repository/house_documents.ts
 import { forgetBackups, readPins } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, readAllDocuments } from "../core/documents.ts";
-import { historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
-import { backupKey, headKey, objectKey, PART, pinKey } from "../core/layout.ts";
+import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
+import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import { LogIndex } from "../log/log_chain.ts";
 import type { BackupFact, LogFact, ObjectFact, RepositoryFacts as PlanFacts } from "./retention/facts.ts";
 
@@ -39,25 +39,9 @@ export async function readPruneState(context: RepositoryContext, anew: boolean):
   const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, () => {});
   const pins = await readPins(context);
   const sizes = new Map((await allKeys(context.store, PART.backups)).map(({ key, size }) => [key, size]));
-  await assertWhole(context, facts, pins);
+  const unlisted = await findUnlisted(context, facts, pins);
+  if (unlisted !== undefined) throw notListed(context, unlisted);
   return { facts, proofs, pins, sizes, plan: planFacts(facts, { proofs, pins, sizes }) };
-}
-
-/** What is listed names other things: those that are there by their key must be listed too, or a listing is not whole. */
-async function assertWhole(
-  context: RepositoryContext,
-  facts: RepositoryFacts,
-  pins: ReadonlySet<string>,
-): Promise<void> {
-  const listed = new Set(facts.backups.map(({ id }) => backupKey(id)));
-  for (const { database, lineage } of facts.heads) listed.add(headKey(database, lineage));
-  const named = new Set([...pins].map(backupKey));
-  for (const { parentId } of facts.backups) if (parentId !== null) named.add(backupKey(parentId));
-  for (const history of facts.logs.keys()) named.add(`${PART.heads}${history}.json`);
-  for (const key of named) {
-    if (listed.has(key) || await context.store.head(key) === undefined) continue;
-    throw notListed(context, key);
-  }
 }
 
 function notListed({ name }: RepositoryContext, key: string): IntegrityError {

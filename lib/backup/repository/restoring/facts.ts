@@ -10,7 +10,7 @@ import { readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { eachKey } from "../core/documents.ts";
 import { readHeads } from "../log/heads.ts";
-import { PART } from "../core/layout.ts";
+import { backupKey, headKey, PART } from "../core/layout.ts";
 import { LogIndex, type LogObject, logObjects } from "../log/log_chain.ts";
 
 /** What was read. */
@@ -47,6 +47,24 @@ export async function readFacts(
   const [backups, heads] = await Promise.all([readBackups(context, onDamage), readHeads(context, onDamage)]);
   const logs = new Map([...byHistory].map(([history, objects]) => [history, new LogIndex(objects)]));
   return { backups, heads, logs };
+}
+
+/**
+ * The key of something that is there and was not listed, though what was listed names it; undefined: nothing shows that the
+ * listing lacks anything.
+ */
+export async function findUnlisted(
+  { store }: RepositoryContext,
+  facts: RepositoryFacts,
+  pins: ReadonlySet<string>,
+): Promise<string | undefined> {
+  const listed = new Set(facts.backups.map(({ id }) => backupKey(id)));
+  for (const { database, lineage } of facts.heads) listed.add(headKey(database, lineage));
+  const named = new Set([...pins].map(backupKey));
+  for (const { parentId } of facts.backups) if (parentId !== null) named.add(backupKey(parentId));
+  for (const history of facts.logs.keys()) named.add(`${PART.heads}${history}.json`);
+  for (const key of named) if (!listed.has(key) && await store.head(key) !== undefined) return key;
+  return undefined;
 }
 
 /** Which history is meant. */

@@ -115,7 +115,7 @@ function checkHeadFresh(head: HeadDocument, index: LogIndex, findings: Findings,
 }
 
 /** The log that must be there: each anchor, with the first version that has to be reached from it. */
-export function neededLog({ facts }: Inventory): (LogAnchor & LogRange & { why: string })[] {
+export function neededLog({ facts }: Pick<Inventory, "facts">): (LogAnchor & LogRange & { why: string })[] {
   const needed: (LogAnchor & LogRange & { why: string })[] = [];
   for (const backup of facts.backups) {
     const { id, database, version, log } = backup;

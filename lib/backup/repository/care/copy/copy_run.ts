@@ -6,7 +6,7 @@
 import { throwIfAborted } from "../../../../base/abort.ts";
 import type { ProgressReporter } from "../../../../base/progress.ts";
 import type { BackupBase, BackupDocument, BackupLog } from "../../../../format/repository/backup_document.ts";
-import type { ArchivedIngest, HeadDocument } from "../../../../format/repository/head_document.ts";
+import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { ObjectCompression } from "../../../../format/repository/object.ts";
 import { knownObjects, readBackup, readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
@@ -30,7 +30,7 @@ import {
   partBackups,
   walksOf,
 } from "./copy_plan.ts";
-import { diverged, type HeadRelation, type LogStretchInfo, mergeHeads, relateHeads } from "./head_relation.ts";
+import { diverged, type HeadRelation, holes, type LogStretchInfo, mergeHeads, relateHeads } from "./head_relation.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
 import { ObjectCopier } from "./object_copier.ts";
@@ -57,6 +57,8 @@ interface HistoryCopy {
   parts: LogPart[];
   /** The target's log before. */
   held: { from: number; to: number }[];
+  /** Log that lies in the target, and that neither its documents nor the source know. */
+  strays: LogObject[];
 }
 
 /** One run. */
@@ -135,14 +137,13 @@ export class CopyRun {
       relation = await relateHeads(source, other, this.#options.signal);
       if (relation === "diverged") throw diverged(source, other);
     }
-    const ends = found === undefined ? [] : headEnds(found.body);
-    for (const { target: { log, ...backup } } of there) {
-      if (backup.database === database && backup.lineage === lineage && log !== null) {
-        ends.push({ version: log.to, chain: log.chain });
-      }
-    }
-    ends.push(...forkEnds(target, database, lineage));
-    const held = walksOf(index, ends, this.#marked);
+    const own = [...(found === undefined ? [] : headEnds(found.body)), ...forkEnds(target, database, lineage)];
+    const heldBy = (backups: readonly BackupDocument[]): ReturnType<typeof walksOf> => {
+      const mine = backups.filter((backup) => backup.database === database && backup.lineage === lineage);
+      const ends = mine.flatMap(({ log }) => log === null ? [] : [{ version: log.to, chain: log.chain }]);
+      return walksOf(index, [...own, ...ends], this.#marked);
+    };
+    const held = heldBy(there.map((pair) => pair.target));
     const parts = wish.log.flatMap((object, i): LogPart[] => {
       const holding = held.find(({ from, to }) => from <= object.first && to >= object.first);
       if (holding !== undefined && holding.to >= object.last) return [];
@@ -150,7 +151,16 @@ export class CopyRun {
       return [{ object, after, before: wish.log[i - 1] }];
     });
     this.#options.report.reused += wish.log.length - parts.length;
-    return { wish, target: found, relation, parts, held };
+    return { wish, target: found, relation, parts, held, strays: this.#strays(wish, index, heldBy(target.backups)) };
+  }
+
+  /** An earlier copy was cut off behind these, and the source has let go of them since. */
+  #strays({ head, log }: HistoryWish, index: LogIndex | undefined, held: HistoryCopy["held"]): LogObject[] {
+    const known = [...held, ...log.map(({ first, last }) => ({ from: first, to: last }))]
+      .sort((a, b) => a.from - b.from);
+    return (index?.objects ?? []).filter(({ key, first, last }) =>
+      last <= (head?.version ?? 0) && !this.#marked.has(key) && holes(first, last, known).length > 0
+    );
   }
 
   /** Pins of the source that the target lacks. */
@@ -272,7 +282,7 @@ export class CopyRun {
     });
   }
 
-  async #copyHead({ wish, target, relation, held }: HistoryCopy): Promise<void> {
+  async #copyHead({ wish, target, relation, held, strays }: HistoryCopy): Promise<void> {
     if (wish.head === undefined) return;
     const ingests: ArchivedIngest[] = [];
     for (const ingest of wish.head.ingests) {
@@ -289,12 +299,20 @@ export class CopyRun {
     }
     const source: HeadDocument = { ...wish.head, ingests };
     const stretches = await this.#stretches(wish, target?.body.version);
-    const merged = mergeHeads({ source, target: target?.body, relation, stretches, held });
+    const lost: ArchiveGap[] = [];
+    for (const stray of strays) lost.push(await this.#gapOf(stray));
+    const merged = mergeHeads({ source, target: target?.body, relation, stretches, held, strays: lost });
     if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
       if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;
     }
     await this.#assertHeld();
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
+  }
+
+  async #gapOf({ first, last, ...object }: LogObject): Promise<ArchiveGap> {
+    const head = await logHeadOf(this.#to, { first, last, ...object }, this.#options.signal);
+    const after = Math.max(0, head.minTimestamp - 1);
+    return { from: first, to: last, after, before: head.maxTimestamp, chain: head.previous };
   }
 
   /** The unbroken stretches of a history's log; times are read beside holes that the head must note. */

@@ -110,13 +110,18 @@ export interface HeadMerge {
   stretches: readonly LogStretchInfo[];
   /** The log that the target had. */
   held: readonly { from: number; to: number }[];
+  /** Around log that lies in the target and is in neither: a copy was cut off behind it, and the source let it go since. */
+  strays: readonly ArchiveGap[];
 }
 
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
-export function mergeHeads({ source, target, relation, stretches, held }: HeadMerge): HeadDocument {
-  if (target === undefined) return { ...source, writer: REPAIR_WRITER };
+export function mergeHeads({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
+  if (target === undefined) {
+    const gaps = withStrays(source.gaps, strays);
+    return { ...source, writer: REPAIR_WRITER, gaps, start: Math.max(source.start, behindGaps(gaps)) };
+  }
   const lost = relation === "behind" ? holes(target.version + 1, source.version, stretches) : [];
-  const gaps = oneOfEach<ArchiveGap>([
+  const known = oneOfEach<ArchiveGap>([
     // A gap of the target is closed by log, unless the source has it beside its log: then files are missing.
     ...target.gaps.filter((gap) => !isWithin(gap, stretches) || source.gaps.some((other) => isSame(gap, other))),
     ...source.gaps.filter((gap) =>
@@ -124,6 +129,7 @@ export function mergeHeads({ source, target, relation, stretches, held }: HeadMe
     ),
     ...lost.map((hole) => gapOf(hole, source, target, stretches)),
   ], ({ from }) => from);
+  const gaps = withStrays(known, strays);
   const pruned = Math.max(source.pruned ?? 0, target.pruned ?? 0);
   const common = {
     ...(pruned === 0 ? {} : { pruned }),
@@ -131,7 +137,7 @@ export function mergeHeads({ source, target, relation, stretches, held }: HeadMe
     ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
   };
   const isOneRun = target.start <= source.version + 1 && source.start <= target.version + 1;
-  const behindGap = Math.max(0, ...gaps.map(({ to }) => to + 1));
+  const behindGap = behindGaps(gaps);
   if (relation !== "behind") {
     const start = isOneRun ? Math.max(Math.min(target.start, source.start), behindGap) : target.start;
     const coveredUntil = relation === "equal"
@@ -147,6 +153,17 @@ export function mergeHeads({ source, target, relation, stretches, held }: HeadMe
     coveredUntil: Math.max(source.coveredUntil, target.coveredUntil),
     start: Math.max(isOneRun ? Math.min(source.start, target.start) : source.start, behindGap),
   };
+}
+
+/** Nobody knows whether the files that joined with a stray's commits are there: no restore may pass it. */
+function withStrays(gaps: readonly ArchiveGap[], strays: readonly ArchiveGap[]): ArchiveGap[] {
+  const all = [...gaps];
+  for (const stray of strays) if (!all.some((gap) => overlaps(gap, stray))) all.push(stray);
+  return all.sort((a, b) => a.from - b.from);
+}
+
+function behindGaps(gaps: readonly ArchiveGap[]): number {
+  return Math.max(0, ...gaps.map(({ to }) => to + 1));
 }
 
 interface VersionRange {
@@ -167,7 +184,7 @@ function isSame(a: VersionRange, b: VersionRange): boolean {
 }
 
 /** The versions of a range that no stretch holds. */
-function holes(from: number, to: number, stretches: readonly LogStretchInfo[]): { from: number; to: number }[] {
+export function holes(from: number, to: number, stretches: readonly VersionRange[]): { from: number; to: number }[] {
   const found: { from: number; to: number }[] = [];
   let at = from;
   for (const stretch of stretches) {

@@ -1,0 +1,134 @@
+/** Copies by a listing that lacks what is there, and behind a copy that was cut off. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
+import { restoreInto } from "../../../lib/backup/mod.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { assertSamePoints, contentsOf, openOver, pastLeases, rangesOf, smallSource } from "./copy_fixture.ts";
+import { verify } from "./damage_fixture.ts";
+import { House } from "./house.ts";
+import { prune } from "./prune_fixture.ts";
+
+const hides: { what: string; prefix: string; hidden: (key: string) => boolean; error: RegExp }[] = [
+  {
+    what: "the parent of a backup",
+    prefix: "backups/",
+    hidden: (key) => key === "backups/snap-1.json",
+    error: /backups\/snap-1\.json is there and was not listed/,
+  },
+  {
+    what: "a pinned backup",
+    prefix: "backups/",
+    hidden: (key) => key === "backups/full-1.json",
+    error: /backups\/full-1\.json is there and was not listed/,
+  },
+  {
+    what: "a head",
+    prefix: "heads/",
+    hidden: () => true,
+    error: /heads\/.* is there and was not listed/,
+  },
+  {
+    what: "log that a backup needs",
+    prefix: "log/",
+    hidden: () => true,
+    error: /versions \d+ to \d+ of lineage [0-9a-f]+ are in no object/,
+  },
+];
+
+describe("copyRepository, by a listing of the source that lacks", () => {
+  for (const { what, prefix, hidden, error } of hides) {
+    for (const times of [1, Infinity]) {
+      it(`${what} ${times === 1 ? "once, is whole" : "for good, writes no backup and names it"}`, async () => {
+        const { house, states } = await smallSource();
+        const source = new FaultStore(house.store);
+        const from = await openOver(source, house.time.clock);
+        const store = new MemoryStore();
+        const to = await openOver(store, house.time.clock);
+        source.inject({
+          at: ({ operation, key }) => operation === "list" && key.startsWith(prefix),
+          do: "hide",
+          hidden,
+          times,
+        });
+        const done = copyRepository(from, to, {});
+        if (times === 1) {
+          await done;
+          await assertSamePoints(from, to, states);
+        } else {
+          await assert.rejects(done, (thrown) => thrown instanceof IntegrityError && error.test(thrown.message));
+          assert.equal((await contentsOf(store, "backups/")).size, 0);
+          assert.equal((await contentsOf(store, "heads/")).size, 0);
+        }
+      });
+    }
+  }
+});
+
+describe("copyRepository", () => {
+  it("takes log that is archived while it lists for what the next copy brings", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await house.set("b", "2");
+    const shipper = Shipper.of(house.context, house.engine);
+    await shipper.ship();
+    const wanted = await rangesOf(house.context);
+    // Before heads are listed more log is archived, so that the log that was listed is behind.
+    let archived = 0;
+    const source = new FaultStore(house.store, {
+      delay: async ({ operation, key }) => {
+        if (operation !== "list" || !key.startsWith("heads/")) return;
+        archived++;
+        await house.set("c", "more");
+        await shipper.ship();
+      },
+    });
+    const from = await openOver(source, house.time.clock);
+    const target = await House.make();
+    await copyRepository(from, target.context, {});
+    assert.ok(archived >= 2);
+    const [range] = await rangesOf(target.context);
+    // All but what came behind the list.
+    assert.deepEqual([range!.from.version, range!.to.version], [1, wanted[0]!.to.version + archived - 1]);
+    assert.deepEqual((await verify(target.context)).problems, []);
+    await copyRepository(house.context, target.context, {});
+    assert.deepEqual(await rangesOf(target.context), await rangesOf(house.context));
+    assert.deepEqual((await verify(target.context)).problems, []);
+  });
+
+  it("passes over log that an earlier copy left without its head, and that the source has let go since", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await restoreInto(house.engine, house.handle, { backupId: "base" });
+    await house.set("b", "2");
+    await house.backup({ id: "second", type: "incremental" });
+    const store = new MemoryStore();
+    const target = new FaultStore(store);
+    const to = await openOver(target, house.time.clock);
+    const remove = target.inject({
+      at: ({ operation, key }) => operation === "put" && key.startsWith("heads/"),
+      do: "refuse",
+      times: Infinity,
+    });
+    await assert.rejects(copyRepository(house.context, to, {}), StorageError);
+    remove();
+    const left = await contentsOf(store, "log/");
+    assert.ok(left.size > 0 && (await contentsOf(store, "heads/")).size === 0);
+    pastLeases(house);
+    await house.backup({ id: "newest", type: "full" });
+    await prune(house, { keepLast: 1 });
+    assert.equal((await contentsOf(house.store, "log/")).size, 0);
+    for (let i = 0; i < 2; i++) {
+      await copyRepository(house.context, to, {});
+      assert.deepEqual((await verify(to)).problems, []);
+      assert.deepEqual(await contentsOf(store, "log/"), left);
+      const ranges = await rangesOf(to);
+      assert.deepEqual(ranges.map(({ from, to }) => [from.version, to.version]), [[1, 1], [3, 3]]);
+    }
+  });
+});
