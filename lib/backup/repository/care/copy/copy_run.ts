@@ -34,6 +34,7 @@ import { diverged, type HeadRelation, holes, type LogStretchInfo, mergeHeads, re
 import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
 import { ObjectCopier } from "./object_copier.ts";
+import { gapAround } from "./stray_log.ts";
 
 /** What a run is given. */
 export interface CopyRunOptions {
@@ -299,20 +300,15 @@ export class CopyRun {
     }
     const source: HeadDocument = { ...wish.head, ingests };
     const stretches = await this.#stretches(wish, target?.body.version);
+    const known = new Set([...ingests, ...(target?.body.ingests ?? [])].map(({ version }) => version));
     const lost: ArchiveGap[] = [];
-    for (const stray of strays) lost.push(await this.#gapOf(stray));
+    for (const stray of strays) lost.push(...await gapAround(this.#to, stray, known, this.#options.signal));
     const merged = mergeHeads({ source, target: target?.body, relation, stretches, held, strays: lost });
     if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
       if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;
     }
     await this.#assertHeld();
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
-  }
-
-  async #gapOf({ first, last, ...object }: LogObject): Promise<ArchiveGap> {
-    const head = await logHeadOf(this.#to, { first, last, ...object }, this.#options.signal);
-    const after = Math.max(0, head.minTimestamp - 1);
-    return { from: first, to: last, after, before: head.maxTimestamp, chain: head.previous };
   }
 
   /** The unbroken stretches of a history's log; times are read beside holes that the head must note. */

@@ -110,7 +110,7 @@ export interface HeadMerge {
   stretches: readonly LogStretchInfo[];
   /** The log that the target had. */
   held: readonly { from: number; to: number }[];
-  /** Around log that lies in the target and is in neither: a copy was cut off behind it, and the source let it go since. */
+  /** Around log in the target that neither counts, and that names files of which neither knows. */
   strays: readonly ArchiveGap[];
 }
 
@@ -155,7 +155,6 @@ export function mergeHeads({ source, target, relation, stretches, held, strays }
   };
 }
 
-/** Nobody knows whether the files that joined with a stray's commits are there: no restore may pass it. */
 function withStrays(gaps: readonly ArchiveGap[], strays: readonly ArchiveGap[]): ArchiveGap[] {
   const all = [...gaps];
   for (const stray of strays) if (!all.some((gap) => overlaps(gap, stray))) all.push(stray);

@@ -110,9 +110,11 @@ export async function copyLog(
   });
 }
 
-type NamedLog = Pick<LogObject, "key" | "first" | "last" | "chain">;
+/** What an object is named by. */
+export type NamedLog = Pick<LogObject, "key" | "first" | "last" | "chain">;
 
-async function openNamed(
+/** Opens an object, and makes sure that it is what its name says. */
+export async function openNamed(
   context: RepositoryContext,
   object: NamedLog,
   signal: AbortSignal | undefined,
