@@ -107,9 +107,14 @@ export class Background {
 
   /** After a full disk: tries once more, and says whether that freed the way. */
   async retry(): Promise<boolean> {
-    this.#store.full = false;
-    await this.progress();
-    return !this.#store.full;
+    // What is under way may have met the full disk before there was space: only what begins now tells.
+    let left = 1 + Number(this.#flushing !== undefined) + Number(this.#compacting !== undefined);
+    for (; left > 0; left--) {
+      this.#store.full = false;
+      await this.progress();
+      if (!this.#store.full) return true;
+    }
+    return false;
   }
 
   /**
