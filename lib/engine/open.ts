@@ -5,13 +5,13 @@
  */
 import { toHex } from "../base/bytes.ts";
 import { throwIfAborted } from "../base/abort.ts";
-import { ExistsError, LockedError, NotFoundError } from "../base/errors.ts";
+import { ExistsError, HoldfastError, LockedError, NotFoundError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { ensureDirectory, removeTree } from "../files/publish.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { TreeEngine } from "./engine.ts";
-import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
+import { type FileKind, fileName, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
 import type { Log } from "./log/log.ts";
 import { createManifest, type LoadedManifest, loadManifest } from "./manifest/manifest.ts";
 import { checkFiles, inspectDatabase } from "./recovery/check_files.ts";
@@ -25,7 +25,7 @@ import type { Engine, EngineSettings } from "./types.ts";
 export async function openEngine(fs: FileSystem, directory: string, settings: EngineSettings): Promise<Engine> {
   throwIfAborted(settings.signal);
   const path = fs.resolve(directory);
-  const place = await lookAt(fs, path);
+  const place = await hasMarker(fs, path) ? "database" : await lookAt(fs, path);
   if (place === "database" && settings.errorIfExists) {
     throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
   }
@@ -40,19 +40,37 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
   if (isNew) await inspectDatabase(fs, path, settings);
   const lock = await fs.lock(lockPath);
   try {
-    // Another opener may have made or removed a database before the lock was held.
-    const now = await lookAt(fs, path);
+    // Another opener may have made or removed a database before the lock was held. From here on nobody else changes names
+    // in the directory, so that one listing serves to the end.
+    const now = await hasMarker(fs, path) ? "database" : await lookAt(fs, path);
+    const listing = now === "database" ? fs.list(path) : undefined;
+    // Awaited later; what fails before that is the error to tell.
+    listing?.catch(() => {});
     const loaded = now === "database" ? await loadManifest(fs, path) : await create(fs, path, settings);
     if (now === "database" && settings.errorIfExists && place !== "database") {
       throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
     }
     checkKeyEncoding(loaded.state, settings, directory);
     if (settings.filesLater === undefined) await checkFiles(fs, path, loaded.state, settings);
-    const { store, log } = await recoverStore(fs, path, settings, loaded);
-    await tidy(store, log);
+    const names = listing ?? fs.list(path);
+    const { store, log } = await recoverStore(fs, path, settings, loaded, { names });
+    await tidy(store, log, await names);
     return await TreeEngine.start(store, log, lock);
   } catch (error) {
     lock.release();
+    throw error;
+  }
+}
+
+/**
+ * The quick way to see that there is a database. What can't be seen so, for whatever reason, is for `lookAt`, which knows
+ * what to say of it.
+ */
+async function hasMarker(fs: FileSystem, path: string): Promise<boolean> {
+  try {
+    return (await fs.stat(join(path, MARKER_NAME)))?.kind === "file";
+  } catch (error) {
+    if (error instanceof HoldfastError) return false;
     throw error;
   }
 }
@@ -88,15 +106,17 @@ async function create(fs: FileSystem, path: string, settings: EngineSettings): P
 }
 
 /** Removes what a crash left behind: numbered files that the manifest doesn't list, and stages of exports and restores. */
-async function tidy(store: Store, log: Log): Promise<void> {
+async function tidy(store: Store, log: Log, names: readonly string[]): Promise<void> {
   const { fs, path, manifest } = store;
   const { state } = manifest;
-  const names = await fs.list(path);
   // Numbers are never reused, not even those of files that never counted.
   for (const name of names) state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
+  const found = fileName("manifest", manifest.number);
   await log.settle();
   await manifest.settle();
   const orphans = names.filter((name) => {
+    // In use, or removed by the manifest that took its place.
+    if (name === found) return false;
     const parsed = parseFileName(name);
     if (parsed !== undefined) return !isListed(store, parsed.kind, parsed.number);
     return name.startsWith(`${MARKER_NAME}.`) || name.startsWith(STAGE_PREFIX);

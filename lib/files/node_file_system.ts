@@ -7,8 +7,21 @@
  *
  * @module
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, promises, realpathSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  lstatSync,
+  openSync,
+  promises,
+  readdirSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+import { awaited } from "../base/awaited.ts";
 import { IOError } from "../base/errors.ts";
 import type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "./file_system.ts";
 import { failureCode, nodeError } from "./node_errors.ts";
@@ -32,6 +45,12 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
  * them by itself.
  */
 const UNSYNCABLE: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EINVAL", "EISDIR", "ENOTSUP", "NotCapable"]);
+
+/**
+ * A directory that says it is not larger is listed at once, which takes less time than a trip through the thread pool; a
+ * larger one off the main thread. On ext4 it stands for 2,000 names and a millisecond. Windows says nothing of the kind.
+ */
+const SMALL_DIRECTORY_BYTES = 64 * 1024;
 
 /** The rights of what is made; the process's umask takes from them. */
 const FILE_RIGHTS = 0o666;
@@ -91,8 +110,7 @@ class NodeFileSystem implements FileSystem {
   }
 
   async list(path: string): Promise<string[]> {
-    const names = await attempt("list", path, promises.readdir(path));
-    return names.sort();
+    return (isSmallDirectory(path) ? listAtOnce(path) : await attempt("list", path, promises.readdir(path))).sort();
   }
 
   async makeDirectory(path: string, options: MakeOptions & { parents?: boolean } = {}): Promise<void> {
@@ -134,11 +152,11 @@ class NodeFileSystem implements FileSystem {
 
   async syncDirectory(path: string): Promise<void> {
     try {
-      const directory = await promises.open(path, constants.O_RDONLY);
+      const directory = openSync(path, constants.O_RDONLY);
       try {
-        await directory.sync();
+        await awaited<void>((callback) => fsync(directory, callback));
       } finally {
-        await directory.close();
+        closeSync(directory);
       }
     } catch (error) {
       if (!UNSYNCABLE.has(failureCode(error))) throw nodeError("sync directory", path, error);
@@ -178,6 +196,24 @@ class NodeFileSystem implements FileSystem {
         existing = parent;
       }
     }
+  }
+}
+
+/** False where it can't be told. */
+function isSmallDirectory(path: string): boolean {
+  if (process.platform === "win32") return false;
+  try {
+    return statSync(path).size <= SMALL_DIRECTORY_BYTES;
+  } catch {
+    return false;
+  }
+}
+
+function listAtOnce(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    throw nodeError("list", path, error);
   }
 }
 

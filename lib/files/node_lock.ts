@@ -82,10 +82,10 @@ async function lockDatabase(path: string, resolved: string): Promise<LockDatabas
 /** The locked file, or undefined when it is locked elsewhere. */
 async function tryLock(path: string, resolved: string): Promise<LockDatabase | undefined> {
   // Loaded only here: a database in memory needs no SQLite, and some builds of the runtimes leave it out.
-  const { DatabaseSync } = await loadSqlite(path);
+  Sqlite ??= (await loadSqlite(path)).DatabaseSync;
   let database: LockDatabase | undefined;
   try {
-    database = new DatabaseSync(resolved);
+    database = new Sqlite(resolved);
     // The last statement is never committed. It is there because on a file that this user may only read, SQLite takes a
     // BEGIN EXCLUSIVE for a BEGIN and locks nothing; a write it refuses.
     database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE; PRAGMA user_version = 1");
@@ -97,6 +97,9 @@ async function tryLock(path: string, resolved: string): Promise<LockDatabase | u
     throw lockFailure(path, resolved, error);
   }
 }
+
+/** `DatabaseSync` once it is loaded: each `import` would be one more trip. */
+let Sqlite: (new (path: string) => LockDatabase) | undefined;
 
 async function loadSqlite(path: string): Promise<{ DatabaseSync: new (path: string) => LockDatabase }> {
   try {
@@ -185,12 +188,15 @@ function closeQuietly(database: LockDatabase | undefined): void {
 }
 
 function writeOwner(resolved: string): void {
-  removeOwner(resolved);
-  try {
-    // Anew, or it would be written through a link that someone put there.
-    writeFileSync(`${resolved}.owner`, `process ${process.pid} since ${new Date().toISOString()}\n`, { flag: "wx" });
-  } catch {
-    // For messages only (invariant 3).
+  const text = `process ${process.pid} since ${new Date().toISOString()}\n`;
+  // Anew, or it would be written through a link that someone put there. Only what died without release left one behind.
+  for (let tries = 0; tries < 2; tries++) {
+    try {
+      return writeFileSync(`${resolved}.owner`, text, { flag: "wx" });
+    } catch {
+      // For messages only (invariant 3).
+      removeOwner(resolved);
+    }
   }
 }
 

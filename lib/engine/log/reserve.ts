@@ -33,6 +33,7 @@ export class Reserve {
   /** Puts by what is missing of the reserve. Fails on a full disk, keeping what there is. */
   async take(): Promise<void> {
     this.given = false;
+    if (((await this.#fs.stat(this.#path))?.size ?? 0) >= RESERVE_BYTES) return;
     const handle = await this.#fs.open(this.#path, "append");
     const size = handle.sizeSync();
     try {

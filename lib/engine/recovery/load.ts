@@ -45,15 +45,16 @@ export async function recoverStore(
   path: string,
   settings: EngineSettings,
   loaded: LoadedManifest,
-  cache?: BlockCache,
+  options: { cache?: BlockCache | undefined; names?: Promise<readonly string[]> } = {},
 ): Promise<Loaded> {
-  const store = new Store(fs, path, settings, loaded, cache);
+  const store = new Store(fs, path, settings, loaded, options.cache);
   const started = settings.monotonic();
   const slicer = new Slicer(settings.monotonic);
   const found = await recoverLog(fs, path, loaded.state, {
     apply: ({ ops, version, timestamp }) => applySliced(store.memtable, ops, version, timestamp, slicer),
     slicer,
     signal: settings.signal,
+    names: options.names,
   });
   store.visibleVersion = found.version;
   store.visibleTimestamp = found.timestamp;
@@ -95,7 +96,7 @@ export async function loadReadOnly(
     let recovered: Loaded | undefined;
     try {
       checkKeyEncoding(before.state, settings, path);
-      recovered = await recoverStore(fs, path, settings, before, cache);
+      recovered = await recoverStore(fs, path, settings, before, { cache });
       // Open files stay readable after the writer has removed them.
       for (const table of recovered.store.version.tables()) table.reader();
       for (const blob of recovered.store.version.blobs.values()) blob.reader();

@@ -93,6 +93,8 @@ export async function recoverLog(
     apply: (commit: CommitRecord) => Promise<void> | undefined;
     slicer: Slicer;
     signal: AbortSignal | undefined;
+    /** The names in the directory, where nobody changes them meanwhile. */
+    names?: Promise<readonly string[]> | undefined;
   },
 ): Promise<Recovered> {
   const result: Recovered = {
@@ -115,15 +117,20 @@ export async function recoverLog(
     const end = await recoverSegment(fs, directory, state, segment, options, result);
     if (segment.newest) result.openEnd = end;
   }
-  await refuseUnnamed(fs, directory, state);
+  await refuseUnnamed(fs, directory, state, options.names);
   return result;
 }
 
 /** Rows 11 and 12. */
-export async function refuseUnnamed(fs: FileSystem, directory: string, state: ManifestState): Promise<void> {
+export async function refuseUnnamed(
+  fs: FileSystem,
+  directory: string,
+  state: ManifestState,
+  names: Promise<readonly string[]> = fs.list(directory),
+): Promise<void> {
   const newest = Math.max(state.openLog?.number ?? 0, ...state.logs.keys());
   let foreign: ReadonlySet<string> | undefined;
-  for (const name of await fs.list(directory)) {
+  for (const name of await names) {
     const parsed = parseFileName(name);
     if (parsed?.kind !== "log" || parsed.number <= newest) continue;
     if (!tookCommits(fs, directory, { number: parsed.number, database: state.database.id })) continue;
