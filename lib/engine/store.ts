@@ -186,14 +186,18 @@ export class Store implements FileHome {
     return this.manifest.state.nextNumber++;
   }
 
-  /** Makes an edit durable and moves to the version it makes. */
-  async edit(make: (state: ManifestState) => ManifestEdit | undefined, onApplied?: () => void): Promise<void> {
+  /** Makes an edit durable and moves to the version it makes. `first`: see `ManifestWriter.apply`. */
+  async edit(
+    make: (state: ManifestState) => ManifestEdit | undefined,
+    onApplied?: () => void,
+    first?: () => Promise<void>,
+  ): Promise<void> {
     try {
       await this.manifest.apply(make, () => {
         this.#moveTo(this.#buildVersion(this.manifest.state));
         this.ingested.update(this.version, this.manifest.state);
         onApplied?.();
-      });
+      }, first);
     } catch (error) {
       // The edit may stand on disk or not: no file may go, and nothing be promised, until an open has looked.
       if (this.manifest.broken) this.fail(error);

@@ -4,8 +4,11 @@
  * @module
  */
 import { ExistsError, HoldfastError, NotFoundError } from "../base/errors.ts";
-import type { FileSystem } from "./file_system.ts";
+import type { FileHandle, FileSystem } from "./file_system.ts";
 import { dirname, join } from "./paths.ts";
+
+/** What is written at once, on the main thread. Not larger: it takes 20 µs, and more would be felt. */
+const AT_ONCE_BYTES = 64 * 1024;
 
 /**
  * Puts `bytes` at `path`, over what was there, so that at every moment and after every crash the path holds the old bytes
@@ -15,16 +18,48 @@ import { dirname, join } from "./paths.ts";
  * replaced; two publishers of one path that may run at once need different names.
  */
 export async function publishFile(fs: FileSystem, path: string, bytes: Uint8Array, unique = "new"): Promise<void> {
+  const aside = await writeAside(fs, path, bytes, unique);
+  await putInPlace(fs, aside, path);
+}
+
+/** The first half of `publishFile`: writes aside and syncs. Gives the path of what was written. */
+export async function writeAside(fs: FileSystem, path: string, bytes: Uint8Array, unique = "new"): Promise<string> {
   const aside = `${path}.${unique}`;
   try {
     await writeWhole(fs, aside, bytes);
-    await fs.rename(aside, path);
+    return aside;
   } catch (error) {
     await removeIfThere(fs, aside).catch(() => {}); // The first failure is the one to tell.
     throw error;
   }
+}
+
+/** The second half of `publishFile`: renames and syncs the directory. */
+export async function putInPlace(fs: FileSystem, aside: string, path: string): Promise<void> {
+  try {
+    await fs.rename(aside, path);
+  } catch (error) {
+    await removeIfThere(fs, aside).catch(() => {});
+    throw error;
+  }
   // Outside of the above: after the rename the aside name is gone, and undoing would be one more change to lose.
   await fs.syncDirectory(dirname(path));
+}
+
+/** Writes a new file and syncs it; `ExistsError` when something is there, and what fails may leave a part of it. */
+export async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  await appendSynced(await fs.open(path, "create"), bytes);
+}
+
+async function appendSynced(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  try {
+    // A few pages are in the system's memory sooner than another thread has heard of them.
+    if (bytes.length <= AT_ONCE_BYTES) handle.appendSync(bytes);
+    else await handle.append(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 async function writeWhole(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
@@ -36,12 +71,7 @@ async function writeWhole(fs: FileSystem, path: string, bytes: Uint8Array): Prom
     await fs.remove(path);
     handle = await fs.open(path, "create");
   }
-  try {
-    await handle.append(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await appendSynced(handle, bytes);
 }
 
 /** Removes a file; whether it was there. */

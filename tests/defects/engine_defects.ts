@@ -64,12 +64,13 @@ export const engineDefects: readonly Defect[] = [
     breaks: "a published file is empty after a power cut, and the old one is gone",
     patches: [{
       file: "lib/files/publish.ts",
-      find: "    await writeWhole(fs, aside, bytes);\n    await fs.rename(aside, path);\n",
-      replace: `    const early = await fs.open(aside, "create");
-    await early.append(bytes);
-    await fs.rename(aside, path);
-    await early.sync();
-    await early.close();
+      find: "  const aside = await writeAside(fs, path, bytes, unique);\n  await putInPlace(fs, aside, path);\n",
+      replace: `  const aside = path + "." + unique;
+  const early = await fs.open(aside, "create");
+  await early.append(bytes);
+  await fs.rename(aside, path);
+  await early.sync();
+  await early.close();
 `,
     }],
     caughtBy: { file: "tests/files/memory_crash_test.ts", only: "publishes whole or not at all" },

@@ -51,10 +51,11 @@ export class Log {
     if (found === undefined || found.firstVersion === 0 || store.manifest.state.openLog?.end !== null) return;
     let copy: LogMeta | undefined;
     try {
-      copy = await copySegment(store, found);
-      const { number, end } = copy;
-      await store.edit(() => ({ openLog: { number, end } }));
-      this.#previous = copy;
+      const { meta, sync } = await copySegment(store, found);
+      copy = meta;
+      const { number, end } = meta;
+      await store.edit(() => ({ openLog: { number, end } }), undefined, sync);
+      this.#previous = meta;
     } catch (error) {
       if (!(error instanceof NoSpaceError) || store.failure !== undefined) throw error;
       if (copy !== undefined) await store.removeLog(copy.number);
@@ -133,6 +134,8 @@ export class Log {
     } else if (this.#previous !== undefined && store.manifest.state.openLog?.end === null) {
       const { number, end } = this.#previous;
       await store.edit(() => ({ openLog: { number, end } }));
+    } else {
+      await store.manifest.noteClose();
     }
     this.#segment = undefined;
   }

@@ -7,18 +7,26 @@
  * @module
  */
 import { ByteWriter } from "../../base/bytes.ts";
-import { CorruptionError, HoldfastError, NoSpaceError, UnsupportedFormatError } from "../../base/errors.ts";
+import { CorruptionError, HoldfastError, NoSpaceError } from "../../base/errors.ts";
 import { join } from "../../files/paths.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
-import { publishFile } from "../../files/publish.ts";
-import { readFile } from "../../files/read.ts";
+import { publishFile, putInPlace, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
+import { readFile, readFileSync } from "../../files/read.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
-import { type DatabaseMeta, decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
+import { decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
 import { readMarker, writeMarker } from "../../format/manifest/marker.ts";
 import { findLaterRecord, RecordReader } from "../../format/log/record_reader.ts";
 import { fileName, filePath, MARKER_NAME } from "../file_names.ts";
-import { applyEdit, copyState, emptyState, type ManifestState, misfitOf, stateAsEdit } from "./manifest_state.ts";
+import {
+  applyEdit,
+  copyState,
+  emptyState,
+  type ManifestState,
+  misfitOf,
+  notesClose,
+  stateAsEdit,
+} from "./manifest_state.ts";
 
 /** The marker is a few lines; more is not one. */
 export const MARKER_BYTES_MAX = 64 * 1024;
@@ -39,6 +47,11 @@ export interface LoadedManifest {
   state: ManifestState;
   /** Whether it was made just now, by this process: only then is all of it surely on disk. */
   fresh: boolean;
+  /**
+   * Whether all that its state says is surely on disk, because a close was noted behind it: an edit is written once those
+   * before it are synced. The note itself may not be, and nothing depends on it.
+   */
+  closed: boolean;
   /** Its length in bytes. */
   size: number;
   /** Where the edits that count end. */
@@ -55,7 +68,8 @@ export async function loadManifest(
   { marker: markerName = MARKER_NAME, elsewhere }: { marker?: string; elsewhere?: string } = {},
 ): Promise<LoadedManifest> {
   const markerPath = join(directory, markerName);
-  const marker = readMarker(await readFile(fs, markerPath, MARKER_BYTES_MAX), MARKER_NAME);
+  // At once: a trip through the thread pool takes longer than reading a file of two lines.
+  const marker = readMarker(readFileSync(fs, markerPath, MARKER_BYTES_MAX), MARKER_NAME);
   const name = fileName("manifest", marker.manifest);
   let path = join(directory, name);
   if (elsewhere !== undefined && await fs.stat(path) === undefined) path = join(elsewhere, name);
@@ -70,32 +84,8 @@ export async function loadManifest(
   }
 }
 
-/**
- * Reads a manifest that no marker leads to: the newest that can be read and is of a database. Undefined when there is none.
- */
-export function findManifest(
-  fs: FileSystem,
-  directory: string,
-  numbers: number[],
-  database: string,
-): LoadedManifest | undefined {
-  for (const number of numbers.toSorted((a, b) => b - a)) {
-    const name = fileName("manifest", number);
-    try {
-      const handle = fs.openSync(join(directory, name), "read");
-      try {
-        return readManifest(handle, number, database, name);
-      } finally {
-        handle.closeSync();
-      }
-    } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error;
-    }
-  }
-  return undefined;
-}
-
-function readManifest(handle: FileHandle, number: number, database: string, name: string): LoadedManifest {
+/** Reads the manifest `name`, which must be the one of this number and database. */
+export function readManifest(handle: FileHandle, number: number, database: string, name: string): LoadedManifest {
   const size = handle.sizeSync();
   const head = new Uint8Array(FILE_HEADER_BYTES);
   const got = handle.readAtSync(head, 0);
@@ -113,8 +103,12 @@ function readManifest(handle: FileHandle, number: number, database: string, name
   const reader = new RecordReader(read, size, seed, FILE_HEADER_BYTES);
   const state = emptyState();
   let edits = 0;
+  let closed = false;
   for (let found = reader.next(); found !== undefined; found = reader.next()) {
-    const misfit = applyEdit(state, decodeEdit(found.record, name, found.offset));
+    const edit = decodeEdit(found.record, name, found.offset);
+    // Not of the first: the marker that names it may not be on disk.
+    closed = edits > 0 && notesClose(state, edit);
+    const misfit = applyEdit(state, edit);
     if (misfit !== undefined) throw new CorruptionError(name, found.offset, `an edit ${misfit}`);
     edits++;
   }
@@ -126,30 +120,7 @@ function readManifest(handle: FileHandle, number: number, database: string, name
   if (edits === 0 || state.database.id !== database) {
     throw new CorruptionError(name, FILE_HEADER_BYTES, "its first edit does not describe this database");
   }
-  return { number, seed, state, fresh: false, size, end: stop.offset };
-}
-
-/** What the whole edits at the beginning of a damaged manifest say of the database; undefined when there is none. */
-export function salvageIdentity(fs: FileSystem, directory: string, number: number): DatabaseMeta | undefined {
-  const name = fileName("manifest", number);
-  const handle = fs.openSync(join(directory, name), "read");
-  try {
-    const size = handle.sizeSync();
-    const head = new Uint8Array(FILE_HEADER_BYTES);
-    const header = readFileHeader("manifest", head.subarray(0, handle.readAtSync(head, 0)), name);
-    const read = (into: Uint8Array, position: number): number => handle.readAtSync(into, position);
-    const reader = new RecordReader(read, size, checksumSeed(header), FILE_HEADER_BYTES);
-    let found: DatabaseMeta | undefined;
-    for (let next = reader.next(); next !== undefined; next = reader.next()) {
-      found = decodeEdit(next.record, name, next.offset).database ?? found;
-    }
-    return found?.id === header.database ? found : undefined;
-  } catch (error) {
-    if (error instanceof CorruptionError || error instanceof UnsupportedFormatError) return undefined;
-    throw error;
-  } finally {
-    handle.closeSync();
-  }
+  return { number, seed, state, fresh: false, closed, size, end: stop.offset };
 }
 
 /** Bytes of a manifest that holds one edit, and the seed of its checksums. */
@@ -166,16 +137,6 @@ export function encodeManifest(state: ManifestState, number: number): { bytes: U
   return { bytes: out.take(), seed };
 }
 
-async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await fs.open(path, "create");
-  try {
-    await handle.append(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Makes the first manifest of a directory and the marker that publishes it. */
 export async function createManifest(fs: FileSystem, directory: string, state: ManifestState): Promise<LoadedManifest> {
   const number = state.nextNumber++;
@@ -183,12 +144,19 @@ export async function createManifest(fs: FileSystem, directory: string, state: M
   await writeSynced(fs, filePath(directory, "manifest", number), bytes);
   await fs.syncDirectory(directory);
   await publishFile(fs, join(directory, MARKER_NAME), encodeMarker(state, number));
-  return { number, seed, state, fresh: true, size: bytes.length, end: bytes.length };
+  return { number, seed, state, fresh: true, closed: false, size: bytes.length, end: bytes.length };
 }
 
 /** Bytes of the marker that names a manifest. */
 export function encodeMarker(state: ManifestState, number: number): Uint8Array {
   return writeMarker({ database: state.database.id, lineage: state.database.lineage, manifest: number });
+}
+
+/** Resolves once all have ended; rejects with what failed, a full disk being the least of it. */
+async function allOf(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).filter((each) => each.status === "rejected");
+  if (failed.length === 0) return;
+  throw (failed.find(({ reason }) => !(reason instanceof NoSpaceError)) ?? failed[0]!).reason;
 }
 
 /** Appends edits, one at a time, each durable before `apply` resolves. */
@@ -202,6 +170,7 @@ export class ManifestWriter {
   #seed: number;
   #size: number;
   readonly #foundEnd: number;
+  readonly #foundClosed: boolean;
   #renewAt = RENEW_BYTES;
   #turn: Promise<unknown> = Promise.resolve();
   /** After a failed sync or cut nothing more may be written: holds the cause. */
@@ -218,6 +187,7 @@ export class ManifestWriter {
     this.#seed = loaded.seed;
     this.#size = loaded.fresh ? loaded.size : Infinity;
     this.#foundEnd = loaded.end;
+    this.#foundClosed = loaded.closed;
   }
 
   /** Whether an edit failed so that nobody knows if it is on disk. */
@@ -241,10 +211,9 @@ export class ManifestWriter {
    * the last edit is the one of a clean close, which nothing depends on.
    */
   async settle(): Promise<void> {
-    if (this.#size !== Infinity) return;
-    const { openLog } = this.state;
+    if (this.#size !== Infinity || this.#foundClosed) return;
     try {
-      if (openLog === undefined || openLog.end === null) return await this.apply(() => ({}));
+      return await this.apply(() => ({}));
     } catch (error) {
       // A full disk leaves no more to be had than a sync.
       if (!(error instanceof NoSpaceError)) throw error;
@@ -258,18 +227,38 @@ export class ManifestWriter {
     await this.#fs.syncDirectory(this.#directory);
   }
 
+  /** At a clean close that ends with no other edit: notes it, so that the next open has nothing to settle. */
+  async noteClose(): Promise<void> {
+    if (this.#size === Infinity) return;
+    try {
+      await this.apply(() => ({}));
+    } catch (error) {
+      // On a full disk the next open settles.
+      if (!(error instanceof NoSpaceError)) throw error;
+    }
+  }
+
   /**
    * Makes an edit durable, then applies it to `state`. Edits are made in call order; `make` runs at its turn, over the
    * state of that moment, and may return undefined to make none; `applied` runs in the very step in which `state` changes.
-   * A full disk leaves everything as it was.
+   * A full disk leaves everything as it was. `first` makes durable what the edit needs, of a file in the directory all but
+   * the name: at the same time as what else the edit does not count without, if there is such.
    */
-  apply(make: (state: ManifestState) => ManifestEdit | undefined, applied?: () => void): Promise<void> {
-    const mine = this.#turn.then(() => this.#apply(make, applied));
+  apply(
+    make: (state: ManifestState) => ManifestEdit | undefined,
+    applied?: () => void,
+    first?: () => Promise<void>,
+  ): Promise<void> {
+    const mine = this.#turn.then(() => this.#apply(make, applied, first));
     this.#turn = mine.catch(() => {});
     return mine;
   }
 
-  async #apply(make: (state: ManifestState) => ManifestEdit | undefined, applied?: () => void): Promise<void> {
+  async #apply(
+    make: (state: ManifestState) => ManifestEdit | undefined,
+    applied?: () => void,
+    first?: () => Promise<void>,
+  ): Promise<void> {
     if (this.#poison !== undefined) throw this.#poison;
     const made = make(this.state);
     if (made === undefined) return;
@@ -280,8 +269,13 @@ export class ManifestWriter {
       this.#poison = new HoldfastError("INTERNAL", `Cannot go on in ${this.#directory}: an edit ${misfit} (INTERNAL)`);
       throw this.#poison;
     }
-    if (this.#size > this.#renewAt) await this.#renew(edit);
-    else await this.#append(edit);
+    if (this.#size > this.#renewAt) {
+      await this.#renew(edit, first);
+    } else {
+      await first?.();
+      if (first !== undefined) await this.#fs.syncDirectory(this.#directory);
+      await this.#append(edit);
+    }
     applyEdit(this.state, edit);
     applied?.();
   }
@@ -316,23 +310,31 @@ export class ManifestWriter {
     }
   }
 
-  /** Begins a new manifest that holds the state with `edit` applied, and switches the marker to it. */
-  async #renew(edit: ManifestEdit): Promise<void> {
+  /**
+   * Begins a new manifest that holds the state with `edit` applied, and switches the marker to it. Files that count for
+   * nothing yet are synced at the same time: manifest, new marker, and those of `first`.
+   */
+  async #renew(edit: ManifestEdit, first?: () => Promise<void>): Promise<void> {
     const number = this.state.nextNumber++;
     const next = copyState(this.state);
     applyEdit(next, { ...edit, nextNumber: number + 1 });
     const path = filePath(this.#directory, "manifest", number);
     const { bytes, seed } = encodeManifest(next, number);
+    const marker = join(this.#directory, MARKER_NAME);
+    let aside = "";
     try {
-      await writeSynced(this.#fs, path, bytes);
+      const writing = async (): Promise<void> =>
+        void (aside = await writeAside(this.#fs, marker, encodeMarker(next, number)));
+      await allOf([writeSynced(this.#fs, path, bytes), writing(), first?.()]);
       await this.#fs.syncDirectory(this.#directory);
     } catch (error) {
       await this.#fs.remove(path).catch(() => {});
+      if (aside !== "") await removeIfThere(this.#fs, aside).catch(() => {});
       if (!(error instanceof NoSpaceError)) this.#poison = error;
       throw error;
     }
     try {
-      await publishFile(this.#fs, join(this.#directory, MARKER_NAME), encodeMarker(next, number));
+      await putInPlace(this.#fs, aside, marker);
     } catch (error) {
       if (error instanceof NoSpaceError && await this.#isMarked()) {
         await this.#fs.remove(path).catch(() => {});

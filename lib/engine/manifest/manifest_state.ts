@@ -123,6 +123,14 @@ function withGap(gaps: readonly VersionGap[], gap: VersionGap): VersionGap[] {
   return [...before, { from, to }, ...behind].slice(-GAPS_MAX);
 }
 
+/** Whether an edit says no more than where the newest segment ends, synced before: that of a clean close. */
+export function notesClose(state: ManifestState, edit: ManifestEdit): boolean {
+  const { nextNumber: _, openLog, ...rest } = edit;
+  if (Object.values(rest).some((field) => field !== undefined)) return false;
+  const open = openLog ?? state.openLog;
+  return open === undefined || (open.end !== null && open.number === state.openLog?.number);
+}
+
 /** One edit that says all of a state: what a new manifest begins with. */
 export function stateAsEdit(state: ManifestState): ManifestEdit {
   return {

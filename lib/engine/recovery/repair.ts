@@ -94,7 +94,8 @@ async function rebuild(
 ): Promise<EngineRepairReport> {
   const { state } = evidence;
   const write = evidence.damaged && !options.dryRun;
-  const store = new Store(fs, path, settings, { number: 0, seed: 0, state, fresh: false, size: 0, end: 0 });
+  const none = { number: 0, seed: 0, fresh: false, closed: false, size: 0, end: 0 };
+  const store = new Store(fs, path, settings, { ...none, state });
   const output = new RunOutput(store);
   const nameOutput = new RunOutput(store);
   const names = new LostNames();
