@@ -32,14 +32,20 @@ import { type Damage, damageOf } from "./damage.ts";
 import { RangeTombstones } from "../range_tombstones.ts";
 import { findPlaces, type FoundRows, surveyRows } from "./table_survey.ts";
 
+/**
+ * A filter up to this length is read with what lies behind it. A longer one waits until it is worth that: to read it takes
+ * longer than the data block that it may spare.
+ */
+const FILTER_AT_OPEN_BYTES = 16 * 1024;
+
 /** What `readTableParts` gives. */
 export interface TableParts {
   /** The first 64 bytes. */
   header: FileHeader;
   /** Where everything is. */
   footer: TableFooter;
-  /** Which keys are not there. */
-  filter: Filter;
+  /** Which keys are not there; undefined where it is long and was left for `readTableFilter`. */
+  filter: Filter | undefined;
   /** Where the data blocks are. */
   index: TableIndex;
   /** Deleted ranges, as of the version that an ingest gave them. */
@@ -51,7 +57,7 @@ export interface TableParts {
 /** The table's description as far as it is known. */
 type KnownMeta = TableMeta | undefined;
 
-/** Reads and checks the parts; `CorruptionError` when anything is not as it was written. */
+/** Reads and checks the parts, a long filter aside; `CorruptionError` when anything is not as it was written. */
 export function readTableParts(
   handle: FileHandle,
   size: number,
@@ -65,20 +71,26 @@ export function readTableParts(
   }
   const seed = checksumSeed(header);
   const footer = readTableFooter(readPart(handle, size - TABLE_FOOTER_BYTES, TABLE_FOOTER_BYTES), seed, file, size);
-  const start = footer.filter.offset;
+  // The blocks tile the file (`readTableFooter`): a long filter is left out at the front.
+  const start = footer.filter.length <= FILTER_AT_OPEN_BYTES ? footer.filter.offset : footer.tombstones.offset;
   const tail = readPart(handle, start, size - TABLE_FOOTER_BYTES - start);
   const bytesOf = ({ offset, length }: BlockPlace) => tail.subarray(offset - start, offset - start + length);
   const part = <T>(place: BlockPlace, decode: (raw: Uint8Array) => T): T =>
     decodePart(bytesOf(place), seed, file, place.offset, decode);
-  const filter = part(footer.filter, toFilter);
+  const filter = start === footer.filter.offset ? part(footer.filter, toFilter) : undefined;
   const index = part(footer.index, toIndex);
   const properties = part(footer.properties, readTableProperties);
   const tombstones = part(footer.tombstones, (raw) => toTombstones(raw, meta));
-  covering(index, start, file, footer.index.offset);
+  covering(index, footer.filter.offset, file, footer.index.offset);
   if (properties.rows !== footer.rows || (meta !== undefined && meta.rows !== footer.rows)) {
     throw new CorruptionError(file, footer.properties.offset, "the number of rows is not what was written");
   }
   return { header, footer, filter, index, tombstones, properties };
+}
+
+/** The filter of a table that was opened without; `CorruptionError` when it is not as it was written. */
+export function readTableFilter(handle: FileHandle, seed: number, { filter }: TableFooter): Filter {
+  return decodePart(readPart(handle, filter.offset, filter.length), seed, handle.path, filter.offset, toFilter);
 }
 
 /**

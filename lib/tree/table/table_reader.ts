@@ -1,6 +1,6 @@
 /**
- * Reads a sorted table (see `format/table/table.ts`). Filter, index and deleted ranges are in memory from the opening on, data
- * blocks come from the cache or by one read from the file; each is checked before a byte of it is believed.
+ * Reads a sorted table (see `format/table/table.ts`). Index and deleted ranges are in memory from the opening on, a long filter
+ * from the second lookup on (a cursor needs none, and one lookup is done before a long filter is read), data blocks come from the cache or by one read from the file; each is checked before a byte of it is believed.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import type { Damage } from "./damage.ts";
 import type { RangeTombstones } from "../range_tombstones.ts";
 import { checkTable } from "./table_check.ts";
 import { TableCursor, type TableCursorOptions } from "./table_cursor.ts";
-import { readTableParts, salvageTableParts, type TableParts } from "./table_parts.ts";
+import { readTableFilter, readTableParts, salvageTableParts, type TableParts } from "./table_parts.ts";
 
 /** A block may share its memory with so much else before it is copied out of it. */
 const POOL_BYTES_MAX = 1024;
@@ -48,7 +48,8 @@ export class TableReader {
   readonly globalVersion: number | undefined;
   /** The time that goes with `globalVersion`, ms. */
   readonly globalTimestamp: number;
-  readonly #filter: Filter;
+  #filter: Filter | undefined;
+  #wasAsked = false;
   readonly #seed: number;
   readonly #cached: CachedTable;
   readonly #lookup = new BlockCursor();
@@ -136,7 +137,7 @@ export class TableReader {
 
   /** Memory it takes beside cached blocks. */
   get memoryBytes(): number {
-    return this.#filter.bytes + this.index.bytes + this.tombstones.bytes;
+    return (this.#filter?.bytes ?? 0) + this.index.bytes + this.tombstones.bytes;
   }
 
   /** The newest row of a key with a version up to `version`; undefined when there is none. A delete is a row. */
@@ -152,7 +153,11 @@ export class TableReader {
       if (version < globalVersion) return undefined;
       version = NEWEST;
     }
-    if (!this.#filter.mayContainHash(a, b)) return undefined;
+    if (this.#filter === undefined) {
+      if (this.#wasAsked) this.#filter = this.#readFilter();
+      this.#wasAsked = true;
+    }
+    if (this.#filter !== undefined && !this.#filter.mayContainHash(a, b)) return undefined;
     const index = this.index;
     const lookup = this.#lookup;
     for (let i = index.find(key); i < index.count; i++) {
@@ -175,7 +180,7 @@ export class TableReader {
 
   /** Whether the filter lets the key pass: false says for certain that no row has it. */
   mayContain(key: Uint8Array): boolean {
-    return this.#filter.mayContain(key);
+    return (this.#filter ??= this.#readFilter()).mayContain(key);
   }
 
   /** A cursor over all rows, standing nowhere yet. */
@@ -233,6 +238,8 @@ export class TableReader {
 
   /** Reads the whole file and gives all damage found; see `table_check.ts`. */
   verify(slicer: Slicer, sha256?: string): AsyncGenerator<Damage, void> {
+    // Damage to it is told once, and not of each row that is looked for.
+    this.#filter ??= this.#readFilter();
     return checkTable(this, slicer, sha256);
   }
 
@@ -241,6 +248,10 @@ export class TableReader {
     this.#handle?.closeSync();
     this.#handle = undefined;
     this.#cached.close();
+  }
+
+  #readFilter(): Filter {
+    return readTableFilter(this.#open(), this.#seed, this.footer);
   }
 
   #open(): FileHandle {
