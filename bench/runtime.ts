@@ -1,10 +1,11 @@
 /**
- * The three runtimes: which one this is, how to start another, what it used.
+ * The three runtimes: which one this is, how to start another, what it used of memory and disk.
  *
  * @module
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -33,9 +34,17 @@ export function machine(): string {
   return `${platform()} ${arch()}, ${cores.length} cores of ${cores[0]?.model.trim() ?? "unknown"}`;
 }
 
-/** The program and arguments that run `script` of this folder in `runtime`, with every permission. */
-export function command(runtime: Runtime, script: string, args: readonly string[]): [string, string[]] {
-  const path = fileURLToPath(new URL(script, import.meta.url));
+/** This folder. */
+export const BENCH: string = fileURLToPath(new URL(".", import.meta.url));
+
+/** The program and arguments that run `script` of this folder (or another) in `runtime`, with every permission. */
+export function command(
+  runtime: Runtime,
+  script: string,
+  args: readonly string[],
+  folder: string = BENCH,
+): [string, string[]] {
+  const path = join(folder, script);
   const before = {
     node: ["--disable-warning=ExperimentalWarning"],
     deno: ["run", "-A", "--no-check", "--unstable-kv"],
@@ -60,4 +69,25 @@ export function peakMemory(): number {
     // Not Linux.
   }
   return process.resourceUsage().maxRSS * 1024;
+}
+
+/** The bytes that this process has had written to disk so far; undefined where the system doesn't tell. */
+export function bytesWritten(): number | undefined {
+  try {
+    const line = /^write_bytes: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"));
+    return line === null ? undefined : Number(line[1]);
+  } catch {
+    // Not Linux, or not allowed.
+    return undefined;
+  }
+}
+
+/** The bytes of all files in a directory and below. */
+export function bytesOnDisk(directory: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    bytes += entry.isDirectory() ? bytesOnDisk(path) : statSync(path).size;
+  }
+  return bytes;
 }

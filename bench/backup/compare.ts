@@ -7,8 +7,7 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { short, table } from "../report.ts";
-import { median } from "../rows.ts";
+import { median, short, table } from "../report.ts";
 import { machine } from "../runtime.ts";
 import { directoryBytes } from "./directory.ts";
 import { GOALS, type Median, reached } from "./goals.ts";

@@ -17,22 +17,20 @@ export const ENTRY_VALUE_BYTES = 1024;
 /** The bytes of a key and its value. */
 export const ENTRY_BYTES = 16 + ENTRY_VALUE_BYTES;
 
-const RANDOM_BYTES = 512;
-
-/** The value of entry `i` after its `generation`th change, in an array of its own. */
-export function entryValue(i: number, generation: number): Uint8Array {
-  const words = new Uint32Array(ENTRY_VALUE_BYTES / 4);
+/** The value of entry `i` after its `generation`th change, in an array of its own; other sizes are made alike. */
+export function entryValue(i: number, generation: number, bytes: number = ENTRY_VALUE_BYTES): Uint8Array {
+  const words = new Uint32Array(bytes / 4);
   words[0] = i;
   words[1] = generation;
   // mulberry32, four bytes at a time: making the data must not be what a load waits for.
   let state = Math.imul(i + 1, 0x9e3779b1) + Math.imul(generation, 0x85ebca6b) >>> 0;
-  for (let at = 2; at < RANDOM_BYTES / 4; at++) {
+  for (let at = 2; at < bytes / 8; at++) {
     state = state + 0x6d2b79f5 >>> 0;
     let mixed = Math.imul(state ^ state >>> 15, state | 1);
     mixed ^= mixed + Math.imul(mixed ^ mixed >>> 7, mixed | 61);
     words[at] = mixed ^ mixed >>> 14;
   }
-  return new Uint8Array(words.buffer).fill(97 + i % 26, RANDOM_BYTES);
+  return new Uint8Array(words.buffer).fill(97 + i % 26, bytes / 2);
 }
 
 /** Whether `value` is the one of entry `i` in some generation, byte for byte. */

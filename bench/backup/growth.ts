@@ -5,8 +5,7 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import { mebibytes, table } from "../report.ts";
-import { median } from "../rows.ts";
+import { mebibytes, median, table } from "../report.ts";
 import { machine } from "../runtime.ts";
 import { ENTRY_BYTES } from "./data.ts";
 import { type Common, inTemporary } from "./options.ts";

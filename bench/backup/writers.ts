@@ -6,8 +6,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { mebibytes, short, table } from "../report.ts";
-import { median } from "../rows.ts";
+import { mebibytes, median, short, table } from "../report.ts";
 import { machine } from "../runtime.ts";
 import { ENTRY_BYTES } from "./data.ts";
 import { type Common, inTemporary } from "./options.ts";

@@ -7,6 +7,7 @@ import { CACHE_BYTES, type Driver, type DriverKind, type Mode } from "./driver.t
 export const classicLevel: DriverKind = {
   name: "classic-level",
   runtimes: ["node", "deno", "bun"],
+  features: ["large values", "snapshots"],
   async open(directory: string, mode: Mode): Promise<Driver> {
     const { ClassicLevel } = await import("classic-level");
     const db = new ClassicLevel<string, Uint8Array>(join(directory, "level"), {
@@ -19,6 +20,8 @@ export const classicLevel: DriverKind = {
     return {
       putBatch: (pairs: readonly Pair[]) => db.batch(pairs.map(([key, value]) => ({ type: "put", key, value }))),
       put: (key, value) => db.put(key, value, { sync }),
+      delete: (key) => db.del(key, { sync }),
+      deleteBatch: (keys) => db.batch(keys.map((key) => ({ type: "del", key }))),
       getSync: (key) => db.getSync(key),
       get: (key) => db.get(key),
       async scan(start, limit, visit) {
@@ -40,6 +43,10 @@ export const classicLevel: DriverKind = {
         } finally {
           await iterator.close();
         }
+      },
+      snapshot() {
+        const snapshot = db.snapshot();
+        return { get: (key) => db.getSync(key, { snapshot }), release: () => snapshot.close() };
       },
       // There is no call for it, but a synced write makes all before it durable.
       settle: () => db.del("~", { sync: true }),

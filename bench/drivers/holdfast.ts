@@ -1,12 +1,13 @@
 /** @module */
 import { join } from "node:path";
 import type { Pair } from "../data.ts";
-import { CACHE_BYTES, type Driver, type DriverKind, type Mode } from "./driver.ts";
+import { CACHE_BYTES, type Driver, type DriverKind, type Mode, type Visit } from "./driver.ts";
 
 /** This library. */
 export const holdfast: DriverKind = {
   name: "holdfast",
   runtimes: ["node", "deno", "bun"],
+  features: ["large values", "snapshots", "tags", "transactions"],
   async open(directory: string, mode: Mode): Promise<Driver> {
     const { DB } = await import("@holdfast/db");
     const db = await DB.open(join(directory, "holdfast"), {
@@ -14,19 +15,39 @@ export const holdfast: DriverKind = {
       cacheBytes: CACHE_BYTES,
       memtableBytes: CACHE_BYTES,
     });
+    const visitAll = (entries: Iterable<{ key: string; value: Uint8Array }>, visit: Visit): number => {
+      let seen = 0;
+      for (const { key, value } of entries) {
+        visit(key, value);
+        seen++;
+      }
+      return seen;
+    };
     return {
       putBatch: async (pairs: readonly Pair[]) => void await db.setMany(pairs),
       put: (key, value) => db.set(key, value),
+      delete: (key) => db.delete(key),
+      deleteBatch(keys) {
+        const atomic = db.atomic();
+        for (const key of keys) atomic.delete(key);
+        return atomic.commit();
+      },
       getSync: (key) => db.getSync<Uint8Array>(key),
       get: (key) => db.get<Uint8Array>(key),
-      scan(start, limit, visit) {
-        let seen = 0;
-        for (const { key, value } of db.listSync<Uint8Array>(start === undefined ? {} : { start }, { limit })) {
-          visit(key, value);
-          seen++;
-        }
-        return seen;
+      scan: (start, limit, visit) =>
+        visitAll(db.listSync<Uint8Array>(start === undefined ? {} : { start }, { limit }), visit),
+      transaction: (keys, change) =>
+        db.transaction(async (tx) => {
+          const [first, second] = change(tx.getSync<Uint8Array>(keys[0]), tx.getSync<Uint8Array>(keys[1]));
+          tx.set(keys[0], first);
+          tx.set(keys[1], second);
+        }),
+      snapshot() {
+        const snapshot = db.snapshot();
+        return { get: (key) => snapshot.getSync<Uint8Array>(key), release: () => snapshot[Symbol.dispose]() };
       },
+      putTagged: (entries) => db.setMany(entries.map(([key, value, tag]) => ({ key, value, tags: [tag] }))),
+      scanTag: (tag, visit) => visitAll(db.listSync<Uint8Array>({ tag }), visit),
       settle: () => db.flush(),
       close: () => db.close(),
     };

@@ -7,6 +7,7 @@ import type { Driver, DriverKind, Mode } from "./driver.ts";
 export const lmdb: DriverKind = {
   name: "lmdb",
   runtimes: ["node", "deno", "bun"],
+  features: ["large values", "snapshots", "transactions"],
   async open(directory: string, mode: Mode): Promise<Driver> {
     const { open } = await import("lmdb");
     const db = open<Uint8Array, string>({
@@ -21,6 +22,11 @@ export const lmdb: DriverKind = {
           for (const [key, value] of pairs) void db.put(key, value);
         }).then(() => {}),
       put: (key, value) => db.put(key, value),
+      delete: (key) => db.remove(key),
+      deleteBatch: (keys) =>
+        db.batch(() => {
+          for (const key of keys) void db.remove(key);
+        }),
       // getBinaryFast() would lend the same bytes again and again; a value that may be kept takes getBinary().
       getSync: (key) => db.getBinary(key),
       scan(start, limit, visit) {
@@ -30,6 +36,16 @@ export const lmdb: DriverKind = {
           seen++;
         }
         return seen;
+      },
+      transaction: (keys, change) =>
+        db.transaction(() => {
+          const [first, second] = change(db.getBinary(keys[0]), db.getBinary(keys[1]));
+          void db.put(keys[0], first);
+          void db.put(keys[1], second);
+        }),
+      snapshot() {
+        const transaction = db.useReadTransaction();
+        return { get: (key) => db.get(key, { transaction }), release: () => transaction.done() };
       },
       settle: () => db.flushed,
       close: () => db.close(),

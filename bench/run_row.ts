@@ -1,0 +1,71 @@
+/**
+ * Starts the process of one measurement.
+ *
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import process from "node:process";
+import type { Measured } from "./rows/row.ts";
+import { command, type Runtime } from "./runtime.ts";
+
+/** What is to be measured. */
+export interface Job {
+  runtime: Runtime;
+  row: string;
+  driver: string;
+  directory: string;
+  entries: number;
+  /** How many values of 1 MiB. */
+  large: number;
+  seconds: number;
+  /** The folder of the benches to run; this one, if left out. */
+  folder?: string | undefined;
+  /** After so long it is given up; an hour, if left out. */
+  timeoutMs?: number;
+}
+
+/** What came of it. */
+export interface Result extends Measured {
+  runtime: string;
+  peakMemory: number;
+  diskBytes: number;
+  /** Bytes written to disk by the process, where the system tells. */
+  writtenBytes?: number;
+}
+
+/** Runs one measurement in a process of its own; throws with what it said when it fails. */
+export async function runRow(job: Job): Promise<Result> {
+  const { runtime, row, driver, folder, timeoutMs = 3_600_000 } = job;
+  const [program, args] = command(runtime, "measure.ts", [
+    ...["--row", row, "--driver", driver, "--directory", job.directory],
+    ...["--entries", String(job.entries), "--large", String(job.large), "--seconds", String(job.seconds)],
+  ], folder);
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  let out = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => out += text);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
+  const [code, signal] = await once(child, "close") as [number | null, string | null];
+  clearTimeout(timer);
+  const result = /^RESULT (.*)$/m.exec(out)?.[1];
+  if (code !== 0 || result === undefined) {
+    const said = /^.*Error:.*$/m.exec(errors)?.[0] ?? errors.trim().split("\n").at(-1) ?? "";
+    throw new Error(`${driver}, ${row}: exit ${code ?? signal}; ${said}`);
+  }
+  return JSON.parse(result) as Result;
+}
+
+/** Makes it an empty directory. */
+export async function fresh(directory: string): Promise<string> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  return directory;
+}
+
+/** Says what is going on, where somebody may be looking. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
+}
