@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { appendFile, cp, mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -19,7 +19,7 @@ import { DRIVERS, driversOf } from "./drivers/mod.ts";
 import { list, positive } from "./options.ts";
 import { ROWS } from "./rows/mod.ts";
 import type { Row } from "./rows/row.ts";
-import { fresh, progress, type Result, runRow } from "./run_row.ts";
+import { fresh, placeOf, progress, type Result, runRow } from "./run_row.ts";
 import { currentRuntime, machine, type Runtime, RUNTIMES } from "./runtime.ts";
 import { type Line, summary } from "./summary.ts";
 
@@ -94,12 +94,6 @@ async function compare(runtime: Runtime, plan: Plan): Promise<{ lines: Line[]; f
   const broken = new Set<DriverKind>();
   const measure = (row: string, driver: DriverKind, directory: string): Promise<Result> =>
     runRow({ ...plan, runtime, row, driver: driver.name, directory });
-  const placeOf = async ({ needs }: Row, driver: DriverKind): Promise<string> => {
-    if (needs === "loaded") return loaded(driver);
-    const directory = await fresh(join(root, "fresh"));
-    if (needs === "copy") await cp(loaded(driver), directory, { recursive: true });
-    return directory;
-  };
   try {
     if (plan.rows.some(({ needs }) => needs !== "nothing")) {
       for (const driver of drivers) {
@@ -118,7 +112,7 @@ async function compare(runtime: Runtime, plan: Plan): Promise<{ lines: Line[]; f
           progress(`${runtime}: ${row.title}, round ${round} of ${plan.rounds}, ${driver.name}`);
           try {
             const line: Line = {
-              ...await measure(row.id, driver, await placeOf(row, driver)),
+              ...await measure(row.id, driver, await placeOf(row.needs, loaded(driver), join(root, "fresh"))),
               ...{ date: new Date().toISOString(), machine: machine(), row: row.id, driver: driver.name },
               ...{ entries: plan.entries, round, unit: row.unit },
             };

@@ -19,7 +19,7 @@ async function run(runtime: Runtime, script: string, args: readonly string[]): P
 }
 
 /** The benches by name. */
-const BENCHES = ["backup", "compare", "size", "stall"];
+const BENCHES = ["backup", "compare", "guard", "scaling", "size", "stall"];
 
 const [name = "", ...rest] = process.argv.slice(2);
 if (BENCHES.includes(name)) {

@@ -5,9 +5,9 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, rm } from "node:fs/promises";
 import process from "node:process";
-import type { Measured } from "./rows/row.ts";
+import type { Measured, Row } from "./rows/row.ts";
 import { command, type Runtime } from "./runtime.ts";
 
 /** What is to be measured. */
@@ -63,6 +63,14 @@ export async function fresh(directory: string): Promise<string> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   return directory;
+}
+
+/** Where a row finds what it needs: the loaded database itself, a copy of it, or nothing. */
+export async function placeOf(needs: Row["needs"], loaded: string, scratch: string): Promise<string> {
+  if (needs === "loaded") return loaded;
+  await fresh(scratch);
+  if (needs === "copy") await cp(loaded, scratch, { recursive: true });
+  return scratch;
 }
 
 /** Says what is going on, where somebody may be looking. */

@@ -58,7 +58,7 @@ function fail(message) {
 }
 
 if (!isInstalled()) {
-  console.log("setup: installing the runtimes and tools that package-lock.json pins (once; about 250 MB)");
+  console.log("setup: installing the runtimes and tools that package-lock.json pins (once; about 300 MB)");
   install();
   if (!isInstalled()) fail("node_modules still differs from package-lock.json after npm ci");
 }
