@@ -34,8 +34,8 @@ const STYLES = [
 
 const COLUMNS = 3;
 const WIDTH = 1140;
-const HEAD = 112;
-const PANEL = { width: 300, height: 210, left: 64, gapX: 70, gapY: 96 };
+const HEAD = 118;
+const PANEL = { width: 300, height: 210, left: 64, gapX: 70, gapY: 84 };
 const INK = "#333333";
 const LINE = "#dddddd";
 
@@ -79,7 +79,7 @@ function optionOf({ title, subtitle, panels, formatX }: Sheet): echarts.EChartsO
       })),
     ],
     legend: {
-      ...{ data: names, right: 20, top: 22, itemWidth: 30, itemGap: 18 },
+      ...{ data: names, left: PANEL.left - 44, top: 74, itemWidth: 30, itemGap: 18 },
       textStyle: { fontSize: 13, color: INK },
     },
     grid: panels.map((_, at) => ({ ...place(at), width: PANEL.width, height: PANEL.height })),

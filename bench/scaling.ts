@@ -37,13 +37,13 @@ const HELP = `Usage: bench/scaling.ts [options]
   --from FILE        draws the lines of this file, and measures nothing
 `;
 
-/** The charts: the rows that they show, and the unit of their y axis, of which a second or a millisecond has so many. */
+/** The charts: the rows that they show, and how many units of their y axis a second has, or a millisecond. */
 const PANELS = [
-  { row: "get", title: "Get, random (µs)", a: 1e6 },
-  { row: "get-missing", title: "Get, missing (µs)", a: 1e6 },
-  { row: "seek-50", title: "Seek and read 50 entries (µs)", a: 1e6 },
-  { row: "load-random", title: "Load, random order, an entry (µs)", a: 1e6 },
-  { row: "reopen", title: "Open and read one entry (ms)", a: 1 },
+  { row: "get", title: "Get, random (µs)", scale: 1e6 },
+  { row: "get-missing", title: "Get, missing (µs)", scale: 1e6 },
+  { row: "seek-50", title: "Seek and read 50 entries (µs)", scale: 1e6 },
+  { row: "load-random", title: "Load, random order, an entry (µs)", scale: 1e6 },
+  { row: "reopen", title: "Open and read one entry (ms)", scale: 1 },
 ];
 
 /** The load leaves the database that the others need. */
@@ -103,14 +103,14 @@ async function measureAll(): Promise<Line[]> {
 }
 
 /** What an operation costs, by size of the database, for each of them. */
-function panelOf(lines: readonly Line[], { row, title, a }: typeof PANELS[number]): Panel {
+function panelOf(lines: readonly Line[], { row, title, scale }: typeof PANELS[number]): Panel {
   const of = lines.filter((line) => line.row === row);
   const drivers = new Set(of.map(({ driver }) => driver));
   const sizes = [...new Set(of.map(({ entries }) => entries))].sort((x, y) => x - y);
   const series = new Map([...drivers].map((driver) => {
     const points = sizes.flatMap((size) => {
       const some = of.filter((line) => line.driver === driver && line.entries === size);
-      const cost = some.map(({ unit, value }) => unit === "ms" ? value * a : a / value);
+      const cost = some.map(({ unit, value }) => unit === "ms" ? value * scale : scale / value);
       return cost.length === 0 ? [] : [[size, median(cost)] as const];
     });
     return [driver, points];
@@ -133,15 +133,15 @@ if (values.help) {
   for (const { title, series } of panels) {
     const sizes = [...new Set([...series.values()].flat().map(([size]) => size))];
     const body = [...series].map(([name, points]) => {
-      const byS = new Map(points);
-      return [name, ...sizes.map((size) => byS.has(size) ? short(byS.get(size)!) : "-")];
+      const bySize = new Map(points);
+      return [name, ...sizes.map((size) => bySize.has(size) ? short(bySize.get(size)!) : "-")];
     });
     console.log(`\n${table([title, ...sizes.map(entriesOf)], body)}`);
   }
   const runtimes = [...new Set(lines.map(({ runtime }) => runtime))].join(", ");
   const svg = drawSheet({
     title: "Cost of an operation by number of entries",
-    subtitle: `keys of 16 bytes, values of 100 bytes; ${runtimes}; ${lines[0]!.machine}`,
+    subtitle: `lower is better; keys of 16 bytes, values of 100 bytes; ${runtimes}; ${lines[0]!.machine}`,
     panels,
     formatX: entriesOf,
   });
