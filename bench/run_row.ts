@@ -52,10 +52,17 @@ export async function runRow(job: Job): Promise<Result> {
   clearTimeout(timer);
   const result = /^RESULT (.*)$/m.exec(out)?.[1];
   if (code !== 0 || result === undefined) {
-    const said = /^.*Error:.*$/m.exec(errors)?.[0] ?? errors.trim().split("\n").at(-1) ?? "";
+    const said = saidIn(errors);
     throw new Error(`${driver}, ${row}: exit ${code ?? signal}; ${said}`);
   }
   return JSON.parse(result) as Result;
+}
+
+/** The line of a failed process's output that says why; Bun writes "error:", and Deno adds colors. */
+function saidIn(errors: string): string {
+  // deno-lint-ignore no-control-regex
+  const lines = errors.replaceAll(/\x1b\[[\d;]*m/g, "").trim().split("\n");
+  return lines.find((line) => /error: /i.test(line)) ?? lines.at(-1) ?? "";
 }
 
 /** Makes it an empty directory. */
