@@ -107,7 +107,7 @@ async function compare(runtime: Runtime, plan: Plan): Promise<{ lines: Line[]; f
     for (const row of plan.rows) {
       for (let round = 1; round <= plan.rounds; round++) {
         for (const driver of drivers) {
-          if (row.needs !== "nothing" && broken.has(driver)) continue;
+          if (broken.has(driver)) continue;
           if (row.feature !== undefined && !driver.features.includes(row.feature)) continue;
           progress(`${runtime}: ${row.title}, round ${round} of ${plan.rounds}, ${driver.name}`);
           try {
