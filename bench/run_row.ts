@@ -62,7 +62,7 @@ export async function runRow(job: Job): Promise<Result> {
 function saidIn(errors: string): string {
   // deno-lint-ignore no-control-regex
   const lines = errors.replaceAll(/\x1b\[[\d;]*m/g, "").trim().split("\n");
-  return lines.find((line) => /error: /i.test(line)) ?? lines.at(-1) ?? "";
+  return lines.find((line) => /error(?: \[\w+\])?: /i.test(line)) ?? lines.at(-1) ?? "";
 }
 
 /** Makes it an empty directory. */
