@@ -37,12 +37,13 @@ const HELP = `Usage: bench/compare.ts [options]
   --out FILE         where the JSON lines are appended (holdfast-bench.jsonl in the temporary directory)
 `;
 
-/** The short form leaves it out: it is the same database as node:sqlite. */
-const LIKE_ANOTHER = "better-sqlite3";
+/** The short form leaves these out: they are much like a row or a database beside them. */
+const LIKE_ANOTHER = ["load-kib", "get-await", "get-kib", "delete-batch", "ycsb-b", "better-sqlite3"];
 
 interface Plan {
   rows: Row[];
   drivers: string[];
+  short: boolean;
   entries: number;
   large: number;
   rounds: number;
@@ -64,14 +65,14 @@ function planOf(args: string[]): Plan | undefined {
     },
   });
   if (values.help) return undefined;
-  const ids = list(values.rows, ROWS.map(({ id }) => id), "row");
-  const names = DRIVERS.map(({ name }) => name);
   const { short, runtime } = values;
+  const chosen = (given: string | undefined, all: string[], what: string) =>
+    list(given, all, what).filter((name) => !short || given !== undefined || !LIKE_ANOTHER.includes(name));
+  const ids = chosen(values.rows, ROWS.map(({ id }) => id), "row");
   return {
     rows: ROWS.filter(({ id }) => ids.includes(id)),
-    drivers: list(values.drivers, names, "database").filter((name) =>
-      !short || values.drivers || name !== LIKE_ANOTHER
-    ),
+    drivers: chosen(values.drivers, DRIVERS.map(({ name }) => name), "database"),
+    short,
     entries: positive(values.entries, short ? 5000 : 200_000, "entries"),
     large: positive(values.large, short ? 8 : 900, "large"),
     rounds: positive(values.rounds, short ? 1 : 3, "rounds"),
@@ -93,7 +94,11 @@ async function compare(runtime: Runtime, plan: Plan): Promise<{ lines: Line[]; f
   const loaded = (driver: DriverKind) => join(root, `loaded-${drivers.indexOf(driver)}`);
   const broken = new Set<DriverKind>();
   const measure = (row: string, driver: DriverKind, directory: string): Promise<Result> =>
-    runRow({ ...plan, runtime, row, driver: driver.name, directory });
+    runRow({
+      ...plan,
+      ...{ runtime, row, driver: driver.name, directory },
+      codeCache: plan.short ? join(root, "code") : undefined,
+    });
   try {
     if (plan.rows.some(({ needs }) => needs !== "nothing")) {
       for (const driver of drivers) {

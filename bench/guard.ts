@@ -113,6 +113,7 @@ interface Side {
 async function compare(sides: readonly Side[], rows: readonly Row[], scratch: string): Promise<string[]> {
   const common = {
     ...{ runtime: "node" as const, driver: "holdfast", large: 20, timeoutMs: TIMEOUT_MS },
+    codeCache: join(scratch, "..", "code"),
     entries: positive(values.entries, 20_000, "entries"),
     seconds: positive(values.seconds, 0.2, "seconds"),
   };

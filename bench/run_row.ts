@@ -22,6 +22,8 @@ export interface Job {
   seconds: number;
   /** The folder of the benches to run; this one, if left out. */
   folder?: string | undefined;
+  /** Where Node keeps compiled code, so that processes begin sooner; it compiles anew each time, if left out. */
+  codeCache?: string | undefined;
   /** After so long it is given up; an hour, if left out. */
   timeoutMs?: number;
 }
@@ -42,7 +44,8 @@ export async function runRow(job: Job): Promise<Result> {
     ...["--row", row, "--driver", driver, "--directory", job.directory],
     ...["--entries", String(job.entries), "--large", String(job.large), "--seconds", String(job.seconds)],
   ], folder);
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const env = job.codeCache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: job.codeCache };
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   let out = "";
   let errors = "";
