@@ -51,7 +51,9 @@ export async function restoreInto(world: World, home: Home): Promise<void> {
   assert.ok(source !== undefined, `version ${version} of ${lineage} is listed and never was`);
   const expected = (at: { version: number; timestamp: number }): Contents =>
     restoredOver(before.contents, source.contents, { part, merge, ...at, moment: engineOf(home.db)!.now() });
-  home.pending = () => expected({ version: before.version + 1, timestamp: 0 });
+  // A write whose sync failed may come back too: then this restore is refused, and it is that one's version.
+  const earlier = home.pending;
+  home.pending = earlier === undefined ? () => expected({ version: before.version + 1, timestamp: 0 }) : "anything";
   world.restores++;
   const done = await attempt(
     world,
@@ -63,7 +65,7 @@ export async function restoreInto(world: World, home: Home): Promise<void> {
   );
   if (done === undefined) {
     // An accident comes next, or it did not happen.
-    if (!place.store.dead && !world.ails) home.pending = undefined;
+    if (!place.store.dead && !world.ails) home.pending = earlier;
     return home.assertUnchanged();
   }
   const { achieved } = done.value;
