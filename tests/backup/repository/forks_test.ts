@@ -10,6 +10,8 @@ import type { Replication } from "../../../lib/backup/repository/replicating/rep
 import { GapError } from "../../../lib/base/errors.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { openOver } from "./copy_fixture.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
 
@@ -50,6 +52,38 @@ async function headsOf(house: House): Promise<HeadDocument[]> {
 }
 
 describe("a database that went over into another line of history", () => {
+  it("goes on behind what a copy of it archives of that line just then", async () => {
+    const house = await House.make();
+    const { engine } = house;
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await restoreInto(engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    let asked = 0;
+    let race: (() => Promise<unknown>) | undefined;
+    const store = new FaultStore(house.store, {
+      delay: async ({ operation, key }) => {
+        if (operation === "get" && key.endsWith(`${engine.lineage}.json`) && asked++ === 0) await race?.();
+      },
+    });
+    const shipper = Shipper.of(await openOver(store, house.time.clock), engine);
+    await shipper.ship();
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    const copy = await exported(house);
+    await write(copy, (batch) => put(batch, 0, "d", { value: "of the copy" }));
+    // When this one looks for the head of its new line, the copy has just archived what both have of it.
+    asked = 0;
+    race = () => Shipper.of(house.context, copy).ship();
+    await shipper.ship();
+    assert.ok(asked > 1);
+    await house.set("e", "2");
+    await shipper.ship();
+    for (const one of [engine, copy]) {
+      const { contents } = await house.restore({ lineage: one.lineage, at: { version: one.visibleVersion } });
+      assert.deepEqual(contents, dump(one, true));
+    }
+    await copy.close();
+  });
+
   it("is restored by the log of both, where that of the first ends just at the fork", async () => {
     const house = await House.make();
     await house.set("a", "1");

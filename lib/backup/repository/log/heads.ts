@@ -103,7 +103,7 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   throw overtaken(context, to, found.body);
 }
 
-/** The head was changed by one who keeps house, and not by another writer: to be read again, and gone on from. */
+/** The head was changed by one who keeps house, or by a copy with the same history: to be read again, and gone on from. */
 export class HeadTouchedError extends Error {
   /** Names the head. */
   constructor(key: string) {

@@ -23,6 +23,7 @@ import type { ArchivedIngest, HeadDocument } from "../../../format/repository/he
 import { attach, headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import { headKey } from "../core/layout.ts";
 import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { LogOutbox } from "./log_outbox.ts";
@@ -308,6 +309,8 @@ class Shipment {
     await this.#finish();
     const { context, engine, writer } = this.#shipper.parts;
     const head = await headAfterFork(context, engine, lineage, this.#head, writer);
+    // A copy of this database archives the same history just now: looked at anew, and gone on from there.
+    if (head.body.version > version) throw new HeadTouchedError(headKey(engine.id, lineage));
     // What is taken in next begins behind `version`, and must not be put behind anything else.
     if (head.body.version !== version) {
       throw new IntegrityError(
