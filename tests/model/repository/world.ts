@@ -11,6 +11,7 @@ import { keyPool } from "../values.ts";
 import { Chronicle } from "./chronicle.ts";
 import { Home } from "./home.ts";
 import { Place } from "./place.ts";
+import { isOfStore } from "./tasks.ts";
 import { WorldTime } from "./world_time.ts";
 
 /** 2100: nothing has expired by the system's clock. */
@@ -99,8 +100,15 @@ export class World {
     if (this.homes.length < HOMES_MAX) return;
     const [old] = this.homes.splice(this.random.between(1, this.homes.length - 1), 1);
     this.note(`${old!.name} is let go`);
-    await old!.replication?.stop();
-    await old!.db.close();
+    for (const end of [() => old!.replication?.stop(), () => old!.db.close()]) {
+      try {
+        await end();
+      } catch (error) {
+        // The store may have died while others were told what to do.
+        if (!isOfStore(error) || !(this.ails || this.first.failing)) throw error;
+        this.leaveLeases();
+      }
+    }
   }
 
   // ---- choices
