@@ -49,6 +49,12 @@ export interface FileHandle {
   appendSync(bytes: Uint8Array): void;
   /** As `appendSync`, off the main thread. One append at a time. */
   append(bytes: Uint8Array): Promise<void>;
+  /**
+   * Puts zeros behind the end until the file has `size` bytes. The end stays where it is: what is appended next goes over
+   * them, so that a sync of it finds the file's length and blocks as they were. After a throw a part of them may be there.
+   * A kind may do without.
+   */
+  fillSync?(size: number): void;
   /** Makes bytes and length durable (fdatasync). */
   syncSync(): void;
   /** As `syncSync`, off the main thread. */

@@ -5,7 +5,8 @@
  *
  * 1. Every read and write names its position (pread, pwrite): the descriptor has no position of its own, so that reads
  *    and an append may run at once.
- * 2. `#end` is where the next append goes. A failed append moves it behind what did reach the file.
+ * 2. `#end` is where the next append goes. A failed append moves it behind what did reach the file. Zeros up to `#filled`
+ *    may stand behind it.
  * 3. The descriptor is closed exactly once and only when no call is under way on it: the system gives the number to the
  *    next file opened, and a late write would land in that one.
  *
@@ -31,11 +32,14 @@ import { nodeError } from "./node_errors.ts";
 /** One call moves at most this much: the system's own limit is just below 2 GiB. */
 const CALL_BYTES_MAX = 2 ** 30;
 
+const ZEROS = new Uint8Array(64 * 1024);
+
 /** A `FileHandle` over a descriptor of the operating system. */
 export class NodeFileHandle implements FileHandle {
   readonly path: string;
   readonly #descriptor: number;
   #end: number;
+  #filled = 0;
   #closed = false;
   #pending = 0;
   #onIdle: (() => void) | undefined;
@@ -97,10 +101,18 @@ export class NodeFileHandle implements FileHandle {
     });
   }
 
-  /** Counts what one call wrote; a short write is fine, one of nothing would repeat for ever. */
+  fillSync(size: number): void {
+    this.#check("write");
+    for (let at = Math.max(this.#end, this.#filled); at < size; at = this.#filled) {
+      const length = Math.min(size - at, ZEROS.length);
+      this.#filled = at +
+        nonZero(this.path, this.#run("write", () => writeSync(this.#descriptor, ZEROS, 0, length, at)));
+    }
+  }
+
+  /** Counts what one call wrote. */
   #wrote(count: number): number {
-    if (count === 0) throw new IOError(`Cannot write ${this.path}: the system wrote nothing (IO)`, { path: this.path });
-    this.#end += count;
+    this.#end += nonZero(this.path, count);
     return count;
   }
 
@@ -122,6 +134,7 @@ export class NodeFileHandle implements FileHandle {
     return this.#during("truncate", async () => {
       await awaited<void>((callback) => ftruncate(this.#descriptor, size, callback));
       this.#end = size;
+      this.#filled = 0;
     });
   }
 
@@ -168,4 +181,10 @@ export class NodeFileHandle implements FileHandle {
       if (--this.#pending === 0) this.#onIdle?.();
     }
   }
+}
+
+/** A short write is fine, one of nothing would repeat for ever. */
+function nonZero(path: string, count: number): number {
+  if (count > 0) return count;
+  throw new IOError(`Cannot write ${path}: the system wrote nothing (IO)`, { path });
 }

@@ -109,6 +109,37 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       assert.deepEqual(await readFile(fs, `${directory}/a`, 100_000), expected);
     });
 
+    it("appends over zeros that were put behind the end", async () => {
+      const { fs, directory } = place();
+      const handle = await fs.open(`${directory}/a`, "create");
+      await handle.append(bytes(1, 2));
+      handle.fillSync!(200_000);
+      assert.equal(handle.sizeSync(), 200_000);
+      handle.appendSync(bytes(3, 4));
+      await handle.append(bytes(5));
+      assert.equal(handle.sizeSync(), 200_000);
+      // What is filled already stays as it is.
+      handle.fillSync!(100_000);
+      handle.fillSync!(200_001);
+      await handle.sync();
+      const expected = new Uint8Array(200_001);
+      expected.set([1, 2, 3, 4, 5]);
+      assert.deepEqual(await readFile(fs, `${directory}/a`, 300_000), expected);
+      const content = pattern(200_000);
+      await handle.append(content);
+      assert.equal(handle.sizeSync(), 200_005);
+      await handle.truncate(5);
+      handle.appendSync(bytes(6));
+      assert.deepEqual(await readFile(fs, `${directory}/a`, 300_000), bytes(1, 2, 3, 4, 5, 6));
+      handle.fillSync!(10);
+      await handle.close();
+      // Another handle knows nothing of zeros: they are content.
+      const next = await fs.open(`${directory}/a`, "append");
+      await next.append(bytes(7));
+      await next.close();
+      assert.deepEqual(await readFile(fs, `${directory}/a`, 300_000), bytes(1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 7));
+    });
+
     it("refuses to create what is there and to open what is not", async () => {
       const { fs, directory } = place();
       await write(fs, `${directory}/a`, bytes(1));
@@ -131,6 +162,7 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       handle.closeSync();
       assert.throws(() => handle.readAtSync(new Uint8Array(1), 0), ClosedError);
       assert.throws(() => handle.appendSync(bytes(1)), ClosedError);
+      assert.throws(() => handle.fillSync!(1), ClosedError);
       assert.throws(() => handle.syncSync(), ClosedError);
       assert.throws(() => handle.sizeSync(), ClosedError);
       await rejectsWith(handle.readAt(new Uint8Array(1), 0), ClosedError);

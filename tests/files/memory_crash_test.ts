@@ -186,6 +186,72 @@ describe("MemoryFileSystem.crash", () => {
     assert.equal((await whole(fs.fork({ keep: "none" }), "/a")).length, 60);
   });
 
+  it("may undo what was written over zeros, in part or whole", async () => {
+    const fs = memoryFileSystem();
+    const handle = await fs.open("/a", "create");
+    await handle.append(pattern(100, 1));
+    handle.fillSync!(30_000);
+    await handle.sync();
+    await fs.syncDirectory("/");
+    await handle.append(pattern(20_000, 2));
+    const written = new Uint8Array(30_000);
+    written.set(pattern(100, 1));
+    const before = written.slice();
+    written.set(pattern(20_000, 2), 100);
+    assert.deepEqual(await whole(fs.fork({ keep: "none" }), "/a"), before);
+    const kinds = new Set<string>();
+    for (let seed = 1; seed <= 60; seed++) {
+      const found = await whole(fs.fork({ random: seeded(seed) }), "/a");
+      assert.deepEqual(found.subarray(0, 100), before.subarray(0, 100));
+      assert.ok(found.every((byte, i) => byte === before[i] || byte === written[i]));
+      const left = found.filter((byte, i) => byte !== before[i]).length;
+      kinds.add(
+        left === 0 ? "nothing" : left === pattern(20_000, 2).filter((byte) => byte !== 0).length ? "all" : "a part",
+      );
+    }
+    assert.deepEqual([...kinds].sort(), ["a part", "all", "nothing"]);
+    await handle.sync();
+    assert.deepEqual(await whole(fs.fork({ keep: "none" }), "/a"), written);
+  });
+
+  it("keeps what was written over zeros behind bytes that a failed sync gave up on", async () => {
+    let fails = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name }) {
+        if (fails && name === "sync") throw new IOError("Cannot sync: the test says so (EIO)");
+      },
+    });
+    const handle = await fs.open("/a", "create");
+    handle.fillSync!(1000);
+    await handle.sync();
+    await fs.syncDirectory("/");
+    await handle.append(pattern(100, 1));
+    fails = true;
+    await assert.rejects(handle.sync(), IOError);
+    fails = false;
+    await handle.append(pattern(100, 2));
+    await handle.sync();
+    const expected = new Uint8Array(1000);
+    expected.set(pattern(100, 2), 100);
+    assert.deepEqual(await whole(fs.fork({ keep: "none" }), "/a"), expected);
+  });
+
+  it("counts what zeros take once, and lets appends over them on a full disk", async () => {
+    const fs = memoryFileSystem({ capacityBytes: 1000 });
+    const handle = await fs.open("/a", "create");
+    handle.fillSync!(600);
+    assert.equal(fs.usedBytes, 600);
+    assert.throws(() => handle.fillSync!(1100), NoSpaceError);
+    assert.equal(fs.usedBytes, 1000);
+    handle.appendSync(pattern(900));
+    assert.equal(fs.usedBytes, 1000);
+    assert.throws(() => handle.appendSync(pattern(200)), NoSpaceError);
+    assert.deepEqual((await whole(fs, "/a")).subarray(0, 900), pattern(900));
+    await handle.truncate(900);
+    assert.equal(fs.usedBytes, 900);
+    await handle.close();
+  });
+
   it("keeps two names of one file one file", async () => {
     const fs = memoryFileSystem();
     await put(fs, "/a", pattern(10));

@@ -128,6 +128,7 @@ export class Log {
     const segment = this.#segment;
     const store = this.#store;
     if (segment !== undefined) {
+      await segment.trim();
       await segment.sync();
       await store.edit(() => ({ openLog: { number: segment.number, end: segment.end } }));
       await segment.close();

@@ -20,6 +20,13 @@ import { type ReaderState, RecordReader } from "../../format/log/record_reader.t
 import { fileName, filePath } from "../file_names.ts";
 import { unsettled } from "./unsettled.ts";
 
+/** Zeros put ahead of records: as much as the segment holds already, but not less and not more than this. */
+const AHEAD_BYTES_MIN = 16 * 1024;
+const AHEAD_BYTES_MAX = 128 * 1024;
+
+/** Only for groups of records up to this: beside the writing of larger ones the sync's own work does not count. */
+const AHEAD_FOR_BYTES_MAX = 16 * 1024;
+
 /** A segment open for writing. The bytes of records come ready from the commit queue. */
 export class LogSegment {
   /** Its number. */
@@ -32,6 +39,9 @@ export class LogSegment {
   /** The newest sync, under way or done. */
   #syncing: Promise<void> = Promise.resolve();
   #syncs = 0;
+  /** Zeros may stand behind the records, up to here. */
+  #filled = 0;
+  #mayFill = true;
   /** Whole records end here; the next one begins here. */
   end: number = FILE_HEADER_BYTES;
   /** All before this offset is durable. */
@@ -71,6 +81,29 @@ export class LogSegment {
     }
   }
 
+  /**
+   * Puts zeros ahead of records of so many bytes that are to be synced by themselves. A sync that finds the file longer than
+   * before must make its length durable too, which takes about as long as the bytes. Zeros never pass for a record.
+   */
+  fillAhead(bytes: number): void {
+    if (
+      !this.#mayFill || this.#handle.fillSync === undefined || bytes > AHEAD_FOR_BYTES_MAX ||
+      this.end + bytes <= this.#filled
+    ) return;
+    this.#filled = this.end + bytes + Math.min(AHEAD_BYTES_MAX, Math.max(AHEAD_BYTES_MIN, this.end));
+    try {
+      this.#handle.fillSync(this.#filled);
+    } catch {
+      // Records get along without; if the disk is full or broken, they will tell.
+      this.#mayFill = false;
+    }
+  }
+
+  /** Takes zeros off that stand behind the records. */
+  async trim(): Promise<void> {
+    if (this.#filled > this.end) await this.cut();
+  }
+
   /** Hands whole records to the system, at once. After a throw the caller must `cut`. */
   appendSync(bytes: Uint8Array): void {
     this.#handle.appendSync(bytes);
@@ -86,6 +119,7 @@ export class LogSegment {
   /** Removes what a failed append may have left. */
   async cut(): Promise<void> {
     await this.#handle.truncate(this.end);
+    this.#filled = 0;
   }
 
   /** Remembers this end; the call that is returned cuts off what was appended since. */
@@ -152,6 +186,7 @@ export class LogSegment {
 
   /** Writes the footer and syncs; nothing may follow unless `cut` takes it off again. Returns what the manifest keeps. */
   async finish(): Promise<LogMeta> {
+    await this.trim();
     const out = new ByteWriter(64);
     writeFooter(out, this.seed, this.end);
     await this.#handle.append(out.view());

@@ -20,7 +20,7 @@
  * |11 | unnamed  | -         | the first record was written after it was named     | damaged  |
  * |12 | unnamed  | -         | as 11, but it belongs to what this one replaced     | ignore   |
  *
- * 7 is a torn tail: commits that were never acknowledged. 6 is not: a record states how far the log was synced when it
+ * 7 is a torn tail: commits that were never acknowledged, or zeros put ahead of records that never came. 6 is not: a record states how far the log was synced when it
  * was written, so what is bad before that place was whole once. An ingest counts once the manifest lists its tables (9).
  * 11 is a manifest that lost its last edit: a segment is named there before it takes commits, with its header synced. Only
  * the copy that recovery makes (`copy_segment.ts`) is written before it is named, and its records say synced to 0. 12 is of
@@ -37,9 +37,12 @@ import { type CommitRecord, forEachOperation, type IngestInfo, readCommit } from
 import { FILE_HEADER_BYTES } from "../../format/identity.ts";
 import { findLaterRecord, type ReaderState } from "../../format/log/record_reader.ts";
 import { fileName, filePath, parseFileName } from "../file_names.ts";
-import { openSegment } from "../log/log_segment.ts";
+import { type OpenedSegment, openSegment } from "../log/log_segment.ts";
 import type { ManifestState } from "../manifest/manifest_state.ts";
 import { namesOfPublication, namesSetAside } from "./replaced.ts";
+
+/** Read at a time in search of the last byte that is not zero. */
+const PIECE_BYTES = 64 * 1024;
 
 /** What was seen of a segment once its records were read. */
 export interface SegmentFacts {
@@ -190,7 +193,7 @@ async function recoverSegment(
           if (reader.next() !== undefined) {
             throw new CorruptionError(name, found.offset, "records follow an ingest that never took effect");
           }
-          result.droppedBytes += opened.size - found.offset;
+          result.droppedBytes += endOfBytes(opened.read, found.offset, opened.size) - found.offset;
           return found.offset;
         }
         await decoded(() => options.apply(commit), name, found.offset)?.catch((error) => {
@@ -217,7 +220,7 @@ async function recoverSegment(
         undefined;
     const decision = decideSegment({ knownEnd: segment.end, stop, laterSynced });
     if (decision.verdict === "damaged") throw new CorruptionError(name, offset, decision.detail);
-    if (decision.verdict === "cut") result.droppedBytes += opened.size - end;
+    if (decision.verdict === "cut") result.droppedBytes += endOfBytes(opened.read, end, opened.size) - end;
     return end;
   } finally {
     opened.close();
@@ -235,6 +238,23 @@ function decoded<T>(decode: () => T, name: string, offset: number): T {
 
 function readable(error: unknown, name: string, offset: number): unknown {
   return error instanceof DecodeError ? new CorruptionError(name, offset, error.message) : error;
+}
+
+/** Where the bytes of a file end that are not zero, at `from` at least. */
+function endOfBytes(read: OpenedSegment["read"], from: number, size: number): number {
+  const piece = new Uint8Array(Math.min(PIECE_BYTES, size - from));
+  let end = from;
+  for (let at = from; at < size;) {
+    const count = read(piece.subarray(0, Math.min(piece.length, size - at)), at);
+    if (count === 0) break;
+    for (let i = count - 1; i >= 0; i--) {
+      if (piece[i] === 0) continue;
+      end = at + i + 1;
+      break;
+    }
+    at += count;
+  }
+  return end;
 }
 
 function syncedBeyond(record: Uint8Array, offset: number): boolean {

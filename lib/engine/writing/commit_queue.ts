@@ -169,7 +169,7 @@ export class CommitQueue {
         sync ||= item.durability === "commit";
         handOver ||= item.durability !== "buffered";
       }
-      if (chunk.length > 0) written.push(...await this.#write(chunk, handOver));
+      if (chunk.length > 0) written.push(...await this.#write(chunk, { handOver, sync }));
       // Behind a write that failed for good the segment may hold anything.
       if (this.#store.failure !== undefined) break;
     }
@@ -212,7 +212,10 @@ export class CommitQueue {
   }
 
   /** Gives versions to a chunk, puts it into the log (or its buffer) and the memtable. */
-  async #write(chunk: readonly Waiting[], handOver: boolean): Promise<Written[]> {
+  async #write(
+    chunk: readonly Waiting[],
+    { handOver, sync }: { handOver: boolean; sync: boolean },
+  ): Promise<Written[]> {
     const store = this.#store;
     const segment = this.#log.segment!;
     const start = { cut: this.#buffer.mark(), version: this.#lastVersion, timestamp: this.#lastTimestamp };
@@ -224,6 +227,7 @@ export class CommitQueue {
       written.push({ version, timestamp, waiting });
     }
     if (handOver || this.#buffer.length >= store.settings.bufferBytes) {
+      if (sync) segment.fillAhead(this.#buffer.length);
       try {
         await this.#buffer.handOver();
       } catch (error) {

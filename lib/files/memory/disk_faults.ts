@@ -60,7 +60,7 @@ interface ActiveFault {
 
 /** What takes room on a disk. */
 const NEEDS_SPACE: ReadonlySet<Operation["name"]> = new Set([
-  ...["append", "clone", "create", "link", "makeDirectory", "rename"] as const,
+  ...["append", "clone", "create", "fill", "link", "makeDirectory", "rename"] as const,
 ]);
 
 /** The faults of one disk. */

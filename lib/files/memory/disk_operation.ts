@@ -9,6 +9,7 @@ export type OperationName =
   | "append"
   | "clone"
   | "create"
+  | "fill"
   | "freeSpace"
   | "link"
   | "list"
@@ -35,6 +36,6 @@ export interface Operation {
   path: string;
   /** Whether it changes the disk or what of it is durable. */
   mutates: boolean;
-  /** For an append, how many bytes. */
+  /** For an append and a fill, how many bytes. */
   bytes?: number;
 }

@@ -42,6 +42,20 @@ export class MemoryContent {
     }
   }
 
+  /** Puts `bytes` over those from `position` on, all of which are there. */
+  overwrite(position: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length;) {
+      const index = Math.floor((position + done) / CHUNK_BYTES);
+      const at = (position + done) % CHUNK_BYTES;
+      const count = Math.min(bytes.length - done, CHUNK_BYTES - at);
+      // A chunk of its own: others may show the one that is there (invariant 2).
+      const own = this.#chunks[index]!.slice();
+      own.set(bytes.subarray(done, done + count), at);
+      this.#chunks[index] = own;
+      done += count;
+    }
+  }
+
   /** The last chunk, of its own, with room up to `need`; its first `used` bytes kept. */
   #writable(index: number, used: number, need: number): Uint8Array {
     const chunk = this.#chunks[index];

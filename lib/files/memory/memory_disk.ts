@@ -154,18 +154,31 @@ export class MemoryDisk {
 
   /** Appends: all of it, or what fits and then `NoSpaceError`. */
   append(user: DiskUser, path: string, file: MemoryFile, bytes: Uint8Array): void {
-    this.check(user, "append", path);
-    const operation: Operation = { index: ++this.operations, name: "append", path, mutates: true, bytes: bytes.length };
+    this.#write(user, "append", path, file, bytes);
+  }
+
+  /** Puts zeros behind the end until there are `size` bytes: all of them, or what fits and then `NoSpaceError`. */
+  fill(user: DiskUser, path: string, file: MemoryFile, size: number): void {
+    const missing = size - file.content.size;
+    if (missing > 0) this.#write(user, "fill", path, file, new Uint8Array(missing));
+  }
+
+  #write(user: DiskUser, name: "append" | "fill", path: string, file: MemoryFile, bytes: Uint8Array): void {
+    this.check(user, name, path);
+    const operation: Operation = { index: ++this.operations, name, path, mutates: true, bytes: bytes.length };
     const hooked = this.#before(operation);
     const strike = this.#strike(user, operation);
     const partial = strike?.kind === "tear" ? { writtenBytes: strike.bytes, error: strike.error } : hooked;
     const wanted = partial ? Math.min(partial.writtenBytes, bytes.length) : bytes.length;
-    const count = Math.min(wanted, Math.max(0, this.capacityBytes - this.usedBytes));
-    file.content.append(count === bytes.length ? bytes : bytes.subarray(0, count));
-    this.usedBytes += count;
+    const over = name === "append" ? file.ahead : 0;
+    const count = Math.min(wanted, over + Math.max(0, this.capacityBytes - this.usedBytes));
+    const written = count === bytes.length ? bytes : bytes.subarray(0, count);
+    this.usedBytes += Math.max(0, count - over);
+    if (name === "append") file.append(written);
+    else file.fill(written);
     if (operation.index >= this.cutAt) {
       this.powered = false;
-      throw new PowerCutError("append", path);
+      throw new PowerCutError(name, path);
     }
     if (count < wanted) {
       throw new NoSpaceError(`Cannot write ${path}: no space is left on the disk (ENOSPC); free some space`, { path });

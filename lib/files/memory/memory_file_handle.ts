@@ -25,6 +25,8 @@ export class MemoryFileHandle implements FileHandle {
     this.#user = user;
     this.#file = file;
     this.#writable = mode !== "read";
+    // What stands behind the end is known to the handle that put it there.
+    if (mode === "append") file.ahead = 0;
     disk.hold(file);
   }
 
@@ -48,6 +50,11 @@ export class MemoryFileHandle implements FileHandle {
     this.#checkWritable("append");
     await this.#disk.wait("append", this.path);
     this.appendSync(bytes);
+  }
+
+  fillSync(size: number): void {
+    this.#checkWritable("fill");
+    this.#disk.fill(this.#user, this.path, this.#file, size);
   }
 
   syncSync(): void {

@@ -22,21 +22,54 @@ export class MemoryFile {
   content: MemoryContent = new MemoryContent();
   /** How many bytes were there at the last sync. */
   durableSize = 0;
-  /** The bytes at the last sync, kept once a truncate cut into them; otherwise they are the first of `content`. */
+  /** The bytes at the last sync, kept once they were cut or written over; otherwise they are the first of `content`. */
   durable: MemoryContent | undefined;
   /** The least length since the last sync: below it `content` is what was synced. */
   floor = 0;
   /** Parts that a failed sync gave up on: seen by programs, never written by any later sync. */
   lost: { from: number; to: number }[] = [];
+  /** Zeros behind the end, which the next appends go over. */
+  ahead = 0;
   /** How many names and open handles lead here; without any the space is free again. */
   uses = 0;
 
+  /** Appends, over the zeros ahead first. */
+  append(bytes: Uint8Array): void {
+    const over = Math.min(this.ahead, bytes.length);
+    if (over > 0) this.#overwrite(this.content.size - this.ahead, bytes.subarray(0, over));
+    this.ahead -= over;
+    this.content.append(bytes.subarray(over));
+  }
+
+  /** Puts zeros behind the end, and behind those that are there. */
+  fill(zeros: Uint8Array): void {
+    this.content.append(zeros);
+    this.ahead += zeros.length;
+  }
+
+  #overwrite(position: number, bytes: Uint8Array): void {
+    const end = position + bytes.length;
+    this.#touch(position);
+    // What is written anew is written by the next sync, whatever became of the bytes before.
+    this.lost = this.lost.flatMap(({ from, to }) => [
+      { from, to: Math.min(to, position) },
+      { from: Math.max(from, end), to },
+    ]).filter(({ from, to }) => from < to);
+    this.content.overwrite(position, bytes);
+  }
+
+  /** From `position` on the bytes are not those of the last sync any more. */
+  #touch(position: number): void {
+    if (position < this.durableSize && this.durable === undefined) this.durable = this.content.copy(this.durableSize);
+    this.floor = Math.min(this.floor, position);
+  }
+
   /** Cuts or grows to `size`. */
   truncate(size: number): void {
-    if (size < this.durableSize && this.durable === undefined) this.durable = this.content.copy(this.durableSize);
-    this.floor = Math.min(this.floor, size);
+    this.#touch(size);
     this.lost = this.lost.filter((part) => part.from < size).map(({ from, to }) => ({ from, to: Math.min(to, size) }));
     this.content.truncate(size);
+    this.ahead = 0;
   }
 
   /** All that programs see is durable now, but for what an earlier failed sync lost. */
