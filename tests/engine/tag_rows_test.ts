@@ -20,7 +20,15 @@ async function storeOn(fs: MemoryFileSystem): Promise<Store> {
   await fs.makeDirectory("/db");
   const state = emptyState();
   state.database = { ...state.database, id: DATABASE, lineage: "22".repeat(16) };
-  return new Store(fs, "/db", tinySettings(), { number: 0, seed: 0, state, fresh: false, closed: false, size: 0, end: 0 });
+  return new Store(fs, "/db", tinySettings(), {
+    number: 0,
+    seed: 0,
+    state,
+    fresh: false,
+    closed: false,
+    size: 0,
+    end: 0,
+  });
 }
 
 /** Entries of the root and of a namespace; every fifth has no tag, some expire. Returns their tag rows in order. */

@@ -19,6 +19,8 @@ export class Log {
   #segment: LogSegment | undefined;
   /** The segment found at open, finished by recovery but not yet registered so. */
   #previous: LogMeta | undefined;
+  /** Whether a power cut may take of `#previous` what is shown: it could not be written anew yet. */
+  #isUnsure = false;
 
   /** `previous`: the newest segment as recovery left it. */
   constructor(store: Store, previous: LogMeta | undefined) {
@@ -49,16 +51,11 @@ export class Log {
     const store = this.#store;
     const found = this.#previous;
     if (found === undefined || found.firstVersion === 0 || store.manifest.state.openLog?.end !== null) return;
-    let copy: LogMeta | undefined;
     try {
-      const { meta, sync } = await copySegment(store, found);
-      copy = meta;
-      const { number, end } = meta;
-      await store.edit(() => ({ openLog: { number, end } }), undefined, sync);
-      this.#previous = meta;
+      await this.#writeAnew(found);
     } catch (error) {
       if (!(error instanceof NoSpaceError) || store.failure !== undefined) throw error;
-      if (copy !== undefined) await store.removeLog(copy.number);
+      this.#isUnsure = true;
       // On a full disk a sync is all that can be had; tables follow once there is space.
       const handle = await store.fs.open(store.filePathOf("log", found.number), "append");
       try {
@@ -67,6 +64,24 @@ export class Log {
         await handle.close();
       }
       store.seal();
+    }
+  }
+
+  async #writeAnew(found: LogMeta): Promise<void> {
+    const store = this.#store;
+    let copy: LogMeta | undefined;
+    try {
+      const { meta, sync } = await copySegment(store, found);
+      copy = meta;
+      const { number, end } = meta;
+      await store.edit(() => ({ openLog: { number, end } }), undefined, sync);
+      this.#previous = meta;
+      this.#isUnsure = false;
+    } catch (error) {
+      if (copy !== undefined && error instanceof NoSpaceError && store.failure === undefined) {
+        await store.removeLog(copy.number);
+      }
+      throw error;
     }
   }
 
@@ -82,6 +97,12 @@ export class Log {
     const store = this.#store;
     // After a failed sync a footer and an edit would state an end that the disk may not have.
     store.assertWritable("write");
+    if (this.#isUnsure) {
+      // Its end is about to be stated, which must hold after a power cut.
+      const { number } = this.#previous!;
+      await this.#writeAnew(this.#previous!);
+      await store.removeLog(number);
+    }
     const state = store.manifest.state;
     const edit: ManifestEdit = {};
     let lineage = state.database.lineage;
@@ -132,6 +153,8 @@ export class Log {
       await segment.sync();
       await store.edit(() => ({ openLog: { number: segment.number, end: segment.end } }));
       await segment.close();
+    } else if (this.#isUnsure) {
+      // No end is noted: the next open looks at it as after a kill.
     } else if (this.#previous !== undefined && store.manifest.state.openLog?.end === null) {
       const { number, end } = this.#previous;
       await store.edit(() => ({ openLog: { number, end } }));
