@@ -69,6 +69,22 @@ describe("copyRepository, by a listing of the source that lacks", () => {
 });
 
 describe("copyRepository", () => {
+  it("knows backups again that the target's listing lacks", async () => {
+    const { house, states } = await smallSource();
+    const store = new MemoryStore();
+    await copyRepository(house.context, await openOver(store, house.time.clock), {});
+    const target = new FaultStore(store);
+    const to = await openOver(target, house.time.clock);
+    target.inject({
+      at: ({ operation, key }) => operation === "list" && key.startsWith("backups/"),
+      do: "hide",
+      hidden: () => true,
+      times: Infinity,
+    });
+    await copyRepository(house.context, to, {});
+    await assertSamePoints(house.context, await openOver(store, house.time.clock), states);
+  });
+
   it("takes log that is archived while it lists for what the next copy brings", async () => {
     const house = await House.make();
     await house.set("a", "1");

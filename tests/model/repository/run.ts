@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { checkSecrets, reopenPlace } from "./accidents.ts";
 import { copyOver } from "./backups.ts";
 import { check } from "./check.ts";
+import type { Home } from "./home.ts";
 import { FAULTY, OPERATIONS } from "./operations.ts";
 import { hasCode } from "./tasks.ts";
 import { World } from "./world.ts";
@@ -86,19 +87,11 @@ async function finish(world: World): Promise<void> {
     home.assertUnchanged();
     const { replication } = home;
     home.replication = undefined;
-    const overtaken = await replication?.stop().then(() => false, (error) => {
-      // Who archives into the same history is the one from then on, be it a copy that stands in it.
-      const shares = homes.some((other) => other !== home && other.lineage === home.lineage);
-      if (shares && hasCode(error, "LINEAGE")) return true;
-      throw error;
-    });
-    if (overtaken === true) {
-      await home.db.close();
-      await home.open(world.disk, "close");
-    }
+    if (replication !== undefined) await unlessOvertaken(world, home, () => replication.stop());
   }
   for (const home of homes) {
-    const { id, version, lineage } = await first.repo.backup(home.db);
+    const made = await unlessOvertaken(world, home, () => first.repo.backup(home.db));
+    const { id, version, lineage } = made ?? await first.repo.backup(home.db);
     first.backups.set(id, { pinned: false });
     world.note(`the last backup of ${home.name} is ${id} at ${version}`);
     assert.equal(version, home.version, `the last backup of ${home.name}`);
@@ -120,6 +113,22 @@ async function finish(world: World): Promise<void> {
   await checkSecrets(second);
   await reopenPlace(world, first);
   await check(world, first, { share: 0.1, times: 1 });
+}
+
+/**
+ * What `work` gives; undefined where a copy that stands in the same history has archived into it: who did so last is the one
+ * from then on, and the other begins anew.
+ */
+async function unlessOvertaken<T>(world: World, home: Home, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    const shares = world.homes.some((other) => other !== home && other.lineage === home.lineage);
+    if (!shares || !hasCode(error, "LINEAGE")) throw error;
+    await home.db.close();
+    await home.open(world.disk, "close");
+    return undefined;
+  }
 }
 
 /** What the first lists, the second does. */

@@ -221,6 +221,11 @@ export function idTaken(id: string, from: string, to: string): ExistsError {
   );
 }
 
+/** Whether two manifests of one repository are of the same backup. */
+export function isSameBackup(one: BackupDocument, other: BackupDocument): boolean {
+  return identity(one, true) === identity(other, true);
+}
+
 /** What of a manifest stays the same wherever it lies: not where its objects are, nor what they take there. */
 function identity(backup: BackupDocument, comparable: boolean): string {
   const { base, log, storedBytes: _stored, addedBytes: _added, compression: _codec, encrypted: _keys, ...rest } =

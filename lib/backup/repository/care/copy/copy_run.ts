@@ -27,6 +27,7 @@ import {
   headEnds,
   type HistoryWish,
   idTaken,
+  isSameBackup,
   partBackups,
   walksOf,
 } from "./copy_plan.ts";
@@ -258,9 +259,9 @@ export class CopyRun {
     await this.#assertHeld();
     const put = await writeDocument(this.#to, "backup", backupKey(body.id), body, { ifAbsent: true });
     if (put === undefined) {
-      // Ours, when only the answer was lost.
+      // Ours, when only the answer was lost, or when a list lacked what an earlier plan of this copy has put.
       const found = await readBackup(this.#to, body.id);
-      if (JSON.stringify(found) !== JSON.stringify(body)) throw idTaken(body.id, this.#from.name, this.#to.name);
+      if (found === undefined || !isSameBackup(found, body)) throw idTaken(body.id, this.#from.name, this.#to.name);
     }
     this.#options.report.backups.push(body.id);
     await this.#pin(source.id, pins);
