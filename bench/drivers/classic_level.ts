@@ -1,6 +1,7 @@
 /** @module */
 import { join } from "node:path";
 import type { Pair } from "../data.ts";
+import { visitAll } from "./chunked_iterator.ts";
 import { CACHE_BYTES, type Driver, type DriverKind, type Mode } from "./driver.ts";
 
 /** classic-level: LevelDB, an LSM tree in C++. */
@@ -31,18 +32,7 @@ export const classicLevel: DriverKind = {
           limit,
           highWaterMarkBytes: 2 ** 18,
         });
-        let seen = 0;
-        try {
-          while (seen < limit) {
-            const some = await iterator.nextv(Math.min(1000, limit - seen));
-            if (some.length === 0) break;
-            for (const [key, value] of some) visit(key, value);
-            seen += some.length;
-          }
-          return seen;
-        } finally {
-          await iterator.close();
-        }
+        return await visitAll(iterator, limit, visit);
       },
       snapshot() {
         const snapshot = db.snapshot();

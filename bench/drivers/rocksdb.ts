@@ -1,6 +1,7 @@
 /** @module */
 import { join } from "node:path";
 import type { Pair } from "../data.ts";
+import { type ChunkedIterator, visitAll } from "./chunked_iterator.ts";
 import { CACHE_BYTES, type Driver, type DriverKind, type Mode } from "./driver.ts";
 
 interface Batch {
@@ -9,17 +10,12 @@ interface Batch {
   write(options: { sync: boolean }): Promise<void>;
 }
 
-interface Iterator {
-  nextv(count: number): Promise<[string, Uint8Array][]>;
-  close(): Promise<void>;
-}
-
 interface Rocks {
   open(options: object): Promise<void>;
   batch(): Batch;
   getMany(keys: string[]): Promise<(Uint8Array | undefined)[]>;
   _getManySync(keys: string[]): (Uint8Array | undefined)[];
-  iterator(options: { gte?: string; limit: number; highWaterMarkBytes: number }): Iterator;
+  iterator(options: { gte?: string; limit: number; highWaterMarkBytes: number }): ChunkedIterator;
   close(): Promise<void>;
 }
 
@@ -60,18 +56,7 @@ export const rocksdb: DriverKind = {
           limit: limit === Infinity ? -1 : limit,
           highWaterMarkBytes: 2 ** 18,
         });
-        let seen = 0;
-        try {
-          while (seen < limit) {
-            const some = await iterator.nextv(Math.min(1000, limit - seen));
-            if (some.length === 0) break;
-            for (const [key, value] of some) visit(key, value);
-            seen += some.length;
-          }
-          return seen;
-        } finally {
-          await iterator.close();
-        }
+        return await visitAll(iterator, limit, visit);
       },
       // As in LevelDB, a synced write makes all before it durable.
       settle: () => db.batch().del("~").write({ sync: true }),

@@ -12,6 +12,7 @@ import type { EngineSettings, Pin, PinnedFile } from "../engine/types.ts";
 import { copyFile, type CopyWay } from "../files/copy.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
+import { writeSynced } from "../files/publish.ts";
 import { checkSpace } from "./destination.ts";
 import { hashing } from "./file_sink.ts";
 import { hashFile } from "./hash_file.ts";
@@ -103,17 +104,6 @@ export async function copyPinned(
 /** The bytes of files. */
 export function pinnedBytes(files: readonly PinnedFile[]): number {
   return files.reduce((sum, { size }) => sum + size, 0);
-}
-
-/** Makes a file of these bytes and syncs it. */
-export async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
-  const file = await fs.open(path, "create");
-  try {
-    await file.append(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /**

@@ -14,6 +14,7 @@ import { openEngine } from "../engine/open.ts";
 import type { EngineSettings } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
+import { writeSynced } from "../files/publish.ts";
 import { FIRST_NAMESPACE_SPACE } from "../format/space.ts";
 import { countEntries } from "./count_entries.ts";
 import { checkDirectory, isWithin, localPath } from "./destination.ts";
@@ -23,7 +24,7 @@ import { type PreparedSource, prepareSource, type RepositoryPart, restoring } fr
 import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions } from "./restore_options.ts";
 import { isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
-import { type CopiedPinned, copyPinned, readerSettings, verifyDirectory, writeSynced } from "./pinned_files.ts";
+import { type CopiedPinned, copyPinned, readerSettings, verifyDirectory } from "./pinned_files.ts";
 import type { Lease } from "./repository/core/lease.ts";
 import { apply, plannedInfo, restoreInfo, type RestoreRequest, Scratch } from "./restore.ts";
 import { RowLoad } from "./load/row_load.ts";

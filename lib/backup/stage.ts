@@ -24,11 +24,10 @@ import { FORMER_SUFFIX, LOCK_NAME, MARKER_NAME, parseFileName, REPLACED_NAME } f
 import { removeLeftovers } from "../engine/leftovers.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { dirname, join } from "../files/paths.ts";
-import { removeIfThere, removeTree } from "../files/publish.ts";
+import { removeIfThere, removeTree, writeSynced } from "../files/publish.ts";
 import { readRange } from "../files/read.ts";
 import { checkDirectory, type DirectoryState, firstWrite } from "./destination.ts";
 import { putBack, setAside } from "./former.ts";
-import { writeSynced } from "./pinned_files.ts";
 
 /** Every file begins with a header that says whose it is and what number it has. */
 const HEADER_BYTES = 64;
