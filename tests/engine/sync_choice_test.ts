@@ -17,14 +17,16 @@ interface Disk {
   takes: number;
   /** Thrown by the next sync at once. */
   fails: Error | undefined;
+  /** What syncs off the thread wait for. */
+  holds: Promise<void> | undefined;
 }
 
 /** An engine on a disk that passes for a real one, and the clock that its syncs move. */
-async function diskOf(): Promise<Disk> {
+async function diskOf(flushInterval = 60_000): Promise<Disk> {
   const memory = memoryFileSystem();
   let now = 0;
   const calls: Call[] = [];
-  const disk = { calls, takes: 0.2, fails: undefined } as unknown as Disk;
+  const disk = { calls, takes: 0.2, fails: undefined, holds: undefined } as unknown as Disk;
   const watched = (handle: FileHandle): FileHandle =>
     new Proxy(handle, {
       get(target, name) {
@@ -35,6 +37,7 @@ async function diskOf(): Promise<Disk> {
             calls.push(name === "sync" ? "off the thread" : "at once");
             now += disk.takes;
             if (name === "syncSync" && disk.fails !== undefined) throw disk.fails;
+            if (name === "sync" && disk.holds !== undefined) return disk.holds.then(() => target.sync());
           }
           return value.apply(target, args);
         };
@@ -52,7 +55,7 @@ async function diskOf(): Promise<Disk> {
       };
     },
   });
-  disk.engine = await open(fs, { memtableBytes: 2 ** 20, monotonic: () => now });
+  disk.engine = await open(fs, { memtableBytes: 8 * 2 ** 20, flushInterval, monotonic: () => now });
   await put(disk.engine, { first: "1" });
   calls.length = 0;
   return disk;
@@ -86,6 +89,35 @@ describe("a commit's sync", () => {
     assert.equal(disk.calls.at(-1), "at once");
     await Promise.all([put(disk.engine, { a: "1" }), put(disk.engine, { b: "1" })]);
     assert.equal(disk.calls.at(-1), "off the thread");
+    await disk.engine.close();
+  });
+
+  it("is made off the thread where others wait for their turn behind a long one", async () => {
+    const disk = await diskOf();
+    await writeAlone(disk, 10);
+    assert.equal(disk.calls.at(-1), "at once");
+    disk.calls.length = 0;
+    // As long as a group gets: the other commit is left for the next.
+    await Promise.all([put(disk.engine, { long: "x".repeat(2 ** 20) }), put(disk.engine, { short: "1" })]);
+    assert.deepEqual(disk.calls, ["off the thread", "off the thread"]);
+    await disk.engine.close();
+  });
+
+  it("comes off the thread behind one that is under way for commits that wait for none", async () => {
+    const disk = await diskOf(1);
+    await writeAlone(disk, 10);
+    assert.equal(disk.calls.at(-1), "at once");
+    disk.calls.length = 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    disk.holds = promise;
+    await put(disk.engine, { interval: "1" }, "interval");
+    while (disk.calls.length === 0) await new Promise((done) => setTimeout(done, 1));
+    const alone = put(disk.engine, { alone: "1" });
+    await new Promise((done) => setTimeout(done, 5));
+    assert.deepEqual(disk.calls, ["off the thread"]);
+    resolve();
+    await alone;
+    assert.deepEqual(disk.calls, ["off the thread", "off the thread"]);
     await disk.engine.close();
   });
 
