@@ -5,6 +5,7 @@
  *     deno task bench backup writers [--size 1GiB]
  *     deno task bench backup growth [--sizes 1GiB,10GiB]
  *     deno task bench backup memory [--sizes 256MiB,1GiB]
+ *     deno task bench backup many [--count 10000] [--latency 20]
  *
  * @module
  */
@@ -13,12 +14,13 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compare } from "./backup/compare.ts";
 import { growth } from "./backup/growth.ts";
+import { many } from "./backup/many.ts";
 import { memory } from "./backup/memory.ts";
 import { known } from "./backup/steps.ts";
 import { LOAD_NAMES, writers } from "./backup/writers.ts";
 import { currentRuntime, RUNTIMES } from "./runtime.ts";
 
-const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory] [options]
+const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory | many] [options]
 
   compare   beside cp -r, tar | zstd, borg, restic, node:sqlite and lmdb (the default)
     --entries N       entries of 1 KiB (900000)
@@ -32,6 +34,8 @@ const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory] [opti
     --sizes LIST      (1GiB,10GiB; needs twice the larger on disk)   --rounds N   (3)
   memory    peak above idle in backup, export and restore
     --sizes LIST      (256MiB,1GiB)
+  many      opening and listing a repository of many backups; in the process that runs this
+    --count N         backups (10000)   --latency N   of each request, ms (20)
 
   --runtime R         of: ${RUNTIMES.join(" ")} (the one that runs this)
   --directory DIR     where the temporary folder is made (the system's temporary directory)
@@ -43,7 +47,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     help: { type: "boolean", short: "h", default: false },
-    ...{ entries: text, rounds: text, seconds: text, only: text, size: text, sizes: text },
+    ...{ entries: text, rounds: text, seconds: text, only: text, size: text, sizes: text, count: text, latency: text },
     ...{ runtime: text, directory: text, out: text },
   },
 });
@@ -88,6 +92,12 @@ const benches: Record<string, () => Promise<void>> = {
     }),
   growth: () => growth({ ...common, rounds, sizes: sizes("1GiB,10GiB") }),
   memory: () => memory({ ...common, sizes: sizes("256MiB,1GiB") }),
+  many: () =>
+    many({
+      ...common,
+      count: positive(values.count, 10_000, "count"),
+      latencyMs: positive(values.latency, 20, "latency"),
+    }),
 };
 const bench = benches[positionals[0] ?? "compare"];
 if (values.help) {

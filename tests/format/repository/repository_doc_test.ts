@@ -15,6 +15,7 @@ import {
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
+import { readPack, writePack } from "../../../lib/format/repository/backup_pack.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { auditHash, decodeAuditLine, encodeAuditLine } from "../../../lib/format/repository/audit_line.ts";
 import { openDocument, sealDocument } from "../../../lib/format/repository/document.ts";
@@ -94,6 +95,13 @@ describe("docs/format.md, of repositories", () => {
       written.push(piece.bytes);
     }
     assert.deepEqual(concatBytes(...written), bytes);
+  });
+
+  it("index of backups", () => {
+    const { bytes, stated } = page.example("Index of backups");
+    const texts = [...readPack(bytes)].map(([id, document]) => [id, decodeText(document)]);
+    assert.deepEqual(Object.fromEntries(texts), stated);
+    assert.deepEqual(writePack(new Map(texts.map(([id, text]) => [id!, encodeText(text!)]))), bytes);
   });
 
   it("shows documents that read and are sealed as stated", () => {

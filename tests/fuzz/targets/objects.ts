@@ -14,6 +14,7 @@ import {
   recordsOf,
   writeLogHead,
 } from "../../../lib/format/repository/archived_log.ts";
+import { readPack, writePack } from "../../../lib/format/repository/backup_pack.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { ObjectCipher } from "../../../lib/format/repository/object_cipher.ts";
 import { unpackChunk } from "../../../lib/format/repository/object_codec.ts";
@@ -319,4 +320,34 @@ function countable(ops: Uint8Array): number {
   }
 }
 
-export const OBJECT_TARGETS: readonly Target[] = [object, encrypted, chunk, log];
+/** Ids and documents, each with its length. */
+const PACK: Structure = {
+  take(bytes) {
+    const reader = new ByteReader(bytes, 8);
+    const parts: Part[] = [{ bytes: bytes.slice(0, 8), label: "magic" }];
+    while (reader.left > 0) parts.push({ bytes: reader.prefixed().slice() });
+    return parts;
+  },
+  put(parts) {
+    const out = new ByteWriter();
+    for (const { bytes, label } of parts) label === "magic" ? out.bytes(bytes) : out.prefixed(bytes);
+    return out.take();
+  },
+};
+
+const pack: Target = {
+  name: "backup-pack",
+  seeds: () =>
+    [0, 1, 3].map((count) => {
+      const ids = Array.from({ length: count }, (_, i) => `20261121T00000${i}Z-0000000${i}`);
+      return writePack(new Map(ids.map((id) => [id, encodeText(`{"id":"${id}"}`)]))).slice();
+    }),
+  structure: PACK,
+  decode(bytes) {
+    const documents = readPack(bytes);
+    assert.deepEqual(readPack(writePack(documents)), documents);
+    return documents.size;
+  },
+};
+
+export const OBJECT_TARGETS: readonly Target[] = [object, encrypted, chunk, log, pack];

@@ -146,7 +146,7 @@ class Drill {
   async #expected(): Promise<DrillReport> {
     const { wish, signal } = this.#parts;
     const damaged = new Set<string>();
-    const facts = await readFacts(this.#context, (key) => damaged.add(key));
+    const facts = await readFacts(this.#context, { onDamage: (key) => damaged.add(key) });
     throwIfAborted(signal);
     const { database, lineage, version, timestamp } = expectedState(this.#context, facts, wish, damaged);
     return {

@@ -4,14 +4,17 @@
  * @module
  */
 import { IntegrityError } from "../../../base/errors.ts";
+import { Slicer } from "../../../base/yield.ts";
 import { type BackupDocument, backupDocument } from "../../../format/repository/backup_document.ts";
 import { type GcMark, gcMark } from "../../../format/repository/house_documents.ts";
 import { parseObjectPath } from "../../../format/repository/object_name.ts";
+import type { ObjectInfo } from "../../../storage/object_store.ts";
 import { MADE_ID } from "./backup_id.ts";
+import { indexable, isIndexDue, isIndexWorth, readIndex, writeIndex } from "./backup_index.ts";
 import type { RepositoryContext } from "./context.ts";
-import { allKeys, isDamage, readAllDocuments, readDocument } from "./documents.ts";
+import { allKeys, isDamage, openContextDocument, readAllDocuments, readDocument } from "./documents.ts";
 import { readHeads } from "../log/heads.ts";
-import { backupKey, PART } from "./layout.ts";
+import { backupIdOf, backupKey, PART } from "./layout.ts";
 import type { KnownObjects, Placed } from "../making/place.ts";
 import { runPool } from "./pool.ts";
 
@@ -19,7 +22,15 @@ import { runPool } from "./pool.ts";
  * Manifests never change, so what was read once is kept as long as the repository is open. But an id that someone chose may
  * come again, for another backup, once the first was deleted: what is known of those is asked for each time.
  */
-const cache = new WeakMap<RepositoryContext, Map<string, BackupDocument>>();
+const cache = new WeakMap<RepositoryContext, Map<string, Kept>>();
+
+interface Kept {
+  readonly body: BackupDocument;
+  /** Read from its own object: those who check or delete want no other. */
+  readonly isDirect: boolean;
+  /** Known to be in the index. */
+  readonly isIndexed: boolean;
+}
 
 /** Reads all manifests anew at the next call. */
 export function forgetBackups(context: RepositoryContext): void {
@@ -29,35 +40,85 @@ export function forgetBackups(context: RepositoryContext): void {
 /** Manifests read at once: small objects, where waiting is what takes the time. */
 const READS = 16;
 
-/** All backups, in the order of their versions; `onDamage` hears of manifests that can't be read, which otherwise throw. */
+/** How manifests are read. */
+export interface ReadBackupsOptions {
+  /** Hears of manifests that can't be read, which otherwise throw. */
+  onDamage?: ((key: string, error: unknown) => void) | undefined;
+  /** Each from its own object, none from the index. */
+  direct?: boolean | undefined;
+}
+
+/** All backups, in the order of their versions. */
 export async function readBackups(
   context: RepositoryContext,
-  onDamage?: (key: string, error: unknown) => void,
+  { onDamage, direct = false }: ReadBackupsOptions = {},
 ): Promise<BackupDocument[]> {
-  const kept = cache.get(context) ?? new Map<string, BackupDocument>();
+  const kept = cache.get(context) ?? new Map<string, Kept>();
   cache.set(context, kept);
-  const keys = (await allKeys(context.store, PART.backups)).map(({ key }) => key).filter((key) =>
-    key.endsWith(".json")
-  );
-  const present = new Set(keys);
+  const listed = await listManifests(context);
+  const present = new Set(listed.map(({ key }) => key));
   for (const key of kept.keys()) if (!present.has(key)) kept.delete(key);
+  const unknown = listed.filter(({ key }) => !kept.has(key));
+  if (!direct && isIndexWorth(unknown.length)) await takeIndexed(context, unknown, kept);
   // Of this call alone: others read at the same time, by listings of their own, and keep and drop what they find.
   const found = new Map<string, BackupDocument>();
-  await runPool(keys, READS, async (key) => {
+  await runPool(listed, READS, async ({ key }) => {
     try {
       const known = kept.get(key);
-      if (known !== undefined) return void found.set(key, known);
+      if (known !== undefined && (known.isDirect || !direct)) return void found.set(key, known.body);
       const body = (await readDocument(context, "backup", key, backupDocument))?.body;
       if (body === undefined) return;
       if (backupKey(body.id) !== key) throw misplaced(context, key, body.id);
       found.set(key, body);
-      if (MADE_ID.test(body.id)) kept.set(key, body);
+      if (MADE_ID.test(body.id)) kept.set(key, { body, isDirect: true, isIndexed: known?.isIndexed === true });
     } catch (error) {
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(key, error);
     }
   });
   return [...found.values()].sort(byVersion);
+}
+
+async function listManifests(context: RepositoryContext): Promise<ObjectInfo[]> {
+  return (await allKeys(context.store, PART.backups)).filter(({ key }) => backupIdOf(key) !== undefined);
+}
+
+/** Takes in what the index has of these. */
+async function takeIndexed(
+  context: RepositoryContext,
+  listed: readonly ObjectInfo[],
+  kept: Map<string, Kept>,
+): Promise<void> {
+  const slicer = new Slicer(context.monotonic);
+  for (const [key, bytes] of await readIndex(context, indexable(listed))) {
+    await slicer.tick();
+    try {
+      const body = openContextDocument(context, "backup", bytes, key, backupDocument);
+      if (backupKey(body.id) === key) kept.set(key, { body, isDirect: false, isIndexed: true });
+    } catch (error) {
+      if (!isDamage(error)) throw error; // The manifest itself is asked.
+    }
+  }
+}
+
+/** Writes a new index where many of the manifests that were read last are in none. */
+export async function indexBackups(context: RepositoryContext): Promise<void> {
+  const kept = cache.get(context);
+  if (kept === undefined || context.readOnly || context.keyless) return;
+  const lacking = (keys: Iterable<string>): number => {
+    let count = 0;
+    for (const key of keys) if (kept.get(key)?.isIndexed !== true) count++;
+    return count;
+  };
+  // Without a request where there is nothing to do.
+  if (!isIndexDue(lacking(kept.keys()), kept.size)) return;
+  const listed = indexable(await listManifests(context));
+  if (!isIndexDue(lacking(listed.map(({ key }) => key)), listed.length)) return;
+  await writeIndex(context, listed);
+  for (const { key } of listed) {
+    const known = kept.get(key);
+    if (known !== undefined) kept.set(key, { ...known, isIndexed: true });
+  }
 }
 
 /** A manifest that was put in another's place is whole, and says of itself whose it is. */

@@ -7,6 +7,7 @@
  * objects/<ab>/<content name>[.<copy>]               tables, blobs and what else a backup consists of
  * log/<database>/<lineage>/<first>-<last>-<chain>    archived commits
  * backups/<id>.json                                  a backup exists when this does
+ * index/backups                                      many of these in one object, to list them faster
  * heads/<database>/<lineage>.json                    how far the log is archived
  * pins/<id>                                          that backup stays
  * locks/<name>.json gc/<id>.json proofs/<id>.json audit/<number>.jsonl damaged/...
@@ -24,6 +25,7 @@ export const PART = {
   objects: "objects/",
   log: "log/",
   backups: "backups/",
+  index: "index/",
   heads: "heads/",
   pins: "pins/",
   locks: "locks/",
@@ -37,6 +39,15 @@ export const PART = {
 export function backupKey(id: string): string {
   return `${PART.backups}${id}.json`;
 }
+
+/** The backup whose manifest is under a key; undefined for any other key. */
+export function backupIdOf(key: string): string | undefined {
+  if (!key.startsWith(PART.backups) || !key.endsWith(".json")) return undefined;
+  return key.slice(PART.backups.length, -".json".length);
+}
+
+/** Where the index of the backups is. */
+export const BACKUP_INDEX_KEY = `${PART.index}backups`;
 
 /** The mark that a backup stays. */
 export function pinKey(id: string): string {

@@ -23,7 +23,7 @@ import { backupInfo, documentPrefix } from "./backup_info.ts";
 import { newBackupId } from "../core/backup_id.ts";
 import { Bandwidth } from "../core/bandwidth.ts";
 import { writeBase } from "./base_writer.ts";
-import { knownObjects, readBackup, readBackups, readMarks } from "../core/catalog.ts";
+import { indexBackups, knownObjects, readBackup, readBackups, readMarks } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, writeDocument } from "../core/documents.ts";
 import { writeEntries } from "./entries_writer.ts";
@@ -175,6 +175,8 @@ class Backup {
       if (JSON.stringify(found) !== JSON.stringify(body)) throw taken(context, id);
     }
     await this.#assertPublished(id);
+    // The backup is there: without an index its readers only ask more often.
+    await indexBackups(context).catch(() => {});
     this.#reporter.finish();
     return backupInfo(context, body, false);
   }

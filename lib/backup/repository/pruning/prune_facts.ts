@@ -32,9 +32,10 @@ export interface PruneState {
 /** Reads it. `anew`: manifests too that were read before, for they may be damaged by now. */
 export async function readPruneState(context: RepositoryContext, anew: boolean): Promise<PruneState> {
   if (anew) forgetBackups(context);
-  const facts = await readFacts(context, (key, error) => {
+  const onDamage = (key: string, error: unknown): never => {
     throw unreadable(context, key, error);
-  });
+  };
+  const facts = await readFacts(context, { onDamage, direct: anew });
   // Leaves out those that are damaged: they prove nothing, and say nothing of what a backup needs.
   const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, () => {});
   const pins = await readPins(context);

@@ -6,7 +6,7 @@
 import { NotFoundError } from "../../../base/errors.ts";
 import type { BackupDocument } from "../../../format/repository/backup_document.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
-import { readBackups } from "../core/catalog.ts";
+import { readBackups, type ReadBackupsOptions } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { eachKey } from "../core/documents.ts";
 import { readHeads } from "../log/heads.ts";
@@ -31,7 +31,7 @@ export function historyOf(database: string, lineage: string): string {
 /** Reads the facts. The log is listed first: what is archived meanwhile is then in no head that is older than the list. */
 export async function readFacts(
   context: RepositoryContext,
-  onDamage?: (key: string, error: unknown) => void,
+  options: ReadBackupsOptions = {},
 ): Promise<RepositoryFacts> {
   const byHistory = new Map<string, LogObject[]>();
   for await (const object of eachKey(context.store, PART.log)) {
@@ -44,7 +44,7 @@ export async function readFacts(
   }
   // Heads read before the list would name log that the list lacks when ranges were merged in between; so they come after,
   // and log beyond the list is only missing, which the next reading has.
-  const [backups, heads] = await Promise.all([readBackups(context, onDamage), readHeads(context, onDamage)]);
+  const [backups, heads] = await Promise.all([readBackups(context, options), readHeads(context, options.onDamage)]);
   const logs = new Map([...byHistory].map(([history, objects]) => [history, new LogIndex(objects)]));
   return { backups, heads, logs };
 }

@@ -61,7 +61,7 @@ export async function findState(
   let newest = 0;
   for (;;) {
     let damage: unknown;
-    const facts = await readFacts(context, (_key, error) => damage ??= error);
+    const facts = await readFacts(context, { onDamage: (_key, error) => damage ??= error });
     // What can't be read may be the very state that is meant, or belong to the history that is; never another for it.
     if (damage !== undefined && !isNamed(wish)) throw damage;
     let plan;

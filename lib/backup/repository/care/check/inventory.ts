@@ -56,7 +56,10 @@ export async function readInventory(
   const context = { ...open };
   const onDamage = (key: string, error: unknown): void => findings.addError(key, error);
   await readIdentity(context, findings, signal);
-  const [backups, heads] = await Promise.all([readBackups(context, onDamage), readHeads(context, onDamage)]);
+  const [backups, heads] = await Promise.all([
+    readBackups(context, { onDamage, direct: true }),
+    readHeads(context, onDamage),
+  ]);
   await readAllDocuments(context, "lease", PART.locks, leaseDocument, onDamage);
   await readAllDocuments(context, "gc", PART.marks, gcMark, onDamage);
   const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, onDamage);

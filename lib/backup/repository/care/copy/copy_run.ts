@@ -8,7 +8,7 @@ import type { ProgressReporter } from "../../../../base/progress.ts";
 import type { BackupBase, BackupDocument, BackupLog } from "../../../../format/repository/backup_document.ts";
 import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { ObjectCompression } from "../../../../format/repository/object.ts";
-import { knownObjects, readBackup, readPins } from "../../core/catalog.ts";
+import { indexBackups, knownObjects, readBackup, readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { allKeys, writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
@@ -119,6 +119,8 @@ export class CopyRun {
       // In a directory one stands for all that lie beside it.
       const last = there.at(-1)?.target.id;
       if (last !== undefined) await keepFound(this.#to, backupKey(last), signal);
+      // All is there: without an index its readers only ask more often.
+      await indexBackups(this.#to).catch(() => {});
       reporter.finish();
     } finally {
       report.objects += this.#copier.made;
