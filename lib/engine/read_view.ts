@@ -10,7 +10,7 @@
 import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
 import { hashKey } from "../format/table/filter.ts";
-import { type Cursor, type FoundRow, NEWEST } from "../tree/cursor.ts";
+import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { RangeTombstones } from "../tree/range_tombstones.ts";
@@ -188,6 +188,10 @@ class OverlayCursor implements Cursor {
   }
   get cell(): Uint8Array {
     return this.#rows.cell;
+  }
+  row(): FoundRow {
+    const { timestamp, bytes, start, end } = this.#rows.row();
+    return new FoundRow(this.version, timestamp, bytes, start, end);
   }
   seek(key: Uint8Array, version: number): void {
     this.#rows.seek(key, NEWEST);

@@ -7,7 +7,7 @@ import type { FileSystem } from "../files/file_system.ts";
 import type { Batch, IngestInfo } from "../format/log/batch.ts";
 import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
 import type { DatabaseMeta, SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
-import type { Row } from "../tree/cursor.ts";
+import type { FoundRow, Row } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { VisibleCursor } from "../tree/visible_cursor.ts";
 import type { Commit, CommitEvent } from "./types_commit.ts";
@@ -49,7 +49,7 @@ export interface ReadView {
   /** Entries that expire at or before this time are not seen, ms. */
   readonly moment: number;
   /** The visible row at an internal key; undefined when absent, deleted or expired. */
-  get(key: Uint8Array): Row | undefined;
+  get(key: Uint8Array): FoundRow | undefined;
   /**
    * A cursor over visible rows with `start <= key < end`; it pins the files it needs until `close()`.
    * `overlay` rows (a transaction's own writes) hide all others with the same key.

@@ -19,6 +19,8 @@ export interface Cursor {
   readonly timestamp: number;
   /** The row's cell (see `format/cell.ts`): a view that the next move may overwrite. */
   readonly cell: Uint8Array;
+  /** The row, whose cell the next move may overwrite; only where it stands on one. Cheaper than the view of its cell. */
+  row(): FoundRow;
   /** Stands on the first row at or after (`key`, `version`): that key with a version <= `version`, else a later key. */
   seek(key: Uint8Array, version: number): void;
   /** Stands on the last row whose key is below `key`. */
@@ -46,11 +48,11 @@ export interface Row {
   cell: Uint8Array;
 }
 
-/** A row found by a point lookup. Views cost as much as finding it, so there is one of the cell only when asked for. */
+/** A row that was found, by a lookup or a cursor. Views cost as much as finding it, so there is one of the cell only when asked for. */
 export class FoundRow implements Row {
   readonly version: number;
   readonly timestamp: number;
-  /** Memory that holds the cell from `start` to `end`, and is not overwritten. */
+  /** Memory that holds the cell from `start` to `end`; a lookup's is not overwritten. */
   readonly bytes: Uint8Array;
   /** Where the cell begins. */
   readonly start: number;

@@ -11,7 +11,7 @@
  * @module
  */
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
-import { type Cursor, NEWEST } from "./cursor.ts";
+import { type Cursor, type FoundRow, NEWEST } from "./cursor.ts";
 import type { RangeTombstones } from "./range_tombstones.ts";
 
 /** A source, and where it stands. */
@@ -69,6 +69,11 @@ export class MergingCursor implements Cursor {
   /** The row's cell. */
   get cell(): Uint8Array {
     return this.#live > 0 ? this.#heads[0]!.cursor.cell : EMPTY_BYTES;
+  }
+
+  /** The row. */
+  row(): FoundRow {
+    return this.#heads[0]!.cursor.row();
   }
 
   /** Stands on the first row at or after (`key`, `version`). */

@@ -15,8 +15,8 @@
  * @module
  */
 import { compareBytes, copyBytes, EMPTY_BYTES } from "../base/bytes.ts";
-import { cellExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
-import type { Cursor } from "./cursor.ts";
+import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
+import { type Cursor, FoundRow } from "./cursor.ts";
 import { MergingCursor } from "./merging_cursor.ts";
 import type { RangeTombstones } from "./range_tombstones.ts";
 
@@ -51,6 +51,8 @@ export class VisibleCursor {
   readonly #start: Uint8Array | undefined;
   readonly #end: Uint8Array | undefined;
   #at = FIRST;
+  /** Moving forward: the row last looked at. */
+  #row: FoundRow | undefined;
   /** The key of the row last stood on, copied; in BEFORE_KEY the key of the gap. */
   readonly #place = new KeptBytes();
   readonly #kept = new KeptBytes();
@@ -90,7 +92,12 @@ export class VisibleCursor {
 
   /** The row's cell: a view that the next move may overwrite. */
   get cell(): Uint8Array {
-    return this.#at === FORWARD ? this.#rows.cell : this.#at === BACK ? this.#kept.view : EMPTY_BYTES;
+    return this.#at === FORWARD ? this.#row!.cell : this.#at === BACK ? this.#kept.view : EMPTY_BYTES;
+  }
+
+  /** The row, whose cell the next move may overwrite; only where it stands on one. */
+  row(): FoundRow {
+    return this.#at === FORWARD ? this.#row! : this.#keptRow();
   }
 
   /** Stands before the first row. */
@@ -181,7 +188,7 @@ export class VisibleCursor {
       }
       if (this.#isCovered(rows.key, rows.version)) {
         if (this.#merge?.skipCovered(this.#atVersion)) continue;
-      } else if (this.#isPresent(rows.cell)) return true;
+      } else if (this.#isPresent(this.#row = rows.row())) return true;
       this.#passKey();
     }
     return false;
@@ -214,7 +221,7 @@ export class VisibleCursor {
       const found = this.#keepNewest();
       const key = this.#place.view;
       const covered = found && this.#isCovered(key, this.#keptVersion);
-      if (found && !covered && this.#isPresent(this.#kept.view)) return true;
+      if (found && !covered && this.#isPresent(this.#keptRow())) return true;
       this.#passBack();
       if (covered) this.#merge?.skipCovered(this.#atVersion);
     }
@@ -246,6 +253,11 @@ export class VisibleCursor {
     this.#keptTimestamp = row.timestamp;
   }
 
+  #keptRow(): FoundRow {
+    const cell = this.#kept.view;
+    return new FoundRow(this.#keptVersion, this.#keptTimestamp, cell, 0, cell.length);
+  }
+
   /** Moves back past the rows of #place that are newer than the one kept. */
   #passBack(): void {
     const rows = this.#rows;
@@ -264,10 +276,10 @@ export class VisibleCursor {
     return false;
   }
 
-  #isPresent(cell: Uint8Array): boolean {
-    if (cellOp(cell[0]!) === OP_DELETE) return false;
-    const expiresAt = cellExpiry(cell);
-    return expiresAt === undefined || expiresAt > this.#moment;
+  #isPresent(row: FoundRow): boolean {
+    const { flags } = row;
+    if (cellOp(flags) === OP_DELETE) return false;
+    return !cellHasExpiry(flags) || cellExpiry(row.cell)! > this.#moment;
   }
 }
 
@@ -281,6 +293,8 @@ function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
 /** Bytes copied into memory that is used again and again. */
 class KeptBytes {
   #buffer = new Uint8Array(64);
+  /** What `view` is of: asking views for their `buffer` is slow where JavaScriptCore runs. */
+  #viewed = this.#buffer;
   view: Uint8Array = EMPTY_BYTES;
 
   set(bytes: Uint8Array): void {
@@ -288,8 +302,9 @@ class KeptBytes {
     if (length > this.#buffer.length) this.#buffer = new Uint8Array(length * 2);
     if (length > 48) this.#buffer.set(bytes);
     else for (let i = 0; i < length; i++) this.#buffer[i] = bytes[i]!;
-    if (this.view.length !== length || this.view.buffer !== this.#buffer.buffer) {
+    if (this.view.length !== length || this.#viewed !== this.#buffer) {
       this.view = this.#buffer.subarray(0, length);
+      this.#viewed = this.#buffer;
     }
   }
 }

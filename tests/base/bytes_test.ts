@@ -10,6 +10,7 @@ import {
   copyBytes,
   DecodeError,
   decodeText,
+  decodeTextAt,
   encodeText,
   equalBytes,
   isText,
@@ -55,6 +56,32 @@ describe("byte strings", () => {
     assert.equal(isText(encodeText("é")), true);
     assert.equal(isText(bytes(0xc3)), false);
     assert.equal(isText(bytes(0xed, 0xa0, 0x80)), false);
+  });
+
+  it("turn into text from anywhere in their memory, and into nothing else", () => {
+    const texts = [
+      "",
+      "a",
+      "key-0000",
+      "\0\x7f",
+      "é",
+      "\ufeffa",
+      "a😀",
+      "x".repeat(96),
+      "x".repeat(97),
+      "é".repeat(60),
+    ];
+    for (const text of texts) {
+      const encoded = encodeText(text);
+      for (const before of [0, 1, 7]) {
+        const memory = new Uint8Array(before + encoded.length + 3).fill(0xff);
+        memory.set(encoded, before);
+        assert.equal(decodeTextAt(memory, before, before + encoded.length), text);
+        assert.throws(() => decodeTextAt(memory, before, before + encoded.length + 1), TypeError, text);
+      }
+    }
+    assert.throws(() => decodeTextAt(encodeText("é"), 0, 1), TypeError);
+    assert.throws(() => decodeTextAt(bytes(0x61, 0x80), 0, 2), TypeError);
   });
 });
 

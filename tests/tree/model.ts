@@ -8,7 +8,7 @@ import process from "node:process";
 import { compareBytes, toHex } from "../../lib/base/bytes.ts";
 import { KIND_TEXT, OP_DELETE, writeCell } from "../../lib/format/cell.ts";
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import type { Cursor, Row } from "../../lib/tree/cursor.ts";
+import { type Cursor, FoundRow, type Row } from "../../lib/tree/cursor.ts";
 
 /** A row of the model. */
 export interface ModelRow {
@@ -126,6 +126,10 @@ export class ArrayCursor implements Cursor {
 
   get cell(): Uint8Array {
     return this.#cell;
+  }
+
+  row(): FoundRow {
+    return new FoundRow(this.version, this.timestamp, this.#cell, 0, this.#cell.length);
   }
 
   seek(key: Uint8Array, version: number): void {

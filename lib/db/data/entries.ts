@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { copyBytes } from "../../base/bytes.ts";
 import { FoundRow, type Row } from "../../tree/cursor.ts";
 import { type Cell, cellKind, cellOp, isPlainSet, OP_SET, readCell } from "../../format/cell.ts";
 import type { Engine } from "../../engine/types.ts";
@@ -44,8 +45,7 @@ export function rowValue(engine: Engine, row: Row): Value {
   return cellValue(engine, row, readCell(row.cell));
 }
 
-/** As `rowValue`, where the row's cell is taken apart already. */
-export function cellValue(engine: Engine, row: Row, cell: Cell): Value {
+function cellValue(engine: Engine, row: Row, cell: Cell): Value {
   return decodeValue(cell.kind, cell.op === OP_SET ? cell.payload : engine.value(row));
 }
 
@@ -59,8 +59,27 @@ export async function rowValueAsync(engine: Engine, row: Row): Promise<Value> {
   return decodeValue(readCell(row.cell).kind, await engine.valueAsync(row));
 }
 
-/** An entry of its parts. */
-export function makeEntry<K>(key: K, row: Row, cell: Cell, value: Value): Entry<K> {
+/** The entry of a row, with its value read at once. */
+export function rowEntry<K>(engine: Engine, key: K, row: Row): Entry<K> {
+  if (row instanceof FoundRow && isPlainSet(row.flags)) return makeEntry(key, row, { tags: [] }, rowValue(engine, row));
+  const cell = readCell(row.cell);
+  return makeEntry(key, row, cell, cellValue(engine, row, cell));
+}
+
+/** As `rowEntry`, read off the main thread when its value is large. */
+export async function rowEntryAsync<K>(engine: Engine, key: K, row: Row): Promise<Entry<K>> {
+  if (!isBlob(row)) return rowEntry(engine, key, row);
+  // A cursor's memory may be used again meanwhile.
+  const kept = { version: row.version, timestamp: row.timestamp, cell: copyBytes(row.cell) };
+  return makeEntry(key, kept, readCell(kept.cell), await rowValueAsync(engine, kept));
+}
+
+function makeEntry<K>(
+  key: K,
+  row: Row,
+  cell: Pick<Cell, "tags"> & Partial<Pick<Cell, "expiresAt">>,
+  value: Value,
+): Entry<K> {
   // What a transaction has written itself has no version yet; its rows stand between two versions.
   const version = Number.isInteger(row.version) ? row.version : 0;
   const entry: Entry<K> = { key, value, version, timestamp: row.timestamp, tags: cell.tags };

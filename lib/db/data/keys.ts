@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { copyBytes, decodeText, encodeText, isText } from "../../base/bytes.ts";
+import { copyBytes, decodeTextAt, encodeText, isText } from "../../base/bytes.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 
@@ -126,10 +126,9 @@ export function encodeBound(
 
 /** The user's key in an internal key, in memory of its own. */
 export function decodeKey(encoding: KeyEncoding, internalKey: Uint8Array, prefixLength: number): Key {
-  const bytes = internalKey.subarray(prefixLength);
-  if (encoding === "bytes") return copyBytes(bytes);
+  if (encoding === "bytes") return copyBytes(internalKey.subarray(prefixLength));
   try {
-    return decodeText(bytes);
+    return decodeTextAt(internalKey, prefixLength, internalKey.length);
   } catch (cause) {
     throw new HoldfastError(
       "CORRUPTION",

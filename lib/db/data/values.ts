@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { decodeText, encodeText } from "../../base/bytes.ts";
+import { decodeTextAt, encodeText } from "../../base/bytes.ts";
 import { HoldfastError, UnsupportedFormatError } from "../../base/errors.ts";
 import { copyOut } from "../../base/small_copies.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../format/cell.ts";
@@ -76,16 +76,17 @@ export function encodeValue(call: string, value: unknown): EncodedValue {
   return { kind: KIND_JSON, payload };
 }
 
-/** As `decodeValue`, of the bytes from `start` to `end`: one view less to make for bytes. */
-export function decodeValueAt(kind: number, bytes: Uint8Array, start: number, end: number): Value {
-  return kind === KIND_BYTES ? copyOut(bytes, start, end) : decodeValue(kind, bytes.subarray(start, end));
-}
-
 /** The value of stored bytes, sharing no memory with them. */
 export function decodeValue(kind: number, payload: Uint8Array): Value {
+  return decodeValueAt(kind, payload, 0, payload.length);
+}
+
+/** As `decodeValue`, of the bytes from `start` to `end`, without a view of them. */
+export function decodeValueAt(kind: number, bytes: Uint8Array, start: number, end: number): Value {
+  if (kind === KIND_BYTES) return copyOut(bytes, start, end);
   if (kind === KIND_TEXT || kind === KIND_JSON) {
     try {
-      const text = decodeText(payload);
+      const text = decodeTextAt(bytes, start, end);
       return kind === KIND_TEXT ? text : JSON.parse(text);
     } catch (cause) {
       throw new HoldfastError(
@@ -96,7 +97,6 @@ export function decodeValue(kind: number, payload: Uint8Array): Value {
       );
     }
   }
-  if (kind === KIND_BYTES) return copyOut(payload, 0, payload.length);
   throw new UnsupportedFormatError(
     `Cannot read the value: it is of kind ${kind}, which this release does not know; use a newer one (UNSUPPORTED_FORMAT)`,
     `value kind ${kind}`,

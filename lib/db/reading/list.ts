@@ -10,9 +10,7 @@
  */
 import { throwIfAborted } from "../../base/abort.ts";
 import { Slicer, yieldToLoop } from "../../base/yield.ts";
-import { copyBytes } from "../../base/bytes.ts";
-import { readCell } from "../../format/cell.ts";
-import { cellValue, type Entry, isBlob, makeEntry, rowValueAsync } from "../data/entries.ts";
+import { type Entry, isBlob, rowEntry, rowEntryAsync } from "../data/entries.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
 import type { ListBounds } from "../data/ranges.ts";
 import type { CheckedListOptions } from "./read_options.ts";
@@ -52,16 +50,12 @@ export interface ListItem<T> {
 export function entryItems<K extends Key>(): ListItem<Entry<K>> {
   return {
     now(source, { key, row }) {
-      const cell = readCell(row.cell);
-      const value = cellValue(source.context.engine, row, cell);
-      return makeEntry(decodeKey(source.definition.encoding, key, source.prefix.length) as K, row, cell, value);
-    },
-    async later(source, { key, row }) {
-      // The walk stays where it is meanwhile, but its views may belong to memory that others reuse.
-      const kept = { version: row.version, timestamp: row.timestamp, cell: copyBytes(row.cell) };
       const userKey = decodeKey(source.definition.encoding, key, source.prefix.length) as K;
-      const value = await rowValueAsync(source.context.engine, kept);
-      return makeEntry(userKey, kept, readCell(kept.cell), value);
+      return rowEntry(source.context.engine, userKey, row);
+    },
+    later(source, { key, row }) {
+      const userKey = decodeKey(source.definition.encoding, key, source.prefix.length) as K;
+      return rowEntryAsync(source.context.engine, userKey, row);
     },
   };
 }
@@ -232,7 +226,7 @@ export class ChunkedList<T> implements AsyncIterableIterator<T, undefined> {
           this.#chunk.push(item);
           return;
         }
-        bytes += step.row.cell.length;
+        bytes += step.row.end - step.row.start;
         this.#chunk.push(this.#item.now(source, step));
       }
       if (steps % STEPS_PER_CLOCK === 0 && slicer.due()) {

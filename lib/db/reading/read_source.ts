@@ -5,7 +5,7 @@
  */
 import type { ReadView, ViewCursor } from "../../engine/types.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
-import { NEWEST, type Row } from "../../tree/cursor.ts";
+import { FoundRow, NEWEST } from "../../tree/cursor.ts";
 import type { Memtable } from "../../tree/memtable/memtable.ts";
 import { prefixIn } from "../catalog/catalog.ts";
 import type { Context } from "../context.ts";
@@ -93,7 +93,7 @@ export class ReadSource {
   }
 
   /** The visible row at an internal key. */
-  row(key: Uint8Array): Row | undefined {
+  row(key: Uint8Array): FoundRow | undefined {
     this.tracker?.key(key);
     return this.#overlay === undefined ? this.#view.get(key) : this.#ownRow(key, this.#overlay);
   }
@@ -104,7 +104,7 @@ export class ReadSource {
   }
 
   /** A point lookup that sees the transaction's own writes first. */
-  #ownRow(key: Uint8Array, overlay: Memtable): Row | undefined {
+  #ownRow(key: Uint8Array, overlay: Memtable): FoundRow | undefined {
     const own = overlay.get(key, NEWEST);
     if (own === undefined) {
       return overlay.tombstones.coveringVersion(key, NEWEST) > 0 ? undefined : this.#view.get(key);
@@ -114,6 +114,6 @@ export class ReadSource {
       return undefined;
     }
     // The version under which a cursor shows the overlay's rows, so that tag rows and entries agree.
-    return { version: this.#view.version + 0.5, timestamp: own.timestamp, cell: own.cell };
+    return new FoundRow(this.#view.version + 0.5, own.timestamp, own.bytes, own.start, own.end);
   }
 }

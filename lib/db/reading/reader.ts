@@ -4,11 +4,10 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
-import { readCell } from "../../format/cell.ts";
 import type { Row } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { cellValue, type Entry, isBlob, makeEntry, rowValue, rowValueAsync } from "../data/entries.ts";
+import { type Entry, isBlob, rowEntry, rowEntryAsync, rowValue, rowValueAsync } from "../data/entries.ts";
 import { decodeKey, encodeKey, type Key, lookupKey } from "../data/keys.ts";
 import { ChunkedList, countSteps, entryItems, keyItems, type ListItem, listNow, type ListPlan } from "./list.ts";
 import { listBounds, type ListRange } from "../data/ranges.ts";
@@ -116,18 +115,14 @@ export abstract class Reader<K extends Key = string> {
   async getEntry<T = Value>(key: K, options?: ReadOptions): Promise<Entry<K, T> | undefined> {
     const { source, row, internal } = this.#find("getEntry", key, options);
     if (row === undefined) return undefined;
-    const cell = readCell(row.cell);
-    const { engine } = source.context;
-    const value = isBlob(row) ? await rowValueAsync(engine, row) : cellValue(engine, row, cell);
-    return makeEntry(keyIn(source, internal), row, cell, value) as Entry<K, T>;
+    return await rowEntryAsync(source.context.engine, keyIn(source, internal), row) as Entry<K, T>;
   }
 
   /** As `getEntry`, at once. */
   getEntrySync<T = Value>(key: K, options?: ReadOptions): Entry<K, T> | undefined {
     const { source, row, internal } = this.#find("getEntrySync", key, options);
     if (row === undefined) return undefined;
-    const cell = readCell(row.cell);
-    return makeEntry(keyIn(source, internal), row, cell, cellValue(source.context.engine, row, cell)) as Entry<K, T>;
+    return rowEntry(source.context.engine, keyIn(source, internal), row) as Entry<K, T>;
   }
 
   /**

@@ -12,7 +12,7 @@ import { compareBytes, concatBytes, encodeText, prefixEnd, startsWith } from "..
 import { readCell } from "../../format/cell.ts";
 import { tagPrefix } from "../../format/space.ts";
 import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
-import type { Row } from "../../tree/cursor.ts";
+import type { FoundRow } from "../../tree/cursor.ts";
 import type { ListBounds } from "../data/ranges.ts";
 import type { RangeTracker, ReadSource } from "./read_source.ts";
 
@@ -21,7 +21,7 @@ export interface Step {
   /** The entry's internal key. */
   key: Uint8Array;
   /** Its row. */
-  row: Row;
+  row: FoundRow;
 }
 
 /** What a step answers that looked at many rows and found none that counts: the caller may pause, then goes on. */
@@ -63,7 +63,7 @@ class EntryWalk implements Walk {
       return undefined;
     }
     this.#tracker?.reached(cursor.key);
-    return { key: cursor.key, row: cursor };
+    return { key: cursor.key, row: cursor.row() };
   }
 
   close(): void {

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { ByteReader, compareBytes, copyBytes, prefixEnd } from "../../base/bytes.ts";
+import { ByteReader, compareBytes, prefixEnd } from "../../base/bytes.ts";
 import { forEachOperation } from "../../format/log/batch.ts";
-import { readCell } from "../../format/cell.ts";
 import { CATALOG_SPACE, isTagSpace } from "../../format/space.ts";
 import type { Row } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { cellValue, type Entry, isBlob, makeEntry, rowValueAsync } from "../data/entries.ts";
+import { type Entry, rowEntry, rowEntryAsync } from "../data/entries.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
 
 /** One change. */
@@ -93,9 +92,7 @@ export function setChange<K extends Key>(
   row: Row,
 ): Change<K> {
   const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
-  const cell = readCell(row.cell);
-  const entry = makeEntry(userKey, row, cell, cellValue(context.engine, row, cell));
-  return { type: "set", key: userKey, entry, version: row.version };
+  return { type: "set", key: userKey, entry: rowEntry(context.engine, userKey, row), version: row.version };
 }
 
 /** As `setChange`, reading a large value off the main thread. */
@@ -105,11 +102,9 @@ export async function setChangeAsync<K extends Key>(
   key: Uint8Array,
   row: Row,
 ): Promise<Change<K>> {
-  if (!isBlob(row)) return setChange(context, definition, key, row);
   const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
-  const kept: Row = { version: row.version, timestamp: row.timestamp, cell: copyBytes(row.cell) };
-  const entry = makeEntry(userKey, kept, readCell(kept.cell), await rowValueAsync(context.engine, kept));
-  return { type: "set", key: userKey, entry, version: kept.version };
+  const entry = await rowEntryAsync(context.engine, userKey, row);
+  return { type: "set", key: userKey, entry, version: entry.version };
 }
 
 /** The change of a range delete, its bounds as users state them. */

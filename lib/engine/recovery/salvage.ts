@@ -9,7 +9,7 @@ import type { FileSystem } from "../../files/file_system.ts";
 import { type CommitRecord, countOperations, readCommit } from "../../format/log/batch.ts";
 import { BlockCursor } from "../../format/table/block_cursor.ts";
 import { findLaterRecord, RecordReader } from "../../format/log/record_reader.ts";
-import type { Cursor } from "../../tree/cursor.ts";
+import { type Cursor, FoundRow } from "../../tree/cursor.ts";
 import type { TableReader } from "../../tree/table/table_reader.ts";
 import { fileName } from "../file_names.ts";
 import { openSegment } from "../log/log_segment.ts";
@@ -63,6 +63,11 @@ export class SalvageCursor implements Cursor {
   }
   get cell(): Uint8Array {
     return this.#rows.cell;
+  }
+
+  row(): FoundRow {
+    const rows = this.#rows;
+    return new FoundRow(this.version, this.timestamp, rows.block!.bytes, rows.cellStart, rows.cellEnd);
   }
 
   seekFirst(): void {

@@ -5,7 +5,7 @@
  */
 import { compareBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import type { TableMeta } from "../../format/table/table_meta.ts";
-import type { Cursor } from "../../tree/cursor.ts";
+import type { Cursor, FoundRow } from "../../tree/cursor.ts";
 import type { LiveTable } from "./live_file.ts";
 
 /** Negative, zero or positive as the table lies wholly before `key`, holds it in its range, or lies wholly after it. */
@@ -113,6 +113,10 @@ export class RunCursor implements Cursor {
   }
   get cell(): Uint8Array {
     return this.#cursor === undefined ? EMPTY_BYTES : this.#cursor.cell;
+  }
+
+  row(): FoundRow {
+    return this.#cursor!.row();
   }
 
   seek(key: Uint8Array, version: number): void {

@@ -8,7 +8,7 @@
  */
 import { EMPTY_BYTES } from "../../base/bytes.ts";
 import type { Arena } from "./arena.ts";
-import { type Cursor, NEWEST } from "../cursor.ts";
+import { type Cursor, type FoundRow, NEWEST } from "../cursor.ts";
 import type { SortedRows } from "./sorted_rows.ts";
 
 /** What a cursor sees of a memtable. */
@@ -62,6 +62,11 @@ export class MemtableCursor implements Cursor {
   /** The cell, a view that stays good. */
   get cell(): Uint8Array {
     return this.#valid ? this.#rows.arena.cell(this.#address) : EMPTY_BYTES;
+  }
+
+  /** The row. */
+  row(): FoundRow {
+    return this.#rows.arena.row(this.#address);
   }
 
   /** Stands on the first row at or after (`key`, `version`). */

@@ -6,7 +6,7 @@
 import { BlockCursor } from "../../format/table/block_cursor.ts";
 import type { DataBlock } from "../../format/table/data_block.ts";
 import type { TableIndex } from "../../format/table/index_block.ts";
-import { type Cursor, NEWEST } from "../cursor.ts";
+import { type Cursor, FoundRow, NEWEST } from "../cursor.ts";
 
 /** What a cursor needs of an open table. */
 export interface BlockSource {
@@ -70,6 +70,11 @@ export class TableCursor implements Cursor {
 
   get cell(): Uint8Array {
     return this.#rows.cell;
+  }
+
+  row(): FoundRow {
+    const rows = this.#rows;
+    return new FoundRow(this.version, this.timestamp, rows.block!.bytes, rows.cellStart, rows.cellEnd);
   }
 
   seek(key: Uint8Array, version: number): void {
