@@ -1,7 +1,14 @@
 /** Which head follows from those of two repositories. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { mergeHeads } from "../../../lib/backup/repository/care/copy/head_relation.ts";
+import { type HeadRelation, mergeHeads, relateHeads } from "../../../lib/backup/repository/care/copy/head_relation.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
+import { logPrefix } from "../../../lib/backup/repository/core/layout.ts";
+import { LogIndex, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
+import { genesisChain, logName, nextChain, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
+import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
+import { House } from "./house.ts";
 import { REPAIR_WRITER } from "../../../lib/backup/repository/log/heads.ts";
 import type { ArchiveGap, HeadDocument } from "../../../lib/format/repository/head_document.ts";
 
@@ -26,6 +33,62 @@ const headOf = (changes: Partial<HeadDocument>): HeadDocument => ({
 const gapOf = (from: number, to: number): ArchiveGap => ({ from, to, after: 1, before: 2, chain: hex("9") });
 const stretch = (from: number, to: number, digit = "7") => ({ from, to, chain: hex(digit), minTimestamp: 5000 + from });
 const ranges = (head: HeadDocument): number[][] => head.gaps.map(({ from, to }) => [from, to]);
+
+describe("relateHeads", () => {
+  /** Puts log of one piece, and gives the chain behind it. */
+  async function putLog(house: House, previous: string, first: number, last: number, salt = 0): Promise<string> {
+    const { database, lineage } = headOf({});
+    const writer = new PieceWriter();
+    for (let version = first; version <= last; version++) writer.add(version, 1000, Uint8Array.of(0, salt));
+    const piece = writer.take();
+    const chain = nextChain(previous, piece.bytes);
+    const about = { database, lineage, previous, first, last, minTimestamp: 1000, maxTimestamp: 1000 };
+    await putLogObject(house.context, logPrefix(database, lineage) + logName(first, last, chain), async function* () {
+      yield await Promise.resolve(writeLogHead(about));
+      yield piece.bytes;
+    }, {});
+    return chain;
+  }
+
+  async function relation(house: House, head: HeadDocument, other: HeadDocument): Promise<HeadRelation[]> {
+    const { context } = house;
+    const index = new LogIndex(logObjects(await allKeys(context.store, "log/")));
+    const [one, two] = [{ context, head, index }, { context, head: other, index }];
+    return [await relateHeads(one, two, undefined), await relateHeads(two, one, undefined)];
+  }
+
+  it("goes by the chain, whatever log lies beside it", async () => {
+    const { database, lineage } = headOf({});
+    const start = genesisChain(database, lineage, 5);
+    // Behind a gap up to 4 a run begins; log of before was left by a writer who was overtaken.
+    const house = await House.make();
+    const chain = await putLog(house, start, 5, 9);
+    await putLog(house, hex("7"), 2, 5);
+    await putLog(house, hex("7"), 2, 4, 1);
+    const gaps = [gapOf(2, 4)];
+    const newest = headOf({ version: 9, chain, start: 5, gaps });
+    const atGap = headOf({ version: 4, chain: start, start: 5, gaps });
+    assert.deepEqual(await relation(house, newest, atGap), ["behind", "ahead"]);
+    assert.deepEqual(await relation(house, newest, { ...atGap, chain: hex("8") }), ["diverged", "diverged"]);
+    // Further on: beside the right object one of another chain ends, and one goes on beyond it.
+    const middle = await putLog(house, chain, 10, 12);
+    const end = await putLog(house, middle, 13, 14);
+    await putLog(house, hex("6"), 8, 12);
+    await putLog(house, hex("6"), 9, 13);
+    for (const [version, its] of [[9, chain], [12, middle]] as const) {
+      const older = headOf({ version, chain: its, start: 5, gaps });
+      assert.deepEqual(await relation(house, headOf({ ...newest, version: 14, chain: end }), older), [
+        "behind",
+        "ahead",
+      ]);
+      const strange = { ...older, chain: hex("8") };
+      assert.deepEqual(await relation(house, headOf({ ...newest, version: 14, chain: end }), strange), [
+        "diverged",
+        "diverged",
+      ]);
+    }
+  });
+});
 
 describe("mergeHeads", () => {
   it("takes the source's where there is none, as nobody's", () => {

@@ -9,6 +9,9 @@ import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
 import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
 import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { restoreTo } from "../../../lib/backup/restore_to.ts";
+import { dump, openAt, settingsOf } from "../fixture.ts";
 import { House } from "./house.ts";
 
 /** A database with log for each of its versions 2 to 6 in an object of its own, behind a base at 1. */
@@ -74,6 +77,31 @@ describe("stray log", () => {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version), `${version}`);
     }
     await house.engine.close();
+  });
+
+  it("does not keep a copy from going on", async () => {
+    for (const [first, last] of [[2, 4], [3, 4], [4, 5], [3, 5], [2, 6], [5, 6]] as const) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      const replication = await house.replicate();
+      const target = await House.make();
+      for (let i = 2; i <= 6; i++) {
+        await house.set("a", `${i}`);
+        await replication.flush();
+        if (i === 4) await copyRepository(house.context, target.context, {});
+      }
+      await replication.stop();
+      for (const changed of [false, true]) await addStray(house, first, last, changed);
+      await copyRepository(house.context, target.context, {});
+      for (let version = 1; version <= 6; version++) {
+        const path = `/copied-${first}-${last}-${version}`;
+        await restoreTo(target.fs, settingsOf({ clock: target.time.clock }), target.handle, path, { at: { version } });
+        const engine = await openAt(target.fs, path, { readOnly: true });
+        assert.deepEqual(dump(engine, true), house.states.get(version), `${version} beside ${first} to ${last}`);
+        await engine.close();
+      }
+    }
   });
 
   it("is never taken for the right one, where that is lost", async () => {

@@ -18,7 +18,7 @@ import type { RepositoryContext } from "../../core/context.ts";
 import { REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogIndex } from "../../log/log_chain.ts";
 import { headEnds } from "./copy_plan.ts";
-import { chainIn } from "./log_copier.ts";
+import { chainIn, logHeadOf } from "./log_copier.ts";
 
 /** How the target's head stands to the source's. */
 export type HeadRelation = "equal" | "behind" | "ahead" | "diverged";
@@ -42,19 +42,33 @@ export async function relateHeads(
   const [ours, theirs] = [source.head, target.head];
   if (ours.version === theirs.version) return ours.chain === theirs.chain ? "equal" : "diverged";
   const [longer, shorter] = ours.version > theirs.version ? [source, theirs] : [target, ours];
-  const found = await chainAt(longer, shorter.version, signal);
-  if (found === "diverged" || (found !== "gone" && found.chain !== shorter.chain)) return "diverged";
+  const end = headEnds(longer.head).filter(({ version }) => version >= shorter.version)
+    .sort((a, b) => a.version - b.version)[0];
+  const differs = (found: ChainFound): boolean => {
+    return found === "diverged" || (found !== "gone" && found.chain !== shorter.chain);
+  };
+  const apart = end !== undefined && differs(await chainAt(longer, end, shorter.version, signal)) &&
+    differs(await provenChainAt(longer, end, shorter.version, signal));
+  if (apart) return "diverged";
   return longer === source ? "behind" : "ahead";
 }
 
-/** The chain at a version of a head's history; "gone": its log does not reach back there; "diverged": no piece ends there. */
+/** A version with the chain behind it. */
+interface ChainEnd {
+  version: number;
+  chain: string;
+}
+
+/** A chain; "gone": the log does not reach back there; "diverged": no piece ends there. */
+type ChainFound = { chain: string } | "gone" | "diverged";
+
+/** The chain at a version of a head's history, by the names of its log. */
 async function chainAt(
   { context, head, index }: HeadSide,
+  end: ChainEnd,
   version: number,
   signal: AbortSignal | undefined,
-): Promise<{ chain: string } | "gone" | "diverged"> {
-  const end = headEnds(head).filter((each) => each.version >= version).sort((a, b) => a.version - b.version)[0];
-  if (end === undefined) return "gone";
+): Promise<ChainFound> {
   if (end.version === version) return { chain: end.chain };
   const { objects, from } = index?.walkBack(end, version) ?? { objects: [], from: Infinity };
   const exact = objects.find(({ last }) => last === version);
@@ -69,6 +83,29 @@ async function chainAt(
     return { chain: genesisChain(head.database, head.lineage, head.start) };
   }
   return "gone";
+}
+
+/**
+ * As `chainAt`, where each object is the one on whose chain the next was written: by their names log may be taken that a
+ * writer left who was overtaken.
+ */
+async function provenChainAt(
+  { context, index }: HeadSide,
+  end: ChainEnd,
+  version: number,
+  signal: AbortSignal | undefined,
+): Promise<ChainFound> {
+  const avoid = new Set<string>();
+  for (let at = end;;) {
+    const [object] = index?.walkBack(at, at.version, avoid).objects ?? [];
+    if (object === undefined) return "gone";
+    if (object.last > at.version && await chainIn(context, object, at.version, signal) !== at.chain) {
+      avoid.add(object.key);
+    } else if (object.first <= version + 1) {
+      const chain = await chainIn(context, object, version, signal);
+      return chain === undefined ? "diverged" : { chain };
+    } else at = { version: object.first - 1, chain: (await logHeadOf(context, object, signal)).previous };
+  }
 }
 
 /** The error of two histories. */
