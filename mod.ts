@@ -108,6 +108,7 @@ export type {
   ObjectBody,
   ObjectInfo,
   ObjectStore,
+  ProbeOptions,
   PutOptions,
   StoreCapabilities,
   StoredObject,

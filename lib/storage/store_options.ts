@@ -73,6 +73,12 @@ export function checkList(options: unknown): CheckedList {
   return { prefix: text("prefix") ?? "", after: text("after"), limit, signal: signalOption("list", checked) };
 }
 
+/** Checks options of `probe`. */
+export function checkProbe(options: unknown): { write: boolean; signal: AbortSignal | undefined } {
+  const checked = checkOptions("probe", options, ["write", "signal"]);
+  return { write: booleanOption("probe", checked, "write", false), signal: signalOption("probe", checked) };
+}
+
 /** Checks the options of a call that takes a signal only. */
 export function checkSignal(call: string, options: unknown): AbortSignal | undefined {
   return signalOption(call, checkOptions(call, options, ["signal"]));

@@ -14,6 +14,7 @@ import type {
   ObjectBody,
   ObjectInfo,
   ObjectStore,
+  ProbeOptions,
   PutOptions,
   StoreCapabilities,
   StoredObject,
@@ -73,6 +74,10 @@ export class RetryingStore implements ObjectStore {
 
   async freeSpace(): Promise<number | undefined> {
     return await this.#inner.freeSpace?.();
+  }
+
+  probe(options?: ProbeOptions): Promise<StoreCapabilities> {
+    return this.#again(async () => await this.#inner.probe?.(options) ?? this.capabilities, options?.signal);
   }
 
   async #again<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
