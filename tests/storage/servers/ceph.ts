@@ -7,7 +7,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { answers, freePorts, missingPrograms, type OwnProcess, runProgram, startProcess, until } from "./own_process.ts";
+import {
+  answers,
+  freePorts,
+  missingPrograms,
+  type OwnProcess,
+  runProgram,
+  startProcess,
+  until,
+} from "./own_process.ts";
 import type { OwnS3Server } from "./s3_server.ts";
 
 const PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool"];

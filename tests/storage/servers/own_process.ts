@@ -55,7 +55,10 @@ export function startProcess(
 /** Runs a program to its end and gives what it printed; a failure shows all of it. */
 export function runProgram(command: readonly string[], input?: string): string {
   const [file = "", ...args] = command;
-  const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: "utf8", ...(input === undefined ? {} : { input }) });
+  const { status, stdout, stderr, error } = spawnSync(file, args, {
+    encoding: "utf8",
+    ...(input === undefined ? {} : { input }),
+  });
   if (status !== 0) throw new Error(`${command.join(" ")} failed: ${error ?? ""}\n${stdout}\n${stderr}`);
   return stdout;
 }
@@ -74,7 +77,11 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /** Asks again every 20 ms until the answer is true; what the processes printed is the error when one ended or 60 s passed. */
-export async function until(what: string, ask: () => Promise<boolean>, processes: readonly OwnProcess[]): Promise<void> {
+export async function until(
+  what: string,
+  ask: () => Promise<boolean>,
+  processes: readonly OwnProcess[],
+): Promise<void> {
   const limit = performance.now() + 60_000;
   while (!(await ask())) {
     for (const each of processes) each.assertRuns();
