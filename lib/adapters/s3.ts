@@ -29,7 +29,7 @@ import { systemTimers } from "../base/timers.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import { awsDialect } from "../storage/s3/dialect.ts";
 import { checkS3Options, type S3Options } from "../storage/s3/options.ts";
-import { S3Store } from "../storage/s3_store.ts";
+import { S3Store } from "../storage/s3/s3_store.ts";
 
 export type {
   S3Conditions,

@@ -74,7 +74,7 @@ export interface Advice {
   /** In the place of the client's words, where those say little. */
   reason?: string | undefined;
   /** What to do. */
-  todo?: string | undefined;
+  remedy?: string | undefined;
 }
 
 const CLASSES = { permission: PermissionError, space: NoSpaceError } as const;
@@ -95,7 +95,7 @@ export function remoteError(
     failure.requestId === undefined ? "" : `request ${failure.requestId}`,
   ].filter((part) => part !== "").join(", ");
   const words = oneLine(advice.reason ?? failure.message) + (marks === "" ? "" : ` (${marks})`) +
-    (advice.todo === undefined ? "" : `; ${advice.todo}`);
+    (advice.remedy === undefined ? "" : `; ${advice.remedy}`);
   const reason = secrets.hide(words);
   const { kind } = advice;
   if (kind === "storage") {

@@ -8,7 +8,9 @@ import type * as Sdk from "@aws-sdk/client-s3";
 import type { S3Dialect } from "./dialect.ts";
 import type { S3Settings } from "./options.ts";
 
-/** The SDK's module, as far as it is used. */
+export type { Sdk };
+
+/** The SDK's module. */
 export type S3Module = typeof Sdk;
 
 /** A client and the module it came from. */

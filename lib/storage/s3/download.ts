@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type * as Sdk from "@aws-sdk/client-s3";
+import type { Sdk } from "./client.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import { inOrder } from "../remote/in_parallel.ts";
 import { RequestFailure } from "../remote/request_failure.ts";

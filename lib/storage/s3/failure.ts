@@ -73,13 +73,13 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
   const { code, status } = failure;
   const { bucket, region } = settings;
   const own = dialect.advice?.(code, status);
-  if (own !== undefined) return { kind: status === 403 || status === 401 ? "permission" : "storage", todo: own };
+  if (own !== undefined) return { kind: status === 403 || status === 401 ? "permission" : "storage", remedy: own };
   switch (code) {
     case "NoSuchBucket":
       return {
         kind: "storage",
         reason: `there is no bucket ${bucket}`,
-        todo: "make it, or check the name, the region and the endpoint",
+        remedy: "make it, or check the name, the region and the endpoint",
       };
     case "PermanentRedirect":
     case "TemporaryRedirect":
@@ -88,15 +88,15 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       return {
         kind: "storage",
         reason: `the bucket is not in the region ${region ?? "that was found"}`,
-        todo: 'pass the bucket\'s own region as option "region"',
+        remedy: 'pass the bucket\'s own region as option "region"',
       };
     case CODE.region:
-      return { kind: "storage", reason: "no region is known", todo: 'pass option "region", or set AWS_REGION' };
+      return { kind: "storage", reason: "no region is known", remedy: 'pass option "region", or set AWS_REGION' };
     case CODE.credentials:
       return {
         kind: "permission",
         reason: "no credentials were found",
-        todo: 'pass option "credentials", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
+        remedy: 'pass option "credentials", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
       };
     case "InvalidAccessKeyId":
     case "InvalidToken":
@@ -105,44 +105,44 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       return {
         kind: "permission",
         reason: code === "ExpiredToken" ? "the session's keys have ended" : "the service does not know these keys",
-        todo: "pass current keys, or a provider that renews them",
+        remedy: "pass current keys, or a provider that renews them",
       };
     case "SignatureDoesNotMatch":
       return {
         kind: "permission",
         reason: "the signature is not the one the service computes",
-        todo: "check the secret key, and that no proxy changes requests",
+        remedy: "check the secret key, and that no proxy changes requests",
       };
     case "RequestTimeTooSkewed":
-      return { kind: "storage", reason: "this machine's clock differs from the service's", todo: "set the clock" };
+      return { kind: "storage", reason: "this machine's clock differs from the service's", remedy: "set the clock" };
     case "QuotaExceeded":
     case "InsufficientStorage":
     case "XMinioStorageFull":
-      return { kind: "space", todo: "raise the quota, or prune" };
+      return { kind: "space", remedy: "raise the quota, or prune" };
     case "InvalidObjectState":
-      return { kind: "storage", todo: "thaw the object first; use a storage class that is read at once" };
+      return { kind: "storage", remedy: "thaw the object first; use a storage class that is read at once" };
     case "NotImplemented":
-      return { kind: "storage", todo: "the service lacks what an option or a condition asks for" };
+      return { kind: "storage", remedy: "the service lacks what an option or a condition asks for" };
     case CODE.certificate:
-      return { kind: "storage", todo: "make the runtime trust the service's certificate (NODE_EXTRA_CA_CERTS)" };
+      return { kind: "storage", remedy: "make the runtime trust the service's certificate (NODE_EXTRA_CA_CERTS)" };
   }
   if (status === 301 || status === 307) {
     return {
       kind: "storage",
       reason: `the bucket is not in the region ${region ?? "that was found"}`,
-      todo: 'pass the bucket\'s own region as option "region"',
+      remedy: 'pass the bucket\'s own region as option "region"',
     };
   }
   if (status === 401 || status === 403) {
     return {
       kind: "permission",
       reason: "access is denied",
-      todo: `allow ${dialect.permission(operation, settings)}`,
+      remedy: `allow ${dialect.permission(operation, settings)}`,
     };
   }
-  if (status === 507) return { kind: "space", todo: "raise the quota, or prune" };
+  if (status === 507) return { kind: "space", remedy: "raise the quota, or prune" };
   if (status === undefined && failure.retryable) {
-    return { kind: "storage", todo: "check the network and the endpoint" };
+    return { kind: "storage", remedy: "check the network and the endpoint" };
   }
   return { kind: "storage" };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type * as Sdk from "@aws-sdk/client-s3";
+import type { Sdk } from "./client.ts";
 import { createHash } from "node:crypto";
 import { inAttempts } from "../remote/attempts.ts";
 import { remoteError, RequestFailure } from "../remote/request_failure.ts";

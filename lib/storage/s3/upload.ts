@@ -15,7 +15,7 @@
  *
  * @module
  */
-import type * as Sdk from "@aws-sdk/client-s3";
+import type { Sdk } from "./client.ts";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { toHex } from "../../base/bytes.ts";

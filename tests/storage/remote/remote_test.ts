@@ -339,7 +339,7 @@ describe("remoteError()", () => {
       code: "ContainerNotFound",
       requestId: "r-1",
     });
-    const error = remoteError(request, failure, { kind: "storage", todo: "make it" }, new Secrets()) as StorageError;
+    const error = remoteError(request, failure, { kind: "storage", remedy: "make it" }, new Secrets()) as StorageError;
     assert.equal(
       error.message,
       "Cannot put heads/a in azure acct/backups: The specified container does not exist (404 ContainerNotFound, " +

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { root } from "../../tools/runtimes.ts";
+import type { OwnS3Server } from "./s3_server.ts";
 import { SERVERS, variableOf } from "./shared.ts";
 
 /** Starts what these files ask for; a server that doesn't start is a reason not to test it, which its files then tell. */
@@ -9,7 +10,7 @@ export async function startServers(files: readonly string[]): Promise<{ stop: ()
   const texts = files.map((file) => readFileSync(root + file, "utf8"));
   const wanted = (Object.keys(SERVERS) as (keyof typeof SERVERS)[])
     .filter((name) => texts.some((text) => text.includes(`sharedServer("${name}")`)));
-  const started = [];
+  const started: OwnS3Server[] = [];
   // One after the other: they install what is missing, and start faster alone.
   for (const name of wanted) {
     const { missing, start } = SERVERS[name];

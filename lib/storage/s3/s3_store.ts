@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { abortable, throwIfAborted } from "../base/abort.ts";
-import { BodyReader } from "./body_reader.ts";
-import { checkKey, isKey } from "./object_key.ts";
+import { abortable, throwIfAborted } from "../../base/abort.ts";
+import { BodyReader } from "../body_reader.ts";
+import { checkKey, isKey } from "../object_key.ts";
 import type {
   GetOptions,
   ListOptions,
@@ -17,18 +17,18 @@ import type {
   PutOptions,
   StoreCapabilities,
   StoredObject,
-} from "./object_store.ts";
-import { PartCutter, type Parts, PartViews } from "./remote/part_cutter.ts";
-import { RequestFailure } from "./remote/request_failure.ts";
-import type * as Sdk from "@aws-sdk/client-s3";
-import type { Abilities, Condition, S3Dialect } from "./s3/dialect.ts";
-import { headObject, readObject } from "./s3/download.ts";
-import { PARTS_MAX, type S3Settings } from "./s3/options.ts";
-import { probe, probeCompletion } from "./s3/probe.ts";
-import { S3Requests, type S3Surroundings } from "./s3/requests.ts";
-import { goesWhole, putLarge, putWhole, type UploadOptions } from "./s3/upload.ts";
-import { checkGet, checkList, checkProbe, checkPut, checkSignal } from "./store_options.ts";
-import { storageError } from "./storage_failure.ts";
+} from "../object_store.ts";
+import { PartCutter, type Parts, PartViews } from "../remote/part_cutter.ts";
+import { RequestFailure } from "../remote/request_failure.ts";
+import type { Sdk } from "./client.ts";
+import type { Abilities, Condition, S3Dialect } from "./dialect.ts";
+import { headObject, readObject } from "./download.ts";
+import { PARTS_MAX, type S3Settings } from "./options.ts";
+import { probe, probeCompletion } from "./probe.ts";
+import { S3Requests, type S3Surroundings } from "./requests.ts";
+import { goesWhole, putLarge, putWhole, type UploadOptions } from "./upload.ts";
+import { checkGet, checkList, checkProbe, checkPut, checkSignal } from "../store_options.ts";
+import { storageError } from "../storage_failure.ts";
 
 /** A bucket, or the part of it under a prefix. Made by `s3` and `gcs`. */
 export class S3Store implements ObjectStore {

@@ -1,0 +1,61 @@
+/**
+ * What goes with the request that makes a blob: its condition, its mark, and where and for how long it is kept.
+ *
+ * @module
+ */
+import type { RequestFailure } from "../remote/request_failure.ts";
+import type { BlobImmutabilityPolicy } from "./sdk.ts";
+import type { AzureSettings } from "./settings.ts";
+
+/** At most one of them. */
+export interface Conditions {
+  ifNoneMatch?: "*";
+  ifMatch?: string;
+}
+
+/** What Put Blob and Put Block List have in common. */
+export interface WriteOptions {
+  abortSignal: AbortSignal;
+  conditions: Conditions;
+  metadata?: Record<string, string>;
+  tier?: string;
+  encryptionScope?: string;
+  immutabilityPolicy?: BlobImmutabilityPolicy;
+}
+
+/** The service wants times in whole seconds; one that lies in the past is refused. */
+export function retainedUntil({ retain }: AzureSettings, now: number): Date | undefined {
+  if (retain === undefined) return undefined;
+  return new Date(Math.ceil(("ms" in retain ? now + retain.ms : retain.until) / 1000) * 1000);
+}
+
+/** The options of one write. `mark` names the put, so that it knows itself again. */
+export function writeOptions(
+  settings: AzureSettings,
+  conditions: Conditions,
+  mark: string | undefined,
+  abortSignal: AbortSignal,
+  now: number,
+): WriteOptions {
+  const { accessTier, encryptionScope, retainMode } = settings;
+  const until = retainedUntil(settings, now);
+  return {
+    abortSignal,
+    conditions,
+    ...(mark === undefined ? {} : { metadata: { holdfastput: mark } }),
+    ...(accessTier === undefined ? {} : { tier: accessTier }),
+    ...(encryptionScope === undefined ? {} : { encryptionScope }),
+    ...(until === undefined
+      ? {}
+      : { immutabilityPolicy: { expiriesOn: until, policyMode: retainMode === "locked" ? "Locked" : "Unlocked" } }),
+  };
+}
+
+/** Whether the service refused a write because its condition did not hold. A lease, or a policy, answers 409 and 412 too. */
+export function isConflict(failure: RequestFailure, condition: Conditions): boolean {
+  const { status, code } = failure;
+  if (status === 412) return code === undefined || code === "ConditionNotMet" || code === "TargetConditionNotMet";
+  // A signature that may create but not overwrite.
+  if (condition.ifNoneMatch !== undefined) return code === "BlobAlreadyExists" || code === "UnauthorizedBlobOverwrite";
+  return condition.ifMatch !== undefined && code === "BlobNotFound";
+}
