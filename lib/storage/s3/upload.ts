@@ -246,8 +246,12 @@ async function upload(
           new sdk.CompleteMultipartUploadCommand({ ...place, UploadId: uploadId, MultipartUpload: { Parts: sent } }),
       );
       completed = true;
+      await keepLocked(requests, key, toldKey, input, signal);
       const told = dialect.tagOf({ ...headers, etag: output.ETag });
-      return { etag: told ?? await tagOfUpload(requests, key, id, signal) };
+      // Ceph tells none.
+      return told === undefined || told === ""
+        ? await lookUp(requests, key, id, signal) ?? { etag: "" }
+        : { etag: told };
     } catch (error) {
       const settled = await unmet(requests, key, error, id, signal);
       if (settled === undefined) throw await requests.told(about, error);
@@ -259,11 +263,22 @@ async function upload(
   }
 }
 
-async function tagOfUpload(
+/** Ceph 16 takes a lock for an upload in parts and forgets it; what is not locked then is locked now. */
+async function keepLocked(
   requests: S3Requests,
   key: string,
-  id: string,
+  toldKey: string,
+  { ObjectLockMode, ObjectLockRetainUntilDate }: Partial<Sdk.CreateMultipartUploadCommandInput>,
   signal: AbortSignal | undefined,
-): Promise<string> {
-  return (await lookUp(requests, key, id, signal))?.etag ?? "";
+): Promise<void> {
+  if (ObjectLockMode === undefined) return;
+  const place = { Bucket: requests.settings.bucket, Key: requests.full(key) };
+  const about = { operation: "put", key: toldKey, signal };
+  const { output } = await requests.request<Sdk.HeadObjectCommandOutput>(
+    about,
+    (sdk) => new sdk.HeadObjectCommand(place),
+  );
+  if (output.ObjectLockMode === ObjectLockMode) return;
+  const retention = { Mode: ObjectLockMode, RetainUntilDate: ObjectLockRetainUntilDate };
+  await requests.request(about, (sdk) => new sdk.PutObjectRetentionCommand({ ...place, Retention: retention }));
 }

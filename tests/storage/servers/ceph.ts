@@ -30,14 +30,15 @@ export interface CephUser {
   readonly secretAccessKey: string;
 }
 
-/** A gateway that this process started. */
-export interface CephServer extends OwnS3Server {
-  /** Makes a user who may do nothing but what bucket policies allow. */
-  addUser(name: string): CephUser;
-}
+/** Another user, who may do nothing with the buckets of the first but what their policies allow. */
+export const OTHER_USER: CephUser & { readonly arn: string } = {
+  accessKeyId: "holdfast-other-user",
+  secretAccessKey: "a-secret-of-the-other-user",
+  arn: "arn:aws:iam:::user/other",
+};
 
 /** Starts one. */
-export async function startCeph(): Promise<CephServer> {
+export async function startCeph(): Promise<OwnS3Server> {
   const home = mkdtempSync(join(tmpdir(), "hf-ceph-"));
   const [monPort = 0, port = 0] = await freePorts(2);
   const conf = join(home, "ceph.conf");
@@ -116,11 +117,13 @@ export async function startCeph(): Promise<CephServer> {
     start("ceph-osd", "-c", conf, "-i", "0", "-f");
     await until("ceph-osd", async () => /\b1 up\b/.test(ceph("osd", "stat")), processes);
     const credentials = { accessKeyId: "holdfast-tests", secretAccessKey: "a-secret-of-holdfast-tests" };
-    admin(
-      ...["user", "create", "--uid=tests", "--display-name=tests"],
-      `--access-key=${credentials.accessKeyId}`,
-      `--secret-key=${credentials.secretAccessKey}`,
-    );
+    for (const [name, keys] of [["tests", credentials], ["other", OTHER_USER]] as const) {
+      admin(
+        ...["user", "create", `--uid=${name}`, `--display-name=${name}`, "--max-buckets=0"],
+        `--access-key=${keys.accessKeyId}`,
+        `--secret-key=${keys.secretAccessKey}`,
+      );
+    }
     const version = /version (\S+)/.exec(runProgram(["radosgw", "--version"]))?.[1] ?? "";
     const endpoint = `http://127.0.0.1:${port}`;
     let gateway: OwnProcess;
@@ -134,15 +137,6 @@ export async function startCeph(): Promise<CephServer> {
       region: "us-east-1",
       credentials,
       version: `Ceph RADOS Gateway ${version}`,
-      addUser(name) {
-        const user = { accessKeyId: `key-of-${name}`, secretAccessKey: `secret-of-${name}` };
-        admin(
-          ...["user", "create", `--uid=${name}`, `--display-name=${name}`, "--max-buckets=-1"],
-          `--access-key=${user.accessKeyId}`,
-          `--secret-key=${user.secretAccessKey}`,
-        );
-        return user;
-      },
       kill: () => gateway.end(),
       restart,
       stop,
