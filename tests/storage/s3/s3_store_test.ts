@@ -126,7 +126,9 @@ function tests(ceph: S3Server): void {
         const found = await store.get("a");
         assert.ok(equal(await bytesOf(found), bodies[winners[0]!]!));
         // Each completion is checked by the server: nothing but a PUT may make the object.
-        const completed = loopback.requests.filter(({ method, path }) => method === "POST" && /\/a\?uploadId/.test(path));
+        const completed = loopback.requests.filter(({ method, path }) =>
+          method === "POST" && /\/a\?uploadId/.test(path)
+        );
         assert.deepEqual(completed.map(({ path }) => path), []);
         const etag = puts[winners[0]!]!.etag;
         const next = pattern(6 * MIB, 9);
