@@ -27,6 +27,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const PACKAGES: Readonly<Record<string, string>> = {
   "lib/adapters/schedule/cron.ts": "croner",
   "lib/storage/s3/client.ts": "@aws-sdk/client-s3",
+  "lib/storage/s3/google_auth.ts": "google-auth-library",
   "lib/storage/azure/identity.ts": "@azure/identity",
   "lib/storage/azure/sdk.ts": "@azure/storage-blob",
 };

@@ -44,14 +44,16 @@ export interface S3Dialect {
   clientOptions?(settings: S3Settings): Promise<Record<string, unknown>> | Record<string, unknown>;
   /** What must be hidden beside the keys. */
   secrets?(): readonly (string | undefined)[];
-  /** What to do about a failure that is told in this service's own way. */
-  advice?(code: string | undefined, status: number | undefined): string | undefined;
+  /** What to do where no credentials were found. */
+  readonly withoutCredentials: string;
 }
 
 /** The S3 of AWS, and of all who follow it. */
 export const awsDialect: S3Dialect = {
   scheme: "s3",
   title: "s3",
+  withoutCredentials:
+    'pass option "credentials", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
   permission(operation, { bucket, prefix }) {
     const object = `arn:aws:s3:::${bucket}/${prefix}*`;
     const whole = `arn:aws:s3:::${bucket}`;

@@ -72,8 +72,6 @@ export function failureOf(error: unknown, now: number): RequestFailure {
 export function adviceOf(failure: RequestFailure, operation: string, dialect: S3Dialect, settings: S3Settings): Advice {
   const { code, status } = failure;
   const { bucket, region } = settings;
-  const own = dialect.advice?.(code, status);
-  if (own !== undefined) return { kind: status === 403 || status === 401 ? "permission" : "storage", remedy: own };
   switch (code) {
     case "NoSuchBucket":
       return {
@@ -96,7 +94,7 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       return {
         kind: "permission",
         reason: "no credentials were found",
-        remedy: 'pass option "credentials", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
+        remedy: dialect.withoutCredentials,
       };
     case "InvalidAccessKeyId":
     case "InvalidToken":

@@ -177,11 +177,11 @@ async function lookUp(
 ): Promise<{ etag: string } | undefined> {
   const about = { operation: "head", key, signal };
   try {
-    const { output, headers } = await requests.call<Sdk.HeadObjectCommandOutput>(
+    const { headers } = await requests.call(
       about,
       (sdk) => new sdk.HeadObjectCommand({ Bucket: requests.settings.bucket, Key: requests.full(key) }),
     );
-    if (output.Metadata?.[PUT_ID] !== id) return undefined;
+    if (headers[`x-amz-meta-${PUT_ID}`] !== id && headers[`x-goog-meta-${PUT_ID}`] !== id) return undefined;
     return { etag: requests.dialect.tagOf(headers) ?? "" };
   } catch (error) {
     if (error instanceof UnansweredFailure && error.failure.status === 404) return undefined;
@@ -274,11 +274,8 @@ async function keepLocked(
   if (ObjectLockMode === undefined) return;
   const place = { Bucket: requests.settings.bucket, Key: requests.full(key) };
   const about = { operation: "put", key: toldKey, signal };
-  const { output } = await requests.request<Sdk.HeadObjectCommandOutput>(
-    about,
-    (sdk) => new sdk.HeadObjectCommand(place),
-  );
-  if (output.ObjectLockMode === ObjectLockMode) return;
+  const { headers } = await requests.request(about, (sdk) => new sdk.HeadObjectCommand(place));
+  if ((headers["x-amz-object-lock-mode"] ?? headers["x-goog-object-lock-mode"]) === ObjectLockMode) return;
   const retention = { Mode: ObjectLockMode, RetainUntilDate: ObjectLockRetainUntilDate };
   await requests.request(about, (sdk) => new sdk.PutObjectRetentionCommand({ ...place, Retention: retention }));
 }
