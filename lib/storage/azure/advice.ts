@@ -185,8 +185,8 @@ function permissionRemedy(operation: string, { auth, account, container }: Azure
     "give it a role that has it, and wait some minutes";
 }
 
-function refusedRemedy({ accessTier, encryptionScope, retain }: AzureSettings): string {
-  const set = Object.entries({ accessTier, encryptionScope, retain }).filter(([, value]) => value !== undefined)
+function refusedRemedy({ accessTier, encryptionScope, immutability }: AzureSettings): string {
+  const set = Object.entries({ accessTier, encryptionScope, immutability }).filter(([, value]) => value !== undefined)
     .map(([name]) => `"${name}"`);
   if (set.length === 0) {
     return "the service refuses the request; does it know the version of its protocol that is used here?";

@@ -24,9 +24,10 @@ export interface WriteOptions {
 }
 
 /** The service wants times in whole seconds; one that lies in the past is refused. */
-export function retainedUntil({ retain }: AzureSettings, now: number): Date | undefined {
-  if (retain === undefined) return undefined;
-  return new Date(Math.ceil(("ms" in retain ? now + retain.ms : retain.until) / 1000) * 1000);
+function immutabilityPolicy({ immutability }: AzureSettings, now: number): BlobImmutabilityPolicy | undefined {
+  if (immutability === undefined) return undefined;
+  const until = "ms" in immutability ? now + immutability.ms : immutability.until;
+  return { expiriesOn: new Date(Math.ceil(until / 1000) * 1000), policyMode: immutability.mode };
 }
 
 /** The options of one write. `mark` names the put, so that it knows itself again. */
@@ -37,17 +38,15 @@ export function writeOptions(
   abortSignal: AbortSignal,
   now: number,
 ): WriteOptions {
-  const { accessTier, encryptionScope, retainMode } = settings;
-  const until = retainedUntil(settings, now);
+  const { accessTier, encryptionScope } = settings;
+  const policy = immutabilityPolicy(settings, now);
   return {
     abortSignal,
     conditions,
     ...(mark === undefined ? {} : { metadata: { holdfastput: mark } }),
     ...(accessTier === undefined ? {} : { tier: accessTier }),
     ...(encryptionScope === undefined ? {} : { encryptionScope }),
-    ...(until === undefined
-      ? {}
-      : { immutabilityPolicy: { expiriesOn: until, policyMode: retainMode === "locked" ? "Locked" : "Unlocked" } }),
+    ...(policy === undefined ? {} : { immutabilityPolicy: policy }),
   };
 }
 

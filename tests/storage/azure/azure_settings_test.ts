@@ -117,10 +117,13 @@ describe("azure()", () => {
       [{ endpoint: "https://u:SECRET@x/" }, /without a user/],
       [{ endpoint: "ftp://x/" }, /http: or https:/],
       [{ accessTier: "Archive" }, /one of "Hot", "Cool", "Cold"/],
-      [{ retain: "1d", retainUntil: 7 }, /exclude each other/],
-      [{ retain: "1 day" }, /"retain" must be milliseconds or a duration/],
-      [{ retainMode: "Locked" }, /one of "unlocked", "locked"/],
-      [{ retainUntil: "tomorrow" }, /"retainUntil" must be a Date/],
+      [{ immutability: { mode: "Locked", for: "1d", retainUntil: 7 } }, /give one of options "retainUntil" and "for"/],
+      [{ immutability: { mode: "Locked" } }, /give one of options "retainUntil" and "for"/],
+      [{ immutability: { for: "1d" } }, /"mode" must be "Unlocked" or "Locked"/],
+      [{ immutability: { mode: "locked", for: "1d" } }, /one of "Unlocked", "Locked"/],
+      [{ immutability: { mode: "Locked", for: "1 day" } }, /"for" must be milliseconds or a duration/],
+      [{ immutability: { mode: "Locked", retainUntil: "tomorrow" } }, /"retainUntil" must be a Date/],
+      [{ immutability: { mode: "Locked", until: 1 } }, /unknown option "until"/],
       [{ deadline: "soon" }, /"deadline" must be milliseconds or a duration/],
     ];
     for (const [options, words] of wrong) {
@@ -144,6 +147,6 @@ describe("azure()", () => {
         { deadline: 0 },
         { retain: 1 },
       ]
-    ) assert.throws(() => azure(PLACE, options), RangeError, JSON.stringify(options));
+    ) assert.throws(() => azure(PLACE, options as AzureOptions), RangeError, JSON.stringify(options));
   });
 });
