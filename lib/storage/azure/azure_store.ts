@@ -3,9 +3,9 @@
  *
  * - Put: a body of one block is one Put Blob, a longer one is staged block by block and becomes the blob with its list of
  *   blocks. The service checks the MD5 of each; conditions are decided with the request that makes the blob.
- * - An answer that was lost: a put with a condition bears a mark of its own. When it is made again and meets a blob, the mark
- *   tells whether that is itself (1), another's (2).
- *     1. it succeeded; 2. if no attempt went unanswered, the condition did not hold, else nobody knows: it rejects (rule 4).
+ * - An answer that was lost: a put with a condition bears a mark of its own. When its condition fails, the blob that is there
+ *   tells by its mark whether it is this put's: then it succeeded. If not, the condition did not hold; or, when an attempt
+ *   went unanswered, nobody knows whether this put's blob was there in between, and it rejects (rule 4).
  * - Get: ranges of 4 MiB with their MD5, of the bytes that the first one's tag names.
  * - Blocks of a put that failed are shown by no call. The next put of the key drops them, else the service after a week.
  *
@@ -268,18 +268,17 @@ export class AzureStore implements ObjectStore {
       if (!(error instanceof RequestFailure) || !conditional) throw error;
       const lostBlocks = error.code === "InvalidBlockList";
       if (!lostBlocks && !isConflict(error, condition)) throw error;
-      if (!openBefore && !lostBlocks) return undefined;
+      // Looked at in any case: a runtime may send a request again by itself when its connection breaks; Deno does.
       const there = await this.#properties(key, signal);
       if (there !== undefined && there.mark === mark) return { etag: there.etag };
       // Whoever dropped our blocks wrote the blob: the condition does not hold any more.
       const holds = condition.ifNoneMatch !== undefined ? there === undefined : there?.etag === condition.ifMatch;
-      if (!openBefore && !holds) return undefined;
-      throw openBefore
-        ? new RequestFailure(
-          "an attempt was not answered, and something else is there now; whether this was there in between, nobody knows",
-          { status: error.status, code: error.code, requestId: error.requestId, retryable: true },
-        )
-        : new RequestFailure(error.message, { ...error, retryable: true });
+      if (!openBefore && !(lostBlocks && holds)) return undefined;
+      const { status, code, requestId } = error;
+      const reason = openBefore
+        ? "an attempt was not answered, and something else is there now; whether this was there in between, nobody knows"
+        : error.message;
+      throw new RequestFailure(reason, { status, code: openBefore ? "Unanswered" : code, requestId, retryable: true });
     }
   }
 

@@ -145,8 +145,8 @@ describe("azure()", () => {
           concurrency: 0,
         },
         { deadline: 0 },
-        { retain: 1 },
+        { immutability: { mode: "Locked" as const, for: 1 } },
       ]
-    ) assert.throws(() => azure(PLACE, options as AzureOptions), RangeError, JSON.stringify(options));
+    ) assert.throws(() => azure(PLACE, options), RangeError, JSON.stringify(options));
   });
 });
