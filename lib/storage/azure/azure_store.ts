@@ -11,7 +11,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../../base/abort.ts";
 import { toHex } from "../../base/bytes.ts";
@@ -43,7 +42,7 @@ import { listPage } from "./listing.ts";
 import { fetchRange, RANGE_BYTES, restOf, whileReading } from "./ranges.ts";
 import { type AzureTransport, type BlockBlobClient, type ContainerClient, containerClient } from "./sdk.ts";
 import type { AzureSettings } from "./settings.ts";
-import { type Conditions, isConflict, writeOptions } from "./writing.ts";
+import { blockId, bufferOf, type Conditions, isConflict, writeOptions } from "./writing.ts";
 
 /** What tests pass in. */
 export interface AzureSurroundings {
@@ -55,6 +54,8 @@ export interface AzureSurroundings {
   random: () => number;
   /** In the place of the network. */
   transport: AzureTransport | undefined;
+  /** How much is fetched with one request. */
+  rangeBytes: number;
 }
 
 /** The service takes no more blocks in a blob. */
@@ -74,7 +75,14 @@ export class AzureStore implements ObjectStore {
     const { account, container, prefix, auth } = settings;
     this.name = `azure ${account}/${container}${prefix === "" ? "" : `/${prefix.slice(0, -1)}`}`;
     this.#settings = settings;
-    this.#around = { clock: Date.now, timers: systemTimers, random: randomNumber, transport: undefined, ...around };
+    this.#around = {
+      clock: Date.now,
+      timers: systemTimers,
+      random: randomNumber,
+      transport: undefined,
+      rangeBytes: RANGE_BYTES,
+      ...around,
+    };
     this.#secrets = new Secrets(auth.kind === "key" ? auth.accountKey : auth.kind === "sas" ? auth.token : undefined);
     if (auth.kind === "sas") this.#secrets.add(new URLSearchParams(auth.token).get("sig") ?? undefined);
   }
@@ -126,7 +134,7 @@ export class AzureStore implements ObjectStore {
     return await this.#told("get", key, async () => {
       for (let tries = 0; tries < 3; tries++) {
         if (length > 0) {
-          const wanted = Math.min(length, RANGE_BYTES);
+          const wanted = Math.min(length, this.#around.rangeBytes);
           const first = await this.#absentOr(() =>
             this.#attempt(
               key,
@@ -314,7 +322,7 @@ export class AzureStore implements ObjectStore {
       return range.bytes;
     };
     try {
-      yield* restOf(rest, this.#settings.concurrency, signal, fetch);
+      yield* restOf({ ...rest, rangeBytes: this.#around.rangeBytes }, this.#settings.concurrency, signal, fetch);
     } catch (error) {
       throw this.#errorOf("get", key, error);
     }
@@ -375,19 +383,6 @@ export class AzureStore implements ObjectStore {
     const advice = adviceFor(operation, error, this.#settings);
     return remoteError({ store: this.name, operation, key }, error, advice, this.#secrets);
   }
-}
-
-/** All ids of a blob's blocks must have one length; a put's own prefix keeps its blocks apart from another's. */
-function blockId(prefix: Uint8Array, index: number): string {
-  const id = Buffer.alloc(18);
-  id.set(prefix);
-  id.writeUIntBE(index, 15, 3);
-  return id.toString("base64");
-}
-
-/** The client wants Node's own kind of bytes; no copy is made. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
 }
 
 async function* none(): AsyncGenerator<Uint8Array> {}

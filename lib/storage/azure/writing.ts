@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { RequestFailure } from "../remote/request_failure.ts";
 import type { BlobImmutabilityPolicy } from "./sdk.ts";
 import type { AzureSettings } from "./settings.ts";
@@ -57,4 +58,17 @@ export function isConflict(failure: RequestFailure, condition: Conditions): bool
   // A signature that may create but not overwrite.
   if (condition.ifNoneMatch !== undefined) return code === "BlobAlreadyExists" || code === "UnauthorizedBlobOverwrite";
   return condition.ifMatch !== undefined && code === "BlobNotFound";
+}
+
+/** All ids of a blob's blocks must have one length; a put's own prefix keeps its blocks apart from another's. */
+export function blockId(prefix: Uint8Array, index: number): string {
+  const id = Buffer.alloc(18);
+  id.set(prefix);
+  id.writeUIntBE(index, 15, 3);
+  return id.toString("base64");
+}
+
+/** The client wants Node's own kind of bytes; no copy is made. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
 }
