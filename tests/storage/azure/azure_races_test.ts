@@ -23,17 +23,17 @@ async function race(work: string, names: string[], count: number): Promise<{ con
 
 describe("AzureStore between processes", () => {
   it("gives each name to one of those who put with ifAbsent", async () => {
-    const { container, said } = await race("absent", ["1", "2", "3"], 24);
+    const { container, said } = await race("absent", ["1", "2"], 24);
     assert.equal(said.reduce((sum, count) => sum + count), 24, `won: ${said}`);
     const store = await azure.open({}, { container });
-    const found = [0, 0, 0];
+    const found = [0, 0];
     for (const key of await keysOf(store)) found[Number(await textOf(store, key)) - 1]!++;
     assert.deepEqual(found, said);
   });
 
   it("loses no increment of those who put with ifMatch", async () => {
-    const { container, said } = await race("match", ["1", "2", "3"], 8);
-    assert.equal(await textOf(await azure.open({}, { container }), "counter"), "24", `tries: ${said}`);
+    const { container, said } = await race("match", ["1", "2"], 8);
+    assert.equal(await textOf(await azure.open({}, { container }), "counter"), "16", `tries: ${said}`);
   });
 });
 

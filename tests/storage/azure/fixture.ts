@@ -30,11 +30,11 @@ function timersOf(pauses: number[], deadlineMs: number): Timers {
 }
 
 /** Starts both before the file's tests and ends them afterwards. */
-export function azureFixture(): AzureFixture {
+export function azureFixture(options: { onDisk?: boolean } = {}): AzureFixture {
   let server: Azurite;
   let proxy: FaultyProxy;
   before(async () => {
-    server = await startAzurite();
+    server = await startAzurite(options);
     proxy = await startFaultyProxy(new URL(server.endpoint).origin);
   });
   after(async () => {

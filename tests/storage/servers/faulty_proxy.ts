@@ -58,8 +58,8 @@ export interface FaultyProxy {
   readonly url: string;
   /** All that came by, in order. */
   readonly passed: PassedRequest[];
-  /** Decides over each request; none fails unless set. */
-  faultOf: (request: PassedRequest) => Fault | undefined;
+  /** Decides over each request, which waits for it; none fails unless set. */
+  faultOf: (request: PassedRequest) => Fault | undefined | Promise<Fault | undefined>;
   /** Ends it, with all its connections. */
   close(): Promise<void>;
 }
@@ -87,7 +87,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     const { method = "", url = "", headers } = from;
     const about: PassedRequest = { index: passed.length, method, url, headers, bodyBytes: 0, fault: undefined };
     passed.push(about);
-    const fault = about.fault = proxy.faultOf(about);
+    const fault = about.fault = await proxy.faultOf(about);
     if (fault?.do === "refuse") return void from.socket.destroy();
     if (fault?.do === "cutRequest") {
       from.once("data", () => from.socket.destroy());
@@ -149,7 +149,7 @@ async function collect(message: IncomingMessage): Promise<Buffer> {
 }
 
 /** Faults drawn from a seeded generator (`random` gives 0 to 1): one in `every` requests fails, never more than three in a row. */
-export function seededFaults(random: () => number, every: number): FaultyProxy["faultOf"] {
+export function seededFaults(random: () => number, every: number): () => Fault | undefined {
   let row = 0;
   return () => {
     if (row >= 3 || random() * every >= 1) {
