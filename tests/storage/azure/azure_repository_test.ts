@@ -103,6 +103,32 @@ describe("a repository in Azure Blob Storage", () => {
   });
 });
 
+describe("an object that the server had acknowledged and lost", () => {
+  it("is found by verify, whichever it is, and the next full backup is whole", async () => {
+    const container = await azure.server.newContainer();
+    const store = await azure.open({}, { container });
+    await using db = await DB.open(place());
+    await db.setMany(entries(0, 200));
+    const info = await db.backup(store);
+    await using repo = await BackupRepository.open(store);
+    const parts = (await keysOf(store)).filter((key) => /^(?:objects|log)\//.test(key));
+    assert.ok(parts.length >= 2);
+    for (const key of parts) {
+      const bytes = await bytesOf(await store.get(key));
+      await store.delete(key);
+      assert.equal((await repo.verify(info.id)).ok, false, key);
+      await store.put(key, bytes);
+      assert.equal((await repo.verify(info.id)).ok, true, key);
+    }
+    for (const key of parts) await store.delete(key);
+    const next = await repo.backup(db, { type: "full" });
+    assert.equal((await repo.verify(next.id)).ok, true);
+    const path = place();
+    await repo.restore(path, { backupId: next.id });
+    assert.equal((await contentsAt(path)).size, 200);
+  });
+});
+
 /**
  * A server that is killed loses what it acknowledged within the last 5 s, which the service does not do; that makes it the
  * worst of stores. Before each accident it is ended in order and started again, so that what came before is kept for sure;
