@@ -15,7 +15,7 @@
  * await using repo = await BackupRepository.open(azure("azure://account/backups/shop", {
  *   accountKey: process.env.AZURE_STORAGE_KEY,
  *   accessTier: "Cool",
- *   retain: "30d",
+ *   immutability: { mode: "Unlocked", for: "30d" },
  * }));
  * await repo.verify();
  * ```
@@ -26,7 +26,7 @@ import { AzureStore } from "../storage/azure/azure_store.ts";
 import { type AzureOptions, azureSettings } from "../storage/azure/settings.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 
-export type { AzureOptions, AzureTokenCredential } from "../storage/azure/settings.ts";
+export type { AzureImmutability, AzureOptions, AzureTokenCredential } from "../storage/azure/settings.ts";
 export type { Duration } from "../base/duration.ts";
 export type {
   GetOptions,

@@ -29,6 +29,14 @@ const says: Record<string, RegExp[]> = {
     /✓ 171,075 cities, no damage/,
     /Done in/,
   ],
+  "azure.ts": [
+    /✓ the second one sent a fraction/,
+    /✓ every byte that the container holds/,
+    /over there +version \d+, 20,000 parcels/,
+    /✓ it has all that this one had/,
+    /✓ the command that makes the container/,
+    /✓ and not the key/,
+  ],
   "continuous.ts": [
     /the database's directory +removed/,
     /✓ all [\d,]+ writes up to the last shipment are back/,

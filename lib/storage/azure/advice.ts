@@ -28,10 +28,8 @@ export function adviceFor(operation: string, failure: RequestFailure, settings: 
   if (known !== undefined) return known;
   if (status === 401 || status === 403) return { kind: "permission", remedy: permissionRemedy(operation, settings) };
   if (status === 404) {
-    return {
-      kind: "storage",
-      remedy: `check the endpoint: what answers at ${hostOf(settings)} knows no container or blob by that`,
-    };
+    const known = `what answers at ${hostOf(settings)} knows no such account or container`;
+    return { kind: "storage", remedy: `check the account's name "${settings.account}" and the endpoint: ${known}` };
   }
   if (status === 400) return { kind: "storage", remedy: refusedRemedy(settings) };
   if (status !== undefined && failure.retryable) {
@@ -101,8 +99,9 @@ function byCode(operation: string, failure: RequestFailure, settings: AzureSetti
     case "AuthorizationSourceIPMismatch":
       return {
         kind: "permission",
-        remedy: "the account's network rules or the signature's addresses leave this machine out; allow it there, or " +
-          permissionRemedy(operation, settings),
+        remedy:
+          `${authRemedy(failure, settings)}; or the account's network rules, or the signature's addresses, leave ` +
+          "this machine out",
       };
     case "AuthorizationResourceTypeMismatch":
     case "AuthorizationServiceMismatch":
@@ -185,8 +184,8 @@ function permissionRemedy(operation: string, { auth, account, container }: Azure
     "give it a role that has it, and wait some minutes";
 }
 
-function refusedRemedy({ accessTier, encryptionScope, retain }: AzureSettings): string {
-  const set = Object.entries({ accessTier, encryptionScope, retain }).filter(([, value]) => value !== undefined)
+function refusedRemedy({ accessTier, encryptionScope, immutability }: AzureSettings): string {
+  const set = Object.entries({ accessTier, encryptionScope, immutability }).filter(([, value]) => value !== undefined)
     .map(([name]) => `"${name}"`);
   if (set.length === 0) {
     return "the service refuses the request; does it know the version of its protocol that is used here?";

@@ -3,15 +3,14 @@
  *
  * - Put: a body of one block is one Put Blob, a longer one is staged block by block and becomes the blob with its list of
  *   blocks. The service checks the MD5 of each; conditions are decided with the request that makes the blob.
- * - An answer that was lost: a put with a condition bears a mark of its own. When it is made again and meets a blob, the mark
- *   tells whether that is itself (1), another's (2).
- *     1. it succeeded; 2. if no attempt went unanswered, the condition did not hold, else nobody knows: it rejects (rule 4).
+ * - An answer that was lost: a put with a condition bears a mark of its own. When its condition fails, the blob that is there
+ *   tells by its mark whether it is this put's: then it succeeded. If not, the condition did not hold; or, when an attempt
+ *   went unanswered, nobody knows whether this put's blob was there in between, and it rejects (rule 4).
  * - Get: ranges of 4 MiB with their MD5, of the bytes that the first one's tag names.
  * - Blocks of a put that failed are shown by no call. The next put of the key drops them, else the service after a week.
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../../base/abort.ts";
 import { toHex } from "../../base/bytes.ts";
@@ -43,7 +42,7 @@ import { listPage } from "./listing.ts";
 import { fetchRange, RANGE_BYTES, restOf, whileReading } from "./ranges.ts";
 import { type AzureTransport, type BlockBlobClient, type ContainerClient, containerClient } from "./sdk.ts";
 import type { AzureSettings } from "./settings.ts";
-import { type Conditions, isConflict, writeOptions } from "./writing.ts";
+import { blockId, bufferOf, type Conditions, isConflict, writeOptions } from "./writing.ts";
 
 /** What tests pass in. */
 export interface AzureSurroundings {
@@ -55,6 +54,8 @@ export interface AzureSurroundings {
   random: () => number;
   /** In the place of the network. */
   transport: AzureTransport | undefined;
+  /** How much is fetched with one request. */
+  rangeBytes: number;
 }
 
 /** The service takes no more blocks in a blob. */
@@ -74,7 +75,14 @@ export class AzureStore implements ObjectStore {
     const { account, container, prefix, auth } = settings;
     this.name = `azure ${account}/${container}${prefix === "" ? "" : `/${prefix.slice(0, -1)}`}`;
     this.#settings = settings;
-    this.#around = { clock: Date.now, timers: systemTimers, random: randomNumber, transport: undefined, ...around };
+    this.#around = {
+      clock: Date.now,
+      timers: systemTimers,
+      random: randomNumber,
+      transport: undefined,
+      rangeBytes: RANGE_BYTES,
+      ...around,
+    };
     this.#secrets = new Secrets(auth.kind === "key" ? auth.accountKey : auth.kind === "sas" ? auth.token : undefined);
     if (auth.kind === "sas") this.#secrets.add(new URLSearchParams(auth.token).get("sig") ?? undefined);
   }
@@ -126,7 +134,7 @@ export class AzureStore implements ObjectStore {
     return await this.#told("get", key, async () => {
       for (let tries = 0; tries < 3; tries++) {
         if (length > 0) {
-          const wanted = Math.min(length, RANGE_BYTES);
+          const wanted = Math.min(length, this.#around.rangeBytes);
           const first = await this.#absentOr(() =>
             this.#attempt(
               key,
@@ -268,18 +276,17 @@ export class AzureStore implements ObjectStore {
       if (!(error instanceof RequestFailure) || !conditional) throw error;
       const lostBlocks = error.code === "InvalidBlockList";
       if (!lostBlocks && !isConflict(error, condition)) throw error;
-      if (!openBefore && !lostBlocks) return undefined;
+      // Looked at in any case: a runtime may send a request again by itself when its connection breaks; Deno does.
       const there = await this.#properties(key, signal);
       if (there !== undefined && there.mark === mark) return { etag: there.etag };
       // Whoever dropped our blocks wrote the blob: the condition does not hold any more.
       const holds = condition.ifNoneMatch !== undefined ? there === undefined : there?.etag === condition.ifMatch;
-      if (!openBefore && !holds) return undefined;
-      throw openBefore
-        ? new RequestFailure(
-          "an attempt was not answered, and something else is there now; whether this was there in between, nobody knows",
-          { status: error.status, code: error.code, requestId: error.requestId, retryable: true },
-        )
-        : new RequestFailure(error.message, { ...error, retryable: true });
+      if (!openBefore && !(lostBlocks && holds)) return undefined;
+      const { status, code, requestId } = error;
+      const reason = openBefore
+        ? "an attempt was not answered, and something else is there now; whether this was there in between, nobody knows"
+        : error.message;
+      throw new RequestFailure(reason, { status, code: openBefore ? "Unanswered" : code, requestId, retryable: true });
     }
   }
 
@@ -315,7 +322,7 @@ export class AzureStore implements ObjectStore {
       return range.bytes;
     };
     try {
-      yield* restOf(rest, this.#settings.concurrency, signal, fetch);
+      yield* restOf({ ...rest, rangeBytes: this.#around.rangeBytes }, this.#settings.concurrency, signal, fetch);
     } catch (error) {
       throw this.#errorOf("get", key, error);
     }
@@ -376,19 +383,6 @@ export class AzureStore implements ObjectStore {
     const advice = adviceFor(operation, error, this.#settings);
     return remoteError({ store: this.name, operation, key }, error, advice, this.#secrets);
   }
-}
-
-/** All ids of a blob's blocks must have one length; a put's own prefix keeps its blocks apart from another's. */
-function blockId(prefix: Uint8Array, index: number): string {
-  const id = Buffer.alloc(18);
-  id.set(prefix);
-  id.writeUIntBE(index, 15, 3);
-  return id.toString("base64");
-}
-
-/** The client wants Node's own kind of bytes; no copy is made. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
 }
 
 async function* none(): AsyncGenerator<Uint8Array> {}

@@ -20,7 +20,7 @@ export interface Range {
   etag: string;
 }
 
-/** Fetches up to `RANGE_BYTES` at `offset`, of just those bytes that `etag` names where it is given. */
+/** Fetches up to `length` bytes at `offset`, of just those bytes that `etag` names where it is given. */
 export async function fetchRange(
   blob: BlockBlobClient,
   range: { offset: number; length: number; etag?: string | undefined },
@@ -77,15 +77,15 @@ async function fill(
 
 /** The rest of a blob behind its first range, up to `end`; `fetch` makes the requests. */
 export async function* restOf(
-  first: { at: number; end: number },
+  rest: { at: number; end: number; rangeBytes: number },
   concurrency: number,
   signal: AbortSignal | undefined,
   fetch: (offset: number, length: number, signal: AbortSignal) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const count = Math.ceil((first.end - first.at) / RANGE_BYTES);
-  yield* inOrder(count, concurrency, signal, (index, own) => {
-    const offset = first.at + index * RANGE_BYTES;
-    return fetch(offset, Math.min(RANGE_BYTES, first.end - offset), own);
+  const { at, end, rangeBytes } = rest;
+  yield* inOrder(Math.ceil((end - at) / rangeBytes), concurrency, signal, (index, own) => {
+    const offset = at + index * rangeBytes;
+    return fetch(offset, Math.min(rangeBytes, end - offset), own);
   });
 }
 

@@ -31,6 +31,16 @@ export interface AzureTokenCredential {
   ): Promise<{ token: string; expiresOnTimestamp: number } | null>;
 }
 
+/** How long objects can't be changed or removed. The container must have been made with version-level immutability. */
+export interface AzureImmutability {
+  /** `"Unlocked"`: who may can shorten or lift it; `"Locked"`: nobody can. */
+  mode: "Unlocked" | "Locked";
+  /** Until this moment; a Date or ms since the Unix epoch. Either this or `for`. */
+  retainUntil?: Date | number | undefined;
+  /** So long from each object's put; ms, or `"30d"`. */
+  for?: Duration | undefined;
+}
+
 /** Options of `azure`. */
 export interface AzureOptions {
   /** A key of the account, in base64. One of `accountKey`, `connectionString`, `sasToken` and `credential`, or none. */
@@ -47,12 +57,8 @@ export interface AzureOptions {
   accessTier?: "Hot" | "Cool" | "Cold" | undefined;
   /** The encryption scope that objects are written under. */
   encryptionScope?: string | undefined;
-  /** How long from its writing each object can't be deleted or changed: `"30d"`. Needs version-level immutability on the container. */
-  retain?: Duration | undefined;
-  /** Until when, instead of how long. */
-  retainUntil?: Date | number | undefined;
-  /** Whether the time can be made shorter by those who may (`"unlocked"`) or by nobody. Default: `"unlocked"`. */
-  retainMode?: "unlocked" | "locked" | undefined;
+  /** Keeps what is written from being changed or removed. */
+  immutability?: AzureImmutability | undefined;
   /** How long one request may take, its body included. Default: `"60s"`. */
   deadline?: Duration | undefined;
   /** How often a request is made before it counts as failed. Default: 5. */
@@ -87,9 +93,10 @@ export interface AzureSettings {
   /** See `AzureOptions`. */
   encryptionScope: string | undefined;
   /** How long, or until when; ms. */
-  retain: { ms: number } | { until: number } | undefined;
-  /** See `AzureOptions`. */
-  retainMode: "unlocked" | "locked";
+  immutability:
+    | { mode: "Unlocked" | "Locked"; ms: number }
+    | { mode: "Unlocked" | "Locked"; until: number }
+    | undefined;
   /** ms. */
   deadlineMs: number;
   /** See `AzureOptions`. */
@@ -110,9 +117,7 @@ const NAMES: readonly (keyof AzureOptions)[] = [
   "endpoint",
   "accessTier",
   "encryptionScope",
-  "retain",
-  "retainUntil",
-  "retainMode",
+  "immutability",
   "deadline",
   "attempts",
   "blockBytes",
@@ -133,11 +138,6 @@ export function azureSettings(address: string | URL, options: AzureOptions | und
   const checked = checkOptions(call, options, NAMES);
   const place = readAddress(call, address);
   const { auth, account, endpoint } = readAuth(call, checked, place);
-  const retainMs = durationOption(call, checked, "retain", undefined, 1000);
-  const until = timeOption(call, checked, "retainUntil", undefined);
-  if (retainMs !== undefined && until !== undefined) {
-    throw new TypeError(`${call}: options "retain" and "retainUntil" exclude each other`);
-  }
   return {
     account,
     container: place.container,
@@ -146,14 +146,26 @@ export function azureSettings(address: string | URL, options: AzureOptions | und
     auth,
     accessTier: choiceOption<Tier, undefined>(call, checked, "accessTier", undefined, ["Hot", "Cool", "Cold"]),
     encryptionScope: stringOption(call, checked, "encryptionScope", undefined),
-    retain: retainMs !== undefined ? { ms: retainMs } : until !== undefined ? { until } : undefined,
-    retainMode: choiceOption(call, checked, "retainMode", "unlocked", ["unlocked", "locked"]),
+    immutability: immutabilityOption(checked["immutability"]),
     deadlineMs: durationOption(call, checked, "deadline", 60_000, 1),
     attempts: numberOption(call, checked, "attempts", 5, { min: 1, max: 20 }),
     // The service takes blocks of up to 4000 MiB; they are held in memory.
     blockBytes: numberOption(call, checked, "blockBytes", 8 * MiB, { min: 64 * 1024, max: 256 * MiB }),
     concurrency: numberOption(call, checked, "concurrency", 4, { min: 1, max: 64 }),
   };
+}
+
+function immutabilityOption(given: unknown): AzureSettings["immutability"] {
+  if (given === undefined) return undefined;
+  const call = "azure, immutability";
+  const checked = checkOptions(call, given, ["mode", "retainUntil", "for"]);
+  const mode = choiceOption<"Unlocked" | "Locked", undefined>(call, checked, "mode", undefined, ["Unlocked", "Locked"]);
+  if (mode === undefined) throw new TypeError(`${call}: option "mode" must be "Unlocked" or "Locked"`);
+  const until = timeOption(call, checked, "retainUntil", undefined);
+  const ms = durationOption(call, checked, "for", undefined, 1000);
+  if (until !== undefined && ms === undefined) return { mode, until };
+  if (ms !== undefined && until === undefined) return { mode, ms };
+  throw new TypeError(`${call}: give one of options "retainUntil" and "for"`);
 }
 
 interface Place {

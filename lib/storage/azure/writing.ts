@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { RequestFailure } from "../remote/request_failure.ts";
 import type { BlobImmutabilityPolicy } from "./sdk.ts";
 import type { AzureSettings } from "./settings.ts";
@@ -24,9 +25,10 @@ export interface WriteOptions {
 }
 
 /** The service wants times in whole seconds; one that lies in the past is refused. */
-export function retainedUntil({ retain }: AzureSettings, now: number): Date | undefined {
-  if (retain === undefined) return undefined;
-  return new Date(Math.ceil(("ms" in retain ? now + retain.ms : retain.until) / 1000) * 1000);
+function immutabilityPolicy({ immutability }: AzureSettings, now: number): BlobImmutabilityPolicy | undefined {
+  if (immutability === undefined) return undefined;
+  const until = "ms" in immutability ? now + immutability.ms : immutability.until;
+  return { expiriesOn: new Date(Math.ceil(until / 1000) * 1000), policyMode: immutability.mode };
 }
 
 /** The options of one write. `mark` names the put, so that it knows itself again. */
@@ -37,17 +39,15 @@ export function writeOptions(
   abortSignal: AbortSignal,
   now: number,
 ): WriteOptions {
-  const { accessTier, encryptionScope, retainMode } = settings;
-  const until = retainedUntil(settings, now);
+  const { accessTier, encryptionScope } = settings;
+  const policy = immutabilityPolicy(settings, now);
   return {
     abortSignal,
     conditions,
     ...(mark === undefined ? {} : { metadata: { holdfastput: mark } }),
     ...(accessTier === undefined ? {} : { tier: accessTier }),
     ...(encryptionScope === undefined ? {} : { encryptionScope }),
-    ...(until === undefined
-      ? {}
-      : { immutabilityPolicy: { expiriesOn: until, policyMode: retainMode === "locked" ? "Locked" : "Unlocked" } }),
+    ...(policy === undefined ? {} : { immutabilityPolicy: policy }),
   };
 }
 
@@ -58,4 +58,17 @@ export function isConflict(failure: RequestFailure, condition: Conditions): bool
   // A signature that may create but not overwrite.
   if (condition.ifNoneMatch !== undefined) return code === "BlobAlreadyExists" || code === "UnauthorizedBlobOverwrite";
   return condition.ifMatch !== undefined && code === "BlobNotFound";
+}
+
+/** All ids of a blob's blocks must have one length; a put's own prefix keeps its blocks apart from another's. */
+export function blockId(prefix: Uint8Array, index: number): string {
+  const id = Buffer.alloc(18);
+  id.set(prefix);
+  id.writeUIntBE(index, 15, 3);
+  return id.toString("base64");
+}
+
+/** The client wants Node's own kind of bytes; no copy is made. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
 }

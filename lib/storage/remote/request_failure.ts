@@ -94,9 +94,10 @@ export function remoteError(
     [failure.status, failure.code].filter((part) => part !== undefined).join(" "),
     failure.requestId === undefined ? "" : `request ${failure.requestId}`,
   ].filter((part) => part !== "").join(", ");
-  const words = oneLine(advice.reason ?? failure.message) + (marks === "" ? "" : ` (${marks})`) +
-    (advice.remedy === undefined ? "" : `; ${advice.remedy}`);
-  const reason = secrets.hide(words);
+  // An answer to HEAD has no words.
+  const said = failure.message.trim() === "" ? "the request was refused" : failure.message;
+  const words = secrets.hide(oneLine(advice.reason ?? said)) + (marks === "" ? "" : ` (${secrets.hide(marks)})`);
+  const reason = words + (advice.remedy === undefined ? "" : `; ${secrets.hide(advice.remedy)}`);
   const { kind } = advice;
   if (kind === "storage") {
     const { status, retryable } = failure;
@@ -109,5 +110,5 @@ export function remoteError(
 /** The first line, without a full stop, and not endless. */
 function oneLine(text: string): string {
   const line = (text.split(/[\r\n]/, 1)[0] ?? "").trim().replace(/\.$/, "");
-  return line.length > 300 ? `${line.slice(0, 300)}...` : line === "" ? "no words were given" : line;
+  return line.length > 300 ? `${line.slice(0, 300)}...` : line;
 }

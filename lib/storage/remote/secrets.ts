@@ -15,8 +15,8 @@ const SECRET_LENGTH_MIN = 6;
 const NAMED =
   /\b(sig|se|sp|sv|skoid|sktid|x-amz-(?:signature|credential|security-token)|(?:access_?|account)?key|sharedaccesssignature|password|client_secret|assertion)=[^&;\s"'<>]+/gi;
 const HEADERS = /\b(authorization|x-amz-security-token|x-ms-encryption-key)(["']?\s*[:=]\s*["']?)[^\r\n"',}]+/gi;
-const SCHEMES =
-  /\b(bearer(?=\s+[\w.~+/=-]{20})|sharedkey(?:lite)?(?=\s+\S+:)|aws4-hmac-sha256(?=\s+credential))\s+[^\r\n"'<>]+/gi;
+const TOKENS = /\b(bearer)\s+[\w.~+/=-]{20,}/gi;
+const SCHEMES = /\b(sharedkey(?:lite)?(?=\s+\S+:)|aws4-hmac-sha256(?=\s+credential))\s+[^\r\n"'<>]+/gi;
 const QUERIES = /(https?:\/\/[^\s"'<>?]+)\?[^\s"'<>]+/gi;
 const USERS = /(https?:\/\/)[^\s"'<>/@]+@/gi;
 
@@ -50,6 +50,7 @@ export class Secrets {
       .replace(USERS, "$1")
       .replace(QUERIES, "$1")
       .replace(HEADERS, `$1$2${HIDDEN}`)
+      .replace(TOKENS, `$1 ${HIDDEN}`)
       .replace(SCHEMES, `$1 ${HIDDEN}`)
       .replace(NAMED, `$1=${HIDDEN}`);
   }
