@@ -29,6 +29,7 @@ import type { ObjectStore } from "../storage/object_store.ts";
 export type { AzureImmutability, AzureOptions, AzureTokenCredential } from "../storage/azure/settings.ts";
 export type { Duration } from "../base/duration.ts";
 export type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,

@@ -36,6 +36,7 @@ import { S3Store } from "../storage/s3/s3_store.ts";
 export type { S3ObjectLock } from "../storage/s3/options.ts";
 export type { Duration } from "../base/duration.ts";
 export type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,

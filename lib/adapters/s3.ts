@@ -40,6 +40,7 @@ export type {
 } from "../storage/s3/options.ts";
 export type { Duration } from "../base/duration.ts";
 export type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,

@@ -91,6 +91,14 @@ export interface ProbeOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of `cleanUp`. */
+export interface CleanUpOptions {
+  /** Only what was begun before this time, ms since the Unix epoch. */
+  before: number;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}
+
 /** A page of a listing. */
 export interface ListPage {
   /** In the order of their keys. */
@@ -122,4 +130,9 @@ export interface ObjectStore {
    * write for that, and to remove it again. Awaited when a repository is opened; rejects where the store can't be used.
    */
   probe?(options?: ProbeOptions): Promise<StoreCapabilities>;
+  /**
+   * Removes what puts left that never ended, such as parts of an upload, and no object; gives how many there were. Called
+   * behind a prune. Who may not do it may still prune.
+   */
+  cleanUp?(options: CleanUpOptions): Promise<number>;
 }

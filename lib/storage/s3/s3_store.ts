@@ -7,6 +7,7 @@ import { abortable, throwIfAborted } from "../../base/abort.ts";
 import { BodyReader } from "../body_reader.ts";
 import { checkKey, isKey } from "../object_key.ts";
 import type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,
@@ -22,12 +23,13 @@ import { PartCutter, type Parts, PartViews } from "../remote/part_cutter.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
 import type { Sdk } from "./client.ts";
 import type { Abilities, Condition, S3Dialect } from "./dialect.ts";
+import { cleanUp } from "./clean_up.ts";
 import { headObject, readObject } from "./download.ts";
 import { PARTS_MAX, type S3Settings } from "./options.ts";
 import { probe, probeCompletion } from "./probe.ts";
 import { S3Requests, type S3Surroundings } from "./requests.ts";
 import { goesWhole, putLarge, putWhole, type UploadOptions } from "./upload.ts";
-import { checkGet, checkList, checkProbe, checkPut, checkSignal } from "../store_options.ts";
+import { checkCleanUp, checkGet, checkList, checkProbe, checkPut, checkSignal } from "../store_options.ts";
 import { storageError } from "../storage_failure.ts";
 
 /** A bucket, or the part of it under a prefix. Made by `s3` and `gcs`. */
@@ -150,6 +152,12 @@ export class S3Store implements ObjectStore {
       if (status === 404 && !/NoSuchBucket/.test(message ?? "")) return;
       throw error;
     }
+  }
+
+  async cleanUp(options: CleanUpOptions): Promise<number> {
+    const { before, signal } = checkCleanUp(options);
+    throwIfAborted(signal);
+    return await cleanUp(this.#requests, before, signal);
   }
 
   async #put(

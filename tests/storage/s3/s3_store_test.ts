@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  CreateMultipartUploadCommand,
   GetObjectRetentionCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
+  PutObjectCommand,
 } from "@aws-sdk/client-s3";
+import { BackupRepository, DB } from "../../../mod.ts";
 import { s3, type S3Options } from "../../../lib/adapters/s3.ts";
 import { StorageError } from "../../../lib/base/errors.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
@@ -223,6 +226,47 @@ function tests(ceph: S3Server): void {
           assert.deepEqual(await everything(ceph, bucket, prefixOf(place)), [], how);
         });
       }
+    });
+  });
+
+  describe("S3Store cleans up", () => {
+    it("what was begun before a time and never ended, and nothing else", async () => {
+      const place = newPlace();
+      const prefix = prefixOf(place);
+      const store = s3(place, { ...optionsFor(ceph), ...CEPH_CAN });
+      const client = clientOf(ceph);
+      const spool = `${prefix}~spool-${"0".repeat(32)}`;
+      await client.send(new PutObjectCommand({ Bucket: bucket, Key: spool, Body: "left" }));
+      await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}~mine`, Body: "another's" }));
+      await store.put("a", text("1"));
+      for (const key of ["b", "b", "c/d"]) {
+        await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: prefix + key }));
+      }
+      await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: `${prefix}another's` }));
+      client.destroy();
+      assert.deepEqual(await keysOf(store), ["a"]);
+      const all = await everything(ceph, bucket, prefix);
+      assert.equal(all.length, 7);
+      assert.equal(await store.cleanUp!({ before: Date.now() - 60_000 }), 0);
+      assert.deepEqual(await everything(ceph, bucket, prefix), all);
+      assert.equal(await store.cleanUp!({ before: Date.now() + 60_000 }), 4);
+      const left = [`${prefix}a`, `${prefix}~mine`, `upload of ${prefix}another's`];
+      assert.deepEqual(await everything(ceph, bucket, prefix), left);
+    });
+
+    it("behind a prune of a repository, which does not need the right to", async () => {
+      await behind(() => "pass", async (store, loopback) => {
+        await using db = await DB.open(":memory:");
+        await db.set("a", 1);
+        await using repo = await BackupRepository.open(store);
+        await repo.backup(db);
+        loopback.options.fate = ({ path }) => /[?&]uploads/.test(path) ? { status: 403 } : "pass";
+        await repo.prune({ keepLast: 1 });
+        assert.equal(
+          loopback.requests.filter(({ method, path }) => method === "GET" && /[?&]uploads/.test(path)).length,
+          1,
+        );
+      });
     });
   });
 

@@ -8,6 +8,7 @@
  */
 import { StorageError } from "../../../base/errors.ts";
 import type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,
@@ -78,6 +79,10 @@ export class RetryingStore implements ObjectStore {
 
   probe(options?: ProbeOptions): Promise<StoreCapabilities> {
     return this.#again(async () => await this.#inner.probe?.(options) ?? this.capabilities, options?.signal);
+  }
+
+  async cleanUp(options: CleanUpOptions): Promise<number> {
+    return await this.#inner.cleanUp?.(options) ?? 0;
   }
 
   async #again<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
