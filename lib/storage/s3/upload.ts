@@ -149,7 +149,8 @@ async function putOnce(
 }
 
 /**
- * What a failed conditional put means: `"unmet"`, or a success whose answer was lost, or undefined for a failure.
+ * What a failed conditional put means: `"unmet"`, or a success whose answer was lost, or undefined for a failure. Rejects
+ * where an answer was lost and nobody can know.
  */
 async function unmet(
   requests: S3Requests,
@@ -163,9 +164,16 @@ async function unmet(
   const isGone = status === 404 && code !== "NoSuchBucket" && code !== "NoSuchUpload";
   const mayBeOurs = code === "NoSuchUpload" && error.unsure;
   if (status !== 412 && !isGone && !mayBeOurs) return undefined;
-  if (!error.unsure) return "unmet";
+  // Also where no answer was lost: Deno sends a request again by itself when a connection that was used before breaks.
   const there = await lookUp(requests, key, id, signal);
-  return there ?? (mayBeOurs ? undefined : "unmet");
+  if (there !== undefined) return there;
+  if (mayBeOurs) return undefined;
+  if (!error.unsure) return "unmet";
+  throw storageError(
+    { store: requests.name, operation: "put", key },
+    "an answer was lost, and now another's object is there, or none: whether ours was there in between is not known; look, and try again",
+    { retryable: true },
+  );
 }
 
 /** The tag of an object when it is the one that this put made. */
