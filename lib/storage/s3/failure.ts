@@ -28,7 +28,12 @@ const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
 const NO_CREDENTIALS = /^(?:CredentialsProviderError|TokenProviderError|ProviderError)$/;
 
 /** Codes without which an error of the client's is told by its class. */
-export const CODE = { certificate: "CERTIFICATE", credentials: "NO_CREDENTIALS", region: "NO_REGION" } as const;
+export const CODE = {
+  forbidden: "NotCapable",
+  certificate: "CERTIFICATE",
+  credentials: "NO_CREDENTIALS",
+  region: "NO_REGION",
+} as const;
 
 /** What it was. */
 export function failureOf(error: unknown, now: number): RequestFailure {
@@ -59,6 +64,7 @@ export function failureOf(error: unknown, now: number): RequestFailure {
   if (/region is missing/i.test(words)) {
     return new RequestFailure(words, { code: CODE.region, retryable: false, harmless: true });
   }
+  if (own === CODE.forbidden) return new RequestFailure(words, { code: own, retryable: false, harmless: true });
   if (CERTIFICATE.test(own)) {
     return new RequestFailure(words, { code: CODE.certificate, retryable: false, harmless: true });
   }
@@ -90,6 +96,13 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       };
     case CODE.region:
       return { kind: "storage", reason: "no region is known", remedy: 'pass option "region", or set AWS_REGION' };
+    case CODE.forbidden:
+      return {
+        kind: "permission",
+        remedy:
+          "the runtime forbids it: Deno needs --allow-net, --allow-env and --allow-sys=osRelease, and --allow-read " +
+          "and --allow-sys=homedir where credentials lie in files",
+      };
     case CODE.credentials:
       return {
         kind: "permission",

@@ -1,5 +1,6 @@
 /** The requests that the S3 kind of store makes, and what it makes of answers: a loopback server says them. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
@@ -10,6 +11,7 @@ import { awsDialect } from "../../../lib/storage/s3/dialect.ts";
 import { checkS3Options } from "../../../lib/storage/s3/options.ts";
 import { S3Store } from "../../../lib/storage/s3/s3_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { root } from "../../tools/runtimes.ts";
 import { LONG } from "../../crash/random.ts";
 import { bytesOf, pattern, streamed, text } from "../helpers.ts";
 import {
@@ -352,6 +354,34 @@ describe("S3Store's errors", () => {
     }
     console.log(`outputs searched for secrets: ${searched}`);
   });
+});
+
+it("S3Store needs of Deno what is documented, and says so where it is missing", async () => {
+  if (!("Deno" in globalThis)) return; // Deno's own.
+  const loopback = await startLoopback({ fate: agree });
+  const module = new URL("../../../lib/adapters/s3.ts", import.meta.url).href;
+  const program = `import { s3 } from ${JSON.stringify(module)};
+    const options = ${JSON.stringify({ endpoint: loopback.endpoint, credentials: KEYS, attempts: 1 })};
+    console.log(await s3("s3://bucket", options).head("a").then(() => "answered", ({ message }) => message));`;
+  const run = (permissions: string[]): Promise<string> =>
+    new Promise((resolve) => {
+      const code = `data:application/typescript;base64,${btoa(program)}`;
+      const child = spawn(
+        process.execPath,
+        ["run", "--no-prompt", "--no-check", `--config=${root}deno.json`, ...permissions, code],
+        { stdio: ["ignore", "pipe", "inherit"] },
+      );
+      let said = "";
+      child.stdout.on("data", (data) => said += data);
+      child.once("close", () => resolve(said.trim()));
+    });
+  const all = [`--allow-net=${new URL(loopback.endpoint).host}`, "--allow-env", "--allow-sys=osRelease"];
+  assert.equal(await run(all), "answered");
+  for (const missing of all) {
+    const said = await run(all.filter((each) => each !== missing));
+    assert.match(said, /Deno needs --allow-net, --allow-env and --allow-sys=osRelease.*\(PERMISSION\)$/, missing);
+  }
+  await loopback.stop();
 });
 
 describe("S3Store tries again", () => {
