@@ -81,8 +81,8 @@ function byCode(operation: string, failure: RequestFailure, settings: AzureSetti
     case FORBIDDEN:
       return {
         kind: "permission",
-        remedy: `the runtime forbids it: run with --allow-net=${hostOf(settings)}` +
-          (auth.kind === "default" ? " and with what the credentials need" : ""),
+        remedy: `the runtime forbids it: Deno needs --allow-net=${hostOf(settings)} --allow-env --allow-sys=osRelease` +
+          (auth.kind === "default" ? ", and what the credentials need" : "") + "; Node with --permission --allow-net",
       };
     case "AuthenticationFailed":
     case "InvalidAuthenticationInfo":
