@@ -192,6 +192,20 @@ describe("an error of the Azure store says what to do", () => {
     assert.match(adviceFor("put", refused, tier).remedy!, /options "accessTier", "encryptionScope"/);
   });
 
+  it("when the client is not installed, which no other attempt changes", () => {
+    const settings = azureSettings("azure://account/backups", { accountKey: KEY });
+    for (
+      const error of [
+        Object.assign(new Error("Cannot find package '@azure/storage-blob'"), { code: "ERR_MODULE_NOT_FOUND" }),
+        new TypeError('Relative import path "@azure/storage-blob" not prefixed with / or ./ or ../'),
+      ]
+    ) {
+      const failure = failureOf(error, 0);
+      assert.equal(failure.retryable, false);
+      assert.match(adviceFor("get", failure, settings).remedy!, /install @azure\/storage-blob/);
+    }
+  });
+
   it("when the runtime forbids the connection, and when a certificate is not trusted", () => {
     const settings = azureSettings("azure://account/backups", { accountKey: KEY });
     const denied = [
