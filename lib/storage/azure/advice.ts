@@ -4,7 +4,7 @@
  * @module
  */
 import type { Advice, RequestFailure } from "../remote/request_failure.ts";
-import { AzureFailure, FORBIDDEN, NO_TOKEN } from "./failure.ts";
+import { AzureFailure, FORBIDDEN, NO_CLIENT, NO_TOKEN } from "./failure.ts";
 import type { AzureSettings } from "./settings.ts";
 
 /** What a call of a store needs to be allowed. */
@@ -78,11 +78,16 @@ function byCode(operation: string, failure: RequestFailure, settings: AzureSetti
           "no credential gave a token: set AZURE_TENANT_ID, AZURE_CLIENT_ID and a secret or a file of a federated " +
           'token, give this machine a managed identity, or run az login; or give option "accountKey" or "sasToken"',
       };
+    case NO_CLIENT:
+      return {
+        kind: "storage",
+        remedy: "install @azure/storage-blob and @azure/identity, which came with this package",
+      };
     case FORBIDDEN:
       return {
         kind: "permission",
-        remedy: `the runtime forbids it: run with --allow-net=${hostOf(settings)}` +
-          (auth.kind === "default" ? " and with what the credentials need" : ""),
+        remedy: `the runtime forbids it: Deno needs --allow-net=${hostOf(settings)} --allow-env --allow-sys=osRelease` +
+          (auth.kind === "default" ? ", and what the credentials need" : "") + "; Node with --permission --allow-net",
       };
     case "AuthenticationFailed":
     case "InvalidAuthenticationInfo":

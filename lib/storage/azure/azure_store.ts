@@ -358,7 +358,11 @@ export class AzureStore implements ObjectStore {
     return inAttempts(
       async (own) => {
         try {
-          this.#container ??= containerClient(this.#settings, transport);
+          // One that could not be made is tried again with the next request.
+          this.#container ??= containerClient(this.#settings, transport).catch((error) => {
+            this.#container = undefined;
+            throw error;
+          });
           return await run(await this.#container, own);
         } catch (error) {
           throw failureOf(error, clock());

@@ -29,6 +29,9 @@ export const NO_TOKEN = "NoToken";
 /** The code of a runtime that forbids the connection. */
 export const FORBIDDEN = "Forbidden";
 
+/** The code of a client that is not installed. */
+export const NO_CLIENT = "NoClient";
+
 /** By how much this machine's clock is ahead of the service's, ms, as its answer tells; undefined where it does not. */
 function skewOf(date: string | undefined, now: number): number | undefined {
   const time = date === undefined ? NaN : Date.parse(date);
@@ -53,6 +56,11 @@ export function failureOf(error: unknown, now: number): RequestFailure {
   // Deno and Node, when they were not allowed to connect.
   if (name === "NotCapable" || system === "ERR_ACCESS_DENIED" || /^Requires \w+ access to /.test(words)) {
     return new AzureFailure(words, { code: FORBIDDEN, retryable: false, harmless: true });
+  }
+  if (
+    /MODULE_NOT_FOUND$/.test(system ?? "") || /^(?:Cannot find (?:package|module)|Relative import path)/.test(words)
+  ) {
+    return new AzureFailure(words, { code: NO_CLIENT, retryable: false, harmless: true });
   }
   const headers = response?.headers;
   const named = details?.errorCode;

@@ -15,11 +15,30 @@ export type { BlobImmutabilityPolicy, BlockBlobClient, ContainerClient } from "@
 /** In the place of the network, for tests that look at requests. */
 export type AzureTransport = NonNullable<StoragePipelineOptions["httpClient"]>;
 
+/** What of Deno is used. */
+interface DenoPermissions {
+  requestSync?(permission: { name: "sys"; kind: string }): { state: string };
+}
+
+/**
+ * Without the system's release the client can't say who it is, and leaves a promise behind that rejects and that nobody looks
+ * at: the whole program would end. So Deno is asked before (which asks the user where it may).
+ */
+function assertPermitted(): void {
+  const { permissions } = (globalThis as { Deno?: { permissions?: DenoPermissions } }).Deno ?? {};
+  const kind = "osRelease";
+  if (permissions?.requestSync === undefined || permissions.requestSync({ name: "sys", kind }).state === "granted") {
+    return;
+  }
+  throw Object.assign(new Error(`Requires sys access to "${kind}"`), { name: "NotCapable" });
+}
+
 /** The client of a container. */
 export async function containerClient(
   settings: AzureSettings,
   transport: AzureTransport | undefined,
 ): Promise<ContainerClient> {
+  assertPermitted();
   const { BlobServiceClient, StorageSharedKeyCredential } = await import("@azure/storage-blob");
   const options: StoragePipelineOptions = {
     retryOptions: { maxTries: 1 },

@@ -1,5 +1,6 @@
 /** What the errors of the Azure store say to do, against Azurite and for what only the service answers; and that none holds a secret. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
@@ -17,6 +18,7 @@ import type { AzureTransport } from "../../../lib/storage/azure/sdk.ts";
 import { type AzureOptions, azureSettings } from "../../../lib/storage/azure/settings.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { bytesOf, isStorageError, text } from "../helpers.ts";
+import { root } from "../../tools/runtimes.ts";
 import { ACCOUNT, KEY } from "../servers/azurite.ts";
 import { azureFixture } from "./fixture.ts";
 
@@ -190,6 +192,20 @@ describe("an error of the Azure store says what to do", () => {
     assert.match(adviceFor("put", refused, tier).remedy!, /options "accessTier", "encryptionScope"/);
   });
 
+  it("when the client is not installed, which no other attempt changes", () => {
+    const settings = azureSettings("azure://account/backups", { accountKey: KEY });
+    for (
+      const error of [
+        Object.assign(new Error("Cannot find package '@azure/storage-blob'"), { code: "ERR_MODULE_NOT_FOUND" }),
+        new TypeError('Relative import path "@azure/storage-blob" not prefixed with / or ./ or ../'),
+      ]
+    ) {
+      const failure = failureOf(error, 0);
+      assert.equal(failure.retryable, false);
+      assert.match(adviceFor("get", failure, settings).remedy!, /install @azure\/storage-blob/);
+    }
+  });
+
   it("when the runtime forbids the connection, and when a certificate is not trusted", () => {
     const settings = azureSettings("azure://account/backups", { accountKey: KEY });
     const denied = [
@@ -209,6 +225,32 @@ describe("an error of the Azure store says what to do", () => {
       assert.equal(failureOf({ name: "RestError", code, message: "x" }, 0).retryable, false);
     }
     assert.ok(failureOf({ name: "RestError", code: "ECONNRESET", message: "x" }, 0).retryable);
+  });
+});
+
+describe("AzureStore under narrow permissions", () => {
+  it("needs of Deno what is documented, and ends no program where that is missing", async () => {
+    if (!("Deno" in globalThis)) return; // Deno's own.
+    const { host } = new URL(azure.server.endpoint);
+    const module = new URL("../../../lib/adapters/azure.ts", import.meta.url).href;
+    const options = { accountKey: KEY, endpoint: azure.server.endpoint, attempts: 1 };
+    const address = `azure://${ACCOUNT}/${await azure.server.newContainer()}`;
+    const program = `import { azure } from ${JSON.stringify(module)};
+      const store = azure(${JSON.stringify(address)}, ${JSON.stringify(options)});
+      console.log(await store.list().then(({ objects }) => objects.length, ({ message }) => message));`;
+    const run = (permissions: string[]): string => {
+      const code = `data:application/typescript;base64,${btoa(program)}`;
+      const args = ["run", "--no-prompt", "--no-check", `--config=${root}deno.json`, ...permissions, code];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+      assert.equal(status, 0, stderr);
+      return stdout.trim();
+    };
+    const all = [`--allow-net=${host}`, "--allow-env", "--allow-sys=osRelease"];
+    assert.equal(run(all), "0");
+    for (const missing of all) {
+      const said = run(all.filter((each) => each !== missing));
+      assert.match(said, /Deno needs --allow-net=[\d.:]+ --allow-env --allow-sys=osRelease.*\(PERMISSION\)$/, missing);
+    }
   });
 });
 

@@ -4,9 +4,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { BackupRepository, DB } from "../../../mod.ts";
+import {
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from "@azure/storage-blob";
+import { BackupRepository, DB, type ObjectStore } from "../../../mod.ts";
 import { LONG, TURN } from "../../crash/random.ts";
 import { bytesOf, keysOf } from "../helpers.ts";
+import { ACCOUNT, KEY } from "../servers/azurite.ts";
 import { azureFixture } from "./fixture.ts";
 
 const azure = azureFixture({ onDisk: true });
@@ -100,6 +106,37 @@ describe("a repository in Azure Blob Storage", () => {
   it("is not made where the container is missing, and says what to do", async () => {
     const store = await azure.open({}, { container: "no-such-container" });
     await assert.rejects(BackupRepository.open(store), /the container does not exist.*az storage container create/);
+  });
+});
+
+describe("who has no more rights than needed", () => {
+  const shared = new StorageSharedKeyCredential(ACCOUNT, KEY);
+  const signed = (containerName: string, permissions: string): Promise<ObjectStore> => {
+    const expiresOn = new Date(Date.now() + 3600_000);
+    const allowed = ContainerSASPermissions.parse(permissions);
+    const sasToken = generateBlobSASQueryParameters({ containerName, permissions: allowed, expiresOn }, shared)
+      .toString();
+    return azure.open({ sasToken, blockBytes: 64 * 1024 }, { container: containerName });
+  };
+
+  it("makes and prunes backups with rcwdl, restores and verifies with rl", async () => {
+    const container = await azure.server.newContainer();
+    await using db = await DB.open(place());
+    await db.setMany(entries(0, 100));
+    await db.set("large", "z".repeat(200_000));
+    {
+      await using repo = await BackupRepository.open(await signed(container, "rcwdl"));
+      await repo.backup(db, { type: "full" });
+      await repo.backup(db, { type: "full" });
+      await repo.prune({ keepLast: 1 });
+    }
+    await using repo = await BackupRepository.open(await signed(container, "rl"), { readOnly: true });
+    assert.equal((await repo.verify()).ok, true);
+    const path = place();
+    await repo.restore(path);
+    assert.equal((await contentsAt(path)).size, 101);
+    await assert.rejects(DB.restore(await signed(container, "r"), place()), /the signature lacks the permission list/);
+    await assert.rejects(db.backup(await signed(container, "rl")), /the signature lacks the permission create/);
   });
 });
 
