@@ -13,10 +13,14 @@ import { binary, root } from "../tools/runtimes.ts";
 /** What a new user writes first. It is checked by tsc against the packed declarations, and run by Node and Bun. */
 const FIRST_PROGRAM = `import { DB } from "@holdfast/db";
 import { azure } from "@holdfast/db/azure";
+import { gcs } from "@holdfast/db/gcs";
+import { s3 } from "@holdfast/db/s3";
 import { type Schedule, schedule } from "@holdfast/db/schedule";
 
 const start: (...args: Parameters<typeof schedule>) => Schedule = schedule;
 if (typeof start !== "function") throw new Error("no schedule");
+if (s3("s3://bucket/backups").name !== "s3 bucket/backups") throw new Error("no s3");
+if (gcs("gs://bucket/backups").name !== "gcs bucket/backups") throw new Error("no gcs");
 if (azure("azure://account/backups").name !== "azure account/backups") throw new Error("no azure");
 const db = await DB.open("./data");
 const { version }: { version: number } = await db.set("greeting", "hello");
