@@ -20,5 +20,5 @@ const open = async (options = {}): Promise<AzureStore> =>
   }));
 
 // Small blocks: short bodies go as one, all others in many.
-storeSuite("AzureStore", () => open({ blockBytes: 64 * 1024, concurrency: 3 }));
+storeSuite("AzureStore", () => open({ blockBytes: 256 * 1024, concurrency: 3 }), { slow: true });
 if (LONG) storeSuite("AzureStore as it comes", () => open());
