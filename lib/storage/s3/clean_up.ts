@@ -21,7 +21,8 @@ type IsOld = (time: Date | undefined) => boolean;
 async function ownObjects(requests: S3Requests, isOld: IsOld, signal: AbortSignal | undefined): Promise<number> {
   const { bucket, prefix } = requests.settings;
   let removed = 0;
-  for (let after: string | undefined;;) {
+  let after: string | undefined;
+  for (;;) {
     const input: Sdk.ListObjectsV2CommandInput = { Bucket: bucket, Prefix: `${prefix}~`, StartAfter: after };
     const { output } = await requests.request<Sdk.ListObjectsV2CommandOutput>(
       { operation: "list", key: "", signal },

@@ -1,7 +1,7 @@
 /** A repository in a bucket: of Ceph, with accidents on the way there, with the gateway killed; and of Swift, which is refused. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { BackupRepository, DB, HoldfastError, retention } from "../../../mod.ts";
+import { BackupRepository, DB, HoldfastError } from "../../../mod.ts";
 import { s3, type S3Options } from "../../../lib/adapters/s3.ts";
 import { isMine, LONG, randomFrom, SEED } from "../../crash/random.ts";
 import { keysOf, pattern } from "../helpers.ts";
