@@ -104,10 +104,14 @@ export class S3Requests {
   ): Promise<Answer<Output>> {
     const { timers, random, now } = this.surroundings;
     let unsure = false;
+    /** The attempt that has not ended; one that its deadline left behind does not end in time to say so. */
+    let open = 0;
     const { signal, deadlineMs = this.settings.deadlineMs, attempts = this.settings.attempts } = request;
     try {
       return await inAttempts(
-        async (own) => {
+        async (own, attempt) => {
+          if (open !== 0) unsure = true;
+          open = attempt;
           try {
             const { sdk, client } = await this.#load();
             const command = await make(sdk) as Command<Output>;
@@ -115,10 +119,12 @@ export class S3Requests {
             watch(command, request.headers, headers);
             const output = await client.send(command as never, { abortSignal: own }) as unknown as Output;
             await read?.(output, headers);
+            open = 0;
             return { output, headers, unsure };
           } catch (error) {
             const failure = failureOf(error, now());
-            if (!failure.harmless) unsure = true;
+            if (open === attempt) open = 0;
+            if (isLost(failure)) unsure = true;
             throw failure;
           }
         },
@@ -128,7 +134,7 @@ export class S3Requests {
     } catch (error) {
       if (!(error instanceof RequestFailure)) throw error;
       // A deadline that fired leaves its attempt behind.
-      throw new UnansweredFailure(error, unsure || !error.harmless);
+      throw new UnansweredFailure(error, unsure || isLost(error));
     }
   }
 
@@ -178,6 +184,14 @@ export class S3Requests {
       this.#secrets.add(credentials[name]);
     }
   }
+}
+
+/**
+ * Whether the request may have been carried out without our hearing of it. A 500 is an answer: Ceph gives it to who loses a
+ * race. A 502 and a 504 are of something on the way.
+ */
+function isLost({ harmless, status }: RequestFailure): boolean {
+  return !harmless && (status === undefined || status < 300 || status === 502 || status === 504);
 }
 
 /** The checksum of a body, which each service verifies. */

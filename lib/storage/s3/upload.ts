@@ -162,7 +162,7 @@ async function unmet(
   if (!(error instanceof UnansweredFailure)) return undefined;
   const { status, code } = error.failure;
   const isGone = status === 404 && code !== "NoSuchBucket" && code !== "NoSuchUpload";
-  const mayBeOurs = code === "NoSuchUpload" && error.unsure;
+  const mayBeOurs = code === "NoSuchUpload";
   if (status !== 412 && !isGone && !mayBeOurs) return undefined;
   // Also where no answer was lost: Deno sends a request again by itself when a connection that was used before breaks.
   const there = await lookUp(requests, key, id, signal);
