@@ -102,12 +102,14 @@ export { PROMETHEUS_TYPE, type PrometheusOptions, prometheusText } from "./lib/b
 export type { Duration } from "./lib/base/duration.ts";
 export type { Timers } from "./lib/base/timers.ts";
 export type {
+  CleanUpOptions,
   GetOptions,
   ListOptions as StoreListOptions,
   ListPage,
   ObjectBody,
   ObjectInfo,
   ObjectStore,
+  ProbeOptions,
   PutOptions,
   StoreCapabilities,
   StoredObject,

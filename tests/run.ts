@@ -29,6 +29,7 @@ import { addOutcomes, type Outcome } from "./tools/outcome.ts";
 import { runPool } from "./tools/pool.ts";
 import { Report } from "./tools/report.ts";
 import { runCheck, runTestFile } from "./tools/run_unit.ts";
+import { startServers } from "./storage/servers/for_a_run.ts";
 import { runtimesOf } from "./tools/runtimes.ts";
 import { testFiles } from "./tools/sources.ts";
 
@@ -66,6 +67,7 @@ await runPool(checks, async (check) => {
   outcomes.push(outcome);
 });
 
+const servers = await startServers(files);
 report.testsBegin(files.length);
 const units = files.flatMap((file) => runtimesFor(file).map((runtime) => ({ file, runtime })));
 await runPool(units, async ({ file, runtime }) => {
@@ -75,6 +77,7 @@ await runPool(units, async ({ file, runtime }) => {
   outcomes.push(outcome);
 });
 
+await servers.stop();
 rmSync(scratch, { recursive: true, force: true });
 const total = addOutcomes(outcomes);
 report.end(total);

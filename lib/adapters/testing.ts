@@ -67,6 +67,7 @@ export {
   type StoreFaultKind,
 } from "../storage/fault_store.ts";
 export type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,

@@ -17,6 +17,11 @@ export function isKeyPart(part: string): boolean {
   return PART.test(part) && part !== "." && part !== "..";
 }
 
+/** Whether this can be the key of an object. */
+export function isKey(key: string): boolean {
+  return key !== "" && key.length <= KEY_LENGTH_MAX && key.split("/").every(isKeyPart);
+}
+
 /** Throws `TypeError` unless `key` is the key of an object; `call` names the caller in the message. */
 export function checkKey(call: string, key: unknown): asserts key is string {
   if (typeof key !== "string") throw new TypeError(`${call}: key must be a string, not ${describeValue(key)}`);

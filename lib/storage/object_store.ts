@@ -83,6 +83,22 @@ export interface ListOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of `probe`. */
+export interface ProbeOptions {
+  /** Whether something may be written to find out; false unless given. */
+  write?: boolean | undefined;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of `cleanUp`. */
+export interface CleanUpOptions {
+  /** Only what was begun before this time, ms since the Unix epoch. */
+  before: number;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}
+
 /** A page of a listing. */
 export interface ListPage {
   /** In the order of their keys. */
@@ -95,7 +111,7 @@ export interface ListPage {
 export interface ObjectStore {
   /** What it is, for messages: `"directory ./backups"`. Never a secret. */
   readonly name: string;
-  /** What it can do. */
+  /** What it can do; where that has to be found out, what is known so far. */
   readonly capabilities: StoreCapabilities;
   /** Writes an object; undefined when the condition did not hold, and then nothing was written. */
   put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined>;
@@ -109,4 +125,14 @@ export interface ObjectStore {
   delete(key: string, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /** Bytes that can still be stored, where that is known. */
   freeSpace?(): Promise<number | undefined>;
+  /**
+   * Finds out whether the store can be reached and what it can do, which `capabilities` says afterwards; `write` allows to
+   * write for that, and to remove it again. Awaited when a repository is opened; rejects where the store can't be used.
+   */
+  probe?(options?: ProbeOptions): Promise<StoreCapabilities>;
+  /**
+   * Removes what puts left that never ended, such as parts of an upload, and no object; gives how many there were. Called
+   * behind a prune. Who may not do it may still prune.
+   */
+  cleanUp?(options: CleanUpOptions): Promise<number>;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { booleanOption, checkOptions, numberOption, signalOption, stringOption } from "../base/options.ts";
+import { booleanOption, checkOptions, numberOption, signalOption, stringOption, timeOption } from "../base/options.ts";
 
 /** The longest page of a listing, and the one unless asked otherwise: what the buckets give at once. */
 export const PAGE_MAX = 1000;
@@ -71,6 +71,20 @@ export function checkList(options: unknown): CheckedList {
     checked[name] === "" ? "" : stringOption("list", checked, name, undefined);
   const limit = numberOption("list", checked, "limit", PAGE_MAX, { min: 1, max: PAGE_MAX });
   return { prefix: text("prefix") ?? "", after: text("after"), limit, signal: signalOption("list", checked) };
+}
+
+/** Checks options of `probe`. */
+export function checkProbe(options: unknown): { write: boolean; signal: AbortSignal | undefined } {
+  const checked = checkOptions("probe", options, ["write", "signal"]);
+  return { write: booleanOption("probe", checked, "write", false), signal: signalOption("probe", checked) };
+}
+
+/** Checks options of `cleanUp`. */
+export function checkCleanUp(options: unknown): { before: number; signal: AbortSignal | undefined } {
+  const checked = checkOptions("cleanUp", options, ["before", "signal"]);
+  const before = timeOption("cleanUp", checked, "before", undefined);
+  if (before === undefined) throw new TypeError('cleanUp: option "before" is missing');
+  return { before, signal: signalOption("cleanUp", checked) };
 }
 
 /** Checks the options of a call that takes a signal only. */

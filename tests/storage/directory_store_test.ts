@@ -1,15 +1,15 @@
 /** The directory store on real files, in this process and between processes. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { type DirectoryStore, directoryStore, type DirectoryStoreOptions } from "../../lib/storage/directory_store.ts";
 import { bytesOf, isStorageError, keysOf, pattern, streamed, text, textOf } from "./helpers.ts";
+import { raceAt } from "./races.ts";
 import { storeSuite } from "./store_suite.ts";
 
 const root = mkdtempSync(join(tmpdir(), "holdfast-store-"));
@@ -25,36 +25,9 @@ function below(path: string, all = false): string[] {
   return readdirSync(path, { recursive: true }).map(String).filter((name) => all || !name.includes("~")).sort();
 }
 
-/** Starts racers in this runtime, lets them go at once, and gives what they say. */
-async function race(directory: string, names: string[], count: number, work: string): Promise<number[]> {
-  const flags = "Deno" in globalThis
-    ? ["run", "--no-prompt", "--no-check", `--allow-read=${root}`, `--allow-write=${root}`]
-    : [];
-  const program = fileURLToPath(new URL("store_racer.ts", import.meta.url));
-  const racers = names.map((name) => {
-    const child = spawn(process.execPath, [...flags, program, directory, name, String(count), work]);
-    let said = "";
-    let complaints = "";
-    child.stderr.on("data", (data) => complaints += data);
-    const ready = new Promise<void>((resolve) => {
-      child.stdout.on("data", (data) => {
-        said += data;
-        if (said.startsWith("ready\n")) resolve();
-      });
-      child.once("close", () => resolve());
-    });
-    const closed = new Promise<number>((resolve) => {
-      child.once("close", () => {
-        assert.equal(complaints, "");
-        resolve(Number(said.split("\n")[1]));
-      });
-    });
-    return { child, ready, closed };
-  });
-  await Promise.all(racers.map(({ ready }) => ready));
-  for (const { child } of racers) child.stdin.end("go\n");
-  return await Promise.all(racers.map(({ closed }) => closed));
-}
+/** See `raceAt`. */
+const race = (directory: string, names: string[], count: number, work: string): Promise<number[]> =>
+  raceAt(directory, names, count, work, [`--allow-read=${root}`, `--allow-write=${root}`]);
 
 describe("DirectoryStore", () => {
   it("is made by its first put, below a directory that is there", async () => {

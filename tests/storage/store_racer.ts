@@ -1,16 +1,28 @@
 /**
- * Run by the directory store's tests as a process of its own: `store_racer.ts DIR NAME COUNT absent|match|replace` says
- * `ready`, waits for a line, then
+ * Run by the stores' tests as a process of its own: `store_racer.ts PLACE NAME COUNT absent|match|replace` says `ready`,
+ * waits for a line, then
  *
  * - absent: puts COUNT objects with ifAbsent, NAME as their bytes, and says how many it won,
  * - match: increments the object `counter` COUNT times with ifMatch, and says how often it had to try,
  * - replace: puts the object `replaced` COUNT times and deletes `deleted` as often, without conditions.
+ *
+ * PLACE is a directory, or JSON: `{ "azure": [ADDRESS, OPTIONS] }`.
  */
 import process from "node:process";
 import { directoryStore } from "../../lib/storage/directory_store.ts";
+import type { ObjectStore } from "../../lib/storage/object_store.ts";
 
-const [directory = "", name = "", count = "0", work = ""] = process.argv.slice(2);
-const store = directoryStore(directory);
+const [place = "", name = "", count = "0", work = ""] = process.argv.slice(2);
+
+async function storeAt(place: string): Promise<ObjectStore> {
+  if (!place.startsWith("{")) return directoryStore(place);
+  // Loaded where it is needed only: the others run under permissions that are too narrow for it.
+  const { azure } = await import("../../lib/adapters/azure.ts");
+  const [address, options] = (JSON.parse(place) as { azure: Parameters<typeof azure> }).azure;
+  return azure(address, options);
+}
+
+const store = await storeAt(place);
 
 async function textOf(key: string): Promise<{ text: string; etag: string | undefined }> {
   const object = await store.get(key);

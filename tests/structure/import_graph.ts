@@ -26,6 +26,10 @@ const FLOORS: readonly (readonly string[])[] = [
 /** The files that may import a package, each exactly one. No user of mod.ts may come to load one of them. */
 const PACKAGES: Readonly<Record<string, string>> = {
   "lib/adapters/schedule/cron.ts": "croner",
+  "lib/storage/s3/client.ts": "@aws-sdk/client-s3",
+  "lib/storage/s3/google_auth.ts": "google-auth-library",
+  "lib/storage/azure/identity.ts": "@azure/identity",
+  "lib/storage/azure/sdk.ts": "@azure/storage-blob",
 };
 
 /** Who imports whom: paths from the project's root; what is not a file of the project stands as it was written. */

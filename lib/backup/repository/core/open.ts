@@ -109,6 +109,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(settings.timers, ms, signal);
   const retrying = new RetryingStore(store, { delay, random: randomNumber });
   const name = store.name;
+  await retrying.probe({ write: !settings.readOnly && !settings.keyless });
   const about = await readRepository(retrying, name) ?? await make(retrying, settings);
   if (about.encryption === null && settings.encryption !== undefined) {
     throw new DecryptionError(

@@ -8,12 +8,14 @@
  */
 import { StorageError } from "../../../base/errors.ts";
 import type {
+  CleanUpOptions,
   GetOptions,
   ListOptions,
   ListPage,
   ObjectBody,
   ObjectInfo,
   ObjectStore,
+  ProbeOptions,
   PutOptions,
   StoreCapabilities,
   StoredObject,
@@ -73,6 +75,14 @@ export class RetryingStore implements ObjectStore {
 
   async freeSpace(): Promise<number | undefined> {
     return await this.#inner.freeSpace?.();
+  }
+
+  probe(options?: ProbeOptions): Promise<StoreCapabilities> {
+    return this.#again(async () => await this.#inner.probe?.(options) ?? this.capabilities, options?.signal);
+  }
+
+  async cleanUp(options: CleanUpOptions): Promise<number> {
+    return await this.#inner.cleanUp?.(options) ?? 0;
   }
 
   async #again<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -16,6 +16,8 @@
  * @module
  */
 import { toHex } from "../../../base/bytes.ts";
+import { DAY_MS } from "../../../base/duration.ts";
+import { PermissionError, StorageError } from "../../../base/errors.ts";
 import { type GcMark, gcMark } from "../../../format/repository/house_documents.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { readAllDocuments, writeDocument } from "../core/documents.ts";
@@ -124,6 +126,24 @@ export class Collector {
 
   async #remove({ id }: OpenMark): Promise<void> {
     if (!this.#dryRun) await this.#context.store.delete(markKey(id));
+  }
+}
+
+/** What a put has begun may still end; no put takes so long. */
+const UNFINISHED_MS = 7 * DAY_MS;
+
+/**
+ * Removes what puts left in the store that never ended, when they began a week ago or earlier. Behind a prune, which is done
+ * by then: who may not list or end such things, or gives up now, has pruned all the same.
+ */
+export async function cleanUpStore(
+  { store, clock }: RepositoryContext,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await store.cleanUp?.({ before: clock() - UNFINISHED_MS, signal });
+  } catch (error) {
+    if (!(error instanceof StorageError || error instanceof PermissionError || signal?.aborted)) throw error;
   }
 }
 

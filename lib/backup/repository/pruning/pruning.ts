@@ -24,7 +24,7 @@ import { forgetBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
 import { historyOf } from "../restoring/facts.ts";
-import { Collector, type Marked } from "./gc.ts";
+import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
 import { logDuplicates } from "../log/log_duplicates.ts";
@@ -125,6 +125,7 @@ export class Pruning {
       await this.#objects(gone);
       await this.#leftovers(gone);
       await collector.finish(this.#pending);
+      if (!this.#options.dryRun) await cleanUpStore(this.#context, this.#options.signal);
       this.#reporter.finish();
       return this.#report;
     } catch (error) {

@@ -1,0 +1,104 @@
+/**
+ * Reading blobs: ranges that the service sends with their checksums, several at once.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { equalBytes } from "../../base/bytes.ts";
+import { inOrder } from "../remote/in_parallel.ts";
+import { RequestFailure } from "../remote/request_failure.ts";
+import { bodyFailure, failureOf } from "./failure.ts";
+import type { BlockBlobClient } from "./sdk.ts";
+
+/** The most of which the service tells a checksum. */
+export const RANGE_BYTES: number = 4 * 2 ** 20;
+
+/** Bytes of a blob, with the whole of its size. */
+export interface Range {
+  bytes: Uint8Array;
+  size: number;
+  etag: string;
+}
+
+/** Fetches up to `length` bytes at `offset`, of just those bytes that `etag` names where it is given. */
+export async function fetchRange(
+  blob: BlockBlobClient,
+  range: { offset: number; length: number; etag?: string | undefined },
+  signal: AbortSignal,
+  clock: () => number,
+): Promise<Range> {
+  const answer = await blob.download(range.offset, range.length, {
+    abortSignal: signal,
+    // What breaks off is fetched again as a whole, with its checksum.
+    maxRetryRequests: 0,
+    rangeGetContentMD5: true,
+    ...(range.etag === undefined ? {} : { conditions: { ifMatch: range.etag } }),
+  });
+  const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.contentRange ?? "") ?? [];
+  const stream = answer.readableStreamBody as (AsyncIterable<Uint8Array> & { destroy?(): void }) | undefined;
+  const etag = answer.etag;
+  if (size === undefined || stream === undefined || etag === undefined) {
+    throw new RequestFailure("the service sent something else than the range that was asked for", { retryable: false });
+  }
+  const bytes = new Uint8Array(Math.min(range.length, Number(size) - range.offset));
+  if (Number(first) !== range.offset || Number(last) !== range.offset + bytes.length - 1) {
+    throw new RequestFailure(`the service sent bytes ${first} to ${last} instead`, { retryable: false });
+  }
+  await fill(bytes, stream, signal, clock);
+  if (answer.contentMD5 !== undefined && !equalBytes(createHash("md5").update(bytes).digest(), answer.contentMD5)) {
+    throw new RequestFailure("the bytes arrived damaged", { code: "Md5Mismatch", retryable: true, harmless: true });
+  }
+  return { bytes, size: Number(size), etag };
+}
+
+async function fill(
+  bytes: Uint8Array,
+  stream: AsyncIterable<Uint8Array> & { destroy?(): void },
+  signal: AbortSignal,
+  clock: () => number,
+): Promise<void> {
+  // A reader that has left must not leave a connection that goes on sending.
+  const end = (): void => stream.destroy?.();
+  signal.addEventListener("abort", end, { once: true });
+  let at = 0;
+  try {
+    for await (const piece of stream) {
+      if (at + piece.length > bytes.length) break;
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+  } catch (error) {
+    throw bodyFailure(error, clock());
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+  if (at !== bytes.length) throw bodyFailure(new Error(`${at} bytes came instead of ${bytes.length}`), clock());
+}
+
+/** The rest of a blob behind its first range, up to `end`; `fetch` makes the requests. */
+export async function* restOf(
+  rest: { at: number; end: number; rangeBytes: number },
+  concurrency: number,
+  signal: AbortSignal | undefined,
+  fetch: (offset: number, length: number, signal: AbortSignal) => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const { at, end, rangeBytes } = rest;
+  yield* inOrder(Math.ceil((end - at) / rangeBytes), concurrency, signal, (index, own) => {
+    const offset = at + index * rangeBytes;
+    return fetch(offset, Math.min(rangeBytes, end - offset), own);
+  });
+}
+
+/** A failure of a later range: the blob went away or became another one meanwhile. */
+export function whileReading(error: unknown, now: number): RequestFailure {
+  const failure = failureOf(error, now);
+  const { status, requestId } = failure;
+  if (status !== 412 && status !== 404 && status !== 416) return failure;
+  const code = failure.code ?? "Replaced";
+  return new RequestFailure("it was replaced or removed while it was read", {
+    status,
+    code,
+    requestId,
+    retryable: false,
+  });
+}

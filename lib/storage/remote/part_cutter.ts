@@ -1,0 +1,96 @@
+/**
+ * Cutting a body into parts of one size, as services want large objects.
+ *
+ * Memory: a part that is being filled, and those that were handed out and not given back. A body of bytes is not copied:
+ * its parts are views. Pieces of a stream are, for their producer may use their memory again.
+ *
+ * @module
+ */
+import type { BodyReader } from "../body_reader.ts";
+
+/** Small bodies are the most; a whole part for each of them would be mostly zeros. */
+const FIRST_BYTES = 64 * 1024;
+
+/** Gives the parts of a body. */
+export class PartCutter {
+  readonly #reader: BodyReader;
+  readonly #partBytes: number;
+  /** Of full size, to be filled again. */
+  readonly #free: Uint8Array[] = [];
+  /** What was read and not handed out. */
+  #rest: Uint8Array | undefined;
+  #ended = false;
+
+  /** Cuts what `reader` gives; the caller closes it. */
+  constructor(reader: BodyReader, partBytes: number) {
+    this.#reader = reader;
+    this.#partBytes = partBytes;
+  }
+
+  /** The next part: all but the last have the full size. Undefined at the end; an empty body has no part. */
+  async next(): Promise<Uint8Array | undefined> {
+    let buffer: Uint8Array | undefined;
+    let filled = 0;
+    for (;;) {
+      const piece = this.#rest ?? (this.#ended ? undefined : await this.#reader.next());
+      this.#rest = undefined;
+      if (piece === undefined) {
+        this.#ended = true;
+        return filled === 0 ? undefined : buffer!.subarray(0, filled);
+      }
+      if (piece.length === 0) continue;
+      const taken = Math.min(piece.length, this.#partBytes - filled);
+      buffer = this.#room(buffer, filled, filled + taken);
+      buffer.set(piece.subarray(0, taken), filled);
+      filled += taken;
+      // A view on the producer's memory: it is used up before the producer is asked again.
+      if (taken < piece.length) this.#rest = piece.subarray(taken);
+      if (filled === this.#partBytes) return buffer;
+    }
+  }
+
+  /** Takes back a part that nobody reads any more, to fill it again. */
+  giveBack(part: Uint8Array): void {
+    if (part.length === this.#partBytes && part.buffer.byteLength === this.#partBytes) this.#free.push(part);
+  }
+
+  /** A buffer with room for `wanted` bytes, holding the first `filled` of `buffer`. */
+  #room(buffer: Uint8Array | undefined, filled: number, wanted: number): Uint8Array {
+    if (buffer !== undefined && buffer.length >= wanted) return buffer;
+    if (buffer === undefined) {
+      const free = this.#free.pop();
+      if (free !== undefined) return free;
+    }
+    const size = Math.min(this.#partBytes, Math.max(wanted, FIRST_BYTES, 2 * (buffer?.length ?? 0)));
+    const grown = new Uint8Array(size);
+    if (buffer !== undefined) grown.set(buffer.subarray(0, filled));
+    return grown;
+  }
+}
+
+/** The parts of bytes that are in memory already; giving back is not needed. */
+export class PartViews {
+  readonly #bytes: Uint8Array;
+  readonly #partBytes: number;
+  #at = 0;
+
+  /** Cuts `bytes`, which must not change until the last part was used. */
+  constructor(bytes: Uint8Array, partBytes: number) {
+    this.#bytes = bytes;
+    this.#partBytes = partBytes;
+  }
+
+  /** As `PartCutter.next`. */
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#at >= this.#bytes.length) return undefined;
+    const part = this.#bytes.subarray(this.#at, this.#at + this.#partBytes);
+    this.#at += part.length;
+    return part;
+  }
+
+  /** Does nothing. */
+  giveBack(): void {}
+}
+
+/** Where parts come from. */
+export type Parts = PartCutter | PartViews;
