@@ -50,9 +50,11 @@ const says: Record<string, RegExp[]> = {
   "durability.ts": [/"commit"/, /"interval"/, /"buffered"/, /✓ the payment is there/],
   "migration.ts": [/has no family name/, /✓ as if it had never run/, /✓ five people, none harmed/],
   "move.ts": [/✓ the new place holds the same/, /✓ the old place is empty/, /✓ and there, too/],
-  "s3.ts": cephMissing() === undefined
-    ? [/✓ 10,000 meters are back/, /✓ and so is the last reading/, /✓ the bucket's name was wrong/]
-    : [/not shown +\S/],
+  "s3.ts": [
+    ...cephMissing() === undefined
+      ? [/✓ 10,000 meters are back/, /✓ and so is the last reading/, /✓ the bucket's name was wrong/]
+      : [/not shown +\S/],
+  ],
   "scheduled_backups.ts": [
     /✓ the drill restored the database/,
     /✓ nothing was found/,

@@ -11,6 +11,8 @@ interface Configuration {
   readonly exports: Record<string, string>;
   readonly imports: Record<string, string>;
   readonly dependencies: Record<string, string>;
+  readonly peerDependencies: Record<string, string>;
+  readonly peerDependenciesMeta: Record<string, { optional: boolean }>;
   readonly devDependencies: Record<string, string>;
   readonly optionalDependencies: Record<string, string>;
   readonly allowScripts: Record<string, boolean>;
@@ -76,7 +78,14 @@ describe("package.json and deno.json", () => {
   });
 
   it("depend on the same packages", () => {
-    const imports = Object.entries(npm.dependencies).map(([name, version]) => [name, `npm:${name}@${version}`]);
+    // Clients of clouds are for those who use them to install: here they are for the tests.
+    const needed = { ...npm.dependencies };
+    for (const [name, range] of Object.entries(npm.peerDependencies)) {
+      needed[name] = npm.devDependencies[name]!;
+      assert.equal(range, `^${needed[name]}`);
+      assert.deepEqual(npm.peerDependenciesMeta[name], { optional: true });
+    }
+    const imports = Object.entries(needed).map(([name, version]) => [name, `npm:${name}@${version}`]);
     assert.deepEqual(deno.imports, Object.fromEntries(imports));
   });
 

@@ -23,9 +23,14 @@ export function packPackage(directory: string): string {
     mkdirSync(directory, { recursive: true });
     run("tar", ["-xzf", "made.tgz"], scratch);
     const description = join(scratch, "package/package.json");
-    const { dependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as Record<string, unknown>;
+    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
+      readFileSync(`${root}package.json`, "utf8"),
+    ) as Record<string, unknown>;
     const packed = JSON.parse(readFileSync(description, "utf8")) as Record<string, unknown>;
-    writeFileSync(description, `${JSON.stringify({ ...packed, dependencies }, undefined, 2)}\n`);
+    writeFileSync(
+      description,
+      `${JSON.stringify({ ...packed, dependencies, peerDependencies, peerDependenciesMeta }, undefined, 2)}\n`,
+    );
     return packFolder(join(scratch, "package"), directory);
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Advice, RequestFailure } from "../remote/request_failure.ts";
-import { AzureFailure, FORBIDDEN, NO_CLIENT, NO_TOKEN } from "./failure.ts";
+import { type Advice, NO_CLIENT, type RequestFailure } from "../remote/request_failure.ts";
+import { AzureFailure, FORBIDDEN, NO_TOKEN } from "./failure.ts";
 import type { AzureSettings } from "./settings.ts";
 
 /** What a call of a store needs to be allowed. */
@@ -81,7 +81,8 @@ function byCode(operation: string, failure: RequestFailure, settings: AzureSetti
     case NO_CLIENT:
       return {
         kind: "storage",
-        remedy: "install @azure/storage-blob and @azure/identity, which came with this package",
+        reason: "its client is not installed",
+        remedy: "install @azure/storage-blob, and @azure/identity unless a secret is given",
       };
     case FORBIDDEN:
       return {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { RequestFailure, retryAfter } from "../remote/request_failure.ts";
+import { isNotInstalled, NO_CLIENT, RequestFailure, retryAfter } from "../remote/request_failure.ts";
 
 /** What is used of the client's error; nothing is sure to be there. */
 interface ClientError {
@@ -28,9 +28,6 @@ const CREDENTIAL = /^(?:Aggregate)?Authentication(?:Required)?Error$|^Credential
 export const NO_TOKEN = "NoToken";
 /** The code of a runtime that forbids the connection. */
 export const FORBIDDEN = "Forbidden";
-
-/** The code of a client that is not installed. */
-export const NO_CLIENT = "NoClient";
 
 /** By how much this machine's clock is ahead of the service's, ms, as its answer tells; undefined where it does not. */
 function skewOf(date: string | undefined, now: number): number | undefined {
@@ -57,9 +54,7 @@ export function failureOf(error: unknown, now: number): RequestFailure {
   if (name === "NotCapable" || system === "ERR_ACCESS_DENIED" || /^Requires \w+ access to /.test(words)) {
     return new AzureFailure(words, { code: FORBIDDEN, retryable: false, harmless: true });
   }
-  if (
-    /MODULE_NOT_FOUND$/.test(system ?? "") || /^(?:Cannot find (?:package|module)|Relative import path)/.test(words)
-  ) {
+  if (isNotInstalled(error)) {
     return new AzureFailure(words, { code: NO_CLIENT, retryable: false, harmless: true });
   }
   const headers = response?.headers;

@@ -57,6 +57,16 @@ export function isPassing(status: number | undefined): boolean {
   return status >= 500 && status !== 501 && status !== 505 && status !== 507;
 }
 
+/** The code of a client that is not installed. */
+export const NO_CLIENT = "NoClient";
+
+/** Whether an error says that a package can't be found, in the words of any runtime. */
+export function isNotInstalled(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return (typeof code === "string" && /MODULE_NOT_FOUND$/.test(code)) ||
+    (typeof message === "string" && /^(?:Cannot find (?:package|module)|Relative import path)/.test(message));
+}
+
 /** What a `Retry-After` asks for, in ms: seconds, or a date. `now` is ms since the Unix epoch. */
 export function retryAfter(header: string | null | undefined, now: number): number | undefined {
   if (header === null || header === undefined) return undefined;

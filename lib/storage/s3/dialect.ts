@@ -44,6 +44,8 @@ export interface S3Dialect {
   clientOptions?(settings: S3Settings): Promise<Record<string, unknown>> | Record<string, unknown>;
   /** What must be hidden beside the keys. */
   secrets?(): readonly (string | undefined)[];
+  /** The packages that it needs. */
+  readonly packages: string;
   /** What to do where no credentials were found. */
   readonly withoutCredentials: string;
 }
@@ -52,6 +54,7 @@ export interface S3Dialect {
 export const awsDialect: S3Dialect = {
   scheme: "s3",
   title: "s3",
+  packages: "@aws-sdk/client-s3",
   withoutCredentials:
     'pass option "credentials", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
   permission(operation, { bucket, prefix }) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Advice, RequestFailure, retryAfter } from "../remote/request_failure.ts";
+import { type Advice, isNotInstalled, NO_CLIENT, RequestFailure, retryAfter } from "../remote/request_failure.ts";
 import type { S3Dialect } from "./dialect.ts";
 import type { S3Settings } from "./options.ts";
 
@@ -57,6 +57,7 @@ export function failureOf(error: unknown, now: number): RequestFailure {
       retryable,
     });
   }
+  if (isNotInstalled(error)) return new RequestFailure(words, { code: NO_CLIENT, retryable: false, harmless: true });
   const own = text(code) ?? text(name) ?? "";
   if (NO_CREDENTIALS.test(text(name) ?? "")) {
     return new RequestFailure(words, { code: CODE.credentials, retryable: false, harmless: true });
@@ -96,6 +97,8 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       };
     case CODE.region:
       return { kind: "storage", reason: "no region is known", remedy: 'pass option "region", or set AWS_REGION' };
+    case NO_CLIENT:
+      return { kind: "storage", reason: "its client is not installed", remedy: `install ${dialect.packages}` };
     case CODE.forbidden:
       return {
         kind: "permission",

@@ -29,6 +29,7 @@ export function googleDialect(credentials: GoogleCredentials, now: () => number)
   return {
     scheme: "gs",
     title: "gcs",
+    packages: "@aws-sdk/client-s3, and google-auth-library unless HMAC keys are given",
     withoutCredentials:
       'pass option "credentials", or set GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account',
     permission,
