@@ -17,5 +17,10 @@ export function isMine(index: number): boolean {
   return LONG || RUNTIME === 2 || index % 3 === RUNTIME;
 }
 
+/** Whether a case that takes long has its turn here today: in the short form each day another runtime tries it. */
+export function isMyDay(index: number): boolean {
+  return LONG || (Math.floor(TURN / 3) + RUNTIME + index) % 3 === 0;
+}
+
 /** Which places a sample takes: others each day and in each runtime, so that in time all have their turn. */
 export const TURN: number = Number(process.env["HOLDFAST_SEED"] ?? Math.floor(Date.now() / 86_400_000) * 3 + RUNTIME);
