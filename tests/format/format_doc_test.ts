@@ -151,6 +151,7 @@ describe("docs/format.md", () => {
       "Object", // tests/format/repository/repository_doc_test.ts
       "Encrypted object",
       "Archived log",
+      "Index of backups",
     ];
     assert.deepEqual(page.sections.filter((section) => !page.decoded.has(section)), elsewhere);
   });

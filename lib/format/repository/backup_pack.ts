@@ -37,7 +37,7 @@ export function readPack(bytes: Uint8Array): Map<string, Uint8Array> {
     } catch (error) {
       throw error instanceof DecodeError ? error : new DecodeError("an id that is no text", at);
     }
-    if (documents.has(id)) throw new DecodeError(`${id} twice`, at);
+    if (documents.has(id)) throw new DecodeError("an id twice", at);
     documents.set(id, reader.prefixed());
   }
   return documents;
