@@ -5,7 +5,7 @@
  *     deno task bench backup writers [--size 1GiB]
  *     deno task bench backup growth [--sizes 1GiB,10GiB]
  *     deno task bench backup memory [--sizes 256MiB,1GiB]
- *     deno task bench backup many [--count 10000] [--latency 20]
+ *     deno task bench backup many [--count 3000] [--latency 20]
  *
  * @module
  */
@@ -35,7 +35,7 @@ const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory | many
   memory    peak above idle in backup, export and restore
     --sizes LIST      (256MiB,1GiB)
   many      opening and listing a repository of many backups; in the process that runs this
-    --count N         backups (10000)   --latency N   of each request, ms (20)
+    --count N         backups (3000)   --latency N   of each request, ms (20)
 
   --runtime R         of: ${RUNTIMES.join(" ")} (the one that runs this)
   --directory DIR     where the temporary folder is made (the system's temporary directory)
@@ -95,7 +95,7 @@ const benches: Record<string, () => Promise<void>> = {
   many: () =>
     many({
       ...common,
-      count: positive(values.count, 10_000, "count"),
+      count: positive(values.count, 3000, "count"),
       latencyMs: positive(values.latency, 20, "latency"),
     }),
 };
