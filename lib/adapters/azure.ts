@@ -28,19 +28,7 @@ import type { ObjectStore } from "../storage/object_store.ts";
 
 export type { AzureImmutability, AzureOptions, AzureTokenCredential } from "../storage/azure/settings.ts";
 export type { Duration } from "../base/duration.ts";
-export type {
-  CleanUpOptions,
-  GetOptions,
-  ListOptions,
-  ListPage,
-  ObjectBody,
-  ObjectInfo,
-  ObjectStore,
-  ProbeOptions,
-  PutOptions,
-  StoreCapabilities,
-  StoredObject,
-} from "../storage/object_store.ts";
+export type * from "../storage/object_store.ts";
 
 /**
  * A store in a container, which must be there: `"azure://account/container/prefix"`, or the address that the portal shows,

@@ -35,19 +35,7 @@ import { S3Store } from "../storage/s3/s3_store.ts";
 
 export type { S3ObjectLock } from "../storage/s3/options.ts";
 export type { Duration } from "../base/duration.ts";
-export type {
-  CleanUpOptions,
-  GetOptions,
-  ListOptions,
-  ListPage,
-  ObjectBody,
-  ObjectInfo,
-  ObjectStore,
-  ProbeOptions,
-  PutOptions,
-  StoreCapabilities,
-  StoredObject,
-} from "../storage/object_store.ts";
+export type * from "../storage/object_store.ts";
 
 /** HMAC keys of a service account. */
 export interface GcsHmacKeys {

@@ -39,19 +39,7 @@ export type {
   S3Options,
 } from "../storage/s3/options.ts";
 export type { Duration } from "../base/duration.ts";
-export type {
-  CleanUpOptions,
-  GetOptions,
-  ListOptions,
-  ListPage,
-  ObjectBody,
-  ObjectInfo,
-  ObjectStore,
-  ProbeOptions,
-  PutOptions,
-  StoreCapabilities,
-  StoredObject,
-} from "../storage/object_store.ts";
+export type * from "../storage/object_store.ts";
 
 /**
  * The store of objects in a bucket, or in the part of it under a prefix: `s3("s3://bucket/prefix")`. No request is made
