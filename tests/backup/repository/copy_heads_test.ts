@@ -70,6 +70,10 @@ describe("relateHeads", () => {
     const atGap = headOf({ version: 4, chain: start, start: 5, gaps });
     assert.deepEqual(await relation(house, newest, atGap), ["behind", "ahead"]);
     assert.deepEqual(await relation(house, newest, { ...atGap, chain: hex("8") }), ["diverged", "diverged"]);
+    // Where a head knows the chain itself, as before a gap, no log is needed to tell histories apart.
+    const before = headOf({ version: 1, chain: gaps[0]!.chain! });
+    assert.deepEqual(await relation(house, newest, before), ["behind", "ahead"]);
+    assert.deepEqual(await relation(house, newest, { ...before, chain: hex("8") }), ["diverged", "diverged"]);
     // Further on: beside the right object one of another chain ends, and one goes on beyond it.
     const middle = await putLog(house, chain, 10, 12);
     const end = await putLog(house, middle, 13, 14);

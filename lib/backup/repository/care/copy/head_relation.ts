@@ -97,6 +97,7 @@ async function provenChainAt(
 ): Promise<ChainFound> {
   const avoid = new Set<string>();
   for (let at = end;;) {
+    if (at.version === version) return { chain: at.chain };
     const [object] = index?.walkBack(at, at.version, avoid).objects ?? [];
     if (object === undefined) return "gone";
     if (object.last > at.version && await chainIn(context, object, at.version, signal) !== at.chain) {
