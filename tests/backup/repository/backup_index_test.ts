@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, PermissionError } from "../../../lib/base/errors.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { indexable } from "../../../lib/backup/repository/core/backup_index.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import type { OpenSettings } from "../../../lib/backup/repository/core/open.ts";
@@ -144,6 +145,17 @@ describe("the index of backups", () => {
     await assert.rejects(prune(again, { keepLast: 2 }), IntegrityError);
     const { problems } = await verifyRepository(again.context, undefined, { read: "all" });
     assert.ok(problems.some((problem) => problem.key === all[3]));
+  });
+
+  it("is of the newest, without long manifests and chosen ids, and not endless", () => {
+    const keyOf = (i: number): string => `backups/20261121T00${String(i).padStart(4, "0")}Z-00000000.json`;
+    const of = (size: number, count: number) => Array.from({ length: count }, (_, i) => ({ key: keyOf(i), size }));
+    const numbers = (listed: { key: string; size: number }[]) => indexable(listed).map(({ key }) => key).sort();
+    const long = { key: keyOf(9), size: 16 * 2 ** 10 + 1 };
+    assert.deepEqual(numbers([...of(500, 3), { key: "backups/chosen.json", size: 500 }, long]), [0, 1, 2].map(keyOf));
+    const many = numbers(of(16 * 2 ** 10, 2000));
+    assert.ok(many.length > 1000 && many.length <= 1024, `${many.length}`);
+    assert.equal(many.at(-1), keyOf(1999));
   });
 
   it("that can't be written fails no backup", async () => {
