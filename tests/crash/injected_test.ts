@@ -1,7 +1,7 @@
 /**
  * Real processes on real files, with a chosen call to the system made to fail, or to be the last one. Needs `strace` and the
  * right to trace processes; where they are missing it says so. The long form is a grid: every call, its first times and some
- * later ones, every outcome, in every runtime, on a new database and on one that has to recover first.
+ * later ones, every outcome, on a new database and on one that has to recover first.
  */
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ import { judgeInjected } from "./injected_judge.ts";
 import { type Call, CALLS, type Injection, nameOf, obstacle, type Outcome, tracer } from "./injection.ts";
 import { OPTIONS, write } from "./kill_plan.ts";
 import { LONG, pick, randomFrom, SEED } from "./random.ts";
-import { installedRuntimes, ownRuntime, type Said, startWriter } from "./writer_process.ts";
+import { ownRuntime, type Said, startWriter } from "./writer_process.ts";
 
 /** What is tried: accidents, on a database of so many writes (0: none yet). */
 interface Case {
@@ -87,40 +87,38 @@ async function leaveUnclean(at: string, copy: string): Promise<void> {
 }
 
 describe("a call to the system that fails or is the last one", () => {
-  for (const runtime of LONG ? installedRuntimes() : [ownRuntime]) {
-    it(`in ${runtime} loses nothing that was acknowledged, and after a failed sync nothing is`, async () => {
-      if (missing !== undefined) return void console.log(`not tried: ${missing}`);
-      const root = mkdtempSync(join(tmpdir(), "holdfast-injected-"));
-      try {
-        await leaveUnclean(join(root, "older"), join(root, "unclean"));
-        const felt = new Set<string>();
-        if (!LONG) await tryAll(root, runtime, sample(), felt);
-        else {
-          for (const call of Object.keys(CALLS) as Call[]) {
-            await tryAll(root, runtime, grid().filter(({ injections }) => injections.at(-1)!.call === call), felt);
-          }
+  it(`in ${ownRuntime} loses nothing that was acknowledged, and after a failed sync nothing is`, async () => {
+    if (missing !== undefined) return void console.log(`not tried: ${missing}`);
+    const root = mkdtempSync(join(tmpdir(), "holdfast-injected-"));
+    try {
+      await leaveUnclean(join(root, "older"), join(root, "unclean"));
+      const felt = new Set<string>();
+      if (!LONG) await tryAll(root, sample(), felt);
+      else {
+        for (const call of Object.keys(CALLS) as Call[]) {
+          await tryAll(root, grid().filter(({ injections }) => injections.at(-1)!.call === call), felt);
         }
-        assert.ok(felt.has("KILL") && felt.size > 1, `only ${[...felt]} happened`);
-      } finally {
-        rmSync(root, { recursive: true, force: true });
       }
-    });
-  }
+      assert.ok(felt.has("KILL") && felt.size > 1, `only ${[...felt]} happened`);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
 });
 
-async function tryAll(root: string, runtime: string, cases: readonly Case[], all: Set<string>): Promise<void> {
+async function tryAll(root: string, cases: readonly Case[], all: Set<string>): Promise<void> {
   const directory = join(root, "data");
   const trace = join(root, "trace");
   const unclean = join(root, "unclean");
   const felt: Record<string, number> = {};
   let writes = 0;
   for (const { injections, before } of cases) {
-    const context = `${injections.map(nameOf).join(" and ")} in ${runtime} after ${before} writes; ` +
+    const context = `${injections.map(nameOf).join(" and ")} in ${ownRuntime} after ${before} writes; ` +
       `again with HOLDFAST_SEED=${SEED}`;
     for (const path of [directory, trace]) rmSync(path, { recursive: true, force: true });
     if (before > 0) cpSync(unclean, directory, { recursive: true });
     const through = tracer(injections, directory, trace);
-    const { said, met } = await tryOut({ runtime, directory, first: before, through }, trace);
+    const { said, met } = await tryOut({ runtime: ownRuntime, directory, first: before, through }, trace);
     const { call, outcome } = injections.at(-1)!;
     if (met) felt[outcome] = (felt[outcome] ?? 0) + 1;
     if (outcome !== "KILL") checkFelt({ call, outcome, met }, said, context);
@@ -128,7 +126,7 @@ async function tryAll(root: string, runtime: string, cases: readonly Case[], all
   }
   const met = Object.entries(felt).map(([outcome, count]) => `${count} ${outcome}`).join(", ");
   const calls = LONG ? `, ${cases[0]!.injections.at(-1)!.call}` : "";
-  console.log(`${cases.length} writers in ${runtime}${calls}, which met: ${met}; ${writes} writes, all there`);
+  console.log(`${cases.length} writers in ${ownRuntime}${calls}, which met: ${met}; ${writes} writes, all there`);
   for (const outcome of Object.keys(felt)) all.add(outcome);
 }
 
