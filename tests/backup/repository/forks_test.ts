@@ -246,6 +246,27 @@ describe("a copy that was never written to", () => {
     await copy.close();
   });
 
+  it("archives what its original has not yet, which goes on behind that", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    const copy = await exported(house);
+    await house.backup({ type: "snapshot", excludeLog: true }, copy);
+    const [head] = await headsOf(house);
+    assert.equal(head!.version, 3, "the copy archived up to where it stands");
+    await house.backup();
+    await house.set("d", "d");
+    await original.flush();
+    assert.deepEqual((await headsOf(house)).map(({ lineage, version }) => [lineage, version]), [[head!.lineage, 4]]);
+    for (const [version, contents] of house.states) {
+      if (version > 0) assert.deepEqual((await house.restore({ at: { version } })).contents, contents);
+    }
+    await original.stop();
+    await copy.close();
+  });
+
   it("begins a head of its own with the first shipment after it was written to", async () => {
     const { house, copy, original } = await behindOriginal();
     const shipper = Shipper.of(house.context, copy);

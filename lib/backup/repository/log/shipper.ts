@@ -170,13 +170,16 @@ export class Shipper {
     this.#head = head;
   }
 
-  /** Makes this writer the one whose epoch the head has. @internal */
+  /**
+   * Makes this writer the one whose epoch the head has. A history that another may be writing on stays his: what is archived
+   * there is the same, whoever does it. @internal
+   */
   async claimNow(): Promise<void> {
     const { body, etag } = this.#head!;
-    if (etag !== undefined && body.writer === this.#writer) return;
+    if (etag !== undefined && (body.writer === this.#writer || !this.owns)) return;
     const epoch = etag === undefined ? body.epoch : body.epoch + 1;
     await this.move({ ...body, epoch, writer: this.#writer });
-    this.#claimed = body.lineage;
+    if (this.owns) this.#claimed = body.lineage;
   }
 
   /** Switches the head. @internal */
