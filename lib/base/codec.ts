@@ -6,6 +6,7 @@
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { DecodeError, EMPTY_BYTES } from "./bytes.ts";
+import { SPARE_BYTES, unpackSync } from "./zstd_sync.ts";
 
 /** Stored as it is. */
 export const CODEC_NONE = 0;
@@ -16,12 +17,8 @@ export const CODEC_ZSTD = 1;
 /** Level 1: blocks are compressed beside the work of others, where higher levels cost more time than their few percent save. */
 export const LEVEL_DEFAULT = 1;
 
-/**
- * Output memory that fits the raw bytes, with a little to spare so that the end of the frame shows at once, halves the
- * time of a block (16 KiB: 40 µs to 18 µs). Longer output grows as it comes: a length is not believed about its memory.
- */
-const CHUNK_BYTES_MAX = 2 ** 20;
-const CHUNK_SPARE_BYTES = 64;
+/** Longer output grows as it comes: a length is not believed about its memory. */
+const ROOM_BYTES_MAX = 2 ** 20;
 
 /** One Zstandard frame that holds `bytes`; `level` from 1 (fastest) to 19 (smallest). */
 export function compressSync(bytes: Uint8Array, level: number = LEVEL_DEFAULT): Uint8Array {
@@ -34,11 +31,13 @@ export function compressSync(bytes: Uint8Array, level: number = LEVEL_DEFAULT): 
  */
 export function decompressSync(bytes: Uint8Array, rawLength: number): Uint8Array {
   if (rawLength === 0 && bytes.length === 0) return EMPTY_BYTES;
-  let raw: Uint8Array;
+  let raw = unpackSync(bytes, rawLength);
+  if (raw !== undefined) return raw;
   try {
     raw = plain(zstdDecompressSync(bytes, {
       maxOutputLength: Math.max(1, rawLength),
-      chunkSize: Math.min(rawLength, CHUNK_BYTES_MAX) + CHUNK_SPARE_BYTES,
+      // With a little to spare the end of the frame shows at once.
+      chunkSize: Math.min(rawLength, ROOM_BYTES_MAX) + SPARE_BYTES,
     }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -46,7 +45,7 @@ export function decompressSync(bytes: Uint8Array, rawLength: number): Uint8Array
   }
   if (raw.length !== rawLength) throw new DecodeError(`decompressed to ${raw.length} bytes, not ${rawLength}`, 0);
   // Node takes short output from a pool, of which one cached block would keep 64 KiB alive and count for 16.
-  return raw.buffer.byteLength <= rawLength + CHUNK_SPARE_BYTES ? raw : raw.slice();
+  return raw.buffer.byteLength <= rawLength + SPARE_BYTES ? raw : raw.slice();
 }
 
 /** The same bytes as a plain array: a Node `Buffer` has a `slice` that shares, which callers must not meet. */

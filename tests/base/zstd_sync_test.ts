@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createZstdDecompress, zstdCompressSync } from "node:zlib";
+import { DecodeError, equalBytes } from "../../lib/base/bytes.ts";
+import { decompressSync } from "../../lib/base/codec.ts";
+import { SPARE_BYTES, SyncUnpacker, unpackSync } from "../../lib/base/zstd_sync.ts";
+import { randomFrom } from "../crash/random.ts";
+
+/** Half of it repeats. */
+function block(seed: number, length = 16_384): Uint8Array {
+  const random = randomFrom(seed);
+  return Uint8Array.from({ length }, (_, i) => i % 100 < 50 ? 97 + seed % 26 : Math.floor(random() * 256));
+}
+
+const pack = (raw: Uint8Array): Uint8Array => new Uint8Array(zstdCompressSync(raw));
+
+describe("unpackSync", () => {
+  it("is there in this runtime, and gives back one frame after the other, each in memory of its own", () => {
+    const raws = [1, 100, 4096, 16_384, 2 ** 17].map((length, seed) => block(seed, length));
+    const found = raws.map((raw) => unpackSync(pack(raw), raw.length)!);
+    for (const [i, bytes] of found.entries()) {
+      assert.ok(equalBytes(bytes, raws[i]!), `of ${raws[i]!.length}`);
+      assert.ok(bytes.buffer.byteLength <= bytes.length + SPARE_BYTES);
+    }
+  });
+
+  it("leaves frames of another length, cut ones and two in a row alone, and unpacks the next one", () => {
+    const raw = block(1);
+    const frame = pack(raw);
+    for (const length of [raw.length - 1, raw.length + 1, 0]) assert.equal(unpackSync(frame, length), undefined);
+    for (const cut of [1, 5, 12, 4000]) assert.equal(unpackSync(frame.subarray(0, -cut), raw.length), undefined);
+    assert.equal(unpackSync(new Uint8Array([...frame, ...frame]), raw.length), undefined);
+    assert.ok(equalBytes(unpackSync(frame, raw.length)!, raw));
+  });
+
+  it("never gives another length for a damaged frame, and the frame behind it is right", () => {
+    const random = randomFrom(7);
+    const raws = [block(1), block(2)];
+    const frames = raws.map(pack);
+    let refused = 0;
+    for (let i = 0; i < 400; i++) {
+      const damaged = frames[0]!.slice();
+      // Every other one where the frame says how it is to be read.
+      const at = Math.floor(random() * (i % 2 === 0 ? damaged.length : 30));
+      damaged[at]! ^= 1 << Math.floor(random() * 8);
+      const found = unpackSync(damaged, raws[0]!.length);
+      if (found === undefined) {
+        refused++;
+        // Asked of the call that is promised, it is an error or some bytes, and never the end of the process.
+        try {
+          assert.equal(decompressSync(damaged, raws[0]!.length).length, raws[0]!.length);
+        } catch (error) {
+          assert.ok(error instanceof DecodeError, String(error));
+        }
+      } else assert.equal(found.length, raws[0]!.length);
+      assert.ok(equalBytes(unpackSync(frames[1]!, raws[1]!.length)!, raws[1]!), `behind damage at ${at}`);
+    }
+    assert.ok(refused > 20, `${refused} refused`);
+  });
+});
+
+describe("an unpacker whose streams have become others", () => {
+  const raw = block(3);
+  const frame = pack(raw);
+
+  for (
+    const [what, make] of Object.entries<() => object>({
+      "have nothing beneath": () => ({}),
+      "have no call that writes": () => ({ _handle: {}, _writeState: new Uint32Array(2) }),
+      "tell nothing of what is left": () => ({ _handle: { writeSync() {} }, _writeState: new Uint32Array(2) }),
+      "write nothing and say that all is well": () => {
+        const _writeState = Uint32Array.of(SPARE_BYTES, 0);
+        return { _handle: { writeSync() {} }, _writeState };
+      },
+      "can't be made": () => {
+        throw new Error("not to be had");
+      },
+    })
+  ) {
+    it(`that ${what} is not used`, () => {
+      const unpacker = new SyncUnpacker(make);
+      assert.equal(unpacker.unpack(frame, raw.length), undefined);
+    });
+  }
+
+  it("is used where they are as they were, and makes another one behind a frame that it can't unpack", () => {
+    let made = 0;
+    const unpacker = new SyncUnpacker(() => {
+      made++;
+      return createZstdDecompress();
+    });
+    const assertRight = (): void => assert.ok(equalBytes(unpacker.unpack(frame, raw.length)!, raw));
+    for (let i = 0; i < 3; i++) assertRight();
+    assert.equal(made, 1);
+    // The first byte of its block says that the literals are packed by a table that came before: of one frame, there is none.
+    const at = frame[4] === 0 ? 9 : 10;
+    const damaged = frame.slice();
+    damaged[at]! |= 3;
+    assert.equal(unpacker.unpack(damaged, raw.length), undefined);
+    assertRight();
+    assert.equal(made, 2);
+  });
+});
