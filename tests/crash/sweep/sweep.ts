@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { HoldfastError } from "../../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../public_database.ts";
-import { LONG, pick, randomFrom, TURN } from "../random.ts";
+import { LONG, pick, randomFrom, SHARE, TURN } from "../random.ts";
 import { kinds } from "./kinds.ts";
 import { Trial, type World } from "./trial.ts";
 
@@ -23,7 +23,7 @@ export interface Scenario<Before = unknown> {
 export type Counts = Map<string, number>;
 
 /**
- * Tries every kind at every place. In the short form at about `sample` places for each kind, and below one for such a share
+ * Tries every kind at every place, or a third of them (`SHARE`). In the short form at about `sample` places for each kind, and below one for such a share
  * of the kinds.
  */
 export async function sweep<Before>(scenario: Scenario<Before>, sample: number): Promise<Counts> {
@@ -37,7 +37,7 @@ export async function sweep<Before>(scenario: Scenario<Before>, sample: number):
     const calls = rehearsal.calls.filter((call) => kind.applies(call)).length;
     const random = randomFrom(TURN, index, scenario.name.length);
     if (!LONG && random() >= sample) continue;
-    const every = LONG ? 1 : Math.max(1, Math.ceil(calls / Math.max(1, sample)));
+    const every = LONG ? SHARE : Math.max(1, Math.ceil(calls / Math.max(1, sample)));
     let cases = 0;
     for (let at = 1 + pick(random, every); at <= calls; at += every) {
       const trial = new Trial(world, kind, at);
