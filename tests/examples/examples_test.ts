@@ -104,8 +104,17 @@ const says: Record<string, RegExp[]> = {
   ],
 };
 
-/** They start a server, which takes a while: each day in another runtime. */
-const serverStarters = ["azure.ts", "s3.ts"];
+/** They start a server, or have much to do: each day in another runtime. */
+const heavy = [
+  "azure.ts",
+  "s3.ts",
+  "quickstart.ts",
+  "retention_dry_run.ts",
+  "crash.ts",
+  "continuous.ts",
+  "encrypted.ts",
+  "scheduled_backups.ts",
+];
 
 /** Runs an example with a temporary directory of its own; returns what it printed and what it left there. */
 async function run(name: string): Promise<{ code: number | null; out: string; errors: string; left: string[] }> {
@@ -135,7 +144,7 @@ describe("examples", () => {
 
   for (const [name, expected] of Object.entries(says)) {
     it(`${name} runs, keeps its promises and cleans up`, async () => {
-      if (serverStarters.includes(name) && !isMyDay(serverStarters.indexOf(name))) return;
+      if (heavy.includes(name) && !isMyDay(heavy.indexOf(name))) return;
       const { code, out, errors, left } = await run(name);
       assert.equal(code, 0, `${out}\n${errors}`);
       let at = 0;
