@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { equalBytes } from "../../lib/base/bytes.ts";
 import { DB, type DB as Database } from "../../mod.ts";
 import { all, onOneDisk, withDb } from "./helpers.ts";
 
@@ -55,6 +56,35 @@ describe("get, getMany, has and their sync forms", () => {
       await using other = await DB.open(":memory:");
       using snapshot = other.snapshot();
       await assert.rejects(db.get("a", { snapshot }), { name: "TypeError", message: /another database/ });
+    }));
+
+  it("give bytes that are the caller's own, wherever they were read", () =>
+    withDb(async (db) => {
+      const noise = Uint8Array.from({ length: 300_000 }, (_, i) => (i * i >> 5) * 31);
+      const values = {
+        row: Uint8Array.of(1, 2, 3),
+        table: new Uint8Array(2000).fill(7),
+        packed: new Uint8Array(300_000).fill(7),
+        noise,
+      };
+      for (const [key, value] of Object.entries(values)) await db.set(key, value);
+      for (let round = 0; round < 2; round++) {
+        for (const [key, value] of Object.entries(values)) {
+          const read = async () => [
+            db.getSync<Uint8Array>(key)!,
+            (await db.get<Uint8Array>(key))!,
+            (await db.getEntry<Uint8Array>(key))!.value,
+            ...(await all(db.list<Uint8Array>({ prefix: key }))).map((entry) => entry.value),
+          ];
+          for (const bytes of await read()) {
+            assert.equal(Object.getPrototypeOf(bytes), Uint8Array.prototype);
+            bytes.fill(0);
+          }
+          for (const bytes of await read()) assert.ok(equalBytes(bytes, value), key);
+        }
+        await db.flush();
+        await db.compact();
+      }
     }));
 
   it("read large values from blobs in both forms", () =>

@@ -7,7 +7,7 @@ import { copyBytes } from "../../base/bytes.ts";
 import { FoundRow, type Row } from "../../tree/cursor.ts";
 import { type Cell, cellKind, cellOp, isPlainSet, OP_SET, readCell } from "../../format/cell.ts";
 import type { Engine } from "../../engine/types.ts";
-import { decodeValue, decodeValueAt, type Value } from "./values.ts";
+import { decodeValue, decodeValueAt, takeValue, type Value } from "./values.ts";
 
 /**
  * One entry of the database.
@@ -46,7 +46,7 @@ export function rowValue(engine: Engine, row: Row): Value {
 }
 
 function cellValue(engine: Engine, row: Row, cell: Cell): Value {
-  return decodeValue(cell.kind, cell.op === OP_SET ? cell.payload : engine.value(row));
+  return cell.op === OP_SET ? decodeValue(cell.kind, cell.payload) : takeValue(cell.kind, engine.value(row));
 }
 
 /** Whether the row's value lies in a blob, so that it may be large enough to be read off the main thread. */
@@ -56,7 +56,8 @@ export function isBlob(row: Row): boolean {
 
 /** The value of a row, read off the main thread when it is large. */
 export async function rowValueAsync(engine: Engine, row: Row): Promise<Value> {
-  return decodeValue(readCell(row.cell).kind, await engine.valueAsync(row));
+  const { kind, op, payload } = readCell(row.cell);
+  return op === OP_SET ? decodeValue(kind, payload) : takeValue(kind, await engine.valueAsync(row));
 }
 
 /** The entry of a row, with its value read at once. */

@@ -81,6 +81,11 @@ export function decodeValue(kind: number, payload: Uint8Array): Value {
   return decodeValueAt(kind, payload, 0, payload.length);
 }
 
+/** As `decodeValue`, of memory that nobody else has: bytes are given out as they are. */
+export function takeValue(kind: number, payload: Uint8Array): Value {
+  return kind === KIND_BYTES ? payload : decodeValue(kind, payload);
+}
+
 /** As `decodeValue`, of the bytes from `start` to `end`, without a view of them. */
 export function decodeValueAt(kind: number, bytes: Uint8Array, start: number, end: number): Value {
   if (kind === KIND_BYTES) return copyOut(bytes, start, end);

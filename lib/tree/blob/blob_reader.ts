@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { DecodeError, equalBytes } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
 import { CODEC_NONE, decompressSync } from "../../base/codec.ts";
@@ -143,7 +144,8 @@ export class BlobReader {
     if (offset < BLOB_RECORDS_AT || length < BLOB_HEAD_BYTES || offset + length > this.size - BLOB_FOOTER_BYTES) {
       throw new CorruptionError(this.path, offset, `no record of ${length} bytes fits there`);
     }
-    return new Uint8Array(length);
+    // Not cleared first: all of it is read, or it is given to nobody.
+    return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
   }
 
   #value(pointer: BlobPointer, record: Uint8Array, read: number, key: Uint8Array | undefined): Uint8Array {
