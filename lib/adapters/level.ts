@@ -29,3 +29,4 @@ export {
 export { LevelChainedBatch, type LevelWriteOptions } from "./level/chained_batch.ts";
 export { LevelError } from "./level/errors.ts";
 export type { LevelOpenOptions, LevelOptions, SyncOption } from "./level/options.ts";
+export type { Data } from "./level/data.ts";
