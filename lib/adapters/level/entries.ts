@@ -85,7 +85,7 @@ export class LevelEntries {
 
   /** Begins a commit. */
   write(): LevelWrite {
-    const operation = this.space.atomic();
+    const operation = this.#atomic();
     return new LevelWrite(operation, (key) => {
       const place = this.#placeOf(key);
       return { ...place, operation: place.space === this.space ? operation : operation.in(place.space) };
@@ -103,10 +103,14 @@ export class LevelEntries {
 
   /** Deletes a range, in one commit. */
   async clear(bounds: Bounds, durability: Durability | undefined): Promise<void> {
+    const operation = this.#atomic().deleteRange({ ...bounds, start: bounds.start ?? FIRST_KEY });
+    if (isWithin(bounds, NO_BYTES)) operation.in(this.#empty).delete(EMPTY_KEY);
+    await operation.commit({ durability }).catch(rethrow);
+  }
+
+  #atomic(): AtomicOperation<Key> {
     try {
-      const operation = this.space.atomic().deleteRange({ ...bounds, start: bounds.start ?? FIRST_KEY });
-      if (isWithin(bounds, NO_BYTES)) operation.in(this.#empty).delete(EMPTY_KEY);
-      await operation.commit({ durability });
+      return this.space.atomic();
     } catch (error) {
       throw levelError(error);
     }
