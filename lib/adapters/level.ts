@@ -9,10 +9,8 @@
  *
  * await using level = new HoldfastLevel("./level-data");
  * const users = level.sublevel<string, { name: string }>("users", { valueEncoding: "json" });
- * await level.batch([
- *   { type: "put", sublevel: users, key: "ada", value: { name: "Ada" }, valueEncoding: "json" },
- *   { type: "put", key: "count", value: "1" },
- * ], { sync: true });
+ * await users.put("ada", { name: "Ada" });
+ * await level.batch([{ type: "put", key: "a", value: "1" }, { type: "del", key: "b" }], { sync: true });
  * for await (const [key, { name }] of users.iterator()) console.log(key, name); // ada Ada
  * await level.holdfast.backup("./level-backups/");
  * ```

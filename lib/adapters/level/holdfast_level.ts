@@ -94,7 +94,7 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
    * await using db = await DB.open(":memory:");
    * const cache = new HoldfastLevel(db, { namespace: "cache" });
    * await cache.put("greeting", "hello", { sync: true });
-   * console.log(await db.namespace("cache").get(new TextEncoder().encode("greeting"))); // hello
+   * console.log(await db.namespace<Uint8Array>("cache").get(new TextEncoder().encode("greeting"))); // hello
    * ```
    */
   constructor(location: string | URL | DB<string> | DB<Uint8Array>, options?: LevelOptions<KDefault, VDefault>) {
