@@ -85,9 +85,7 @@ export class Walk<T> {
   async next(): Promise<T | undefined> {
     const { signal } = this.#options;
     try {
-      const item = await this.#next();
-      if (signal?.aborted) throw aborted(signal);
-      return item;
+      return await this.#next();
     } catch (error) {
       throw signal?.aborted ? aborted(signal) : levelError(error);
     }

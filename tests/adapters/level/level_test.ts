@@ -403,6 +403,43 @@ describe("HoldfastLevel's reads", () => {
     assert.deepEqual(await level.keys().all(), []);
   });
 
+  it("hold nothing once they have ended, failed or were closed", async () => {
+    await using level = new HoldfastLevel(":memory:");
+    // More than what a list reads ahead at first.
+    const keys = Array.from({ length: 1000 }, (_, i) => String(i));
+    await level.batch(keys.map((key) => ({ type: "put", key, value: "not JSON" })));
+    const pins = (): number => level.holdfast.stats().pins;
+    const before = pins();
+    const snapshot = level.snapshot();
+    const left = level.iterator();
+    await left.next();
+    left.seek("2");
+    await left.next();
+    assert.ok(pins() > before);
+    await snapshot.close();
+    await left.close();
+    await level.keys({ reverse: true }).all();
+    for await (const key of level.keys()) if (key === "10") break;
+    for await (const value of level.values()) if (value !== "") break;
+    await assert.rejects(level.iterator({ valueEncoding: "json" }).all(), { code: "LEVEL_DECODE_ERROR" });
+    await level.clear({ limit: 2 });
+    assert.equal(pins(), before);
+  });
+
+  it("that are ended by a signal say so, and hold nothing", async () => {
+    await using level = new HoldfastLevel(":memory:");
+    await level.batch(["a", "b", "c"].map((key) => ({ type: "put", key, value: "" })));
+    const before = level.holdfast.stats().pins;
+    const controller = new AbortController();
+    const iterator = level.iterator({ signal: controller.signal });
+    assert.deepEqual(await iterator.next(), ["a", ""]);
+    const reading = iterator.nextv(2);
+    controller.abort(new Error("enough"));
+    await assert.rejects(reading, { name: "AbortError", code: "LEVEL_ABORTED" });
+    await iterator.close();
+    assert.equal(level.holdfast.stats().pins, before);
+  });
+
   it("clear a part of what is there, in either direction", async () => {
     await using level = new HoldfastLevel(":memory:", { durability: "interval" });
     const keys = Array.from({ length: 2500 }, (_, i) => String(i).padStart(4, "0"));
