@@ -7,6 +7,7 @@
  * @module
  */
 import type { Key } from "../../db/data/keys.ts";
+import type { Entry } from "../../db/data/entries.ts";
 import type { Value } from "../../db/data/values.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import {
@@ -59,7 +60,7 @@ export class Walk<T> {
   readonly #item: Item<T>;
   /** The part of the range that is still to be read. */
   #ahead: Bounds | typeof NOTHING;
-  #list: AsyncIterator<Step, undefined> | undefined;
+  #list: AsyncIterator<Key | Entry<Key>, undefined> | undefined;
   /** Whether the empty key is still to be looked up. */
   #emptyAhead = true;
 
@@ -83,19 +84,19 @@ export class Walk<T> {
 
   /** The next item; undefined at the end. */
   async next(): Promise<T | undefined> {
-    const { signal } = this.#options;
-    try {
-      return await this.#next();
-    } catch (error) {
-      throw signal?.aborted ? aborted(signal) : levelError(error);
-    }
+    return (await this.nextv(1))[0];
   }
 
   /** At most so many items; none at the end. */
   async nextv(size: number): Promise<T[]> {
     const items: T[] = [];
-    for (let item; items.length < size && (item = await this.next()) !== undefined;) items.push(item);
-    return items;
+    try {
+      await this.#read(items, size);
+      return items;
+    } catch (error) {
+      const { signal } = this.#options;
+      throw signal?.aborted ? aborted(signal) : levelError(error);
+    }
   }
 
   /** Goes on from a key of the range; from elsewhere there is nothing to read. */
@@ -113,33 +114,36 @@ export class Walk<T> {
     return Promise.resolve();
   }
 
-  async #next(): Promise<T | undefined> {
+  async #read(items: T[], size: number): Promise<void> {
     const { reverse } = this.#options;
     const ahead = this.#ahead;
-    if (ahead === NOTHING) return undefined;
-    if (!reverse && this.#emptyAhead) {
-      const found = await this.#emptyKey(ahead);
-      if (found !== undefined) return found;
+    if (ahead === NOTHING) return;
+    if (!reverse) await this.#readEmptyKey(items, ahead);
+    const list = this.#list ??= this.#listOf(ahead);
+    while (items.length < size) {
+      const step = await list.next();
+      if (step.done) return reverse ? await this.#readEmptyKey(items, ahead) : undefined;
+      const found = step.value;
+      const isKey = typeof found === "string" || found instanceof Uint8Array;
+      items.push(isKey ? this.#item(found, undefined) : this.#item(found.key, found.value));
     }
-    const step = await (this.#list ??= this.#listOf(ahead)).next();
-    if (!step.done) return this.#item(step.value.key, step.value.value);
-    return reverse && this.#emptyAhead ? await this.#emptyKey(ahead) : undefined;
   }
 
-  async #emptyKey(ahead: Bounds): Promise<T | undefined> {
+  async #readEmptyKey(items: T[], ahead: Bounds): Promise<void> {
+    if (!this.#emptyAhead) return;
     this.#emptyAhead = false;
     const value = await this.#entries.emptyWithin(ahead, this.#snapshot);
-    return value === undefined ? undefined : this.#item("", value);
+    if (value !== undefined) items.push(this.#item("", value));
   }
 
-  #listOf(bounds: Bounds): AsyncIterator<Step, undefined> {
+  #listOf(bounds: Bounds): AsyncIterator<Key | Entry<Key>, undefined> {
     const options = {
       reverse: this.#options.reverse,
       snapshot: this.#snapshot,
       signal: this.#options.signal ?? undefined,
     };
     const { space } = this.#entries;
-    return this.#withValues ? space.list(bounds, options) : keySteps(space.keys(bounds, options));
+    return this.#withValues ? space.list(bounds, options) : space.keys(bounds, options);
   }
 
   #leaveList(): void {
@@ -147,25 +151,6 @@ export class Walk<T> {
     void this.#list?.return?.();
     this.#list = undefined;
   }
-}
-
-interface Step {
-  key: Key;
-  value: Value | undefined;
-}
-
-/** A list of keys, as steps. */
-function keySteps(keys: AsyncIterator<Key, undefined>): AsyncIterator<Step, undefined> {
-  return {
-    async next() {
-      const step = await keys.next();
-      return step.done ? step : { value: { key: step.value, value: undefined }, done: false };
-    },
-    async return() {
-      await keys.return?.();
-      return { value: undefined, done: true };
-    },
-  };
 }
 
 /** Over entries: `[key, value]`, of which either may be left out. */
