@@ -49,6 +49,12 @@ const says: Record<string, RegExp[]> = {
   "custom_store.ts": [/✓ all of it is in the service/, /✓ every byte/, /✓ 5,001 notes came back/],
   "daily_backup.ts": [/removed shop-2026-11-01/, /✓ the newest seven days/, /✓ six days of orders/],
   "durability.ts": [/"commit"/, /"interval"/, /"buffered"/, /✓ the payment is there/],
+  "level.ts": [
+    /✓ the index has every one of them/,
+    /✓ no damage in any file/,
+    /✓ but for the snapshot/,
+    /✓ orders and index are back, all 18,002 entries/,
+  ],
   "migration.ts": [/has no family name/, /✓ as if it had never run/, /✓ five people, none harmed/],
   "move.ts": [/✓ the new place holds the same/, /✓ the old place is empty/, /✓ and there, too/],
   "s3.ts": [

@@ -1,0 +1,180 @@
+/**
+ * Level's entries in a key space of Holdfast.
+ *
+ * (1) A key of Level is the same key in Holdfast, so that either reads what the other wrote.
+ * (2) Except the empty key, which Holdfast does not have: its value is the one entry of a namespace beside the others. It
+ *     sorts before all other keys, and is written in the same commits and read at the same versions as they.
+ *
+ * @module
+ */
+import { isText } from "../../base/bytes.ts";
+import { type Key, KEY_BYTES_MAX } from "../../db/data/keys.ts";
+import type { Value } from "../../db/data/values.ts";
+import type { KeySpace } from "../../db/key_space.ts";
+import type { Namespace } from "../../db/namespace.ts";
+import type { Snapshot } from "../../db/reading/snapshot.ts";
+import type { AtomicOperation } from "../../db/writing/atomic.ts";
+import type { Durability } from "../../engine/types.ts";
+import { type Data, type Format, keyBytes, storable, wanted } from "./data.ts";
+import { LevelError, levelError, rethrow } from "./errors.ts";
+import { type Bounds, isWithin } from "./range.ts";
+
+/** A database or a namespace. */
+export type Space = KeySpace<Key> & Pick<Namespace<Key>, "namespace" | "keyEncoding">;
+
+/** Where the value of the empty key lies. */
+const EMPTY_KEY_NAMESPACE = "level:empty-key";
+/** Its key there. */
+const EMPTY_KEY = "value";
+/** The empty key, as bytes. */
+const NO_BYTES = new Uint8Array(0);
+/** The first key that is not empty. */
+const FIRST_KEY = new Uint8Array(1);
+
+/** Reading and writing Level's entries. Asynchronous reads see the version of the call. */
+export class LevelEntries {
+  /** Where they lie. */
+  readonly space: Space;
+  readonly #empty: Space;
+
+  /** The entries of a key space. */
+  constructor(space: Space) {
+    this.space = space;
+    this.#empty = space.namespace(EMPTY_KEY_NAMESPACE, { keyEncoding: "utf8" });
+  }
+
+  /** The value at a key; undefined when there is none. */
+  async get(key: Data, format: Format, snapshot: Snapshot<Key> | undefined): Promise<Data | undefined> {
+    const place = this.#placeOf(key);
+    const value = await place.space.get(place.key, snapshot && { snapshot }).catch((error) =>
+      refuse(error, place.space, key)
+    );
+    return value === undefined ? undefined : wanted(value, format);
+  }
+
+  /** As `get`, at once. */
+  getSync(key: Data, format: Format, snapshot: Snapshot<Key> | undefined): Data | undefined {
+    const place = this.#placeOf(key);
+    try {
+      const value = place.space.getSync(place.key, snapshot && { snapshot });
+      return value === undefined ? undefined : wanted(value, format);
+    } catch (error) {
+      return refuse(error, place.space, key);
+    }
+  }
+
+  /** The values at several keys, all of one version. */
+  async getMany(keys: Data[], format: Format, snapshot: Snapshot<Key> | undefined): Promise<(Data | undefined)[]> {
+    return await Promise.all(keys.map((key) => this.get(key, format, snapshot)));
+  }
+
+  /** Whether there is an entry at a key. */
+  hasSync(key: Data, snapshot: Snapshot<Key> | undefined): boolean {
+    const place = this.#placeOf(key);
+    try {
+      return place.space.hasSync(place.key, snapshot && { snapshot });
+    } catch (error) {
+      return refuse(error, place.space, key);
+    }
+  }
+
+  /** The value at the empty key, when the range has that key in it. */
+  async emptyWithin(bounds: Bounds, snapshot: Snapshot<Key>): Promise<Value | undefined> {
+    return isWithin(bounds, NO_BYTES) ? await this.#empty.get(EMPTY_KEY, { snapshot }) : undefined;
+  }
+
+  /** Begins a commit. */
+  write(): LevelWrite {
+    const operation = this.#atomic();
+    return new LevelWrite(operation, (key) => {
+      const place = this.#placeOf(key);
+      return { ...place, operation: place.space === this.space ? operation : operation.in(place.space) };
+    });
+  }
+
+  /** Keeps what is there now readable. */
+  snapshot(): Snapshot<Key> {
+    try {
+      return this.space.snapshot();
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  /** Deletes a range, in one commit. */
+  async clear(bounds: Bounds, durability: Durability | undefined): Promise<void> {
+    const operation = this.#atomic().deleteRange({ ...bounds, start: bounds.start ?? FIRST_KEY });
+    if (isWithin(bounds, NO_BYTES)) operation.in(this.#empty).delete(EMPTY_KEY);
+    await operation.commit({ durability }).catch(rethrow);
+  }
+
+  #atomic(): AtomicOperation<Key> {
+    try {
+      return this.space.atomic();
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  #placeOf(key: Data): Place {
+    const stored = storable(key);
+    return stored.length === 0 ? { space: this.#empty, key: EMPTY_KEY } : { space: this.space, key: stored };
+  }
+}
+
+/** Writes of one commit; each is checked and copied at the call, and one that is refused leaves nothing in it. */
+export class LevelWrite {
+  readonly #operation: AtomicOperation<Key>;
+  readonly #placeOf: (key: Data) => Place & { operation: AtomicOperation<Key> };
+
+  /** Made by `LevelEntries`; `placeOf` says where a key is written. */
+  constructor(
+    operation: AtomicOperation<Key>,
+    placeOf: (key: Data) => Place & { operation: AtomicOperation<Key> },
+  ) {
+    this.#operation = operation;
+    this.#placeOf = placeOf;
+  }
+
+  /** Sets a key. */
+  put(key: Data, value: Data): this {
+    const place = this.#placeOf(key);
+    try {
+      place.operation.set(place.key, storable(value));
+    } catch (error) {
+      refuse(error, place.space, key, "LEVEL_INVALID_VALUE");
+    }
+    return this;
+  }
+
+  /** Deletes a key, there or not. */
+  del(key: Data): this {
+    const place = this.#placeOf(key);
+    try {
+      place.operation.delete(place.key);
+    } catch (error) {
+      refuse(error, place.space, key);
+    }
+    return this;
+  }
+
+  /** Makes the commit. */
+  async commit(durability: Durability | undefined): Promise<void> {
+    await this.#operation.commit({ durability }).catch(rethrow);
+  }
+}
+
+/** Where the entry of a key lies. */
+interface Place {
+  space: Space;
+  key: Key;
+}
+
+/** Throws what a call with this key met: by Level's name, when the key can be none or (`orElse`) something else can't. */
+function refuse(error: unknown, space: Space, key: Data, orElse?: string): never {
+  if (!(error instanceof RangeError || error instanceof TypeError)) throw levelError(error);
+  const bytes = keyBytes(key);
+  const isKey = bytes.length <= KEY_BYTES_MAX && (space.keyEncoding === "bytes" || isText(bytes));
+  const code = isKey ? orElse : "LEVEL_INVALID_KEY";
+  throw code === undefined ? error : new LevelError(code, error.message, error);
+}
