@@ -4,6 +4,7 @@
  * @module
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import type { LogObjectSent } from "./log_outbox.ts";
 
 /** What was taken in by one call. */
 export interface Shipped {
@@ -13,6 +14,8 @@ export interface Shipped {
   bytes: number;
   /** Bytes as stored. */
   storedBytes: number;
+  /** The objects that the head was moved over, in the order of their commits. */
+  objects: readonly LogObjectSent[];
   /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
   gap: boolean;
 }

@@ -26,7 +26,7 @@ import type { RepositoryContext } from "../core/context.ts";
 import { headKey } from "../core/layout.ts";
 import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
-import { LogOutbox } from "./log_outbox.ts";
+import { type LogObjectSent, LogOutbox } from "./log_outbox.ts";
 import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
@@ -215,7 +215,7 @@ class Shipment {
   #bytes = 0;
   #ingests: ArchivedIngest[] = [];
   #settled: SettledPoint | undefined;
-  #shipped: Omit<Shipped, "head"> = { bytes: 0, storedBytes: 0, gap: false };
+  #shipped = { bytes: 0, storedBytes: 0, objects: [] as LogObjectSent[], gap: false };
   #lease: Lease | undefined;
   #known: KnownObjects | undefined;
 
@@ -368,6 +368,7 @@ class Shipment {
       ingests: [...head.ingests, ...this.#ingests.filter(counts)],
     });
     this.#ingests = this.#ingests.filter((ingest) => !counts(ingest));
+    this.#shipped.objects.push(...arrived);
     this.#outbox.counted();
   }
 
