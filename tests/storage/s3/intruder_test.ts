@@ -205,7 +205,7 @@ async function intrude(server: S3Server): Promise<void> {
 
   // Every version that there was still is.
   const still = new Set((await versionsOf(owner, Bucket, "shop/")).map(({ Key, VersionId }) => `${Key} ${VersionId}`));
-  for (const { Key, VersionId } of good) assert.ok(still.has(`${Key} ${VersionId}`), Key);
+  for (const { Key, VersionId } of good) assert.ok(still.has(`${Key} ${VersionId}`), `${Key}`);
 
   // The bucket as it was.
   const then = at({ asOf: before });
