@@ -15,33 +15,13 @@ import { logName, type LogPiece, nextChain, writeLogHead } from "../../../format
 import type { RepositoryContext } from "../core/context.ts";
 import { logPrefix } from "../core/layout.ts";
 import { putLogObject } from "./log_object.ts";
-import type { ShipOptions } from "./shipment.ts";
+import type { LogObjectSent, ShipOptions } from "./shipment.ts";
 
 /** Objects under way at a time: one is compressed, synced and read back while the next is gathered and begun. */
 const UNDER_WAY_MAX = 2;
 
 /** Larger memory is not kept for the next piece: a single commit may take half a gigabyte. */
 const SPARE_BYTES_MAX = 8 * 2 ** 20;
-
-/** An object that arrived. */
-export interface LogObjectSent {
-  /** Its key. */
-  key: string;
-  /** Its first version. */
-  first: number;
-  /** Its last version. */
-  last: number;
-  /** The time of the first, ms. */
-  minTimestamp: number;
-  /** The time of the last, ms. */
-  maxTimestamp: number;
-  /** The chain before it. */
-  previous: string;
-  /** The chain behind it. */
-  chain: string;
-  /** Its bytes as stored. */
-  storedBytes: number;
-}
 
 interface UnderWay {
   sent: Omit<LogObjectSent, "storedBytes">;

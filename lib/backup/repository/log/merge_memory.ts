@@ -7,8 +7,8 @@
  * @module
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
-import type { LogObjectSent } from "./log_outbox.ts";
 import type { TimedLogObject } from "./merge_plan.ts";
+import type { LogObjectSent } from "./shipment.ts";
 
 /** The times of an object's first and last commit, ms. */
 export type LogTimes = Pick<TimedLogObject, "minTimestamp" | "maxTimestamp">;

@@ -4,7 +4,26 @@
  * @module
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
-import type { LogObjectSent } from "./log_outbox.ts";
+
+/** An object that arrived. */
+export interface LogObjectSent {
+  /** Its key. */
+  key: string;
+  /** Its first version. */
+  first: number;
+  /** Its last version. */
+  last: number;
+  /** The time of the first, ms. */
+  minTimestamp: number;
+  /** The time of the last, ms. */
+  maxTimestamp: number;
+  /** The chain before it. */
+  previous: string;
+  /** The chain behind it. */
+  chain: string;
+  /** Its bytes as stored. */
+  storedBytes: number;
+}
 
 /** What was taken in by one call. */
 export interface Shipped {

@@ -26,11 +26,11 @@ import type { RepositoryContext } from "../core/context.ts";
 import { headKey } from "../core/layout.ts";
 import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
-import { type LogObjectSent, LogOutbox } from "./log_outbox.ts";
+import { LogOutbox } from "./log_outbox.ts";
 import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import type { ShipOptions, Shipped } from "./shipment.ts";
+import type { LogObjectSent, ShipOptions, Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
 
 /** Commits of a piece: enough to compress well, few enough to be held in memory. */
