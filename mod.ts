@@ -85,6 +85,7 @@ export {
   type PruneReport,
   type RecoveryRange,
   Replication,
+  type ReplicationEstimate,
   type ReplicationEvent,
   type ReplicationOptions,
   type ReplicationStatus,
@@ -96,6 +97,7 @@ export {
   type RestoreEstimate,
   retention,
   type RetentionPolicy,
+  type StoreRequests,
   type VerifyOptions,
 } from "./lib/backup/repository/mod.ts";
 export { PROMETHEUS_TYPE, type PrometheusOptions, prometheusText } from "./lib/backup/repository/care/prometheus.ts";

@@ -6,6 +6,7 @@
  *     deno task bench backup growth [--sizes 1GiB,10GiB]
  *     deno task bench backup memory [--sizes 256MiB,1GiB]
  *     deno task bench backup many [--count 3000] [--latency 20]
+ *     deno task bench backup remote [--size 1GiB] [--only ceph,azurite]
  *
  * @module
  */
@@ -16,11 +17,12 @@ import { compare } from "./backup/compare.ts";
 import { growth } from "./backup/growth.ts";
 import { many } from "./backup/many.ts";
 import { memory } from "./backup/memory.ts";
+import { remote, SERVERS } from "./backup/remote.ts";
 import { known } from "./backup/steps.ts";
 import { LOAD_NAMES, writers } from "./backup/writers.ts";
 import { currentRuntime, RUNTIMES } from "./runtime.ts";
 
-const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory | many] [options]
+const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory | many | remote] [options]
 
   compare   beside cp -r, tar | zstd, borg, restic, node:sqlite and lmdb (the default)
     --entries N       entries of 1 KiB (900000)
@@ -36,6 +38,9 @@ const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory | many
     --sizes LIST      (256MiB,1GiB)
   many      opening and listing a repository of many backups; in the process that runs this
     --count N         backups (3000)   --latency N   of each request, ms (20)
+  remote    backup and restore over loopback to servers that this starts, beside their clients' plain puts and gets
+    --size S          of the database (1GiB)   --rounds N   (3)
+    --only LIST       of: ${Object.keys(SERVERS).join(" ")}
 
   --runtime R         of: ${RUNTIMES.join(" ")} (the one that runs this)
   --directory DIR     where the temporary folder is made (the system's temporary directory)
@@ -98,6 +103,7 @@ const benches: Record<string, () => Promise<void>> = {
       count: positive(values.count, 3000, "count"),
       latencyMs: positive(values.latency, 20, "latency"),
     }),
+  remote: () => remote({ ...common, rounds, bytes: bytesOf(values.size ?? "1GiB"), only: values.only?.split(",") }),
 };
 const bench = benches[positionals[0] ?? "compare"];
 if (values.help) {

@@ -22,6 +22,16 @@
  * });
  * ```
  *
+ * @example The bucket as it was, when somebody has destroyed what lies there now
+ * ```ts ignore
+ * import { BackupRepository } from "@holdfast/db";
+ * import { s3 } from "@holdfast/db/s3";
+ *
+ * const store = s3("s3://my-backups/shop", { region: "eu-central-1", asOf: new Date("2026-11-26T06:00:00Z") });
+ * await using repo = await BackupRepository.open(store, { readOnly: true });
+ * await repo.restore("./restored");
+ * ```
+ *
  * @module
  */
 import { randomBytes, randomNumber } from "../base/simulation.ts";
@@ -30,6 +40,7 @@ import type { ObjectStore } from "../storage/object_store.ts";
 import { awsDialect } from "../storage/s3/dialect.ts";
 import { checkS3Options, type S3Options } from "../storage/s3/options.ts";
 import { S3Store } from "../storage/s3/s3_store.ts";
+import { S3VersionsStore } from "../storage/s3/versions_store.ts";
 
 export type {
   S3Conditions,
@@ -47,5 +58,7 @@ export type * from "../storage/object_store.ts";
  */
 export function s3(place: string | URL, options?: S3Options): ObjectStore {
   const settings = checkS3Options("s3", awsDialect.scheme, place, options);
-  return new S3Store(settings, awsDialect, { timers: systemTimers, now: Date.now, random: randomNumber, randomBytes });
+  const surroundings = { timers: systemTimers, now: Date.now, random: randomNumber, randomBytes };
+  if (settings.asOf !== undefined) return new S3VersionsStore(settings, settings.asOf, awsDialect, surroundings);
+  return new S3Store(settings, awsDialect, surroundings);
 }

@@ -40,6 +40,7 @@ export { checkHealthPolicy, type HealthFinding, type HealthPolicy, type HealthRe
 export { repositoryHealth, repositoryStats } from "./care/repository_stats.ts";
 export type { RepositoryStats } from "./care/stats_types.ts";
 export { prometheusText } from "./care/prometheus.ts";
+export { estimateReplication, type ReplicationEstimate, type StoreRequests } from "./replicating/replication_cost.ts";
 export { Replication } from "./replicating/replication.ts";
 export {
   type ReplicationEvent,

@@ -218,6 +218,16 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     );
   }
 
+  /** What `replicate` with these options would ask of the store: requests of an idle hour and of a busy one, and of a base. */
+  async estimateReplication(
+    options?: Pick<parts.ReplicationOptions, "interval" | "heartbeat">,
+  ): Promise<parts.ReplicationEstimate> {
+    const call = "estimateReplication";
+    this.#context(call);
+    checkOptions(call, options, ["interval", "heartbeat"]);
+    return await Promise.resolve(parts.estimateReplication(parts.replicationOptions(call, options)));
+  }
+
   /** Counts and sizes. */
   async stats(): Promise<parts.RepositoryStats> {
     return await parts.repositoryStats(this.#context("stats"), this.#statuses());

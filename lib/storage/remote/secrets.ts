@@ -13,7 +13,11 @@ const SECRET_LENGTH_MIN = 6;
 
 /** What authorizes by its name, wherever it stands: parameters of signed addresses, parts of connection strings, headers. */
 const NAMED =
-  /\b(sig|se|sp|sv|skoid|sktid|x-amz-(?:signature|credential|security-token)|(?:access_?|account)?key|sharedaccesssignature|password|client_secret|assertion)=[^&;\s"'<>]+/gi;
+  /\b(sig|se|sp|sv|skoid|sktid|x-amz-(?:signature|credential|security-token)|(?:access_?|account)?key|sharedaccesssignature|password|passphrase|(?:client_)?secret|(?:\w+_)?token|assertion)=[^&;\s"'<>]+/gi;
+
+/** As configuration files and a provider's JSON name them. */
+const FIELDS =
+  /\b((?:aws_?)?(?:secret_?access_?key|(?:session|security)_?token))(["']?\s*[:=]\s*["']?)[^\s"',;&<>}]+/gi;
 const HEADERS = /\b(authorization|x-amz-security-token|x-ms-encryption-key)(["']?\s*[:=]\s*["']?)[^\r\n"',}]+/gi;
 const TOKENS = /\b(bearer)\s+[\w.~+/=-]{20,}/gi;
 const SCHEMES = /\b(sharedkey(?:lite)?(?=\s+\S+:)|aws4-hmac-sha256(?=\s+credential))\s+[^\r\n"'<>]+/gi;
@@ -49,6 +53,7 @@ export class Secrets {
     return out
       .replace(USERS, "$1")
       .replace(QUERIES, "$1")
+      .replace(FIELDS, `$1$2${HIDDEN}`)
       .replace(HEADERS, `$1$2${HIDDEN}`)
       .replace(TOKENS, `$1 ${HIDDEN}`)
       .replace(SCHEMES, `$1 ${HIDDEN}`)

@@ -57,9 +57,10 @@ export const awsDialect: S3Dialect = {
   packages: "@aws-sdk/client-s3",
   withoutCredentials:
     'pass option "credentials", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
-  permission(operation, { bucket, prefix }) {
+  permission(operation, { bucket, prefix, asOf }) {
     const object = `arn:aws:s3:::${bucket}/${prefix}*`;
     const whole = `arn:aws:s3:::${bucket}`;
+    if (asOf !== undefined) return `s3:GetObjectVersion on ${object}, and s3:ListBucketVersions on ${whole}`;
     switch (operation) {
       case "put":
         return `s3:PutObject on ${object}`;

@@ -25,27 +25,28 @@ interface Range {
   tag: string | undefined;
 }
 
-/** Reads an object or a part of it; undefined when there is none. */
+/** Reads an object or a part of it, or a version of it; undefined when there is none. */
 export async function readObject(
   requests: S3Requests,
   key: string,
   offset: number,
   length: number,
   signal: AbortSignal | undefined,
+  version?: string,
 ): Promise<StoredObject | undefined> {
   const wanted = Math.min(length, RANGE_BYTES);
-  const first = wanted === 0 ? undefined : await readRange(requests, key, offset, wanted, undefined, signal);
+  const first = wanted === 0 ? undefined : await readRange(requests, key, offset, wanted, undefined, signal, version);
   if (first === "none") return undefined;
   if (first === undefined || first === "beyond") {
     // An empty object, or a range behind the end: only its length is to be told.
-    const found = await headObject(requests, key, "get", signal);
+    const found = await headObject(requests, key, "get", signal, version);
     if (found === undefined) return undefined;
     return { size: found.size, etag: found.size === 0 ? found.tag : undefined, body: noPieces() };
   }
   const { size, tag } = first;
   const end = Math.min(size, offset + length);
   const isWhole = offset === 0 && end === size;
-  return { size, etag: isWhole ? tag : undefined, body: pieces(requests, key, first, offset, end, signal) };
+  return { size, etag: isWhole ? tag : undefined, body: pieces(requests, key, first, offset, end, signal, version) };
 }
 
 async function* pieces(
@@ -55,13 +56,14 @@ async function* pieces(
   offset: number,
   end: number,
   signal: AbortSignal | undefined,
+  version: string | undefined,
 ): AsyncGenerator<Uint8Array> {
   const begin = offset + first.bytes.length;
   yield* cut(first.bytes, signal);
   const count = Math.ceil((end - begin) / RANGE_BYTES);
   const rest = inOrder(count, requests.settings.concurrency, signal, async (index, own) => {
     const at = begin + index * RANGE_BYTES;
-    const range = await readRange(requests, key, at, Math.min(RANGE_BYTES, end - at), first, own);
+    const range = await readRange(requests, key, at, Math.min(RANGE_BYTES, end - at), first, own, version);
     if (typeof range === "object") return range.bytes;
     throw await changed(requests, key);
   });
@@ -86,6 +88,7 @@ async function readRange(
   length: number,
   expected: Range | undefined,
   signal: AbortSignal | undefined,
+  version: string | undefined,
 ): Promise<Range | "none" | "beyond"> {
   const about = { operation: "get", key, signal };
   let range: Range | undefined;
@@ -96,6 +99,7 @@ async function readRange(
         new sdk.GetObjectCommand({
           Bucket: requests.settings.bucket,
           Key: requests.full(key),
+          ...(version === undefined ? {} : { VersionId: version }),
           Range: `bytes=${offset}-${offset + length - 1}`,
         }),
       async (output, headers) => {
@@ -152,12 +156,18 @@ export async function headObject(
   key: string,
   operation: string,
   signal: AbortSignal | undefined,
+  version?: string,
 ): Promise<{ size: number; tag: string | undefined } | undefined> {
   const about = { operation, key, signal };
   try {
     const { output, headers } = await requests.call<Sdk.HeadObjectCommandOutput>(
       about,
-      (sdk) => new sdk.HeadObjectCommand({ Bucket: requests.settings.bucket, Key: requests.full(key) }),
+      (sdk) =>
+        new sdk.HeadObjectCommand({
+          Bucket: requests.settings.bucket,
+          Key: requests.full(key),
+          ...(version === undefined ? {} : { VersionId: version }),
+        }),
       async ({ ContentLength }) => {
         if (ContentLength === undefined) throw new RequestFailure("the answer has no length", { retryable: true });
       },

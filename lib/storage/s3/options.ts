@@ -60,6 +60,11 @@ export interface S3Options {
   storageClass?: string | undefined;
   /** Keeps what is written from being changed or removed. */
   objectLock?: S3ObjectLock | undefined;
+  /**
+   * Reads a bucket with versioning as it was at this moment, by the service's clock: a Date or ms since the Unix epoch. Nothing
+   * can be written; open repositories with `readOnly`.
+   */
+  asOf?: Date | number | undefined;
   /** The longest time of one attempt of a request, its body included; ms, or `"30s"`; 60 s unless given. */
   deadline?: Duration | undefined;
   /** How often a request is made at most when it fails in a way that may pass; 4 unless given. */
@@ -85,6 +90,7 @@ export interface S3Settings {
   kmsKeyId: string | undefined;
   storageClass: string | undefined;
   lock: { mode: "GOVERNANCE" | "COMPLIANCE"; until: (now: number) => number } | undefined;
+  asOf: number | undefined;
   deadlineMs: number;
   attempts: number;
   partBytes: number;
@@ -99,7 +105,7 @@ export const PARTS_MAX = 10_000;
 
 const NAMES = [
   ...["region", "endpoint", "pathStyle", "credentials", "serverSideEncryption", "kmsKeyId", "storageClass"],
-  ...["objectLock", "deadline", "attempts", "partBytes", "concurrency", "capabilities"],
+  ...["objectLock", "asOf", "deadline", "attempts", "partBytes", "concurrency", "capabilities"],
 ] as const;
 
 /** The longest prefix: a key of an object has 1024 bytes at most, and ours 512. */
@@ -158,6 +164,7 @@ export function checkS3Options(call: string, scheme: string, place: unknown, opt
     kmsKeyId,
     storageClass: stringOption(call, checked, "storageClass", undefined),
     lock: checkLock(call, checked["objectLock"]),
+    asOf: timeOption(call, checked, "asOf", undefined),
     deadlineMs: durationOption(call, checked, "deadline", 60_000, 100),
     attempts: numberOption(call, checked, "attempts", 4, { min: 1, max: 20 }),
     partBytes: numberOption(call, checked, "partBytes", 8 * MIB, { min: 5 * MIB, max: 512 * MIB }),

@@ -10,6 +10,7 @@ import { ownContext, type RepositoryContext } from "../../../lib/backup/reposito
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { backupKey, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { objectPieces, putObject } from "../../../lib/backup/repository/core/objects.ts";
 import type { OpenSettings } from "../../../lib/backup/repository/core/open.ts";
@@ -123,7 +124,7 @@ describe("copyRepository", () => {
     await house.backup({ id: "inc-new", type: "incremental" });
     house.time.now += 3 * 24 * 3_600_000;
     const [head] = await readHeads(from);
-    assert.ok((await mergeLog(from, head!, new Map())).made > 0);
+    assert.ok((await mergeLog(from, head!, new MergeMemory())).made > 0);
     const before = new Set((await contentsOf(store, PART.log)).keys());
     await copyRepository(from, to, {});
     const added = [...(await contentsOf(store, PART.log)).keys()].filter((key) => !before.has(key));

@@ -4,6 +4,7 @@ import { NotFoundError, RepositoryLockedError } from "../../../lib/base/errors.t
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
@@ -232,7 +233,7 @@ describe("a pruning beside replication", () => {
     }
     await house.time.advance(10 * MINUTE);
     const [head] = await readHeads(house.context);
-    const { made } = await mergeLog(house.context, head!, new Map());
+    const { made } = await mergeLog(house.context, head!, new MergeMemory());
     assert.equal(made, 1);
     const [merged] = await keysOf(house.store, PART.log);
     for (const [key, bytes] of small) await house.store.put(key, bytes);
@@ -295,14 +296,14 @@ describe("a merge beside a pruning", () => {
     const [head] = await readHeads(house.context);
     const [oldest] = (await keysOf(house.store, PART.log)).sort();
     const stands = gate.hold(on("get", PART.log));
-    const merging = mergeLog(house.context, head!, new Map());
+    const merging = mergeLog(house.context, head!, new MergeMemory());
     await stands;
     await house.store.delete(oldest!);
     gate.open();
     const merged = await merging;
     assert.deepEqual(merged, { made: 0, removed: 0 });
     // The next one does its work.
-    assert.equal((await mergeLog(house.context, head!, new Map())).made, 1);
+    assert.equal((await mergeLog(house.context, head!, new MergeMemory())).made, 1);
   });
 });
 

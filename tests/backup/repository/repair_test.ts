@@ -6,6 +6,7 @@ import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { headKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
@@ -153,7 +154,7 @@ describe("repairRepository()", () => {
     const context = over(sample, store);
     const [head] = await readHeads(context);
     sample.house.time.advance(86_400_000);
-    await mergeLog({ ...context, clock: () => sample.house.time.clock() + 2 * 86_400_000 }, head!, new Map());
+    await mergeLog({ ...context, clock: () => sample.house.time.clock() + 2 * 86_400_000 }, head!, new MergeMemory());
     const image = new Map([...sample.image, ...await imageOf(store)]);
     const merged = [...image.keys()].filter((key) => key.startsWith("log/") && !sample.image.has(key));
     assert.equal(merged.length, 1);

@@ -49,8 +49,10 @@ const MODES: { name: string; do: StoreFaultKind; times: number }[] = [
 ];
 
 /** A copy of all objects. */
-export async function cloneStore(from: ObjectStore): Promise<MemoryStore> {
-  const to = new MemoryStore();
+export async function cloneStore<Store extends ObjectStore = MemoryStore>(
+  from: ObjectStore,
+  to: Store = new MemoryStore() as ObjectStore as Store,
+): Promise<Store> {
   let after: string | undefined;
   for (;;) {
     const page = await from.list({ after });
@@ -60,14 +62,22 @@ export async function cloneStore(from: ObjectStore): Promise<MemoryStore> {
   }
 }
 
+/** Makes the empty store of one case. */
+export type NewStore = () => ObjectStore | Promise<ObjectStore>;
+
 /** Runs a scenario with each call failing in each way, `every` n-th case beginning with `first`; gives back how many. */
-export async function sweep(scenario: Scenario, first = 0, every = 1): Promise<number> {
+export async function sweep(
+  scenario: Scenario,
+  first = 0,
+  every = 1,
+  newStore: NewStore = () => new MemoryStore(),
+): Promise<number> {
   const origin = await House.make({ repository: { timers: NO_WAIT, ...scenario.settings } });
   await scenario.prepare(origin);
   await origin.engine.flush();
   const states = origin.states;
   const now = origin.time.now;
-  const base = { disk: origin.fs, store: origin.store, states, now };
+  const base = { disk: origin.fs, store: origin.store, states, now, newStore };
   const good = await start(scenario, base);
   await scenario.run(good.house);
   const calls = [...good.faulty.calls];
@@ -95,13 +105,14 @@ interface Origin {
   store: ObjectStore;
   states: Map<number, Contents>;
   now: number;
+  newStore: NewStore;
 }
 
 async function start(
   scenario: Scenario,
   origin: Origin,
-): Promise<{ house: House; faulty: FaultStore; inner: MemoryStore }> {
-  const inner = await cloneStore(origin.store);
+): Promise<{ house: House; faulty: FaultStore; inner: ObjectStore }> {
+  const inner = await cloneStore(origin.store, await origin.newStore());
   const faulty = new FaultStore(inner);
   const fs = origin.disk.fork({ keep: "all" });
   const repository = { timers: NO_WAIT, ...scenario.settings };

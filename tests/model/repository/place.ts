@@ -15,6 +15,15 @@ export interface PlaceSettings {
   encryption: Encryption | undefined;
   time: WorldTime;
   random: Random;
+  /** Where it lies, if neither on the simulated disk nor in memory. */
+  store?: RealStore | undefined;
+}
+
+/** A store on a real server, behind a line that may be bad. */
+export interface RealStore {
+  store: ObjectStore;
+  /** Makes the line bad, or good. */
+  bad(isBad: boolean): void;
 }
 
 const COMPRESSIONS = [undefined, "zstd", "gzip", "none"] as const;
@@ -35,19 +44,26 @@ export class Place {
   readonly backups: Map<string, { pinned: boolean }> = new Map();
   readonly #settings: PlaceSettings;
   readonly #inner: ObjectStore | undefined;
+  /** Calls to a real store that have not been answered. */
+  readonly #underWay = new Set<Promise<unknown>>();
   #disk = memoryFileSystem();
   #faults: (() => void)[] = [];
+  #isCalm = false;
 
   constructor(settings: PlaceSettings) {
     this.name = settings.name;
     this.#settings = settings;
     this.secrets = settings.encryption === undefined ? [] : [settings.encryption];
-    this.#inner = settings.onDisk ? undefined : new MemoryStore();
+    const { store, onDisk } = settings;
+    this.#inner = store !== undefined ? this.#noting(store.store) : onDisk ? undefined : new MemoryStore();
+    store?.bad(true);
   }
 
   /** Opens it, with a process of its own. */
   async open(): Promise<void> {
     const { random } = this.#settings;
+    // What a dead process has sent arrives before the next one begins, as at most a request's deadline later it would.
+    await Promise.allSettled([...this.#underWay]);
     const store = new FaultStore(this.#below);
     const options = this.#options();
     const candidates = [...this.secrets, ...this.doubtful];
@@ -85,7 +101,7 @@ export class Place {
 
   /** Makes calls on the disk under the store fail, if there is one. */
   ail(fault: DiskFault): void {
-    if (this.#settings.onDisk) this.#faults.push(this.#disk.inject(fault));
+    if (this.#inner === undefined) this.#faults.push(this.#disk.inject(fault));
   }
 
   /** The store below all faults of calls. */
@@ -121,15 +137,41 @@ export class Place {
     this.stale = false;
   }
 
+  /** Nothing fails any more, on the line neither. */
+  calm(): void {
+    this.heal();
+    this.#settings.store?.bad(false);
+    this.#isCalm = true;
+  }
+
   /** Whether calls may fail. */
   get failing(): boolean {
-    return this.#faults.length > 0 || this.store.dead;
+    const hasBadLine = this.#settings.store !== undefined && !this.#isCalm;
+    return this.#faults.length > 0 || this.store.dead || hasBadLine;
+  }
+
+  /** Remembers what has not been answered. */
+  #noting(store: ObjectStore): ObjectStore {
+    const note = <T>(call: Promise<T>): Promise<T> => {
+      const end = call.then(() => {}, () => {}).finally(() => this.#underWay.delete(end));
+      this.#underWay.add(end);
+      return call;
+    };
+    return {
+      name: store.name,
+      capabilities: store.capabilities,
+      put: (key, body, options) => note(store.put(key, body, options)),
+      get: (key, options) => store.get(key, options),
+      head: (key, options) => store.head(key, options),
+      list: (options) => store.list(options),
+      delete: (key, options) => note(store.delete(key, options)),
+    };
   }
 
   /** Ends the process that uses it; `power`: on a disk, what was not synced goes too. */
   end(power: boolean): void {
     this.store.kill();
-    if (!this.#settings.onDisk) return;
+    if (!this.#settings.onDisk || this.#settings.store !== undefined) return;
     const { random } = this.#settings;
     const next = power
       ? this.#disk.crash({ keep: random.pick(["none", "random", "scattered"]), random: random.next })

@@ -5,6 +5,7 @@ import { checkSecrets, reopenPlace } from "./accidents.ts";
 import { copyOver } from "./backups.ts";
 import { check } from "./check.ts";
 import type { Home } from "./home.ts";
+import type { RealStore } from "./place.ts";
 import { FAULTY, OPERATIONS } from "./operations.ts";
 import { hasCode } from "./tasks.ts";
 import { World } from "./world.ts";
@@ -19,6 +20,8 @@ export interface RepositoryRun {
   operations: number;
   /** Whether disks fail too, and rot. */
   faulty?: boolean;
+  /** Where the first and the second repository lie, if not where the seed says. */
+  stores?: readonly RealStore[];
 }
 
 /** What a run did. */
@@ -38,9 +41,11 @@ const HANGS_AFTER = 120_000;
 const DAY = 86_400_000;
 
 /** Runs; throws with all that it takes to run it again. */
-export async function runRepositoryModel({ seed, operations, faulty = false }: RepositoryRun): Promise<RunResult> {
+export async function runRepositoryModel(
+  { seed, operations, faulty = false, stores }: RepositoryRun,
+): Promise<RunResult> {
   const simulation = beginSimulation(new Random(seed, 5).next);
-  const world = new World(seed, simulation, faulty);
+  const world = new World(seed, simulation, faulty, stores);
   try {
     await watched(world, async () => {
       await world.begin();
@@ -79,8 +84,8 @@ async function finish(world: World): Promise<void> {
   const { first, second, homes, time } = world;
   world.note("the end begins");
   await world.quiet();
-  first.heal();
-  second.heal();
+  first.calm();
+  second.calm();
   // Behind whatever the dead hold, and any time that was seen.
   time.step(time.latest - time.clock() + 2 * DAY);
   for (const home of homes) {

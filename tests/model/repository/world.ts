@@ -10,7 +10,7 @@ import { Random } from "../random.ts";
 import { keyPool } from "../values.ts";
 import { Chronicle } from "./chronicle.ts";
 import { Home } from "./home.ts";
-import { Place } from "./place.ts";
+import { Place, type RealStore } from "./place.ts";
 import { isOfStore } from "./tasks.ts";
 import { WorldTime } from "./world_time.ts";
 
@@ -47,22 +47,23 @@ export class World {
   readonly counts: Record<string, number> = {};
   #names = 0;
 
-  constructor(seed: number, simulation: Simulation, faulty: boolean) {
+  constructor(seed: number, simulation: Simulation, faulty: boolean, stores: readonly RealStore[] = []) {
     this.simulation = simulation;
     this.faulty = faulty;
     const random = this.random = new Random(seed, 3);
     this.chance = new Random(seed, 4);
     this.stale = seed % 7 === 5;
-    const place = (name: string): Place =>
+    const place = (name: string, store?: RealStore): Place =>
       new Place({
         name,
         onDisk: random.chance(0.3),
         encryption: random.chance(0.5) ? this.newSecret() : undefined,
         time: this.time,
         random: new Random(random.below(2 ** 31)),
+        store,
       });
-    this.first = place("first");
-    this.second = place("second");
+    this.first = place("first", stores[0]);
+    this.second = place("second", stores[1]);
   }
 
   /** Makes everything. */

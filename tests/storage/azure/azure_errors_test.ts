@@ -22,7 +22,7 @@ import { root } from "../../tools/runtimes.ts";
 import { ACCOUNT, KEY } from "../servers/azurite.ts";
 import { azureFixture } from "./fixture.ts";
 
-const azure = azureFixture();
+const azure = await azureFixture();
 const shared = new StorageSharedKeyCredential(ACCOUNT, KEY);
 
 /** All that a program might print of an error. */

@@ -10,7 +10,7 @@ import { ACCOUNT, KEY } from "../servers/azurite.ts";
 import { seededFaults } from "../servers/faulty_proxy.ts";
 import { azureFixture } from "./fixture.ts";
 
-const azure = azureFixture();
+const azure = await azureFixture();
 const BLOCK = 64 * 1024;
 
 /** Runs racers, one of them or all through the faulty network. */

@@ -13,9 +13,9 @@ import { BackupRepository, DB, type ObjectStore } from "../../../mod.ts";
 import { LONG, TURN } from "../../crash/random.ts";
 import { bytesOf, keysOf } from "../helpers.ts";
 import { ACCOUNT, KEY } from "../servers/azurite.ts";
-import { azureFixture } from "./fixture.ts";
+import { azureFixture, ownAzureFixture } from "./fixture.ts";
 
-const azure = azureFixture({ onDisk: true });
+const azure = await azureFixture();
 const home = mkdtempSync(join(tmpdir(), "holdfast-azure-"));
 after(() => rmSync(home, { recursive: true, force: true }));
 let places = 0;
@@ -176,29 +176,30 @@ describe("a server that is killed in the middle of a backup and loses what it ac
   it("is found out by verify, and made good by the next backup", async () => {
     // Two servers are started for each accident, which is the same in each runtime.
     if (!LONG && ("Deno" in globalThis || "Bun" in globalThis)) return;
+    const own = await ownAzureFixture();
     const outcomes: Record<string, number> = {};
     let noticed = 0;
     let puts = LONG ? 1 : 9;
     // The short form takes another accident each day.
     for (let at = LONG ? 1 : 1 + TURN % puts; at <= puts; at += LONG ? 1 : puts) {
-      const container = await azure.server.newContainer();
-      const store = await azure.open({ blockBytes: 64 * 1024 }, { container });
+      const container = await own.server.newContainer();
+      const store = await own.open({ blockBytes: 64 * 1024 }, { container });
       await using db = await DB.open(place());
       await db.setMany(entries(0, 100));
       const kept = await db.backup(store);
-      await azure.server.end();
-      await azure.server.start();
+      await own.server.end();
+      await own.server.start();
       await db.setMany(entries(100, 200));
       await db.set("large", "y".repeat(200_000));
       let seen = 0;
-      azure.proxy.faultOf = async ({ method }) => {
+      own.proxy.faultOf = async ({ method }) => {
         if (method !== "PUT" || ++seen !== at) return undefined;
-        await azure.server.kill();
-        await azure.server.start();
+        await own.server.kill();
+        await own.server.start();
         return undefined;
       };
       const info = await db.backup(store, { type: "full" }).catch((error: unknown) => error as Error);
-      azure.proxy.faultOf = () => undefined;
+      own.proxy.faultOf = () => undefined;
       assert.ok(seen >= at, "the accident took place");
       if (LONG) puts = Math.max(puts, seen);
 

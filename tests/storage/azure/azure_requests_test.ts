@@ -7,7 +7,7 @@ import { bytesOf, equal, isStorageError, keysOf, pattern, streamed, text, textOf
 import type { Fault, PassedRequest } from "../servers/faulty_proxy.ts";
 import { azureFixture } from "./fixture.ts";
 
-const azure = azureFixture();
+const azure = await azureFixture();
 const KiB = 1024;
 const BLOCK = 64 * KiB;
 const RANGE = 256 * KiB;

@@ -1,16 +1,12 @@
 /** The Azure store against Azurite: the conformance suite, then what is its own. */
-import { after, before } from "node:test";
 import { AzureStore } from "../../../lib/storage/azure/azure_store.ts";
 import { azureSettings } from "../../../lib/storage/azure/settings.ts";
 import { LONG } from "../../crash/random.ts";
 import { storeSuite } from "../store_suite.ts";
-import { ACCOUNT, type Azurite, KEY, startAzurite } from "../servers/azurite.ts";
+import { ACCOUNT, accountAt, KEY } from "../servers/azurite.ts";
+import { sharedServer } from "../servers/shared.ts";
 
-let server: Azurite;
-before(async () => {
-  server = await startAzurite();
-});
-after(() => server.remove());
+const server = accountAt((await sharedServer("azurite"))!.endpoint);
 
 const open = async (options = {}): Promise<AzureStore> =>
   new AzureStore(azureSettings(`azure://${ACCOUNT}/${await server.newContainer()}/some/prefix`, {

@@ -1,14 +1,15 @@
 /** An emulator, a faulty network before it, and stores that speak through that. */
-import { after, before } from "node:test";
+import { after } from "node:test";
 import { systemTimers, type Timers } from "../../../lib/base/timers.ts";
 import { AzureStore, type AzureSurroundings } from "../../../lib/storage/azure/azure_store.ts";
 import { type AzureOptions, azureSettings } from "../../../lib/storage/azure/settings.ts";
-import { ACCOUNT, type Azurite, KEY, startAzurite } from "../servers/azurite.ts";
+import { ACCOUNT, accountAt, type Azurite, type AzuriteAccount, KEY, startAzurite } from "../servers/azurite.ts";
 import { type FaultyProxy, type PassedRequest, startFaultyProxy } from "../servers/faulty_proxy.ts";
+import { sharedServer } from "../servers/shared.ts";
 
 /** What the tests of one file share. */
-export interface AzureFixture {
-  readonly server: Azurite;
+export interface AzureFixture<Server extends AzuriteAccount = AzuriteAccount> {
+  readonly server: Server;
   readonly proxy: FaultyProxy;
   /** The pauses between attempts, ms, which are not waited for. */
   readonly pauses: number[];
@@ -29,26 +30,25 @@ function timersOf(pauses: number[], deadlineMs: number): Timers {
   };
 }
 
-/** Starts both before the file's tests and ends them afterwards. */
-export function azureFixture(options: { onDisk?: boolean } = {}): AzureFixture {
-  let server: Azurite;
-  let proxy: FaultyProxy;
-  before(async () => {
-    server = await startAzurite(options);
-    proxy = await startFaultyProxy(new URL(server.endpoint).origin);
-  });
-  after(async () => {
-    await proxy.close();
-    await server.remove();
-  });
+/** The emulator that all share, and a proxy of one's own before it. */
+export async function azureFixture(): Promise<AzureFixture> {
+  return await fixtureOver(accountAt((await sharedServer("azurite"))!.endpoint));
+}
+
+/** An emulator of one's own, that may be killed. */
+export async function ownAzureFixture(): Promise<AzureFixture<Azurite>> {
+  const server = await startAzurite({ onDisk: true });
+  after(() => server.remove());
+  return await fixtureOver(server);
+}
+
+async function fixtureOver<Server extends AzuriteAccount>(server: Server): Promise<AzureFixture<Server>> {
+  const proxy = await startFaultyProxy(new URL(server.endpoint).origin);
+  after(() => proxy.close());
   const pauses: number[] = [];
   return {
-    get server() {
-      return server;
-    },
-    get proxy() {
-      return proxy;
-    },
+    server,
+    proxy,
     pauses,
     async open(options = {}, { container, ...around } = {}) {
       const authorized = ["accountKey", "sasToken", "credential", "connectionString"].some((name) => name in options);

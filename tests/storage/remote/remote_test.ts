@@ -374,6 +374,8 @@ describe("remoteError()", () => {
       "sent AWS4-HMAC-SHA256 Credential=SECRET/x, Signature=SECRET",
       "https://user:SECRET@host/x",
       "X-Amz-Signature=SECRET X-Amz-Credential=SECRET",
+      'not JSON: {"SecretAccessKey": "SECRET+/", "SessionToken":"SECRET=="}',
+      "aws_secret_access_key = SECRET aws_session_token=SECRET token=SECRET",
     ];
     for (const words of told) {
       const { message } = remoteError(request, new RequestFailure(words, {}), { kind: "storage" }, secrets);

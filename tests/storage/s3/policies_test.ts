@@ -3,32 +3,17 @@
  * nothing else.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { it } from "node:test";
 import { PutBucketPolicyCommand } from "@aws-sdk/client-s3";
 import { BackupRepository, DB, PermissionError } from "../../../mod.ts";
 import { s3 } from "../../../lib/adapters/s3.ts";
-import { root } from "../../tools/runtimes.ts";
 import { isMine } from "../../crash/random.ts";
 import { text } from "../helpers.ts";
 import { CEPH_CAN, clientOf, newBucket, optionsFor } from "../servers/buckets.ts";
 import { OTHER_USER } from "../servers/ceph.ts";
 import { sharedServer } from "../servers/shared.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
-
-interface Policy {
-  Version: string;
-  Statement: { Sid: string; Effect: string; Action: string[]; Resource: string[]; Principal?: unknown }[];
-}
-
-const page = readFileSync(`${root}docs/object-storage.md`, "utf8");
-
-/** The policy that follows a heading of the page. */
-function policyOf(heading: string): Policy {
-  const from = page.indexOf(`### ${heading}`);
-  assert.ok(from >= 0, `the page has a heading ${heading}`);
-  return JSON.parse(/```json\n(.*?)```/s.exec(page.slice(from))![1]!) as Policy;
-}
+import { policyOf } from "./policy.ts";
 
 const ceph = await sharedServer("ceph");
 if (ceph === undefined) it("Ceph is not here", () => {});
@@ -40,13 +25,7 @@ else {
     const client = clientOf(ceph);
     /** Gives the other user these rights, as the bucket's own policy. */
     const allow = async (heading: string): Promise<void> => {
-      const policy = policyOf(heading);
-      for (const statement of policy.Statement) {
-        statement.Principal = { AWS: [OTHER_USER.arn] };
-        statement.Resource = statement.Resource.map((each) =>
-          each.replaceAll("BUCKET", bucket).replaceAll("PREFIX", "shop")
-        );
-      }
+      const policy = policyOf(heading, bucket, "shop", OTHER_USER.arn);
       await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: JSON.stringify(policy) }));
     };
     const { accessKeyId, secretAccessKey } = OTHER_USER;

@@ -6,26 +6,31 @@
  * account does not. `end` is graceful and loses nothing; `kill` is the accident.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { root } from "../../tools/runtimes.ts";
+import { freePorts } from "./own_process.ts";
 
 /** The account that the server knows. Its key is made for the tests. */
 export const ACCOUNT = "holdfasttests";
 export const KEY: string = btoa("this key is for the tests, and is known to everyone who reads it");
 
-/** A running server. */
-export interface Azurite {
-  /** Where the account answers. */
+/** The account, as the tests see it. */
+export interface AzuriteAccount {
+  /** Where it answers. */
   readonly endpoint: string;
   /** What knows the key. */
   readonly service: BlobServiceClient;
   /** Makes a container; gives its name. */
   newContainer(): Promise<string>;
+}
+
+/** A server that this process started. */
+export interface Azurite extends AzuriteAccount {
   /** Ends it, so that everything is kept; `start` starts it again on the same port. */
   end(): Promise<void>;
   /** Ends it at once. */
@@ -44,23 +49,26 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** The account of a server that answers at an endpoint. */
+export function accountAt(endpoint: string): AzuriteAccount {
+  const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(ACCOUNT, KEY));
+  return {
+    endpoint,
+    service,
+    async newContainer() {
+      const name = `c${randomUUID()}`;
+      await service.createContainer(name);
+      return name;
+    },
+  };
 }
 
 /** Starts a server of its own. It keeps its data on disk only where a test means to start it again. */
 export async function startAzurite({ onDisk = false }: { onDisk?: boolean } = {}): Promise<Azurite> {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-azurite-"));
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const endpoint = `http://127.0.0.1:${port}/${ACCOUNT}`;
-  const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(ACCOUNT, KEY));
   let child: ChildProcess | undefined;
-  let containers = 0;
 
   const start = async (): Promise<void> => {
     // Under Node whichever runtime tests: it is written for it.
@@ -97,13 +105,7 @@ export async function startAzurite({ onDisk = false }: { onDisk?: boolean } = {}
   };
   await start();
   return {
-    endpoint,
-    service,
-    async newContainer() {
-      const name = `c${++containers}-${process.pid}`;
-      await service.createContainer(name);
-      return name;
-    },
+    ...accountAt(endpoint),
     end: () => stop("SIGTERM"),
     kill: () => stop("SIGKILL"),
     start,

@@ -4,36 +4,54 @@
  */
 import process from "node:process";
 
+import { startAzurite } from "./azurite.ts";
 import { cephMissing, startCeph } from "./ceph.ts";
-import type { OwnS3Server, S3Server } from "./s3_server.ts";
+import type { S3Server } from "./s3_server.ts";
 import { startSwift, swiftMissing } from "./swift.ts";
 
-/** The servers there are. */
-export const SERVERS: Readonly<Record<"ceph" | "swift", Kind>> = {
-  ceph: { missing: cephMissing, start: startCeph },
-  swift: { missing: swiftMissing, start: startSwift },
-};
-
-interface Kind {
-  /** Why it can't be had here. */
-  readonly missing: () => string | undefined;
-  readonly start: () => Promise<OwnS3Server>;
+/** What is known of each server: what JSON can tell. */
+interface Shared {
+  ceph: S3Server;
+  swift: S3Server;
+  azurite: { readonly endpoint: string };
 }
 
-/** Where `tests/run.ts` writes down what a server is: JSON of an `S3Server`, or of `{ missing }`. */
+interface Kind<Server> {
+  /** Why it can't be had here. */
+  readonly missing: () => string | undefined;
+  readonly start: () => Promise<Server & { stop(): Promise<void> }>;
+  /** How a test file asks for it. */
+  readonly asked: RegExp;
+}
+
+/** The servers there are. */
+export const SERVERS: { readonly [Name in keyof Shared]: Kind<Shared[Name]> } = {
+  ceph: { missing: cephMissing, start: startCeph, asked: /sharedServer\("ceph"\)/ },
+  swift: { missing: swiftMissing, start: startSwift, asked: /sharedServer\("swift"\)/ },
+  azurite: {
+    missing: () => undefined,
+    async start() {
+      const { endpoint, remove } = await startAzurite();
+      return { endpoint, stop: remove };
+    },
+    asked: /sharedServer\("azurite"\)|azureFixture\(\)/,
+  },
+};
+
+/** Where `tests/run.ts` writes down what a server is: JSON of what is known of it, or of `{ missing }`. */
 export const variableOf = (name: string): string => `HOLDFAST_TEST_${name.toUpperCase()}`;
 
 /** A server to be used by many, or the reason why there is none, which was told. */
-export async function sharedServer(name: keyof typeof SERVERS): Promise<S3Server | undefined> {
+export async function sharedServer<Name extends keyof Shared>(name: Name): Promise<Shared[Name] | undefined> {
   const told = process.env[variableOf(name)];
-  const known = told === undefined ? undefined : JSON.parse(told) as S3Server | { missing: string };
+  const known = told === undefined ? undefined : JSON.parse(told) as Shared[Name] | { missing: string };
   const { missing, start } = SERVERS[name];
   const reason = known === undefined ? missing() : "missing" in known ? known.missing : undefined;
   if (reason !== undefined) {
     console.log(`${name} was not tested: ${reason}.`);
     return undefined;
   }
-  if (known !== undefined) return known as S3Server;
+  if (known !== undefined) return known as Shared[Name];
   const own = await start();
   // Not imported above: a run that starts servers is no test, and must not become one.
   const { after } = await import("node:test");

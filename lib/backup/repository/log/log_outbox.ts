@@ -15,7 +15,7 @@ import { logName, type LogPiece, nextChain, writeLogHead } from "../../../format
 import type { RepositoryContext } from "../core/context.ts";
 import { logPrefix } from "../core/layout.ts";
 import { putLogObject } from "./log_object.ts";
-import type { ShipOptions } from "./shipment.ts";
+import type { LogObjectSent, ShipOptions } from "./shipment.ts";
 
 /** Objects under way at a time: one is compressed, synced and read back while the next is gathered and begun. */
 const UNDER_WAY_MAX = 2;
@@ -23,20 +23,7 @@ const UNDER_WAY_MAX = 2;
 /** Larger memory is not kept for the next piece: a single commit may take half a gigabyte. */
 const SPARE_BYTES_MAX = 8 * 2 ** 20;
 
-/** An object that arrived. */
-export interface LogObjectSent {
-  /** Its last version. */
-  last: number;
-  /** The time of that, ms. */
-  maxTimestamp: number;
-  /** The chain behind it. */
-  chain: string;
-  /** Its bytes as stored. */
-  storedBytes: number;
-}
-
 interface UnderWay {
-  key: string;
   sent: Omit<LogObjectSent, "storedBytes">;
   pieces: readonly LogPiece[];
   put: Promise<{ storedBytes: number; made: boolean }>;
@@ -89,7 +76,8 @@ export class LogOutbox {
     }
     const put = putLogObject(this.#context, key, raw, this.#options);
     put.catch(() => {}); // It is awaited in its turn, or by `abandon`.
-    this.#underWay.push({ key, sent: { last, maxTimestamp, chain }, pieces, put });
+    const sent = { key, first: first.first, last, minTimestamp, maxTimestamp, previous, chain };
+    this.#underWay.push({ sent, pieces, put });
     while (this.#underWay.length >= UNDER_WAY_MAX) await this.#next();
   }
 
@@ -114,18 +102,18 @@ export class LogOutbox {
     const ends = await Promise.allSettled(this.#underWay.map(({ put }) => put));
     if (!remove) return;
     for (const [i, end] of ends.entries()) {
-      if (end.status === "fulfilled" && end.value.made) this.#made.push(this.#underWay[i]!.key);
+      if (end.status === "fulfilled" && end.value.made) this.#made.push(this.#underWay[i]!.sent.key);
     }
     // Readers never look beyond heads: what can't be removed does no harm.
     for (const key of this.#made) await this.#context.store.delete(key).catch(() => {});
   }
 
   async #next(): Promise<void> {
-    const { key, sent, pieces, put } = this.#underWay[0]!;
+    const { sent, pieces, put } = this.#underWay[0]!;
     const { storedBytes, made } = await put;
     this.#underWay.shift();
     this.#arrived.push({ ...sent, storedBytes });
-    if (made) this.#made.push(key);
+    if (made) this.#made.push(sent.key);
     for (const { bytes } of pieces) {
       if (bytes.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare.push(new Uint8Array(bytes.buffer));
     }

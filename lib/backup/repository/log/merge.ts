@@ -3,6 +3,7 @@
  *
  * The merged object is put, read back and only then are those removed that it was made of. Who reads meanwhile finds one of
  * both, and plans anew when an object vanished. Cut off in between, both lie there: the next merge removes what is covered.
+ * Where it is known that nothing is due, nothing is asked for.
  *
  * @module
  */
@@ -15,6 +16,7 @@ import { allKeys } from "../core/documents.ts";
 import { logPrefix } from "../core/layout.ts";
 import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
 import { logPieces, openLog } from "./log_reader.ts";
+import type { LogTimes, MergeMemory } from "./merge_memory.ts";
 import { planMerges, type TimedLogObject } from "./merge_plan.ts";
 import { putLogObject } from "./log_object.ts";
 
@@ -26,16 +28,16 @@ export interface Merged {
   removed: number;
 }
 
-/** Times of objects that were read before, by key. */
-export type LogTimes = Map<string, { minTimestamp: number; maxTimestamp: number }>;
-
-/** Merges what is due of the log that a head counts. `times` is kept by the caller from one call to the next. */
+/** Merges what is due of the log that a head counts. `memory` is kept by the caller from one call to the next. */
 export async function mergeLog(
   context: RepositoryContext,
   head: HeadDocument,
-  times: LogTimes,
+  memory: MergeMemory,
   signal?: AbortSignal,
 ): Promise<Merged> {
+  const known = memory.chainOf(head);
+  if (known !== undefined && planMerges(known, context.clock()).length === 0) return { made: 0, removed: 0 };
+  memory.forget();
   const prefix = logPrefix(head.database, head.lineage);
   const listed = logObjects(await allKeys(context.store, prefix, signal));
   const index = new LogIndex(listed);
@@ -47,16 +49,18 @@ export async function mergeLog(
     await context.store.delete(object.key);
     merged.removed++;
   }
-  for (const key of times.keys()) if (!used.has(key)) times.delete(key);
+  memory.keepTimes(used);
   try {
     const timed: TimedLogObject[] = [];
-    for (const object of chain) timed.push({ ...object, ...await timesOf(context, object, times, signal) });
+    for (const object of chain) timed.push({ ...object, ...await timesOf(context, object, memory, signal) });
     for (const group of planMerges(timed, context.clock())) {
       throwIfAborted(signal);
-      await mergeGroup(context, head, group, times, signal);
+      const made = await mergeGroup(context, head, group, signal);
+      timed.splice(timed.indexOf(group[0]!), group.length, made);
       merged.made++;
       merged.removed += group.length;
     }
+    memory.remember(head, timed);
   } catch (error) {
     // Someone else merged or pruned what was listed; the next call sees what there is.
     if (!(error instanceof NotFoundError)) throw error;
@@ -74,15 +78,15 @@ function isCovered(object: LogObject, chain: readonly LogObject[]): boolean {
 async function timesOf(
   context: RepositoryContext,
   object: LogObject,
-  times: LogTimes,
+  memory: MergeMemory,
   signal: AbortSignal | undefined,
-): Promise<{ minTimestamp: number; maxTimestamp: number }> {
-  const known = times.get(object.key);
+): Promise<LogTimes> {
+  const known = memory.timesOf(object.key);
   if (known !== undefined) return known;
   const { head, pieces } = await openLog(context, object, { signal });
   await pieces.return(undefined as never);
   const found = { minTimestamp: head.minTimestamp, maxTimestamp: head.maxTimestamp };
-  times.set(object.key, found);
+  memory.noteTimes(object.key, found);
   return found;
 }
 
@@ -90,9 +94,8 @@ async function mergeGroup(
   context: RepositoryContext,
   head: HeadDocument,
   group: readonly TimedLogObject[],
-  times: LogTimes,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<TimedLogObject> {
   const first = group[0]!;
   const last = group.at(-1)!;
   const { database, lineage } = head;
@@ -113,7 +116,7 @@ async function mergeGroup(
       for await (const piece of logPieces(context, object, { signal })) yield piece.bytes;
     }
   }
-  await putLogObject(context, key, raw, { signal });
-  times.set(key, span);
+  const { storedBytes } = await putLogObject(context, key, raw, { signal });
   for (const object of group) await context.store.delete(object.key);
+  return { key, first: first.first, last: last.last, chain: last.chain, size: storedBytes, ...span };
 }

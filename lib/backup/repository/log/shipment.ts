@@ -5,6 +5,26 @@
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 
+/** An object that arrived. */
+export interface LogObjectSent {
+  /** Its key. */
+  key: string;
+  /** Its first version. */
+  first: number;
+  /** Its last version. */
+  last: number;
+  /** The time of the first, ms. */
+  minTimestamp: number;
+  /** The time of the last, ms. */
+  maxTimestamp: number;
+  /** The chain before it. */
+  previous: string;
+  /** The chain behind it. */
+  chain: string;
+  /** Its bytes as stored. */
+  storedBytes: number;
+}
+
 /** What was taken in by one call. */
 export interface Shipped {
   /** The head as it stands. */
@@ -13,6 +33,8 @@ export interface Shipped {
   bytes: number;
   /** Bytes as stored. */
   storedBytes: number;
+  /** The objects that the head was moved over, in the order of their commits. */
+  objects: readonly LogObjectSent[];
   /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
   gap: boolean;
 }

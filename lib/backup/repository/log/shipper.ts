@@ -30,7 +30,7 @@ import { LogOutbox } from "./log_outbox.ts";
 import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import type { ShipOptions, Shipped } from "./shipment.ts";
+import type { LogObjectSent, ShipOptions, Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
 
 /** Commits of a piece: enough to compress well, few enough to be held in memory. */
@@ -215,7 +215,7 @@ class Shipment {
   #bytes = 0;
   #ingests: ArchivedIngest[] = [];
   #settled: SettledPoint | undefined;
-  #shipped: Omit<Shipped, "head"> = { bytes: 0, storedBytes: 0, gap: false };
+  #shipped = { bytes: 0, storedBytes: 0, objects: [] as LogObjectSent[], gap: false };
   #lease: Lease | undefined;
   #known: KnownObjects | undefined;
 
@@ -368,6 +368,7 @@ class Shipment {
       ingests: [...head.ingests, ...this.#ingests.filter(counts)],
     });
     this.#ingests = this.#ingests.filter((ingest) => !counts(ingest));
+    this.#shipped.objects.push(...arrived);
     this.#outbox.counted();
   }
 

@@ -22,7 +22,8 @@ import { backupInto } from "../making/backup.ts";
 import { readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { isBase } from "../restoring/coverage.ts";
-import { type LogTimes, mergeLog } from "../log/merge.ts";
+import { mergeLog } from "../log/merge.ts";
+import { MergeMemory } from "../log/merge_memory.ts";
 import type { CheckedReplication, ReplicationEvent, ReplicationStatus } from "./replication_options.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
@@ -40,7 +41,7 @@ export class Replication implements AsyncDisposable {
   readonly #options: CheckedReplication;
   readonly #shipper: Shipper;
   readonly #stopListening: () => void;
-  readonly #times: LogTimes = new Map();
+  readonly #memory = new MergeMemory();
   readonly #abort = new AbortController();
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -216,6 +217,7 @@ export class Replication implements AsyncDisposable {
       this.#failures = 0;
       this.#failure = undefined;
       this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
+      this.#memory.shipped(shipped.objects);
       await this.#keepHouse(shipped.head);
     } catch (error) {
       this.#dirty ||= wasDirty;
@@ -252,7 +254,7 @@ export class Replication implements AsyncDisposable {
     if (this.#baseIsDue(head, now)) this.#basing ??= this.#makeBase().finally(() => this.#basing = undefined);
     if (now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
-    const { made, removed } = await mergeLog(this.#context, head, this.#times, this.#abort.signal);
+    const { made, removed } = await mergeLog(this.#context, head, this.#memory, this.#abort.signal);
     if (removed > 0) this.#report({ type: "merged", made, removed });
   }
 

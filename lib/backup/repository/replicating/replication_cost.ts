@@ -1,0 +1,73 @@
+/**
+ * What a replication asks of its store, and so what a bucket that is paid by the request costs: counted from how it works, not
+ * measured.
+ *
+ * ```
+ * a heartbeat       1 put (the head)
+ * a shipment        2 puts (an object, the head), 1 get (the object is read back)
+ * merging n into 1  1 list, 1 put, n + 2 gets (each, the first one's beginning, the new one read back), n deletes
+ * ```
+ *
+ * Bases, and the merging of 24 hours into a day, are not in the hours. `tests/backup/repository/replication_cost_test.ts`
+ * counts hours of real replications and compares.
+ *
+ * @module
+ */
+import type { CheckedReplication } from "./replication_options.ts";
+
+/** Requests to a store, by what services charge for. */
+export interface StoreRequests {
+  /** Objects written, each in one request: so are those of up to 8 MiB. */
+  puts: number;
+  /** Objects read, or asked about. */
+  gets: number;
+  /** Listings of up to 1000 keys. */
+  lists: number;
+  /** Objects removed. */
+  deletes: number;
+}
+
+/** What a replication asks of its store. */
+export interface ReplicationEstimate {
+  /** In an hour in which nothing is committed. */
+  idle: StoreRequests;
+  /** In an hour with commits in every `interval`. */
+  busy: StoreRequests;
+  /** For a base with one new file. Each further one is a put and a get more. */
+  base: StoreRequests;
+}
+
+const HOUR = 3_600_000;
+
+/** Minutes of an hour that are merged by themselves; those of the last one go into the hour at once. */
+const MINUTES = 59;
+
+/**
+ * Put: the lease, taken and renewed twice; the file, the manifest, the head, a line of the audit log. Read: whether the id is
+ * free, the head twice, the last manifest, the file. Listed: backups, marks twice, heads.
+ */
+const BASE: StoreRequests = { puts: 7, gets: 5, lists: 4, deletes: 1 };
+
+/** Estimates a replication. */
+export function estimateReplication(
+  { interval, heartbeat }: Pick<CheckedReplication, "interval" | "heartbeat">,
+): ReplicationEstimate {
+  const shipments = HOUR / interval;
+  const perMinute = shipments / 60;
+  // A minute with one object has nothing to merge. Between one and two, so many minutes have two.
+  const minutes = MINUTES * Math.min(1, Math.max(0, perMinute - 1));
+  const ofMinutes = minutes * Math.max(2, perMinute);
+  const ofHour = shipments - ofMinutes + minutes;
+  const hours = ofHour > 1 ? 1 : 0;
+  const [merges, merged] = [minutes + hours, ofMinutes + hours * ofHour];
+  return {
+    idle: { puts: Math.round(HOUR / heartbeat), gets: 0, lists: 0, deletes: 0 },
+    busy: {
+      puts: Math.round(2 * shipments + merges),
+      gets: Math.round(shipments + merged + 2 * merges),
+      lists: Math.round(merges),
+      deletes: Math.round(merged),
+    },
+    base: { ...BASE },
+  };
+}
