@@ -69,6 +69,8 @@ export interface RunningWriter {
   ended: Promise<Said>;
   /** The numbers that it said were acknowledged, so far. */
   acknowledged(): number[];
+  /** Everything else that it said so far, line by line. */
+  other(): string[];
   /** Kills it and whatever started it. */
   kill(): void;
   /** Lets it, and whatever started it, stand still; then go on. */
@@ -101,10 +103,10 @@ export function startWriter({ runtime, directory, first, through = [] }: WriterO
   const lines = (): string[] => said.split("\n").slice(0, -1);
   const isNumber = (line: string): boolean => /^\d+$/.test(line);
   const acknowledged = (): number[] => lines().filter(isNumber).map(Number);
+  const other = (): string[] => lines().filter((line) => !isNumber(line));
   const ended = new Promise<Said>((resolve) => {
     child.once("close", (_code, signal) => {
-      const other = lines().filter((line) => !isNumber(line));
-      resolve({ acknowledged: acknowledged(), other, signal, complaints });
+      resolve({ acknowledged: acknowledged(), other: other(), signal, complaints });
     });
   });
   const signal = (name: NodeJS.Signals): void => {
@@ -114,7 +116,7 @@ export function startWriter({ runtime, directory, first, through = [] }: WriterO
       // It has ended.
     }
   };
-  return { alive, ended, acknowledged, kill: () => signal("SIGKILL"), signal };
+  return { alive, ended, acknowledged, other, kill: () => signal("SIGKILL"), signal };
 }
 
 /** What is known before a database is looked at. */
