@@ -26,8 +26,11 @@ const FIRST_SYNCS = 5;
 
 const runtimes = LONG ? installedRuntimes() : [ownRuntime];
 
+/** Debian keeps these programs where only root's shells look. */
+const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` };
+
 function run(program: string, ...args: string[]): void {
-  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8", env });
   if (error !== undefined || status !== 0) {
     throw new Error(`${program} ${args.join(" ")}: ${error?.message ?? stderr.trim()}`);
   }
