@@ -1,0 +1,70 @@
+/**
+ * The surroundings of a run that is a process of its own.
+ *
+ * @module
+ */
+import process from "node:process";
+import { nodeFileSystem } from "../files/node_file_system.ts";
+import { type CliIo, Interruption } from "./io.ts";
+
+/** What is known of Deno where it runs; its permissions are asked before the environment is. */
+interface DenoPermissions {
+  permissions?: { querySync(wanted: { name: "env"; variable: string }): { state: string } };
+}
+
+/** A process's surroundings, and what takes its handlers away again. */
+export interface ProcessIo {
+  /** The surroundings. */
+  io: CliIo;
+  /** Takes back the handlers of signals. */
+  releaseSignals: () => void;
+  /** Takes back all handlers. */
+  release: () => void;
+}
+
+/** A process's streams, environment and signals. */
+export function processIo(): ProcessIo {
+  const controller = new AbortController();
+  const releaseSignals = onSignals((signal) => {
+    // Whoever asks twice doesn't want to wait: the next one ends the process at once.
+    releaseSignals();
+    controller.abort(new Interruption(signal));
+  });
+  const streams = [process.stdout, process.stderr];
+  // A closed pipe is told by each write; unhandled, it would end the process with a stack trace.
+  const ignore = (): void => {};
+  for (const stream of streams) stream.on("error", ignore);
+  const release = (): void => {
+    releaseSignals();
+    // What went wrong with the last write may be told a little later.
+    setImmediate(() => streams.forEach((stream) => stream.off("error", ignore)));
+  };
+  const io: CliIo = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: variable,
+    signal: controller.signal,
+    now: Date.now,
+    fileSystem: nodeFileSystem(),
+  };
+  return { io, releaseSignals, release };
+}
+
+function onSignals(receive: (signal: "SIGINT" | "SIGTERM") => void): () => void {
+  const handlers = (["SIGINT", "SIGTERM"] as const).map((signal) => {
+    const handler = (): void => receive(signal);
+    process.on(signal, handler);
+    return () => process.off(signal, handler);
+  });
+  return () => handlers.forEach((remove) => remove());
+}
+
+/** A variable of the environment. Under Deno one that may not be read is as good as absent, and nobody is asked for it. */
+function variable(name: string): string | undefined {
+  const { permissions } = (globalThis as { Deno?: DenoPermissions }).Deno ?? {};
+  if (permissions !== undefined && permissions.querySync({ name: "env", variable: name }).state !== "granted") {
+    return undefined;
+  }
+  return process.env[name];
+}
