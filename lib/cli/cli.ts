@@ -39,10 +39,9 @@ export { type CliIo, type InStream, Interruption, type OutStream } from "./io.ts
  * ends the process. What is left out of `io` is the process's; signals are its own business only when `io` has no `signal`.
  */
 export async function run(argv: readonly string[], io: Partial<CliIo> = {}): Promise<number> {
-  const { io: own, releaseSignals, release } = processIo();
-  if (io.signal !== undefined) releaseSignals();
+  const { io: whole, release } = processIo(io);
   try {
-    return await runIn(argv, { ...own, ...io });
+    return await runIn(argv, whole);
   } finally {
     release();
   }

@@ -16,21 +16,17 @@ interface DenoPermissions {
 export interface ProcessIo {
   /** The surroundings. */
   io: CliIo;
-  /** Takes back the handlers of signals. */
-  releaseSignals: () => void;
   /** Takes back all handlers. */
   release: () => void;
 }
 
-/** A process's streams, environment and signals. */
-export function processIo(): ProcessIo {
-  const controller = new AbortController();
-  const releaseSignals = onSignals((signal) => {
-    // Whoever asks twice doesn't want to wait: the next one ends the process at once.
-    releaseSignals();
-    controller.abort(new Interruption(signal));
-  });
-  const streams = [process.stdout, process.stderr];
+/** A process's streams, environment and signals, as far as `given` has none of its own. */
+export function processIo(given: Partial<CliIo> = {}): ProcessIo {
+  const { stdout = process.stdout, stderr = process.stderr } = given;
+  const streams = [process.stdout, process.stderr].filter((own) => own === stdout || own === stderr);
+  const { signal, releaseSignals } = given.signal === undefined
+    ? signals()
+    : { signal: given.signal, releaseSignals() {} };
   // A closed pipe is told by each write; unhandled, it would end the process with a stack trace.
   const ignore = (): void => {};
   for (const stream of streams) stream.on("error", ignore);
@@ -40,15 +36,26 @@ export function processIo(): ProcessIo {
     setImmediate(() => streams.forEach((stream) => stream.off("error", ignore)));
   };
   const io: CliIo = {
-    stdout: process.stdout,
-    stderr: process.stderr,
     stdin: process.stdin,
     env: variable,
-    signal: controller.signal,
     now: Date.now,
     fileSystem: nodeFileSystem(),
+    ...given,
+    stdout,
+    stderr,
+    signal,
   };
-  return { io, releaseSignals, release };
+  return { io, release };
+}
+
+function signals(): { signal: AbortSignal; releaseSignals: () => void } {
+  const controller = new AbortController();
+  const releaseSignals = onSignals((signal) => {
+    // Whoever asks twice doesn't want to wait: the next one ends the process at once.
+    releaseSignals();
+    controller.abort(new Interruption(signal));
+  });
+  return { signal: controller.signal, releaseSignals };
 }
 
 function onSignals(receive: (signal: "SIGINT" | "SIGTERM") => void): () => void {

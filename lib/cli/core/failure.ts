@@ -24,7 +24,7 @@ export interface Told {
 const REMEDIES: Readonly<Record<string, readonly [option: string, does: string][]>> = {
   LOCKED: [["read-only", "backs up beside the program that has it open"]],
   EXISTS: [["overwrite", "replaces it"]],
-  GAP: [["allow-earlier", "takes the newest state that can be had"]],
+  GAP: [["allow-earlier", "takes the newest state before it; holdfast points lists what can be had"]],
   NOT_FOUND: [["create", "makes the database"]],
   DECRYPTION: [["passphrase-file", "names the file that holds the passphrase, HOLDFAST_PASSPHRASE holds it itself"]],
 };

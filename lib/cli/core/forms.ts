@@ -56,18 +56,20 @@ const inputs = new WeakSet<object>();
 
 /** All that comes in on standard input; asked a second time it is a `UsageError`. */
 export async function readInput({ io }: Call): Promise<Uint8Array> {
-  claimInput(io);
   const pieces: Uint8Array[] = [];
-  for await (const piece of io.stdin) {
-    pieces.push(typeof piece === "string" ? Buffer.from(piece) : piece);
-  }
+  for await (const piece of inputPieces(io)) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
-/** Standard input goes to whoever asks first. */
-export function claimInput(io: object): void {
+/** Standard input as it comes; it goes to whoever asks first. */
+export function inputPieces(io: CliIo): AsyncIterable<Uint8Array> {
   if (inputs.has(io)) throw new UsageError("standard input (-) can be used once only");
   inputs.add(io);
+  return bytesOf(io.stdin);
+}
+
+async function* bytesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array> {
+  for await (const piece of stream) yield typeof piece === "string" ? Buffer.from(piece) : piece;
 }
 
 /** A key, prefix or bound, as a key space of this encoding takes it. */

@@ -24,6 +24,12 @@ export class Given {
     return this.#specs.has(name);
   }
 
+  /** Whether something was given for it. */
+  isGiven(name: string): boolean {
+    const value = this.#value(name);
+    return value !== undefined && value !== false;
+  }
+
   /** A flag. */
   flag(name: string): boolean {
     return this.#value(name) === true;

@@ -21,11 +21,19 @@ export interface ProgressLine {
 /** Where nobody watches. */
 export const NO_PROGRESS: ProgressLine = { onProgress: () => {}, end: () => {} };
 
+/** Work that is done sooner shows nothing: a line that comes and goes at once tells nobody anything. */
+const SHOW_AFTER_MS = 250;
 /** Not narrower: what stands behind the bar has to fit too. */
 const BAR_CHARACTERS = 24;
 
 /** A line for work of this name: `"backup"`. */
-export function progressLine(stream: OutStream, paint: Paint, work: string): ProgressLine {
+export function progressLine(
+  stream: OutStream,
+  paint: Paint,
+  work: string,
+  showAfterMs: number = SHOW_AFTER_MS,
+): ProgressLine {
+  const showAt = Date.now() + showAfterMs;
   const bar = new progress.SingleBar({
     stream: stream as unknown as NodeJS.WritableStream,
     format: (_, params, payload) => lineOf(paint, work, payload["progress"] as Progress, params),
@@ -39,6 +47,7 @@ export function progressLine(stream: OutStream, paint: Paint, work: string): Pro
   let phase: string | undefined;
   return {
     onProgress(now) {
+      if (Date.now() < showAt) return;
       const { done, total } = measured(now);
       if (phase !== now.phase) {
         if (phase !== undefined) bar.stop();
@@ -84,8 +93,9 @@ export function lineOf(paint: Paint, work: string, now: Progress, state: BarStat
   const seconds = Math.max(0, (state.stopTime ?? Date.now()) - state.startTime) / 1000;
   const parts: string[] = [];
   const label = now.phase === work ? work : `${work}: ${now.phase}`;
-  if (total === undefined) parts.push(show(done));
-  else {
+  if (total === undefined) {
+    if (done > 0) parts.push(show(done));
+  } else {
     const share = Math.min(1, done / total);
     const full = Math.round(share * BAR_CHARACTERS);
     parts.push(paint("good", "█".repeat(full)) + paint("faint", "░".repeat(BAR_CHARACTERS - full)));
@@ -97,5 +107,5 @@ export function lineOf(paint: Paint, work: string, now: Progress, state: BarStat
     const left = Number(state.eta);
     if (total !== undefined && done < total && Number.isFinite(left)) parts.push(`${showDuration(left * 1000)} left`);
   }
-  return `${paint("name", label)}  ${parts.join("  ")}`;
+  return [paint("name", label), ...parts].join("  ");
 }
