@@ -10,11 +10,11 @@ import { tell } from "./core/failure.ts";
 import type { CliIo } from "./io.ts";
 import { helpColumns, Output } from "./output/output.ts";
 import { painter, wantsColor } from "./output/style.ts";
-import { VERSION } from "./version.ts";
+import { PROGRAM_NAME, VERSION } from "./version.ts";
 
 /** What the program says of itself. */
 export const PROGRAM: ProgramInfo = {
-  name: "holdfast",
+  name: PROGRAM_NAME,
   summary: "Entries, backups and care of Holdfast databases.",
   version: VERSION,
   epilogue: [

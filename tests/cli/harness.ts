@@ -4,7 +4,7 @@ import { PassThrough, Readable } from "node:stream";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DB, type OpenOptions } from "../../mod.ts";
 import { run } from "../../lib/cli/cli.ts";
-import type { FileSystem, OutStream } from "../../lib/cli/cli.ts";
+import type { CliIo, FileSystem, OutStream } from "../../lib/cli/cli.ts";
 
 /** What came of a run. */
 export interface Ran {
@@ -34,6 +34,11 @@ export interface RunSettings {
 
 /** Runs one command line. */
 export async function cli(argv: readonly string[], settings: RunSettings = {}): Promise<Ran> {
+  return await withStreams(settings, (io) => run(argv, io));
+}
+
+/** Calls with the surroundings that the settings describe, and gathers what is written. */
+export async function withStreams(settings: RunSettings, work: (io: CliIo) => Promise<number>): Promise<Ran> {
   const { answers, terminal = false } = settings;
   const person = answers !== undefined;
   const stdin = person ? new PassThrough() : Readable.from(settings.stdin === undefined ? [] : [settings.stdin]);
@@ -50,7 +55,7 @@ export async function cli(argv: readonly string[], settings: RunSettings = {}): 
   });
   const as = <T extends object>(stream: T, isTTY: boolean): T & { isTTY: boolean; columns: number } =>
     Object.assign(stream, { isTTY, columns: settings.columns ?? 100 });
-  const code = await run(argv, {
+  const code = await work({
     stdin: as(stdin, person),
     stdout: as(out.stream, terminal) as OutStream,
     stderr: as(err.stream, person || terminal) as OutStream,

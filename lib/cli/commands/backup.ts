@@ -24,6 +24,7 @@ import {
   isRepository,
   openRepository,
   READ_ONLY,
+  refuseRepositoryOptions,
   REPOSITORY_OPTIONS,
   TIME_ZONE,
   TRANSFER_OPTIONS,
@@ -34,7 +35,7 @@ import { YES } from "./entries.ts";
 
 /** Beside a writer. */
 const BESIDE: OptionSpec = {
-  name: "read-only",
+  name: "beside",
   kind: "flag",
   help: "beside a program that has the database open; such a backup has no log behind it",
 };
@@ -115,7 +116,7 @@ export const backup: CommandSpec = {
   async run(call) {
     const { given, out, io } = call;
     const [path = "", to = ""] = call.words;
-    const readOnly = given.flag("read-only");
+    const readOnly = given.flag("beside");
     const long = { signal: io.signal, onProgress: out.progress("backup") };
     const labels = labelsOf(call);
     const optional = <K extends keyof BackupOptions>(name: K, value: BackupOptions[K]): BackupOptions =>
@@ -131,8 +132,7 @@ export const backup: CommandSpec = {
     const toFile = isFile(to);
     const policy = retentionOf(call);
     if (toFile) {
-      const wrong = REPOSITORY_ONLY.find((name) => given.isGiven(name));
-      if (wrong !== undefined) throw new UsageError(`--${wrong} is for repositories, and ${to} is a file`);
+      refuseRepositoryOptions(call, REPOSITORY_ONLY, `${to} is a file`);
       if (policy !== undefined) throw new UsageError(`rules of retention are for repositories, and ${to} is a file`);
     } else if (given.flag("overwrite")) {
       throw new UsageError("--overwrite is for files; what is in a repository is never replaced");
@@ -288,8 +288,14 @@ interface Source extends AsyncDisposable {
 
 async function sourceOf(call: Call, from: string): Promise<Source> {
   const nothing = async (): Promise<void> => {};
-  if (from === "-") return { source: inputPieces(call.io), [Symbol.asyncDispose]: nothing };
-  if (!await isRepository(call.io, from)) return { source: from, [Symbol.asyncDispose]: nothing };
+  if (from === "-") {
+    refuseRepositoryOptions(call, [], "standard input is none");
+    return { source: inputPieces(call.io), [Symbol.asyncDispose]: nothing };
+  }
+  if (!await isRepository(call.io, from)) {
+    refuseRepositoryOptions(call, [], `${from} is none`);
+    return { source: from, [Symbol.asyncDispose]: nothing };
+  }
   const write = !call.given.flag("read-only");
   const repo: BackupRepository = await openRepository(call, from, { write });
   return { source: repo, [Symbol.asyncDispose]: () => repo.close() };

@@ -7,7 +7,6 @@ import { CorruptionError } from "../../base/errors.ts";
 import type { VerifyReport } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { openToRead } from "../core/database.ts";
-import { UsageError } from "../core/exit_code.ts";
 import { POINT_OPTIONS, pointOf } from "../core/point.ts";
 import { HEALTH_OPTIONS, healthOf } from "../core/policy.ts";
 import {
@@ -17,6 +16,7 @@ import {
   openRepository,
   PLACE,
   READ_ONLY,
+  refuseRepositoryOptions,
   REPOSITORY,
   REPOSITORY_OPTIONS,
   TRANSFER_OPTIONS,
@@ -61,12 +61,8 @@ export const verify: CommandSpec = {
 };
 
 async function verifyDatabase(call: Call, path: string): Promise<number> {
-  const { out, given, io } = call;
-  for (const name of ["backup", "read"]) {
-    if (given.text(name) !== undefined) {
-      throw new UsageError(`--${name} is for repositories, and ${path} is a database`);
-    }
-  }
+  const { out, io } = call;
+  refuseRepositoryOptions(call, ["backup", "read"], `${path} is a database`);
   const report = await readDatabase(call, path, { signal: io.signal, onProgress: out.progress("verify") });
   out.endProgress();
   await out.result(report, async () => {

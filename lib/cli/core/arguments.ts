@@ -105,7 +105,9 @@ function prepare(command: Command, { style, print }: Parsing): Command {
 }
 
 function add(parent: Command, program: string, before: string, spec: CommandSpec, parsing: Parsing): void {
-  const command = prepare(new Command(spec.name), parsing).summary(spec.summary).helpGroup(`${spec.group}:`);
+  const command = prepare(new Command(spec.name), parsing).summary(spec.summary).helpGroup(
+    before === "" ? `${spec.group}:` : "Commands:",
+  );
   parent.addCommand(command);
   command.description(`${spec.summary}.${spec.details === undefined ? "" : `\n\n${spec.details}`}`);
   const name = before + spec.name;

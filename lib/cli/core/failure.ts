@@ -22,7 +22,7 @@ export interface Told {
 
 /** Options that answer an error, by its code. */
 const REMEDIES: Readonly<Record<string, readonly [option: string, does: string][]>> = {
-  LOCKED: [["read-only", "backs up beside the program that has it open"]],
+  LOCKED: [["beside", "backs up beside the program that has it open"]],
   EXISTS: [["overwrite", "replaces it"]],
   GAP: [["allow-earlier", "takes the newest state before it; holdfast points lists what can be had"]],
   NOT_FOUND: [["create", "makes the database"]],

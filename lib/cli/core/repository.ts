@@ -82,7 +82,11 @@ export interface Access {
 export async function openRepository(call: Call, place: string, access: Access): Promise<BackupRepository> {
   const { given, io } = call;
   const { write, create = false, whose = "" } = access;
-  const target = isAddress(place) ? await storeAt(io, place, given.list(`${whose}store`)) : place;
+  const settings = given.list(`${whose}store`);
+  if (settings.length > 0 && !isAddress(place)) {
+    throw new UsageError(`--${whose}store is for object stores, and ${place} is a directory`);
+  }
+  const target = isAddress(place) ? await storeAt(io, place, settings) : place;
   const optional = <T>(name: string, value: T | undefined): Record<string, T> =>
     value === undefined ? {} : { [name]: value };
   const number = (name: string): number | undefined => given.has(name) ? given.number(name) : undefined;
@@ -119,6 +123,13 @@ export async function kindOf({ io, given }: Call, place: string): Promise<"datab
     return kind;
   }
   return await isRepository(io, place) ? "repository" : "database";
+}
+
+/** Refuses what concerns repositories alone, for a place that is none. */
+export function refuseRepositoryOptions({ given }: Call, names: readonly string[], what: string): void {
+  const own = [...REPOSITORY_OPTIONS, ...TRANSFER_OPTIONS, KEYLESS, READ_ONLY].map(({ name }) => name);
+  const wrong = [...names, ...own].find((name) => given.has(name) && given.isGiven(name));
+  if (wrong !== undefined) throw new UsageError(`--${wrong} is for repositories, and ${what}`);
 }
 
 /** Whether a place is an address, or a directory with a repository in it. */
