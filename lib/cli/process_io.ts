@@ -51,9 +51,14 @@ export function processIo(given: Partial<CliIo> = {}): ProcessIo {
 function signals(): { signal: AbortSignal; releaseSignals: () => void } {
   const controller = new AbortController();
   const releaseSignals = onSignals((signal) => {
-    // Whoever asks twice doesn't want to wait: the next one ends the process at once.
+    if (!controller.signal.aborted) return controller.abort(new Interruption(signal));
+    // Whoever asks twice doesn't want to wait for a clean end: the signal does then what it does without a handler.
     releaseSignals();
-    controller.abort(new Interruption(signal));
+    try {
+      process.kill(process.pid, signal);
+    } catch {
+      // Under Deno's permissions a process may not even signal itself; the next signal ends it.
+    }
   });
   return { signal: controller.signal, releaseSignals };
 }

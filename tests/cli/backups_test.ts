@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import type { BackupInfo } from "../../mod.ts";
+import { type BackupInfo, DB } from "../../mod.ts";
 import {
   cli,
   damage,
@@ -12,6 +12,7 @@ import {
   linesOf,
   ok,
   open,
+  otherProcess,
   putFile,
 } from "./harness.ts";
 
@@ -94,10 +95,13 @@ describe("holdfast backup", () => {
   });
 
   it("goes beside a program that has the database open, when told to", async () => {
-    await using _ = await open(db);
+    await using here = await open(db);
     const { code, stderr } = await cli(["backup", db, repo], clock);
     assert.equal(code, 1);
     assert.match(stderr, /--beside backs up beside/);
+    await here.close();
+    await using _ = await DB.open(db, otherProcess());
+    assert.match((await ok(["backup", db, repo, "--beside"], clock)).stdout, /full of version 1/);
   });
 });
 

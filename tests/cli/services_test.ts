@@ -30,9 +30,9 @@ describe("holdfast watch", () => {
     await writing.namespace("inner").set("a3", "not wanted");
     await writing.delete("a2");
     await writing.deleteRange({ prefix: "a" });
-    const { code, stdout } = await watching;
+    const { code, stdout, stderr } = await watching;
     await writing.close();
-    assert.equal(code, 130);
+    assert.equal(code, 130, stderr);
     const lines = linesOf(stdout).map((line) => JSON.parse(line) as Record<string, unknown>);
     assert.deepEqual(lines.map(({ type, key, value, tags }) => [type, key, value, tags]), [
       ["set", "a", "1", undefined],

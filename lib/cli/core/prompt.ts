@@ -16,14 +16,14 @@ export function canAsk(io: CliIo): boolean {
 
 /** One line of an answer. With `hidden` nothing of it is shown. */
 export async function ask(io: CliIo, question: string, options: { hidden: boolean }): Promise<string> {
-  io.stderr.write(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  // The question is written already, so that the line editor has nothing to print but what is typed.
   const lines = createInterface({
     input: io.stdin as unknown as NodeJS.ReadableStream,
     output: options.hidden ? nowhere : io.stderr as unknown as NodeJS.WritableStream,
     terminal: true,
   });
+  // Only now is the terminal told not to show what is typed: whoever answers faster than that must not see it either.
+  io.stderr.write(question);
   const { signal } = io;
   let onAbort: (() => void) | undefined;
   try {

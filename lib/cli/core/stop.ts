@@ -6,10 +6,18 @@
 import { Interruption } from "../io.ts";
 import { EXIT } from "./exit_code.ts";
 
-/** Resolves when the signal fires, with the exit code that says by what. */
+/** A day: nothing is to be done meanwhile, only the process kept. */
+const KEEP_MS = 86_400_000;
+
+/** Resolves when the signal fires, with the exit code that says by what. Until then it keeps the process alive. */
 export function stopped(signal: AbortSignal): Promise<number> {
   return new Promise((resolve) => {
-    const end = (): void => resolve(codeOf(signal));
+    // An idle database, replication or schedule does not.
+    const keeping = setInterval(() => {}, KEEP_MS);
+    const end = (): void => {
+      clearInterval(keeping);
+      resolve(codeOf(signal));
+    };
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
   });
