@@ -108,6 +108,11 @@ export function otherProcess(): { fileSystem: MemoryFileSystem } {
   return { fileSystem: disk.otherProcess() };
 }
 
+/** Makes a directory on the disk, with all above it. */
+export async function makeDirectory(path: string): Promise<void> {
+  await disk.makeDirectory(path, { parents: true });
+}
+
 /** Puts a file on the disk. */
 export async function putFile(path: string, content: string | Uint8Array): Promise<void> {
   const handle = await disk.open(path, "create");
