@@ -229,32 +229,32 @@ describe("holdfast restore", () => {
 });
 
 describe("secrets", () => {
-  it("come from a file, the environment or the terminal, and nowhere else", async () => {
-    await putFile("/passphrase", "a long one\n");
-    await ok(["backup", db, repo, "--encrypt", "--passphrase-file", "/passphrase", "--id", "one"], clock);
-    const alone = await cli(["backups", repo], clock);
-    assert.equal(alone.code, 1);
-    assert.match(alone.stderr, /encrypted.*\n.*--passphrase-file.*HOLDFAST_PASSPHRASE/);
-    const typed = await cli(["backups", repo], { ...clock, answers: [[/Passphrase of \/repo: /, "a long one"]] });
-    assert.equal(typed.code, 0, typed.stderr);
+  it("are typed twice where something new is encrypted, once later, and shown never", async () => {
+    const twice = [[/New passphrase of \/repo: /, "a long one"], [/The same again: /, "a long one"]] as const;
+    await ok(["backup", db, repo, "--encrypt", "--id", "one"], { ...clock, answers: twice });
+    const typed = await ok(["backups", repo], { ...clock, answers: [[/Passphrase of \/repo: /, "a long one"]] });
     assert.ok(!typed.stderr.includes("a long one"), "it is not shown");
     assert.match(typed.stdout, /one +full/);
-    const wrong = await cli(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "another" } });
-    assert.equal(wrong.code, 1);
-    assert.ok(!wrong.stderr.includes("another"));
-    assert.equal((await cli(["backups", repo, "--passphrase", "a long one"])).code, 2);
-  });
-
-  it("are asked for twice where something new is encrypted", async () => {
-    const answers = [[/New passphrase of \/repo: /, "first"], [/The same again: /, "first"]] as const;
-    assert.equal((await cli(["backup", db, repo, "--encrypt"], { ...clock, answers })).code, 0);
     const differ = [[/New passphrase of \/other: /, "first"], [/The same again: /, "second"]] as const;
     const { code, stderr } = await cli(["backup", db, "/other", "--encrypt"], { ...clock, answers: differ });
     assert.equal(code, 2);
     assert.match(stderr, /differ; nothing was done/);
-    const alone = await cli(["backup", db, "/other", "--encrypt"], clock);
-    assert.equal(alone.code, 2);
-    assert.match(alone.stderr, /--passphrase-file or --key-file, or set HOLDFAST_PASSPHRASE/);
+  });
+
+  it("come from a file or the environment where nobody can be asked, and nowhere else", async () => {
+    const none = await cli(["backup", db, repo, "--encrypt"], clock);
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /--passphrase-file or --key-file, or set HOLDFAST_PASSPHRASE/);
+    await putFile("/passphrase", "a long one\n");
+    await ok(["backup", db, repo, "--encrypt", "--passphrase-file", "/passphrase"], clock);
+    const alone = await cli(["backups", repo], clock);
+    assert.equal(alone.code, 1);
+    assert.match(alone.stderr, /encrypted.*\n.*--passphrase-file.*HOLDFAST_PASSPHRASE/);
+    const wrong = await cli(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "another" } });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /does not open it/);
+    assert.ok(!wrong.stderr.includes("another"));
+    assert.equal((await cli(["backups", repo, "--passphrase", "a long one"])).code, 2);
   });
 
   it("may be raw keys, as bytes, hex or base64", async () => {

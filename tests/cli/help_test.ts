@@ -1,17 +1,22 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { beforeEach, describe, it } from "node:test";
+import { Interruption } from "../../lib/cli/cli.ts";
 import { COMMANDS } from "../../lib/cli/commands/mod.ts";
+import { readArguments } from "../../lib/cli/core/arguments.ts";
 import { runnable } from "../../lib/cli/core/command.ts";
 import { completionScript, SHELLS } from "../../lib/cli/core/completions.ts";
 import { COMMON_OPTIONS } from "../../lib/cli/core/option_spec.ts";
 import { parseBytes, parseTime } from "../../lib/cli/core/parse_value.ts";
 import { storeOptions } from "../../lib/cli/core/store.ts";
 import { showBytes, showDuration } from "../../lib/cli/output/figures.ts";
+import { Output } from "../../lib/cli/output/output.ts";
 import { lineOf, progressLine } from "../../lib/cli/output/progress.ts";
+import { PROGRAM } from "../../lib/cli/run.ts";
 import { VERSION } from "../../lib/cli/version.ts";
 import { root } from "../tools/runtimes.ts";
-import { cli, freshDisk, ok, open } from "./harness.ts";
+import { cli, freshDisk, makeDirectory, ok, open, putFile, withStreams } from "./harness.ts";
 
 const all = runnable(COMMANDS);
 
@@ -236,3 +241,126 @@ describe("holdfast --version", () => {
     assert.equal(VERSION, version);
   });
 });
+
+/** Command lines that between them come past every place where an option is read. */
+const OPTION_LINES: readonly (readonly string[])[] = [
+  ["set", "/db", "k", "v", "--create"],
+  ["get", "/db", "k"],
+  ["list", "/db", "--prefix", "k"],
+  ["count", "/db", "--start", "k"],
+  ["delete", "/db", "k"],
+  ["delete", "/db", "--prefix", "k", "--yes"],
+  ["import", "/db", "/lines"],
+  ["export", "/db", "/copy"],
+  ["backup", "/db", "/repo", "--id", "one", "--prefix", "a"],
+  ["backup", "/db", "/dump.json"],
+  ["backups", "/repo"],
+  ["points", "/repo"],
+  ["estimate", "/repo"],
+  ["pin", "/repo", "one"],
+  ["unpin", "/repo", "one"],
+  ["restore", "/repo", "/restored", "--prefix", "a"],
+  ["restore", "/repo", "/restored", "--mode", "replace", "--yes"],
+  ["verify", "/db"],
+  ["verify", "/repo"],
+  ["drill", "/repo", "--directory", "/"],
+  ["health", "/repo"],
+  ["prune", "/repo", "--keep-last", "1"],
+  ["prune", "/repo", "--keep-last", "1", "--dry-run"],
+  ["prune", "/repo", "--backup", "two", "--yes"],
+  ["copy", "/repo", "/other"],
+  ["history", "/repo"],
+  ["watch", "/db", "--prefix", "a", "--no-follow"],
+  ["replicate", "/db", "/repo", "--once"],
+  ["schedule", "/db", "/repo", "--snapshot", "* * * * * *", "--keep-last", "9"],
+  ["init", "/new"],
+  ["init", "/new-repo", "--repository"],
+  ["stats", "/db"],
+  ["stats", "/repo"],
+  ["compact", "/db"],
+  ["repair", "/restored", "--yes"],
+  ["repair", "/repo", "--yes"],
+  ["slots", "/db"],
+  ["slots", "/restored", "--drop", "0000000000000000", "--yes"],
+  ["demo", "/demo"],
+  ["completions", "bash"],
+  ["init", "/safe", "--repository", "--encrypt", "--key-file", "/key"],
+  ["keys", "list", "/safe", "--key-file", "/key"],
+  ["keys", "add", "/safe", "--key-file", "/key", "--new-key-file", "/key2"],
+  ["keys", "rotate", "/safe", "--key-file", "/key", "--new-key-file", "/key3", "--yes"],
+  ["keys", "remove", "/safe", "0000000000000000", "--key-file", "/key3", "--yes"],
+];
+
+describe("every command", () => {
+  it("reads every option that it accepts", async () => {
+    await putFile("/lines", '{"key":"a","value":1}\n');
+    for (const [index, name] of ["/key", "/key2", "/key3"].entries()) {
+      await putFile(name, new Uint8Array(32).fill(index + 1));
+    }
+    const asked = new Map<string, Set<string>>();
+    for (const argv of OPTION_LINES) {
+      const wish = await readArguments(PROGRAM, COMMANDS, argv, { columns: 100, paint: (_, text) => text }, Date.now());
+      assert.equal(wish.kind, "run");
+      if (wish.kind !== "run") return;
+      const { name, spec, words, given } = wish;
+      // A command that goes on ends with its first line.
+      const controller = new AbortController();
+      const settings = name === "schedule" ? { signal: controller.signal, onOutput: () => controller.abort() } : {};
+      await withStreams(settings, async (io) => {
+        const out = new Output(io, { json: false, quiet: true, noColor: true });
+        // Some fail, for what they are about is not there; what they read they have read by then.
+        await spec.run!({ words, given, io, out, name }).catch(() => {});
+        return 0;
+      });
+      asked.set(name, new Set([...asked.get(name) ?? [], ...given.asked]));
+      if (argv[0] === "backup") await ok(["backup", "/db", "/repo", "--type", "full"]);
+    }
+    const ignored = runnable(COMMANDS).flatMap(({ name, spec }) =>
+      spec.options.filter((option) => asked.get(name)?.has(option.name) !== true).map((option) =>
+        `${name} --${option.name}`
+      )
+    );
+    assert.deepEqual(ignored, []);
+    // Those of all commands are read by what runs them.
+    assert.deepEqual(COMMON_OPTIONS.map(({ name }) => name), ["json", "quiet", "no-color"]);
+  });
+});
+
+const page = readFileSync(`${root}docs/cli.md`, "utf8");
+/** The commands of docs/cli.md, run one after the other as someone would who follows the page. */
+const lines = [...page.matchAll(/^```sh\n([^]*?)^```$/gm)].flatMap(([, block]) => block!.trimEnd().split("\n"));
+
+describe("docs/cli.md", () => {
+  it("shows every command", () => {
+    const shown = (name: string): boolean => lines.some((line) => line.startsWith(`holdfast ${name} `));
+    assert.deepEqual(runnable(COMMANDS).map(({ name }) => name).filter((name) => !shown(name)), []);
+  });
+
+  it("has commands that do what they say", async () => {
+    await makeDirectory(tmpdir());
+    await putFile("./passphrase", "one\n");
+    await putFile("./key", new Uint8Array(32).fill(9));
+    await putFile("./new-key", new Uint8Array(32).fill(10));
+    for (const line of lines) {
+      const { argv, into, fails } = parse(line);
+      // What goes on until it is ended is ended.
+      const goesOn = ["watch", "replicate", "schedule"].includes(argv[0]!) && !argv.includes("--once") &&
+        !argv.includes("--no-follow");
+      const controller = new AbortController();
+      if (goesOn) setTimeout(() => controller.abort(new Interruption("SIGINT")), 100);
+      const { code, stderr, bytes } = await cli(argv, goesOn ? { signal: controller.signal } : {});
+      assert.equal(code, goesOn ? 130 : fails ? 1 : 0, `${line}\n${stderr}`);
+      if (into !== undefined) await putFile(into, bytes);
+    }
+  });
+});
+
+/** A line of a shell as far as the page needs one: quotes, a redirection, a comment. */
+function parse(line: string): { argv: string[]; into: string | undefined; fails: boolean } {
+  const [, command = "", comment = ""] = /^(.*?)(?: # (.*))?$/.exec(line)!;
+  const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
+  assert.equal(words.shift(), "holdfast", line);
+  const at = words.indexOf(">");
+  const into = at < 0 ? undefined : words[at + 1];
+  return { argv: at < 0 ? words : words.slice(0, at), into, fails: comment.startsWith("fails") };
+}

@@ -19,8 +19,11 @@ const at = (name: string): string => join(directory, name);
 
 after(() => rmSync(directory, { recursive: true, force: true }));
 
+/** Node strips the types of each file only once. */
+const environment = { ...process.env, TERM: "xterm", NO_COLOR: "", NODE_COMPILE_CACHE: at("cache") };
+
 function start(argv: readonly string[]): ChildProcess {
-  return spawn(command[0]!, [...command.slice(1), ...argv], { cwd: directory, stdio: "pipe" });
+  return spawn(command[0]!, [...command.slice(1), ...argv], { cwd: directory, env: environment, stdio: "pipe" });
 }
 
 interface Ended {
@@ -99,7 +102,7 @@ async function onTerminal(
   const line = [...command, ...argv].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   const child = spawn("script", ["-qec", `stty cols 100; ${line}`, "/dev/null"], {
     cwd: directory,
-    env: { ...process.env, TERM: "xterm", NO_COLOR: "" },
+    env: environment,
   });
   let screen = "";
   let seen = 0;
