@@ -18,11 +18,12 @@ export const PROGRAM: ProgramInfo = {
   summary: "Entries, backups and care of Holdfast databases.",
   version: VERSION,
   epilogue: [
-    "holdfast COMMAND --help explains a command and shows examples. A place for backups is a directory or an address:",
-    "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX.",
+    "holdfast COMMAND --help explains a command and shows examples.",
+    "A place for backups is a directory or an address: s3://BUCKET/PREFIX,",
+    "gs://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX.",
     "",
-    "Exit codes: 0 done, 1 failed, 2 asked wrongly (nothing was done), 3 something was found (verify, health, drill,",
-    "repair), 130 and 143 ended by SIGINT and SIGTERM.",
+    "Exit codes: 0 done, 1 failed, 2 asked wrongly (nothing was done), 3 something",
+    "was found (verify, health, drill, repair), 130 and 143 ended by a signal.",
   ].join("\n"),
 };
 

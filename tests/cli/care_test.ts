@@ -107,7 +107,7 @@ describe("holdfast repair", () => {
     await damage(table, 200);
     const planned = await cli(["repair", db, "--dry-run"]);
     assert.equal(planned.code, 3);
-    assert.match(planned.stdout, /would keep +0 entries\nlost +1 range of keys\nFROM KEY +TO KEY +WHY\nkey-0 +key-9/);
+    assert.match(planned.stdout, /would keep +0 entries\nlost +1 range of keys\n\nFROM KEY +TO KEY +WHY\nkey-0 +key-9/);
     const alone = await cli(["repair", db]);
     assert.deepEqual([alone.code, (await filesBelow(db)).includes(table)], [2, true]);
     const { code, stdout } = await cli(["repair", db, "--yes", "--json"]);

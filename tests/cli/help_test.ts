@@ -175,6 +175,8 @@ describe("values of options", () => {
         objectLock: { mode: "GOVERNANCE", for: "30d" },
       },
     );
+    storeOptions(["constructor.polluted=1"]);
+    assert.equal((Object as { polluted?: number }).polluted, undefined);
     for (const wrong of ["region", "=x", "accountKey=x", "__proto__.x=1"]) {
       assert.throws(() => storeOptions([wrong]), { name: "UsageError" });
     }

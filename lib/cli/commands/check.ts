@@ -202,6 +202,7 @@ export const health: CommandSpec = {
         ["last drill", showTime(report.lastDrillAt)],
         report.lagMs === undefined ? undefined : ["lag", showDuration(report.lagMs)],
       ]);
+      if (report.findings.length > 0) await out.line("");
       await out.table(
         report.findings.length === 0 ? [] : [{ title: "SEVERITY" }, { title: "CODE" }, { title: "FINDING" }],
         report.findings.map(({ severity, code, message }) => [

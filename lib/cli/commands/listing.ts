@@ -63,13 +63,14 @@ export const list: CommandSpec = {
     const options = { reverse: given.flag("reverse"), limit: given.number("limit"), signal: call.io.signal };
     if (onlyKeys) {
       for await (const key of space.keys(range, options)) {
-        await out.write(out.json ? jsonLine({ ...keyJson(key) }) : `${showKey(key)}\n`);
+        await out.gather(out.json ? jsonLine({ ...keyJson(key) }) : `${showKey(key)}\n`);
       }
     } else if (out.json) {
       for await (const entry of space.list(range, options)) {
-        await out.write(jsonLine(entryJson(entry as Entry<Key>, path)));
+        await out.gather(jsonLine(entryJson(entry as Entry<Key>, path)));
       }
-    } else await table(call, space.list(range, options) as AsyncIterable<Entry<Key>>, long);
+    } else return await table(call, space.list(range, options) as AsyncIterable<Entry<Key>>, long);
+    await out.flush();
   },
 };
 

@@ -130,6 +130,7 @@ async function showDatabase({ out }: Call, { kept, lost, setAside }: RepairRepor
         : out.paint("bad", showCounted(lost.length, "range of keys", "ranges of keys")),
     ],
   ]);
+  if (lost.length > 0) await out.line("");
   await out.table(
     lost.length === 0 ? [] : [{ title: "FROM KEY" }, { title: "TO KEY" }, { title: "WHY" }],
     lost.map(({ start, end, detail }) => [

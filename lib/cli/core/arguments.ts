@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { type Call, type CommandSpec, GROUPS } from "./command.ts";
-import { COMMON_OPTIONS, type OptionSpec } from "./option_spec.ts";
+import { COMMON_HEADING, COMMON_OPTIONS, type OptionSpec } from "./option_spec.ts";
 import { UsageError } from "./exit_code.ts";
 import { Given } from "./given.ts";
 import { FORMS, parseValue } from "./parse_value.ts";
@@ -76,7 +76,7 @@ interface Parsing {
 function prepare(command: Command, { style, print }: Parsing): Command {
   const { columns, paint } = style;
   return command.exitOverride()
-    .helpOption("-h, --help", "explain this command")
+    .addHelpOption(new Option("-h, --help", "explain this command").helpGroup(`${COMMON_HEADING}:`))
     .helpCommand(false)
     .showSuggestionAfterError(true)
     .allowExcessArguments(false)
@@ -135,14 +135,15 @@ function add(parent: Command, program: string, before: string, spec: CommandSpec
 
 function optionOf(spec: OptionSpec, now: number): Option {
   const short = spec.short === undefined ? "" : `-${spec.short}, `;
-  if (spec.kind === "flag") return new Option(`${short}--${spec.name}`, spec.help);
+  const heading = `${spec.heading ?? "Options"}:`;
+  if (spec.kind === "flag") return new Option(`${short}--${spec.name}`, spec.help).helpGroup(heading);
   const many = spec.many ? "; may be given several times" : "";
   const choices = spec.choices === undefined ? "" : ` (${spec.choices.join(", ")})`;
   const option = new Option(
     `${short}--${spec.name} <${spec.value ?? FORMS[spec.kind].value}>`,
     spec.help + choices + many,
   );
-  return option.argParser((text: string, before: unknown) => {
+  return option.helpGroup(heading).argParser((text: string, before: unknown) => {
     const value = parseValue(spec, text, now);
     return spec.many ? [...(before as unknown[] | undefined) ?? [], value] : value;
   });

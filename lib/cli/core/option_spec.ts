@@ -21,6 +21,8 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   /** May be given several times. */
   readonly many?: boolean;
+  /** The heading under which the help has it; those of the command itself have none. */
+  readonly heading?: string;
   /** In one line, without a full stop. */
   readonly help: string;
 }
@@ -41,9 +43,17 @@ export interface ArgumentSpec {
   readonly choices?: readonly string[];
 }
 
+/** The heading of what every command takes. */
+export const COMMON_HEADING = "Common options";
+
 /** What every command takes. */
-export const COMMON_OPTIONS: readonly OptionSpec[] = [
+export const COMMON_OPTIONS: readonly OptionSpec[] = under(COMMON_HEADING, [
   { name: "json", kind: "flag", help: "print one JSON document, or one for each line of a list" },
   { name: "quiet", short: "q", kind: "flag", help: "no progress and no notes, only results and errors" },
   { name: "no-color", kind: "flag", help: "no colours, as with NO_COLOR in the environment" },
-];
+]);
+
+/** The same options under a heading of the help. */
+export function under(heading: string, options: readonly OptionSpec[]): OptionSpec[] {
+  return options.map((option) => ({ ...option, heading }));
+}

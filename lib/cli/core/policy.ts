@@ -6,10 +6,10 @@
 import { retention, type RetentionPolicy } from "../../backup/repository/mod.ts";
 import type { HealthPolicy } from "../../backup/repository/care/health.ts";
 import type { Call } from "./command.ts";
-import type { OptionSpec } from "./option_spec.ts";
+import { type OptionSpec, under } from "./option_spec.ts";
 
 /** The rules of retention. */
-export const RETENTION_OPTIONS: readonly OptionSpec[] = [
+export const RETENTION_OPTIONS: readonly OptionSpec[] = under("Rules of retention", [
   {
     name: "policy",
     kind: "choice",
@@ -25,7 +25,7 @@ export const RETENTION_OPTIONS: readonly OptionSpec[] = [
   { name: "keep-within", kind: "duration", help: "keep all that are no older, and every point in time since then" },
   { name: "max-backups", kind: "count", help: "keep no more than so many of a database" },
   { name: "max-bytes", kind: "bytes", help: "keep no more than so much of a database" },
-];
+]);
 
 const RULES = {
   "keep-last": "keepLast",
@@ -51,7 +51,7 @@ export function retentionOf({ given }: Call): RetentionPolicy | undefined {
 }
 
 /** What counts as well. */
-export const HEALTH_OPTIONS: readonly OptionSpec[] = [
+export const HEALTH_OPTIONS: readonly OptionSpec[] = under("Limits of health", [
   { name: "max-age", kind: "duration", help: "how old the newest backup may be: 24h unless given, 0s for any age" },
   { name: "min-success-rate", kind: "share", help: "the least share of backups that succeed: 0.95 unless given" },
   { name: "window", kind: "duration", help: "over how long that share is counted: 30d unless given" },
@@ -60,7 +60,7 @@ export const HEALTH_OPTIONS: readonly OptionSpec[] = [
   { name: "verify-within", kind: "duration", help: "how long ago the last good verification may be" },
   { name: "drill-within", kind: "duration", help: "how long ago the last good drill may be" },
   { name: "min-free-bytes", kind: "bytes", help: "how much space must be free" },
-];
+]);
 
 const CHECKS = {
   "max-age": "maxAge",

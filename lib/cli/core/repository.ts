@@ -10,7 +10,7 @@ import type { RepositoryOptions } from "../../db/repository/repository_options.t
 import { join } from "../../files/paths.ts";
 import type { Call } from "./command.ts";
 import { UsageError } from "./exit_code.ts";
-import type { ArgumentSpec, OptionSpec } from "./option_spec.ts";
+import { type ArgumentSpec, type OptionSpec, under } from "./option_spec.ts";
 import { askPassphrase, givenSecret, newSecret, secretOptions, type Whose } from "./secrets.ts";
 import { isAddress, storeAt } from "./store.ts";
 
@@ -22,7 +22,7 @@ export const REPOSITORY: ArgumentSpec = {
 };
 
 /** How a repository is opened. */
-export const REPOSITORY_OPTIONS: readonly OptionSpec[] = [
+export const REPOSITORY_OPTIONS: readonly OptionSpec[] = under("Repository options", [
   ...secretOptions(""),
   {
     name: "store",
@@ -31,13 +31,13 @@ export const REPOSITORY_OPTIONS: readonly OptionSpec[] = [
     many: true,
     help: "an option of the object store, such as region=eu-central-1",
   },
-];
+]);
 
 /** How much goes over the line. */
-export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
+export const TRANSFER_OPTIONS: readonly OptionSpec[] = under("Repository options", [
   { name: "concurrency", kind: "count", help: "so many objects on their way at once: 4 unless given" },
   { name: "bytes-per-second", kind: "bytes", help: "not faster than this" },
-];
+]);
 
 /** Encrypts what is made. */
 export const ENCRYPT: OptionSpec = {

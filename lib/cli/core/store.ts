@@ -64,12 +64,14 @@ export function storeOptions(settings: readonly string[]): Record<string, unknow
       throw new UsageError(`--store takes NAME=VALUE such as region=eu-central-1, not ${JSON.stringify(setting)}`);
     }
     const names = path.split(".");
-    const instead = SECRETS[names[0]!];
+    const instead = Object.hasOwn(SECRETS, names[0]!) ? SECRETS[names[0]!] : undefined;
     if (instead !== undefined) {
       throw new UsageError(`--store ${names[0]} would be a secret in the open; it comes from ${instead}`);
     }
     let at = options;
-    for (const name of names.slice(0, -1)) at = (at[name] ??= {}) as Record<string, unknown>;
+    for (const name of names.slice(0, -1)) {
+      at = (Object.hasOwn(at, name) ? at[name] : at[name] = {}) as Record<string, unknown>;
+    }
     at[names.at(-1)!] = text === "true"
       ? true
       : text === "false"

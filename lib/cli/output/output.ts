@@ -33,6 +33,7 @@ export class Output {
   readonly #io: CliIo;
   readonly #quiet: boolean;
   #closed = false;
+  #gathered = "";
   #progress: ProgressLine = NO_PROGRESS;
 
   /** Prints to the streams of `io`. */
@@ -85,6 +86,19 @@ export class Output {
     });
   }
 
+  /** As `write`, gathered: for many small pieces that nobody waits for. `flush` writes the rest. */
+  async gather(text: string): Promise<void> {
+    this.#gathered += text;
+    if (this.#gathered.length >= GATHERED_MAX) await this.flush();
+  }
+
+  /** Writes what was gathered. */
+  async flush(): Promise<void> {
+    const text = this.#gathered;
+    this.#gathered = "";
+    await this.write(text);
+  }
+
   /** What a person may want to know beside the result. */
   note(text: string): void {
     if (!this.#quiet) this.#aside(text);
@@ -121,6 +135,9 @@ export class Output {
     this.#io.stderr.write(`${text}\n`);
   }
 }
+
+/** Enough that writing costs little beside reading, and little enough to hold. */
+const GATHERED_MAX = 2 ** 16;
 
 /** What a stream says when its reader has gone. */
 const CLOSED = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END", "ECONNRESET", "EOF"]);
