@@ -203,7 +203,7 @@ describe("progress", () => {
     const line = lineOf(plain, "backup", now, state);
     assert.equal(
       line,
-      `backup: objects  ${"█".repeat(6)}${"░".repeat(18)}   25 %  25.0 MB of 100.0 MB  5.0 MB/s  15.0 s left`,
+      `backup: objects  ${"█".repeat(6)}${"░".repeat(18)}   25 %  25.0 MB of 100.0 MB  5.0 MB/s  15 s left`,
     );
     const open = lineOf(plain, "import", { phase: "import", doneBytes: 0, doneItems: 3000 }, {
       ...state,

@@ -4,6 +4,7 @@
  * @module
  */
 import { CorruptionError } from "../../base/errors.ts";
+import type { OnProgress } from "../../base/progress.ts";
 import type { VerifyReport } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { openToRead } from "../core/database.ts";
@@ -82,18 +83,24 @@ async function verifyDatabase(call: Call, path: string): Promise<number> {
 }
 
 /** A database too damaged to be opened is a finding as well. */
-async function readDatabase(call: Call, path: string, long: Parameters<VerifyCall>[0]): Promise<VerifyReport> {
+async function readDatabase(
+  call: Call,
+  path: string,
+  long: { signal: AbortSignal; onProgress: OnProgress },
+): Promise<VerifyReport> {
   try {
     await using db = await openToRead(call, path);
-    return await db.verify(long);
+    const { tableBytes, blobBytes, logBytes } = db.stats();
+    // About so much is read; the library does not say it beforehand.
+    const total = tableBytes + blobBytes + logBytes;
+    const onProgress: OnProgress = (now) => long.onProgress({ ...now, totalBytes: Math.max(total, now.doneBytes) });
+    return await db.verify({ ...long, onProgress });
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
     const { file, offset, detail } = error;
     return { ok: false, problems: [{ file, offset, detail }], files: 0, bytes: 0, entries: 0, durationMs: 0 };
   }
 }
-
-type VerifyCall = Awaited<ReturnType<typeof openToRead>>["verify"];
 
 async function verifyBackups(call: Call, place: string): Promise<number> {
   const { out, given, io } = call;

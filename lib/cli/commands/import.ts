@@ -7,6 +7,7 @@ import { unpack } from "../../backup/archive/packing.ts";
 import { readPieces } from "../../backup/archive/streams.ts";
 import type { ByteStream } from "../../backup/mod.ts";
 import type { RestoreInfo } from "../../backup/info.ts";
+import type { OnProgress } from "../../base/progress.ts";
 import type { Key } from "../../db/data/keys.ts";
 import type { SetManyItem, SetManyResult } from "../../db/writing/set_many.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
@@ -50,7 +51,9 @@ export const importing: CommandSpec = {
   async run(call) {
     const { given, out, io } = call;
     const [path = "", from = ""] = call.words;
-    const source = from === "-" ? inputPieces(io) : readPieces(io.fileSystem, from);
+    const file = from === "-" ? undefined : await io.fileSystem.stat(from);
+    const read = { bytes: 0 };
+    const source = counted(from === "-" ? inputPieces(io) : readPieces(io.fileSystem, from), read);
     const name = from === "-" ? "standard input" : basename(from);
     await using db = await openToWrite(call, path);
     const text = await begun(unpack(source, name), given.choice<Format>("format"), name);
@@ -74,7 +77,8 @@ export const importing: CommandSpec = {
       result = await space.setMany(items(call, text, { encoding, path: namespace }, name), {
         ...durabilityOf(call),
         signal: io.signal,
-        onProgress: out.progress("import"),
+        // Entries tell no end; the bytes of the file do.
+        onProgress: withTotal(out.progress("import"), file?.size, read),
       });
     } catch (error) {
       const { committed } = error as { committed?: number };
@@ -92,6 +96,20 @@ export const importing: CommandSpec = {
     );
   },
 };
+
+/** The pieces as they come, counted. */
+async function* counted(pieces: AsyncIterable<Uint8Array>, read: { bytes: number }): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    read.bytes += piece.length;
+    yield piece;
+  }
+}
+
+function withTotal(report: OnProgress, totalBytes: number | undefined, read: { bytes: number }): OnProgress {
+  if (totalBytes === undefined) return report;
+  return ({ phase, doneItems }) =>
+    report({ phase: phase === "write" ? "import" : phase, doneBytes: read.bytes, totalBytes, doneItems });
+}
 
 type Format = "jsonl" | "tsv" | "portable";
 

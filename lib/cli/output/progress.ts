@@ -105,7 +105,9 @@ export function lineOf(paint: Paint, work: string, now: Progress, state: BarStat
   if (seconds >= 0.5 && done > 0) {
     parts.push(`${show(done / seconds)}/s`);
     const left = Number(state.eta);
-    if (total !== undefined && done < total && Number.isFinite(left)) parts.push(`${showDuration(left * 1000)} left`);
+    if (total !== undefined && done < total && Number.isFinite(left)) {
+      parts.push(`${left < 60 ? `${Math.ceil(left)} s` : showDuration(left * 1000)} left`);
+    }
   }
   return [paint("name", label), ...parts].join("  ");
 }
