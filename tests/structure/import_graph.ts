@@ -27,6 +27,9 @@ const FLOORS: readonly (readonly string[])[] = [
 const PACKAGES: Readonly<Record<string, string>> = {
   "lib/adapters/level/abstract_level.ts": "abstract-level",
   "lib/adapters/schedule/cron.ts": "croner",
+  "lib/cli/core/arguments.ts": "commander",
+  "lib/cli/output/progress.ts": "cli-progress",
+  "lib/cli/output/table.ts": "cli-table3",
   "lib/storage/s3/client.ts": "@aws-sdk/client-s3",
   "lib/storage/s3/google_auth.ts": "google-auth-library",
   "lib/storage/azure/identity.ts": "@azure/identity",
@@ -120,10 +123,11 @@ function circles(graph: ImportGraph): string[][] {
   return found;
 }
 
-/** Whether an import leads to that package: by its name, or to where it is installed. */
+/** Whether an import leads to that package: by its name, or to where it or its types are installed. */
 function isPackage(imported: string, name: string | undefined): boolean {
   return name !== undefined &&
-    (imported === name || imported.startsWith(`npm:${name}@`) || imported.startsWith(`node_modules/${name}/`));
+    (imported === name || imported.startsWith(`npm:${name}@`) || imported.startsWith(`node_modules/${name}/`) ||
+      imported.startsWith(`node_modules/@types/${name}/`));
 }
 
 /** A file and all that it comes to by its imports. */

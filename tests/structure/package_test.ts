@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,6 +12,7 @@ import { binary, root } from "../tools/runtimes.ts";
 
 /** What a new user writes first. It is checked by tsc against the packed declarations, and run by Node and Bun. */
 const FIRST_PROGRAM = `import { DB } from "@holdfast/db";
+import { run } from "@holdfast/db/cli";
 import { azure } from "@holdfast/db/azure";
 import { gcs } from "@holdfast/db/gcs";
 import { s3 } from "@holdfast/db/s3";
@@ -26,6 +27,7 @@ for (const store of [s3("s3://bucket/backups"), azure("azure://account/backups")
   const missing = await store.head("a").then(() => "there", (error: Error) => error.message);
   if (!/install @a(?:ws-sdk\\/client-s3|zure\\/storage-blob)/.test(missing)) throw new Error(missing);
 }
+if (await run(["--version"]) !== 0) throw new Error("no command line");
 const db = await DB.open("./data");
 const { version }: { version: number } = await db.set("greeting", "hello");
 const value: unknown = await db.get("greeting");
@@ -40,7 +42,7 @@ describe("the package that deno pack makes", () => {
   let contents: Map<string, string>;
 
   before(() => {
-    const needed = Object.keys(dependencies()).map((name) => packFolder(`${root}node_modules/${name}`, directory));
+    const needed = [...installedPackages()].map((folder) => packFolder(folder, directory));
     tarballs = [packPackage(directory), ...needed];
     contents = readTar(gunzipSync(readFileSync(tarballs[0]!)));
   });
@@ -70,14 +72,36 @@ describe("the package that deno pack makes", () => {
     run(["npm", "install", "--offline", "--no-audit", "--no-fund", ...tarballs], project);
     run([binary("tsc"), "--noEmit", "--strict", "--module", "nodenext", "--lib", "esnext,dom", "first.ts"], project);
     assertFirstProgram(run([binary("node"), "first.ts"], project));
+    assert.equal(run([join(project, "node_modules/.bin/holdfast"), "get", "./data", "greeting"], project), "hello\n");
+    assert.equal(run(["npx", "--offline", "holdfast", "count", "./data"], project), "1\n");
   });
 
   it("installs into an empty Bun project and runs", () => {
     const project = emptyProject(directory, "bun-project");
     run([binary("bun"), "add", ...tarballs], project);
     assertFirstProgram(run([binary("bun"), "first.ts"], project));
+    assert.equal(run([binary("bun"), "x", "--bun", "@holdfast/db", "get", "./data", "greeting"], project), "hello\n");
   });
 });
+
+/** The folders of all packages that the package needs, those that its dependencies need included. */
+function installedPackages(): Set<string> {
+  const found = new Set<string>();
+  const visit = (from: string, names: Iterable<string>): void => {
+    for (const name of names) {
+      const own = `${from}node_modules/${name}`;
+      const folder = existsSync(own) ? own : `${root}node_modules/${name}`;
+      if (found.has(folder)) continue;
+      found.add(folder);
+      const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+        readFileSync(`${folder}/package.json`, "utf8"),
+      ) as { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> };
+      visit(`${folder}/`, [...Object.keys(dependencies), ...Object.keys(optionalDependencies)]);
+    }
+  };
+  visit(root, Object.keys(dependencies()));
+  return found;
+}
 
 function dependencies(): Record<string, string> {
   return (JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { dependencies: Record<string, string> })

@@ -12,7 +12,8 @@ import { binary, root } from "./runtimes.ts";
  *     node tests/tools/pack.ts .
  *
  * `deno pack` does the work. Where the dependencies lie in node_modules, as here, it writes none of them into the package's
- * own package.json (seen with 2.9.6), so they are added; npm then packs what `deno pack` made, file by file.
+ * own package.json (seen with 2.9.6), and of commands it knows nothing, so both are added; npm then packs what `deno pack`
+ * made, file by file.
  */
 export function packPackage(directory: string): string {
   const scratch = mkdtempSync(join(tmpdir(), "pack-"));
@@ -23,13 +24,19 @@ export function packPackage(directory: string): string {
     mkdirSync(directory, { recursive: true });
     run("tar", ["-xzf", "made.tgz"], scratch);
     const description = join(scratch, "package/package.json");
-    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
+    const { bin, dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
       readFileSync(`${root}package.json`, "utf8"),
-    ) as Record<string, unknown>;
+    ) as Record<string, unknown> & { bin: Record<string, string> };
+    // Node takes no TypeScript from node_modules; `deno pack` has made JavaScript of it.
+    const commands = Object.fromEntries(
+      Object.entries(bin).map(([name, file]) => [name, file.replace(/\.ts$/, ".js")]),
+    );
     const packed = JSON.parse(readFileSync(description, "utf8")) as Record<string, unknown>;
     writeFileSync(
       description,
-      `${JSON.stringify({ ...packed, dependencies, peerDependencies, peerDependenciesMeta }, undefined, 2)}\n`,
+      `${
+        JSON.stringify({ ...packed, bin: commands, dependencies, peerDependencies, peerDependenciesMeta }, undefined, 2)
+      }\n`,
     );
     return packFolder(join(scratch, "package"), directory);
   } finally {

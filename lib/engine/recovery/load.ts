@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CorruptionError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
@@ -77,7 +78,9 @@ export async function recoverStore(
 
 /**
  * Loads the committed state of this moment. The writer may remove files meanwhile: it has changed its manifest by then, so
- * what goes wrong while the manifest stays the same is damage, and all else is tried again.
+ * what goes wrong while the manifest stays the same is damage, and all else is tried again. So is a bad place that was not
+ * bad before: a record may have been read while it was written, and the synced ones behind it, which make a bad place
+ * damage, only afterwards. Read again it is whole; damage stays where it is.
  */
 export async function loadReadOnly(
   fs: FileSystem,
@@ -85,6 +88,7 @@ export async function loadReadOnly(
   settings: EngineSettings,
   cache?: BlockCache,
 ): Promise<Loaded> {
+  let badPlace: string | undefined;
   for (let tries = 1;; tries++) {
     const before = await loadManifest(fs, path).catch((error) => {
       // Between reading the marker and opening what it names the writer may have begun another manifest.
@@ -104,8 +108,10 @@ export async function loadReadOnly(
     } catch (error) {
       recovered?.store.version.release();
       if (tries === READ_ONLY_TRIES) throw error;
+      const place = error instanceof CorruptionError ? `${error.file}:${error.offset}` : undefined;
       const after = await loadManifest(fs, path);
-      if (after.number === number && after.size === size) throw error;
+      if (after.number === number && after.size === size && place === badPlace) throw error;
+      badPlace = place;
     }
   }
 }

@@ -1,0 +1,165 @@
+/**
+ * Command lines, read and explained by commander, from the table of commands.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { type Call, type CommandSpec, GROUPS } from "./command.ts";
+import { COMMON_HEADING, COMMON_OPTIONS, type OptionSpec } from "./option_spec.ts";
+import { UsageError } from "./exit_code.ts";
+import { Given } from "./given.ts";
+import { FORMS, parseValue } from "./parse_value.ts";
+
+/** What was asked for: a command with its words and options; or something that is only printed. */
+export type Wish =
+  | { kind: "run"; spec: CommandSpec; name: string; words: Call["words"]; given: Given }
+  | { kind: "print"; text: string };
+
+/** How help is printed. */
+export interface HelpStyle {
+  /** Wraps lines at so many characters. */
+  readonly columns: number;
+  /** Colours headings and names. */
+  paint(style: "title" | "name" | "faint", text: string): string;
+}
+
+/** What every program says of itself. */
+export interface ProgramInfo {
+  /** As it is typed. */
+  readonly name: string;
+  /** In one line. */
+  readonly summary: string;
+  /** Its version. */
+  readonly version: string;
+  /** What is told below the list of commands. */
+  readonly epilogue: string;
+}
+
+/** Reads a command line. Whatever is wrong with it is a `UsageError`. */
+export async function readArguments(
+  program: ProgramInfo,
+  commands: readonly CommandSpec[],
+  argv: readonly string[],
+  style: HelpStyle,
+  now: number,
+): Promise<Wish> {
+  let wish: Wish | undefined;
+  let printed = "";
+  const parsing = { style, now, print: (text: string) => printed += text, found: (found: Wish) => wish = found };
+  const root = prepare(new Command(program.name), parsing).description(program.summary);
+  root.version(program.version, "-V, --version", "print the version");
+  root.addHelpText("after", `\n${program.epilogue}`);
+  for (const group of GROUPS) {
+    for (const spec of commands) if (spec.group === group) add(root, program.name, "", spec, parsing);
+  }
+  try {
+    if (argv.length === 0) return { kind: "print", text: root.helpInformation() + `\n${program.epilogue}\n` };
+    await root.parseAsync([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: "print", text: printed };
+    // A family without one of its commands: commander has printed its help.
+    if (error.code === "commander.help") throw new UsageError(`which one?\n\n${printed.trimEnd()}`);
+    throw new UsageError(error.message.replace(/^error: /, ""));
+  }
+  return wish!;
+}
+
+interface Parsing {
+  style: HelpStyle;
+  now: number;
+  print(text: string): void;
+  found(wish: Wish): void;
+}
+
+/** What holds for every command: nothing is written, nothing ends the process, help looks the same everywhere. */
+function prepare(command: Command, { style, print }: Parsing): Command {
+  const { columns, paint } = style;
+  return command.exitOverride()
+    .addHelpOption(new Option("-h, --help", "explain this command").helpGroup(`${COMMON_HEADING}:`))
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .allowExcessArguments(false)
+    .configureOutput({
+      writeOut: print,
+      writeErr: print,
+      outputError: () => {},
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
+      getOutHasColors: () => true,
+      getErrHasColors: () => true,
+      stripColor: (text) => text,
+    })
+    .configureHelp({
+      styleTitle: (text) => paint("title", text),
+      styleCommandText: (text) => paint("name", text),
+      styleSubcommandText: (text) => paint("name", text),
+      styleOptionText: (text) => paint("faint", text),
+      styleArgumentText: (text) => paint("faint", text),
+      styleOptionTerm: (text) => paint("name", text),
+      styleSubcommandTerm: (text) => paint("name", text),
+      styleArgumentTerm: (text) => paint("name", text),
+      // One table shows more at a glance when it says of each command what it is called and not all that it takes.
+      subcommandTerm: (each) => each.name(),
+    });
+}
+
+function add(parent: Command, program: string, before: string, spec: CommandSpec, parsing: Parsing): void {
+  const command = prepare(new Command(spec.name), parsing).summary(spec.summary).helpGroup(
+    before === "" ? `${spec.group}:` : "Commands:",
+  );
+  parent.addCommand(command);
+  command.description(`${spec.summary}.${spec.details === undefined ? "" : `\n\n${spec.details}`}`);
+  const name = before + spec.name;
+  if (spec.commands !== undefined) {
+    for (const each of spec.commands) add(command, program, `${name} `, each, parsing);
+    return;
+  }
+  for (const { name, help, optional, many } of spec.args) {
+    const dots = many ? "..." : "";
+    command.argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, help);
+  }
+  const options = [...spec.options, ...COMMON_OPTIONS];
+  for (const option of options) command.addOption(optionOf(option, parsing.now));
+  command.addHelpText("after", examplesOf(program, spec, parsing.style));
+  command.action((...all: unknown[]) => {
+    const values = command.opts();
+    const byName = Object.fromEntries(
+      options.map((option) => [option.name, valueIn(option, values)]),
+    );
+    // Commander hands over the words, then the options, then the command.
+    const words = all.slice(0, -2).flat() as (string | undefined)[];
+    parsing.found({ kind: "run", spec, name, words, given: new Given(options, byName) });
+  });
+}
+
+function optionOf(spec: OptionSpec, now: number): Option {
+  const short = spec.short === undefined ? "" : `-${spec.short}, `;
+  const heading = `${spec.heading ?? "Options"}:`;
+  if (spec.kind === "flag") return new Option(`${short}--${spec.name}`, spec.help).helpGroup(heading);
+  const many = spec.many ? "; may be given several times" : "";
+  const choices = spec.choices === undefined ? "" : ` (${spec.choices.join(", ")})`;
+  const option = new Option(
+    `${short}--${spec.name} <${spec.value ?? FORMS[spec.kind].value}>`,
+    spec.help + choices + many,
+  );
+  return option.helpGroup(heading).argParser((text: string, before: unknown) => {
+    const value = parseValue(spec, text, now);
+    return spec.many ? [...(before as unknown[] | undefined) ?? [], value] : value;
+  });
+}
+
+/** Commander names options in camel case, and takes "no-" for the negation of what comes behind it. */
+function valueIn(spec: OptionSpec, values: Record<string, unknown>): unknown {
+  const negated = spec.kind === "flag" && spec.name.startsWith("no-");
+  const plain = negated ? spec.name.slice(3) : spec.name;
+  const value = values[plain.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+  return negated ? value === false : value;
+}
+
+function examplesOf(program: string, spec: CommandSpec, { paint }: HelpStyle): string {
+  const lines = spec.examples.map(({ line, does }) =>
+    `  ${paint("faint", `# ${does}`)}\n  ${paint("name", `${program} ${line}`)}`
+  );
+  return `\n${paint("title", spec.examples.length === 1 ? "Example:" : "Examples:")}\n${lines.join("\n")}`;
+}

@@ -1,0 +1,210 @@
+/**
+ * Completion scripts for shells, made from the table of commands: what the one knows, the others know.
+ *
+ * @module
+ */
+import { type CommandSpec, type NamedCommand, runnable } from "./command.ts";
+import { type ArgumentSpec, COMMON_OPTIONS, type OptionSpec } from "./option_spec.ts";
+
+/** The shells there are scripts for. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+/** One of them. */
+export type Shell = (typeof SHELLS)[number];
+
+const HELP: OptionSpec = { name: "help", short: "h", kind: "flag", help: "explain this command" };
+
+/** The script for a shell. */
+export function completionScript(shell: Shell, program: string, commands: readonly CommandSpec[]): string {
+  const lines = { bash, zsh, fish }[shell](program, commands);
+  return `${lines.join("\n")}\n`;
+}
+
+/** All that may follow a command, as one types it. */
+function optionsOf({ spec }: NamedCommand): OptionSpec[] {
+  return [...spec.options, ...COMMON_OPTIONS, HELP];
+}
+
+function families(commands: readonly CommandSpec[]): CommandSpec[] {
+  return commands.filter((spec) => spec.commands !== undefined);
+}
+
+function bash(program: string, commands: readonly CommandSpec[]): string[] {
+  const name = `_${program}`;
+  const familyNames = families(commands).map((spec) => spec.name);
+  return [
+    `# Completion for bash: source this file, or put it where bash-completion looks.`,
+    `${name}() {`,
+    `  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="" words=""`,
+    `  COMPREPLY=()`,
+    `  if ((COMP_CWORD > 1)); then command="\${COMP_WORDS[1]}"; fi`,
+    ...familyNames.length === 0 ? [] : [
+      `  case "$command" in`,
+      `    ${familyNames.join("|")}) if ((COMP_CWORD > 2)); then command+=" \${COMP_WORDS[2]}"; fi ;;`,
+      `  esac`,
+    ],
+    `  case "$command" in`,
+    `    "") words="${[...commands.map((spec) => spec.name), "--help", "--version"].join(" ")}" ;;`,
+    ...families(commands).map((spec) =>
+      `    ${quoted(spec.name)}) words="${spec.commands!.map((each) => each.name).join(" ")} --help" ;;`
+    ),
+    ...runnable(commands).flatMap((command) => bashCommand(command)),
+    `  esac`,
+    `  # Options only where one is begun; everywhere else a path may stand.`,
+    `  if [[ "$current" == -* || "$command" == "" || " ${familyNames.join(" ")} " == *" $command "* ]]; then`,
+    `    COMPREPLY=($(compgen -W "$words" -- "$current"))`,
+    `  else`,
+    `    COMPREPLY=($(compgen -f -- "$current"))`,
+    `  fi`,
+    `}`,
+    `complete -o filenames -F ${name} ${program}`,
+  ];
+}
+
+function bashCommand(command: NamedCommand): string[] {
+  const options = optionsOf(command);
+  const valued = options.filter(({ kind }) => kind !== "flag");
+  const words = options.map((each) => `--${each.name}`);
+  const choices = choicesOf(command.spec.args);
+  return [
+    `    ${quoted(command.name)})`,
+    `      case "$before" in`,
+    ...valued.map((option) => {
+      const names = [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])].join("|");
+      const reply = option.kind === "path"
+        ? `COMPREPLY=($(compgen -f -- "$current"))`
+        : `COMPREPLY=($(compgen -W "${(option.choices ?? []).join(" ")}" -- "$current"))`;
+      return `        ${names}) ${reply}; return ;;`;
+    }),
+    `      esac`,
+    `      words="${words.join(" ")}"`,
+    ...(choices.length === 0 ? [] : [
+      `      if [[ "$current" != -* ]]; then COMPREPLY=($(compgen -W "${
+        choices.join(" ")
+      }" -- "$current")); return; fi`,
+    ]),
+    `      ;;`,
+  ];
+}
+
+function choicesOf(args: readonly ArgumentSpec[]): readonly string[] {
+  return args[0]?.choices ?? [];
+}
+
+function zsh(program: string, commands: readonly CommandSpec[]): string[] {
+  return [
+    `#compdef ${program}`,
+    `# Completion for zsh: put this file as _${program} into a directory of $fpath.`,
+    `_${program}() {`,
+    `  local context state line`,
+    `  typeset -A opt_args`,
+    `  _arguments -C '(- *)'{-h,--help}'[explain]' '(- *)'{-V,--version}'[print the version]' '1: :->command' '*:: :->rest'`,
+    `  case $state in`,
+    `    command)`,
+    `      local -a commands`,
+    `      commands=(`,
+    ...commands.map((spec) => `        ${quoted(`${spec.name}:${spec.summary.replaceAll(":", "\\:")}`)}`),
+    `      )`,
+    `      _describe command commands`,
+    `      ;;`,
+    `    rest)`,
+    `      case $words[1] in`,
+    ...commands.flatMap((spec) => spec.commands === undefined ? zshCommand(spec, "        ") : zshFamily(spec)),
+    `      esac`,
+    `      ;;`,
+    `  esac`,
+    `}`,
+    `if [ "$funcstack[1]" = "_${program}" ]; then _${program} "$@"; else compdef _${program} ${program}; fi`,
+  ];
+}
+
+function zshFamily(family: CommandSpec): string[] {
+  const described = family.commands!.map((spec) => quoted(`${spec.name}:${spec.summary.replaceAll(":", "\\:")}`));
+  return [
+    `        ${family.name})`,
+    `          if ((CURRENT == 2)); then`,
+    `            local -a commands`,
+    `            commands=(${described.join(" ")})`,
+    `            _describe command commands`,
+    `          else`,
+    `            shift words`,
+    `            ((CURRENT--))`,
+    `            case $words[1] in`,
+    ...family.commands!.flatMap((spec) => zshCommand(spec, "              ")),
+    `            esac`,
+    `          fi`,
+    `          ;;`,
+  ];
+}
+
+function zshCommand(spec: CommandSpec, indent: string): string[] {
+  const options = optionsOf({ name: spec.name, spec }).flatMap((option) => {
+    const text = `[${option.help.replace(/[[\]\\]/g, "\\$&").replaceAll(":", "\\:")}]`;
+    const names = [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])];
+    const value = option.kind === "flag" ? "" : `: :${zshValues(option.kind, option.choices)}`;
+    return names.map((name) => quoted(`${option.many ? "*" : ""}${name}${text}${value}`));
+  });
+  const words = spec.args.map(({ name, many, kind, choices }, index) =>
+    quoted(`${many ? "*" : index + 1}:${name}:${zshValues(kind, choices)}`)
+  );
+  return [
+    `${indent}${spec.name})`,
+    `${indent}  _arguments ${[...options, ...words].join(` \\\n${indent}    `)}`,
+    `${indent}  ;;`,
+  ];
+}
+
+function zshValues(kind: string, choices: readonly string[] | undefined): string {
+  if (choices !== undefined) return `(${choices.join(" ")})`;
+  return kind === "path" ? "_files" : " ";
+}
+
+function fish(program: string, commands: readonly CommandSpec[]): string[] {
+  const at = `__${program}_at`;
+  const complete = `complete -c ${program}`;
+  return [
+    `# Completion for fish: put this file as ${program}.fish into ~/.config/fish/completions.`,
+    `function ${at}`,
+    `  set -l words (commandline -opc)`,
+    `  test (count $words) -gt (count $argv); or return 1`,
+    `  test (count $argv) -eq 0; and begin`,
+    `    test (count $words) -eq 1; return`,
+    `  end`,
+    `  test "$words[2..(math (count $argv) + 1)]" = "$argv"`,
+    `end`,
+    ...commands.map((spec) => `${complete} -n ${at} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`),
+    `${complete} -n ${at} -s h -l help -d explain`,
+    `${complete} -n ${at} -s V -l version -d ${fishQuoted("print the version")}`,
+    ...families(commands).flatMap((family) =>
+      family.commands!.map((spec) =>
+        `${complete} -n ${fishQuoted(`${at} ${family.name}`)} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`
+      )
+    ),
+    ...runnable(commands).flatMap((command) => {
+      const when = `${complete} -n ${fishQuoted(`${at} ${command.name}`)}`;
+      const choices = choicesOf(command.spec.args);
+      return [
+        ...(choices.length === 0 ? [] : [`${when} -f -a ${fishQuoted(choices.join(" "))}`]),
+        ...optionsOf(command).map((option) => {
+          const short = option.short === undefined ? "" : ` -s ${option.short}`;
+          const value = option.kind === "flag"
+            ? ""
+            : option.choices !== undefined
+            ? ` -x -a ${fishQuoted(option.choices.join(" "))}`
+            : option.kind === "path"
+            ? " -r -F"
+            : " -x";
+          return `${when}${short} -l ${option.name}${value} -d ${fishQuoted(option.help)}`;
+        }),
+      ];
+    }),
+  ];
+}
+
+/** For bash and zsh: nothing inside single quotes means anything. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function fishQuoted(text: string): string {
+  return `'${text.replace(/[\\']/g, "\\$&")}'`;
+}

@@ -1,0 +1,143 @@
+/**
+ * Keys and values as they stand on the command line.
+ *
+ * ```
+ * word        the text itself
+ * @FILE       what is in the file
+ * -           what comes in on standard input
+ * ```
+ *
+ * With `--literal` a word is always the text itself. What the text, file or input means is said by `--as` for a value and
+ * `--key-as` for keys, prefixes and bounds: text, JSON, base64, hex, or (from a file or input) bytes as they are.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { Key } from "../../db/data/keys.ts";
+import type { Storable } from "../../db/data/values.ts";
+import type { KeyEncoding } from "../../engine/types.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import { readFile } from "../../files/read.ts";
+import type { CliIo } from "../io.ts";
+import { textOf } from "../output/json.ts";
+import type { Call } from "./command.ts";
+import type { OptionSpec } from "./option_spec.ts";
+import { UsageError } from "./exit_code.ts";
+
+/** How keys are given. */
+export const KEY_AS: OptionSpec = {
+  name: "key-as",
+  kind: "choice",
+  choices: ["text", "base64", "hex"],
+  help: "what keys, prefixes and bounds are written in",
+};
+
+/** Words mean themselves. */
+export const LITERAL: OptionSpec = {
+  name: "literal",
+  kind: "flag",
+  help: "take keys and values as they stand, also a leading @ and a lone -",
+};
+
+/** How a value is given. */
+export const VALUE_AS: OptionSpec = {
+  name: "as",
+  kind: "choice",
+  choices: ["text", "json", "base64", "hex", "bytes"],
+  help: "what the value is: text unless given",
+};
+
+/** What is told of these forms in the help of commands that take them. */
+export const FORMS_HELP =
+  "KEY and VALUE are text, @FILE for what is in a file, or - for standard input. A key from a file or from standard " +
+  "input loses one line break at its end, a value does not. Put -- before one that begins with a dash.";
+
+const inputs = new WeakSet<object>();
+
+/** All that comes in on standard input; asked a second time it is a `UsageError`. */
+export async function readInput({ io }: Call): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of inputPieces(io)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** Standard input as it comes; it goes to whoever asks first. */
+export function inputPieces(io: CliIo): AsyncIterable<Uint8Array> {
+  if (inputs.has(io)) throw new UsageError("standard input (-) can be used once only");
+  inputs.add(io);
+  return bytesOf(io.stdin);
+}
+
+async function* bytesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array> {
+  for await (const piece of stream) yield typeof piece === "string" ? Buffer.from(piece) : piece;
+}
+
+/** A key, prefix or bound, as a key space of this encoding takes it. */
+export async function readKey(call: Call, word: string, encoding: KeyEncoding): Promise<Key> {
+  const raw = await readWord(call, word);
+  const form = call.given.choice<"text" | "base64" | "hex">("key-as") ?? "text";
+  let bytes: Uint8Array;
+  if (form !== "text") bytes = decode("key", form, raw);
+  else if (typeof raw === "string") {
+    if (encoding === "utf8") return raw;
+    bytes = Buffer.from(raw);
+  } else bytes = raw.at(-1) === 0x0a ? raw.subarray(0, raw.at(-2) === 0x0d ? -2 : -1) : raw;
+  if (encoding === "bytes") return new Uint8Array(bytes);
+  const text = textOf(bytes);
+  if (text === undefined) throw new UsageError("keys are text here, and this key is not UTF-8");
+  return text;
+}
+
+/** A value. */
+export async function readValue(call: Call, word: string): Promise<Storable> {
+  return valueFrom(await readWord(call, word), call.given.choice<ValueForm>("as") ?? "text");
+}
+
+/** How a value is written. */
+export type ValueForm = "text" | "json" | "base64" | "hex" | "bytes";
+
+/** The value that a text or bytes mean. */
+export function valueFrom(raw: string | Uint8Array, form: ValueForm): Storable {
+  if (form === "bytes") return typeof raw === "string" ? Buffer.from(raw) : raw;
+  if (form === "base64" || form === "hex") return decode("value", form, raw);
+  const text = typeof raw === "string" ? raw : textOf(raw);
+  if (text === undefined) throw new UsageError("the value is not UTF-8; give --as bytes to store it as it is");
+  if (form === "text") return text;
+  try {
+    return JSON.parse(text) as Storable;
+  } catch (error) {
+    throw new UsageError(`the value is not JSON: ${(error as Error).message}`);
+  }
+}
+
+async function readWord(call: Call, word: string): Promise<string | Uint8Array> {
+  if (call.given.flag("literal")) return word;
+  if (word === "-") return await readInput(call);
+  if (word.startsWith("@") && word.length > 1) return await readFileNamed(call.io, word.slice(1));
+  return word;
+}
+
+/** Longer than the longest value in base64; what is longer is no value, key or secret. */
+const FILE_BYTES_MAX = 400 * 2 ** 20;
+
+/** A file of the user's, whose absence is told in few words. */
+export async function readFileNamed({ fileSystem }: CliIo, path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(fileSystem, path, FILE_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const why = error.code === "NOT_FOUND" ? "there is no such file" : error.message;
+    throw new UsageError(`cannot read ${path}: ${why}`);
+  }
+}
+
+function decode(what: string, form: "base64" | "hex", raw: string | Uint8Array): Uint8Array {
+  const text = (typeof raw === "string" ? raw : textOf(raw) ?? "").replace(/\s/g, "");
+  const fits = form === "hex"
+    ? /^(?:[0-9a-f]{2})*$/i.test(text)
+    : /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;
+  if (!fits || (typeof raw !== "string" && textOf(raw) === undefined)) {
+    throw new UsageError(`the ${what} is not ${form}`);
+  }
+  return new Uint8Array(Buffer.from(text, form));
+}

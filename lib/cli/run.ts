@@ -1,0 +1,61 @@
+/**
+ * One run of the command line.
+ *
+ * @module
+ */
+import { COMMANDS } from "./commands/mod.ts";
+import { type HelpStyle, type ProgramInfo, readArguments, type Wish } from "./core/arguments.ts";
+import { EXIT, OutputClosed } from "./core/exit_code.ts";
+import { tell } from "./core/failure.ts";
+import type { CliIo } from "./io.ts";
+import { helpColumns, Output } from "./output/output.ts";
+import { painter, wantsColor } from "./output/style.ts";
+import { PROGRAM_NAME, VERSION } from "./version.ts";
+
+/** What the program says of itself. */
+export const PROGRAM: ProgramInfo = {
+  name: PROGRAM_NAME,
+  summary: "Entries, backups and care of Holdfast databases.",
+  version: VERSION,
+  epilogue: [
+    "holdfast COMMAND --help explains a command and shows examples.",
+    "A place for backups is a directory or an address: s3://BUCKET/PREFIX,",
+    "gs://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX.",
+    "",
+    "Exit codes: 0 done, 1 failed, 2 asked wrongly (nothing was done), 3 something",
+    "was found (verify, health, drill, repair), 130 and 143 ended by a signal.",
+  ].join("\n"),
+};
+
+/** Runs `argv` (without runtime and script) in these surroundings; resolves to the exit code, and never rejects. */
+export async function runIn(argv: readonly string[], io: CliIo): Promise<number> {
+  const before = earlySettings(argv);
+  let out = new Output(io, before);
+  let wish: Wish | undefined;
+  try {
+    const color = wantsColor(io, io.stdout, before.noColor);
+    const style: HelpStyle = { columns: helpColumns(io.stdout), paint: painter(color) };
+    wish = await readArguments(PROGRAM, COMMANDS, argv, style, io.now());
+    if (wish.kind === "print") {
+      await out.write(wish.text);
+      return EXIT.done;
+    }
+    const { spec, name, words, given } = wish;
+    out = new Output(io, { json: given.flag("json"), quiet: given.flag("quiet"), noColor: given.flag("no-color") });
+    return await spec.run!({ words, given, io, out, name }) ?? EXIT.done;
+  } catch (error) {
+    if (error instanceof OutputClosed) return EXIT.done;
+    const told = tell(error, io, wish?.kind === "run" ? wish.given : undefined);
+    out.error(told);
+    return told.exitCode;
+  } finally {
+    out.endProgress();
+  }
+}
+
+/** How mistakes are printed that are found before all options are known. */
+function earlySettings(argv: readonly string[]): { json: boolean; quiet: boolean; noColor: boolean } {
+  const end = argv.indexOf("--");
+  const options = end < 0 ? argv : argv.slice(0, end);
+  return { json: options.includes("--json"), quiet: false, noColor: options.includes("--no-color") };
+}

@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { DB } from "../../mod.ts";
+import { cli, fileBytes, freshDisk, json, jsonLines, linesOf, ok, open, otherProcess, putFile } from "./harness.ts";
+
+const db = "/db";
+
+beforeEach(freshDisk);
+
+describe("holdfast set and get", () => {
+  it("keep text, JSON and bytes apart", async () => {
+    await ok(["set", db, "text", "1", "--create"]);
+    await ok(["set", db, "json", '{"n":1}', "--as", "json"]);
+    await ok(["set", db, "bytes", "AQID/w==", "--as", "base64"]);
+    await ok(["set", db, "hex", "00ff", "--as", "hex"]);
+    assert.equal((await ok(["get", db, "text"])).stdout, "1\n");
+    assert.equal((await ok(["get", db, "json"])).stdout, '{"n":1}\n');
+    assert.deepEqual([...(await ok(["get", db, "bytes"])).bytes], [1, 2, 3, 255]);
+    assert.equal((await json(["get", db, "text"]))["value"], "1");
+    assert.deepEqual((await json(["get", db, "json"]))["value"], { n: 1 });
+    const { value, encoding } = await json(["get", db, "bytes"]);
+    assert.deepEqual({ value, encoding }, { value: "AQID/w==", encoding: "base64" });
+    assert.equal((await ok(["get", db, "hex", "--as", "hex"])).stdout, "00ff\n");
+    assert.equal((await ok(["get", db, "json", "--as", "base64"])).stdout, "eyJuIjoxfQ==\n");
+  });
+
+  it("take values from files and from standard input, whole", async () => {
+    await putFile("/file", "one\ntwo\n");
+    await putFile("/raw", new Uint8Array([0xff, 0, 10]));
+    await ok(["set", db, "file", "@/file", "--create"]);
+    await ok(["set", db, "stdin", "-"], { stdin: "piped\n" });
+    await ok(["set", db, "raw", "@/raw", "--as", "bytes"]);
+    assert.equal((await ok(["get", db, "file", "--raw"])).stdout, "one\ntwo\n");
+    assert.equal((await ok(["get", db, "stdin", "--raw"])).stdout, "piped\n");
+    assert.deepEqual([...(await ok(["get", db, "raw"])).bytes], [0xff, 0, 10]);
+    const refused = await cli(["set", db, "raw", "@/raw"]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /not UTF-8; give --as bytes/);
+    assert.match((await cli(["set", db, "x", "@nowhere"])).stderr, /cannot read nowhere: there is no such file/);
+    assert.match((await cli(["set", db, "-", "-"], { stdin: "x" })).stderr, /once only/);
+  });
+
+  it("take a key from a file without the line break at its end", async () => {
+    await putFile("/key", "the key\n");
+    await ok(["set", db, "@/key", "x", "--create"]);
+    assert.equal((await ok(["get", db, "the key"])).stdout, "x\n");
+  });
+
+  it("take words as they stand with --literal", async () => {
+    await ok(["set", db, "@home", "-", "--literal", "--create"]);
+    assert.equal((await ok(["get", db, "@home", "--literal"])).stdout, "-\n");
+  });
+
+  it("keep tags and expiry", async () => {
+    let now = 1_700_000_000_000;
+    const clock = { now: () => now };
+    await ok(["set", db, "k", "v", "-t", "a", "-t", "b", "--expire-in", "1h", "--create"], clock);
+    const { tags, expiresAt } = await json(["get", db, "k"], clock);
+    assert.deepEqual({ tags, expiresAt }, { tags: ["a", "b"], expiresAt: now + 3_600_000 });
+    now += 3_600_000;
+    const gone = await cli(["get", db, "k"], clock);
+    assert.deepEqual([gone.code, gone.stdout], [1, ""]);
+    const both = await cli(["set", db, "k", "v", "--expire-in", "1h", "--expires-at", "2027-01-01"], clock);
+    assert.equal(both.code, 2);
+  });
+
+  it("work with keys of bytes, and with namespaces", async () => {
+    await ok(["set", db, "ff00", "x", "--key-as", "hex", "--create", "--key-encoding", "bytes"]);
+    const { key, keyEncoding } = await json(["get", db, "/wA=", "--key-as", "base64"]);
+    assert.deepEqual({ key, keyEncoding }, { key: "/wA=", keyEncoding: "base64" });
+    assert.match((await ok(["list", db])).stdout, /0xff00 +x/);
+    await ok(["set", db, "inner", "y", "-n", "outer", "-n", "in"]);
+    const entries = await jsonLines(["list", db, "-n", "outer", "-n", "in"]);
+    assert.deepEqual(entries.map(({ key, namespace }) => [key, namespace]), [["inner", ["outer", "in"]]]);
+    assert.equal((await ok(["list", db, "--namespaces"])).stdout, "outer\n");
+    assert.equal((await ok(["count", db])).stdout, "1\n");
+  });
+
+  it("makes a database only when told to", async () => {
+    const { code, stderr } = await cli(["set", db, "k", "v"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /--create makes the database/);
+    assert.equal(await DB.exists(db, otherProcess()), false);
+  });
+
+  it("prints no bytes to a terminal", async () => {
+    await ok(["set", db, "k", "1bff", "--as", "hex", "--create"]);
+    const { code, stdout, stderr } = await cli(["get", db, "k"], { terminal: true });
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, /--as hex or base64/);
+  });
+});
+
+describe("holdfast delete", () => {
+  it("deletes keys without a question", async () => {
+    await fill();
+    await ok(["delete", db, "a/1", "b"]);
+    assert.deepEqual((await ok(["list", db, "--keys"])).stdout, "a/2\nc\n");
+  });
+
+  it("asks before it deletes a range, and does nothing unless it hears yes", async () => {
+    await fill();
+    const range = ["delete", db, "--prefix", "a/"];
+    const alone = await cli(range);
+    assert.equal(alone.code, 2);
+    assert.match(alone.stderr, /Delete 2 entries \(prefix a\/\).*give --yes/);
+    const declined = await cli(range, { answers: [[/Delete 2 entries/, "n"]] });
+    assert.equal(declined.code, 1);
+    assert.equal((await ok(["count", db])).stdout, "4\n");
+    assert.equal((await cli(range, { answers: [[/Delete 2 entries/, "y"]] })).code, 0);
+    assert.equal((await ok(["count", db])).stdout, "2\n");
+    await ok(["delete", db, "--all", "--yes"]);
+    assert.equal((await ok(["count", db])).stdout, "0\n");
+  });
+
+  it("wants to know what", async () => {
+    await fill();
+    for (const words of [[], ["a/1", "--all"], ["b", "--prefix", "c"]]) {
+      assert.equal((await cli(["delete", db, ...words, "--yes"])).code, 2, words.join(" "));
+    }
+    assert.equal((await ok(["count", db])).stdout, "4\n");
+  });
+});
+
+describe("holdfast list", () => {
+  it("takes ranges, tags, order and limit", async () => {
+    await fill();
+    const keys = async (...options: string[]): Promise<string[]> =>
+      linesOf((await ok(["list", db, "--keys", ...options])).stdout);
+    assert.deepEqual(await keys(), ["a/1", "a/2", "b", "c"]);
+    assert.deepEqual(await keys("--start", "a/2", "--end", "c"), ["a/2", "b"]);
+    assert.deepEqual(await keys("--reverse", "--limit", "2"), ["c", "b"]);
+    assert.deepEqual(await keys("--prefix", "a/", "--tag", "odd"), ["a/1"]);
+    assert.equal((await ok(["count", db, "--tag", "odd"])).stdout, "2\n");
+    assert.deepEqual(await json(["count", db, "-p", "a/"]), { count: 2 });
+  });
+
+  it("shows nothing that a terminal would obey, and cuts what is too long for it", async () => {
+    await ok(["set", db, "evil\u001b[31m", `line\n\u001b]0;x\u0007${"z".repeat(500)}`, "--create"]);
+    const { stdout } = await ok(["list", db, "--no-color"], { terminal: true, columns: 60 });
+    assert.ok(!stdout.includes("\u001b"));
+    assert.match(stdout, /evil\\u001b\[31m +line\\n\\u001b\]0;x\\u0007z+…/);
+    for (const line of linesOf(stdout)) assert.ok(line.length <= 60, line);
+    assert.match((await ok(["list", db])).stdout, /z{500}$/m);
+  });
+});
+
+async function fill(): Promise<void> {
+  await using opened = await open(db);
+  await opened.set("a/1", 1, { tags: ["odd"] });
+  await opened.set("a/2", 2);
+  await opened.set("b", "text", { tags: ["odd"] });
+  await opened.set("c", new Uint8Array([1]));
+}
+
+describe("holdfast import", () => {
+  it("reads what list --json prints", async () => {
+    await fillKinds();
+    const { stdout } = await ok(["list", db, "--json"]);
+    const result = await json(["import", "/copy", "-", "--create"], { stdin: stdout });
+    assert.equal(result["count"], 3);
+    const entries = async (path: string): Promise<unknown[]> =>
+      (await jsonLines(["list", path])).map(({ key, value, encoding, tags }) => ({ key, value, encoding, tags }));
+    assert.deepEqual(await entries("/copy"), await entries(db));
+  });
+
+  it("reads pairs with a tab between them", async () => {
+    await putFile("/pairs", 'a\t{"n":1}\r\n\nb\t[2]\n');
+    await ok(["import", db, "/pairs", "--as", "json", "--tag", "new", "--create", "--format", "tsv"]);
+    assert.deepEqual((await jsonLines(["list", db])).map(({ key, value, tags }) => [key, value, tags]), [
+      ["a", { n: 1 }, ["new"]],
+      ["b", [2], ["new"]],
+    ]);
+  });
+
+  it("tells formats apart by their first line, packed or not", async () => {
+    await fillKinds();
+    await ok(["export", db, "/portable.jsonl.gz"]);
+    await ok(["export", db, "/portable.json"]);
+    await putFile("/lines", gzipSync('{"key":"x","value":"1"}\n{"key":"y","value":2,"tags":["t"]}'));
+    await putFile("/tabs", "z\tone\n");
+    await putFile("/skv.json", '[{"key":"skv","value":"old"}]');
+    for (const file of ["/portable.jsonl.gz", "/portable.json", "/lines", "/tabs", "/skv.json"]) {
+      await ok(["import", "/all", file, "--create"]);
+    }
+    assert.deepEqual((await ok(["list", "/all", "--keys"])).stdout, "a\nb\nc\nskv\nx\ny\nz\n");
+    assert.equal((await ok(["get", "/all", "y"])).stdout, "2\n");
+    const unknown = await cli(["import", "/all", "-"], { stdin: "what is this" });
+    assert.deepEqual([unknown.code, /give --format/.test(unknown.stderr)], [1, true]);
+  });
+
+  it("names the line that is wrong, and says what is in", async () => {
+    const lines = ['{"key":"a","value":1}', '{"key":"b","value":1,"tags":"t"}'];
+    const { code, stderr } = await cli(["import", db, "-", "--create"], { stdin: lines.join("\n") });
+    assert.equal(code, 1);
+    assert.match(stderr, /line 2 of standard input: "tags" is no list of strings/);
+    for (
+      const [wrong, why] of [
+        ['{"key":"a","value":1}\n{"key":"b"', /line 2 of standard input: no JSON/],
+        ['{"key":1,"value":1}', /"key" is missing or no string/],
+        ['{"key":"a","value":1,"encoding":"base64"}', /has an encoding and is no string/],
+        ['{"key":"a","value":"1","namespace":["x"]}', /another namespace; give --namespace "x"/],
+        ['{"key":"/w==","value":"1","keyEncoding":"base64"}', /this key is not UTF-8/],
+      ] as const
+    ) assert.match((await cli(["import", db, "-", "--format", "jsonl"], { stdin: wrong })).stderr, why);
+    assert.match((await cli(["import", db, "-"], { stdin: "no tab here", env: {} })).stderr, /--format/);
+  });
+
+  it("refuses for portable files what they say themselves", async () => {
+    await fillKinds();
+    await ok(["export", db, "/portable.json"]);
+    assert.equal((await cli(["import", db, "/portable.json", "--tag", "x"])).code, 2);
+    assert.equal((await cli(["import", db, "-", "--as", "json"], { stdin: '{"key":"a","value":1}' })).code, 2);
+  });
+});
+
+describe("holdfast export", () => {
+  it("writes a directory, a tar file, or standard output", async () => {
+    await fillKinds();
+    assert.match((await ok(["export", db, "/copy"])).stdout, /^\/copy: version 3 of .* files, /);
+    assert.equal((await ok(["count", "/copy"])).stdout, "3\n");
+    await ok(["export", db, "/copy.tar", "--no-verify"]);
+    await ok(["restore", "/copy.tar", "/from-tar"]);
+    assert.equal((await ok(["count", "/from-tar"])).stdout, "3\n");
+    const tar = await ok(["export", db, "-"]);
+    await ok(["restore", "-", "/from-stream"], { stdin: tar.bytes });
+    assert.equal((await ok(["count", "/from-stream"])).stdout, "3\n");
+    const lines = linesOf((await ok(["export", db, "-", "--format", "jsonl"])).stdout);
+    assert.match(lines[0]!, /holdfast-jsonl/);
+  });
+
+  it("replaces nothing unless it is told to", async () => {
+    await fillKinds();
+    await ok(["export", db, "/copy", "--link", "never"]);
+    assert.equal((await cli(["export", db, "/copy"])).code, 1);
+    await ok(["export", db, "/copy", "--overwrite"]);
+    await ok(["export", db, "/a.json"]);
+    const before = await fileBytes("/a.json");
+    assert.equal((await cli(["export", db, "/a.json"])).code, 1);
+    assert.deepEqual(await fileBytes("/a.json"), before);
+  });
+
+  it("sends no archive to a terminal, and nothing to a bucket", async () => {
+    await fillKinds();
+    assert.equal((await cli(["export", db, "-"], { terminal: true })).code, 2);
+    assert.equal((await cli(["export", db, "s3://bucket/x"])).code, 2);
+    assert.equal((await cli(["export", db, "/x", "--format", "tar"])).code, 2);
+    assert.equal((await cli(["export", db, "-", "--json"])).code, 2);
+  });
+});
+
+/** One entry of each kind of value. */
+async function fillKinds(): Promise<void> {
+  await using opened = await open(db);
+  await opened.set("a", { n: 1 }, { tags: ["t"] });
+  await opened.set("b", "text");
+  await opened.set("c", new Uint8Array([0, 255]));
+}

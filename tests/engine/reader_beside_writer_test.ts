@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DB } from "../../mod.ts";
+import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+
+describe("a reader beside a writer", () => {
+  it("does not take a record that was read while it was written for damage", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    await writer.set("first", "x");
+    const end = lastByte(await logBytes(disk)) + 1;
+    await writer.set("second", "x");
+    await writer.set("third", "x");
+    // The reader's first look at the log is older than its second one: there the second record is not whole yet.
+    let looks = 0;
+    const late = withReads(disk, (path, bytes, position) => {
+      if (!path.endsWith(".log") || position > end || position + bytes.length <= end || looks++ > 0) return;
+      bytes[end - position + 2]! ^= 0xff;
+    });
+    await using reader = await DB.open("/db", { fileSystem: late, readOnly: true });
+    assert.ok(looks > 1);
+    assert.equal(await reader.get("third"), "x");
+  });
+
+  it("still reports what is damaged each time it is read", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    await writer.set("first", "x");
+    const end = lastByte(await logBytes(disk)) + 1;
+    await writer.set("second", "x");
+    await writer.set("third", "x");
+    const damaged = withReads(disk, (path, bytes, position) => {
+      const at = end + 2 - position;
+      if (path.endsWith(".log") && at >= 0 && at < bytes.length) bytes[at]! ^= 0xff;
+    });
+    await assert.rejects(DB.open("/db", { fileSystem: damaged, readOnly: true }), { name: "CorruptionError" });
+  });
+});
+
+async function logBytes(disk: FileSystem): Promise<Uint8Array> {
+  const name = (await disk.list("/db")).findLast((each) => each.endsWith(".log"))!;
+  const handle = await disk.open(`/db/${name}`, "read");
+  const bytes = new Uint8Array(handle.sizeSync());
+  await handle.readAt(bytes, 0);
+  await handle.close();
+  return bytes;
+}
+
+function lastByte(bytes: Uint8Array): number {
+  return bytes.findLastIndex((byte) => byte !== 0);
+}
+
+/** The disk, with what is read from it shown to `look`, which may change it. */
+function withReads(
+  disk: FileSystem,
+  look: (path: string, bytes: Uint8Array, position: number) => void,
+): FileSystem {
+  const wrap = (handle: FileHandle): FileHandle =>
+    new Proxy(handle, {
+      get(target, name) {
+        if (name === "readAtSync") {
+          return (into: Uint8Array, position: number): number => {
+            const count = target.readAtSync(into, position);
+            look(target.path, into.subarray(0, count), position);
+            return count;
+          };
+        }
+        const value = Reflect.get(target, name) as unknown;
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  return new Proxy(disk, {
+    get(target, name) {
+      if (name === "openSync") return (...args: Parameters<FileSystem["openSync"]>) => wrap(target.openSync(...args));
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
