@@ -55,6 +55,7 @@ export async function runTests(
         [OUTCOME_VARIABLE]: told,
         // The short form of sweeps notices as well, and always the same.
         HOLDFAST_LONG: "",
+        HOLDFAST_ALONE: "1",
         HOLDFAST_SEED: "20261121",
         // Half of what these processes would do is to compile the same modules. It goes by content, so patches count.
         NODE_COMPILE_CACHE: join(shared, "compiled"),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { BackupRepository, DB, HoldfastError } from "../../../mod.ts";
 import { s3, type S3Options } from "../../../lib/adapters/s3.ts";
-import { isMine, isMyDay, LONG, randomFrom, SEED } from "../../crash/random.ts";
+import { isMyDay, LONG, randomFrom, SEED } from "../../crash/random.ts";
 import { keysOf, pattern } from "../helpers.ts";
 import { CEPH_CAN, newBucket, optionsFor } from "../servers/buckets.ts";
 import { startCeph } from "../servers/ceph.ts";
@@ -214,7 +214,7 @@ function tests(server: S3Server, bucket: string): void {
   describe("a gateway that is killed in the middle of a backup", () => {
     it("lets the next one go on with what is there", async () => {
       // It starts a gateway of its own, which takes a while.
-      if (!isMine(1)) return;
+      if (!isMyDay(2)) return;
       const own = await startCeph();
       const loopback = await startLoopback({ target: own.endpoint });
       try {
