@@ -3,13 +3,13 @@
  *
  * (1) A message is a row until its handler has succeeded, or until it is given up; both are one commit. A program that ends
  *     in between finds the row again, and delivers again.
- * (2) Rows are taken in the order of their keys, from a place that only moves back for a row that is added before it. What
- *     is being delivered lies behind that place, and so isn't taken twice.
+ * (2) Rows are taken in the order of their keys, from a place that only moves back for a row that is added before it. It
+ *     may have been taken already when that is told, so what is being delivered is known by its key, and not taken twice.
  * (3) What could not be removed or rescheduled stays a row, and is delivered again after the next opening.
  *
  * @module
  */
-import { compareBytes, concatBytes } from "../../base/bytes.ts";
+import { compareBytes, concatBytes, toHex } from "../../base/bytes.ts";
 import { ClosedError, ReadOnlyError } from "../../base/errors.ts";
 import { randomBytes } from "../../base/simulation.ts";
 import type { Entry } from "../../db/data/entries.ts";
@@ -62,7 +62,8 @@ export class MessageQueue {
   readonly #finishing = new Set<Promise<void>>();
   #sequence: number;
   #from = MESSAGES.start;
-  #running = 0;
+  /** The keys of what is being delivered. */
+  readonly #running = new Set<string>();
   #next = 0;
   #cancelTimer: (() => void) | undefined;
   #closed = false;
@@ -111,7 +112,7 @@ export class MessageQueue {
       this.#listeners.push({ handler, end: resolve });
       this.#pump();
     });
-    await Promise.all(this.#finishing);
+    await Promise.allSettled(this.#finishing);
   }
 
   /** Delivers nothing more; handlers that run go on, and what they finish from now on is delivered again. */
@@ -135,19 +136,23 @@ export class MessageQueue {
     try {
       const now = this.#now();
       const due: Entry<Uint8Array>[] = [];
-      const options = { limit: HANDLERS_MAX - this.#running };
-      for (const row of this.#core.db.listSync({ start: this.#from, end: MESSAGES.end }, options)) {
+      // Those that are being delivered may be among them.
+      const rows = { start: this.#from, end: MESSAGES.end };
+      for (const row of this.#core.db.listSync(rows, { limit: HANDLERS_MAX })) {
+        if (this.#running.size + due.length === HANDLERS_MAX) break;
         const at = dueOf(row.key);
         if (at > now) {
           sleepMs = at - now;
           break;
         }
-        due.push(row);
+        if (!this.#running.has(toHex(row.key))) due.push(row);
       }
       const last = due.at(-1);
       if (last !== undefined) this.#from = concatBytes(last.key, Uint8Array.of(0));
       for (const row of due) this.#deliver(row);
     } catch (error) {
+      // The database may have been closed without us.
+      if (this.#core.db.closed) return this.close();
       this.#core.report(error);
     }
     this.#cancelTimer = this.#core.timers.set(Math.min(sleepMs, IDLE_MS), () => this.#pump(), true);
@@ -155,12 +160,13 @@ export class MessageQueue {
 
   #deliver(row: Entry<Uint8Array>): void {
     const { handler } = this.#listeners[this.#next++ % this.#listeners.length]!;
-    this.#running++;
+    const name = toHex(row.key);
+    this.#running.add(name);
     const work = this.#handle(row, handler).catch((error) => {
       // Nobody could have removed it.
       if (!this.#closed) this.#core.report(error);
     }).finally(() => {
-      this.#running--;
+      this.#running.delete(name);
       this.#pump();
     });
     void work;

@@ -76,15 +76,15 @@ export interface AtomicCheck {
   versionstamp: string | null;
 }
 
-/** A change of one key. */
+/** A change of one key. The value of a sum is a `KvU64`, ours or Deno's. */
 export type KvMutation =
   & { key: KvKey }
   & (
     | { type: "set"; value: unknown; expireIn?: number }
     | { type: "delete" }
-    | { type: "sum"; value: KvU64 }
-    | { type: "max"; value: KvU64 }
-    | { type: "min"; value: KvU64 }
+    | { type: "sum"; value: Pick<KvU64, "value"> }
+    | { type: "max"; value: Pick<KvU64, "value"> }
+    | { type: "min"; value: Pick<KvU64, "value"> }
   );
 
 /** A commit that was made. */
