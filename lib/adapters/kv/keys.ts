@@ -23,7 +23,7 @@
  *
  * @module
  */
-import { decodeText, encodeText } from "../../base/bytes.ts";
+import { decodeText, decodeTextAt, encodeText } from "../../base/bytes.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { KEY_BYTES_MAX } from "../../db/data/keys.ts";
 import type { KvKey, KvKeyPart } from "./types.ts";
@@ -171,66 +171,90 @@ export function encodeEntryKey(key: unknown): Uint8Array {
   return bytes;
 }
 
+/** What is being read, and how far it was. */
+let source: Uint8Array = scratch;
+let at = 0;
+
 /** The key of its bytes. */
 export function decodeKey(bytes: Uint8Array): KvKey {
+  source = bytes;
+  at = 0;
   const key: KvKeyPart[] = [];
-  let at = 0;
-  const take = (length: number): Uint8Array => {
-    if (at + length > bytes.length) throw noKey();
-    at += length;
-    return bytes.subarray(at - length, at);
-  };
-  const unescaped = (): Uint8Array => {
-    const out: number[] = [];
-    for (;;) {
-      const byte = take(1)[0]!;
-      if (byte !== 0) {
-        out.push(byte);
-      } else if (bytes[at] === 0xff) {
-        at++;
-        out.push(0);
-      } else return Uint8Array.from(out);
-    }
-  };
-  const plain = (): Uint8Array => {
-    const end = bytes.indexOf(0, at);
-    if (end < 0 || bytes[end + 1] === 0xff) return unescaped();
-    const part = take(end - at);
-    at++;
-    return part;
-  };
-  const magnitude = (length: number, negative: boolean): bigint => {
-    let hex = "0x";
-    for (const byte of take(length)) hex += (negative ? byte ^ 0xff : byte).toString(16).padStart(2, "0");
-    return length === 0 ? 0n : negative ? -BigInt(hex) : BigInt(hex);
-  };
-  while (at < bytes.length) {
-    const tag = bytes[at++]!;
-    if (tag === STRING) key.push(decodeText(plain()));
-    else if (tag === BYTES) key.push(new Uint8Array(plain()));
-    else if (tag === NUMBER) key.push(readNumber(take(8)));
-    else if (tag === FALSE || tag === TRUE) key.push(tag === TRUE);
-    else if (tag === POSITIVE || tag === NEGATIVE) {
-      const length = take(1)[0]!;
-      key.push(magnitude(tag === POSITIVE ? length : length ^ 0xff, tag === NEGATIVE));
-    } else if (tag === POSITIVE_LONG || tag === NEGATIVE_LONG) {
-      const [high, low] = take(2);
-      const length = high! << 8 | low!;
-      key.push(magnitude(tag === POSITIVE_LONG ? length : length ^ 0xffff, tag === NEGATIVE_LONG));
-    } else if (Math.abs(tag - ZERO) <= SHORT_BYTES) key.push(magnitude(Math.abs(tag - ZERO), tag < ZERO));
-    else throw noKey();
-  }
+  while (at < bytes.length) key.push(readPart(bytes[at++]!));
   return key;
 }
 
-function readNumber(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
-  const high = view.getUint32(0);
-  const negative = high < 0x8000_0000;
-  const out = new DataView(new ArrayBuffer(8));
-  out.setUint32(0, negative ? ~high : high ^ 0x8000_0000);
-  out.setUint32(4, negative ? ~view.getUint32(4) : view.getUint32(4));
-  return out.getFloat64(0);
+function readPart(tag: number): KvKeyPart {
+  switch (tag) {
+    case STRING:
+    case BYTES:
+      return readEscaped(tag === STRING);
+    case NUMBER:
+      return readNumber();
+    case FALSE:
+    case TRUE:
+      return tag === TRUE;
+    case POSITIVE:
+    case NEGATIVE: {
+      const length = source[take(1)]!;
+      return tag === POSITIVE ? readBigint(length, 0) : readBigint(length ^ 0xff, 0xff);
+    }
+    case POSITIVE_LONG:
+    case NEGATIVE_LONG: {
+      const length = source[take(1)]! << 8 | source[take(1)]!;
+      return tag === POSITIVE_LONG ? readBigint(length, 0) : readBigint(length ^ 0xffff, 0xff);
+    }
+  }
+  const length = tag - ZERO;
+  if (Math.abs(length) > SHORT_BYTES) throw noKey();
+  return length < 0 ? readBigint(-length, 0xff) : readBigint(length, 0);
+}
+
+/** Goes on by so many bytes; returns where they begin. */
+function take(length: number): number {
+  const start = at;
+  at += length;
+  if (at > source.length) throw noKey();
+  return start;
+}
+
+function readEscaped(isText: boolean): string | Uint8Array {
+  const start = at;
+  let escapes = 0;
+  let end = start;
+  for (;; end++) {
+    if (end >= source.length) throw noKey();
+    if (source[end] !== 0) continue;
+    if (source[end + 1] !== 0xff) break;
+    escapes++;
+    end++;
+  }
+  at = end + 1;
+  if (escapes === 0) return isText ? decodeTextAt(source, start, end) : new Uint8Array(source.subarray(start, end));
+  const bytes = new Uint8Array(end - start - escapes);
+  for (let from = start, to = 0; from < end; from++) {
+    bytes[to++] = source[from]!;
+    if (source[from] === 0) from++;
+  }
+  return isText ? decodeText(bytes) : bytes;
+}
+
+function readBigint(length: number, flip: number): bigint {
+  if (length === 0) return 0n;
+  const start = take(length);
+  let hex = "0x";
+  for (let i = start; i < at; i++) hex += (source[i]! ^ flip).toString(16).padStart(2, "0");
+  return flip === 0 ? BigInt(hex) : -BigInt(hex);
+}
+
+const eight = new DataView(new ArrayBuffer(8));
+
+function readNumber(): number {
+  const start = take(8);
+  const flip = source[start]! < 0x80 ? 0xff : 0;
+  eight.setUint8(0, source[start]! ^ (flip === 0 ? 0x80 : 0xff));
+  for (let i = 1; i < 8; i++) eight.setUint8(i, source[start + i]! ^ flip);
+  return eight.getFloat64(0);
 }
 
 function noKey(): HoldfastError {

@@ -5,10 +5,11 @@
  */
 import type { Timers } from "../../base/timers.ts";
 import { DB } from "../../db/db.ts";
+import { readVersioned } from "../../db/reading/versioned.ts";
 import { AtomicOperation } from "./atomic.ts";
 import { checkConsistency, COMMIT_VERSIONSTAMP, expireInOf, type KvCore } from "./core.ts";
-import { encodeEntryKey, encodeKey } from "./keys.ts";
-import { entryOf, KvList } from "./list.ts";
+import { decodeKey, encodeEntryKey, encodeKey } from "./keys.ts";
+import { KvList } from "./list.ts";
 import { MessageQueue } from "./queue.ts";
 import { loadStructuredCodec } from "./structured.ts";
 import type {
@@ -24,7 +25,7 @@ import type {
   KvReadOptions,
   KvSetOptions,
 } from "./types.ts";
-import { toStored } from "./values.ts";
+import { fromStored, toStored } from "./values.ts";
 import { versionstampOf } from "./versionstamps.ts";
 import { watchKeys } from "./watch.ts";
 
@@ -96,7 +97,17 @@ export class Kv implements Disposable, AsyncDisposable {
   /** The entry at a key; value and versionstamp are null when there is none. */
   async get<T = unknown>(key: KvKey, options?: KvReadOptions): Promise<KvEntryMaybe<T>> {
     checkConsistency(options);
-    return await this.#get(key) as KvEntryMaybe<T>;
+    const { db, codec } = this.#core;
+    const bytes = encodeKey(key);
+    // Nothing can be at an empty key, but it may be asked for.
+    const found = bytes.length === 0 ? undefined : readVersioned("get", db, bytes);
+    if (found === undefined) return { key, value: null, versionstamp: null };
+    const stored = found.value instanceof Promise ? await found.value : found.value;
+    return {
+      key: decodeKey(bytes),
+      value: fromStored(codec, stored) as T,
+      versionstamp: versionstampOf(found.version),
+    };
   }
 
   /** The entries at several keys, all of one moment. */
@@ -107,7 +118,7 @@ export class Kv implements Disposable, AsyncDisposable {
     if (!Array.isArray(keys)) throw new TypeError(`getMany: keys must be an array of keys, not ${typeof keys}`);
     checkConsistency(options);
     // All of them are looked up in this very turn.
-    const entries = await Promise.all((keys as readonly KvKey[]).map((key) => this.#get(key)));
+    const entries = await Promise.all((keys as readonly KvKey[]).map((key) => this.get(key)));
     return entries as { [K in keyof T]: KvEntryMaybe<T[K]> };
   }
 
@@ -206,15 +217,5 @@ export class Kv implements Disposable, AsyncDisposable {
   /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  #get(key: KvKey): Promise<KvEntryMaybe<unknown>> {
-    const core = this.#core;
-    const bytes = encodeKey(key);
-    // Nothing can be there, but it may be asked for.
-    if (bytes.length === 0) return Promise.resolve({ key, value: null, versionstamp: null });
-    return core.db.getEntry(bytes).then((entry) => {
-      return entry === undefined ? { key, value: null, versionstamp: null } : entryOf(core, entry);
-    });
   }
 }

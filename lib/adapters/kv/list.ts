@@ -54,7 +54,7 @@ export class KvList<T> implements KvListIterator<T> {
   #isLastBatch = false;
   #done = false;
   #count = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  #pulling: Promise<unknown> | undefined;
 
   /** Checks what can be checked without looking at keys: these are looked at when the first entry is asked for. */
   constructor(core: KvCore, selector: KvListSelector, options: KvListOptions = {}) {
@@ -84,9 +84,13 @@ export class KvList<T> implements KvListIterator<T> {
 
   /** The next entry. */
   next(): Promise<IteratorResult<KvEntry<T>, undefined>> {
-    const result = this.#turn.then(() => this.#next());
-    this.#turn = result.catch(() => {});
-    return result;
+    // In the order asked for: what a batch under way brings belongs to those who wait for it.
+    if (this.#pulling !== undefined) return this.#pulling.then(() => this.next());
+    if (this.#done || this.#count >= this.#limit) return Promise.resolve({ done: true, value: undefined });
+    if (this.#at < this.#batch.length || this.#isLastBatch) return this.#step();
+    const pulling = this.#pull();
+    this.#pulling = pulling.catch(() => {}).finally(() => this.#pulling = undefined);
+    return pulling.then(() => this.#step());
   }
 
   /** The list itself. */
@@ -94,9 +98,7 @@ export class KvList<T> implements KvListIterator<T> {
     return this;
   }
 
-  async #next(): Promise<IteratorResult<KvEntry<T>, undefined>> {
-    if (this.#done || this.#count >= this.#limit) return { done: true, value: undefined };
-    if (this.#at === this.#batch.length && !this.#isLastBatch) await this.#pull();
+  async #step(): Promise<IteratorResult<KvEntry<T>, undefined>> {
     const entry = this.#batch[this.#at];
     if (entry === undefined) {
       this.#done = true;

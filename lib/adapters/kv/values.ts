@@ -77,7 +77,8 @@ function isPlain(value: object, seen: Set<object>): boolean {
   if (Array.isArray(value)) {
     // Holes, or properties beside the items.
     if (keys.length !== value.length || prototype !== Array.prototype) return false;
-    return value.every((item) => isPlainItem(item, seen));
+    for (let i = 0; i < value.length; i++) if (!isPlainItem(value[i], seen)) return false;
+    return true;
   }
   if (prototype !== Object.prototype && prototype !== null) return false;
   for (const key of keys) {
