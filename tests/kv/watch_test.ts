@@ -40,7 +40,7 @@ describe("watching keys", () => {
     await reader.read();
     for (let i = 0; i < 50; i++) await kv.set(["a"], i);
     let count = 0;
-    for (let seen: unknown; seen !== 49; count++) seen = values((await reader.read()).value)![0];
+    for (let seen: unknown = undefined; seen !== 49; count++) seen = values((await reader.read()).value)![0];
     assert.ok(count < 25, `${count} states`);
     await reader.cancel();
   });

@@ -232,7 +232,8 @@ function readEscaped(isText: boolean): string | Uint8Array {
   at = end + 1;
   if (escapes === 0) return isText ? decodeTextAt(source, start, end) : new Uint8Array(source.subarray(start, end));
   const bytes = new Uint8Array(end - start - escapes);
-  for (let from = start, to = 0; from < end; from++) {
+  let to = 0;
+  for (let from = start; from < end; from++) {
     bytes[to++] = source[from]!;
     if (source[from] === 0) from++;
   }
