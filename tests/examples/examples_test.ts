@@ -49,6 +49,7 @@ const says: Record<string, RegExp[]> = {
   "custom_store.ts": [/✓ all of it is in the service/, /✓ every byte/, /✓ 5,001 notes came back/],
   "daily_backup.ts": [/removed shop-2026-11-01/, /✓ the newest seven days/, /✓ six days of orders/],
   "durability.ts": [/"commit"/, /"interval"/, /"buffered"/, /✓ the payment is there/],
+  "kv.ts": [/✓ one of them has it/, /✓ and it was counted once/, /✓ at the third attempt/, /✓ the copy has the books/],
   "level.ts": [
     /✓ the index has every one of them/,
     /✓ no damage in any file/,

@@ -25,6 +25,7 @@ const FLOORS: readonly (readonly string[])[] = [
 
 /** The files that may import a package, each exactly one. No user of mod.ts may come to load one of them. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  "lib/adapters/kv/structured.ts": "devalue",
   "lib/adapters/level/abstract_level.ts": "abstract-level",
   "lib/adapters/schedule/cron.ts": "croner",
   "lib/cli/core/arguments.ts": "commander",

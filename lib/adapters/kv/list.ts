@@ -1,0 +1,123 @@
+/**
+ * Lists: read in batches, each from the newest state, as Deno KV does. So a list holds nothing between its steps, and may be
+ * left without a word.
+ *
+ * @module
+ */
+import type { Entry } from "../../db/data/entries.ts";
+import { checkConsistency, type KvCore } from "./core.ts";
+import { decodeKey } from "./keys.ts";
+import {
+  behindCursor,
+  type CheckedSelector,
+  checkSelector,
+  cursorOf,
+  type Selection,
+  selectionOf,
+} from "./selector.ts";
+import type { KvEntry, KvListIterator, KvListOptions, KvListSelector } from "./types.ts";
+import { fromStored } from "./values.ts";
+import { versionstampOf } from "./versionstamps.ts";
+
+/** A batch when nothing else is said: enough that few lists need a second one. */
+const BATCH = 100;
+/** A batch is never larger than this because of a limit alone. */
+const BATCH_MAX = 500;
+
+/** The entry of a row. */
+export function entryOf<T>(core: KvCore, entry: Entry<Uint8Array>): KvEntry<T> {
+  return {
+    key: decodeKey(entry.key),
+    value: fromStored(core.codec, entry.value) as T,
+    versionstamp: versionstampOf(entry.version),
+  };
+}
+
+function positive(name: string, value: unknown): void {
+  if (value === undefined || (Number.isInteger(value) && (value as number) > 0)) return;
+  throw new Error(`${name} must be a positive integer: received ${String(value)}`);
+}
+
+/** A list, of which nothing has been read yet. */
+export class KvList<T> implements KvListIterator<T> {
+  readonly #core: KvCore;
+  readonly #selector: CheckedSelector;
+  readonly #limit: number;
+  readonly #batchSize: number;
+  readonly #reverse: boolean;
+  /** Behind which cursor it begins; undefined: at the beginning. */
+  readonly #from: string | undefined;
+  #selection: Selection | undefined;
+  #batch: Entry<Uint8Array>[] = [];
+  #at = 0;
+  #last: Uint8Array | undefined;
+  #isLastBatch = false;
+  #done = false;
+  #count = 0;
+  #pulling: Promise<unknown> | undefined;
+
+  /** Checks what can be checked without looking at keys: these are looked at when the first entry is asked for. */
+  constructor(core: KvCore, selector: KvListSelector, options: KvListOptions = {}) {
+    const { limit, batchSize, cursor, reverse } = options;
+    positive("Limit", limit);
+    positive("batchSize", batchSize);
+    checkConsistency(options);
+    if (cursor !== undefined && cursor !== null && typeof cursor !== "string") {
+      throw new TypeError(`cursor must be a string, not ${typeof cursor}`);
+    }
+    this.#core = core;
+    this.#selector = checkSelector(selector);
+    this.#limit = limit ?? Infinity;
+    this.#batchSize = batchSize ?? Math.min(limit ?? BATCH, BATCH_MAX);
+    this.#reverse = reverse ?? false;
+    // An empty one is that of a list that has come to its end, and as in Deno begins anew.
+    this.#from = cursor === "" ? undefined : cursor ?? undefined;
+  }
+
+  /** Where the list stands. */
+  get cursor(): string {
+    if (this.#done) return "";
+    if (this.#last !== undefined) return cursorOf(this.#selection!, this.#last);
+    if (this.#from === undefined) throw new Error("Cannot get cursor before first iteration");
+    return this.#from;
+  }
+
+  /** The next entry. */
+  next(): Promise<IteratorResult<KvEntry<T>, undefined>> {
+    // In the order asked for: what a batch under way brings belongs to those who wait for it.
+    if (this.#pulling !== undefined) return this.#pulling.then(() => this.next());
+    if (this.#done || this.#count >= this.#limit) return Promise.resolve({ done: true, value: undefined });
+    if (this.#at < this.#batch.length || this.#isLastBatch) return this.#step();
+    const pulling = this.#pull();
+    this.#pulling = pulling.catch(() => {}).finally(() => this.#pulling = undefined);
+    return pulling.then(() => this.#step());
+  }
+
+  /** The list itself. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async #step(): Promise<IteratorResult<KvEntry<T>, undefined>> {
+    const entry = this.#batch[this.#at];
+    if (entry === undefined) {
+      this.#done = true;
+      return { done: true, value: undefined };
+    }
+    this.#at++;
+    this.#count++;
+    this.#last = entry.key;
+    return { done: false, value: entryOf(this.#core, entry) };
+  }
+
+  async #pull(): Promise<void> {
+    const selection = this.#selection ??= selectionOf(this.#selector);
+    const cursor = this.#last === undefined ? this.#from : cursorOf(selection, this.#last);
+    const { start, end } = cursor === undefined ? selection : behindCursor(selection, cursor, this.#reverse);
+    const options = { limit: this.#batchSize, reverse: this.#reverse };
+    this.#batch = [];
+    this.#at = 0;
+    for await (const entry of this.#core.db.list({ start, end }, options)) this.#batch.push(entry);
+    this.#isLastBatch = this.#batch.length < this.#batchSize;
+  }
+}

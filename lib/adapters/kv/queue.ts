@@ -1,0 +1,207 @@
+/**
+ * The queue: delivers messages to listeners when they are due, at least once.
+ *
+ * (1) A message is a row until its handler has succeeded, or until it is given up; both are one commit. A program that ends
+ *     in between finds the row again, and delivers again.
+ * (2) Rows are taken in the order of their keys, from a place that only moves back for a row that is added before it. It
+ *     may have been taken already when that is told, so what is being delivered is known by its key, and not taken twice.
+ * (3) What could not be removed or rescheduled stays a row, and is delivered again after the next opening.
+ *
+ * @module
+ */
+import { compareBytes, concatBytes, toHex } from "../../base/bytes.ts";
+import { ClosedError, ReadOnlyError } from "../../base/errors.ts";
+import { randomBytes } from "../../base/simulation.ts";
+import type { Entry } from "../../db/data/entries.ts";
+import { type EncodedValue, encodeValue } from "../../db/data/values.ts";
+import type { KvCore } from "./core.ts";
+import {
+  dueOf,
+  messageKey,
+  messageOptions,
+  type MessageRow,
+  MESSAGES,
+  rescheduled,
+  undeliveredKeys,
+} from "./messages.ts";
+import type { KvEnqueueOptions, KvQueueHandler } from "./types.ts";
+import { fromStored, toStored } from "./values.ts";
+
+/** At most so many handlers run at once, as in Deno KV: enough to keep a program busy that waits for others. */
+const HANDLERS_MAX = 100;
+
+/** How long to sleep when nothing is due: what a timer takes at most. */
+const IDLE_MS = 2 ** 31 - 1;
+
+/** A message that is to be sent. */
+export interface Outgoing {
+  /** ms until it is due. */
+  delay: number;
+  /** What its row will hold. */
+  value: EncodedValue;
+  /** What is wrong with it. */
+  mistake: { error: unknown } | undefined;
+}
+
+/** A message's row. */
+export interface Row {
+  key: Uint8Array;
+  value: EncodedValue;
+}
+
+interface Listener {
+  handler: KvQueueHandler;
+  end: () => void;
+}
+
+/** The queue of an open KV. */
+export class MessageQueue {
+  readonly #core: KvCore;
+  readonly #opening = randomBytes(8);
+  readonly #listeners: Listener[] = [];
+  readonly #finishing = new Set<Promise<void>>();
+  #sequence: number;
+  #from = MESSAGES.start;
+  /** The keys of what is being delivered. */
+  readonly #running = new Set<string>();
+  #next = 0;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+
+  constructor(core: KvCore) {
+    this.#core = core;
+    this.#sequence = core.db.version;
+  }
+
+  /** A message as it will be kept. A mistake in one of its keys is told when it is sent. */
+  message(value: unknown, options: KvEnqueueOptions | null | undefined): Outgoing {
+    const { delay, backoff } = messageOptions(options);
+    const message: MessageRow = { message: value, backoff, keys: [] };
+    let mistake: Outgoing["mistake"];
+    try {
+      message.keys = undeliveredKeys(options);
+    } catch (error) {
+      mistake = { error };
+    }
+    return { delay, value: encodeValue("enqueue", toStored(this.#core.codec, message)), mistake };
+  }
+
+  /** The rows of messages that are sent now. */
+  rowsOf(messages: readonly Outgoing[]): Row[] {
+    if (messages.length === 0) return [];
+    const now = this.#now();
+    return messages.map(({ delay, value }) => ({
+      key: messageKey(now + delay, this.#sequence++, this.#opening),
+      value,
+    }));
+  }
+
+  /** To be told of rows once they are committed. */
+  added(keys: readonly Uint8Array[]): void {
+    for (const key of keys) if (compareBytes(key, this.#from) < 0) this.#from = key;
+    this.#pump();
+  }
+
+  /** Delivers to `handler` until the KV is closed; then resolves. */
+  async listen(handler: KvQueueHandler): Promise<void> {
+    if (this.#closed) throw new ClosedError("Queue already closed");
+    if (this.#core.db.readOnly) {
+      throw new ReadOnlyError("Cannot listenQueue: the KV is open with readOnly, and delivering writes (READ_ONLY)");
+    }
+    await new Promise<void>((resolve) => {
+      this.#listeners.push({ handler, end: resolve });
+      this.#pump();
+    });
+    await Promise.allSettled(this.#finishing);
+  }
+
+  /** Delivers nothing more; handlers that run go on, and what they finish from now on is delivered again. */
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+    for (const { end } of this.#listeners) end();
+  }
+
+  #now(): number {
+    return Math.max(0, Math.trunc(this.#core.clock()));
+  }
+
+  /** Takes what is due, and sets the timer for what is next. */
+  #pump(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#closed || this.#listeners.length === 0) return;
+    // Whoever listens keeps the program alive, as in Deno.
+    let sleepMs = IDLE_MS;
+    try {
+      const now = this.#now();
+      const due: Entry<Uint8Array>[] = [];
+      // Those that are being delivered may be among them.
+      const rows = { start: this.#from, end: MESSAGES.end };
+      for (const row of this.#core.db.listSync(rows, { limit: HANDLERS_MAX })) {
+        if (this.#running.size + due.length === HANDLERS_MAX) break;
+        const at = dueOf(row.key);
+        if (at > now) {
+          sleepMs = at - now;
+          break;
+        }
+        if (!this.#running.has(toHex(row.key))) due.push(row);
+      }
+      const last = due.at(-1);
+      if (last !== undefined) this.#from = concatBytes(last.key, Uint8Array.of(0));
+      for (const row of due) this.#deliver(row);
+    } catch (error) {
+      // The database may have been closed without us.
+      if (this.#core.db.closed) return this.close();
+      this.#core.report(error);
+    }
+    this.#cancelTimer = this.#core.timers.set(Math.min(sleepMs, IDLE_MS), () => this.#pump(), true);
+  }
+
+  #deliver(row: Entry<Uint8Array>): void {
+    const { handler } = this.#listeners[this.#next++ % this.#listeners.length]!;
+    const name = toHex(row.key);
+    this.#running.add(name);
+    const work = this.#handle(row, handler).catch((error) => {
+      // Nobody could have removed it.
+      if (!this.#closed) this.#core.report(error);
+    }).finally(() => {
+      this.#running.delete(name);
+      this.#pump();
+    });
+    void work;
+  }
+
+  async #handle(row: Entry<Uint8Array>, handler: KvQueueHandler): Promise<void> {
+    const message = fromStored(this.#core.codec, row.value) as MessageRow;
+    let finish: () => Promise<unknown>;
+    // A handler begins when the pump has come to its end.
+    await undefined;
+    try {
+      await handler(message.message);
+      finish = () => this.#core.db.delete(row.key);
+    } catch (error) {
+      this.#core.report(error);
+      finish = () => this.#failed(row.key, message);
+    }
+    if (this.#closed) return;
+    const finished = finish().then(() => {}).finally(() => this.#finishing.delete(finished));
+    this.#finishing.add(finished);
+    await finished;
+  }
+
+  /** Gives a message another time, or gives it up. */
+  async #failed(key: Uint8Array, message: MessageRow): Promise<void> {
+    const { db, codec } = this.#core;
+    const [wait, ...backoff] = message.backoff;
+    const operation = db.atomic().delete(key);
+    if (wait === undefined) {
+      for (const undelivered of message.keys) operation.set(undelivered, toStored(codec, message.message));
+      await operation.commit();
+      return;
+    }
+    const later = rescheduled(key, this.#now() + wait);
+    await operation.set(later, toStored(codec, { ...message, backoff })).commit();
+    this.added([later]);
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * What the structured clone algorithm keeps and JSON doesn't, as text: the text of the package `devalue`, which is JSON
+ * with the values in a list that refer to each other by number. Reading it makes values of known kinds only and runs
+ * nothing.
+ *
+ * What may be kept is decided here and not by the runtime's `structuredClone`: V8 and JavaScriptCore keep different things
+ * of errors and boxed numbers, and a file must read the same everywhere.
+ *
+ * (1) An object is kept as its own enumerable properties, of whatever class it is.
+ * (2) What is something of the platform without such properties (a Promise, a Blob, a URL) is refused, as are functions,
+ *     symbols, proxies and shared memory: nothing is lost without a word.
+ * (3) Of an array of numbers or a DataView, the bytes that it shows are kept; its buffer may have been longer.
+ *
+ * @module
+ */
+import { types } from "node:util";
+import type * as Devalue from "devalue";
+import { describeValue } from "../../base/options.ts";
+import { HoldfastError } from "../../base/errors.ts";
+
+/** Values as text, and back. */
+export interface StructuredCodec {
+  /** The text of a value; `TypeError` for one that can't be kept. */
+  encode(value: unknown): string;
+  /** The value of such a text. */
+  decode(text: string): unknown;
+}
+
+/** The errors whose class is kept, as the structured clone algorithm has it. */
+const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+
+/** An error's properties, as far as they are kept. */
+interface ErrorParts {
+  name: string;
+  message?: string;
+  stack?: string;
+  cause?: unknown;
+}
+
+/** An array with properties of its own, as the result of `RegExp.exec` is one. */
+interface ArrayParts {
+  items: unknown[];
+  more: Record<string, unknown>;
+}
+
+/** Loads the package; it is needed before the first value is read or written. */
+export async function loadStructuredCodec(): Promise<StructuredCodec> {
+  let devalue: typeof Devalue;
+  try {
+    devalue = await import("devalue");
+  } catch (cause) {
+    throw new HoldfastError(
+      "NOT_INSTALLED",
+      'Cannot open a KV: the package "devalue" could not be loaded; install it beside Holdfast (NOT_INSTALLED)',
+      { cause },
+    );
+  }
+  return codecWith(devalue);
+}
+
+function codecWith({ stringify, parse, DevalueError }: typeof Devalue): StructuredCodec {
+  return {
+    encode(value) {
+      try {
+        return stringify(value, { Error: errorParts, Array: arrayParts }, { operations });
+      } catch (error) {
+        if (!(error instanceof DevalueError)) throw error;
+        throw new TypeError(`${describeValue(value)} could not be cloned: ${error.message} at value${error.path}`);
+      }
+    },
+    decode(text) {
+      // A cycle asks for an error or array before its parts are complete, and must get the same one as everybody else.
+      const made = new Map<object, object>();
+      const once = <T extends object>(parts: object, make: () => T): T => {
+        const known = made.get(parts) ?? make();
+        made.set(parts, known);
+        return known as T;
+      };
+      try {
+        return parse(text, {
+          Error: (parts: ErrorParts) => fillError(once(parts, () => makeError(parts)), parts),
+          Array: (parts: ArrayParts) => fillArray(once(parts, (): unknown[] => []), parts),
+        });
+      } catch (cause) {
+        throw new HoldfastError(
+          "CORRUPTION",
+          "Cannot read a value: it is not what Holdfast's KV writes, though its checksum holds; the database was " +
+            "written to by other means (CORRUPTION)",
+          { cause },
+        );
+      }
+    },
+  };
+}
+
+function refuse(value: unknown): never {
+  throw new TypeError(`${describeValue(value)} could not be cloned.`);
+}
+
+const operations: Partial<Devalue.StringifyOperations> = {
+  tagOf,
+  isThenable: () => false,
+  shapeOf: (value: unknown) => ({ kind: "plain", keys: Object.keys(value as object) }),
+  typeOf(value: unknown) {
+    if (typeof value === "function" || typeof value === "symbol") refuse(value);
+    return value === null ? "null" : typeof value;
+  },
+  viewInfo(given: unknown) {
+    let view = given as ArrayBufferView;
+    if (types.isSharedArrayBuffer(view.buffer)) refuse(view);
+    if (view.byteLength !== view.buffer.byteLength) view = copyOfView(view);
+    const { buffer, byteOffset, byteLength } = view;
+    const length = (view as Uint8Array).length ?? byteLength;
+    return { buffer, byteOffset, byteLength, length, bufferByteLength: buffer.byteLength };
+  },
+};
+
+/** A view of a buffer that is as long as the view. */
+function copyOfView(view: ArrayBufferView): ArrayBufferView {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
+  if (view instanceof Uint8Array) return bytes;
+  return new (view.constructor as new (buffer: ArrayBuffer) => ArrayBufferView)(bytes.buffer);
+}
+
+/** What kind of object it is, by what it is and not by what it says. */
+function tagOf(value: unknown): string {
+  const object = value as object;
+  if (types.isProxy(object)) refuse(object);
+  if (Array.isArray(object)) return "Array";
+  if (types.isDate(object)) return "Date";
+  if (types.isMap(object)) return "Map";
+  if (types.isSet(object)) return "Set";
+  if (types.isRegExp(object)) return "RegExp";
+  if (types.isArrayBuffer(object)) return "ArrayBuffer";
+  if (types.isDataView(object)) return "DataView";
+  if (types.isTypedArray(object)) return object[Symbol.toStringTag];
+  if (types.isSymbolObject(object)) refuse(object);
+  if (types.isBoxedPrimitive(object)) return "Number";
+  if (types.isArgumentsObject(object) || types.isModuleNamespaceObject(object)) refuse(object);
+  // Of the platform (2): all such classes name themselves.
+  if (Symbol.toStringTag in object && Object.keys(object).length === 0) refuse(object);
+  return "Object";
+}
+
+function errorParts(value: unknown): ErrorParts | undefined {
+  if (typeof value !== "object" || value === null || !types.isNativeError(value)) return undefined;
+  const error = value as Error;
+  const parts: ErrorParts = { name: Object.hasOwn(ERRORS, String(error.name)) ? error.name : "Error" };
+  if (Object.hasOwn(error, "message")) parts.message = String(error.message);
+  if (typeof error.stack === "string") parts.stack = error.stack;
+  if (Object.hasOwn(error, "cause")) parts.cause = error.cause;
+  return parts;
+}
+
+function makeError(parts: ErrorParts): Error {
+  const { name } = parts;
+  const Kind = Object.hasOwn(ERRORS, name) ? ERRORS[name as keyof typeof ERRORS] : Error;
+  const error = new Kind();
+  delete error.stack;
+  return error;
+}
+
+function fillError(error: Error, parts: ErrorParts): Error {
+  for (const name of ["message", "stack", "cause"] as const) {
+    if (!Object.hasOwn(parts, name)) continue;
+    Object.defineProperty(error, name, { value: parts[name], writable: true, configurable: true, enumerable: false });
+  }
+  return error;
+}
+
+function arrayParts(value: unknown): ArrayParts | undefined {
+  if (!Array.isArray(value) || types.isProxy(value)) return undefined;
+  const keys = Object.keys(value);
+  // Indices come first.
+  if (keys.length === 0 || isIndex(keys.at(-1)!)) return undefined;
+  const parts: ArrayParts = { items: [], more: {} };
+  parts.items.length = value.length;
+  for (const key of keys) {
+    const item: unknown = value[key as unknown as number];
+    if (isIndex(key)) parts.items[Number(key)] = item;
+    else Object.defineProperty(parts.more, key, { value: item, enumerable: true });
+  }
+  return parts;
+}
+
+function isIndex(key: string): boolean {
+  const number = Number(key);
+  return number < 2 ** 32 - 1 && String(number >>> 0) === key;
+}
+
+function fillArray(array: unknown[], parts: ArrayParts): unknown[] {
+  if (parts.items === undefined) return array;
+  array.length = parts.items.length;
+  return Object.assign(array, parts.items, parts.more);
+}

@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { type Kv, type KvEntry, KvU64, openKv } from "../../lib/adapters/kv.ts";
+import { DB } from "../../mod.ts";
+import { onOneDisk, TestClock, withDirectory } from "../db/helpers.ts";
+
+async function all(kv: Kv): Promise<KvEntry<unknown>[]> {
+  return await Array.fromAsync(kv.list({ prefix: [] }));
+}
+
+describe("openKv()", () => {
+  it("keeps what was written for the next opening", async () => {
+    const disk = onOneDisk();
+    const value = new Map([["since", new Date(5)]]);
+    const before = await openKv("/kv", disk);
+    await before.set(["a"], value);
+    const entries = await all(before);
+    await before.close();
+    await using kv = await openKv("/kv", disk);
+    assert.deepEqual(await all(kv), entries);
+    assert.deepEqual(entries[0]?.value, value);
+    const { versionstamp } = await kv.set(["b"], 1);
+    assert.ok(versionstamp > entries[0]!.versionstamp);
+  });
+
+  it("refuses what is no place", async () => {
+    await assert.rejects(openKv(undefined as unknown as string), /no path; Deno chooses.*":memory:"/);
+    await assert.rejects(openKv("https://api.example/databases/1/connect"), /is a service/);
+    await assert.rejects(openKv(new URL("http://localhost/")), TypeError);
+    await assert.rejects(openKv(":memory:", { onError: 5 as unknown as () => void }), /"onError" must be a function/);
+    await assert.rejects(openKv(":memory:", { keyEncoding: "utf8" } as object), /unknown option "keyEncoding"/);
+    await assert.rejects(openKv(":memory:", { durable: true } as object), /unknown option "durable"/);
+  });
+
+  it("opens a directory once", async () => {
+    const disk = onOneDisk();
+    await using _kv = await openKv("/kv", disk);
+    await assert.rejects(openKv("/kv", disk), { code: "LOCKED" });
+  });
+
+  it("refuses a database whose keys are text", async () => {
+    const disk = onOneDisk();
+    await (await DB.open("/db", disk)).close();
+    await assert.rejects(openKv("/db", disk), TypeError);
+  });
+});
+
+describe("a KV", () => {
+  it("gives what it is given, and no memory of it", async () => {
+    await using kv = await openKv(":memory:");
+    const [bytes, part, object] = [new Uint8Array([1]), new Uint8Array([1]), { list: [1] }];
+    const key = [part, "k"];
+    await Promise.all([kv.set(key, bytes), kv.set(["o"], object)]);
+    const atomic = kv.atomic().set(["later"], bytes).set(["later", "o"], object);
+    bytes[0] = part[0] = object.list[0] = 9;
+    await atomic.commit();
+    const found = await kv.getMany<[Uint8Array, Uint8Array, unknown, unknown]>([
+      [new Uint8Array([1]), "k"],
+      ["later"],
+      ["o"],
+      ["later", "o"],
+    ]);
+    assert.deepEqual(found.map(({ value }) => value), [
+      ...[new Uint8Array([1]), new Uint8Array([1])],
+      ...[{ list: [1] }, { list: [1] }],
+    ]);
+    assert.deepEqual(found[0].key, [new Uint8Array([1]), "k"]);
+  });
+
+  it("forgets what has expired, also when a check asks", async () => {
+    const clock = new TestClock();
+    await using kv = await openKv(":memory:", { clock: clock.now });
+    await kv.set(["a"], 1, { expireIn: 100 });
+    await kv.atomic().set(["b"], new KvU64(1n), { expireIn: 100 }).set(["c"], 1, { expireIn: 200 }).commit();
+    await kv.set(["d"], 1, { expireIn: 0 });
+    clock.ms += 99;
+    assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["a", "b", "c"]);
+    clock.ms += 1;
+    assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["c"]);
+    assert.deepEqual((await kv.get(["a"])).versionstamp, null);
+    assert.ok((await kv.atomic().check({ key: ["a"], versionstamp: null }).sum(["b"], 5n).commit()).ok);
+    assert.equal((await kv.get<KvU64>(["b"])).value?.value, 5n);
+    clock.ms += 10_000;
+    assert.equal((await kv.get<KvU64>(["b"])).value?.value, 5n, "a sum has no expiry");
+  });
+
+  it("takes more than Deno's does", async () => {
+    await using kv = await openKv(":memory:");
+    const large = new Uint8Array(3_000_000).fill(7);
+    const key = ["k".repeat(60_000), 2n ** 3000n];
+    await kv.set(key, large);
+    const operation = kv.atomic();
+    for (let i = 0; i < 5000; i++) operation.set(["many", i], i).check({ key: ["many", i], versionstamp: null });
+    const result = await operation.commit();
+    assert.ok(result.ok);
+    assert.deepEqual((await kv.get(key)).value, large);
+    const stamps = await Array.fromAsync(kv.list({ prefix: ["many"] }), ({ versionstamp }) => versionstamp);
+    assert.deepEqual(stamps, Array(5000).fill(result.versionstamp));
+    const many = await kv.getMany<number[]>(Array.from({ length: 50 }, (_, i) => ["many", i]));
+    assert.deepEqual(many.map(({ value }) => value), Array.from({ length: 50 }, (_, i) => i));
+  });
+
+  it("has a database beneath, which backs it up", async () => {
+    await withDirectory(async (directory) => {
+      const kv = await openKv(":memory:");
+      await kv.set(["a", 1n], new Set(["x"]));
+      await kv.enqueue("waiting", { delay: 1000 });
+      const before = await all(kv);
+      await kv.database.export(join(directory, "copy"));
+      await kv.close();
+      await using copy = await openKv(join(directory, "copy"));
+      assert.deepEqual(await all(copy), before);
+      assert.equal(await copy.database.count(), 2);
+    });
+  });
+
+  it("says that it is closed", async () => {
+    const kv = await openKv(":memory:");
+    const operation = kv.atomic().set(["a"], 1);
+    await kv.close();
+    await kv.close();
+    for (const call of [() => kv.get(["a"]), () => kv.set(["a"], 1), () => operation.commit(), () => kv.enqueue(1)]) {
+      await assert.rejects(async () => await call(), { code: "CLOSED" });
+    }
+    await assert.rejects(kv.list({ prefix: [] }).next(), { code: "CLOSED" });
+    assert.throws(() => kv.watch([["a"]]), { code: "CLOSED" });
+    await assert.rejects(kv.listenQueue(() => {}), { code: "CLOSED", message: "Queue already closed" });
+  });
+
+  it("is closed by using it", async () => {
+    let seen: Kv;
+    {
+      using kv = await openKv(":memory:");
+      seen = kv;
+    }
+    assert.ok(seen.database.closed);
+  });
+});
+
+describe("an atomic operation", () => {
+  it("adds without losing anything, however many do so at once", async () => {
+    await using kv = await openKv(":memory:");
+    const sums = Array.from(
+      { length: 200 },
+      (_, i) => kv.atomic().sum(["n"], BigInt(i)).max(["max"], BigInt(i)).commit(),
+    );
+    const results = await Promise.all([...sums, kv.set(["n", "other"], 1)]);
+    assert.equal(new Set(results.map((result) => result.ok && result.versionstamp)).size, 201);
+    const [n, max] = await kv.getMany<[KvU64, KvU64]>([["n"], ["max"]]);
+    assert.deepEqual([n.value?.value, max.value?.value], [19900n, 199n]);
+    assert.equal(n.versionstamp, (results[199] as { versionstamp: string }).versionstamp);
+  });
+
+  it("sees what it has done itself", async () => {
+    await using kv = await openKv(":memory:");
+    await kv.set(["n"], "text");
+    await kv.atomic().set(["n"], new KvU64(1n)).sum(["n"], 2n).delete(["m"]).sum(["m"], 7n).min(["m"], 5n).commit();
+    const [n, m] = await kv.getMany<[KvU64, KvU64]>([["n"], ["m"]]);
+    assert.deepEqual([n.value?.value, m.value?.value], [3n, 5n]);
+  });
+
+  it("does nothing when one of its sums fails", async () => {
+    await using kv = await openKv(":memory:");
+    await kv.set(["text"], "x");
+    await assert.rejects(kv.atomic().set(["a"], 1).sum(["text"], 1n).enqueue("m").commit(), TypeError);
+    assert.deepEqual((await all(kv)).map(({ key }) => key), [["text"]]);
+    assert.equal(await kv.database.count(), 1);
+  });
+
+  it("can be committed again", async () => {
+    await using kv = await openKv(":memory:");
+    const operation = kv.atomic().sum(["n"], 2n);
+    const first = await operation.commit();
+    const second = await operation.commit();
+    assert.ok(first.ok && second.ok && second.versionstamp > first.versionstamp);
+    assert.equal((await kv.get<KvU64>(["n"])).value?.value, 4n);
+  });
+
+  it("lets one of two win that check the same", async () => {
+    await using kv = await openKv(":memory:");
+    const entry = await kv.get(["lock"]);
+    const results = await Promise.all([1, 2, 3].map((i) => kv.atomic().check(entry).set(["lock"], i).commit()));
+    assert.deepEqual(results.map(({ ok }) => ok), [true, false, false]);
+    assert.equal((await kv.get(["lock"])).value, 1);
+  });
+
+  it("writes its versionstamp into keys", async () => {
+    await using kv = await openKv(":memory:");
+    const sets = [1, 2, 3].map((n) => kv.set(["log", kv.commitVersionstamp()], n));
+    const stamps = (await Promise.all(sets)).map(({ versionstamp }) => versionstamp);
+    const entries = await Array.fromAsync(kv.list({ prefix: ["log"] }));
+    assert.deepEqual(
+      entries,
+      stamps.map((versionstamp, i) => ({ key: ["log", versionstamp], value: i + 1, versionstamp })),
+    );
+  });
+});

@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Kv, type KvOptions, KvU64 } from "../../lib/adapters/kv.ts";
+import { openKvWith } from "../../lib/adapters/kv/kv.ts";
+import { simulate } from "../../lib/adapters/testing.ts";
+import { SimulatedTime } from "../../lib/adapters/testing/simulated_time.ts";
+import { turns, until } from "../backup/repository/fake_timers.ts";
+import { LONG, TURN } from "../crash/random.ts";
+import { onOneDisk } from "../db/helpers.ts";
+
+const BEGIN = 1_000_000;
+
+/** A KV whose time a test decides. */
+async function withKv(
+  run: (kv: Kv, time: SimulatedTime, errors: unknown[]) => Promise<void>,
+  options: KvOptions = {},
+): Promise<void> {
+  const time = new SimulatedTime(BEGIN);
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  await using kv = await openKvWith(time, ":memory:", { clock: time.clock, onError, ...options });
+  await run(kv, time, errors);
+}
+
+/** What the queue still holds. */
+async function waiting(kv: Kv): Promise<number> {
+  return await kv.database.count({ prefix: Uint8Array.of(0xf0) });
+}
+
+describe("a queue", () => {
+  it("delivers what was sent, in the order in which it was, and then forgets it", async () => {
+    await withKv(async (kv) => {
+      const seen: unknown[] = [];
+      const messages = ["a", { at: new Date(5) }, new Uint8Array([1]), undefined, 7n, null];
+      for (const message of messages) await kv.enqueue(message);
+      const listening = kv.listenQueue((message) => void seen.push(message));
+      await kv.atomic().enqueue(new KvU64(1n)).enqueue("last").set(["sent"], true).commit();
+      await until(() => seen.length === 8);
+      assert.deepEqual(seen, [...messages, { value: 1n }, "last"]);
+      while (await waiting(kv) > 0) await turns();
+      assert.deepEqual(await Array.fromAsync(kv.list({ prefix: [] }), ({ key }) => key), [["sent"]]);
+      await kv.close();
+      await listening;
+    });
+  });
+
+  it("delivers when it is time", async () => {
+    await withKv(async (kv, time) => {
+      const seen: [string, number][] = [];
+      void kv.listenQueue((message: string) => void seen.push([message, time.now - BEGIN]));
+      await kv.enqueue("later", { delay: 5000 });
+      await kv.enqueue("first", { delay: 1000 });
+      await kv.enqueue("in a month", { delay: 30 * 86_400_000 });
+      await time.advance(999);
+      assert.deepEqual(seen, []);
+      await time.advance(30 * 86_400_000);
+      assert.deepEqual(seen, [["first", 1000], ["later", 5000], ["in a month", 30 * 86_400_000]]);
+    });
+  });
+
+  it("tries again as the schedule says, then gives the message to its keys", async () => {
+    await withKv(async (kv, time, errors) => {
+      const tries: number[] = [];
+      void kv.listenQueue((message) => {
+        tries.push(time.now - BEGIN);
+        if (tries.length % 2 === 0) throw new Error(`no ${message.n}`);
+        return Promise.reject(new Error(`no ${message.n}`));
+      });
+      const keysIfUndelivered = [["failed", 1], ["failed", 2]];
+      await kv.enqueue({ n: 1n }, { backoffSchedule: [100, 3000], keysIfUndelivered });
+      await until(() => tries.length === 1);
+      await turns();
+      assert.equal((await kv.get(["failed", 1])).value, null);
+      await time.advance(10_000, () => turns(10));
+      assert.deepEqual(tries, [0, 100, 3100]);
+      assert.deepEqual(errors.map(String), Array(3).fill("Error: no 1"));
+      const failed = await Array.fromAsync(kv.list({ prefix: ["failed"] }));
+      assert.deepEqual(failed.map(({ key, value }) => [key, value]), keysIfUndelivered.map((key) => [key, { n: 1n }]));
+      assert.equal(failed[0]!.versionstamp, failed[1]!.versionstamp);
+      assert.equal(await waiting(kv), 0);
+    });
+  });
+
+  it("has a schedule of its own, and may have none", async () => {
+    await withKv(async (kv, time) => {
+      const tries: Record<string, number[]> = { own: [], none: [] };
+      void kv.listenQueue((name: string) => {
+        tries[name]!.push(time.now - BEGIN);
+        throw new Error("no");
+      });
+      await kv.enqueue("own");
+      await kv.enqueue("none", { backoffSchedule: [] });
+      await until(() => tries["none"]!.length === 1);
+      await time.advance(200_000, () => turns(10));
+      assert.deepEqual(tries, { own: [0, 100, 1100, 6100, 36_100, 96_100], none: [0] });
+      assert.equal(await waiting(kv), 0);
+    });
+  });
+
+  it("has at most a hundred handlers at work, and keeps what is behind them", async () => {
+    await withKv(async (kv) => {
+      const release: (() => void)[] = [];
+      let most = 0;
+      let working = 0;
+      void kv.listenQueue(async () => {
+        most = Math.max(most, ++working);
+        await new Promise<void>((resolve) => release.push(resolve));
+        working--;
+      });
+      const operation = kv.atomic();
+      for (let i = 0; i < 250; i++) operation.enqueue(i);
+      await operation.commit();
+      for (let done = 0; done < 250; done++) {
+        await until(() => release.length > 0);
+        release.shift()!();
+      }
+      while (await waiting(kv) > 0) await turns();
+      assert.equal(most, 100);
+    });
+  });
+
+  it("has several listeners take turns", async () => {
+    await withKv(async (kv) => {
+      const seen = [0, 0];
+      for (const i of [0, 1]) void kv.listenQueue(() => void seen[i]!++);
+      for (let i = 0; i < 10; i++) await kv.enqueue(i);
+      await until(() => seen[0]! + seen[1]! === 10);
+      assert.deepEqual(seen, [5, 5]);
+    });
+  });
+
+  it("sends nothing when a check doesn't hold", async () => {
+    await withKv(async (kv) => {
+      await kv.set(["a"], 1);
+      const { ok } = await kv.atomic().check({ key: ["a"], versionstamp: null }).enqueue("no").commit();
+      assert.equal(ok, false);
+      assert.equal(await waiting(kv), 0);
+    });
+  });
+
+  it("keeps the program alive while somebody listens, and no longer", async () => {
+    await withKv(async (kv, time) => {
+      await kv.enqueue("x", { delay: 1000 });
+      assert.equal(time.keeping, 0);
+      const listening = kv.listenQueue(() => {});
+      assert.equal(time.keeping, 1);
+      await time.advance(5000);
+      assert.equal(time.keeping, 1);
+      await kv.close();
+      await listening;
+      assert.equal(time.keeping, 0);
+    });
+  });
+
+  it("delivers again what a program was at when it ended", async () => {
+    const time = new SimulatedTime(BEGIN);
+    const options = { ...onOneDisk(), clock: time.clock };
+    const first = await openKvWith(time, "/kv", options);
+    const seen: string[] = [];
+    void first.listenQueue(async (message: string) => {
+      seen.push(`first ${message}`);
+      if (message === "b") await new Promise(() => {});
+    });
+    for (const message of ["a", "b"]) await first.enqueue(message, { backoffSchedule: [] });
+    await first.enqueue("c", { delay: 60_000 });
+    while (await waiting(first) > 2) await turns();
+    await first.close();
+    const second = await openKvWith(time, "/kv", options);
+    void second.listenQueue((message: string) => void seen.push(`second ${message}`));
+    await until(() => seen.length === 3);
+    await time.advance(60_000);
+    await until(() => seen.length === 4);
+    assert.deepEqual(seen, ["first a", "first b", "second b", "second c"]);
+    while (await waiting(second) > 0) await turns();
+    await second.close();
+  });
+
+  it("loses no message to kills, power cuts and failing disks, and keeps none", async () => {
+    let again = 0;
+    const { endings } = await simulate(async (machine) => {
+      const time = new SimulatedTime(BEGIN);
+      const open = (): Promise<Kv> => openKvWith(time, "/kv", { ...machine.openOptions, clock: time.clock });
+      const sent = new Set<number>();
+      const handled = new Map<number, number>();
+      let next = 0;
+      const handler = async (id: number): Promise<void> => {
+        if (id % 7 === 3 && !handled.has(-id)) {
+          handled.set(-id, 1);
+          throw new Error("the first time it fails");
+        }
+        await undefined;
+        handled.set(id, (handled.get(id) ?? 0) + 1);
+      };
+      for (let life = 0; life < 4; life++) {
+        await machine.run(async () => {
+          await using kv = await open();
+          void kv.listenQueue(handler);
+          for (let i = 0; i < 15; i++) {
+            const id = next++;
+            await kv.atomic().set(["sent", id], true).enqueue(id, { delay: 100 * (id % 3) }).commit();
+            sent.add(id);
+            await time.advance(70);
+          }
+        });
+      }
+      await using kv = await open();
+      for await (const { key } of kv.list({ prefix: ["sent"] })) sent.add(key[1] as number);
+      void kv.listenQueue(handler);
+      for (let i = 0; i < 200 && await waiting(kv) > 0; i++) await time.advance(100);
+      assert.equal(await waiting(kv), 0);
+      assert.deepEqual([...sent].filter((id) => !handled.has(id)), []);
+      for (const [id, times] of handled) if (id >= 0 && times > 1) again++;
+    }, { seeds: LONG ? 300 : 12, from: 100 * (TURN % 1000), accidents: ["kill", "power", "disk", "full"] });
+    assert.ok(endings["kill"]! + endings["power"]! > 3, JSON.stringify(endings));
+    assert.ok(!LONG || again > 0, "some were delivered twice");
+  });
+});

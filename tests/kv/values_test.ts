@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { describe, it } from "node:test";
+import { loadStructuredCodec } from "../../lib/adapters/kv/structured.ts";
+import { KvU64 } from "../../lib/adapters/kv/u64.ts";
+import { fromStored, toStored } from "../../lib/adapters/kv/values.ts";
+
+const codec = await loadStructuredCodec();
+
+/** What a value is when it was stored: JSON is made of all but bytes and text. */
+function stored<T>(value: T): T {
+  const kept = toStored(codec, value);
+  const isJson = typeof kept !== "string" && !(kept instanceof Uint8Array);
+  return fromStored(codec, isJson ? JSON.parse(JSON.stringify(kept)) : kept) as T;
+}
+
+describe("a value", () => {
+  it("is stored as what it is, if JSON, text or bytes can say it", () => {
+    const plain = [1, "text", true, null, { a: [{ b: "c" }], d: {} }, [[], [1, 2]], new Uint8Array([1])];
+    for (const value of plain) assert.equal(toStored(codec, value), value);
+  });
+
+  it("is stored with all that a clone keeps", () => {
+    const shared = { of: "two" };
+    const cycle: Record<string, unknown> = { shared, again: shared };
+    cycle["cycle"] = cycle;
+    const match = /b(c)/.exec("abc")!;
+    const values = [
+      ...[undefined, NaN, -0, Infinity, 12n ** 40n, "a\ud800", { a: undefined }, [1, , 3], cycle, match],
+      ...[new Date(5), new Date(NaN), /a\/b/giu, new Map([[{ k: 1 }, new Set([1n])]]), [
+        Object(1),
+        Object("x"),
+        Object(1n),
+      ]],
+      ...[new Float64Array([1, NaN]), { nested: new Uint8Array([1, 2]) }, new ArrayBuffer(3), new BigInt64Array([-1n])],
+      ...[{ "\ud800": "\u2028" }, JSON.parse('{"__proto__": {"a": 1}}'), { then: 1, length: 2, toString: 3 }],
+      ...[{ $kv: "1" }, { $u64: "1" }, { $kv: { $kv: 1n } }],
+    ];
+    for (const value of values) assert.deepEqual(stored(value), value);
+    const back = stored(cycle);
+    assert.equal(back["cycle"], back);
+    assert.equal(back["shared"], back["again"]);
+    assert.deepEqual([stored(match).index, stored(match).input], [1, "abc"]);
+  });
+
+  it("is an error with its class, message, stack and cause", () => {
+    const error = new RangeError("too far", { cause: new TypeError("no number") });
+    const back = stored(error);
+    assert.ok(back instanceof RangeError && back.cause instanceof TypeError);
+    assert.deepEqual([back.message, back.stack, Object.keys(back)], ["too far", error.stack, []]);
+    const selfmade: Error & { cause?: unknown } = new (class Own extends Error {
+      override name = "Own";
+      extra = 1;
+    })("x");
+    selfmade.cause = { selfmade };
+    const same = stored(selfmade);
+    assert.equal(Object.getPrototypeOf(same), Error.prototype);
+    assert.equal((same.cause as { selfmade: Error }).selfmade, same);
+    assert.equal("extra" in same, false);
+  });
+
+  it("is the data of an object of a class", () => {
+    class Point {
+      x = 1;
+      get sum(): number {
+        return this.x;
+      }
+    }
+    assert.deepEqual(stored(new Point()), { x: 1 });
+    assert.deepEqual(stored({ in: new KvU64(3n) }), { in: { value: 3n } });
+    assert.deepEqual(stored(Object.assign(Object.create(null), { a: 1 })), { a: 1 });
+  });
+
+  it("is the bytes that a view shows, and no more of its buffer", () => {
+    const pooled = stored({ bytes: Buffer.from("abc"), part: new Uint16Array([1, 2, 3]).subarray(1) });
+    assert.deepEqual(pooled, { bytes: new Uint8Array([97, 98, 99]), part: new Uint16Array([2, 3]) });
+    assert.deepEqual([pooled.bytes.buffer.byteLength, pooled.part.buffer.byteLength], [3, 4]);
+  });
+
+  it("is 64 bits, ours or Deno's", () => {
+    assert.deepEqual(stored(new KvU64(2n ** 64n - 1n)), new KvU64(2n ** 64n - 1n));
+    const denos = { value: 5n, [Symbol.toStringTag]: "Deno.KvU64" };
+    assert.deepEqual(stored<unknown>(denos), new KvU64(5n));
+  });
+
+  it("is refused when it can't be kept, at any depth", () => {
+    const refused = [
+      ...[() => 1, Symbol("s"), Promise.resolve(), new WeakMap(), new WeakRef({}), new Proxy([() => 1], {})],
+      ...[new SharedArrayBuffer(1), new Blob([]), new URL("file:///"), (function* () {})(), Object(Symbol("s"))],
+      ...[new DataView(new SharedArrayBuffer(1)), new AbortController().signal],
+    ];
+    for (const value of refused) {
+      assert.throws(() => toStored(codec, value), TypeError);
+      assert.throws(() => toStored(codec, { deep: [new Map([[1, value]])] }), TypeError);
+    }
+    assert.throws(() => toStored(codec, new Uint8Array(new SharedArrayBuffer(1))), TypeError);
+    assert.throws(
+      () => toStored(codec, { u: undefined, o: JSON.parse('{"__proto__": 1}') }),
+      /could not be cloned.*value\.o/,
+    );
+  });
+
+  it("that was not written here is refused, and runs nothing", () => {
+    const hostile = [
+      ...'x|[]|[["Nothing",1]]|[{"__proto__":0}]|[["Error",0]]|[["Function",1],"alert()"]'.split("|"),
+      ...[
+        '[["Uint8Array",1],1000000000]',
+        '[["ArrayBuffer",7]]',
+        "[[-7,-1]]",
+        "[5",
+        '[["BigInt","x"]]',
+        "99",
+        '[["Map",9]]',
+      ],
+    ];
+    for (const text of hostile) assert.throws(() => fromStored(codec, { $kv: text }), { code: "CORRUPTION" }, text);
+    assert.throws(() => fromStored(codec, { $kv: 5 }), { code: "CORRUPTION" });
+    assert.throws(() => fromStored(codec, { $u64: "-1" }), { code: "CORRUPTION" });
+    assert.equal(({} as { polluted?: unknown }).polluted, undefined);
+  });
+});
