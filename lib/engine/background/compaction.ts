@@ -18,7 +18,7 @@ import { type CompactionPlan, isBottom } from "./compaction_picker.ts";
 import { StoreView } from "../read_view.ts";
 import { keptTombstones, RowFilter } from "./row_filter.ts";
 import { type Run, RunCursor } from "../version/run.ts";
-import { type RunFiles, RunOutput } from "./run_output.ts";
+import { LONG_BYTES, type RunFiles, RunOutput } from "./run_output.ts";
 import type { Store } from "../store.ts";
 import type { Version } from "../version/version.ts";
 
@@ -99,9 +99,10 @@ async function merge(
         }
       }
       const fate = filter.decide(key, at, cell);
-      if (fate === "keep") addRow(version, output, plan, key, at, timestamp, cell);
-      else if (fate === "delete") output.add(key, at, timestamp, DELETE);
-      if (++step % STEP === 0) {
+      const moved = fate === "keep" ? movedValue(version, plan, cell) : undefined;
+      if (moved !== undefined) await output.addMoved(key, at, timestamp, cell, await moved);
+      else if (fate !== "drop") output.add(key, at, timestamp, fate === "keep" ? cell : DELETE);
+      if (moved !== undefined || ++step % STEP === 0) {
         if (output.wantsDrain) await output.drain();
         if (slicer.due()) {
           await slicer.tick();
@@ -118,24 +119,16 @@ async function merge(
 
 const DELETE = new Uint8Array(1);
 
-function addRow(
+/** A row's value, when its blob file is one that is to go. */
+function movedValue(
   version: Version,
-  output: RunOutput,
   plan: CompactionPlan,
-  key: Uint8Array,
-  at: number,
-  timestamp: number,
   cell: Uint8Array,
-): void {
-  if (plan.relocate.size > 0 && cellOp(cell[0]!) === OP_BLOB) {
-    const pointer = readBlobPointer(readCell(cell).payload);
-    const blob = plan.relocate.has(pointer.number) ? version.blobs.get(pointer.number) : undefined;
-    if (blob !== undefined) {
-      output.addMoved(key, at, timestamp, cell, blob.reader().readSync(pointer));
-      return;
-    }
-  }
-  output.add(key, at, timestamp, cell);
+): Promise<Uint8Array> | Uint8Array | undefined {
+  if (plan.relocate.size === 0 || cellOp(cell[0]!) !== OP_BLOB) return undefined;
+  const pointer = readBlobPointer(readCell(cell).payload);
+  const blob = plan.relocate.has(pointer.number) ? version.blobs.get(pointer.number) : undefined;
+  return pointer.length < LONG_BYTES ? blob?.reader().readSync(pointer) : blob?.reader().read(pointer);
 }
 
 /** Whether a row of the tag index points to an entry that nobody in its stripe sees at that version. */

@@ -37,9 +37,11 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
         stretch = next;
       }
       const fate = filter.decide(key, at, cell);
-      if (fate === "keep") output.add(key, at, timestamp, cell);
+      const isLong = fate === "keep" && output.isLong(cell);
+      if (isLong) await output.addLong(key, at, timestamp, cell);
+      else if (fate === "keep") output.add(key, at, timestamp, cell);
       else if (fate === "delete") output.add(key, at, timestamp, DELETE);
-      if (++step % STEP === 0) {
+      if (isLong || ++step % STEP === 0) {
         if (output.wantsDrain) await output.drain();
         if (slicer.due()) {
           await slicer.tick();

@@ -31,6 +31,9 @@ interface Open<W> {
   writer: W;
 }
 
+/** Reading or compressing more takes longer than the way to another thread and back. */
+export const LONG_BYTES: number = 2 ** 16;
+
 /** One run being written. */
 export class RunOutput {
   readonly #store: Store;
@@ -65,9 +68,30 @@ export class RunOutput {
     this.#openTable().add(key, version, timestamp, cell);
   }
 
-  /** Adds a row whose value has just been read from an old blob file, into a new one. */
-  addMoved(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array, value: Uint8Array): void {
-    this.#openTable().add(key, version, timestamp, this.#toBlob(key, version, cell, value, cellKind(cell[0]!)));
+  /** Whether the row has a value that is to be added by `addLong`: compressing it would hold the thread for too long. */
+  isLong(cell: Uint8Array): boolean {
+    return cell.length >= Math.max(LONG_BYTES, this.#store.settings.blobBytes) && cellOp(cell[0]!) === OP_SET;
+  }
+
+  /** As `add`, compressing the value beside the main thread. */
+  async addLong(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array): Promise<void> {
+    const { payload } = readCell(cell);
+    if (payload.length < this.#store.settings.blobBytes) return this.add(key, version, timestamp, cell);
+    await this.addMoved(key, version, timestamp, cell, payload);
+  }
+
+  /** Adds a row whose value goes into a new blob file: it may have been read from an old one. */
+  async addMoved(
+    key: Uint8Array,
+    version: number,
+    timestamp: number,
+    cell: Uint8Array,
+    value: Uint8Array,
+  ): Promise<void> {
+    const [blob, kind] = [this.#openBlob(), cellKind(cell[0]!)];
+    const isShort = value.length < LONG_BYTES;
+    const pointer = isShort ? blob.add(key, version, value, kind) : await blob.addBeside(key, version, value, kind);
+    this.#openTable().add(key, version, timestamp, replacePayload(cell, OP_BLOB, pointer));
   }
 
   #toBlob(key: Uint8Array, version: number, cell: Uint8Array, value: Uint8Array, kind: number): Uint8Array {

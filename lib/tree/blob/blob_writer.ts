@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { CODEC_NONE } from "../../base/codec.ts";
 import type { FileHandle } from "../../files/file_system.ts";
 import {
   BLOB_FOOTER_BYTES,
@@ -20,7 +19,7 @@ import {
 import { KIND_BYTES } from "../../format/cell.ts";
 import { checksumSeed, type FileIdentity, writeFileHeader } from "../../format/identity.ts";
 import type { BlobMeta } from "../../format/table/table_meta.ts";
-import { type Compression, Compressor } from "../table/compressor.ts";
+import { asItIs, type Compression, Compressor, type Stored } from "../table/compressor.ts";
 import { FileOutput } from "../table/file_output.ts";
 
 /** How a blob file is written. */
@@ -74,11 +73,28 @@ export class BlobWriter {
    * not copied and must not change before it is drained. `kind` is the value's (see `format/cell.ts`).
    */
   add(key: Uint8Array, version: number, payload: Uint8Array, kind: number = KIND_BYTES): Uint8Array {
+    return this.#put(
+      key,
+      version,
+      payload,
+      kind,
+      this.#isKept(payload) ? asItIs(payload) : this.#compressor.store(payload),
+    );
+  }
+
+  /** As `add`, compressing beside the main thread; nothing else may be added meanwhile. */
+  async addBeside(key: Uint8Array, version: number, payload: Uint8Array, kind: number): Promise<Uint8Array> {
+    const stored = this.#isKept(payload) ? asItIs(payload) : await this.#compressor.storeBeside(payload);
+    return this.#put(key, version, payload, kind, stored);
+  }
+
+  #isKept(payload: Uint8Array): boolean {
+    return payload.length > COMPRESSED_BYTES_MAX;
+  }
+
+  #put(key: Uint8Array, version: number, payload: Uint8Array, kind: number, { codec, bytes }: Stored): Uint8Array {
     if (payload.length > BLOB_RAW_BYTES_MAX) throw new RangeError(`a value of ${payload.length} bytes is too long`);
     if (key.length > BLOB_KEY_BYTES_MAX) throw new RangeError(`a key of ${key.length} bytes is too long`);
-    const { codec, bytes } = payload.length > COMPRESSED_BYTES_MAX
-      ? { codec: CODEC_NONE, bytes: payload }
-      : this.#compressor.store(payload);
     const offset = this.#out.position;
     const fields = { storedLength: bytes.length, rawLength: payload.length, codec, kind, version, key };
     const head = writeBlobHead(fields, bytes, this.#seed, offset);

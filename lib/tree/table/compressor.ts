@@ -4,7 +4,7 @@
  * @module
  */
 import { constants } from "node:zlib";
-import type { ByteWriter } from "../../base/bytes.ts";
+import { type ByteWriter, concatBytes } from "../../base/bytes.ts";
 import { CODEC_NONE, CODEC_ZSTD, compressSync, LEVEL_DEFAULT } from "../../base/codec.ts";
 import { zstdFrame } from "../../base/zstd_frame.ts";
 
@@ -51,6 +51,16 @@ export class Compressor {
     if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
     const bytes = compressSync(raw);
     return this.#judge(raw, this.#pays(raw, bytes.length) ? bytes : undefined);
+  }
+
+  /** As `store`, compressed beside the main thread, where the runtime does so. */
+  async storeBeside(raw: Uint8Array): Promise<Stored> {
+    if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
+    const bytes = await zstdFrame(raw, FAST, (pieces) => {
+      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      return this.#pays(raw, length) ? concatBytes(...pieces) : undefined;
+    });
+    return this.#judge(raw, bytes);
   }
 
   /**
@@ -105,6 +115,7 @@ export class Compressor {
   }
 }
 
-function asItIs(raw: Uint8Array): Stored {
+/** Stored without compression. */
+export function asItIs(raw: Uint8Array): Stored {
   return { codec: CODEC_NONE, bytes: raw };
 }
