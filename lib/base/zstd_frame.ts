@@ -27,6 +27,8 @@ import {
 import { awaited } from "./awaited.ts";
 import { Fifo } from "./fifo.ts";
 import { offload } from "./simulation.ts";
+import { isFrame } from "./zstd_format.ts";
+import { packerOf } from "./zstd_sync.ts";
 
 /**
  * What a stream writes at a time. Room for the longest frame of a mebibyte: then zstd reads what it is given where it
@@ -57,6 +59,14 @@ export type ZstdParams = Readonly<Record<number, number>>;
 
 const usesCalls = "Deno" in globalThis;
 
+/** The level of nearly all that is packed. */
+const USUAL_LEVEL = 1;
+const usualPacker = packerOf(USUAL_LEVEL);
+
+function isUsual(params: ZstdParams): boolean {
+  return params[constants.ZSTD_c_compressionLevel] === USUAL_LEVEL && Object.keys(params).length === 1;
+}
+
 /**
  * What `take` makes of the frame of `raw`, which must not change meanwhile. `take` gets it in pieces, which are used up when
  * it returns.
@@ -76,7 +86,10 @@ async function packBeside<T>(
 ): Promise<T> {
   const call = async (): Promise<T> =>
     take([await awaited<Uint8Array>((done) => zstdCompress(raw, packing(raw, params), done))]);
-  if (usesCalls) return await call();
+  if (usesCalls) {
+    const frame = isUsual(params) ? usualPacker.pack(raw) : undefined;
+    return frame === undefined ? await call() : take([frame]);
+  }
   const isKept = (params[constants.ZSTD_c_compressionLevel] ?? 0) < LEVEL_TO_DROP;
   const kept = await packers.use(params, isKept, async (packer) => {
     const frame = await packer.put(raw);
@@ -221,40 +234,3 @@ const packers = new KeptStreams((params) =>
   createZstdCompress({ params, chunkSize: PIECE_BYTES, flush: constants.ZSTD_e_end })
 );
 const unpackers = new KeptStreams((params) => createZstdDecompress({ params, chunkSize: PIECE_BYTES }));
-
-const MAGIC = 0xfd2fb528;
-
-/** Whether the pieces are one whole frame (RFC 8878), of `length` raw bytes where it states that. */
-export function isFrame(pieces: readonly Uint8Array[], length: number): boolean {
-  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  /** The number of `count` bytes at `at`, or NaN where the frame ends before. */
-  const number = (at: number, count: number): number => {
-    if (at + count > total) return NaN;
-    let value = 0;
-    for (let i = count - 1; i >= 0; i--) value = value * 256 + byteAt(pieces, at + i);
-    return value;
-  };
-  const descriptor = number(4, 1);
-  const isSingle = (descriptor & 0x20) !== 0;
-  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
-  const sizeAt = 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  const size = number(sizeAt, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
-  let at = sizeAt + sizeBytes;
-  for (let last = false; !last;) {
-    const block = number(at, 3);
-    // NaN, too, ends it: then `at` is NaN.
-    last = (block & 1) === 1 || Number.isNaN(block);
-    const isRepeated = ((block >> 1) & 3) === 1;
-    at += 3 + (isRepeated ? 1 : Math.floor(block / 8));
-  }
-  if ((descriptor & 4) !== 0) at += 4;
-  return number(0, 4) === MAGIC && at === total && (sizeBytes === 0 || size === length);
-}
-
-function byteAt(pieces: readonly Uint8Array[], at: number): number {
-  for (const piece of pieces) {
-    if (at < piece.length) return piece[at]!;
-    at -= piece.length;
-  }
-  return NaN;
-}

@@ -1,15 +1,16 @@
 /**
- * Unpacking small Zstandard frames at once, with an unpacker that is used again.
+ * Small Zstandard frames at once, by a packer and an unpacker that are used again.
  *
  * `zstdDecompressSync` makes a stream, its options and a context of zstd for each call, which takes as long as the block
- * of 16 KiB that it is for. The streams of `node:zlib` do their work by an object beneath them that has a `writeSync`, in
+ * of 16 KiB that it is for, and so does the other way in Deno. The streams of `node:zlib` do their work by an object beneath them that has a `writeSync`, in
  * Node, Bun and Deno alike. That is nobody's promise: so it is tried out before it is used, all that it gives is held against
  * what it must be, and what it can't do, or does otherwise, is left to the call that is promised.
  *
  * @module
  */
-import { constants, createZstdDecompress, zstdCompressSync } from "node:zlib";
-import { isFrame } from "./zstd_frame.ts";
+import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { EMPTY_BYTES, equalBytes } from "./bytes.ts";
+import { isFrame } from "./zstd_format.ts";
 
 /** More room than there are raw bytes: that it stays unused says that nothing was held back. */
 export const SPARE_BYTES = 64;
@@ -42,56 +43,108 @@ interface Stream {
   _writeState?: Uint32Array;
 }
 
-/** Unpacks frames, one after the other. */
-export class SyncUnpacker {
+/** A stream of zlib whose work is done by what is beneath it. */
+class KeptStream {
   readonly #makeStream: () => object;
-  /** Given up by every frame that it could not unpack: nobody knows what it holds back. */
+  /** Given up by whatever it could not do as expected: nobody knows what it holds back. */
   #stream: Stream | undefined;
   #failed = false;
-  #works: boolean | undefined;
 
-  /** `makeStream` makes a stream that unpacks. */
   constructor(makeStream: () => object) {
     this.#makeStream = makeStream;
   }
 
-  /** The raw bytes, of which there must be `rawLength`; undefined where `zstdDecompressSync` has to be asked. */
-  unpack(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
-    if (rawLength > RAW_BYTES_MAX) return undefined;
-    this.#works ??= this.#tryOut();
-    return this.#works ? this.#unpack(frame, rawLength) : undefined;
-  }
-
-  /** Two frames in a row, of bytes that repeat in part. */
-  #tryOut(): boolean {
-    return [300, 200].every((length) => {
-      const raw = Uint8Array.from({ length }, (_, i) => i % 100 < 50 ? i : i * i);
-      const found = this.#unpack(zstdCompressSync(raw), length);
-      return found !== undefined && raw.every((byte, i) => byte === found[i]);
-    });
-  }
-
-  #unpack(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
-    // The rest of anything else would be taken for the beginning of the next frame.
-    if (!isFrame([frame], rawLength)) return undefined;
-    const room = new Uint8Array(rawLength + SPARE_BYTES);
+  /** How much of the room is left once all of the input is done; undefined when that did not come about in one step. */
+  run(input: Uint8Array, room: Uint8Array): number | undefined {
+    const stream = this.#stream;
+    this.#stream = undefined;
     this.#failed = false;
     try {
-      const { _handle: beneath, _writeState: left } = this.#stream ??= this.#make();
-      beneath!.writeSync(constants.ZSTD_e_end, frame, 0, frame.length, room, 0, room.length);
-      this.#failed ||= left![0] !== SPARE_BYTES || left![1] !== 0;
+      const { _handle: beneath, _writeState: left } = this.#stream = stream ?? this.#make();
+      beneath!.writeSync(constants.ZSTD_e_end, input, 0, input.length, room, 0, room.length);
+      if (!this.#failed && left![1] === 0) return left![0];
     } catch {
-      this.#failed = true;
+      // Deno's way to tell.
     }
-    if (!this.#failed) return room.subarray(0, rawLength);
-    this.#stream = undefined;
+    this.giveUp();
     return undefined;
+  }
+
+  giveUp(): void {
+    this.#stream = undefined;
   }
 
   #make(): Stream {
     const stream: Stream = this.#makeStream();
     stream._handle!.onerror = () => this.#failed = true;
     return stream;
+  }
+}
+
+/** Bytes that repeat in part, twice and of different lengths: what is tried out before it is used. */
+function samples(): Uint8Array[] {
+  return [300, 200].map((length) => Uint8Array.from({ length }, (_, i) => i % 100 < 50 ? i : i * i));
+}
+
+/** Unpacks frames, one after the other. */
+export class SyncUnpacker {
+  readonly #stream: KeptStream;
+  #works: boolean | undefined;
+
+  /** `makeStream` makes a stream that unpacks. */
+  constructor(makeStream: () => object) {
+    this.#stream = new KeptStream(makeStream);
+  }
+
+  /** The raw bytes, of which there must be `rawLength`; undefined where `zstdDecompressSync` has to be asked. */
+  unpack(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
+    if (rawLength > RAW_BYTES_MAX) return undefined;
+    this.#works ??= samples().every((raw) => {
+      const found = this.#unpack(zstdCompressSync(raw), raw.length);
+      return found !== undefined && equalBytes(found, raw);
+    });
+    return this.#works ? this.#unpack(frame, rawLength) : undefined;
+  }
+
+  #unpack(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
+    // The rest of anything else would be taken for the beginning of the next frame.
+    if (!isFrame([frame], rawLength)) return undefined;
+    const room = new Uint8Array(rawLength + SPARE_BYTES);
+    if (this.#stream.run(frame, room) === SPARE_BYTES) return room.subarray(0, rawLength);
+    this.#stream.giveUp();
+    return undefined;
+  }
+}
+
+/** Packs bytes into frames, one after the other. */
+export class SyncPacker {
+  readonly #stream: KeptStream;
+  #room: Uint8Array = EMPTY_BYTES;
+  #works: boolean | undefined;
+
+  /** `makeStream` makes a stream that packs. */
+  constructor(makeStream: () => object) {
+    this.#stream = new KeptStream(makeStream);
+  }
+
+  /** One frame, in memory that the next call uses again; undefined where `zstdCompressSync` has to be asked. */
+  pack(raw: Uint8Array): Uint8Array | undefined {
+    if (raw.length > RAW_BYTES_MAX) return undefined;
+    this.#works ??= samples().every((sample) => {
+      const frame = this.#pack(sample);
+      return frame !== undefined && equalBytes(zstdDecompressSync(frame), sample);
+    });
+    return this.#works ? this.#pack(raw) : undefined;
+  }
+
+  #pack(raw: Uint8Array): Uint8Array | undefined {
+    // More than the longest frame of so many bytes.
+    if (this.#room.length === 0) this.#room = new Uint8Array(RAW_BYTES_MAX + 1024);
+    const left = this.#stream.run(raw, this.#room);
+    const frame = left === undefined || left === 0 ? EMPTY_BYTES : this.#room.subarray(0, this.#room.length - left);
+    if (frame.length > 0 && isFrame([frame], raw.length)) return frame;
+    this.#stream.giveUp();
+    return undefined;
   }
 }
 
@@ -105,4 +158,11 @@ const unpacker = new SyncUnpacker(() =>
 /** The raw bytes of a frame, of which there must be `rawLength`; undefined where `zstdDecompressSync` has to be asked. */
 export function unpackSync(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
   return unpacker.unpack(frame, rawLength);
+}
+
+/** Makes a packer of frames of a level. */
+export function packerOf(level: number): SyncPacker {
+  return new SyncPacker(() =>
+    createZstdCompress({ chunkSize: 64, params: { [constants.ZSTD_c_compressionLevel]: level } })
+  );
 }

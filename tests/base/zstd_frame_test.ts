@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { concatBytes } from "../../lib/base/bytes.ts";
-import { isFrame, unzstdFrame, zstdFrame } from "../../lib/base/zstd_frame.ts";
+import { isFrame } from "../../lib/base/zstd_format.ts";
+import { unzstdFrame, zstdFrame } from "../../lib/base/zstd_frame.ts";
 
 const level = (value: number) => ({ [constants.ZSTD_c_compressionLevel]: value });
 const noise = (length: number) => createHash("shake256", { outputLength: length }).update(`${length}`).digest();

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createZstdDecompress, zstdCompressSync } from "node:zlib";
+import { createZstdDecompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { DecodeError, equalBytes } from "../../lib/base/bytes.ts";
 import { decompressSync } from "../../lib/base/codec.ts";
-import { SPARE_BYTES, SyncUnpacker, unpackSync } from "../../lib/base/zstd_sync.ts";
+import { packerOf, SPARE_BYTES, SyncPacker, SyncUnpacker, unpackSync } from "../../lib/base/zstd_sync.ts";
 import { randomFrom } from "../crash/random.ts";
 
 /** Half of it repeats. */
@@ -56,6 +56,29 @@ describe("unpackSync", () => {
       assert.ok(equalBytes(unpackSync(frames[1]!, raws[1]!.length)!, raws[1]!), `behind damage at ${at}`);
     }
     assert.ok(refused > 20, `${refused} refused`);
+  });
+});
+
+describe("a packer", () => {
+  it("makes one whole frame after the other, of any bytes", () => {
+    const packer = packerOf(1);
+    const random = randomFrom(9);
+    for (const length of [1, 100, 4096, 16_384, 2 ** 17]) {
+      const noise = Uint8Array.from({ length }, () => Math.floor(random() * 256));
+      for (const raw of [block(1, length), noise, new Uint8Array(length)]) {
+        const frame = packer.pack(raw);
+        assert.ok(frame !== undefined, `of ${length}`);
+        assert.ok(equalBytes(zstdDecompressSync(frame), raw), `of ${length}`);
+      }
+    }
+    assert.ok(packer.pack(block(1))!.length < 0.7 * 16_384);
+  });
+
+  it("leaves long input to the call, and is not used where streams have become others", () => {
+    assert.equal(packerOf(1).pack(new Uint8Array(2 ** 17 + 1)), undefined);
+    assert.equal(new SyncPacker(() => ({})).pack(block(1)), undefined);
+    const _writeState = Uint32Array.of(100_000, 0);
+    assert.equal(new SyncPacker(() => ({ _handle: { writeSync() {} }, _writeState })).pack(block(1)), undefined);
   });
 });
 
