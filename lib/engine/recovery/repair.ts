@@ -232,7 +232,7 @@ async function mergeAll(
         kept++;
         tags?.see(key, version, timestamp, cell);
       }
-      if (value !== undefined) output?.addMoved(key, version, timestamp, cell, value);
+      if (value !== undefined) await output?.addMoved(key, version, timestamp, cell, value);
       else output?.add(key, version, timestamp, cell);
     }
   }
