@@ -116,7 +116,8 @@ const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-const NAMES = [
+/** Every option of `DB.open`. */
+export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   "createIfMissing",
   "errorIfExists",
   "readOnly",
@@ -151,7 +152,7 @@ const TUNING_NAMES = [
 
 /** Checks the options of `call` and fills in the defaults. */
 export function openOptions(call: string, options: unknown): CheckedOpenOptions {
-  const checked = checkOptions(call, options, NAMES);
+  const checked = checkOptions(call, options, OPEN_NAMES);
   const history = nested(call, checked, "history", ["maxBytes"]);
   const archive = nested(call, checked, "archive", ["maxBytes", "onFull"]);
   const tuning = nested(call, checked, "tuning", TUNING_NAMES);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OpenOptions, openOptions } from "../../db/options.ts";
+import { OPEN_NAMES, type OpenOptions, openOptions } from "../../db/options.ts";
 import type { Durability } from "../../engine/types.ts";
 import { describeValue } from "../../base/options.ts";
 import type { AbstractDatabaseOptions, AbstractOpenOptions } from "./abstract_level.ts";
@@ -28,26 +28,8 @@ export interface LevelOptions<K, V>
   namespace?: string | readonly string[] | undefined;
 }
 
-/** Every name of an option of `DB.open` that is passed on. */
-const OPEN_NAMES: readonly (keyof Omit<OpenOptions, "keyEncoding">)[] = [
-  "createIfMissing",
-  "errorIfExists",
-  "readOnly",
-  "durability",
-  "flushInterval",
-  "bufferBytes",
-  "memtableBytes",
-  "cacheBytes",
-  "blobBytes",
-  "compression",
-  "history",
-  "archive",
-  "fileSystem",
-  "clock",
-  "onEvent",
-  "signal",
-  "tuning",
-];
+/** Every option of `DB.open` that is passed on: what keys are is Level's. */
+const PASSED_NAMES = OPEN_NAMES.filter((name) => name !== "keyEncoding");
 
 /** Options of `classic-level` that would do nothing here, and what to do instead. */
 const CLASSIC_NAMES: Readonly<Record<string, string>> = {
@@ -69,7 +51,7 @@ export function checkedOpenOptions(call: string, options: object | null | undefi
   for (const [name, advice] of Object.entries(CLASSIC_NAMES)) {
     if (given.get(name) !== undefined) throw new TypeError(`${call}: unknown option "${name}": ${advice}`);
   }
-  const known = Object.fromEntries(OPEN_NAMES.flatMap((name) => given.has(name) ? [[name, given.get(name)]] : []));
+  const known = Object.fromEntries(PASSED_NAMES.flatMap((name) => given.has(name) ? [[name, given.get(name)]] : []));
   openOptions(call, known);
   return known;
 }
