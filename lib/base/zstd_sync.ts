@@ -66,10 +66,10 @@ class KeptStream {
     } catch {
       // Deno's way to tell.
     }
-    this.giveUp();
     return undefined;
   }
 
+  /** After anything else than what was wanted: another stream for what comes next. */
   giveUp(): void {
     this.#stream = undefined;
   }
