@@ -29,8 +29,8 @@ const CALL = "holdfastDriver";
  * ```
  */
 export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
-  const { path, database, base: _, ttl, ...settings } = checkOptions(CALL, options, [
-    ...["path", "database", "base", "ttl"],
+  const { path, database, base, ttl, driver: _, ...settings } = checkOptions(CALL, options, [
+    ...["path", "database", "base", "ttl", "driver"],
     ...STORE_OPEN_NAMES,
   ]);
   if (path === undefined && database === undefined) {
@@ -45,7 +45,7 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
   if (path !== undefined) pathOf(CALL, path as string);
   expiryIn(CALL, ttl);
   const place = new StorePlace(CALL, (path ?? database) as StoreLocation, settings);
-  const own = below(stringOption(CALL, options as Record<string, unknown>, "base", undefined));
+  const own = below(stringOption(CALL, { base }, "base", undefined));
   const watches = new Set<ItemWatch>();
   const items = async (): Promise<TextStore> => new TextStore(CALL, await place.space(), place.durability);
   const expiry = (call: string, ...given: (HoldfastItemOptions | undefined)[]): { expireIn?: number } => {

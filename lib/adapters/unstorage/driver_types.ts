@@ -18,6 +18,8 @@ export interface HoldfastDriverOptions extends StoreOpenOptions {
   base?: string | undefined;
   /** After how many seconds items vanish that are set without a `ttl` of their own. Default: never. */
   ttl?: number | undefined;
+  /** How a configuration names this driver: Nitro hands that on with the rest. It has no meaning here. */
+  driver?: string | undefined;
 }
 
 /** Options of a write. */
@@ -26,8 +28,8 @@ export interface HoldfastItemOptions {
   ttl?: number | undefined;
 }
 
-/** What is known of an item beside its value. */
-export interface HoldfastItemMeta {
+/** What is known of an item beside its value. A type and no interface, so that it passes for unstorage's record. */
+export type HoldfastItemMeta = {
   /** When it was written. */
   mtime: Date;
   /** Bytes of its value, JSON as text. */
@@ -36,7 +38,7 @@ export interface HoldfastItemMeta {
   ttl?: number;
   /** The version of the commit that wrote it. */
   version: number;
-}
+};
 
 /** A driver of unstorage in Holdfast: what `createStorage({ driver })` takes. */
 export interface HoldfastDriver {

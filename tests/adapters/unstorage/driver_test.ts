@@ -1,7 +1,15 @@
 /** The driver, used through `createStorage`: what unstorage asks of every driver, and what is this one's own. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { createStorage, type Driver, prefixStorage, restoreSnapshot, snapshot, type Storage } from "unstorage";
+import {
+  createStorage,
+  type Driver,
+  prefixStorage,
+  restoreSnapshot,
+  snapshot,
+  type Storage,
+  type StorageValue,
+} from "unstorage";
 import { DB } from "../../../mod.ts";
 import unstorageDriver, { type HoldfastDriver, holdfastDriver } from "../../../lib/adapters/unstorage.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
@@ -122,10 +130,8 @@ for (const [place, make] of Object.entries(PLACES)) {
     });
 
     it("sets and gets several, in the order asked for", async () => {
-      await storage.setItems([{ key: "t:1", value: "one" }, { key: "t:2", value: { n: 2 } }, {
-        key: "t/3?q",
-        value: 3,
-      }]);
+      const given: [string, StorageValue][] = [["t:1", "one"], ["t:2", { n: 2 }], ["t/3?q", 3]];
+      await storage.setItems(given.map(([key, value]) => ({ key, value })));
       const found = await storage.getItems(["t:3", { key: "t:1" }, "t:4", "t:2?q=1"]);
       assert.deepEqual(found, [
         ...[{ key: "t:3", value: 3 }, { key: "t:1", value: "one" }, { key: "t:4", value: null }],
@@ -233,6 +239,13 @@ describe("holdfastDriver()", () => {
         await storage.dispose();
       }
     }));
+
+  it("takes its options as Nitro gives them, with the driver's own name", async () => {
+    const driver = unstorageDriver({ driver: "@holdfast/db/unstorage", path: ":memory:" });
+    await driver.setItem("a", "1");
+    assert.equal(await driver.getItem("a"), "1");
+    await driver.dispose();
+  });
 
   it("leaves a database that was given open, and ends what watches", () =>
     withDb(async (db) => {
