@@ -7,9 +7,8 @@ import { EventEmitter } from "node:events";
 import { checkOptions, describeValue } from "../../base/options.ts";
 import type { DB } from "../../db/db.ts";
 import type { Key } from "../../db/data/keys.ts";
-import type { Storable } from "../../db/data/values.ts";
 import { STORE_OPEN_NAMES, type StoreLocation, type StoreOpenOptions, StorePlace } from "../stores/store_place.ts";
-import { TextStore } from "../stores/text_store.ts";
+import { ownValue, TextStore } from "../stores/text_store.ts";
 
 /** Options of the constructor: those of `DB.open`, where a path is given, and the namespace. */
 export interface KeyvHoldfastOptions extends StoreOpenOptions {
@@ -79,7 +78,8 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
 
   /** The values at several keys, in their order, all of one version. */
   async getMany<Value = unknown>(keys: string[]): Promise<(Value | undefined)[]> {
-    return await (await this.#entries()).getMany(keys) as (Value | undefined)[];
+    const asked = [...keys];
+    return await (await this.#entries()).getMany(asked) as (Value | undefined)[];
   }
 
   /** Whether there is an entry at a key. */
@@ -89,7 +89,8 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
 
   /** Whether there are entries at keys, in their order. */
   async hasMany(keys: string[]): Promise<boolean[]> {
-    return (await this.#entries()).hasMany(keys);
+    const asked = [...keys];
+    return (await this.#entries()).hasMany(asked);
   }
 
   /** Deletes a key; resolves to whether it was there. */
@@ -121,21 +122,26 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
   protected async setItems(
     items: { key: string; value: unknown; expireIn?: number | undefined; expiresAt?: Date | number | undefined }[],
   ): Promise<void> {
-    // What can't be stored is refused by name.
-    await (await this.#entries()).set(items as (typeof items[number] & { value: Storable })[]);
+    const own = items.map((item) => ({ ...item, value: ownValue("set", item.value) }));
+    await (await this.#entries()).set(own);
   }
 
   /** Deletes keys, all in one commit; says of each whether it was there. @internal */
   protected async deleteKeys(keys: string[]): Promise<boolean[]> {
-    return await (await this.#entries()).delete(keys);
+    const asked = [...keys];
+    return await (await this.#entries()).delete(asked);
   }
 
   async *#walk(namespace: string | undefined): AsyncGenerator<[string, unknown], void> {
-    yield* (await this.#entries(namespace)).entries();
+    yield* (await this.#entriesOf(namespace)).entries();
   }
 
-  /** The entries of a namespace: of that which is set at the call. */
-  async #entries(namespace: string | undefined = this.#namespace): Promise<TextStore> {
+  /** The entries of the namespace that is set at the call. */
+  #entries(): Promise<TextStore> {
+    return this.#entriesOf(this.#namespace);
+  }
+
+  async #entriesOf(namespace: string | undefined): Promise<TextStore> {
     const space = await this.#place.space();
     if (this.#store === undefined || this.#store.namespace !== namespace) {
       const at = namespace === undefined ? space : space.namespace<Key>(namespace);
@@ -144,7 +150,7 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
     return this.#store.store;
   }
 
-  /** An `error` event that nobody listens to would be thrown where nobody can catch it. */
+  /** An emitter throws an `error` that nobody listens to. */
   #tell(error: unknown): void {
     if (this.listenerCount("error") > 0) this.emit("error", error);
   }

@@ -6,7 +6,7 @@
  */
 import { decodeText, isText } from "../../base/bytes.ts";
 import type { Key } from "../../db/data/keys.ts";
-import type { Storable, Value } from "../../db/data/values.ts";
+import { decodeValue, encodeValue, type Storable, type Value } from "../../db/data/values.ts";
 import type { Entry } from "../../db/data/entries.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import { accessOf } from "../../db/reading/reader.ts";
@@ -99,6 +99,17 @@ export class TextStore {
       if (text !== undefined) yield [text, value];
     }
   }
+}
+
+/**
+ * A value as it is now. What is given to an adapter is written once the database is open, and whoever gave it may have
+ * changed it by then.
+ */
+export function ownValue(call: string, value: unknown): Value {
+  // What is no object can't change; what can't be stored is refused when it is written.
+  if (typeof value !== "object" || value === null) return value as Value;
+  const { kind, payload } = encodeValue(call, value);
+  return decodeValue(kind, payload);
 }
 
 /** The text of a key; undefined for bytes that are none, which somebody else has written. */

@@ -7,7 +7,7 @@ import { checkOptions, describeValue, pathOf, stringOption } from "../../base/op
 import { DB } from "../../db/db.ts";
 import { Namespace } from "../../db/namespace.ts";
 import { STORE_OPEN_NAMES, type StoreLocation, StorePlace } from "../stores/store_place.ts";
-import { TextStore } from "../stores/text_store.ts";
+import { ownValue, TextStore } from "../stores/text_store.ts";
 import type { HoldfastDriver, HoldfastDriverOptions, HoldfastItemOptions } from "./driver_types.ts";
 import { expiryIn, itemValue, metaOf, rawValue } from "./item_values.ts";
 import { ItemWatch } from "./item_watch.ts";
@@ -65,8 +65,9 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
       return itemValue(await (await items()).get(own + key));
     },
     async getItems(wanted) {
-      const values = await (await items()).getMany(wanted.map(({ key }) => own + key));
-      return wanted.map(({ key }, i) => ({ key, value: itemValue(values[i]) }));
+      const keys = wanted.map(({ key }) => key);
+      const values = await (await items()).getMany(keys.map((key) => own + key));
+      return keys.map((key, i) => ({ key, value: itemValue(values[i]) }));
     },
     async getItemRaw(key) {
       return await (await items()).get(own + key) ?? null;
@@ -82,7 +83,7 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
       await (await items()).set(all);
     },
     async setItemRaw(key, value, given) {
-      const item = { key: own + key, value: rawValue(value), ...expiry("setItemRaw", given) };
+      const item = { key: own + key, value: ownValue("setItemRaw", rawValue(value)), ...expiry("setItemRaw", given) };
       await (await items()).set([item]);
     },
     async removeItem(key) {

@@ -115,6 +115,18 @@ for (const { name, make, expiry } of KINDS) {
         });
       }));
 
+    it("keeps what it was given at the call", async () => {
+      await using store = make(":memory:");
+      const [bytes, object, keys] = [new Uint8Array([1]), { n: 1 }, ["bytes", "object"]];
+      const calls = [store.set("bytes", bytes), store.setMany([{ key: "object", value: object }]), store.getMany(keys)];
+      bytes[0] = 2;
+      object.n = 2;
+      keys.pop();
+      const [, , found] = await Promise.all(calls);
+      assert.equal((found as unknown[]).length, 2);
+      assert.deepEqual(await store.getMany(["bytes", "object"]), [new Uint8Array([1]), { n: 1 }]);
+    });
+
     it("sees what was called before, awaited or not", () =>
       withDb(async (db) => {
         const store = make(db);
@@ -142,6 +154,10 @@ for (const { name, make, expiry } of KINDS) {
         await other.set("c", "3");
         assert.deepEqual(await all(store.iterator()), [["\0", "first"], ["b", "1"]]);
         const early = other.iterator();
+        other.namespace = undefined;
+        const outside = other.iterator();
+        other.namespace = "other";
+        assert.deepEqual(await all(outside), [["\0", "first"], ["b", "1"]]);
         other.namespace = undefined;
         assert.deepEqual(await all(early), [["a", "2"], ["c", "3"]]);
         await store.clear();
@@ -196,6 +212,16 @@ describe("KeyvHoldfast", () => {
       await assert.rejects(store.set("a", "1", 60_000), { name: "RangeError", message: /there is Keyv5Holdfast/ });
       await assert.rejects(store.setMany([{ key: "a", value: "1", expires: 1 }]), RangeError);
       assert.equal(await store.has("a"), false);
+    }));
+
+  it("takes a time that is long over for what it is, and keeps no older value", () =>
+    withDb(async (db) => {
+      const store = new KeyvHoldfast(db);
+      for (const over of [0, -5, 1e12]) {
+        await store.set("a", "1");
+        assert.equal(await store.set("a", "2", over), true);
+        assert.equal(await store.get("a"), undefined);
+      }
     }));
 
   it("sets each of many with its own time", async () => {

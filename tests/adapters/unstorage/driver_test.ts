@@ -117,8 +117,10 @@ for (const [place, make] of Object.entries(PLACES)) {
         await storage.setItemRaw("raw.bin", raw);
         assert.deepEqual(await storage.getItemRaw("raw.bin"), bytes);
       }
-      await storage.setItemRaw("raw.bin", bytes.subarray(65, 68));
-      assert.deepEqual(await storage.getItemRaw("raw.bin"), new Uint8Array([65, 66, 67]));
+      for (const raw of [bytes.subarray(65, 68), new DataView(bytes.buffer, 65, 3)]) {
+        await storage.setItemRaw("raw.bin", raw);
+        assert.deepEqual(await storage.getItemRaw("raw.bin"), new Uint8Array([65, 66, 67]));
+      }
       assert.equal(await storage.getItem("raw.bin"), "ABC");
       await storage.setItemRaw("raw.txt", "text");
       assert.equal(await storage.getItemRaw("raw.txt"), "text");
@@ -239,6 +241,16 @@ describe("holdfastDriver()", () => {
         await storage.dispose();
       }
     }));
+
+  it("keeps what it was given at the call", async () => {
+    const driver = holdfastDriver({ path: ":memory:" });
+    const bytes = new Uint8Array([1]);
+    const written = driver.setItemRaw("a", bytes);
+    bytes[0] = 2;
+    await written;
+    assert.deepEqual(await driver.getItemRaw("a"), new Uint8Array([1]));
+    await driver.dispose();
+  });
 
   it("takes its options as Nitro gives them, with the driver's own name", async () => {
     const driver = unstorageDriver({ driver: "@holdfast/db/unstorage", path: ":memory:" });
