@@ -45,7 +45,7 @@ export function packPackage(directory: string, repository?: string): string {
     for (const name of readdirSync(join(scratch, "package"), { recursive: true, encoding: "utf8" })) {
       if (name.endsWith(".js")) moveSourceMap(join(scratch, "package", name));
     }
-    return packFolder(join(scratch, "package"), directory);
+    return packFolders([join(scratch, "package")], directory)[0]!;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -77,18 +77,18 @@ function moveSourceMap(file: string): void {
   const text = readFileSync(file, "utf8");
   const [comment, encoded] = /^\/\/# sourceMappingURL=data:[^,]*;base64,(.*)\s*$/m.exec(text) ?? [];
   if (comment === undefined) throw new Error(`${file} has no source map`);
-  const map = JSON.parse(Buffer.from(encoded!, "base64").toString("utf8")) as { sources: string[] };
+  const map = JSON.parse(Buffer.from(encoded!, "base64").toString("utf8")) as Record<string, unknown>;
   const name = basename(file);
   const moved = { ...map, file: name, sources: [name.replace(/\.js$/, ".ts")] };
   writeFileSync(`${file}.map`, JSON.stringify(moved));
   writeFileSync(file, text.replace(comment, `//# sourceMappingURL=${name}.map\n`));
 }
 
-/** Packs a folder that has a package.json as it is, into `directory`; returns the tarball's path. */
-export function packFolder(folder: string, directory: string): string {
-  const output = run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory, folder], root);
-  const [packed] = Object.values(JSON.parse(output) as Record<string, { filename: string }>);
-  return join(directory, packed!.filename.replace("@", "").replace("/", "-"));
+/** Packs folders that have a package.json as they are, into `directory`; returns the tarballs' paths. */
+export function packFolders(folders: readonly string[], directory: string): string[] {
+  const output = run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory, ...folders], root);
+  const packed = Object.values(JSON.parse(output) as Record<string, { filename: string }>);
+  return packed.map(({ filename }) => join(directory, filename.replace("@", "").replace("/", "-")));
 }
 
 function run(file: string, args: string[], cwd: string): string {
