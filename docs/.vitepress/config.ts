@@ -44,6 +44,8 @@ export default defineConfig({
   transformPageData(page) {
     if (page.params?.["file"] !== undefined) page.title = page.params["file"];
   },
+  // The search's index, and pages that are long.
+  vite: { build: { chunkSizeWarningLimit: 4000 } },
   // The reference is made after the site.
   ignoreDeadLinks: [/^\/reference\//],
   head: [["link", { rel: "icon", href: "data:," }]],

@@ -33,7 +33,7 @@ const PLAN: readonly Planned[] = [
     ],
   },
   {
-    text: "Places and faces",
+    text: "Stores and adapters",
     pages: [
       ["object-storage.md", "S3 and Google Cloud Storage"],
       ["azure.md", "Azure Blob Storage"],

@@ -1,12 +1,15 @@
 /** The links of all pages lead somewhere, to the heading that they name as well, and the site's navigation has every page. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { createMarkdownRenderer, type MarkdownRenderer } from "vitepress";
 import { markdown } from "../../docs/.vitepress/config.ts";
 import { sidebar } from "../../docs/.vitepress/navigation.ts";
 import { addressOf, pages, siteLink, targetOf } from "../../docs/.vitepress/pages.ts";
 import { root } from "../tools/runtimes.ts";
+import { deadLinks } from "../tools/site_links.ts";
 import { filesBelow } from "../tools/sources.ts";
 
 /** What links can lead to, and where they do. */
@@ -92,6 +95,29 @@ describe("the site", () => {
     );
     assert.ok(links.length > 5);
     assert.deepEqual(links.filter((link) => !addresses.has(pageOf(link))), []);
+  });
+
+  it("is searched for dead links once it is made, by a search that notices", () => {
+    const directory = mkdtempSync(join(tmpdir(), "site-"));
+    try {
+      mkdirSync(join(directory, "guide"));
+      const other = '<a href="https://example.com/none">';
+      writeFileSync(
+        join(directory, "index.html"),
+        `<h1 id="a">A</h1> <a href="guide/b.html#b"> <a href="#a"> ${other}`,
+      );
+      writeFileSync(
+        join(directory, "guide/b.html"),
+        '<h1 id="b"> <a href="/base/"> <a href="../#c"> <img src="no.png">',
+      );
+      assert.deepEqual(deadLinks(directory, "/base/"), [
+        "/guide/b.html links to /index.html#c, which is not there",
+        "/guide/b.html links to /guide/no.png, which is not there",
+      ]);
+      assert.equal(deadLinks(directory, "/").length, 3);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it("turns the project's links into its own", () => {

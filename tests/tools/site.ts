@@ -6,21 +6,14 @@
  *     npm run docs -- /holdfast/     for a place below a host's root
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { entryPoints } from "./checks.ts";
+import { adaptReference, REFERENCE_NAME } from "./reference.ts";
 import { binary, root } from "./runtimes.ts";
-
-/** What stands at the beginning of each page of the reference, before the way to it. */
-const BREADCRUMBS = '<div class="flex items-center"><ul class="breadcrumbs">';
-
-/**
- * Anchors within the reference that lead nowhere, by `deno doc` itself (2.9.6): parameters of mapped types, and members of one
- * of two types with the same name (`ListOptions`, of entries and of stores).
- */
-const DENO_DOC = "^(type_param|property)_";
+import { deadLinks } from "./site_links.ts";
 
 const [base = "/"] = process.argv.slice(2);
 const directory = mkdtempSync(join(tmpdir(), "site-"));
@@ -30,38 +23,30 @@ try {
 
   console.log("docs: the reference (deno doc)");
   const reference = join(directory, "reference");
-  run("deno", ["doc", "--quiet", "--html", "--name=Reference", `--output=${reference}`, ...entryPoints()]);
-  linkBack(reference);
+  run("deno", ["doc", "--quiet", "--html", `--name=${REFERENCE_NAME}`, `--output=${reference}`, ...entryPoints()]);
+  adaptReference(reference, base);
 
   console.log("docs: every link");
-  const skipped = ["--skip", "^https://", "--skip-fragment", DENO_DOC];
-  if (base === "/") {
-    run("linkinator", [".", "--recurse", "--check-fragments", ...skipped, "--verbosity=error"], directory);
-  } else console.log("docs: links are followed at the root only, so not here");
+  const dead = deadLinks(directory, base);
+  for (const link of dead) console.error(link);
+  if (dead.length > 0) throw new Error(`${dead.length} dead links; .docs is left as it was`);
 
   rmSync(`${root}.docs`, { recursive: true, force: true });
   cpSync(directory, `${root}.docs`, { recursive: true });
   console.log("docs: done, see .docs; its pages want a server, such as: npx vitepress preview docs");
 } catch (error) {
-  if ((error as { status?: number }).status === undefined) throw error;
-  process.exitCode = 1; // the command has said why
+  console.error(`docs: ${(error as Error).message}`);
+  process.exitCode = 1;
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
 
-function run(name: string, args: readonly string[], cwd = root): void {
-  execFileSync(binary(name), args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
-}
-
-/** Gives each page of the reference a link to the guide. */
-function linkBack(reference: string): void {
-  for (const name of readdirSync(reference, { recursive: true, encoding: "utf8" })) {
-    if (!name.endsWith(".html")) continue;
-    const text = readFileSync(join(reference, name), "utf8");
-    // Some pages only lead on to where their symbol stands now.
-    if (!text.includes(BREADCRUMBS)) continue;
-    const home = `${base}guide/start.html`;
-    const link = `<a href="${home}" class="contextLink" style="margin-right: 1em">Guide</a>`;
-    writeFileSync(join(reference, name), text.replace(BREADCRUMBS, BREADCRUMBS.replace("<ul", `${link}<ul`)));
+/** What a tool says is worth reading when it fails. */
+function run(name: string, args: readonly string[]): void {
+  try {
+    execFileSync(binary(name), args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${name} failed:\n${stdout}${stderr}`);
   }
 }
