@@ -5,7 +5,7 @@
  *     deno task bench backup writers [--size 1GiB]
  *     deno task bench backup growth [--sizes 1GiB,10GiB]
  *     deno task bench backup memory [--sizes 256MiB,1GiB]
- *     deno task bench backup many [--count 3000] [--latency 20]
+ *     deno task bench backup many [--count 3000] [--latency 20 | --server ceph]
  *     deno task bench backup remote [--size 1GiB] [--only ceph,azurite]
  *
  * @module
@@ -37,7 +37,7 @@ const HELP = `Usage: bench/backup.ts [compare | writers | growth | memory | many
   memory    peak above idle in backup, export and restore
     --sizes LIST      (256MiB,1GiB)
   many      opening and listing a repository of many backups; in the process that runs this
-    --count N         backups (3000)   --latency N   of each request, ms (20)
+    --count N         backups (3000)   --latency N   of each request, ms (20)   --server NAME   on ceph or azurite
   remote    backup and restore over loopback to servers that this starts, beside their clients' plain puts and gets
     --size S          of the database (1GiB)   --rounds N   (3)
     --only LIST       of: ${Object.keys(SERVERS).join(" ")}
@@ -53,7 +53,7 @@ const { values, positionals } = parseArgs({
   options: {
     help: { type: "boolean", short: "h", default: false },
     ...{ entries: text, rounds: text, seconds: text, only: text, size: text, sizes: text, count: text, latency: text },
-    ...{ runtime: text, directory: text, out: text },
+    ...{ server: text, runtime: text, directory: text, out: text },
   },
 });
 
@@ -102,6 +102,7 @@ const benches: Record<string, () => Promise<void>> = {
       ...common,
       count: positive(values.count, 3000, "count"),
       latencyMs: positive(values.latency, 20, "latency"),
+      server: values.server,
     }),
   remote: () => remote({ ...common, rounds, bytes: bytesOf(values.size ?? "1GiB"), only: values.only?.split(",") }),
 };

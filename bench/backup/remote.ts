@@ -82,6 +82,13 @@ export const SERVERS: Record<string, () => Promise<Remote>> = {
   },
 };
 
+/** Starts a server by its name. */
+export async function startServer(name: string): Promise<Remote> {
+  const start = SERVERS[name];
+  if (start === undefined) throw new TypeError(`There is no server "${name}"; there are: ${Object.keys(SERVERS)}`);
+  return await start();
+}
+
 /** Runs it and prints its table. It works in this process. */
 export async function remote(options: RemoteOptions): Promise<void> {
   const { runtime, bytes, rounds, out, only = Object.keys(SERVERS) } = options;
@@ -96,12 +103,10 @@ export async function remote(options: RemoteOptions): Promise<void> {
     await db.setMany(loaded(entries));
     await db.flush();
     for (const name of only) {
-      const start = SERVERS[name];
-      if (start === undefined) throw new TypeError(`There is no server "${name}"; there are: ${Object.keys(SERVERS)}`);
       const all: Times[] = [];
       for (let round = 1; round <= rounds; round++) {
         progress(`${name}, round ${round}`);
-        const server = await start();
+        const server = await startServer(name);
         try {
           const times = await measure(server, db, join(root, `${name}-${round}`), entries);
           all.push(times);

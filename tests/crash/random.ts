@@ -23,6 +23,11 @@ export function isMine(index: number): boolean {
   return index % SHARE === RUNTIME % SHARE;
 }
 
+/** The cases that this runtime tries. */
+export function mine<T>(cases: Iterable<T>): T[] {
+  return [...cases].filter((_, index) => isMine(index));
+}
+
 /** Whether a case that takes long has its turn here today: in the short form each day another runtime tries it. */
 export function isMyDay(index: number): boolean {
   return LONG || (Math.floor(TURN / 3) + RUNTIME + index) % 3 === 0;
