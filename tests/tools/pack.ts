@@ -20,7 +20,7 @@ interface Description {
  * The runtimes on which the package may be tried; README.md says on which it is tested. Node 24 is the first that knows
  * `await using`, which the command line is written with.
  */
-const ENGINES = { node: ">=24", bun: ">=1.3", deno: ">=2.5" };
+const ENGINES = { node: ">=24", bun: ">=1.4", deno: ">=2.9" };
 
 const KEYWORDS = ["database", "embedded", "key-value", "lsm", "backup", "point-in-time", "deno", "bun", "node"];
 
