@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { entryPoints } from "../tools/checks.ts";
 import { packFolders, packPackage } from "../tools/pack.ts";
 import { binary, root } from "../tools/runtimes.ts";
@@ -154,6 +154,18 @@ describe("the package that deno pack makes", () => {
     run([binary("bun"), "build", "--compile", "main.ts", "--outfile", "shop"], project);
     const elsewhere = mkdtempSync(join(directory, "elsewhere-"));
     assert.equal(run([join(project, "shop")], elsewhere), "hello true\n");
+  });
+
+  it("is as large in a bundle as docs/guide/limits.md says", (t) => {
+    const project = unpackedProject(directory, "bundled-project", tarballs[0]!);
+    writeFileSync(join(project, "main.ts"), 'export * from "@holdfast/db";\n');
+    run([binary("bun"), "build", "main.ts", "--minify", "--target=node", "--outfile", "all.js"], project);
+    const kilobytes = gzipSync(readFileSync(join(project, "all.js")), { level: 9 }).length / 1000;
+    t.diagnostic(`${kilobytes.toFixed(0)} kB`);
+    const stated = Number(
+      /minified and gzipped (\d+) kB/.exec(readFileSync(`${root}docs/guide/limits.md`, "utf8"))?.[1],
+    );
+    assert.ok(Math.abs(kilobytes - stated) < 8, `${kilobytes} kB, and ${stated} are stated`);
   });
 
   it("has sub-paths that need nothing but what they are said to need", () => {
