@@ -49,6 +49,13 @@ const says: Record<string, RegExp[]> = {
   "custom_store.ts": [/✓ all of it is in the service/, /✓ every byte/, /✓ 5,001 notes came back/],
   "daily_backup.ts": [/removed shop-2026-11-01/, /✓ the newest seven days/, /✓ six days of orders/],
   "durability.ts": [/"commit"/, /"interval"/, /"buffered"/, /✓ the payment is there/],
+  "keyv.ts": [
+    /✓ the session is there/,
+    /✓ the offer stands/,
+    /✓ and now it is gone/,
+    /✓ clearing the pages leaves the sessions alone/,
+    /✓ Ada is still logged in/,
+  ],
   "kv.ts": [/✓ one of them has it/, /✓ and it was counted once/, /✓ at the third attempt/, /✓ the copy has the books/],
   "level.ts": [
     /✓ the index has every one of them/,
@@ -104,6 +111,13 @@ const says: Record<string, RegExp[]> = {
   "tags.ts": [/✓ in key order/, /✓ deleted entries leave every tag at once/, /how many soups +2/],
   "test_data.ts": [/✓ c3 owes/, /✓ 1,000 orders again/, /✓ no secret came along/],
   "transaction.ts": [/✓ the five still own 500/, /✓ still 500/, /✓ exactly one of two simultaneous claims won/],
+  "unstorage.ts": [
+    /✓ the picture takes four bytes/,
+    /✓ the counter lasts until tomorrow/,
+    /remove articles:2026:caches/,
+    /update articles:2026:backups/,
+    /✓ the copy has all three items/,
+  ],
   "watch.ts": [
     /stock\/apples +now 12/,
     /✓ 2 at the start, 3 sets and 1 delete were seen/,

@@ -50,11 +50,13 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "./azure": [],
   "./cli": ["cli-progress", "cli-table3", "commander"],
   "./gcs": [],
+  "./keyv": [],
   "./kv": [],
   "./level": ["abstract-level"],
   "./s3": [],
   "./schedule": ["croner"],
   "./testing": [],
+  "./unstorage": [],
 };
 
 /** A program of one file, with data and backups of its own. */

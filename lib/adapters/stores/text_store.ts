@@ -1,0 +1,119 @@
+/**
+ * Entries with text keys, as caches and key-value interfaces have them, in a key space of either kind. Only the space's own
+ * entries are meant, never those of namespaces inside.
+ *
+ * @module
+ */
+import { decodeText, isText } from "../../base/bytes.ts";
+import type { Key } from "../../db/data/keys.ts";
+import { decodeValue, encodeValue, type Storable, type Value } from "../../db/data/values.ts";
+import type { Entry } from "../../db/data/entries.ts";
+import type { Snapshot } from "../../db/reading/snapshot.ts";
+import { accessOf } from "../../db/reading/reader.ts";
+import { deletePresent } from "../../db/writing/delete_present.ts";
+import type { EntryOptions } from "../../db/writing/write_options.ts";
+import type { Durability } from "../../engine/types.ts";
+import type { Space } from "./store_place.ts";
+
+/** The first key of all. */
+const FIRST_KEY = "\0";
+
+/** One entry to write. */
+export interface TextItem extends Pick<EntryOptions, "expireIn" | "expiresAt"> {
+  /** Its key. */
+  key: string;
+  /** Its value. */
+  value: Storable;
+}
+
+/** Reading and writing entries with text keys. */
+export class TextStore {
+  /** Where they lie. */
+  readonly space: Space;
+  readonly #call: string;
+  readonly #durability: Durability | undefined;
+
+  /** The entries of a key space; `call` names the adapter in messages. */
+  constructor(call: string, space: Space, durability: Durability | undefined) {
+    this.space = space;
+    this.#call = call;
+    this.#durability = durability;
+  }
+
+  /** The time that expiry is judged by, ms since the Unix epoch. */
+  now(): number {
+    return accessOf(this.#call, this.space).context.engine.now();
+  }
+
+  /** The value at a key; undefined when there is none. */
+  async get(key: string): Promise<Value | undefined> {
+    return await this.space.get<Value>(key);
+  }
+
+  /** The values at several keys, all of one version. */
+  async getMany(keys: readonly string[]): Promise<(Value | undefined)[]> {
+    return await this.space.getMany<Value>(keys);
+  }
+
+  /** The entry at a key. */
+  async entry(key: string): Promise<Entry<Key> | undefined> {
+    return await this.space.getEntry(key);
+  }
+
+  /** Whether there are entries at keys, all of one moment. */
+  hasMany(keys: readonly string[]): boolean[] {
+    return keys.map((key) => this.space.hasSync(key));
+  }
+
+  /** Sets keys, all in one commit. */
+  async set(items: readonly TextItem[]): Promise<void> {
+    if (items.length === 0) return;
+    const operation = this.space.atomic();
+    for (const { key, value, ...options } of items) operation.set(key, value, options);
+    await operation.commit({ durability: this.#durability });
+  }
+
+  /** Deletes keys, all in one commit; says of each whether it was there. */
+  async delete(keys: readonly string[]): Promise<boolean[]> {
+    return await deletePresent(this.#call, this.space, keys, { durability: this.#durability });
+  }
+
+  /** Deletes all keys that begin with a prefix, "" for all there are, in one commit. */
+  async clear(prefix: string): Promise<void> {
+    const range = prefix === "" ? { start: FIRST_KEY } : { prefix };
+    await this.space.deleteRange(range, { durability: this.#durability });
+  }
+
+  /** The keys that begin with a prefix, in order, as they are now or in a snapshot. */
+  async *keys(prefix: string, snapshot?: Snapshot<Key>): AsyncGenerator<string, void> {
+    for await (const key of this.space.keys({ prefix }, snapshot && { snapshot })) {
+      const text = textOf(key);
+      if (text !== undefined) yield text;
+    }
+  }
+
+  /** The entries in the order of their keys, as they are now. */
+  async *entries(): AsyncGenerator<[key: string, value: Value], void> {
+    for await (const { key, value } of this.space.list()) {
+      const text = textOf(key);
+      if (text !== undefined) yield [text, value];
+    }
+  }
+}
+
+/**
+ * A value as it is now. What is given to an adapter is written once the database is open, and whoever gave it may have
+ * changed it by then.
+ */
+export function ownValue(call: string, value: unknown): Value {
+  // What is no object can't change; what can't be stored is refused when it is written.
+  if (typeof value !== "object" || value === null) return value as Value;
+  const { kind, payload } = encodeValue(call, value);
+  return decodeValue(kind, payload);
+}
+
+/** The text of a key; undefined for bytes that are none, which somebody else has written. */
+export function textOf(key: Key): string | undefined {
+  if (typeof key === "string") return key;
+  return isText(key) ? decodeText(key) : undefined;
+}
