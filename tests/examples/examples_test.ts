@@ -104,6 +104,13 @@ const says: Record<string, RegExp[]> = {
   "tags.ts": [/✓ in key order/, /✓ deleted entries leave every tag at once/, /how many soups +2/],
   "test_data.ts": [/✓ c3 owes/, /✓ 1,000 orders again/, /✓ no secret came along/],
   "transaction.ts": [/✓ the five still own 500/, /✓ still 500/, /✓ exactly one of two simultaneous claims won/],
+  "typed.ts": [
+    /✓ what was left out has its default/,
+    /refused +Cannot set "1818": value\.year: /,
+    /✓ and nothing was written/,
+    /✓ a set came back/,
+    /✓ 800 is before 1999/,
+  ],
   "watch.ts": [
     /stock\/apples +now 12/,
     /✓ 2 at the start, 3 sets and 1 delete were seen/,
