@@ -26,7 +26,7 @@ import { booleanOption, checkOptions, describeValue } from "../base/options.ts";
 import type { Key } from "../db/data/keys.ts";
 import type { Value } from "../db/data/values.ts";
 import { KeySpace } from "../db/key_space.ts";
-import { type Codec, json } from "./typed/codec.ts";
+import { checkCodec, type Codec } from "./typed/codec.ts";
 import { Shape } from "./typed/shape.ts";
 import { checkSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from "./typed/standard_schema.ts";
 import { TypedSpace } from "./typed/typed_space.ts";
@@ -108,15 +108,8 @@ export function typed(space: KeySpace<Key>, options?: object): TypedSpace<Key, u
   if (validateReads && schema === undefined) {
     throw new TypeError('typed: option "validateReads" needs a schema to validate by');
   }
-  return new TypedSpace(space, new Shape<unknown, unknown>(schema, checkCodec(checked["codec"]), validateReads));
-}
-
-function checkCodec(codec: unknown): Codec<unknown> {
-  if (codec === undefined) return json();
-  const { encode, decode } = (codec ?? {}) as Partial<Codec<unknown>>;
-  if (typeof encode === "function" && typeof decode === "function") return codec as Codec<unknown>;
-  const hint = codec instanceof Promise ? "; structured() has to be awaited" : "";
-  throw new TypeError(
-    `typed: option "codec" must be an object with encode and decode, not ${describeValue(codec)}${hint}`,
+  return new TypedSpace(
+    space,
+    new Shape<unknown, unknown>(schema, checkCodec("typed", checked["codec"]), validateReads),
   );
 }

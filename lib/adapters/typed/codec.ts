@@ -82,6 +82,17 @@ export async function structured<T>(): Promise<Codec<T>> {
   };
 }
 
+/** A codec that was given as an option, or `json()`; `TypeError` for what is none. */
+export function checkCodec(call: string, codec: unknown): Codec<unknown> {
+  if (codec === undefined) return json();
+  const { encode, decode } = (codec ?? {}) as Partial<Codec<unknown>>;
+  if (typeof encode === "function" && typeof decode === "function") return codec as Codec<unknown>;
+  const hint = codec instanceof Promise ? "; structured() has to be awaited" : "";
+  throw new TypeError(
+    `${call}: option "codec" must be an object with encode and decode, not ${describeValue(codec)}${hint}`,
+  );
+}
+
 /** Refuses what JSON would change without a word; what it can't hold at all the database itself refuses. */
 function checkPlain(value: unknown, path: PropertyKey[], open: Set<object>): void {
   if (typeof value !== "object" || value === null || open.has(value)) return;

@@ -1,0 +1,22 @@
+/**
+ * The package `lmdb`.
+ *
+ * @module
+ */
+import { notInstalled } from "./errors.ts";
+import type { LmdbLike } from "./lmdb.ts";
+
+/** Opens the database in a directory or file for reading: the one in it that has a name, or the first one. */
+export async function openLmdb(path: string, name: string | undefined): Promise<LmdbLike> {
+  const { open } = await import("lmdb").catch((cause) => {
+    throw notInstalled("lmdb", cause);
+  });
+  const root = open({ path, readOnly: true });
+  if (name === undefined) return root as unknown as LmdbLike;
+  const database = root.openDB({ name });
+  if (database === undefined) {
+    await root.close();
+    throw new TypeError(`fromLmdb: there is no database named "${name}" in ${path}`);
+  }
+  return Object.assign(database, { close: () => root.close() }) as unknown as LmdbLike;
+}
