@@ -26,8 +26,10 @@
  */
 export { fromDenoKv } from "./migrate/deno_kv.ts";
 export { MigrationError } from "./migrate/errors.ts";
-export { fromLevel, type LevelLike, type LevelSourceOptions } from "./migrate/level.ts";
-export { fromLmdb, type LmdbLike, type LmdbSourceOptions } from "./migrate/lmdb.ts";
+export { fromLevel, type LevelSourceOptions } from "./migrate/level.ts";
+export type { LevelLike } from "./migrate/level_package.ts";
+export { fromLmdb, type LmdbSourceOptions } from "./migrate/lmdb.ts";
+export type { LmdbLike } from "./migrate/lmdb_package.ts";
 export { type LeftOut, MIGRATIONS_NAMESPACE } from "./migrate/marks.ts";
 export { migrate, type MigrateOptions, type MigrationReport } from "./migrate/migration.ts";
 export { fromRedis, type RedisSourceOptions } from "./migrate/redis.ts";

@@ -5,6 +5,7 @@ import { compareBytes, encodeText } from "../../lib/base/bytes.ts";
 import { encodeKey } from "../../lib/adapters/kv/keys.ts";
 import { tuple, type TuplePart } from "../../lib/adapters/typed.ts";
 import { DB } from "../../mod.ts";
+import { LONG } from "../crash/random.ts";
 import { compareKeys } from "../kv/model.ts";
 
 const part = fc.oneof(
@@ -19,7 +20,7 @@ const part = fc.oneof(
   fc.boolean(),
 );
 const parts: fc.Arbitrary<TuplePart[]> = fc.array(part, { minLength: 1, maxLength: 3 });
-const runs = { numRuns: 1500 };
+const runs = { numRuns: LONG ? 10_000 : 300 };
 
 const sign = (a: Uint8Array, b: Uint8Array): number => Math.sign(compareBytes(a, b));
 const begins = (whole: readonly TuplePart[], start: readonly TuplePart[]): boolean =>

@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import { toHex } from "../../base/bytes.ts";
 import { checkOptions, choiceOption, describeValue, pathOf, stringOption } from "../../base/options.ts";
 import { noSource, unreadable } from "./errors.ts";
-import { openClassicLevel } from "./level_package.ts";
+import { type LevelLike, openClassicLevel } from "./level_package.ts";
 import {
   bytesOfHex,
   itemOf,
@@ -18,18 +18,6 @@ import {
   type ValueForm,
   valueOfBytes,
 } from "./source.ts";
-
-/** What is asked of a Level database: any of `abstract-level` 2 and 3 is one. */
-export interface LevelLike {
-  /** Entries in order. */
-  iterator(options: {
-    keyEncoding: "view";
-    valueEncoding: "view";
-    gt?: Uint8Array;
-  }): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
-  /** Ends it. */
-  close(): Promise<void>;
-}
 
 /** Options of `fromLevel`. */
 export interface LevelSourceOptions {

@@ -4,7 +4,18 @@
  * @module
  */
 import { notInstalled } from "./errors.ts";
-import type { LevelLike } from "./level.ts";
+
+/** What is asked of a Level database: any of `abstract-level` 2 and 3 is one. */
+export interface LevelLike {
+  /** Entries in order. */
+  iterator(options: {
+    keyEncoding: "view";
+    valueEncoding: "view";
+    gt?: Uint8Array;
+  }): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /** Ends it. */
+  close(): Promise<void>;
+}
 
 /** Opens the database in a directory, which must be one. */
 export async function openClassicLevel(path: string): Promise<LevelLike> {

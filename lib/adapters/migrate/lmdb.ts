@@ -13,23 +13,9 @@ import type { KeyEncoding } from "../../engine/types.ts";
 import { checkCodec, type Codec } from "../typed/codec.ts";
 import { tuple, type TuplePart } from "../typed/tuple.ts";
 import { MigrationError, noSource, unreadable } from "./errors.ts";
-import { openLmdb } from "./lmdb_package.ts";
+import { type LmdbLike, openLmdb } from "./lmdb_package.ts";
 import { itemOf, type MigrationSource, plainBytes, Unsupported } from "./source.ts";
 import type { KeyForm } from "./sqlite.ts";
-
-/** What is asked of a database of the package `lmdb`. */
-export interface LmdbLike {
-  /** Keys in order. */
-  getKeys(options?: { start?: unknown }): Iterable<unknown>;
-  /** How many keys there are. */
-  getKeysCount(): number;
-  /** The value at a key. */
-  get(key: unknown): unknown;
-  /** How many entries there are: more than keys where a key has several values. */
-  getStats(): { entryCount?: number };
-  /** Ends it. */
-  close(): Promise<void>;
-}
 
 /** Options of `fromLmdb`. */
 export interface LmdbSourceOptions {
