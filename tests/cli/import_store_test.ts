@@ -31,6 +31,7 @@ describe("holdfast import from other stores", () => {
     assert.equal((await cli(["import", db, place("level")], real)).code, 1);
     const dry = await json(["import", db, place("level"), "--create", "--dry-run"], real);
     assert.deepEqual([dry["entries"], dry["dryRun"]], [2, true]);
+    assert.equal((await cli(["import", db, place("nothing"), "--create", "--format", "level"], real)).code, 1);
     assert.equal((await cli(["count", db], real)).code, 1);
     const report = await json(["import", db, place("level"), "--create", "--namespace", "l"], real);
     assert.deepEqual([report["entries"], report["unsupported"]], [2, 0]);

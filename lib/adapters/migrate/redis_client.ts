@@ -10,14 +10,14 @@ import { describeValue } from "../../base/options.ts";
 export interface NodeRedisLike {
   /** The same client with other types of answers. */
   withTypeMapping(types: Record<number, unknown>): {
-    sendCommand(args: readonly (string | Buffer)[]): Promise<unknown>;
+    sendCommand(args: readonly (string | Uint8Array)[]): Promise<unknown>;
   };
 }
 
 /** A client of the package `ioredis`. */
 export interface IoRedisLike {
   /** Sends a command; texts of the answer are buffers. */
-  callBuffer(command: string, ...args: (string | Buffer)[]): Promise<unknown>;
+  callBuffer(command: string, ...args: never[]): Promise<unknown>;
 }
 
 /** Sends a command. Texts in the answer are bytes, but for those that can only be plain words. */
@@ -28,10 +28,12 @@ const BLOB_STRING = 36;
 
 /** How to send commands with a client; `TypeError` when it is none that is known. */
 export function commandsOf(client: NodeRedisLike | IoRedisLike): SendCommand {
-  const buffers = (args: readonly (string | Uint8Array)[]): (string | Buffer)[] =>
+  // Both take buffers, and no other bytes.
+  const buffers = (args: readonly (string | Uint8Array)[]): (string | Uint8Array)[] =>
     args.map((arg) => typeof arg === "string" ? arg : Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength));
   if (typeof (client as IoRedisLike)?.callBuffer === "function") {
-    return async (command, ...args) => await (client as IoRedisLike).callBuffer(String(command), ...buffers(args));
+    return async (command, ...args) =>
+      await (client as IoRedisLike).callBuffer(String(command), ...buffers(args) as never[]);
   }
   if (typeof (client as NodeRedisLike)?.withTypeMapping === "function") {
     const withBuffers = (client as NodeRedisLike).withTypeMapping({ [BLOB_STRING]: Buffer });

@@ -168,16 +168,24 @@ async function bring(call: Call, path: string, source: MigrationSource): Promise
   const { given, out, io } = call;
   const { migrate } = await import("../../adapters/migrate.ts");
   const dryRun = given.flag("dry-run");
-  await using db = await target(call, path, dryRun);
-  const { space, path: names } = keySpace(call, db);
-  const report = await migrate(db, source, {
-    ...{ dryRun, again: given.flag("again"), signal: io.signal, clock: io.now },
-    unsupported: given.flag("leave-out") ? "report" : "stop",
-    into: names.length === 0 ? undefined : space as Namespace<Key>,
-    onProgress: out.progress("import"),
-  }).finally(() => out.endProgress());
-  await out.result(report, () => out.lines(toldOf(report)));
-  return report.unsupported > 0 ? EXIT.finding : EXIT.done;
+  // A source that can't be read must leave no new database behind.
+  const isNew = !dryRun && given.flag("create") && !await DB.exists(path, { fileSystem: io.fileSystem });
+  const opened = isNew ? await source.open() : undefined;
+  try {
+    await using db = await target(call, path, dryRun);
+    const { space, path: names } = keySpace(call, db);
+    const held = opened && { id: source.id, open: async () => ({ ...opened, close: async () => {} }) };
+    const report = await migrate(db, held ?? source, {
+      ...{ dryRun, again: given.flag("again"), signal: io.signal, clock: io.now },
+      unsupported: given.flag("leave-out") ? "report" : "stop",
+      into: names.length === 0 ? undefined : space as Namespace<Key>,
+      onProgress: out.progress("import"),
+    }).finally(() => out.endProgress());
+    await out.result(report, () => out.lines(toldOf(report)));
+    return report.unsupported > 0 ? EXIT.finding : EXIT.done;
+  } finally {
+    await opened?.close();
+  }
 }
 
 /** What came of it, for people. */
