@@ -9,7 +9,7 @@ interface Numbered {
   total: number;
   stride?: number;
   wrong?: number[];
-  /** What each says of its size: much makes small commits. */
+  /** What each says of its size: much makes small commits, of four entries unless given. */
   bytes?: number;
   /** Fails once so many are out. */
   failAt?: number;
@@ -17,7 +17,7 @@ interface Numbered {
 
 /** A source, and the positions from which it was read. */
 function numbered(
-  { total, stride = 1, wrong = [], bytes, failAt = Infinity }: Numbered,
+  { total, stride = 1, wrong = [], bytes = 2 ** 18, failAt = Infinity }: Numbered,
 ): MigrationSource & { asked: unknown[] } {
   const asked: unknown[] = [];
   return {
@@ -70,23 +70,23 @@ describe("migrate()", () => {
 
   it("goes on where it was interrupted, and does nothing once it is done", async () => {
     await using db = await DB.open(":memory:");
-    const failing = numbered({ total: 2500, failAt: 1500 });
+    const failing = numbered({ total: 25, failAt: 15 });
     await assert.rejects(migrate(db, failing), /the source has gone/);
-    assert.equal(await db.count(), 1000);
-    const source = numbered({ total: 2500 });
+    assert.equal(await db.count(), 12);
+    const source = numbered({ total: 25 });
     const seen: number[] = [];
     const report = await migrate(db, source, { onProgress: ({ doneItems }) => seen.push(doneItems) });
-    assert.deepEqual(source.asked, ["999"]);
-    assert.deepEqual([report.entries, report.earlier, report.doneBefore], [2500, 1000, undefined]);
-    assert.deepEqual([seen.at(-1), seen.every((n, i) => i === 0 || n >= seen[i - 1]!)], [2500, true]);
-    assert.equal(await db.count(), 2500);
+    assert.deepEqual(source.asked, ["11"]);
+    assert.deepEqual([report.entries, report.earlier, report.doneBefore], [25, 12, undefined]);
+    assert.deepEqual([seen.at(-1), seen.every((n, i) => i === 0 || n >= seen[i - 1]!)], [25, true]);
+    assert.equal(await db.count(), 25);
     await db.delete("n/000000");
     const third = await migrate(db, source);
     assert.equal(typeof third.doneBefore, "number");
-    assert.deepEqual([third.entries, third.earlier, source.asked.length], [2500, 2500, 1]);
-    assert.equal(await db.count(), 2499);
+    assert.deepEqual([third.entries, third.earlier, source.asked.length], [25, 25, 1]);
+    assert.equal(await db.count(), 24);
     await migrate(db, source, { again: true });
-    assert.deepEqual([await db.count(), source.asked.at(-1)], [2500, undefined]);
+    assert.deepEqual([await db.count(), source.asked.at(-1)], [25, undefined]);
   });
 
   it("has the entries and how far it came in the same commits, wherever the power goes", async () => {
@@ -112,18 +112,18 @@ describe("migrate()", () => {
 
   it("stops at what can't be kept, with its key; what came before is in, and another try meets it again", async () => {
     await using db = await DB.open(":memory:");
-    const source = numbered({ total: 1500, wrong: [1200, 1300] });
+    const source = numbered({ total: 20, wrong: [14, 17] });
     for (let tries = 0; tries < 2; tries++) {
       await assert.rejects(migrate(db, source), {
-        ...{ name: "MigrationError", code: "MIGRATION", key: "number 1200", source: "numbers" },
-        message: /^Cannot keep number 1200 of numbers: it is wrong; 1200 entries before it are in/,
+        ...{ name: "MigrationError", code: "MIGRATION", key: "number 14", source: "numbers" },
+        message: /^Cannot keep number 14 of numbers: it is wrong; 14 entries before it are in/,
       });
-      assert.equal(await db.count(), 1200);
+      assert.equal(await db.count(), 14);
     }
     const told: string[] = [];
     const report = await migrate(db, source, { unsupported: "report", onUnsupported: ({ key }) => told.push(key) });
-    assert.deepEqual([report.entries, report.unsupported, told], [1498, 2, ["number 1200", "number 1300"]]);
-    assert.deepEqual(report.leftOut[1], { key: "number 1300", reason: "it is wrong" });
+    assert.deepEqual([report.entries, report.unsupported, told], [18, 2, ["number 14", "number 17"]]);
+    assert.deepEqual(report.leftOut[1], { key: "number 17", reason: "it is wrong" });
     assert.deepEqual((await migrate(db, source)).leftOut, report.leftOut);
   });
 
@@ -155,9 +155,9 @@ describe("migrate()", () => {
   it("writes nothing in a dry run, and tells all that would be left out", async () => {
     await using db = await DB.open(":memory:");
     const { version } = db;
-    const source = numbered({ total: 2500, wrong: [3, 2000] });
+    const source = numbered({ total: 25, wrong: [3, 20] });
     const report = await migrate(db, source, { dryRun: true });
-    assert.deepEqual([report.dryRun, report.entries, report.unsupported], [true, 2498, 2]);
+    assert.deepEqual([report.dryRun, report.entries, report.unsupported], [true, 23, 2]);
     assert.equal(db.version, version);
   });
 
@@ -172,14 +172,14 @@ describe("migrate()", () => {
   it("ends with the signal's reason, and checks its options", async () => {
     await using db = await DB.open(":memory:");
     const end = new AbortController();
-    const source = numbered({ total: 2500 });
+    const source = numbered({ total: 25 });
     const ended = migrate(db, source, {
       signal: end.signal,
-      onProgress: ({ doneItems }) => doneItems >= 2000 && end.abort(new Error("enough")),
+      onProgress: ({ doneItems }) => doneItems >= 16 && end.abort(new Error("enough")),
     });
     await assert.rejects(ended, /enough/);
-    assert.ok(await db.count() >= 1000);
-    assert.equal((await migrate(db, source)).entries, 2500);
+    assert.ok(await db.count() >= 12);
+    assert.equal((await migrate(db, source)).entries, 25);
     await using other = await DB.open(":memory:");
     const refused: [unknown, unknown, unknown, RegExp][] = [
       [{}, source, {}, /expected a database/],

@@ -1,25 +1,37 @@
 /** Each source as its own library writes it. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { after, describe, it } from "node:test";
+import { serialize } from "node:v8";
 import { ClassicLevel } from "classic-level";
 import { open as openLmdb } from "lmdb";
+import { KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { HoldfastLevel } from "../../lib/adapters/level.ts";
-import { fromLevel, fromLmdb, fromSqlite, migrate, type MigrationReport } from "../../lib/adapters/migrate.ts";
+import {
+  fromDenoKv,
+  fromLevel,
+  fromLmdb,
+  fromSqlite,
+  migrate,
+  type MigrationReport,
+} from "../../lib/adapters/migrate.ts";
 import { structured, tuple, typed } from "../../lib/adapters/typed.ts";
 import { DB } from "../../mod.ts";
+import { binary } from "../tools/runtimes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-migrate-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
 const place = (name: string): string => join(directory, name);
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-/** Reads at most so many of a source, then fails as a killed program would: the next run goes on. */
+/** Reads seven of a source, a commit for each two of them, then fails as a killed program would: the next run goes on. */
 async function interrupted(db: DB, source: Parameters<typeof migrate>[1]): Promise<MigrationReport> {
-  let left = 1500;
+  let left = 7;
   const failing: typeof source = {
     id: source.id,
     async open() {
@@ -29,7 +41,7 @@ async function interrupted(db: DB, source: Parameters<typeof migrate>[1]): Promi
         async *entries(encoding, position) {
           for await (const item of opened.entries(encoding, position)) {
             if (left-- === 0) throw new Error("killed");
-            yield item;
+            yield { ...item, bytes: 2 ** 19 };
           }
         },
       };
@@ -37,7 +49,7 @@ async function interrupted(db: DB, source: Parameters<typeof migrate>[1]): Promi
   };
   await assert.rejects(migrate(db, failing), /killed/);
   const report = await migrate(db, source);
-  assert.equal(report.earlier, 1000);
+  assert.equal(report.earlier, 6);
   return report;
 }
 
@@ -45,14 +57,14 @@ describe("fromLevel()", () => {
   it("reads a directory of LevelDB, and goes on where it was", async () => {
     const path = place("level");
     const level = new ClassicLevel<string, string>(path);
-    await level.batch(Array.from({ length: 1700 }, (_, n) => ({ type: "put", key: `k${n}`, value: `v${n}` })));
+    await level.batch(Array.from({ length: 20 }, (_, n) => ({ type: "put", key: `k${n}`, value: `v${n}` })));
     await level.put("bytes", new Uint8Array([255, 0]), { valueEncoding: "view" });
     await level.sublevel("sub").put("a", "in a sublevel");
     await level.close();
     await using db = await DB.open(":memory:");
     const report = await interrupted(db, fromLevel(path, { values: "auto" }));
-    assert.deepEqual([report.entries, await db.count()], [1702, 1702]);
-    assert.deepEqual(await db.getMany(["k0", "k1699"]), ["v0", "v1699"]);
+    assert.deepEqual([report.entries, await db.count()], [22, 22]);
+    assert.deepEqual(await db.getMany(["k0", "k19"]), ["v0", "v19"]);
     assert.deepEqual(await db.get("bytes"), new Uint8Array([255, 0]));
     const over = new HoldfastLevel<string, string>(db);
     assert.equal(await over.sublevel("sub").get("a"), "in a sublevel");
@@ -105,7 +117,7 @@ describe("fromSqlite()", () => {
     insert into big values (1, 9007199254740993), (2, 7);
     insert into cased values ('a', 'small'), ('A', 'capital');
     insert into loose values (1, 'a'), ('1', 'b'), ('2', 'c'), ('2', 'd'), (null, 'e');
-    with recursive n(i) as (select 1 union all select i + 1 from n where i < 1700)
+    with recursive n(i) as (select 1 union all select i + 1 from n where i < 20)
       insert into big select i + 10, i from n;
   `);
   sqlite.close();
@@ -143,7 +155,7 @@ describe("fromSqlite()", () => {
     const codec = await structured<{ n: bigint | number }>();
     const keeping = fromSqlite(path, { table: "big", key: "id", keys: "tuple", codec: codec as never });
     const report = await interrupted(db, keeping);
-    assert.deepEqual([report.entries, await db.count()], [1702, 1702]);
+    assert.deepEqual([report.entries, await db.count()], [22, 22]);
     assert.equal((await typed(db, { codec }).get(tuple.encode([1])))?.n, 9007199254740993n);
   });
 
@@ -194,7 +206,7 @@ describe("fromLmdb()", () => {
     const lmdb = openLmdb({ path, maxDbs: 2 });
     const named = lmdb.openDB<unknown, string>({ name: "named" });
     await named.transaction(() => {
-      for (let n = 0; n < 1700; n++) named.put(`k${String(n).padStart(4, "0")}`, { n });
+      for (let n = 0; n < 20; n++) named.put(`k${String(n)}`, { n });
     });
     await named.put("date", new Date(0));
     await named.put("bytes", new Uint8Array([1, 2]));
@@ -202,8 +214,8 @@ describe("fromLmdb()", () => {
     await using db = await DB.open(":memory:");
     const source = fromLmdb(path, { database: "named", codec: await structured() });
     const report = await interrupted(db, source);
-    assert.deepEqual([report.entries, await db.count()], [1702, 1702]);
-    assert.deepEqual(await db.get("k1699"), { n: 1699 });
+    assert.deepEqual([report.entries, await db.count()], [22, 22]);
+    assert.deepEqual(await db.get("k19"), { n: 19 });
     assert.deepEqual(await db.get("bytes"), new Uint8Array([1, 2]));
     assert.deepEqual(await typed(db, { codec: await structured<Date>() }).get("date"), new Date(0));
     await using other = await DB.open(":memory:");
@@ -238,5 +250,100 @@ describe("fromLmdb()", () => {
     await assert.rejects(migrate(db, fromLmdb(place("nothing"))), { code: "NOT_FOUND" });
     assert.throws(() => fromLmdb({} as never), /expected a path or a database of lmdb/);
     assert.throws(() => fromLmdb({ getKeys() {} } as never), /needs option "id"/);
+  });
+});
+
+/** Deno's files: read by Deno, and by the others as far as their engines can. */
+const isDeno = process.versions["deno"] !== undefined;
+
+/** What Deno writes. */
+const PROGRAM = `
+const kv = await Deno.openKv(Deno.args[0]);
+await kv.set(["users", "ada", 1], { born: new Date("1815-12-10"), likes: new Set(["looms"]), big: 2n ** 70n });
+await kv.set(["plain"], { a: [1, "x", null] });
+await kv.set(["soon"], "gone soon", { expireIn: 3600_000 });
+await kv.set(["count"], new Deno.KvU64(77n));
+await kv.set(["bytes"], new Uint8Array([1, 2, 3]));
+await kv.enqueue("a message", { delay: 1e9 });
+kv.close();
+`;
+
+function fileOfDeno(): string {
+  const program = join(directory, "program.js");
+  const path = join(directory, "deno.sqlite");
+  writeFileSync(program, PROGRAM);
+  execFileSync(binary("deno"), ["run", "-A", "--no-config", "--unstable-kv", program, path], { stdio: "pipe" });
+  return path;
+}
+
+/** A file like Deno's whose values are as this runtime writes them. */
+function fileOfThisRuntime(rows: readonly (readonly [key: Uint8Array, value: Uint8Array, encoding: number])[]): string {
+  const path = join(directory, `own-${rows.length}.sqlite`);
+  const file = new DatabaseSync(path);
+  file.exec(`
+    create table kv (k blob primary key, v blob not null, v_encoding integer not null, version integer not null,
+      seq integer not null default 0, expiration_ms integer not null default -1) without rowid;
+    create table queue (ts integer not null, id text not null, data blob not null, primary key (ts, id));
+    create table queue_running (deadline integer not null, id text not null, data blob not null);
+  `);
+  const insert = file.prepare("insert into kv (k, v, v_encoding, version) values (?, ?, ?, 1)");
+  for (const row of rows) insert.run(...row);
+  file.close();
+  return path;
+}
+
+describe("fromDenoKv()", () => {
+  it("reads what Deno wrote in Deno, and says elsewhere that it can't", async () => {
+    const path = fileOfDeno();
+    const home = join(directory, "home");
+    {
+      await using db = await DB.open(home, { keyEncoding: "bytes" });
+      const moving = migrate(db, fromDenoKv(path), { unsupported: "report" });
+      if (!isDeno) {
+        // Node's V8 may come to know the form of Deno's.
+        const report = await moving.catch((error) => error);
+        if (!(report instanceof Error)) return;
+        assert.equal((report as { code?: unknown }).code, "MIGRATION");
+        return assert.match(report.message, /as Deno's V8 clones them, .*; run this in Deno/);
+      }
+      const { entries, leftOut } = await moving;
+      assert.equal(entries, 5);
+      assert.match(leftOut[0]!.key, /^message /);
+      assert.match(leftOut[0]!.reason, /waits in the queue/);
+      const [soon] = (await Array.fromAsync(db.list())).filter(({ value }) => value === "gone soon");
+      assert.ok(Math.abs(soon!.expiresAt! - Date.now() - 3600_000) < 600_000);
+    }
+    await using kv = await openKv(home);
+    const ada = await kv.get<{ born: Date; likes: Set<string>; big: bigint }>(["users", "ada", 1]);
+    assert.deepEqual(ada.value, { born: new Date("1815-12-10"), likes: new Set(["looms"]), big: 2n ** 70n });
+    assert.deepEqual((await kv.get(["plain"])).value, { a: [1, "x", null] });
+    assert.deepEqual((await kv.get(["count"])).value, new KvU64(77n));
+    assert.deepEqual((await kv.get(["bytes"])).value, new Uint8Array([1, 2, 3]));
+  });
+
+  it("makes tuples as text where keys are text, and tells of values that can't be read", async () => {
+    const key = (...parts: string[]): Uint8Array => tuple.bytes.encode(parts);
+    const good: [Uint8Array, Uint8Array, number] = [key("a", "b"), new Uint8Array([5, 0, 0, 0, 0, 0, 0, 0]), 2];
+    await using db = await DB.open(":memory:");
+    await migrate(db, fromDenoKv(fileOfThisRuntime([good])));
+    assert.deepEqual(await db.get(tuple.encode(["a", "b"])), { $u64: "5" });
+    const rows: typeof good[] = [good, [key("c"), new Uint8Array([1]), 9]];
+    // Where values of V8 are known here, of this version.
+    const isV8 = serialize(null)[0] === 0xff;
+    if (isV8) rows.push([key("d"), new Uint8Array([0xff, 15, 1]), 1], [key("e"), serialize(new Map([[1, 2]])), 1]);
+    const { entries, leftOut } = await migrate(db, fromDenoKv(fileOfThisRuntime(rows)), { unsupported: "report" });
+    assert.equal(entries, isV8 ? 2 : 1);
+    assert.deepEqual(leftOut.map((each) => each.key), isV8 ? ['["c"]', '["d"]'] : ['["c"]']);
+    assert.match(leftOut[0]!.reason, /not known \(9\)/);
+  });
+
+  it("says what it can't open", async () => {
+    await using db = await DB.open(":memory:");
+    await assert.rejects(migrate(db, fromDenoKv(join(directory, "nothing"))), { code: "NOT_FOUND" });
+    const other = join(directory, "other.sqlite");
+    const file = new DatabaseSync(other);
+    file.exec("create table kv (k, v)");
+    file.close();
+    await assert.rejects(migrate(db, fromDenoKv(other)), /no file of Deno KV; for a table/);
   });
 });

@@ -11,6 +11,7 @@ import {
   json,
   type StandardSchema,
   structured,
+  tuple,
   typed,
 } from "../../lib/adapters/typed.ts";
 import { openKv } from "../../lib/adapters/kv.ts";
@@ -285,6 +286,18 @@ describe("codecs", () => {
     await events.set("a", { at: "2026-01-02T00:00:00Z" });
     assert.equal((await events.get("a"))?.at.getUTCDate(), 2);
     await assert.rejects(typed(db, { schema }).set("a", { at: "2026-01-02" }), /value\.at is a Date/);
+  });
+});
+
+describe("tuple", () => {
+  it("is what a database lists by", async () => {
+    await using db = await DB.open(":memory:");
+    for (const parts of [["a", 7], ["a", 7, 10], ["a", 7, 9n], ["a", 7, "ä"], ["a", 70, 1], ["a\0", 7, 1]]) {
+      await db.set(tuple.encode(parts), 1);
+    }
+    const found = await Array.fromAsync(db.keys(tuple.range(["a", 7])), (key) => tuple.decode(key));
+    assert.deepEqual(found, [["a", 7, "ä"], ["a", 7, 9n], ["a", 7, 10]]);
+    assert.equal(await db.count(tuple.range([])), 6);
   });
 });
 
