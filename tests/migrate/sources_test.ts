@@ -248,6 +248,15 @@ describe("fromLmdb()", () => {
   it("says what it can't open", async () => {
     await using db = await DB.open(":memory:");
     await assert.rejects(migrate(db, fromLmdb(place("nothing"))), { code: "NOT_FOUND" });
+    writeFileSync(place("no-lmdb"), "not LMDB, and long enough to be looked at ".repeat(500));
+    writeFileSync(place("short"), "x");
+    for (const wrong of ["no-lmdb", "short"]) {
+      await assert.rejects(migrate(db, fromLmdb(place(wrong))), {
+        code: "MIGRATION",
+        message: /no file as the package lmdb/,
+      });
+    }
+    await assert.rejects(migrate(db, fromLmdb(directory)), { code: "MIGRATION" });
     assert.throws(() => fromLmdb({} as never), /expected a path or a database of lmdb/);
     assert.throws(() => fromLmdb({ getKeys() {} } as never), /needs option "id"/);
   });

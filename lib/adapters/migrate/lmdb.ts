@@ -4,10 +4,10 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { open, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { checkOptions, choiceOption, describeValue, pathOf, stringOption } from "../../base/options.ts";
-import { encodeText } from "../../base/bytes.ts";
+import { encodeText, readU32 } from "../../base/bytes.ts";
 import type { Key } from "../../db/data/keys.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { checkCodec, type Codec } from "../typed/codec.ts";
@@ -68,10 +68,10 @@ export function fromLmdb(lmdb: string | URL | LmdbLike, options?: LmdbSourceOpti
   return {
     id: name,
     async open() {
-      const open = isPath ? await openPath(path, database, name) : lmdb;
-      const close = async (): Promise<void> => isPath ? await open.close() : undefined;
-      const { entryCount } = open.getStats();
-      const total = open.getKeysCount();
+      const opened = isPath ? await openPath(path, database, name) : lmdb;
+      const close = async (): Promise<void> => isPath ? await opened.close() : undefined;
+      const { entryCount } = opened.getStats();
+      const total = opened.getKeysCount();
       if (entryCount !== undefined && entryCount > total) {
         await close();
         const why = `${entryCount} values have ${total} keys: a key has one value here (dupSort)`;
@@ -81,13 +81,13 @@ export function fromLmdb(lmdb: string | URL | LmdbLike, options?: LmdbSourceOpti
         total,
         async *entries(encoding, after) {
           const from = after === undefined ? undefined : keyAt(after);
-          for (const key of open.getKeys(from === undefined ? {} : { start: from })) {
+          for (const key of opened.getKeys(from === undefined ? {} : { start: from })) {
             const position = positionOf(key);
             // The position itself is done with.
             if (position !== undefined && position === after) continue;
             yield itemOf(position, key, () => ({
               key: keyOf(key, keys, encoding),
-              value: codec.encode(valueAt(open, key)),
+              value: codec.encode(valueAt(opened, key)),
             }));
           }
         },
@@ -98,13 +98,34 @@ export function fromLmdb(lmdb: string | URL | LmdbLike, options?: LmdbSourceOpti
 }
 
 async function openPath(path: string, database: string | undefined, name: string): Promise<LmdbLike> {
-  if (await stat(path).catch(() => undefined) === undefined) throw noSource(path);
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) throw noSource(path);
   try {
+    await assertLmdb(info.isDirectory() ? join(path, "data.mdb") : path);
     return await openLmdb(path, database);
   } catch (cause) {
     if (cause instanceof TypeError || (cause as { code?: unknown }).code === "NOT_INSTALLED") throw cause;
     throw unreadable(name, cause);
   }
+}
+
+/** Behind the header of its first page a file of LMDB has this number. */
+const MAGIC = 0xbeef_c0de;
+const MAGIC_AT = 24;
+
+/** Throws when a file is none of LMDB: the library would end the process by a fault of memory. */
+async function assertLmdb(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    const start = new Uint8Array(MAGIC_AT + 4);
+    await file.read(start, 0, start.length, 0);
+    if (readU32(start, MAGIC_AT) === MAGIC) return;
+  } finally {
+    await file.close();
+  }
+  throw new Error(
+    "it is no file as the package lmdb writes it; what another library wrote is opened by that, and handed in",
+  );
 }
 
 /** A key as a position: whether it is an array, and its parts. */
