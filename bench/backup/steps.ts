@@ -75,10 +75,10 @@ export const STEPS: readonly Step[] = [
   { id: "full.tar", title: "full: tar, zstd -1 of LevelDB", job: "tools.tar", source: "level" },
   {
     id: "full.holdfast",
-    title: "full: holdfast, zstd (defaults)",
+    title: "full: holdfast (defaults: tables as they are, of zstd blocks)",
     job: "holdfast.backup",
     source: "holdfast",
-    options: { id: "full", type: "full", compression: "zstd" },
+    options: { id: "full", type: "full" },
   },
   { id: "full.borg", title: "full: borg lz4 of LevelDB", job: "tools.borgBackup", source: "level" },
   { id: "full.restic", title: "full: restic of LevelDB", job: "tools.resticBackup", source: "level" },
@@ -96,7 +96,7 @@ export const STEPS: readonly Step[] = [
     source: "holdfast",
     into: "full.holdfast",
     needs: ["change.holdfast"],
-    options: { type: "incremental", compression: "zstd" },
+    options: { type: "incremental" },
   },
   {
     id: "incremental.borg",
@@ -148,7 +148,7 @@ export const STEPS: readonly Step[] = [
     source: "holdfast",
     into: "full.holdfast",
     needs: ["change.holdfast"],
-    options: { type: "snapshot", compression: "zstd" },
+    options: { type: "snapshot" },
   },
   {
     id: "snapshot.restore",

@@ -45,6 +45,13 @@ export async function* reusedPieces(fs: FileSystem, path: string, signal?: Abort
   }
 }
 
+/** SHA-256 of all pieces, hex. */
+export async function hashPieces(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of pieces) hash.update(piece);
+  return hash.digest("hex");
+}
+
 /** SHA-256 of a whole file, hex. */
 export async function hashFile(
   fs: FileSystem,

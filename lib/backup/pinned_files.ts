@@ -6,6 +6,7 @@
 import { IntegrityError } from "../base/errors.ts";
 import type { Pace } from "../base/pace.ts";
 import type { ProgressReporter } from "../base/progress.ts";
+import { Turns } from "../base/turns.ts";
 import { MARKER_NAME } from "../engine/file_names.ts";
 import { openEngine } from "../engine/open.ts";
 import type { EngineSettings, Pin, PinnedFile } from "../engine/types.ts";
@@ -73,6 +74,8 @@ export async function copyPinned(
   let sharedBytes = 0;
   let left = total;
   const checked = new Set<string>();
+  // Read back at once they would all be written and then all be hashed: the disk idle meanwhile, and then the thread.
+  const readBack = new Turns();
   const copy = async ({ name, size, kind, sha256 }: PinnedFile): Promise<CopyWay> => {
     const path = join(to, name);
     const way = await copyFile(fs, join(from, name), path, {
@@ -84,8 +87,9 @@ export async function copyPinned(
     });
     left -= size;
     if (way !== "copy") sharedBytes += size;
-    else if (options.verify && sha256 !== undefined && await hashFile(fs, path, { signal, pace }) !== sha256) {
-      throw differs(to, name);
+    else if (options.verify && sha256 !== undefined) {
+      const found = await readBack.take(() => hashFile(fs, path, { signal, pace }));
+      if (found !== sha256) throw differs(to, name);
     }
     if (sha256 !== undefined) checked.add(name);
     reporter.add(0, 1);

@@ -6,7 +6,7 @@
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { DecodeError, EMPTY_BYTES } from "./bytes.ts";
-import { SPARE_BYTES, unpackSync } from "./zstd_sync.ts";
+import { packerOf, SPARE_BYTES, unpackSync } from "./zstd_sync.ts";
 
 /** Stored as it is. */
 export const CODEC_NONE = 0;
@@ -14,8 +14,10 @@ export const CODEC_NONE = 0;
 /** Stored as one Zstandard frame. */
 export const CODEC_ZSTD = 1;
 
-/** Level 1: blocks are compressed beside the work of others, where higher levels cost more time than their few percent save. */
+/** Level 1: blocks are compressed while others wait, and higher levels cost more time than their few percent save. */
 export const LEVEL_DEFAULT = 1;
+
+const packer = packerOf(LEVEL_DEFAULT);
 
 /** Longer output grows as it comes: a length is not believed about its memory. */
 const ROOM_BYTES_MAX = 2 ** 20;
@@ -23,6 +25,11 @@ const ROOM_BYTES_MAX = 2 ** 20;
 /** One Zstandard frame that holds `bytes`; `level` from 1 (fastest) to 19 (smallest). */
 export function compressSync(bytes: Uint8Array, level: number = LEVEL_DEFAULT): Uint8Array {
   return plain(zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } }));
+}
+
+/** As `compressSync`, in memory that the next call may use again. */
+export function packSync(bytes: Uint8Array): Uint8Array {
+  return packer.pack(bytes) ?? compressSync(bytes);
 }
 
 /**

@@ -28,7 +28,6 @@ import { awaited } from "./awaited.ts";
 import { Fifo } from "./fifo.ts";
 import { offload } from "./simulation.ts";
 import { isFrame } from "./zstd_format.ts";
-import { packerOf } from "./zstd_sync.ts";
 
 /**
  * What a stream writes at a time. Room for the longest frame of a mebibyte: then zstd reads what it is given where it
@@ -47,9 +46,9 @@ const LEVEL_TO_DROP = 10;
 
 /**
  * Streams at work at a time: more than the pool has threads, so that these have something to do until the event loop comes
- * round to the results. For all blocks that a table has compressed together.
+ * round to the results.
  */
-const STREAMS_MAX = 16;
+const STREAMS_MAX = 8;
 
 /** For so long they are kept while nobody needs them, ms: each has a mebibyte or two. */
 const KEPT_MS = 5000;
@@ -58,14 +57,6 @@ const KEPT_MS = 5000;
 export type ZstdParams = Readonly<Record<number, number>>;
 
 const usesCalls = "Deno" in globalThis;
-
-/** The level of nearly all that is packed. */
-const USUAL_LEVEL = 1;
-const usualPacker = packerOf(USUAL_LEVEL);
-
-function isUsual(params: ZstdParams): boolean {
-  return params[constants.ZSTD_c_compressionLevel] === USUAL_LEVEL && Object.keys(params).length === 1;
-}
 
 /**
  * What `take` makes of the frame of `raw`, which must not change meanwhile. `take` gets it in pieces, which are used up when
@@ -86,10 +77,7 @@ async function packBeside<T>(
 ): Promise<T> {
   const call = async (): Promise<T> =>
     take([await awaited<Uint8Array>((done) => zstdCompress(raw, packing(raw, params), done))]);
-  if (usesCalls) {
-    const frame = isUsual(params) ? usualPacker.pack(raw) : undefined;
-    return frame === undefined ? await call() : take([frame]);
-  }
+  if (usesCalls) return await call();
   const isKept = (params[constants.ZSTD_c_compressionLevel] ?? 0) < LEVEL_TO_DROP;
   const kept = await packers.use(params, isKept, async (packer) => {
     const frame = await packer.put(raw);

@@ -33,8 +33,8 @@ export class MemoryStore implements ObjectStore {
   readonly name = "memory";
   readonly capabilities: StoreCapabilities = { ifAbsent: true, ifMatch: true, ranges: true };
   readonly #objects = new Map<string, MemoryObject>();
-  /** The keys in order, until one comes or goes. */
-  #keys: string[] | undefined;
+  /** The keys in order. */
+  readonly #keys: string[] = [];
   #puts = 0;
 
   async put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined> {
@@ -48,7 +48,7 @@ export class MemoryStore implements ObjectStore {
     // Numbered, so that no two puts are taken for one another, whatever their bytes.
     const etag = `put-${++this.#puts}`;
     this.#objects.set(key, { bytes, etag });
-    if (present === undefined) this.#keys = undefined;
+    if (present === undefined) this.#keys.splice(this.#indexOf(key), 0, key);
     return { etag };
   }
 
@@ -73,11 +73,12 @@ export class MemoryStore implements ObjectStore {
   async list(options?: ListOptions): Promise<ListPage> {
     const { prefix, after, limit, signal } = checkList(options);
     throwIfAborted(signal);
-    this.#keys ??= [...this.#objects.keys()].sort();
     const objects: ObjectInfo[] = [];
-    for (const key of this.#keys) {
-      if (!key.startsWith(prefix) || (after !== undefined && key <= after)) continue;
+    let at = this.#indexOf(after !== undefined && after > prefix ? after : prefix);
+    if (this.#keys[at] === after) at++;
+    for (; this.#keys[at]?.startsWith(prefix); at++) {
       if (objects.length === limit) return { objects, next: objects.at(-1)!.key };
+      const key = this.#keys[at]!;
       objects.push({ key, size: this.#objects.get(key)!.bytes.length });
     }
     return { objects, next: undefined };
@@ -86,7 +87,19 @@ export class MemoryStore implements ObjectStore {
   async delete(key: string, options?: { signal?: AbortSignal | undefined }): Promise<void> {
     checkKey("delete", key);
     throwIfAborted(checkSignal("delete", options));
-    if (this.#objects.delete(key)) this.#keys = undefined;
+    if (this.#objects.delete(key)) this.#keys.splice(this.#indexOf(key), 1);
+  }
+
+  /** How many keys come before this one. */
+  #indexOf(key: string): number {
+    let low = 0;
+    let high = this.#keys.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#keys[middle]! < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 

@@ -1,13 +1,22 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { entryPoints } from "../tools/checks.ts";
-import { packFolder, packPackage } from "../tools/pack.ts";
+import { packFolders, packPackage } from "../tools/pack.ts";
 import { binary, root } from "../tools/runtimes.ts";
 
 /** What a new user writes first. It is checked by tsc against the packed declarations, and run by Node and Bun. */
@@ -39,6 +48,30 @@ await db.close();
 console.log(JSON.stringify({ value, version }));
 `;
 
+/** What each sub-path needs to be imported, besides the package itself. What only a request needs is said when it is made. */
+const NEEDS: Readonly<Record<string, readonly string[]>> = {
+  ".": [],
+  "./azure": [],
+  "./cli": ["cli-progress", "cli-table3", "commander"],
+  "./gcs": [],
+  "./kv": [],
+  "./level": ["abstract-level"],
+  "./migrate": [],
+  "./s3": [],
+  "./schedule": ["croner"],
+  "./testing": [],
+  "./typed": [],
+};
+
+/** A program of one file, with data and backups of its own. */
+const COMPILED_PROGRAM = `import { BackupRepository, DB } from "@holdfast/db";
+await using db = await DB.open("./data");
+await db.set("greeting", "hello");
+await using repo = await BackupRepository.open("./backups");
+await repo.backup(db);
+console.log(await db.get("greeting"), (await repo.drill()).ok);
+`;
+
 describe("the package that deno pack makes", () => {
   const directory = mkdtempSync(join(tmpdir(), "package-"));
   /** The package, then those it depends on: installed together, so that no registry is asked. */
@@ -46,15 +79,14 @@ describe("the package that deno pack makes", () => {
   let contents: Map<string, string>;
 
   before(() => {
-    const needed = [...installedPackages()].map((folder) => packFolder(folder, directory));
-    tarballs = [packPackage(directory), ...needed];
+    tarballs = [packPackage(directory), ...packFolders([...installedPackages()], directory)];
     contents = readTar(gunzipSync(readFileSync(tarballs[0]!)));
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
   it("holds the library, its declarations and its papers, and nothing else", () => {
     const names = [...contents.keys()];
-    const strange = names.filter((name) => !/^package\/(lib\/.+|mod)\.(js|d\.ts)$/.test(name)).sort();
+    const strange = names.filter((name) => !/^package\/(lib\/.+|mod)\.(js|js\.map|d\.ts)$/.test(name)).sort();
     const papers = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"].map((name) => `package/${name}`);
     assert.deepEqual(strange, papers);
     for (const entry of entryPoints()) {
@@ -71,6 +103,37 @@ describe("the package that deno pack makes", () => {
     for (const [name, text] of contents) assert.ok(!text.includes(root), `${name} names ${root}`);
   });
 
+  it("says what it is, and which runtimes it wants", () => {
+    const { description, engines, license, keywords } = JSON.parse(contents.get("package/package.json")!) as {
+      description: string;
+      engines: Record<string, string>;
+      license: string;
+      keywords: string[];
+    };
+    assert.match(description, /embedded database/);
+    assert.deepEqual(Object.keys(engines), ["node", "bun", "deno"]);
+    assert.equal(license, "MIT");
+    assert.ok(keywords.includes("backup"));
+  });
+
+  it("has a source map beside each file, with the source and no place outside", () => {
+    for (const [name, text] of contents) {
+      if (!name.endsWith(".js")) continue;
+      const base = name.replace(/^.*\//, "");
+      assert.ok(text.endsWith(`\n//# sourceMappingURL=${base}.map\n`), name);
+      const map = JSON.parse(contents.get(`${name}.map`)!) as {
+        file: string;
+        sources: string[];
+        sourcesContent: string[];
+      };
+      assert.deepEqual([map.file, map.sources], [base, [base.replace(/\.js$/, ".ts")]]);
+      // `deno pack` has changed the ends of imports, and left out the first line of what a shell can start.
+      const source = readFileSync(root + name.replace("package/", "").replace(/\.js$/, ".ts"), "utf8");
+      const plain = (text: string): string => text.replace(/^#!.*\n/, "").replace(/\.[jt]s"/g, '"');
+      assert.equal(plain(map.sourcesContent[0]!), plain(source), name);
+    }
+  });
+
   it("installs into an empty Node project, type-checks there and runs", () => {
     const project = emptyProject(directory, "node-project");
     run(["npm", "install", "--offline", "--no-audit", "--no-fund", ...tarballs], project);
@@ -78,6 +141,10 @@ describe("the package that deno pack makes", () => {
     assertFirstProgram(run([binary("node"), "first.ts"], project));
     assert.equal(run([join(project, "node_modules/.bin/holdfast"), "get", "./data", "greeting"], project), "hello\n");
     assert.equal(run(["npx", "--offline", "holdfast", "count", "./data"], project), "1\n");
+    // Traces of errors name the lines of the sources.
+    const failing = 'import { DB } from "@holdfast/db"; await DB.open(7).catch(({ stack }) => console.log(stack));';
+    const trace = run([binary("node"), "--enable-source-maps", "--input-type=module", "-e", failing], project);
+    assert.match(trace, /lib\/db\/\S+\.ts:\d+/);
   });
 
   it("installs into an empty Bun project and runs", () => {
@@ -85,6 +152,53 @@ describe("the package that deno pack makes", () => {
     run([binary("bun"), "add", ...tarballs], project);
     assertFirstProgram(run([binary("bun"), "first.ts"], project));
     assert.equal(run([binary("bun"), "x", "--bun", "@holdfast/db", "get", "./data", "greeting"], project), "hello\n");
+  });
+
+  it("becomes one executable with the program that uses it, by Bun", () => {
+    const project = unpackedProject(directory, "compiled-project", tarballs[0]!);
+    writeFileSync(join(project, "main.ts"), COMPILED_PROGRAM);
+    run([binary("bun"), "build", "--compile", "main.ts", "--outfile", "shop"], project);
+    const elsewhere = mkdtempSync(join(directory, "elsewhere-"));
+    assert.equal(run([join(project, "shop")], elsewhere), "hello true\n");
+  });
+
+  it("is as large in a bundle as docs/guide/limits.md says", (t) => {
+    const project = unpackedProject(directory, "bundled-project", tarballs[0]!);
+    writeFileSync(join(project, "main.ts"), 'export * from "@holdfast/db";\n');
+    run([binary("bun"), "build", "main.ts", "--minify", "--target=node", "--outfile", "all.js"], project);
+    const kilobytes = gzipSync(readFileSync(join(project, "all.js")), { level: 9 }).length / 1000;
+    t.diagnostic(`${kilobytes.toFixed(0)} kB`);
+    const stated = Number(
+      /minified and gzipped (\d+) kB/.exec(readFileSync(`${root}docs/guide/limits.md`, "utf8"))?.[1],
+    );
+    assert.ok(Math.abs(kilobytes - stated) < 8, `${kilobytes} kB, and ${stated} are stated`);
+  });
+
+  it("has sub-paths that need nothing but what they are said to need", () => {
+    const project = unpackedProject(directory, "lean-project", tarballs[0]!);
+    assert.deepEqual(Object.keys(NEEDS), Object.keys(exported()));
+    const link = (name: string): void =>
+      symlinkSync(`${root}node_modules/${name}`, join(project, "node_modules", name));
+    /** What comes of importing these sub-paths in one process: "true", or the error's message. */
+    const imported = (runtime: string, names: readonly string[]): string[] => {
+      const program = `for (const name of ${JSON.stringify(names)}) {
+        const problem = await import("@holdfast/db" + name.slice(1)).then((all) => Object.keys(all).length > 0, String);
+        console.log(String(problem).split("\\n")[0]);
+      }`;
+      writeFileSync(join(project, "import.mjs"), program);
+      return run([binary(runtime), "import.mjs"], project).trim().split("\n");
+    };
+    const [alone, needy] = [Object.keys(NEEDS), Object.keys(NEEDS)].map((names, index) =>
+      names.filter((name) => (NEEDS[name]!.length > 0) === (index === 1))
+    ) as [string[], string[]];
+    for (const runtime of ["node", "bun"]) assert.deepEqual(imported(runtime, alone), alone.map(() => "true"));
+    for (const [index, message] of imported("node", needy).entries()) {
+      const needed = NEEDS[needy[index]!]!;
+      assert.match(message, new RegExp(`'(?:${needed.join("|")})'`));
+      for (const name of needed) link(name);
+      for (const runtime of ["node", "bun"]) assert.deepEqual(imported(runtime, [needy[index]!]), ["true"], runtime);
+      for (const name of needed) rmSync(join(project, "node_modules", name));
+    }
   });
 });
 
@@ -105,6 +219,20 @@ function installedPackages(): Set<string> {
   };
   visit(root, Object.keys(dependencies()));
   return found;
+}
+
+/** A project with the package in it, and none of those that it depends on. */
+function unpackedProject(directory: string, name: string, tarball: string): string {
+  const project = emptyProject(directory, name);
+  const modules = join(project, "node_modules/@holdfast");
+  mkdirSync(modules, { recursive: true });
+  run(["tar", "-xzf", tarball, "-C", modules], project);
+  renameSync(join(modules, "package"), join(modules, "db"));
+  return project;
+}
+
+function exported(): Record<string, string> {
+  return (JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { exports: Record<string, string> }).exports;
 }
 
 function dependencies(): Record<string, string> {

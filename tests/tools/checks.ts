@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { binary, root } from "./runtimes.ts";
-import { filesBelow, rootHas } from "./sources.ts";
+import { filesBelow } from "./sources.ts";
 
 /** One thing that must hold besides the tests: commands that all have to end with code 0. */
 export interface Check {
@@ -14,7 +14,14 @@ export interface Check {
 export function allChecks(): Check[] {
   const deno = binary("deno");
   return [
-    { name: "types", commands: [[deno, "check", ...typedFiles()], [binary("tsc"), "-p", `${root}tsconfig.json`]] },
+    {
+      name: "types",
+      commands: [
+        [deno, "check", ...typedFiles()],
+        [deno, "check", "--doc-only", ...guide()],
+        [binary("tsc"), "-p", `${root}tsconfig.json`],
+      ],
+    },
     {
       name: "examples in the documentation",
       countsTests: true,
@@ -53,8 +60,13 @@ function typedFiles(): string[] {
   return filesBelow("", (path) => path.endsWith(".ts") && path !== "examples/deno_std.ts");
 }
 
-/** What holds examples: the sources and the pages. */
+/** Pages whose examples tests/structure/snippets_test.ts runs, to compare what they print with what they say. */
+export function guide(): string[] {
+  return filesBelow("docs/guide", (path) => path.endsWith(".md"));
+}
+
+/** What else holds examples: the sources and the pages. */
 function documents(): string[] {
-  const pages = rootHas("docs") ? filesBelow("docs", (path) => path.endsWith(".md")) : [];
+  const pages = filesBelow("docs", (path) => path.endsWith(".md") && !path.startsWith("docs/guide/"));
   return ["README.md", ...pages, ...entryPoints(), "lib"];
 }

@@ -20,11 +20,6 @@ export function filesBelow(folder: string, accept: (path: string) => boolean): s
   return found.sort();
 }
 
-/** Whether a folder or file exists directly in the project's root. */
-export function rootHas(name: string): boolean {
-  return readdirSync(root).includes(name);
-}
-
 /** Every test file, in the order in which they are started. */
 export function testFiles(): string[] {
   const rank = (file: string): number => topDown.indexOf(file.split("/")[1] ?? "");

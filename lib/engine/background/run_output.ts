@@ -101,8 +101,7 @@ export class RunOutput {
   #openTable(): TableWriter {
     return (this.#table ??= this.#create("table", (handle, number) => {
       const { blockBytes, compression } = this.#store.settings;
-      const beside = !this.#store.isRepeatable;
-      return new TableWriter(handle, { identity: this.#identity(number), blockBytes, compression, beside });
+      return new TableWriter(handle, { identity: this.#identity(number), blockBytes, compression });
     })).writer;
   }
 

@@ -28,6 +28,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { borrow, giveBack } from "../../base/buffers.ts";
 import { ByteWriter, writeU32 } from "../../base/bytes.ts";
@@ -79,6 +80,11 @@ export interface WriteObjectOptions {
   randomBytes: (count: number) => Uint8Array;
   /** Raw bytes per chunk, up to 4 MiB; 1 MiB unless given. */
   chunkBytes?: number;
+  /**
+   * What the SHA-256 of the raw bytes has to be, hexadecimal, where the caller reads the object back: then it is hashed
+   * there and not here, if nothing is done to its bytes, and what it is told to have been written is this.
+   */
+  expected?: string;
 }
 
 /** Smaller chunks compress worse; larger ones take more memory, and the event loop for longer. */
@@ -107,6 +113,8 @@ export async function* writeObject(
   const header = writeObjectHeader({ compression, chunkBytes, cipher: keyed });
   const cipher = salt === undefined ? undefined : new ObjectCipher(ring!.objectKey(salt), header);
 
+  const isPlain = compression === "none" && cipher === undefined;
+  const expected = isPlain && options.expected !== undefined ? Buffer.from(options.expected, "hex") : undefined;
   const rawHash = createHash("sha256");
   const storedHash = cipher === undefined ? undefined : createHash("sha256");
   const packer = new ChunkPacker(compression, level);
@@ -122,10 +130,10 @@ export async function* writeObject(
 
   yield stored(header);
   // Where nothing is worked on beside the main thread, more chunks at once are only more memory.
-  const width = compression === "none" && cipher === undefined ? 1 : WIDTH;
+  const width = isPlain ? 1 : WIDTH;
   const chunks = inOrder(rawChunks(raw, chunkBytes), width, async ({ bytes: chunk, index, last }) => {
     const before = width === 1 || cipher !== undefined || written !== undefined ? undefined : rawHash.copy();
-    rawHash.update(chunk.subarray(RAW_AT));
+    if (expected === undefined) rawHash.update(chunk.subarray(RAW_AT));
     rawBytes += chunk.length - RAW_AT;
     const payload = await packer.pack(chunk.subarray(4));
     const lastBit = last ? LAST_CHUNK : 0;
@@ -147,7 +155,7 @@ export async function* writeObject(
   const size = new ByteWriter(8);
   size.u64(rawBytes);
   yield stored(size.take());
-  const sha256 = rawHash.digest();
+  const sha256 = expected ?? rawHash.digest();
   const check = storedHash?.digest() ?? sha256;
   yield new Uint8Array(check);
   return {

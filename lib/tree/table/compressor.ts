@@ -4,8 +4,8 @@
  * @module
  */
 import { constants } from "node:zlib";
-import { type ByteWriter, concatBytes } from "../../base/bytes.ts";
-import { CODEC_NONE, CODEC_ZSTD, compressSync, LEVEL_DEFAULT } from "../../base/codec.ts";
+import { concatBytes } from "../../base/bytes.ts";
+import { CODEC_NONE, CODEC_ZSTD, LEVEL_DEFAULT, packSync } from "../../base/codec.ts";
 import { zstdFrame } from "../../base/zstd_frame.ts";
 
 /** How blocks and values are stored: as they are, always compressed, or compressed where it pays. */
@@ -20,7 +20,7 @@ const WORTHWHILE = 0.88;
 const FAILURES_MAX = 4;
 /** ... for so many blocks: long enough that trying costs a fifth, short enough to notice when the data changes. */
 const BLOCKS_SKIPPED = 16;
-/** How blocks are compressed beside the main thread: as `compressSync` does. */
+/** How values are compressed beside the main thread: as `packSync` does. */
 const FAST = { [constants.ZSTD_c_compressionLevel]: LEVEL_DEFAULT };
 /** Values longer than this are judged by a sample first. */
 const SAMPLE_BYTES = 64 * 1024;
@@ -46,14 +46,14 @@ export class Compressor {
     this.#limit = compression === "zstd" ? 1 : WORTHWHILE;
   }
 
-  /** The form in which `raw` is stored. */
+  /** The form in which `raw` is stored, in memory that the next call uses again. */
   store(raw: Uint8Array): Stored {
     if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
-    const bytes = compressSync(raw);
+    const bytes = packSync(raw);
     return this.#judge(raw, this.#pays(raw, bytes.length) ? bytes : undefined);
   }
 
-  /** As `store`, compressed beside the main thread, where the runtime does so. */
+  /** As `store`, in memory of its own, compressed beside the main thread, where the runtime does so. */
   async storeBeside(raw: Uint8Array): Promise<Stored> {
     if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
     const bytes = await zstdFrame(raw, FAST, (pieces) => {
@@ -61,27 +61,6 @@ export class Compressor {
       return this.#pays(raw, length) ? concatBytes(...pieces) : undefined;
     });
     return this.#judge(raw, bytes);
-  }
-
-  /**
-   * As `store` for several, which are compressed beside the main thread, where the runtime does so. What is compressed is
-   * written into `memory`, in no order, and are views of that.
-   */
-  async storeAll(raws: readonly Uint8Array[], memory: ByteWriter): Promise<Stored[]> {
-    const packed = await Promise.all(raws.map((raw) => {
-      if (!this.#isTried(raw) || !this.#isLikely(raw)) return null;
-      return zstdFrame(raw, FAST, (pieces) => {
-        const start = memory.length;
-        if (!this.#pays(raw, pieces.reduce((sum, { length }) => sum + length, 0))) return undefined;
-        for (const piece of pieces) memory.bytes(piece);
-        return { start, end: memory.length };
-      });
-    }));
-    return raws.map((raw, i) => {
-      const place = packed[i];
-      if (place === null) return asItIs(raw);
-      return this.#judge(raw, place && memory.buffer.subarray(place.start, place.end));
-    });
   }
 
   #isTried(raw: Uint8Array): boolean {
@@ -95,7 +74,7 @@ export class Compressor {
     if (raw.length <= 2 * SAMPLE_BYTES || this.#compression === "zstd") return true;
     const start = (raw.length - SAMPLE_BYTES) >>> 1;
     const sample = raw.subarray(start, start + SAMPLE_BYTES);
-    return this.#pays(sample, compressSync(sample).length);
+    return this.#pays(sample, packSync(sample).length);
   }
 
   #pays(raw: Uint8Array, length: number): boolean {

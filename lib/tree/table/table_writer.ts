@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ByteWriter, compareBytes, copyBytes, EMPTY_BYTES, sharedPrefix } from "../../base/bytes.ts";
+import { compareBytes, copyBytes, EMPTY_BYTES, sharedPrefix } from "../../base/bytes.ts";
 import { CODEC_NONE } from "../../base/codec.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import type { FileHandle } from "../../files/file_system.ts";
@@ -34,35 +34,8 @@ export interface TableWriterOptions {
   restartInterval?: number;
   /** How blocks are stored. */
   compression?: Compression;
-  /** Compresses blocks beside the main thread, so that when they are done differs from run to run. */
-  beside?: boolean;
   /** Bits of filter per key: 10 let 1 % of absent keys through, 0 is no filter. */
   filterBitsPerKey?: number;
-}
-
-/** So many raw bytes of blocks wait to be compressed together. */
-const WAITING_BYTES = 256 * 1024;
-
-/** A block that waits to be compressed. */
-interface WaitingBlock {
-  /** Where its raw bytes are among those that wait. */
-  start: number;
-  end: number;
-  rows: number;
-  separator: Uint8Array;
-}
-
-/** What blocks are in that are compressed together; used again, since it is half a megabyte. */
-interface BlockMemory {
-  raw: ByteWriter;
-  packed: ByteWriter;
-}
-
-/** Blocks that were compressed together. */
-interface PackedBlocks {
-  blocks: readonly WaitingBlock[];
-  memory: BlockMemory;
-  stored: readonly Stored[];
 }
 
 /** A block is cut early rather than grow to more than this many times its size by one long row. */
@@ -78,13 +51,6 @@ export class TableWriter {
   readonly #filter: FilterBuilder;
   readonly #index = new IndexBuilder();
   readonly #compressor: Compressor;
-  readonly #beside: boolean;
-  #waiting: WaitingBlock[] = [];
-  #memory: BlockMemory = newBlockMemory();
-  /** Memory that nobody reads any more. */
-  #spare: BlockMemory | undefined;
-  /** Blocks that are being compressed, while rows go on. */
-  #packing: Promise<PackedBlocks> | undefined;
   readonly #blobs = new Map<number, BlobUse>();
   #fragments: readonly StoredFragment[] = [];
   #smallest: Uint8Array = EMPTY_BYTES;
@@ -110,7 +76,6 @@ export class TableWriter {
     this.#block = new DataBlockBuilder(options.restartInterval ?? 4, this.#blockBytes);
     this.#filter = new FilterBuilder(options.filterBitsPerKey ?? 10);
     this.#compressor = new Compressor(options.compression ?? "auto");
-    this.#beside = options.beside === true && options.compression !== "none";
     this.#out.write(writeFileHeader("table", options.identity));
   }
 
@@ -121,12 +86,12 @@ export class TableWriter {
 
   /** How long the file would be about, were it finished now. */
   get estimatedBytes(): number {
-    return this.#out.position + this.#memory.raw.length + this.#block.bytes + this.#filter.bytes + this.#index.bytes;
+    return this.#out.position + this.#block.bytes + this.#filter.bytes + this.#index.bytes;
   }
 
   /** Whether enough is pending for a call of `drain` to be worth it. */
   get wantsDrain(): boolean {
-    return this.#out.wantsDrain || this.#memory.raw.length >= WAITING_BYTES;
+    return this.#out.wantsDrain;
   }
 
   /** Adds a row that comes after the one before: a larger key, or the same key with a lower version. All is copied. */
@@ -171,21 +136,14 @@ export class TableWriter {
     }
   }
 
-  /** Compresses and writes what is pending once that is 256 KiB or more. One call at a time, and no rows meanwhile. */
+  /** Writes what is pending once that is 256 KiB or more. One call at a time, and no rows meanwhile. */
   async drain(): Promise<void> {
-    if (this.#memory.raw.length >= WAITING_BYTES) {
-      const before = this.#packing;
-      this.#packing = this.#pack();
-      await this.#writePacking(before);
-    }
     if (this.#out.wantsDrain) await this.#out.drain();
   }
 
   /** Writes the rest and describes the table. */
   async finish(): Promise<TableMeta> {
     if (this.#block.rows > 0) this.#cutBlock(undefined);
-    await this.#writePacking(this.#packing);
-    await this.#writePacking(this.#pack());
     const filter = await this.#buildFilter();
     const properties = this.#properties();
     const footer = {
@@ -217,39 +175,8 @@ export class TableWriter {
     const raw = this.#block.finish();
     const { rows } = this.#block;
     const separator = next === undefined ? this.#last : separatorOf(this.#last, next);
-    if (this.#beside) {
-      const waiting = this.#memory.raw;
-      const start = waiting.length;
-      waiting.bytes(raw);
-      this.#waiting.push({ start, end: waiting.length, rows, separator: copyBytes(separator) });
-    } else {
-      this.#index.add(separator, this.#writeBlock(raw, this.#compressor.store(raw)).length, rows);
-    }
+    this.#index.add(separator, this.#writePacked(raw).length, rows);
     this.#block.reset();
-  }
-
-  /** Compresses the blocks that wait; others may wait meanwhile. */
-  #pack(): Promise<PackedBlocks> {
-    const [blocks, memory] = [this.#waiting, this.#memory];
-    this.#waiting = [];
-    this.#memory = this.#spare ?? newBlockMemory();
-    this.#spare = undefined;
-    const raws = blocks.map(({ start, end }) => memory.raw.buffer.subarray(start, end));
-    const packed = this.#compressor.storeAll(raws, memory.packed).then((stored) => ({ blocks, memory, stored }));
-    packed.catch(() => {}); // It is awaited in its turn, if the table is not given up before.
-    return packed;
-  }
-
-  async #writePacking(packing: Promise<PackedBlocks> | undefined): Promise<void> {
-    if (packing === undefined) return;
-    const { blocks, memory, stored } = await packing;
-    for (const [i, { start, end, rows, separator }] of blocks.entries()) {
-      const place = this.#writeBlock(memory.raw.buffer.subarray(start, end), stored[i]!);
-      this.#index.add(separator, place.length, rows);
-    }
-    memory.raw.reset();
-    memory.packed.reset();
-    this.#spare = memory;
   }
 
   /** Half a million keys take 20 ms: too long for one slice. */
@@ -327,8 +254,4 @@ export class TableWriter {
       largestExclusive: exclusive,
     };
   }
-}
-
-function newBlockMemory(): BlockMemory {
-  return { raw: new ByteWriter(0), packed: new ByteWriter(0) };
 }

@@ -26,6 +26,8 @@ export interface PutObjectOptions {
   level?: number | undefined;
   /** Reads it back. */
   verify: boolean;
+  /** What its SHA-256 has to be, hexadecimal; an object with another fails to read back as `IntegrityError`. */
+  expected?: string | undefined;
   /** A limit of the call's own. */
   bandwidth?: Bandwidth | undefined;
   /** Hears of raw bytes read. */
@@ -62,6 +64,7 @@ export async function putObject(
       compression: options.compression,
       ...(options.level === undefined ? {} : { level: options.level }),
       ...(context.ring === undefined ? {} : { ring: context.ring }),
+      ...(options.verify && options.expected !== undefined ? { expected: options.expected } : {}),
       randomBytes: context.randomBytes,
     });
     try {

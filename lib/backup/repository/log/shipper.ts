@@ -15,6 +15,7 @@
 import { HistoryGoneError, IntegrityError, LineageError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
+import { Turns } from "../../../base/turns.ts";
 import type { CommitEvent, Engine, LogFollower, LogStretch, SettledPoint } from "../../../engine/types.ts";
 import type { IngestInfo } from "../../../format/log/batch.ts";
 import { type LogPiece } from "../../../format/repository/archived_log.ts";
@@ -54,7 +55,7 @@ export class Shipper {
   readonly #writer: string;
   #head: Head | undefined;
   #follower: LogFollower | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** Whether the head is that of another, in whose history this database stands. */
   #stands = false;
   /** A writer that was overtaken stays so. */
@@ -104,7 +105,7 @@ export class Shipper {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(async () => {
+    return this.#turns.take(async () => {
       if (this.#overtaken !== undefined) throw this.#overtaken;
       for (let tries = 1;; tries++) {
         try {
@@ -117,8 +118,6 @@ export class Shipper {
         }
       }
     });
-    this.#turn = mine.catch(() => {});
-    return mine;
   }
 
   #letGo(): void {

@@ -9,12 +9,12 @@
  *
  * @module
  */
-import { CorruptionError } from "../../../base/errors.ts";
+import { CorruptionError, IntegrityError } from "../../../base/errors.ts";
 import type { Pace } from "../../../base/pace.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
-import type { ObjectCompression } from "../../../format/repository/object.ts";
+import type { ObjectCompression, WrittenObject } from "../../../format/repository/object.ts";
 import { contentName, objectPath } from "../../../format/repository/object_name.ts";
-import { reusedPieces } from "../../hash_file.ts";
+import { hashPieces, reusedPieces } from "../../hash_file.ts";
 import type { Bandwidth } from "../core/bandwidth.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { objectKey } from "../core/layout.ts";
@@ -101,10 +101,9 @@ export async function place(
     if (known.marked.has(key) || known.referenced.has(object)) continue;
     const there = await context.store.head(key, { signal: options.signal });
     if (there === undefined) {
-      const put = await putObject(context, key, source.pieces, options);
+      const put = await putSource(context, key, source, options);
       if (put !== undefined) {
         options.onMade?.(key);
-        if (put.sha256 !== source.sha256) throw await damagedSource(context, key, source);
         return { object, stored: put.storedBytes, reused: false };
       }
     }
@@ -118,8 +117,22 @@ export async function place(
   throw new RangeError(`${context.name} has ${COPIES_MAX} copies of one content; prune it`);
 }
 
-/** The file is not what the database wrote: its object, which has another content than its name says, goes again. */
-async function damagedSource(context: RepositoryContext, key: string, source: PlacedSource): Promise<CorruptionError> {
+/** As `putObject`. A file that is not what the database wrote is told by name, and leaves no object behind. */
+async function putSource(
+  context: RepositoryContext,
+  key: string,
+  source: PlacedSource,
+  options: PlaceOptions,
+): Promise<WrittenObject | undefined> {
+  let put: WrittenObject | undefined;
+  try {
+    put = await putObject(context, key, source.pieces, { ...options, expected: source.sha256 });
+    if (put === undefined || put.sha256 === source.sha256) return put;
+  } catch (error) {
+    // What does not read back was spoiled on its way, or before.
+    const isSpoiled = error instanceof IntegrityError && error.path === key;
+    if (!isSpoiled || await hashPieces(source.pieces()) === source.sha256) throw error;
+  }
   await context.store.delete(key).catch(() => {});
-  return new CorruptionError(source.name, 0, "it is not what was written there (its SHA-256 differs)");
+  throw new CorruptionError(source.name, 0, "it is not what was written there (its SHA-256 differs)");
 }

@@ -2,18 +2,18 @@
  * From a plan to a database directory.
  *
  * ```
- * manifest and marker ─┬► tables and blobs ───────────────────────┬► read back
+ * manifest and marker ─┬► tables and blobs, each read back ───────┬► what was replayed is read back
  *                      └► engine ─► tail and log replayed ─► closed ┘
  * ```
  *
- * When all is done the directory is read back, and each file held against its digest; without verification that is done as
- * it arrives.
+ * Each file is read back once it is written and held against its digest; without verification that is done as it arrives.
  *
  * @module
  */
 import { CorruptionError, IntegrityError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import type { ProgressReporter } from "../../../base/progress.ts";
+import { Turns } from "../../../base/turns.ts";
 import { fileName, MARKER_NAME, parseFileName } from "../../../engine/file_names.ts";
 import { openEngine } from "../../../engine/open.ts";
 import type { Commit, EngineSettings } from "../../../engine/types.ts";
@@ -23,6 +23,7 @@ import type { IngestInfo } from "../../../format/log/batch.ts";
 import { writeMarker } from "../../../format/manifest/marker.ts";
 import { readArchivedLog, recordsOf } from "../../../format/repository/archived_log.ts";
 import type { BackupFile } from "../../../format/repository/backup_document.ts";
+import { contentName, parseObjectPath } from "../../../format/repository/object_name.ts";
 import { hashFile } from "../../hash_file.ts";
 import { readerSettings } from "../../pinned_files.ts";
 import { writeSynced } from "../../../files/publish.ts";
@@ -69,6 +70,8 @@ export interface Materialized extends Commit {
   reusedBytes: number;
   /** Commits replayed. */
   recordsReplayed: number;
+  /** Names of the files that have been read back. */
+  checked: Set<string>;
 }
 
 /** Makes the database of a plan. */
@@ -79,13 +82,20 @@ export async function materialize(
 ): Promise<Materialized> {
   const { directory, signal, reporter } = options;
   const bandwidth = new Bandwidth(options.bytesPerSecond, context.monotonic, context.delay);
-  const made: Materialized = { version: 0, timestamp: 0, bytes: 0, reusedBytes: 0, recordsReplayed: 0 };
+  const made: Materialized = {
+    version: 0,
+    timestamp: 0,
+    bytes: 0,
+    reusedBytes: 0,
+    recordsReplayed: 0,
+    checked: new Set(),
+  };
   try {
-    const replayed = await fetchAndReplay(context, plan, options, bandwidth, made);
+    await fetchAndReplay(context, plan, options, bandwidth, made);
     throwIfAborted(signal);
-    if (options.verify) await readBack(plan, options, replayed);
+    if (options.verify) await readBack(plan, options, made.checked);
   } catch (error) {
-    // Files that are read back were not held against their names when they came: disk or repository may be to blame.
+    // What is read back was not held against its name when it came: disk or repository may be to blame.
     const ofFile = error instanceof CorruptionError || (error instanceof IntegrityError && error.path === directory);
     const damaged = ofFile && options.verify ? await findDamaged(context, fetchedFiles(plan), signal) : undefined;
     throw damaged ?? error;
@@ -94,14 +104,13 @@ export async function materialize(
   return made;
 }
 
-/** Says whether there was anything to replay. */
 async function fetchAndReplay(
   context: RepositoryContext,
   plan: ResolvedPlan,
   options: MaterializeOptions,
   bandwidth: Bandwidth,
   made: Materialized,
-): Promise<boolean> {
+): Promise<void> {
   const { fs, directory, reporter } = options;
   const { base } = plan.base;
   const files = fetchedFiles(plan);
@@ -141,7 +150,6 @@ async function fetchAndReplay(
     );
   }
   await fs.syncDirectory(directory);
-  return isLonger;
 }
 
 /** Two pieces of work at once: when one fails the other is given up, and waited for. */
@@ -194,6 +202,8 @@ async function fetchFiles(
 ): Promise<void> {
   const { fs, directory, reporter, lease, reuse, concurrency, signal, verify } = options;
   const fetch: FetchOptions = { reuse, bandwidth, signal, onBytes: (count) => reporter.add(count) };
+  // One after the other: while one is hashed the disk has others to write.
+  const reading = new Turns();
   await runPool(files, concurrency, async (file: BackupFile) => {
     throwIfAborted(signal);
     // Of the manifest nobody knows a digest but its name.
@@ -201,6 +211,11 @@ async function fetchFiles(
     const { reused } = await fetchFile(context, fs, directory, file, { ...fetch, unchecked });
     if (reused) made.reusedBytes += file.size;
     else made.bytes += file.size;
+    if (!reused && unchecked) {
+      const found = await reading.take(() => hashFile(fs, join(directory, file.name), { signal }));
+      if (contentName(found, context.ring) !== parseObjectPath(file.object)!.name) throw differs(directory, file.name);
+      made.checked.add(file.name);
+    }
     reporter.add(0, 1);
     await lease.touch();
   });
@@ -321,8 +336,8 @@ async function fetchIngest(
   }
 }
 
-/** Opens what was made as a reader, and holds every file against the digest that its writer took. */
-async function readBack(plan: ResolvedPlan, options: MaterializeOptions, replayed: boolean): Promise<void> {
+/** Opens what was made as a reader, and holds every other file against the digest that its writer took. */
+async function readBack(plan: ResolvedPlan, options: MaterializeOptions, checked: ReadonlySet<string>): Promise<void> {
   const { fs, directory, settings, reporter, signal } = options;
   const engine = await openEngine(fs, directory, readerSettings(settings, signal));
   try {
@@ -333,18 +348,13 @@ async function readBack(plan: ResolvedPlan, options: MaterializeOptions, replaye
           `The restored database in ${directory} shows version ${pin.version}, not ${plan.version}`,
         );
       }
-      const totalBytes = pin.files.reduce((sum, { size }) => sum + size, 0);
-      reporter.start("verify", { totalBytes, totalItems: pin.files.length });
-      for (const { name, sha256 } of pin.files) {
-        if (sha256 === undefined) continue;
+      const files = pin.files.filter(({ name, sha256 }) => sha256 !== undefined && !checked.has(name));
+      const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
+      reporter.start("verify", { totalBytes, totalItems: files.length });
+      for (const { name, sha256 } of files) {
         const found = await hashFile(fs, join(directory, name), { signal, onBytes: (count) => reporter.add(count) });
         reporter.add(0, 1);
-        if (found === sha256) continue;
-        throw new IntegrityError(
-          `The restored database in ${directory} does not read back as it was written (${name}` +
-            `${replayed ? ", written by the replay or fetched" : ""}); check the disk, try again`,
-          { path: directory },
-        );
+        if (found !== sha256) throw differs(directory, name);
       }
     } finally {
       pin.release();
@@ -352,4 +362,11 @@ async function readBack(plan: ResolvedPlan, options: MaterializeOptions, replaye
   } finally {
     await engine.close();
   }
+}
+
+function differs(directory: string, name: string): IntegrityError {
+  return new IntegrityError(
+    `The restored database in ${directory} does not read back as it was written (${name}); check the disk, try again`,
+    { path: directory },
+  );
 }

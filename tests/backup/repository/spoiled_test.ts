@@ -1,0 +1,76 @@
+/** What was spoiled before a backup took it, and what is spoiled on its way into the store. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { CorruptionError, IntegrityError } from "../../../lib/base/errors.ts";
+import { join } from "../../../lib/files/paths.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectBody, PutOptions } from "../../../lib/storage/object_store.ts";
+import { House } from "./house.ts";
+
+/** Changes a byte in the middle of each object that it is told to. */
+class SpoilingStore extends MemoryStore {
+  spoils: (key: string) => boolean = () => false;
+
+  override async put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined> {
+    if (!this.spoils(key)) return await super.put(key, body, options);
+    const parts: Uint8Array[] = [];
+    for await (const part of body instanceof Uint8Array ? [body] : body) parts.push(part.slice());
+    const whole = parts.find((part) => part.length > 100) ?? parts[0]!;
+    whole[whole.length >> 1]! ^= 1;
+    async function* spoiled(): AsyncGenerator<Uint8Array> {
+      yield* parts;
+    }
+    return await super.put(key, spoiled(), options);
+  }
+}
+
+async function prepared(): Promise<{ house: House; store: SpoilingStore; table: string }> {
+  const store = new SpoilingStore();
+  const house = await House.make({ store });
+  for (let i = 0; i < 50; i++) await house.set(`k${i}`, `${i}`.repeat(40));
+  await house.engine.compact();
+  house.note();
+  const table = (await house.fs.list(house.engine.path)).find((name) => name.endsWith(".sst"))!;
+  return { house, store, table };
+}
+
+const objects = async (store: MemoryStore): Promise<string[]> =>
+  (await store.list({ prefix: "objects/" })).objects.map(({ key }) => key);
+
+describe("a full backup", () => {
+  for (const compression of [undefined, "zstd"] as const) {
+    it(`with ${compression ?? "no"} compression of its own names a file that is not what was written, and leaves no object of it`, async () => {
+      const { house, store, table } = await prepared();
+      const path = join(house.engine.path, table);
+      const flip = (bytes: Uint8Array): Uint8Array =>
+        bytes.map((byte, at) => at === bytes.length >> 1 ? byte ^ 1 : byte);
+      house.fs.damage(path, flip);
+      await assert.rejects(house.backup({ type: "full", compression }), (error: CorruptionError) => {
+        assert.ok(error instanceof CorruptionError, String(error));
+        assert.equal(error.file, path);
+        return true;
+      });
+      assert.deepEqual((await store.list({ prefix: "backups/" })).objects, []);
+      assert.equal((await objects(store)).length, 0);
+      house.fs.damage(path, flip);
+      await house.backup({ id: "good", type: "full", compression });
+      const { contents } = await house.restore({ backupId: "good" });
+      assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
+    });
+
+    it(`with ${compression ?? "no"} compression of its own fails where the store spoils what it is given, and the next one holds`, async () => {
+      const { house, store } = await prepared();
+      store.spoils = (key) => key.startsWith("objects/");
+      await assert.rejects(house.backup({ type: "full", compression }), (error: IntegrityError) => {
+        assert.ok(error instanceof IntegrityError, String(error));
+        assert.match(error.message, /objects\/.* does not read back as it was written|objects\/.*damaged/);
+        return true;
+      });
+      assert.deepEqual((await store.list({ prefix: "backups/" })).objects, []);
+      store.spoils = () => false;
+      await house.backup({ id: "good", type: "full", compression });
+      const { contents } = await house.restore({ backupId: "good" });
+      assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
+    });
+  }
+});
