@@ -120,6 +120,11 @@ export async function putFile(path: string, content: string | Uint8Array): Promi
   await handle.close();
 }
 
+/** Removes a file from the disk. */
+export async function removeFile(path: string): Promise<void> {
+  await disk.remove(path);
+}
+
 /** What a file on the disk holds. */
 export async function fileBytes(path: string): Promise<Uint8Array> {
   const handle = await disk.open(path, "read");

@@ -118,6 +118,13 @@ const says: Record<string, RegExp[]> = {
     /update articles:2026:backups/,
     /✓ the copy has all three items/,
   ],
+  "typed.ts": [
+    /✓ what was left out has its default/,
+    /refused +Cannot set "1818": value\.year: /,
+    /✓ and nothing was written/,
+    /✓ a set came back/,
+    /✓ 800 is before 1999/,
+  ],
   "watch.ts": [
     /stock\/apples +now 12/,
     /✓ 2 at the start, 3 sets and 1 delete were seen/,

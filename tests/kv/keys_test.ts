@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { compareBytes, toHex } from "../../lib/base/bytes.ts";
 import { decodeKey, encodeKey } from "../../lib/adapters/kv/keys.ts";
-import { compareKeys } from "./model.ts";
+import { compareKeys } from "./key_order.ts";
 import type { Key } from "./operations.ts";
 
 const part = fc.oneof(

@@ -5,7 +5,7 @@ import { loadStructuredCodec } from "../../lib/adapters/kv/structured.ts";
 import { KvU64 } from "../../lib/adapters/kv/u64.ts";
 import { fromStored, toStored } from "../../lib/adapters/kv/values.ts";
 
-const codec = await loadStructuredCodec();
+const codec = await loadStructuredCodec("open a KV");
 
 /** What a value is when it was stored: JSON is made of all but bytes and text. */
 function stored<T>(value: T): T {

@@ -27,6 +27,9 @@ const FLOORS: readonly (readonly string[])[] = [
 const PACKAGES: Readonly<Record<string, string>> = {
   "lib/adapters/kv/structured.ts": "devalue",
   "lib/adapters/level/abstract_level.ts": "abstract-level",
+  "lib/adapters/migrate/level_package.ts": "classic-level",
+  "lib/adapters/migrate/lmdb_package.ts": "lmdb",
+  "lib/adapters/migrate/redis_package.ts": "redis",
   "lib/adapters/schedule/cron.ts": "croner",
   "lib/cli/core/arguments.ts": "commander",
   "lib/cli/output/progress.ts": "cli-progress",

@@ -24,7 +24,9 @@ const FIRST_PROGRAM = `import { DB } from "@holdfast/db";
 import { run } from "@holdfast/db/cli";
 import { azure } from "@holdfast/db/azure";
 import { gcs } from "@holdfast/db/gcs";
+import { fromLevel, migrate } from "@holdfast/db/migrate";
 import { s3 } from "@holdfast/db/s3";
+import { typed } from "@holdfast/db/typed";
 import { type Schedule, schedule } from "@holdfast/db/schedule";
 
 const start: (...args: Parameters<typeof schedule>) => Schedule = schedule;
@@ -36,10 +38,12 @@ for (const store of [s3("s3://bucket/backups"), azure("azure://account/backups")
   const missing = await store.head("a").then(() => "there", (error: Error) => error.message);
   if (!/install @a(?:ws-sdk\\/client-s3|zure\\/storage-blob)/.test(missing)) throw new Error(missing);
 }
+const level = await fromLevel(".").open().then(() => "there", (error: Error) => error.message);
+if (!/package "classic-level" .* install it/.test(level) || typeof migrate !== "function") throw new Error(level);
 if (await run(["--version"]) !== 0) throw new Error("no command line");
 const db = await DB.open("./data");
 const { version }: { version: number } = await db.set("greeting", "hello");
-const value: unknown = await db.get("greeting");
+const value: string | undefined = await typed<string>(db).get("greeting");
 await db.close();
 console.log(JSON.stringify({ value, version }));
 `;
@@ -53,10 +57,12 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "./keyv": [],
   "./kv": [],
   "./level": ["abstract-level"],
+  "./migrate": [],
   "./s3": [],
   "./schedule": ["croner"],
   "./testing": [],
   "./unstorage": [],
+  "./typed": [],
 };
 
 /** A program of one file, with data and backups of its own. */

@@ -29,7 +29,8 @@ import { KEY_BYTES_MAX } from "../../db/data/keys.ts";
 import type { KvKey, KvKeyPart } from "./types.ts";
 
 const BYTES = 0x01;
-const STRING = 0x02;
+/** Before the UTF-8 of a string. */
+export const STRING = 0x02;
 const NEGATIVE_LONG = 0x0a;
 const NEGATIVE = 0x0b;
 const ZERO = 0x14;
@@ -182,6 +183,14 @@ export function decodeKey(bytes: Uint8Array): KvKey {
   const key: KvKeyPart[] = [];
   while (at < bytes.length) key.push(readPart(bytes[at++]!));
   return key;
+}
+
+/** The part that begins at `start`, and where it ends. */
+export function decodePartAt(bytes: Uint8Array, start: number): { part: KvKeyPart; end: number } {
+  source = bytes;
+  at = start + 1;
+  const part = readPart(bytes[start]!);
+  return { part, end: at };
 }
 
 function readPart(tag: number): KvKeyPart {

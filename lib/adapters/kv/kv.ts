@@ -49,7 +49,7 @@ export async function openKvWith(
   if (onError !== undefined && typeof onError !== "function") {
     throw new TypeError(`openKv: option "onError" must be a function, not ${typeof onError}`);
   }
-  const codec = await loadStructuredCodec();
+  const codec = await loadStructuredCodec("open a KV");
   const db = await DB.open(path, { ...openOptions, keyEncoding: "bytes" });
   const report = (error: unknown): void => {
     try {

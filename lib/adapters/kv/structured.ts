@@ -43,15 +43,15 @@ interface ArrayParts {
   more: Record<string, unknown>;
 }
 
-/** Loads the package; it is needed before the first value is read or written. */
-export async function loadStructuredCodec(): Promise<StructuredCodec> {
+/** Loads the package; it is needed before the first value is read or written. `purpose`: what for, in messages. */
+export async function loadStructuredCodec(purpose: string): Promise<StructuredCodec> {
   let devalue: typeof Devalue;
   try {
     devalue = await import("devalue");
   } catch (cause) {
     throw new HoldfastError(
       "NOT_INSTALLED",
-      'Cannot open a KV: the package "devalue" could not be loaded; install it beside Holdfast (NOT_INSTALLED)',
+      `Cannot ${purpose}: the package "devalue" could not be loaded; install it beside Holdfast (NOT_INSTALLED)`,
       { cause },
     );
   }
@@ -84,7 +84,7 @@ function codecWith({ stringify, parse, DevalueError }: typeof Devalue): Structur
       } catch (cause) {
         throw new HoldfastError(
           "CORRUPTION",
-          "Cannot read a value: it is not what Holdfast's KV writes, though its checksum holds; the database was " +
+          "Cannot read a value: it is not what Holdfast writes, though its checksum holds; the database was " +
             "written to by other means (CORRUPTION)",
           { cause },
         );

@@ -6,7 +6,7 @@
  * | 0 | done |
  * | 1 | it failed |
  * | 2 | it was asked wrongly: nothing was done |
- * | 3 | it was done, and something was found (`verify`, `health`, `drill`, `repair`) |
+ * | 3 | it was done, and something was found (`verify`, `health`, `drill`, `repair`, `import`) |
  * | 130, 143 | it was ended by SIGINT, SIGTERM |
  *
  * @module

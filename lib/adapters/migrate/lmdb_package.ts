@@ -1,0 +1,35 @@
+/**
+ * The package `lmdb`.
+ *
+ * @module
+ */
+import { notInstalled } from "./errors.ts";
+
+/** What is asked of a database of the package `lmdb`. */
+export interface LmdbLike {
+  /** Keys in order. */
+  getKeys(options?: { start?: unknown }): Iterable<unknown>;
+  /** How many keys there are. */
+  getKeysCount(): number;
+  /** The value at a key. */
+  get(key: unknown): unknown;
+  /** How many entries there are: more than keys where a key has several values. */
+  getStats(): { entryCount?: number };
+  /** Ends it. */
+  close(): Promise<void>;
+}
+
+/** Opens the database in a directory or file for reading: the one in it that has a name, or the first one. */
+export async function openLmdb(path: string, name: string | undefined): Promise<LmdbLike> {
+  const { open } = await import("lmdb").catch((cause) => {
+    throw notInstalled("lmdb", cause);
+  });
+  const root = open({ path, readOnly: true });
+  if (name === undefined) return root as unknown as LmdbLike;
+  const database = root.openDB({ name });
+  if (database === undefined) {
+    await root.close();
+    throw new TypeError(`fromLmdb: there is no database named "${name}" in ${path}`);
+  }
+  return Object.assign(database, { close: () => root.close() }) as unknown as LmdbLike;
+}

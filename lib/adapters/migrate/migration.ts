@@ -1,0 +1,277 @@
+/**
+ * Bringing the entries of a source into a database.
+ *
+ * (1) Entries and the mark that says how far it has come are of one commit.
+ * (2) Nothing is passed over in silence: what can't be kept ends the migration, or is counted and told with its key.
+ * (3) A commit ends at a position of the source where that is possible; where one had to be made before, the mark stays
+ *     behind, and what lies between is written once more by the next run, with the same result.
+ *
+ * @module
+ */
+import { throwIfAborted } from "../../base/abort.ts";
+import {
+  booleanOption,
+  checkOptions,
+  choiceOption,
+  describeValue,
+  functionOption,
+  signalOption,
+} from "../../base/options.ts";
+import { type OnProgress, ProgressReporter } from "../../base/progress.ts";
+import { Slicer } from "../../base/yield.ts";
+import { DB } from "../../db/db.ts";
+import type { Key } from "../../db/data/keys.ts";
+import { Namespace } from "../../db/namespace.ts";
+import type { AtomicOperation } from "../../db/writing/atomic.ts";
+import { MigrationError } from "./errors.ts";
+import { LEFT_OUT_MAX, type LeftOut, type Mark, markKey, marksOf, markValue } from "./marks.ts";
+import {
+  type MigrationSource,
+  type OpenSource,
+  reasonOf,
+  showKey,
+  type SourceEntry,
+  type SourceItem,
+} from "./source.ts";
+
+/** Options of `migrate`. */
+export interface MigrateOptions {
+  /** The namespace that entries go to. Default: the database itself. */
+  into?: Namespace<Key> | Namespace | Namespace<Uint8Array> | undefined;
+  /** Reads all of the source and tells what would come of it; nothing is written. Default: false. */
+  dryRun?: boolean | undefined;
+  /** Begins anew, also when an earlier run has come to its end or part of the way. Default: false. */
+  again?: boolean | undefined;
+  /**
+   * What becomes of entries that can't be kept: `"stop"` ends with `MigrationError` at the first one, what came before it
+   * being in; `"report"` leaves them out, counts them and tells them with their keys. Default: `"stop"`.
+   */
+  unsupported?: "stop" | "report" | undefined;
+  /** Told of each that is left out, also of those beyond the hundred that the report names. */
+  onUnsupported?: ((item: LeftOut) => void) | undefined;
+  /** Told how far it has come: `doneItems` entries of the source, `totalItems` where it knows. */
+  onProgress?: OnProgress | undefined;
+  /** Ends it with the signal's reason; the next run goes on from there. */
+  signal?: AbortSignal | undefined;
+  /** By which entries have expired, ms since the Unix epoch. Default: `Date.now`. */
+  clock?: (() => number) | undefined;
+}
+
+/** What came of a migration. Counts are those of all runs. */
+export interface MigrationReport {
+  /** The source's id. */
+  source: string;
+  /** Entries written. */
+  entries: number;
+  /** Of these, by earlier runs. */
+  earlier: number;
+  /** Bytes of keys and values, about. */
+  bytes: number;
+  /** Entries of the source that had expired already. */
+  expired: number;
+  /** Things that could not be kept and were left out. */
+  unsupported: number;
+  /** The first hundred of them. */
+  leftOut: LeftOut[];
+  /** When an earlier run had come to the end, so that this one did nothing: that time, ms since the Unix epoch. */
+  doneBefore?: number;
+  /** Whether nothing was written. */
+  dryRun: boolean;
+  /** How long it took. */
+  durationMs: number;
+}
+
+/** A commit is made once it has as many entries or bytes: enough to share its costs. */
+const COMMIT_ENTRIES = 1000;
+const COMMIT_BYTES = 2 ** 20;
+
+/** Beyond this a commit is made where the source can't be gone on with, too: memory is bounded. */
+const COMMIT_BYTES_MAX = 32 * 2 ** 20;
+
+const NAMES = ["into", "dryRun", "again", "unsupported", "onUnsupported", "onProgress", "signal", "clock"];
+
+/**
+ * Brings the entries of a source into a database. What is there under the same key is replaced, all else stays.
+ *
+ * It may be interrupted at any time, by a kill as well: how far it came is kept in the database (namespace
+ * `holdfast:migrations`) in the commits of the entries themselves, and calling it again goes on from there. Once all is in,
+ * a further call does nothing, unless `again` is given. Nobody should write to the source meanwhile.
+ *
+ * @example
+ * ```ts ignore
+ * import { DB } from "@holdfast/db";
+ * import { fromLevel, migrate } from "@holdfast/db/migrate";
+ *
+ * await using db = await DB.open("./data");
+ * const { entries, earlier } = await migrate(db, fromLevel("./level-data"));
+ * console.log(`${entries} entries are in, ${earlier} of them from an earlier run`);
+ * ```
+ */
+export async function migrate(
+  db: DB | DB<Uint8Array> | DB<Key>,
+  source: MigrationSource,
+  options?: MigrateOptions,
+): Promise<MigrationReport> {
+  const migration = new Migration(db as DB<Key>, source, options);
+  return await migration.run();
+}
+
+class Migration {
+  readonly #db: DB<Key>;
+  readonly #source: MigrationSource;
+  readonly #into: DB<Key> | Namespace<Key>;
+  readonly #key: string;
+  readonly #dryRun: boolean;
+  readonly #again: boolean;
+  readonly #stops: boolean;
+  readonly #onUnsupported: ((item: LeftOut) => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #progress: ProgressReporter;
+  readonly #now: () => number;
+  readonly #slicer = new Slicer(() => performance.now());
+  readonly #started = performance.now();
+  #mark: Mark;
+  /** Whether the mark's counts are those of its position. */
+  #atPosition = true;
+  #operation: AtomicOperation<Key>;
+  #writes: { target: AtomicOperation<Key>; entries: number; bytes: number };
+
+  constructor(db: DB<Key>, source: MigrationSource, options: MigrateOptions | undefined) {
+    if (!(db instanceof DB)) throw new TypeError(`migrate: expected a database, not ${describeValue(db)}`);
+    if (typeof source?.id !== "string" || typeof source.open !== "function") {
+      throw new TypeError(`migrate: expected a source, such as fromLevel(path), not ${describeValue(source)}`);
+    }
+    const checked = checkOptions("migrate", options, NAMES);
+    const into = checked["into"] ?? db;
+    if (into !== db && !(into instanceof Namespace)) {
+      throw new TypeError(`migrate: option "into" must be a namespace of the database, not ${describeValue(into)}`);
+    }
+    this.#db = db;
+    this.#source = source;
+    this.#into = into as DB<Key> | Namespace<Key>;
+    this.#dryRun = booleanOption("migrate", checked, "dryRun", false);
+    this.#again = booleanOption("migrate", checked, "again", false);
+    this.#stops = choiceOption("migrate", checked, "unsupported", "stop", ["stop", "report"] as const) === "stop";
+    this.#onUnsupported = functionOption("migrate", checked, "onUnsupported");
+    this.#signal = signalOption("migrate", checked);
+    this.#now = functionOption<() => number>("migrate", checked, "clock") ?? Date.now;
+    this.#progress = new ProgressReporter(functionOption<OnProgress>("migrate", checked, "onProgress"));
+    const path = into instanceof Namespace ? into.path : [];
+    this.#key = markKey(source.id, path);
+    this.#mark = {
+      ...{ source: source.id, into: path, entries: 0, bytes: 0, expired: 0, unsupported: 0, leftOut: [] },
+      startedAt: this.#now(),
+    };
+    // A namespace of another database is refused here, before anything is read.
+    this.#operation = db.atomic();
+    this.#writes = { target: this.#operation.in(this.#into), entries: 0, bytes: 0 };
+  }
+
+  async run(): Promise<MigrationReport> {
+    throwIfAborted(this.#signal);
+    const found = this.#again ? undefined : await marksOf(this.#db).get<Mark>(this.#key);
+    if (found !== undefined) this.#mark = { ...found, leftOut: [...found.leftOut] };
+    const earlier = this.#mark.entries;
+    if (found?.finishedAt !== undefined) return this.#report(earlier, found.finishedAt);
+    const source = await this.#source.open();
+    try {
+      await this.#read(source);
+    } finally {
+      await source.close();
+    }
+    if (!this.#dryRun) {
+      this.#mark.finishedAt = this.#now();
+      this.#atPosition = true;
+      await this.#commit();
+      await this.#db.flush();
+    }
+    this.#progress.finish();
+    return this.#report(earlier, undefined);
+  }
+
+  async #read(source: OpenSource): Promise<void> {
+    this.#progress.start("import", { totalItems: source.total });
+    this.#progress.add(this.#mark.bytes, this.#mark.entries + this.#mark.expired + this.#mark.unsupported);
+    for await (const item of source.entries(this.#into.keyEncoding, this.#mark.position)) {
+      throwIfAborted(this.#signal);
+      const before = this.#mark.bytes;
+      const refused = this.#take(item);
+      if (refused !== undefined && this.#stops && !this.#dryRun) {
+        await this.#commit();
+        throw this.#refusal(refused);
+      }
+      if (refused !== undefined) this.#leaveOut(refused);
+      this.#atPosition = item.position !== undefined;
+      if (item.position !== undefined) this.#mark.position = item.position;
+      this.#progress.add(this.#mark.bytes - before, 1);
+      const { entries, bytes } = this.#writes;
+      if (
+        (this.#atPosition && (entries >= COMMIT_ENTRIES || bytes >= COMMIT_BYTES)) || bytes >= COMMIT_BYTES_MAX
+      ) await this.#commit();
+      else await this.#slicer.tick();
+    }
+  }
+
+  /** Adds an item to the commit that is being put together, or says why it can't be. */
+  #take(item: SourceItem): LeftOut | undefined {
+    if ("unsupported" in item) return { key: item.shown, reason: item.unsupported };
+    const { key, value, expiresAt, tags } = item;
+    if (expiresAt !== undefined && expiresAt <= this.#now()) {
+      this.#mark.expired++;
+      return undefined;
+    }
+    try {
+      this.#writes.target.set(key, value, { expiresAt, tags });
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason === undefined) throw error;
+      return { key: showKey(key), reason };
+    }
+    const bytes = item.bytes ?? key.length + sizeOf(value);
+    this.#writes.entries++;
+    this.#writes.bytes += bytes;
+    this.#mark.entries++;
+    this.#mark.bytes += bytes;
+    return undefined;
+  }
+
+  #leaveOut(item: LeftOut): void {
+    this.#mark.unsupported++;
+    if (this.#mark.leftOut.length < LEFT_OUT_MAX) this.#mark.leftOut.push(item);
+    this.#onUnsupported?.(item);
+  }
+
+  async #commit(): Promise<void> {
+    const operation = this.#operation;
+    this.#operation = this.#db.atomic();
+    this.#writes = { target: this.#operation.in(this.#into), entries: 0, bytes: 0 };
+    if (this.#dryRun) return;
+    if (this.#atPosition) operation.in(marksOf(this.#db)).set(this.#key, markValue(this.#mark));
+    // One sync at the end is enough: what a power cut takes, it takes with its mark.
+    await operation.commit({ durability: "interval" });
+  }
+
+  #refusal({ key, reason }: LeftOut): MigrationError {
+    const source = this.#source.id;
+    return new MigrationError(
+      `Cannot keep ${key} of ${source}: ${reason}; ${this.#mark.entries} entries before it are in; what can't be ` +
+        'kept can be left out and told (unsupported: "report", or --leave-out on the command line) (MIGRATION)',
+      { source, key },
+    );
+  }
+
+  #report(earlier: number, doneBefore: number | undefined): MigrationReport {
+    const { source, entries, bytes, expired, unsupported, leftOut } = this.#mark;
+    return {
+      ...{ source, entries, earlier, bytes, expired, unsupported, leftOut: [...leftOut] },
+      ...(doneBefore === undefined ? {} : { doneBefore }),
+      dryRun: this.#dryRun,
+      durationMs: performance.now() - this.#started,
+    };
+  }
+}
+
+function sizeOf(value: SourceEntry["value"]): number {
+  if (typeof value === "string" || value instanceof Uint8Array) return value.length;
+  return JSON.stringify(value)?.length ?? 0;
+}

@@ -1,0 +1,76 @@
+/**
+ * SQLite files, read by the runtime's own `node:sqlite`.
+ *
+ * @module
+ */
+import { stat } from "node:fs/promises";
+import { HoldfastError } from "../../base/errors.ts";
+import { noSource, unreadable } from "./errors.ts";
+
+/** What a column of a row holds. Whole numbers are bigints, so that none is rounded. */
+export type SqlValue = null | bigint | number | string | Uint8Array;
+
+/** A row, by the names of its columns. */
+export type SqlRow = Record<string, SqlValue>;
+
+/** An open file. */
+export interface SqliteFile {
+  /** The rows of a query, one after the other: all of one state of the file. */
+  rows(sql: string, ...values: SqlValue[]): Iterable<SqlRow>;
+  /** The first of them. */
+  first(sql: string, ...values: SqlValue[]): SqlRow | undefined;
+  /** Ends it. */
+  close(): void;
+}
+
+/** Opens a file for reading; `NotFoundError` where there is none, `MigrationError` where it is no SQLite. */
+export async function openSqliteFile(path: string, source: string): Promise<SqliteFile> {
+  if (await stat(path).catch(() => undefined) === undefined) throw noSource(path);
+  const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
+    throw new HoldfastError(
+      "NOT_INSTALLED",
+      `Cannot read ${source}: this runtime has no node:sqlite (Node 22.15, Deno 2.2 and Bun 1.4 have it) (NOT_INSTALLED)`,
+      { cause },
+    );
+  });
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      throw unreadable(source, cause);
+    }
+  };
+  const database = guarded(() => new DatabaseSync(path, { readOnly: true }));
+  const prepare = (sql: string) => {
+    const statement = database.prepare(sql);
+    statement.setReadBigInts(true);
+    return statement;
+  };
+  const file: SqliteFile = {
+    *rows(sql, ...values) {
+      const rows = guarded(() => prepare(sql).iterate(...values)[Symbol.iterator]());
+      for (;;) {
+        const { done, value } = guarded(() => rows.next());
+        if (done) return;
+        yield value as SqlRow;
+      }
+    },
+    first(sql, ...values) {
+      return guarded(() => prepare(sql).get(...values)) as SqlRow | undefined;
+    },
+    close: () => database.close(),
+  };
+  try {
+    // Only now the file is looked at.
+    file.first("select count(*) from sqlite_master");
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  return file;
+}
+
+/** A name of a table or column as SQL has it. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

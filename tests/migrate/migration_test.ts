@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { memoryFileSystem } from "../../lib/adapters/testing.ts";
+import { migrate, MIGRATIONS_NAMESPACE, type MigrationSource, type SourceItem } from "../../lib/adapters/migrate.ts";
+import { DB } from "../../mod.ts";
+
+/** Numbered entries; those that `wrong` names can't be kept, only every `stride`-th says where to go on. */
+interface Numbered {
+  total: number;
+  stride?: number;
+  wrong?: number[];
+  /** What each says of its size: much makes small commits, of four entries unless given. */
+  bytes?: number;
+  /** Fails once so many are out. */
+  failAt?: number;
+}
+
+/** A source, and the positions from which it was read. */
+function numbered(
+  { total, stride = 1, wrong = [], bytes = 2 ** 18, failAt = Infinity }: Numbered,
+): MigrationSource & { asked: unknown[] } {
+  const asked: unknown[] = [];
+  return {
+    id: "numbers",
+    asked,
+    async open() {
+      return {
+        total,
+        async *entries(_encoding, after): AsyncGenerator<SourceItem> {
+          asked.push(after);
+          const first = Number(after ?? -1) + 1;
+          for (let n = first; n < total; n++) {
+            if (n - first === failAt) throw new Error("the source has gone");
+            const place = n % stride === stride - 1 ? { position: String(n) } : {};
+            if (wrong.includes(n)) yield { ...place, shown: `number ${n}`, unsupported: "it is wrong" };
+            else yield { ...place, key: `n/${String(n).padStart(6, "0")}`, value: n, bytes };
+          }
+        },
+        async close() {},
+      };
+    },
+  };
+}
+
+describe("migrate()", () => {
+  it("brings all entries in, with tags and times, and reports them", async () => {
+    await using db = await DB.open(":memory:");
+    const source: MigrationSource = {
+      id: "three",
+      open: async () => ({
+        async *entries() {
+          yield { position: "1", key: "a", value: { n: 1 }, tags: ["t"] };
+          yield { position: "2", key: "b", value: new Uint8Array([1]), expiresAt: 2e12 };
+          yield { position: "3", key: "c", value: "old", expiresAt: 1000 };
+        },
+        close: async () => {},
+      }),
+    };
+    const report = await migrate(db, source, { clock: () => 1_800_000_000_000 });
+    const { durationMs, ...counts } = report;
+    assert.ok(durationMs >= 0);
+    assert.deepEqual(counts, {
+      ...{ source: "three", entries: 2, earlier: 0, bytes: 10, expired: 1, unsupported: 0, leftOut: [], dryRun: false },
+    });
+    assert.deepEqual((await db.getEntry("a"))?.tags, ["t"]);
+    assert.equal((await db.getEntry("b"))?.expiresAt, 2e12);
+    assert.deepEqual(await Array.fromAsync(db.keys()), ["a", "b"]);
+    assert.deepEqual(db.namespaces(), [MIGRATIONS_NAMESPACE]);
+  });
+
+  it("goes on where it was interrupted, and does nothing once it is done", async () => {
+    await using db = await DB.open(":memory:");
+    const failing = numbered({ total: 25, failAt: 15 });
+    await assert.rejects(migrate(db, failing), /the source has gone/);
+    assert.equal(await db.count(), 12);
+    const source = numbered({ total: 25 });
+    const seen: number[] = [];
+    const report = await migrate(db, source, { onProgress: ({ doneItems }) => seen.push(doneItems) });
+    assert.deepEqual(source.asked, ["11"]);
+    assert.deepEqual([report.entries, report.earlier, report.doneBefore], [25, 12, undefined]);
+    assert.deepEqual([seen.at(-1), seen.every((n, i) => i === 0 || n >= seen[i - 1]!)], [25, true]);
+    assert.equal(await db.count(), 25);
+    await db.delete("n/000000");
+    const third = await migrate(db, source);
+    assert.equal(typeof third.doneBefore, "number");
+    assert.deepEqual([third.entries, third.earlier, source.asked.length], [25, 25, 1]);
+    assert.equal(await db.count(), 24);
+    await migrate(db, source, { again: true });
+    assert.deepEqual([await db.count(), source.asked.at(-1)], [25, undefined]);
+  });
+
+  it("has the entries and how far it came in the same commits, wherever the power goes", async () => {
+    const total = 60;
+    let between = 0;
+    for (let at = 12;; at++) {
+      const disk = memoryFileSystem();
+      const db = await DB.open("/data", { fileSystem: disk });
+      disk.cutPowerAt(at);
+      const done = await migrate(db, numbered({ total, stride: 3, bytes: 2 ** 19 })).then(() => true, () => false);
+      await db.close().catch(() => {});
+      if (done) break;
+      await using after = await DB.open("/data", { fileSystem: disk.crash({ keep: at % 4 === 0 ? "all" : "none" }) });
+      const [mark] = await Array.fromAsync(after.namespace(MIGRATIONS_NAMESPACE).list());
+      const { entries = 0 } = (mark?.value ?? {}) as { entries?: number };
+      assert.equal(await after.count(), entries, `cut at ${at}`);
+      if (entries > 0 && entries < total) between++;
+      const report = await migrate(after, numbered({ total, stride: 3, bytes: 2 ** 19 }));
+      assert.deepEqual([report.entries, report.earlier, await after.count()], [total, entries, total]);
+    }
+    assert.ok(between > 3, `${between} times only part of it was in`);
+  });
+
+  it("stops at what can't be kept, with its key; what came before is in, and another try meets it again", async () => {
+    await using db = await DB.open(":memory:");
+    const source = numbered({ total: 20, wrong: [14, 17] });
+    for (let tries = 0; tries < 2; tries++) {
+      await assert.rejects(migrate(db, source), {
+        ...{ name: "MigrationError", code: "MIGRATION", key: "number 14", source: "numbers" },
+        message: /^Cannot keep number 14 of numbers: it is wrong; 14 entries before it are in/,
+      });
+      assert.equal(await db.count(), 14);
+    }
+    const told: string[] = [];
+    const report = await migrate(db, source, { unsupported: "report", onUnsupported: ({ key }) => told.push(key) });
+    assert.deepEqual([report.entries, report.unsupported, told], [18, 2, ["number 14", "number 17"]]);
+    assert.deepEqual(report.leftOut[1], { key: "number 17", reason: "it is wrong" });
+    assert.deepEqual((await migrate(db, source)).leftOut, report.leftOut);
+  });
+
+  it("tells what the database refuses as what can't be kept", async () => {
+    await using db = await DB.open(":memory:");
+    const items: SourceItem[] = [
+      { key: "", value: 1 },
+      { key: "x".repeat(70_000), value: 1 },
+      { key: new Uint8Array([255]), value: 1 },
+      { key: "date", value: { a: NaN } },
+      { key: "none", value: undefined as unknown as string },
+    ];
+    const source: MigrationSource = {
+      id: "wrong",
+      open: async () => ({
+        entries: async function* () {
+          yield* items;
+        },
+        close: async () => {},
+      }),
+    };
+    const { unsupported, leftOut } = await migrate(db, source, { unsupported: "report" });
+    assert.equal(unsupported, 5);
+    const reasons = [/the key is empty/, /65,535 bytes/, /not UTF-8/, /value\.a is NaN/, /undefined is no value/];
+    reasons.forEach((reason, i) => assert.match(leftOut[i]!.reason, reason));
+    assert.equal(leftOut[2]!.key, "0xff");
+  });
+
+  it("writes nothing in a dry run, and tells all that would be left out", async () => {
+    await using db = await DB.open(":memory:");
+    const { version } = db;
+    const source = numbered({ total: 25, wrong: [3, 20] });
+    const report = await migrate(db, source, { dryRun: true });
+    assert.deepEqual([report.dryRun, report.entries, report.unsupported], [true, 23, 2]);
+    assert.equal(db.version, version);
+  });
+
+  it("goes into a namespace, and is remembered for each apart", async () => {
+    await using db = await DB.open(":memory:");
+    const [a, b] = [db.namespace("a"), db.namespace("b")];
+    await migrate(db, numbered({ total: 3 }), { into: a });
+    await migrate(db, numbered({ total: 3 }), { into: b.namespace("c") });
+    assert.deepEqual([await db.count(), await a.count(), await b.namespace("c").count()], [0, 3, 3]);
+  });
+
+  it("ends with the signal's reason, and checks its options", async () => {
+    await using db = await DB.open(":memory:");
+    const end = new AbortController();
+    const source = numbered({ total: 25 });
+    const ended = migrate(db, source, {
+      signal: end.signal,
+      onProgress: ({ doneItems }) => doneItems >= 16 && end.abort(new Error("enough")),
+    });
+    await assert.rejects(ended, /enough/);
+    assert.ok(await db.count() >= 12);
+    assert.equal((await migrate(db, source)).entries, 25);
+    await using other = await DB.open(":memory:");
+    const refused: [unknown, unknown, unknown, RegExp][] = [
+      [{}, source, {}, /expected a database/],
+      [db, {}, {}, /expected a source, such as fromLevel/],
+      [db, source, { into: db.snapshot() }, /"into" must be a namespace/],
+      [db, source, { into: other.namespace("x") }, /belongs to another database/],
+      [db, source, { unsupported: "skip" }, /must be one of "stop", "report"/],
+      [db, source, { dryrun: true }, /did you mean "dryRun"/],
+    ];
+    for (const [first, second, options, message] of refused) {
+      await assert.rejects(migrate(first as DB, second as MigrationSource, options as never), {
+        name: "TypeError",
+        message,
+      });
+    }
+  });
+});

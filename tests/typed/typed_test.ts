@@ -1,0 +1,325 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type } from "arktype";
+import * as v from "valibot";
+import * as z from "zod";
+import { DB, HoldfastError } from "../../mod.ts";
+import {
+  AsyncSchemaError,
+  type Codec,
+  InvalidValueError,
+  json,
+  type StandardSchema,
+  structured,
+  tuple,
+  typed,
+} from "../../lib/adapters/typed.ts";
+import { openKv } from "../../lib/adapters/kv.ts";
+
+/** The same shape in three libraries. */
+const libraries: [name: string, schema: StandardSchema<{ name: string; lines: string[] }>][] = [
+  ["zod", z.object({ name: z.string(), lines: z.array(z.string()) })],
+  ["valibot", v.object({ name: v.string(), lines: v.array(v.string()) })],
+  ["arktype", type({ name: "string", lines: "string[]" })],
+];
+
+const user = z.object({ name: z.string(), age: z.number().int(), role: z.enum(["admin", "guest"]).default("guest") });
+type User = z.output<typeof user>;
+
+/** Answers later, as one that asks a service. */
+const later = z.object({ name: z.string() }).refine(async ({ name }) => {
+  await Promise.resolve();
+  return name !== "taken";
+}, "is taken");
+
+const wrong = (value: unknown): never => value as never;
+
+describe("typed()", () => {
+  for (const [name, schema] of libraries) {
+    it(`refuses what a schema of ${name} refuses, with the path, and writes nothing`, async () => {
+      await using db = await DB.open(":memory:");
+      const people = typed(db.namespace("people"), { schema });
+      await people.set("ada", { name: "Ada", lines: ["St James's Square"] });
+      assert.deepEqual(await people.get("ada"), { name: "Ada", lines: ["St James's Square"] });
+      const { version } = db;
+      const refused = people.set("grace", wrong({ name: "Grace", lines: ["a", 2] }));
+      const error: unknown = await refused.then(() => undefined, (reason) => reason);
+      assert.ok(error instanceof InvalidValueError && error instanceof HoldfastError);
+      assert.equal(error.code, "INVALID_VALUE");
+      assert.equal(error.key, "grace");
+      assert.deepEqual(error.issues.map(({ path }) => path), [["lines", 1]]);
+      assert.notEqual(error.issues[0]!.message, "");
+      assert.ok(error.message.startsWith('Cannot set "grace": value.lines[1]: '), error.message);
+      assert.ok(error.message.endsWith("(INVALID_VALUE)"), error.message);
+      assert.equal(db.version, version);
+      assert.equal(await people.has("grace"), false);
+    });
+  }
+
+  it("keeps what the schema made of a value, and gives it with that type", async () => {
+    await using db = await DB.open(":memory:");
+    const users = typed(db, { schema: user });
+    await users.set("ada", { name: "Ada", age: 36 });
+    const ada: User | undefined = await users.get("ada");
+    assert.deepEqual(ada, { name: "Ada", age: 36, role: "guest" });
+    assert.deepEqual(await db.get("ada"), ada);
+    assert.deepEqual(await users.parse({ name: "Grace", age: 85 }), { name: "Grace", age: 85, role: "guest" });
+    await assert.rejects(users.parse(wrong({})), /Cannot parse: value\.name: .* \(and 1 more\) \(INVALID_VALUE\)/);
+    // @ts-expect-error: the schema says that an age is a number
+    await assert.rejects(users.set("grace", { name: "Grace", age: "85" }), InvalidValueError);
+  });
+
+  it("reads in every way that the space beneath has", async () => {
+    await using db = await DB.open(":memory:");
+    const numbers = typed(db.namespace("n"), { schema: z.number(), codec: doubled });
+    await numbers.set("a", 1, { tags: ["odd"] });
+    await numbers.setMany([["b", 2], { key: "c", value: 3, tags: ["odd"] }]);
+    assert.equal(await numbers.space.get("c"), 6);
+    const value: number | undefined = numbers.getSync("a");
+    assert.equal(value, 1);
+    assert.equal(numbers.getSync("x"), undefined);
+    assert.equal(await numbers.get("x"), undefined);
+    assert.deepEqual(await numbers.getMany(["c", "x", "a"]), [3, undefined, 1]);
+    assert.deepEqual(await numbers.getMany(new Set(["c"])), [3]);
+    assert.deepEqual(numbers.getManySync(["c", "x", "a"]), [3, undefined, 1]);
+    assert.deepEqual([await numbers.has("a"), numbers.hasSync("a"), numbers.hasSync("x")], [true, true, false]);
+    const entry = await numbers.getEntry("c");
+    assert.deepEqual([entry?.key, entry?.value, entry?.tags], ["c", 3, ["odd"]]);
+    assert.deepEqual(numbers.getEntrySync("c"), entry);
+    assert.equal(await numbers.getEntry("x"), undefined);
+    assert.equal(numbers.getEntrySync("x"), undefined);
+    const listed = await Array.fromAsync(numbers.list({ tag: "odd" }, { reverse: true }));
+    assert.deepEqual(listed.map(({ key, value }) => [key, value]), [["c", 3], ["a", 1]]);
+    assert.deepEqual([...numbers.listSync({ start: "b" })].map(({ value }) => value), [2, 3]);
+    assert.deepEqual(await Array.fromAsync(numbers.keys()), ["a", "b", "c"]);
+    assert.deepEqual([...numbers.keysSync({ end: "c" })], ["a", "b"]);
+    assert.equal(await numbers.count({ tag: "odd" }), 2);
+    await numbers.delete("a");
+    await numbers.deleteRange({ start: "c" });
+    assert.deepEqual(await Array.fromAsync(numbers.keys()), ["b"]);
+    await numbers.clear();
+    assert.equal(await numbers.count(), 0);
+    assert.throws(() => numbers.getManySync(wrong("a")), TypeError);
+    await assert.rejects(numbers.getMany(wrong(7)), TypeError);
+  });
+
+  it("watches and holds snapshots", async () => {
+    await using db = await DB.open(":memory:");
+    const numbers = typed(db.namespace("n"), { schema: z.number(), codec: doubled });
+    const changes = numbers.watch();
+    await numbers.set("a", 1);
+    using before = numbers.snapshot();
+    await numbers.set("a", 2);
+    await numbers.delete("b");
+    assert.deepEqual([before.getSync("a"), numbers.getSync("a")], [1, 2]);
+    assert.equal(await numbers.get("a", { snapshot: before.snapshot }), 1);
+    const { value } = await changes.next();
+    assert.deepEqual(value?.map(({ type, key, entry }) => [type, key, entry?.value]), [["set", "a", 2], [
+      "delete",
+      "b",
+      undefined,
+    ]]);
+    await changes.return?.();
+    const unread = numbers.watch();
+    await unread.return?.();
+    assert.equal((await unread.next()).done, true);
+    before.release();
+    assert.throws(() => before.getSync("a"), { code: "CLOSED" });
+  });
+
+  it("makes several writes in one commit, over several spaces", async () => {
+    await using db = await DB.open(":memory:");
+    const users = typed(db.namespace("users"), { schema: user });
+    const total = typed<number>(db, { codec: doubled });
+    const both = users.atomic().check({ key: "ada", version: null }).set("ada", { name: "Ada", age: 36 }).delete("x");
+    both.in(total).set("total", 1).deleteRange({ prefix: "old/" });
+    const result = await both.commit();
+    assert.ok(result.ok);
+    assert.equal((await users.getEntry("ada"))?.version, (await total.getEntry("total"))?.version);
+    assert.equal(await db.get("total"), 2);
+    assert.throws(() => both.set("ada", { name: "Ada", age: 36 }), /committed already/);
+    assert.deepEqual(await users.atomic().check({ key: "ada", version: null }).delete("ada").commit(), { ok: false });
+    assert.throws(() => users.atomic().set("grace", wrong({})), InvalidValueError);
+    assert.throws(() => users.atomic().in(wrong(db)), /expected what typed\(\) returns, not a DB/);
+  });
+
+  it("runs transactions, which an invalid value ends", async () => {
+    await using db = await DB.open(":memory:");
+    const users = typed(db.namespace("users"), { schema: user });
+    const count = typed<number>(db);
+    await users.transaction(async (tx) => {
+      tx.set("ada", { name: "Ada", age: 36 });
+      assert.equal((await tx.get("ada"))?.role, "guest");
+      tx.in(count).set("users", 1);
+      tx.delete("grace");
+      tx.deleteRange({ prefix: "old/" });
+    });
+    const { version } = db;
+    assert.equal(count.getSync("users"), 1);
+    await assert.rejects(
+      users.transaction((tx) => {
+        tx.delete("ada");
+        tx.set("grace", wrong({ name: "Grace", age: 0.5 }));
+      }),
+      InvalidValueError,
+    );
+    assert.equal(db.version, version);
+    assert.ok(await users.has("ada"));
+  });
+
+  it("ends setMany at the first value that is refused, and says how many are in", async () => {
+    await using db = await DB.open(":memory:");
+    const users = typed(db, { schema: user });
+    function* items(): Generator<[string, { name: string; age: number }]> {
+      yield ["ada", { name: "Ada", age: 36 }];
+      yield ["grace", { name: "Grace", age: wrong("85") }];
+    }
+    const error: unknown = await users.setMany(items()).catch((reason) => reason);
+    assert.ok(error instanceof InvalidValueError);
+    assert.equal(error.key, "grace");
+    assert.equal((error as { committed?: number }).committed, await users.count());
+    assert.equal(await users.has("grace"), false);
+    await assert.rejects(users.setMany(wrong(7)), /setMany: items must be an iterable/);
+  });
+});
+
+describe("typed() with an asynchronous schema", () => {
+  it("waits in set, setMany, atomic and transactions", async () => {
+    await using db = await DB.open(":memory:");
+    const names = typed(db.namespace("names"), { schema: later });
+    await names.set("a", { name: "Ada" });
+    await names.setMany([["b", { name: "Bo" }]]);
+    await names.atomic().delete("a").set("c", { name: "Cy" }).delete("b").set("b", { name: "Bea" }).commit();
+    await names.transaction(async (tx) => {
+      await tx.set("d", { name: "Di" });
+      assert.equal((await tx.get("d"))?.name, "Di");
+      tx.set("e", { name: "Ed" });
+    });
+    const listed = await Array.fromAsync(names.list(), ({ value }) => value.name);
+    assert.deepEqual(listed, ["Bea", "Cy", "Di", "Ed"]);
+  });
+
+  it("writes nothing of what it refuses", async () => {
+    await using db = await DB.open(":memory:");
+    const names = typed(db.namespace("names"), { schema: later });
+    const { version } = db;
+    const taken = { name: "taken" };
+    await assert.rejects(names.set("a", taken), /Cannot set "a": value: is taken \(INVALID_VALUE\)/);
+    await assert.rejects(names.setMany([["a", taken]]), InvalidValueError);
+    const two = names.atomic().set("a", taken).set("b", { name: "Bo" }).delete("c").set("d", taken);
+    await assert.rejects(two.commit(), InvalidValueError);
+    await assert.rejects(
+      names.transaction((tx) => {
+        tx.set("a", taken);
+        tx.delete("b");
+      }),
+      InvalidValueError,
+    );
+    assert.equal(db.version, version);
+  });
+
+  it("is a named error where nobody can wait", async () => {
+    await using db = await DB.open(":memory:");
+    const names = typed(db, { schema: later, validateReads: true });
+    await db.set("a", { name: "taken" });
+    for (const read of [() => names.getSync("a"), () => [...names.listSync()], () => names.getManySync(["a"])]) {
+      assert.throws(read, (error) => error instanceof AsyncSchemaError && error.code === "ASYNC_SCHEMA");
+    }
+    await assert.rejects(names.get("a"), InvalidValueError);
+    assert.equal(typed(db, { schema: later }).getSync("a")?.name, "taken");
+  });
+});
+
+describe("validateReads", () => {
+  it("finds what does not match, and fills in what older entries lack", async () => {
+    await using db = await DB.open(":memory:");
+    await db.setMany([["ada", { name: "Ada", age: 36 }], ["bad", { name: "Bo" }]]);
+    const users = typed(db, { schema: user, validateReads: true });
+    assert.equal((await users.get("ada"))?.role, "guest");
+    assert.equal(users.getSync("ada")?.role, "guest");
+    await assert.rejects(users.get("bad"), /Cannot get "bad": value\.age: /);
+    assert.throws(() => users.getEntrySync("bad"), InvalidValueError);
+    await assert.rejects(Array.fromAsync(users.list()), { code: "INVALID_VALUE", key: "bad" });
+    assert.throws(() => [...users.listSync()], InvalidValueError);
+    assert.equal((await typed(db, { schema: user }).get("bad"))?.name, "Bo");
+  });
+});
+
+describe("codecs", () => {
+  it("of json() refuse what JSON would give back as something else", () => {
+    class Point {
+      x = 1;
+    }
+    const refused: [value: unknown, path: RegExp][] = [
+      [new Date(0), /^value is a Date, which JSON gives back/],
+      [{ a: [{ "b c": new Point() }] }, /^value\.a\[0\]\["b c"\] is a Point/],
+      [[1, undefined], /^value\[1\] is undefined/],
+      [{ toJSON: () => 1 }, /^value is an object with toJSON/],
+      [{ a: new Map() }, /^value\.a is a Map/],
+    ];
+    for (const [value, message] of refused) {
+      assert.throws(() => json().encode(value), { name: "TypeError", message });
+    }
+    const shared = { x: 1 };
+    for (const value of ["a", new Uint8Array(2), 1, null, { a: undefined, b: [shared, shared] }, Object.create(null)]) {
+      assert.equal(json().encode(value), value);
+    }
+  });
+
+  it("of structured() keep what can be cloned, in the form of a KV", async () => {
+    await using kv = await openKv(":memory:");
+    const codec = await structured<{ born: Date; likes: Set<string>; big?: bigint }>();
+    const people = typed(kv.database, { codec });
+    const ada = { born: new Date("1815-12-10"), likes: new Set(["looms"]), big: 2n ** 70n };
+    await kv.set(["ada"], ada);
+    const [key] = await Array.fromAsync(people.keys());
+    assert.deepEqual(await people.get(key!), ada);
+    await people.set(key!, { ...ada, big: 1n });
+    assert.deepEqual((await kv.get(["ada"])).value, { ...ada, big: 1n });
+    await assert.rejects(people.set(key!, wrong(() => {})), TypeError);
+  });
+
+  it("keep what a schema makes, be it more than JSON", async () => {
+    await using db = await DB.open(":memory:");
+    const schema = z.object({ at: z.string().transform((text) => new Date(text)) });
+    const events = typed(db, { schema, codec: await structured<{ at: Date }>() });
+    await events.set("a", { at: "2026-01-02T00:00:00Z" });
+    assert.equal((await events.get("a"))?.at.getUTCDate(), 2);
+    await assert.rejects(typed(db, { schema }).set("a", { at: "2026-01-02" }), /value\.at is a Date/);
+  });
+});
+
+describe("tuple", () => {
+  it("is what a database lists by", async () => {
+    await using db = await DB.open(":memory:");
+    for (const parts of [["a", 7], ["a", 7, 10], ["a", 7, 9n], ["a", 7, "ä"], ["a", 70, 1], ["a\0", 7, 1]]) {
+      await db.set(tuple.encode(parts), 1);
+    }
+    const found = await Array.fromAsync(db.keys(tuple.range(["a", 7])), (key) => tuple.decode(key));
+    assert.deepEqual(found, [["a", 7, "ä"], ["a", 7, 9n], ["a", 7, 10]]);
+    assert.equal(await db.count(tuple.range([])), 6);
+  });
+});
+
+describe("the options of typed()", () => {
+  it("are checked", async () => {
+    await using db = await DB.open(":memory:");
+    const refused: [options: unknown, message: RegExp][] = [
+      [{ schema: {} }, /option "schema" must be a Standard Schema, .*, not an object/],
+      [{ schema: () => true }, /not a function without it/],
+      [{ schema: { "~standard": { version: 2, validate: () => ({}) } } }, /is of version 2/],
+      [{ codec: structured() }, /structured\(\) has to be awaited/],
+      [{ codec: { encode: () => 1 } }, /must be an object with encode and decode/],
+      [{ validateReads: true }, /needs a schema/],
+      [{ schema: user, validateReads: 1 }, /must be true or false/],
+      [{ shema: user }, /unknown option "shema"; did you mean "schema"/],
+    ];
+    for (const [options, message] of refused) {
+      assert.throws(() => typed(db, options as never), { name: "TypeError", message });
+    }
+    assert.throws(() => typed(wrong({})), /expected a database or a namespace, not an object/);
+  });
+});
+
+/** Numbers are kept doubled, so that one can see whether a codec was asked. */
+const doubled: Codec<number> = { encode: (value) => value * 2, decode: (stored) => stored as number / 2 };
