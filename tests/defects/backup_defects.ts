@@ -161,10 +161,20 @@ export const backupDefects: readonly Defect[] = [
     breaks: "a restore from a damaged object or onto a failing disk succeeds",
     patches: [{
       file: `${REPOSITORY}/restoring/materialize.ts`,
-      find: "if (found === sha256) continue;",
-      replace: "if (found.length > 0) continue;",
+      find: "throw differs(directory, file.name);",
+      replace: "void file;",
     }],
     caughtBy: tests("restore", "blames the repository for a damaged object and the disk for a damaged file"),
+  },
+  {
+    name: "objects of a backup not read back",
+    breaks: "a full backup of a damaged file, or into a store that spoils it, succeeds",
+    patches: [{
+      file: `${REPOSITORY}/core/objects.ts`,
+      find: "if (options.verify) await verifyStored(",
+      replace: "if (options.verify && totals.rawBytes < 0) await verifyStored(",
+    }],
+    caughtBy: tests("spoiled", "names a file that is not what was written"),
   },
   {
     name: "point in time off by one commit",

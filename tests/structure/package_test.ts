@@ -61,8 +61,8 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "./s3": [],
   "./schedule": ["croner"],
   "./testing": [],
-  "./unstorage": [],
   "./typed": [],
+  "./unstorage": [],
 };
 
 /** A program of one file, with data and backups of its own. */
