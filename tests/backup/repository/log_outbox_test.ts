@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { HoldfastError } from "../../../lib/base/errors.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { LogIndex, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -93,6 +94,24 @@ describe("shipping much log", () => {
       assert.deepEqual(contents, contentsAt(41));
       assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
     }
+  });
+
+  it("puts no log before there is a head that will count it", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store });
+    const shipper = Shipper.of(house.context, house.engine);
+    await house.set("a", "1");
+    await shipper.ship();
+    await house.set("b", "2");
+    const heal = store.inject({
+      ...{ at: ({ operation, key }) => operation === "put" && key.startsWith("heads/"), do: "refuse", times: Infinity },
+      error: () => new HoldfastError("STORAGE", "the cable is out"),
+    });
+    await assert.rejects(shipper.ship(), /the cable is out/);
+    assert.deepEqual(await logKeys(store), []);
+    heal();
+    await shipper.ship();
+    assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
   });
 
   it("has come to an end with everything when one object fails while the next is on its way", async () => {

@@ -329,6 +329,8 @@ class Shipment {
     if (pieces.length === 0) return;
     const claimed = this.#shipper.claimNow();
     claimed.catch(() => {}); // It is awaited below.
+    // Log without a head can't be told from log whose head is lost.
+    if (this.#shipper.current.etag === undefined) await claimed;
     try {
       await this.#outbox.begin(this.#head, pieces);
     } finally {
