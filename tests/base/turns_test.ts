@@ -16,7 +16,7 @@ describe("Turns", () => {
       });
     const [a, b, c] = [work("a"), work("b", true), work("c")];
     for (const [i, one] of [a, b, c].entries()) {
-      while (ends.length <= i) await undefined;
+      for (let n = 0; ends.length <= i && n < 100; n++) await undefined;
       assert.deepEqual(seen, ["a", "b", "c"].slice(0, i + 1));
       ends[i]!();
       if (i === 1) await assert.rejects(one, /b/);
