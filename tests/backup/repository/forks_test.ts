@@ -46,6 +46,19 @@ async function reopen(house: House): Promise<void> {
   house.engine = await house.open();
 }
 
+/** Takes a database to version 3 at the end of its second line, all of it archived; its slot lags at 1. */
+async function throughTwoLines(house: House): Promise<void> {
+  await house.set("a", "1");
+  await house.backup({ type: "full" });
+  for (const mode of ["merge", "replace"] as const) {
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode });
+    house.note();
+    await Shipper.of(house.context, house.engine).ship();
+    await reopen(house);
+  }
+  await house.engine.setSlot({ ...house.engine.slots()[0]!, version: 1 });
+}
+
 /** All heads, by lineage. */
 async function headsOf(house: House): Promise<HeadDocument[]> {
   return (await readHeads(house.context)).sort((a, b) => a.lineage < b.lineage ? -1 : 1);
@@ -135,6 +148,44 @@ describe("a database that went through several lines of history while nobody arc
     for (let version = 1; version <= 6; version++) {
       const { contents } = await house.restore({ lineage: house.engine.lineage, at: { version } });
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+    }
+  });
+
+  it("misses no more than what came behind the last fork where that is gone, though its slot lags", async () => {
+    const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0 } });
+    await throughTwoLines(house);
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.engine.compact();
+    await house.backup();
+    const { lineage } = house.engine;
+    const own = (await headsOf(house)).find((head) => head.lineage === lineage);
+    assert.deepEqual(own?.gaps.map(({ from, to }) => [from, to]), [[4, 5]]);
+    for (const version of [1, 2, 3, 5]) {
+      assert.deepEqual((await house.restore({ lineage, at: { version } })).contents, house.states.get(version));
+    }
+    await assert.rejects(house.restore({ lineage, at: { version: 4 } }), GapError);
+  });
+
+  it("goes on at the last fork where all before it is archived and what came behind was lost, though its slot lags", async () => {
+    const house = await House.make({ engine: { durability: "none" } });
+    await throughTwoLines(house);
+    await house.set("b", "lost");
+    // The last line has begun, and its only commit is gone.
+    const { store, time, fs } = house;
+    const after = await House.make({ store, now: time.now, fs: fs.crash({ keep: "none" }) });
+    const { engine, context } = after;
+    const { lineage, meta: { parents } } = engine;
+    assert.deepEqual([...parents.map(({ version }) => version), engine.visibleVersion], [2, 3, 3]);
+    const before = await headsOf(after);
+    await Shipper.of(context, engine).ship();
+    assert.deepEqual(await headsOf(after), before, "there was nothing to take in");
+    for (const key of ["b", "c"]) await after.set(key, "2");
+    await Shipper.of(context, engine).ship();
+    const own = (await headsOf(after)).find((head) => head.lineage === lineage);
+    assert.deepEqual([own?.start, own?.version, own?.gaps], [4, 5, []]);
+    for (let version = 1; version <= 5; version++) {
+      const expected = version > 3 ? after.states.get(version) : house.states.get(version);
+      assert.deepEqual((await after.restore({ lineage, at: { version } })).contents, expected, `version ${version}`);
     }
   });
 });

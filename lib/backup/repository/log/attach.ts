@@ -5,7 +5,7 @@
  * |---|---|---|
  * | there | - | behind that head, unless it is ahead of the database or behind its slot |
  * | none | there, behind the fork, and the slot is older than the fork | behind the parent's head: the rest of it first |
- * | none | there, at or beyond the fork, and the log reaches back to the fork | at the fork |
+ * | none | there, at or beyond the fork, and the slot is older than the fork or the log reaches back to it | at the fork |
  * | none | otherwise | at the slot, or now |
  *
  * "Now" is what is durable. A slot ahead of that, which a power cut may have left, is taken back to it. A parent is the nearest
@@ -74,9 +74,10 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
   for (const fork of parents.toReversed()) {
     const parent = await readHead(context, engine.id, fork.lineage);
     if (parent === undefined) continue;
+    const lags = slot !== undefined && slot.version < fork.version;
     if (parent.body.version < fork.version) {
-      if (slot !== undefined && slot.version < fork.version) return parent;
-    } else if (fork.version < now.version && await reachesBack(engine, fork.version)) {
+      if (lags) return parent;
+    } else if (lags || await reachesBack(engine, fork.version)) {
       from = fork.version;
     }
     break;
