@@ -167,7 +167,7 @@ describe("a database that went through several lines of history while nobody arc
   });
 
   it("goes on at the last fork where all before it is archived and what came behind was lost, though its slot lags", async () => {
-    const house = await House.make({ engine: { durability: "none" } });
+    const house = await House.make({ engine: { durability: "buffered" } });
     await throughTwoLines(house);
     await house.set("b", "lost");
     // The last line has begun, and its only commit is gone.

@@ -5,6 +5,9 @@
  * both, and plans anew when an object vanished. Cut off in between, both lie there: the next merge removes what is covered.
  * Where it is known that nothing is due, nothing is asked for.
  *
+ * Only that is merged, or taken for a cover, which goes on where the object before it ends, in its versions and in its chain,
+ * back to where the chain began: beside it there may lie what no head ever counted, of other versions or another history.
+ *
  * @module
  */
 import { NotFoundError } from "../../../base/errors.ts";
@@ -16,7 +19,7 @@ import { allKeys } from "../core/documents.ts";
 import { logPrefix } from "../core/layout.ts";
 import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
 import { logPieces, openLog } from "./log_reader.ts";
-import type { LogTimes, MergeMemory } from "./merge_memory.ts";
+import type { LogLink, MergeMemory } from "./merge_memory.ts";
 import { planMerges, type TimedLogObject } from "./merge_plan.ts";
 import { putLogObject } from "./log_object.ts";
 
@@ -40,27 +43,24 @@ export async function mergeLog(
   memory.forget();
   const prefix = logPrefix(head.database, head.lineage);
   const listed = logObjects(await allKeys(context.store, prefix, signal));
-  const index = new LogIndex(listed);
-  const chain = index.walkBack(head, 1).objects;
   const merged: Merged = { made: 0, removed: 0 };
-  const used = new Set(chain.map(({ key }) => key));
-  for (const object of listed) {
-    if (used.has(object.key) || !isCovered(object, chain)) continue;
-    await context.store.delete(object.key);
-    merged.removed++;
-  }
-  memory.keepTimes(used);
   try {
-    const timed: TimedLogObject[] = [];
-    for (const object of chain) timed.push({ ...object, ...await timesOf(context, object, memory, signal) });
-    for (const group of planMerges(timed, context.clock())) {
+    const chain = await linkedChain(context, head, listed, memory, signal);
+    const used = new Set(chain.map(({ key }) => key));
+    memory.keepLinks(used);
+    for (const object of listed) {
+      if (used.has(object.key) || !isCovered(object, chain)) continue;
+      await context.store.delete(object.key);
+      merged.removed++;
+    }
+    for (const group of planMerges(chain, context.clock())) {
       throwIfAborted(signal);
       const made = await mergeGroup(context, head, group, signal);
-      timed.splice(timed.indexOf(group[0]!), group.length, made);
+      chain.splice(chain.indexOf(group[0]!), group.length, made);
       merged.made++;
       merged.removed += group.length;
     }
-    memory.remember(head, timed);
+    memory.remember(head, chain);
   } catch (error) {
     // Someone else merged or pruned what was listed; the next call sees what there is.
     if (!(error instanceof NotFoundError)) throw error;
@@ -75,18 +75,44 @@ function isCovered(object: LogObject, chain: readonly LogObject[]): boolean {
   );
 }
 
-async function timesOf(
+/** The objects that lead up to a head from where its chain began, or from behind a hole; in order. */
+async function linkedChain(
+  context: RepositoryContext,
+  head: HeadDocument,
+  listed: readonly LogObject[],
+  memory: MergeMemory,
+  signal: AbortSignal | undefined,
+): Promise<TimedLogObject[]> {
+  const index = new LogIndex(listed);
+  const misfits = new Set<string>();
+  for (;;) {
+    const chain: TimedLogObject[] = [];
+    let misfit: string | undefined;
+    for (const object of index.walkBack(head, head.start, misfits).objects.reverse()) {
+      const next = chain[0];
+      if (next !== undefined && (object.last !== next.first - 1 || object.chain !== next.previous)) {
+        misfit = object.key;
+        break;
+      }
+      chain.unshift({ ...object, ...await linkOf(context, object, memory, signal) });
+    }
+    if (misfit === undefined) return chain;
+    misfits.add(misfit);
+  }
+}
+
+async function linkOf(
   context: RepositoryContext,
   object: LogObject,
   memory: MergeMemory,
   signal: AbortSignal | undefined,
-): Promise<LogTimes> {
-  const known = memory.timesOf(object.key);
+): Promise<LogLink> {
+  const known = memory.linkOf(object.key);
   if (known !== undefined) return known;
-  const { head, pieces } = await openLog(context, object, { signal });
+  const { head: { previous, minTimestamp, maxTimestamp }, pieces } = await openLog(context, object, { signal });
   await pieces.return(undefined as never);
-  const found = { minTimestamp: head.minTimestamp, maxTimestamp: head.maxTimestamp };
-  memory.noteTimes(object.key, found);
+  const found = { previous, minTimestamp, maxTimestamp };
+  memory.noteLink(object.key, found);
   return found;
 }
 
@@ -100,23 +126,15 @@ async function mergeGroup(
   const last = group.at(-1)!;
   const { database, lineage } = head;
   const key = logPrefix(database, lineage) + logName(first.first, last.last, last.chain);
-  const { head: firstHead, pieces } = await openLog(context, first, { signal });
-  await pieces.return(undefined as never);
-  const span = { minTimestamp: first.minTimestamp, maxTimestamp: last.maxTimestamp };
+  const { previous, minTimestamp } = first;
+  const link = { previous, minTimestamp, maxTimestamp: last.maxTimestamp };
   async function* raw(): AsyncGenerator<Uint8Array> {
-    yield writeLogHead({
-      database,
-      lineage,
-      previous: firstHead.previous,
-      first: first.first,
-      last: last.last,
-      ...span,
-    });
+    yield writeLogHead({ database, lineage, first: first.first, last: last.last, ...link });
     for (const object of group) {
       for await (const piece of logPieces(context, object, { signal })) yield piece.bytes;
     }
   }
   const { storedBytes } = await putLogObject(context, key, raw, { signal });
   for (const object of group) await context.store.delete(object.key);
-  return { key, first: first.first, last: last.last, chain: last.chain, size: storedBytes, ...span };
+  return { key, first: first.first, last: last.last, chain: last.chain, size: storedBytes, ...link };
 }

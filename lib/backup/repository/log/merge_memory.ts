@@ -1,6 +1,6 @@
 /**
  * What a replication knows of its archived log between two merges, so that it asks the store for nothing that it wrote itself:
- * neither for the times of an object, nor for a listing while nothing is due.
+ * neither for the head of an object, nor for a listing while nothing is due.
  *
  * It decides over reading only. What is merged, and removed, is decided by a listing of that moment.
  *
@@ -10,12 +10,12 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { TimedLogObject } from "./merge_plan.ts";
 import type { LogObjectSent } from "./shipment.ts";
 
-/** The times of an object's first and last commit, ms. */
-export type LogTimes = Pick<TimedLogObject, "minTimestamp" | "maxTimestamp">;
+/** What the head of an object says beside its name. */
+export type LogLink = Pick<TimedLogObject, "previous" | "minTimestamp" | "maxTimestamp">;
 
 /** Kept from one merge to the next. */
 export class MergeMemory {
-  readonly #times = new Map<string, LogTimes>();
+  readonly #links = new Map<string, LogLink>();
   /** The objects that lead up to `#end`; undefined: not known. */
   #chain: TimedLogObject[] | undefined;
   #end: Pick<HeadDocument, "version" | "chain"> | undefined;
@@ -29,15 +29,17 @@ export class MergeMemory {
   remember({ version, chain }: HeadDocument, objects: TimedLogObject[]): void {
     this.#chain = objects;
     this.#end = { version, chain };
-    for (const { key, minTimestamp, maxTimestamp } of objects) this.noteTimes(key, { minTimestamp, maxTimestamp });
+    for (const { key, previous, minTimestamp, maxTimestamp } of objects) {
+      this.noteLink(key, { previous, minTimestamp, maxTimestamp });
+    }
   }
 
   /** What was shipped lies behind what is known, or it has to be listed: another history, a gap, someone else's shipment. */
   shipped(objects: readonly LogObjectSent[]): void {
     for (const { key, first, last, minTimestamp, maxTimestamp, previous, chain, storedBytes: size } of objects) {
-      this.noteTimes(key, { minTimestamp, maxTimestamp });
+      this.noteLink(key, { previous, minTimestamp, maxTimestamp });
       if (this.#end?.chain !== previous) this.forget();
-      this.#chain?.push({ key, first, last, minTimestamp, maxTimestamp, chain, size });
+      this.#chain?.push({ key, first, last, minTimestamp, maxTimestamp, previous, chain, size });
       if (this.#end !== undefined) this.#end = { version: last, chain };
     }
   }
@@ -48,18 +50,18 @@ export class MergeMemory {
     this.#end = undefined;
   }
 
-  /** The times of an object, where they are known. */
-  timesOf(key: string): LogTimes | undefined {
-    return this.#times.get(key);
+  /** What the head of an object says, where it is known. */
+  linkOf(key: string): LogLink | undefined {
+    return this.#links.get(key);
   }
 
-  /** Remembers the times of an object. */
-  noteTimes(key: string, times: LogTimes): void {
-    this.#times.set(key, times);
+  /** Remembers what the head of an object says. */
+  noteLink(key: string, link: LogLink): void {
+    this.#links.set(key, link);
   }
 
-  /** Forgets the times of all others. */
-  keepTimes(keys: ReadonlySet<string>): void {
-    for (const key of this.#times.keys()) if (!keys.has(key)) this.#times.delete(key);
+  /** Forgets the heads of all others. */
+  keepLinks(keys: ReadonlySet<string>): void {
+    for (const key of this.#links.keys()) if (!keys.has(key)) this.#links.delete(key);
   }
 }

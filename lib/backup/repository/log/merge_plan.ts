@@ -9,8 +9,10 @@
  */
 import type { LogObject } from "./log_chain.ts";
 
-/** An object with the times of its commits. */
+/** An object with what its head says. */
 export interface TimedLogObject extends LogObject {
+  /** The chain before it. */
+  previous: string;
   /** The time of its first commit, ms. */
   minTimestamp: number;
   /** The time of its last commit, ms. */

@@ -1,0 +1,92 @@
+/** Merging an archived log beside objects that no head counts. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { exportDatabase } from "../../../lib/backup/export.ts";
+import { readHead } from "../../../lib/backup/repository/log/heads.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
+import { openAt, put, write } from "../fixture.ts";
+import { House } from "./house.ts";
+import { keysOf } from "./prune_fixture.ts";
+
+const DAY = 86_400_000;
+
+/** Ships log, and is cut off before the head counts it; `claim`: behind the writer's claim of the history. */
+async function shipWithoutHead(house: House, engine = house.engine, claim = false): Promise<void> {
+  let heads = 0;
+  const store = new FaultStore(house.store, {
+    faults: [{
+      at: ({ operation, key }) => operation === "put" && key.startsWith("heads/") && ++heads > (claim ? 1 : 0),
+      do: "die",
+    }],
+  });
+  await assert.rejects(Shipper.of({ ...house.context, store }, engine).ship());
+}
+
+async function headOf(house: House): Promise<HeadDocument> {
+  return (await readHead(house.context, house.engine.id, house.engine.lineage))!.body;
+}
+
+describe("merging an archived log", () => {
+  it("leaves an object that no head counts and that reaches over the beginning of the chain", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.engine.compact();
+    await exportDatabase(house.engine, "/exported");
+    await house.set("d", "3");
+    await shipWithoutHead(house);
+    // A copy has a slot, and none of the log behind it: up to the copy there is a gap.
+    const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
+    const { id } = house.context;
+    await copy.setSlot({ id, repository: id, version: 2, createdAt: house.time.now });
+    await house.backup({}, copy);
+    await house.set("e", "4");
+    const { head } = await Shipper.of(house.context, house.engine).ship();
+    assert.deepEqual([head.start, head.version, head.gaps.length], [4, 5, 1]);
+    await house.set("f", "5");
+    await Shipper.of(house.context, house.engine).ship();
+    assert.equal((await keysOf(house.store, "log/")).length, 3);
+    house.time.now += DAY;
+    const merged = await mergeLog(house.context, await headOf(house), new MergeMemory());
+    assert.equal(merged.made, 1);
+    for (let version = 4; version <= 6; version++) {
+      const { contents } = await house.restore({ at: { version } });
+      assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+    }
+    assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
+    await copy.close();
+  });
+
+  it("takes none of a writer that was overtaken, though its object reaches further back", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await Shipper.of(house.context, house.engine).ship({ heartbeat: true });
+    await house.copyDirectory("/twin");
+    const twin = await openAt(house.fs, "/twin", { clock: house.time.clock });
+    for (const key of ["x", "y"]) await write(twin, (batch) => put(batch, 0, key, { value: "of the twin" }));
+    await shipWithoutHead(house, twin, true);
+    // The original claims its history again.
+    await house.engine.close();
+    const shipper = Shipper.of(house.context, await house.open());
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, "2");
+      await shipper.ship();
+    }
+    assert.equal((await keysOf(house.store, "log/")).length, 4);
+    house.time.now += DAY;
+    const merged = await mergeLog(house.context, await headOf(house), new MergeMemory());
+    assert.deepEqual(merged, { made: 1, removed: 3 });
+    for (let version = 1; version <= 4; version++) {
+      const { contents } = await house.restore({ at: { version } });
+      assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+    }
+    await twin.close();
+  });
+});
