@@ -185,6 +185,14 @@ describe("an atomic operation", () => {
     assert.equal((await kv.get(["lock"])).value, 1);
   });
 
+  it("can set what expires in the farthest future", async () => {
+    await using kv = await openKv(":memory:");
+    for (const expireIn of [Number.MAX_SAFE_INTEGER, 1e300]) {
+      await kv.atomic().set(["a"], expireIn, { expireIn }).commit();
+      assert.equal((await kv.get(["a"])).value, expireIn);
+    }
+  });
+
   it("writes its versionstamp into keys", async () => {
     await using kv = await openKv(":memory:");
     const sets = [1, 2, 3].map((n) => kv.set(["log", kv.commitVersionstamp()], n));
