@@ -247,6 +247,22 @@ describe("a queue", () => {
     await second.close();
   });
 
+  it("keeps the order of those due at the same time over openings", async () => {
+    const time = new SimulatedTime(BEGIN);
+    const options = { ...onOneDisk(), clock: time.clock };
+    const first = await openKvWith(time, "/kv", options);
+    await first.atomic().enqueue(1, { delay: 1000 }).enqueue(2, { delay: 1000 }).enqueue(3, { delay: 1000 }).commit();
+    await first.close();
+    await time.advance(500);
+    await using second = await openKvWith(time, "/kv", options);
+    for (const message of [4, 5]) await second.enqueue(message, { delay: 500 });
+    const seen: unknown[] = [];
+    void second.listenQueue((message) => void seen.push(message));
+    await time.advance(500);
+    await until(() => seen.length === 5);
+    assert.deepEqual(seen, [1, 2, 3, 4, 5]);
+  });
+
   it("loses no message to kills, power cuts and failing disks, and keeps none", async () => {
     let again = 0;
     const { endings } = await simulate(async (machine) => {

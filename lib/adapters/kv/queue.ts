@@ -36,6 +36,9 @@ const HANDLERS_MAX = 100;
 /** How long to sleep when nothing is due: what a timer takes at most. */
 const IDLE_MS = 2 ** 31 - 1;
 
+/** A number of a message from which a billion more can be counted. */
+const SEQUENCE_MAX = Number.MAX_SAFE_INTEGER - 1e9;
+
 /** When rows that could not be looked through are tried again: rarely enough that a damaged disk floods nobody. */
 const RETRY_MS = 60_000;
 
@@ -79,7 +82,8 @@ export class MessageQueue {
 
   constructor(core: KvCore) {
     this.#core = core;
-    this.#sequence = core.db.version;
+    // Behind those of earlier openings, which had at most one for each microsecond.
+    this.#sequence = Math.max(core.db.version, Math.min(1000 * this.#now(), SEQUENCE_MAX));
   }
 
   /** A message as it will be kept. A mistake in one of its keys is told when it is sent. */
