@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type Kv, type KvEntry, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { DB } from "../../mod.ts";
@@ -135,6 +136,25 @@ describe("a KV", () => {
       seen = kv;
     }
     assert.ok(seen.database.closed);
+  });
+});
+
+describe("a list of a KV", () => {
+  it("lets the event loop go round", async () => {
+    await using kv = await openKv(":memory:");
+    const operation = kv.atomic();
+    for (let i = 0; i < 5000; i++) operation.set([i], i);
+    await operation.commit();
+    let turns = 0;
+    let reading = true;
+    const turn = (): void => {
+      turns++;
+      if (reading) setImmediate(turn);
+    };
+    setImmediate(turn);
+    assert.equal((await Array.fromAsync(kv.list({ prefix: [] }, { batchSize: 10 }))).length, 5000);
+    reading = false;
+    assert.ok(turns > 1, `${turns} turns`);
   });
 });
 
