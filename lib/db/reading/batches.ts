@@ -5,6 +5,7 @@
  * (1) It reads at once until it has what is wanted, and goes on later when a slice is used up (the event loop has its turn)
  *     or a value lies in a blob (which is read off the main thread).
  * (2) It holds its walk until it ends, fails or is closed.
+ * (3) What has failed fails again, so that nobody takes for the end what is none.
  *
  * @module
  */
@@ -38,6 +39,7 @@ export class Batches<T> {
   #large: Step | undefined;
   #bytes = 0;
   #ended = false;
+  #failure: { error: unknown } | undefined;
 
   /**
    * Begins to read; it holds files from here on. `call` names it in errors. Whoever reads on where another has ended gives
@@ -77,6 +79,7 @@ export class Batches<T> {
    * Undefined: it has done so already.
    */
   read(items: T[], count: number, bytesMax: number = Infinity): Promise<void> | undefined {
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#ended) return undefined;
     this.#bytes = 0;
     try {
@@ -84,8 +87,7 @@ export class Batches<T> {
       this.#source.context.assertOpen(this.#call);
       if (!this.slicer.due() && this.#readSome(items, count, bytesMax)) return undefined;
     } catch (error) {
-      this.close();
-      throw error;
+      throw this.#fail(error);
     }
     return this.#goOn(items, count, bytesMax);
   }
@@ -94,6 +96,12 @@ export class Batches<T> {
   close(): void {
     this.#ended = true;
     this.#walk.close();
+  }
+
+  #fail(error: unknown): unknown {
+    this.#failure = { error };
+    this.close();
+    return error;
   }
 
   async #goOn(items: T[], count: number, bytesMax: number): Promise<void> {
@@ -113,8 +121,7 @@ export class Batches<T> {
         if (this.#readSome(items, count, bytesMax)) return;
       }
     } catch (error) {
-      this.close();
-      throw error;
+      throw this.#fail(error);
     }
   }
 

@@ -379,6 +379,10 @@ describe("HoldfastLevel's limits and errors", () => {
     await assert.rejects(level.get("k0"), { name: "LevelError", code: "LEVEL_CORRUPTION" });
     assert.throws(() => level.getSync("k0"), { code: "LEVEL_CORRUPTION" });
     await assert.rejects(level.iterator().all(), { code: "LEVEL_CORRUPTION" });
+    const iterator = level.iterator({ reverse: true });
+    for (let i = 0; i < 200; i++) await iterator.next().catch(() => {});
+    await assert.rejects(iterator.next(), { code: "LEVEL_CORRUPTION" });
+    await iterator.close();
     await level.close();
     disk.damage("/data/CURRENT", () => bytes(1, 2, 3));
     assert.equal((await whyNotOpen(level) as LevelError).code, "LEVEL_CORRUPTION");
