@@ -71,10 +71,7 @@ export class Walk<T> {
   /** The next item; undefined at the end. */
   next(): T | undefined | Promise<T | undefined> {
     if (this.#at === this.#ready.length) {
-      this.#ready = [];
-      this.#at = 0;
-      const reading = this.#read(this.#ready, Math.min(this.#size, this.#left), AHEAD_BYTES);
-      this.#size = Math.min(AHEAD_MAX, this.#size * 2);
+      const reading = this.#readAhead();
       if (reading !== undefined) return reading.then(() => this.#take());
     }
     return this.#take();
@@ -102,6 +99,22 @@ export class Walk<T> {
     this.#leave();
     if (this.#ownSnapshot) this.#snapshot.release();
     return Promise.resolve();
+  }
+
+  #readAhead(): Promise<void> | undefined {
+    const count = Math.min(this.#size, this.#left);
+    this.#size = Math.min(AHEAD_MAX, this.#size * 2);
+    this.#ready = [];
+    this.#at = 0;
+    // An error has its turn behind what was read before it: what has failed fails again.
+    const keep = (error: unknown): undefined => {
+      if (this.#ready.length === 0 || this.#options.signal?.aborted) throw error;
+    };
+    try {
+      return this.#read(this.#ready, count, AHEAD_BYTES)?.catch(keep);
+    } catch (error) {
+      return keep(error);
+    }
   }
 
   #take(): T | undefined {
@@ -155,13 +168,13 @@ export class Walk<T> {
   }
 
   #hasEmptyKey(ahead: Bounds): boolean {
-    if (!this.#emptyAhead) return false;
-    this.#emptyAhead = false;
-    return this.#entries.hasEmptyWithin(ahead, this.#snapshot);
+    if (this.#emptyAhead) this.#emptyAhead = this.#entries.hasEmptyWithin(ahead, this.#snapshot);
+    return this.#emptyAhead;
   }
 
   async #readEmptyKey(items: T[]): Promise<void> {
     items.push(this.#item.empty(await this.#entries.emptyValue(this.#snapshot)));
+    this.#emptyAhead = false;
   }
 
   #begin(bounds: Bounds): Batches<T> {

@@ -379,10 +379,6 @@ describe("HoldfastLevel's limits and errors", () => {
     await assert.rejects(level.get("k0"), { name: "LevelError", code: "LEVEL_CORRUPTION" });
     assert.throws(() => level.getSync("k0"), { code: "LEVEL_CORRUPTION" });
     await assert.rejects(level.iterator().all(), { code: "LEVEL_CORRUPTION" });
-    const iterator = level.iterator({ reverse: true });
-    for (let i = 0; i < 200; i++) await iterator.next().catch(() => {});
-    await assert.rejects(iterator.next(), { code: "LEVEL_CORRUPTION" });
-    await iterator.close();
     await level.close();
     disk.damage("/data/CURRENT", () => bytes(1, 2, 3));
     assert.equal((await whyNotOpen(level) as LevelError).code, "LEVEL_CORRUPTION");
@@ -399,6 +395,34 @@ describe("HoldfastLevel's limits and errors", () => {
     await level.close();
     await level.open();
     assert.equal(await level.get("a"), "1");
+    await level.close();
+  });
+
+  it("tell of damage behind what could be read before it, and again", async () => {
+    const disk = memoryFileSystem();
+    const options = { fileSystem: disk, compression: "none", tuning: { reserve: false } } as const;
+    const level = new HoldfastLevel("/data", options);
+    const keys = Array.from({ length: 500 }, (_, i) => `k${String(i).padStart(3, "0")}`);
+    await level.batch(keys.map((key) => ({ type: "put", key, value: "v".repeat(99) })));
+    await level.compactRange("", "z");
+    await level.close();
+    const table = (await disk.list("/data")).find((name) => name.endsWith(".sst"));
+    disk.damage(`/data/${table}`, (all) => all.map((byte, i) => i > 70 && i < 90 ? byte ^ 0xff : byte));
+    await level.open();
+    const iterator = level.keys({ reverse: true });
+    const seen: (string | undefined)[] = [];
+    while (seen.length < 600 && !seen.includes("LEVEL_CORRUPTION")) {
+      seen.push(await iterator.next().catch(({ code }) => code));
+    }
+    const read: string[] = [];
+    assert.throws(() => {
+      for (const key of level.holdfast.keysSync({}, { reverse: true })) {
+        read.push(new TextDecoder().decode(key as never));
+      }
+    }, { code: "CORRUPTION" });
+    assert.deepEqual(seen, [...read, "LEVEL_CORRUPTION"]);
+    assert.ok(read.length > 100 && read.length < 500, `${read.length}`);
+    await assert.rejects(iterator.next(), { code: "LEVEL_CORRUPTION" });
     await level.close();
   });
 
