@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { compareBytes, toHex } from "../../lib/base/bytes.ts";
@@ -60,6 +61,14 @@ describe("the bytes of a key", () => {
     for (const hex of ["02", "0261", "0161", "2100", "1c01", "1d", "1d02ff", "28", "f0", "00", "1e00"]) {
       assert.throws(() => decodeKey(Uint8Array.fromHex(hex)), { code: "CORRUPTION" }, hex);
     }
+  });
+
+  it("take no memory for what is too large for one", () => {
+    const before = process.memoryUsage().arrayBuffers;
+    for (const part of ["k".repeat(20_000_000), new Uint8Array(65_536)]) {
+      assert.throws(() => encodeKey([part]), { name: "TypeError", message: "Key too large (max 65535 bytes)" });
+    }
+    assert.ok(process.memoryUsage().arrayBuffers - before < 10_000_000);
   });
 
   it("hold no memory of the key", () => {

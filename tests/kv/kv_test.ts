@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type Kv, type KvEntry, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { DB } from "../../mod.ts";
@@ -138,6 +139,25 @@ describe("a KV", () => {
   });
 });
 
+describe("a list of a KV", () => {
+  it("lets the event loop go round", async () => {
+    await using kv = await openKv(":memory:");
+    const operation = kv.atomic();
+    for (let i = 0; i < 5000; i++) operation.set([i], i);
+    await operation.commit();
+    let turns = 0;
+    let reading = true;
+    const turn = (): void => {
+      turns++;
+      if (reading) setImmediate(turn);
+    };
+    setImmediate(turn);
+    assert.equal((await Array.fromAsync(kv.list({ prefix: [] }, { batchSize: 10 }))).length, 5000);
+    reading = false;
+    assert.ok(turns > 1, `${turns} turns`);
+  });
+});
+
 describe("an atomic operation", () => {
   it("adds without losing anything, however many do so at once", async () => {
     await using kv = await openKv(":memory:");
@@ -183,6 +203,14 @@ describe("an atomic operation", () => {
     const results = await Promise.all([1, 2, 3].map((i) => kv.atomic().check(entry).set(["lock"], i).commit()));
     assert.deepEqual(results.map(({ ok }) => ok), [true, false, false]);
     assert.equal((await kv.get(["lock"])).value, 1);
+  });
+
+  it("can set what expires in the farthest future", async () => {
+    await using kv = await openKv(":memory:");
+    for (const expireIn of [Number.MAX_SAFE_INTEGER, 1e300]) {
+      await kv.atomic().set(["a"], expireIn, { expireIn }).commit();
+      assert.equal((await kv.get(["a"])).value, expireIn);
+    }
   });
 
   it("writes its versionstamp into keys", async () => {

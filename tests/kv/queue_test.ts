@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Kv, type KvOptions, KvU64 } from "../../lib/adapters/kv.ts";
+import { type Kv, type KvOptions, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { openKvWith } from "../../lib/adapters/kv/kv.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { simulate } from "../../lib/adapters/testing.ts";
 import { SimulatedTime } from "../../lib/adapters/testing/simulated_time.ts";
 import { turns, until } from "../backup/repository/fake_timers.ts";
@@ -152,6 +153,77 @@ describe("a queue", () => {
     });
   });
 
+  it("delivers again, and gives up, what was sent and not what a handler has made of it", async () => {
+    await withKv(async (kv, time, errors) => {
+      const seen: unknown[] = [];
+      void kv.listenQueue((message: { steps: unknown[] }) => {
+        seen.push([...message.steps]);
+        message.steps.push("begun", () => {});
+        throw new Error("no");
+      });
+      await kv.enqueue({ steps: ["sent"] }, { backoffSchedule: [100], keysIfUndelivered: [["failed"]] });
+      await until(() => seen.length === 1);
+      await time.advance(100, () => turns(10));
+      await until(() => seen.length === 2);
+      while (await waiting(kv) > 0) await turns();
+      assert.deepEqual([...seen, (await kv.get(["failed"])).value], [["sent"], ["sent"], { steps: ["sent"] }]);
+      assert.deepEqual(errors.map(String), ["Error: no", "Error: no"]);
+    });
+  });
+
+  it("takes no listener that could handle nothing", async () => {
+    await withKv(async (kv) => {
+      await kv.enqueue("a", { backoffSchedule: [] });
+      await assert.rejects(kv.listenQueue(undefined as never), {
+        name: "TypeError",
+        message: "listenQueue: the handler must be a function, not undefined",
+      });
+      assert.equal(await waiting(kv), 1);
+    });
+  });
+
+  it("delivers what a restore has brought back", async () => {
+    await withKv(async (kv) => {
+      const seen: unknown[] = [];
+      await kv.enqueue("a");
+      const dump = await new Response(kv.database.exportStream({ format: "jsonl" })).bytes();
+      void kv.listenQueue((message) => void seen.push(message));
+      await kv.enqueue("b");
+      while (await waiting(kv) > 0) await turns();
+      await kv.database.restore(new Response(dump).body!);
+      await until(() => seen.length === 3);
+      assert.deepEqual(seen, ["a", "b", "a"]);
+    });
+  });
+
+  it("ends when the database beneath is closed", async () => {
+    await withKv(async (kv, time, errors) => {
+      const listening = kv.listenQueue(() => {});
+      await kv.database.close();
+      await listening;
+      assert.deepEqual([time.keeping, errors], [0, []]);
+      await assert.rejects(kv.listenQueue(() => {}), { code: "CLOSED" });
+    });
+  });
+
+  it("is not held up by a message that can't be read", async () => {
+    const disk = memoryFileSystem();
+    const options = { fileSystem: disk, compression: "none", tuning: { reserve: false } } as const;
+    const kv = await openKv("/kv", options);
+    for (const message of ["a".repeat(20_000), "b"]) await kv.enqueue(message);
+    await kv.database.compact();
+    await kv.close();
+    const blob = (await disk.list("/kv")).find((name) => name.endsWith(".blob"));
+    disk.damage(`/kv/${blob}`, (bytes) => bytes.map((byte, i) => i > 1000 && i < 1100 ? byte ^ 0xff : byte));
+    const errors: unknown[] = [];
+    await using damaged = await openKv("/kv", { ...options, onError: (error) => void errors.push(error) });
+    const seen: unknown[] = [];
+    void damaged.listenQueue((message) => void seen.push(message));
+    await until(() => seen.length > 0);
+    while (await waiting(damaged) > 1) await turns();
+    assert.deepEqual([seen, errors.map((error) => (error as { code: string }).code)], [["b"], ["CORRUPTION"]]);
+  });
+
   it("delivers again what a program was at when it ended", async () => {
     const time = new SimulatedTime(BEGIN);
     const options = { ...onOneDisk(), clock: time.clock };
@@ -173,6 +245,22 @@ describe("a queue", () => {
     assert.deepEqual(seen, ["first a", "first b", "second b", "second c"]);
     while (await waiting(second) > 0) await turns();
     await second.close();
+  });
+
+  it("keeps the order of those due at the same time over openings", async () => {
+    const time = new SimulatedTime(BEGIN);
+    const options = { ...onOneDisk(), clock: time.clock };
+    const first = await openKvWith(time, "/kv", options);
+    await first.atomic().enqueue(1, { delay: 1000 }).enqueue(2, { delay: 1000 }).enqueue(3, { delay: 1000 }).commit();
+    await first.close();
+    await time.advance(500);
+    await using second = await openKvWith(time, "/kv", options);
+    for (const message of [4, 5]) await second.enqueue(message, { delay: 500 });
+    const seen: unknown[] = [];
+    void second.listenQueue((message) => void seen.push(message));
+    await time.advance(500);
+    await until(() => seen.length === 5);
+    assert.deepEqual(seen, [1, 2, 3, 4, 5]);
   });
 
   it("loses no message to kills, power cuts and failing disks, and keeps none", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type KvEntryMaybe, openKv } from "../../lib/adapters/kv.ts";
+import { encodeKey } from "../../lib/adapters/kv/keys.ts";
 import { openKvWith } from "../../lib/adapters/kv/kv.ts";
 import { SimulatedTime } from "../../lib/adapters/testing/simulated_time.ts";
 import { turns } from "../backup/repository/fake_timers.ts";
@@ -74,13 +75,33 @@ describe("watching keys", () => {
     await reader.cancel();
   });
 
+  it("listens no longer once it has failed", async () => {
+    await using kv = await openKv(":memory:");
+    const { database } = kv;
+    const watch = database.watch.bind(database);
+    let left = 0;
+    database.watch = (...given) => {
+      const changes = watch(...given);
+      const leave = changes.return!.bind(changes);
+      changes.return = () => (left++, leave());
+      return changes;
+    };
+    const reader = kv.watch([["a"]]).getReader();
+    await reader.read();
+    await database.set(encodeKey(["a"]), { $kv: "no text of devalue" });
+    await assert.rejects(reader.read(), { code: "CORRUPTION" });
+    assert.equal(left, 1);
+  });
+
   it("ends with the KV, and with no keys at once", async () => {
     const kv = await openKv(":memory:");
     const reader = kv.watch([["a"]]).getReader();
     await reader.read();
     const end = reader.read();
     assert.deepEqual(await kv.watch([]).getReader().read(), { value: undefined, done: true });
+    const late = kv.watch([["a"]]).getReader();
     await kv.close();
     assert.deepEqual(await end, { value: undefined, done: true });
+    assert.deepEqual(await late.read(), { value: undefined, done: true });
   });
 });

@@ -60,6 +60,7 @@ function reserve(bytes: number): void {
 }
 
 function writeEscaped(bytes: Uint8Array): void {
+  if (bytes.length > KEY_BYTES_MAX) throw tooLarge();
   reserve(2 * bytes.length + 1);
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!;
@@ -70,6 +71,8 @@ function writeEscaped(bytes: Uint8Array): void {
 }
 
 function writeString(text: string): void {
+  // No character has less than a byte, and the memory for a longer one would be kept.
+  if (text.length > KEY_BYTES_MAX) throw tooLarge();
   reserve(2 * text.length + 2);
   scratch[used++] = STRING;
   const start = used;
@@ -160,8 +163,10 @@ function tooLarge(): TypeError {
 export function encodeKey(key: unknown): Uint8Array {
   if (!Array.isArray(key)) throw new TypeError(`A key must be an array, not ${key === null ? "null" : typeof key}`);
   used = 0;
-  for (let i = 0; i < key.length; i++) writePart(key[i]);
-  if (used > KEY_BYTES_MAX) throw tooLarge();
+  for (let i = 0; i < key.length; i++) {
+    writePart(key[i]);
+    if (used > KEY_BYTES_MAX) throw tooLarge();
+  }
   return scratch.slice(0, used);
 }
 

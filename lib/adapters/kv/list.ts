@@ -4,7 +4,11 @@
  *
  * @module
  */
-import type { Entry } from "../../db/data/entries.ts";
+import { copyOut } from "../../base/small_copies.ts";
+import type { Slicer } from "../../base/yield.ts";
+import { type Entry, rowEntryAsync, rowValue } from "../../db/data/entries.ts";
+import { Batches } from "../../db/reading/batches.ts";
+import type { ListItem } from "../../db/reading/list.ts";
 import { checkConsistency, type KvCore } from "./core.ts";
 import { decodeKey } from "./keys.ts";
 import {
@@ -24,8 +28,23 @@ const BATCH = 100;
 /** A batch is never larger than this because of a limit alone. */
 const BATCH_MAX = 500;
 
+/** What of a row is needed. */
+type Row = Pick<Entry<Uint8Array>, "key" | "value" | "version">;
+
+const ROWS: ListItem<Row> = {
+  now({ context, prefix }, { key, row }) {
+    return {
+      key: copyOut(key, prefix.length, key.length),
+      value: rowValue(context.engine, row),
+      version: row.version,
+    };
+  },
+  later: ({ context, prefix }, { key, row }) =>
+    rowEntryAsync(context.engine, copyOut(key, prefix.length, key.length), row),
+};
+
 /** The entry of a row. */
-export function entryOf<T>(core: KvCore, entry: Entry<Uint8Array>): KvEntry<T> {
+export function entryOf<T>(core: KvCore, entry: Row): KvEntry<T> {
   return {
     key: decodeKey(entry.key),
     value: fromStored(core.codec, entry.value) as T,
@@ -48,13 +67,14 @@ export class KvList<T> implements KvListIterator<T> {
   /** Behind which cursor it begins; undefined: at the beginning. */
   readonly #from: string | undefined;
   #selection: Selection | undefined;
-  #batch: Entry<Uint8Array>[] = [];
+  #batch: Row[] = [];
   #at = 0;
   #last: Uint8Array | undefined;
   #isLastBatch = false;
   #done = false;
   #count = 0;
   #pulling: Promise<unknown> | undefined;
+  #slicer: Slicer | undefined;
 
   /** Checks what can be checked without looking at keys: these are looked at when the first entry is asked for. */
   constructor(core: KvCore, selector: KvListSelector, options: KvListOptions = {}) {
@@ -87,7 +107,13 @@ export class KvList<T> implements KvListIterator<T> {
     // In the order asked for: what a batch under way brings belongs to those who wait for it.
     if (this.#pulling !== undefined) return this.#pulling.then(() => this.next());
     if (this.#done || this.#count >= this.#limit) return Promise.resolve({ done: true, value: undefined });
-    if (this.#at < this.#batch.length || this.#isLastBatch) return this.#step();
+    if (this.#at < this.#batch.length || this.#isLastBatch) {
+      try {
+        return Promise.resolve(this.#step());
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     const pulling = this.#pull();
     this.#pulling = pulling.catch(() => {}).finally(() => this.#pulling = undefined);
     return pulling.then(() => this.#step());
@@ -98,7 +124,7 @@ export class KvList<T> implements KvListIterator<T> {
     return this;
   }
 
-  async #step(): Promise<IteratorResult<KvEntry<T>, undefined>> {
+  #step(): IteratorResult<KvEntry<T>, undefined> {
     const entry = this.#batch[this.#at];
     if (entry === undefined) {
       this.#done = true;
@@ -114,10 +140,16 @@ export class KvList<T> implements KvListIterator<T> {
     const selection = this.#selection ??= selectionOf(this.#selector);
     const cursor = this.#last === undefined ? this.#from : cursorOf(selection, this.#last);
     const { start, end } = cursor === undefined ? selection : behindCursor(selection, cursor, this.#reverse);
-    const options = { limit: this.#batchSize, reverse: this.#reverse };
+    const wanted = Math.min(this.#batchSize, this.#limit - this.#count);
     this.#batch = [];
     this.#at = 0;
-    for await (const entry of this.#core.db.list({ start, end }, options)) this.#batch.push(entry);
-    this.#isLastBatch = this.#batch.length < this.#batchSize;
+    const batches = new Batches("list", this.#core.db, { start, end }, { reverse: this.#reverse }, ROWS, this.#slicer);
+    this.#slicer = batches.slicer;
+    try {
+      await batches.read(this.#batch, wanted);
+    } finally {
+      batches.close();
+    }
+    this.#isLastBatch = this.#batch.length < wanted;
   }
 }

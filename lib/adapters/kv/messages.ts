@@ -6,8 +6,8 @@
  * value := { message, backoff: ms[], keys: bytes[] }                                     as `values.ts` keeps values
  * ```
  *
- * So rows lie in the order in which they are due, and those due at the same time in the order in which they were sent.
- * `opening` is drawn anew at each opening, and keeps two of them apart.
+ * So rows lie in the order in which they are due, and those due at the same time in the order in which they were sent:
+ * sequences go on by one from the µs at opening. `opening` is drawn anew at each opening, and keeps two of them apart.
  *
  * @module
  */

@@ -6,13 +6,16 @@
  * (2) Rows are taken in the order of their keys, from a place that only moves back for a row that is added before it. It
  *     may have been taken already when that is told, so what is being delivered is known by its key, and not taken twice.
  * (3) What could not be removed or rescheduled stays a row, and is delivered again after the next opening.
+ * (4) A row is read when it is delivered, and again when it is given another time: a handler may have changed the message
+ *     that it was given, and one that can't be read holds up no others.
+ * (5) A restore brings rows that nobody has told of: all are looked at again.
  *
  * @module
  */
 import { compareBytes, concatBytes, toHex } from "../../base/bytes.ts";
+import { describeValue } from "../../base/options.ts";
 import { ClosedError, ReadOnlyError } from "../../base/errors.ts";
 import { randomBytes } from "../../base/simulation.ts";
-import type { Entry } from "../../db/data/entries.ts";
 import { type EncodedValue, encodeValue } from "../../db/data/values.ts";
 import type { KvCore } from "./core.ts";
 import {
@@ -32,6 +35,15 @@ const HANDLERS_MAX = 100;
 
 /** How long to sleep when nothing is due: what a timer takes at most. */
 const IDLE_MS = 2 ** 31 - 1;
+
+/** A number of a message from which a billion more can be counted. */
+const SEQUENCE_MAX = Number.MAX_SAFE_INTEGER - 1e9;
+
+/** When rows that could not be looked through are tried again: rarely enough that a damaged disk floods nobody. */
+const RETRY_MS = 60_000;
+
+/** Keys that are never written: who watches them hears of restores, and of the end. */
+const NOTHING = Uint8Array.of(0xff);
 
 /** A message that is to be sent. */
 export interface Outgoing {
@@ -70,7 +82,8 @@ export class MessageQueue {
 
   constructor(core: KvCore) {
     this.#core = core;
-    this.#sequence = core.db.version;
+    // Behind those of earlier openings, which had at most one for each microsecond.
+    this.#sequence = Math.max(core.db.version, Math.min(1000 * this.#now(), SEQUENCE_MAX));
   }
 
   /** A message as it will be kept. A mistake in one of its keys is told when it is sent. */
@@ -104,12 +117,16 @@ export class MessageQueue {
 
   /** Delivers to `handler` until the KV is closed; then resolves. */
   async listen(handler: KvQueueHandler): Promise<void> {
-    if (this.#closed) throw new ClosedError("Queue already closed");
+    if (typeof handler !== "function") {
+      throw new TypeError(`listenQueue: the handler must be a function, not ${describeValue(handler)}`);
+    }
+    if (this.#closed || this.#core.db.closed) throw new ClosedError("Queue already closed");
     if (this.#core.db.readOnly) {
       throw new ReadOnlyError("Cannot listenQueue: the KV is open with readOnly, and delivering writes (READ_ONLY)");
     }
     await new Promise<void>((resolve) => {
       this.#listeners.push({ handler, end: resolve });
+      if (this.#listeners.length === 1) this.#follow().catch((error) => this.#core.report(error));
       this.#pump();
     });
     await Promise.allSettled(this.#finishing);
@@ -120,6 +137,15 @@ export class MessageQueue {
     this.#closed = true;
     this.#cancelTimer?.();
     for (const { end } of this.#listeners) end();
+  }
+
+  /** Looks at all rows again after a restore, and ends with the database, whoever closes it. */
+  async #follow(): Promise<void> {
+    for await (const _resets of this.#core.db.watch({ prefix: NOTHING })) {
+      this.#from = MESSAGES.start;
+      this.#pump();
+    }
+    this.close();
   }
 
   #now(): number {
@@ -133,36 +159,36 @@ export class MessageQueue {
     if (this.#closed || this.#listeners.length === 0) return;
     // Whoever listens keeps the program alive, as in Deno.
     let sleepMs = IDLE_MS;
+    const now = this.#now();
+    const due: Uint8Array[] = [];
     try {
-      const now = this.#now();
-      const due: Entry<Uint8Array>[] = [];
       // Those that are being delivered may be among them.
       const rows = { start: this.#from, end: MESSAGES.end };
-      for (const row of this.#core.db.listSync(rows, { limit: HANDLERS_MAX })) {
+      for (const key of this.#core.db.keysSync(rows, { limit: HANDLERS_MAX })) {
         if (this.#running.size + due.length === HANDLERS_MAX) break;
-        const at = dueOf(row.key);
+        const at = dueOf(key);
         if (at > now) {
           sleepMs = at - now;
           break;
         }
-        if (!this.#running.has(toHex(row.key))) due.push(row);
+        if (!this.#running.has(toHex(key))) due.push(key);
       }
-      const last = due.at(-1);
-      if (last !== undefined) this.#from = concatBytes(last.key, Uint8Array.of(0));
-      for (const row of due) this.#deliver(row);
     } catch (error) {
-      // The database may have been closed without us.
       if (this.#core.db.closed) return this.close();
+      sleepMs = RETRY_MS;
       this.#core.report(error);
     }
+    const last = due.at(-1);
+    if (last !== undefined) this.#from = concatBytes(last, Uint8Array.of(0));
     this.#cancelTimer = this.#core.timers.set(Math.min(sleepMs, IDLE_MS), () => this.#pump(), true);
+    for (const key of due) this.#deliver(key);
   }
 
-  #deliver(row: Entry<Uint8Array>): void {
+  #deliver(key: Uint8Array): void {
     const { handler } = this.#listeners[this.#next++ % this.#listeners.length]!;
-    const name = toHex(row.key);
+    const name = toHex(key);
     this.#running.add(name);
-    const work = this.#handle(row, handler).catch((error) => {
+    const work = this.#handle(key, handler).catch((error) => {
       // Nobody could have removed it.
       if (!this.#closed) this.#core.report(error);
     }).finally(() => {
@@ -172,17 +198,20 @@ export class MessageQueue {
     void work;
   }
 
-  async #handle(row: Entry<Uint8Array>, handler: KvQueueHandler): Promise<void> {
-    const message = fromStored(this.#core.codec, row.value) as MessageRow;
+  async #handle(key: Uint8Array, handler: KvQueueHandler): Promise<void> {
+    const { db, codec } = this.#core;
+    const stored = db.getSync(key);
+    if (stored === undefined) return; // removed by other means
+    const { message } = fromStored(codec, stored) as MessageRow;
     let finish: () => Promise<unknown>;
     // A handler begins when the pump has come to its end.
     await undefined;
     try {
-      await handler(message.message);
-      finish = () => this.#core.db.delete(row.key);
+      await handler(message);
+      finish = () => db.delete(key);
     } catch (error) {
       this.#core.report(error);
-      finish = () => this.#failed(row.key, message);
+      finish = () => this.#failed(key);
     }
     if (this.#closed) return;
     const finished = finish().then(() => {}).finally(() => this.#finishing.delete(finished));
@@ -191,8 +220,11 @@ export class MessageQueue {
   }
 
   /** Gives a message another time, or gives it up. */
-  async #failed(key: Uint8Array, message: MessageRow): Promise<void> {
+  async #failed(key: Uint8Array): Promise<void> {
     const { db, codec } = this.#core;
+    const stored = await db.get(key);
+    if (stored === undefined) return;
+    const message = fromStored(codec, stored) as MessageRow;
     const [wait, ...backoff] = message.backoff;
     const operation = db.atomic().delete(key);
     if (wait === undefined) {

@@ -15,7 +15,7 @@ type Found = Entry<Uint8Array> | undefined;
 /** The entries at `keys`, as they change. */
 export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): ReadableStream<KvEntryMaybe<unknown>[]> {
   const { db, timers, clock } = core;
-  const wanted = keys.map((key) => ({ key, bytes: encodeKey(key) }));
+  const wanted = keys.map((key) => ({ bytes: encodeKey(key), key: [...key] }));
   // It listens from here on, so that nothing is missed behind the first look.
   const changes = db.watch({ keys: wanted.map(({ bytes }) => bytes).filter(({ length }) => length > 0) });
   let change: Promise<{ done?: boolean }> | undefined;
@@ -44,6 +44,24 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
   };
 
   let expiresAt = Infinity;
+  /** Gives the next states that differ, or the end. */
+  const next = async (controller: ReadableStreamDefaultController<KvEntryMaybe<unknown>[]>): Promise<void> => {
+    for (;;) {
+      if (stamps !== undefined && await wait(expiresAt)) return controller.close();
+      const found = await look();
+      expiresAt = Math.min(...found.map((entry) => entry?.expiresAt ?? Infinity));
+      const now = found.map((entry) => entry?.version ?? null);
+      const same = stamps?.every((stamp, i) => stamp === now[i]) ?? false;
+      stamps = now;
+      if (same && !raw) continue;
+      return controller.enqueue(found.map((entry, i): KvEntryMaybe<unknown> => {
+        return entry === undefined
+          ? { key: [...wanted[i]!.key], value: null, versionstamp: null }
+          : entryOf(core, entry);
+      }));
+    }
+  };
+
   return new ReadableStream<KvEntryMaybe<unknown>[]>({
     start(controller) {
       if (wanted.length > 0) return;
@@ -51,20 +69,13 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
       controller.close();
     },
     async pull(controller) {
-      for (;;) {
-        if (stamps !== undefined && await wait(expiresAt)) return controller.close();
-        const found = await look();
-        expiresAt = Math.min(...found.map((entry) => entry?.expiresAt ?? Infinity));
-        const now = found.map((entry) => entry?.version ?? null);
-        const same = stamps?.every((stamp, i) => stamp === now[i]) ?? false;
-        stamps = now;
-        if (same && !raw) continue;
-        controller.enqueue(found.map((entry, i): KvEntryMaybe<unknown> => {
-          return entry === undefined
-            ? { key: [...wanted[i]!.key], value: null, versionstamp: null }
-            : entryOf(core, entry);
-        }));
-        return;
+      try {
+        await next(controller);
+      } catch (error) {
+        // Nobody cancels a stream that has failed.
+        await changes.return?.();
+        if (!db.closed) throw error;
+        controller.close();
       }
     },
     async cancel() {

@@ -6,9 +6,11 @@
 import type { Key } from "../../db/data/keys.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import type { Durability } from "../../engine/types.ts";
+import type { Data } from "./data.ts";
 import type { LevelEntries } from "./entries.ts";
-import { Walk } from "./iterators.ts";
+import { keyItems } from "./items.ts";
 import { boundsOf, type LevelRangeOptions } from "./range.ts";
+import { Walk } from "./walk.ts";
 
 /** What Level hands to `clear`. */
 export interface ClearOptions extends LevelRangeOptions {
@@ -28,16 +30,16 @@ export async function clear(
   snapshot: Snapshot<Key> | undefined,
   durability: Durability | undefined,
 ): Promise<void> {
-  if (options.limit < 0 && snapshot === undefined) return await entries.clear(boundsOf(options), durability);
-  const walk = new Walk<Key>(entries, options, snapshot, false, (key) => key);
+  const bounds = boundsOf(options);
+  if (options.limit < 0 && snapshot === undefined && entries.canClear(bounds)) {
+    return await entries.clear(bounds, durability);
+  }
+  const walk = new Walk(entries, options, snapshot, keyItems("view"));
   try {
-    for (let left = options.limit < 0 ? Infinity : options.limit; left > 0;) {
-      const keys = await walk.nextv(Math.min(left, KEYS_PER_COMMIT));
-      if (keys.length === 0) return;
+    for (let keys: Data[]; (keys = await walk.nextv(KEYS_PER_COMMIT)).length > 0;) {
       const write = entries.write();
       for (const key of keys) write.del(key);
       await write.commit(durability);
-      left -= keys.length;
     }
   } finally {
     await walk.close();

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { copyBytes, decodeText, encodeText } from "../../base/bytes.ts";
+import { copyBytes, decodeTextAt, encodeText } from "../../base/bytes.ts";
 import type { Value } from "../../db/data/values.ts";
 
 /** A key or a value, encoded by Level. */
@@ -34,15 +34,16 @@ export function keyBytes(data: Data | ArrayBufferView): Uint8Array {
 /** What Holdfast gave, as Level wants it. */
 export function wanted(value: Value, format: Format): Data {
   if (typeof value === "string") return format === "utf8" ? value : encodeText(value);
-  if (value instanceof Uint8Array) return format === "utf8" ? textOf(value) : value;
+  if (value instanceof Uint8Array) return format === "utf8" ? textAt(value, 0, value.length) : value;
   const json = JSON.stringify(value);
   return format === "utf8" ? json : encodeText(json);
 }
 
-function textOf(bytes: Uint8Array): string {
+/** The text of `bytes[start, end)`, as Level reads it. */
+export function textAt(bytes: Uint8Array, start: number, end: number): string {
   try {
-    return decodeText(bytes);
+    return decodeTextAt(bytes, start, end);
   } catch {
-    return lossyDecoder.decode(bytes);
+    return lossyDecoder.decode(bytes.subarray(start, end));
   }
 }

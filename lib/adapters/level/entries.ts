@@ -17,7 +17,7 @@ import type { AtomicOperation } from "../../db/writing/atomic.ts";
 import type { Durability } from "../../engine/types.ts";
 import { type Data, type Format, keyBytes, storable, wanted } from "./data.ts";
 import { LevelError, levelError, rethrow } from "./errors.ts";
-import { type Bounds, isWithin } from "./range.ts";
+import { type Bounds, isWithin, storableBounds } from "./range.ts";
 
 /** A database or a namespace. */
 export type Space = KeySpace<Key> & Pick<Namespace<Key>, "namespace" | "keyEncoding">;
@@ -78,9 +78,14 @@ export class LevelEntries {
     }
   }
 
-  /** The value at the empty key, when the range has that key in it. */
-  async emptyWithin(bounds: Bounds, snapshot: Snapshot<Key>): Promise<Value | undefined> {
-    return isWithin(bounds, NO_BYTES) ? await this.#empty.get(EMPTY_KEY, { snapshot }) : undefined;
+  /** Whether there is an entry at the empty key, and the range has that key in it. */
+  hasEmptyWithin(bounds: Bounds, snapshot: Snapshot<Key>): boolean {
+    return isWithin(bounds, NO_BYTES) && this.#empty.hasSync(EMPTY_KEY, { snapshot });
+  }
+
+  /** The value at the empty key, which is there. */
+  async emptyValue(snapshot: Snapshot<Key>): Promise<Value> {
+    return (await this.#empty.get(EMPTY_KEY, { snapshot }))!;
   }
 
   /** Begins a commit. */
@@ -101,9 +106,20 @@ export class LevelEntries {
     }
   }
 
+  /** Whether a range can be deleted in one commit: where keys are text, its bounds have to be. */
+  canClear(bounds: Bounds): boolean {
+    if (this.space.keyEncoding === "bytes") return true;
+    const { start, end } = storableBounds(bounds);
+    return [start, end].every((bound) => bound === undefined || isText(bound));
+  }
+
   /** Deletes a range, in one commit. */
   async clear(bounds: Bounds, durability: Durability | undefined): Promise<void> {
-    const operation = this.#atomic().deleteRange({ ...bounds, start: bounds.start ?? FIRST_KEY });
+    const { start, end } = storableBounds(bounds);
+    const operation = this.#atomic().deleteRange({
+      start: start === undefined || start.length === 0 ? FIRST_KEY : start,
+      end,
+    });
     if (isWithin(bounds, NO_BYTES)) operation.in(this.#empty).delete(EMPTY_KEY);
     await operation.commit({ durability }).catch(rethrow);
   }

@@ -35,7 +35,7 @@ import {
   namespaceOption,
   type SyncOption,
 } from "./options.ts";
-import { type Bounds, boundsOf } from "./range.ts";
+import { type Bounds, boundsOf, storableBounds } from "./range.ts";
 import { heldBy, LevelSnapshot } from "./snapshot.ts";
 
 /** Options of `put`. */
@@ -220,18 +220,31 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
   /** @internal */
   async _open(options: OpenOptions): Promise<void> {
     const call = "HoldfastLevel.open";
+    if (JSON.stringify(namespaceOption(call, options)) !== JSON.stringify(this.#namespace)) {
+      throw new TypeError(`${call}: option "namespace" is for the constructor`);
+    }
     const opening = this.#given === undefined ? checkedOpenOptions(call, options) : checkedOptionsOver(call, options);
+    let db: DB<Key> | undefined;
     try {
-      const db = this.#given ?? await openDatabase(this.#location, opening);
+      db = this.#given ?? await openDatabase(this.#location, opening);
       this.#open = { db, entries: new LevelEntries(spaceIn(db, this.#namespace)), durability: opening.durability };
     } catch (error) {
+      // Nobody else could close it, and it would stay locked.
+      if (this.#given === undefined) await db?.close().catch(() => {});
       throw levelError(error);
     }
   }
 
   /** @internal */
   async _close(): Promise<void> {
-    if (this.#given === undefined) await this.holdfast.close().catch(rethrow);
+    const { db } = this.#opened("close");
+    const wasClosed = db.closed;
+    try {
+      if (this.#given === undefined) await db.close();
+    } catch (error) {
+      // It is closed all the same: once this has been told, it can be opened again.
+      if (!wasClosed) throw levelError(error);
+    }
     this.#open = undefined;
   }
 
@@ -327,7 +340,7 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
   #rangeOf<K>(start: K, end: K, options: LevelKeyOptions<K> | undefined): Bounds {
     // What may be left out or a name is more than Level's declaration of this call says.
     const encoding = this.keyEncoding(options?.keyEncoding as MixedEncoding<K, Data, K>);
-    return boundsOf({ gte: encoding.encode(start), lt: encoding.encode(end) });
+    return storableBounds(boundsOf({ gte: encoding.encode(start), lt: encoding.encode(end) }));
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { compareBytes, concatBytes } from "../../base/bytes.ts";
+import { KEY_BYTES_MAX } from "../../db/data/keys.ts";
 import { type Data, keyBytes } from "./data.ts";
 
 /** The options of Level that name a range, encoded. */
@@ -41,6 +42,18 @@ export function boundsOf({ gt, gte, lt, lte }: LevelRangeOptions): Bounds {
   if (lte !== undefined) bounds.end = after(keyBytes(lte));
   else if (lt !== undefined) bounds.end = keyBytes(lt);
   return bounds;
+}
+
+/**
+ * The same range for keys as long as they may be, in bounds as long as a key and one byte: what is longer comes right behind
+ * the key that it begins with.
+ */
+export function storableBounds({ start, end }: Bounds): Bounds {
+  return { start: start && storableBound(start), end: end && storableBound(end) };
+}
+
+function storableBound(bound: Uint8Array): Uint8Array {
+  return bound.length <= KEY_BYTES_MAX ? bound : after(bound.subarray(0, KEY_BYTES_MAX));
 }
 
 /** Whether a key lies in a range. */

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { copyBytes } from "../../base/bytes.ts";
+import { copyBytes, encodeText } from "../../base/bytes.ts";
+import { copyOut } from "../../base/small_copies.ts";
 import { FoundRow, type Row } from "../../tree/cursor.ts";
-import { type Cell, cellKind, cellOp, isPlainSet, OP_SET, readCell } from "../../format/cell.ts";
+import { type Cell, cellKind, cellOp, isPlainSet, KIND_JSON, OP_SET, readCell } from "../../format/cell.ts";
 import type { Engine } from "../../engine/types.ts";
 import { decodeValue, decodeValueAt, takeValue, type Value } from "./values.ts";
 
@@ -43,6 +44,16 @@ export function rowValue(engine: Engine, row: Row): Value {
     return decodeValueAt(cellKind(row.flags), row.bytes, row.start + 1, row.end);
   }
   return cellValue(engine, row, readCell(row.cell));
+}
+
+/** The bytes of a row's value, read at once, in memory of their own: text as UTF-8, JSON as its text. */
+export function rowBytes(engine: Engine, row: Row): Uint8Array {
+  if (row instanceof FoundRow && isPlainSet(row.flags) && cellKind(row.flags) <= KIND_JSON) {
+    return copyOut(row.bytes, row.start + 1, row.end);
+  }
+  const value = rowValue(engine, row);
+  if (value instanceof Uint8Array) return value;
+  return encodeText(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 function cellValue(engine: Engine, row: Row, cell: Cell): Value {

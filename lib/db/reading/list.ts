@@ -24,7 +24,7 @@ const CHUNK_LAST = 256;
 /** A chunk ends early once its values take this many bytes. */
 const CHUNK_BYTES = 256 * 2 ** 10;
 /** The clock is asked once in so many steps. */
-const STEPS_PER_CLOCK = 16;
+export const STEPS_PER_CLOCK = 16;
 
 /** What a list walks over; made at its first step. */
 export interface ListPlan {

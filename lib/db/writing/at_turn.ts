@@ -13,7 +13,7 @@ import { encodeKey } from "../data/keys.ts";
 import type { EncodedValue, Value } from "../data/values.ts";
 import { accessOf, type Reader } from "../reading/reader.ts";
 import { commitWrites } from "./commit.ts";
-import { type WriteOptions, writeOptions } from "./write_options.ts";
+import { storableTime, type WriteOptions, writeOptions } from "./write_options.ts";
 import { Writes } from "./writes.ts";
 
 /** What stands just before a commit. @internal */
@@ -71,7 +71,7 @@ export async function commitAtTurn(
         kind,
         payload,
         [],
-        expiresAt,
+        expiresAt === undefined ? undefined : storableTime(expiresAt),
       );
     },
     delete: (key) => writes.delete(call, definition, key),

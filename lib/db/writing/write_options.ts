@@ -77,12 +77,15 @@ export function entryOptions(
     throw new TypeError(`${call}: both expireIn and expiresAt; give one of them`);
   }
   const expiresAt = within === undefined ? at : now() + within;
-  // Rounded up: an entry is never gone before its time. What lies before 1970 is as gone as what expired in 1970.
-  return { tags, expiresAt: expiresAt === undefined ? undefined : clampTime(Math.ceil(expiresAt)) };
+  return { tags, expiresAt: expiresAt === undefined ? undefined : storableTime(expiresAt) };
 }
 
-function clampTime(time: number): number {
-  return Math.min(Math.max(time, 0), Number.MAX_SAFE_INTEGER);
+/**
+ * A time of expiry as it can be stored. Rounded up: an entry is never gone before its time. What lies before 1970 is as
+ * gone as what expired in 1970.
+ */
+export function storableTime(time: number): number {
+  return Math.min(Math.max(Math.ceil(time), 0), Number.MAX_SAFE_INTEGER);
 }
 
 /** Checks the options of an entry in a builder: those of `set` without the durability, which belongs to the commit. */

@@ -49,6 +49,14 @@ describe("new HoldfastLevel()", () => {
       await second.close();
     }));
 
+  it("leaves the directory free when it could not be opened in full", async () => {
+    const disk = memoryFileSystem();
+    const error = await whyNotOpen(new HoldfastLevel("/data", { fileSystem: disk, namespace: "" }));
+    assert.match(String(error), /1 to 255 bytes/);
+    const db = await DB.open("/data", { fileSystem: disk });
+    await db.close();
+  });
+
   it("leaves nothing behind in memory, and says so", async () => {
     const level = new HoldfastLevel(":memory:");
     await level.put("a", "1");
@@ -157,6 +165,17 @@ describe("HoldfastLevel over a database", () => {
     assert.throws(() => level.snapshot(), { code: "LEVEL_DATABASE_NOT_OPEN" });
     await level.close();
     assert.equal((await whyNotOpen(level) as LevelError).code, "LEVEL_DATABASE_NOT_OPEN");
+  });
+
+  it("has its namespace from the constructor alone", async () => {
+    await using db = await DB.open(":memory:");
+    const level = new HoldfastLevel(db, { namespace: ["a", "b"] });
+    for (const namespace of ["a", "a,b"]) {
+      const error = await level.open({ namespace } as object).then(() => assert.fail("it opened"), (error) => error);
+      assert.match(error.cause.message, /option "namespace" is for the constructor/);
+    }
+    await level.open();
+    await level.close();
   });
 
   it("has no use for options of opening", async () => {
@@ -311,6 +330,9 @@ describe("HoldfastLevel's empty key", () => {
     assert.deepEqual(await level.iterator().all(), [["", "again"]]);
     await level.clear({ snapshot });
     assert.deepEqual(await level.iterator().all(), []);
+    await level.batch(entries.map(([key, value]) => ({ type: "put", key, value })));
+    await level.clear({ gte: "" });
+    assert.deepEqual(await level.iterator().all(), []);
   });
 });
 
@@ -360,6 +382,48 @@ describe("HoldfastLevel's limits and errors", () => {
     await level.close();
     disk.damage("/data/CURRENT", () => bytes(1, 2, 3));
     assert.equal((await whyNotOpen(level) as LevelError).code, "LEVEL_CORRUPTION");
+  });
+
+  it("tell of a close that failed, and of it once", async () => {
+    const disk = memoryFileSystem();
+    const level = new HoldfastLevel("/data", { fileSystem: disk, durability: "buffered", tuning: { reserve: false } });
+    await level.put("a", "1", { sync: true });
+    await level.put("b", "2");
+    const heal = disk.inject({ at: () => true, do: "fail", times: Infinity });
+    await assert.rejects(level.close(), { code: "LEVEL_DATABASE_NOT_CLOSED" });
+    heal();
+    await level.close();
+    await level.open();
+    assert.equal(await level.get("a"), "1");
+    await level.close();
+  });
+
+  it("tell of damage behind what could be read before it, and again", async () => {
+    const disk = memoryFileSystem();
+    const options = { fileSystem: disk, compression: "none", tuning: { reserve: false } } as const;
+    const level = new HoldfastLevel("/data", options);
+    const keys = Array.from({ length: 500 }, (_, i) => `k${String(i).padStart(3, "0")}`);
+    await level.batch(keys.map((key) => ({ type: "put", key, value: "v".repeat(99) })));
+    await level.compactRange("", "z");
+    await level.close();
+    const table = (await disk.list("/data")).find((name) => name.endsWith(".sst"));
+    disk.damage(`/data/${table}`, (all) => all.map((byte, i) => i > 70 && i < 90 ? byte ^ 0xff : byte));
+    await level.open();
+    const iterator = level.keys({ reverse: true });
+    const seen: (string | undefined)[] = [];
+    while (seen.length < 600 && !seen.includes("LEVEL_CORRUPTION")) {
+      seen.push(await iterator.next().catch(({ code }) => code));
+    }
+    const read: string[] = [];
+    assert.throws(() => {
+      for (const key of level.holdfast.keysSync({}, { reverse: true })) {
+        read.push(new TextDecoder().decode(key as never));
+      }
+    }, { code: "CORRUPTION" });
+    assert.deepEqual(seen, [...read, "LEVEL_CORRUPTION"]);
+    assert.ok(read.length > 100 && read.length < 500, `${read.length}`);
+    await assert.rejects(iterator.next(), { code: "LEVEL_CORRUPTION" });
+    await level.close();
   });
 
   it("refuse a snapshot of another database, and one that is closed", async () => {
