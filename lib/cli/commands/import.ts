@@ -174,7 +174,7 @@ async function bring(call: Call, path: string, source: MigrationSource): Promise
   try {
     await using db = await target(call, path, dryRun);
     const { space, path: names } = keySpace(call, db);
-    const held = opened && { id: source.id, open: async () => ({ ...opened, close: async () => {} }) };
+    const held = opened && { ...source, open: async () => ({ ...opened, close: async () => {} }) };
     const report = await migrate(db, held ?? source, {
       ...{ dryRun, again: given.flag("again"), signal: io.signal, clock: io.now },
       unsupported: given.flag("leave-out") ? "report" : "stop",
@@ -206,13 +206,24 @@ function toldOf(report: MigrationReport): string[] {
 
 /** Lines as a source: the number of a line is where to go on behind it. */
 function linesSource(call: Call, text: Begun, id: string, name: string): MigrationSource {
+  const { given } = call;
+  const [expireIn, expiresAt] = [given.number("expire-in"), given.number("expires-at")];
   return {
     id,
+    plan: JSON.stringify({ as: given.choice("as"), tags: given.list("tag"), expireIn, expiresAt }),
     open: async () => ({
       async *entries(encoding, after): AsyncGenerator<SourceEntry> {
         const into = { encoding, path: call.given.list("namespace") };
+        const done = Number(after ?? 0);
+        let seen = 0;
         for await (const { number, entry } of numbered(call, text, into, name)) {
-          if (number > Number(after ?? 0)) yield { position: String(number), ...entry };
+          seen = number;
+          if (number > done) yield { position: String(number), ...entry };
+        }
+        if (seen < done) {
+          throw new CommandFailure(
+            `${name} ends at line ${seen}, and line ${done} came in before: it is another file; --again begins anew`,
+          );
         }
       },
       close: async () => {},
