@@ -211,7 +211,10 @@ describe("typed() with an asynchronous schema", () => {
     const key = new Uint8Array([1]);
     const mark = new Uint8Array([7, 7]);
     const both = names.atomic().set(key, { name: "Ada" });
-    both.in(marks).set("m", mark).delete(key);
+    const gone = new Uint8Array([3]);
+    await db.set(gone, { name: "Di" });
+    both.in(marks).set("m", mark);
+    both.delete(gone);
     const alone = names.set(key, { name: "Bo" });
     const within = names.transaction((tx) => {
       const own = new Uint8Array([2]);
@@ -220,6 +223,7 @@ describe("typed() with an asynchronous schema", () => {
     });
     key[0] = 9;
     mark[0] = 9;
+    gone[0] = 9;
     await Promise.all([both.commit(), alone, within]);
     assert.deepEqual(await Array.fromAsync(db.keys()), [new Uint8Array([1]), new Uint8Array([2])]);
     assert.deepEqual(await marks.get("m"), new Uint8Array([7, 7]));

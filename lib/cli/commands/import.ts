@@ -44,7 +44,7 @@ export const importing: CommandSpec = {
   summary: "Bring entries in from a file or from standard input",
   details:
     "jsonl: a JSON object a line, as list --json prints it: key, value, and if wanted tags and expiresAt. tsv: key, tab, value. " +
-    "portable: what export and backup write (.json, .jsonl); it comes in as one step, and namespaces with it. Files may be " +
+    "portable: what export, backup and skv write (.json, .jsonl); it comes in as one step or not at all, and namespaces with it. Files may be " +
     "packed (.gz, .zst). Other stores: a file of Deno KV, a directory of Level or LMDB, a table of SQLite, an address of Redis; " +
     "interrupted, they are gone on with by the next run, as are lines with --resume. Without --format the place itself " +
     "decides. Entries win over those that are there.",
