@@ -213,9 +213,9 @@ describe("schedule() when jobs fail", () => {
     const fail = () => Promise.reject(new Error("a listener's"));
     const { clock, repo } = await stage({ full: "0 14 * * *", onEvent: fail, onFinding: fail });
     repo.failures = [new DecryptionError("no")];
-    await clock.advance(2 * DAY);
+    await clock.advance(2 * HOUR);
     await new Promise((resolve) => setTimeout(resolve, 1));
-    assert.equal(repo.done.length, 2);
+    assert.equal(repo.done.length, 1);
   });
 });
 
