@@ -82,6 +82,12 @@ describe("migrate()", () => {
     assert.deepEqual(await db.getMany(["a", "b", "c"]), ["new", "new", "new"]);
   });
 
+  it("keeps little in memory of a source of small entries that says nowhere how to go on", async () => {
+    await using db = await DB.open(":memory:");
+    await migrate(db, listed(Array.from({ length: 45_000 }, (_, n) => ({ key: `k${n}`, value: 1, bytes: 0 }))));
+    assert.deepEqual([await db.count(), db.version], [45_000, 3]);
+  });
+
   it("refuses whole numbers of JSON that would be rounded", async () => {
     const level = new HoldfastLevel<string, string>(place("numbers"));
     const texts = {

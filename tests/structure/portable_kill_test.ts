@@ -57,7 +57,8 @@ describe("holdfast import of a portable file that is cut off", () => {
       await ok(["import", "/data", "/dump.json"], { fileSystem: whole });
       const wanted = await contents(whole);
       let [cases, notIn] = [0, 0];
-      for (let cut = 1, done = false; !done; cut += LONG ? 1 : 5) {
+      let done = false;
+      for (let cut = 1; !done; cut += LONG ? 1 : 5) {
         const disk = before.fork({ keep: "all" });
         disk.cutPowerAt(cut);
         done = await (async () => {

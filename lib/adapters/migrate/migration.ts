@@ -87,6 +87,7 @@ const COMMIT_BYTES = 2 ** 20;
 
 /** Beyond this a commit is made where the source can't be gone on with, too: memory is bounded. */
 const COMMIT_BYTES_MAX = 32 * 2 ** 20;
+const COMMIT_ENTRIES_MAX = 20_000;
 
 const NAMES = ["into", "dryRun", "again", "unsupported", "onUnsupported", "onProgress", "signal", "clock"];
 
@@ -230,7 +231,8 @@ class Migration {
       this.#progress.add(this.#mark.bytes - before, 1);
       const { entries, bytes } = this.#writes;
       if (
-        (this.#atPosition && (entries >= COMMIT_ENTRIES || bytes >= COMMIT_BYTES)) || bytes >= COMMIT_BYTES_MAX
+        (this.#atPosition && (entries >= COMMIT_ENTRIES || bytes >= COMMIT_BYTES)) || bytes >= COMMIT_BYTES_MAX ||
+        entries >= COMMIT_ENTRIES_MAX
       ) await this.#commit();
       else await this.#slicer.tick();
     }
