@@ -23,29 +23,46 @@ export class NoText {
 /** What a column of a row holds. */
 export type Cell = SqlValue | NoText;
 
+/** Where a column is in a row of the query. */
+interface Place {
+  cell: string;
+  texts: string;
+  bit: number;
+}
+
+/** So many columns say in one number which of them are texts. */
+const BITS = 30;
+
 /** The same columns of every row of a query. */
 export class Cells {
   /** What to select. */
   readonly select: string;
-  readonly #columns: readonly string[];
+  readonly #places = new Map<string, Place>();
   readonly #decode: (bytes: Uint8Array) => string | undefined;
 
   /** `columns` of `table`, each once. */
   constructor(file: SqliteFile, table: string, columns: readonly string[]) {
-    this.#columns = columns;
     this.#decode = decoderOf(String(file.first("pragma encoding")?.["encoding"]));
-    this.select = columns.map((name, i) => {
+    const texts = new Map<string, string[]>();
+    const cells = columns.map((name, i) => {
+      const place = { cell: `cell ${i}`, texts: `texts ${Math.floor(i / BITS)}`, bit: 2 ** (i % BITS) };
+      this.#places.set(name, place);
       const column = `${quoted(table)}.${quoted(name)}`;
-      const cell = `case typeof(${column}) when 'text' then cast(${column} as blob) else ${column} end`;
-      return `typeof(${column}) = 'text' as ${quoted(`is text ${i}`)}, ${cell} as ${quoted(`cell ${i}`)}`;
-    }).join(", ");
+      const bits = texts.get(place.texts) ?? [];
+      texts.set(place.texts, [...bits, `(typeof(${column}) = 'text') * ${place.bit}`]);
+      return `case typeof(${column}) when 'text' then cast(${column} as blob) else ${column} end as ${
+        quoted(place.cell)
+      }`;
+    });
+    const sums = [...texts].map(([name, bits]) => `${bits.join(" + ")} as ${quoted(name)}`);
+    this.select = [...cells, ...sums].join(", ");
   }
 
   /** The cell of a column. */
   of(row: SqlRow, column: string): Cell {
-    const i = this.#columns.indexOf(column);
-    const cell = row[`cell ${i}`]!;
-    if (row[`is text ${i}`] !== 1n) return cell;
+    const { cell: name, texts, bit } = this.#places.get(column)!;
+    const cell = row[name]!;
+    if ((Number(row[texts]) & bit) === 0) return cell;
     // Bytes of no length may come as NULL.
     const bytes = cell instanceof Uint8Array ? plainBytes(cell) : new Uint8Array();
     return this.#decode(bytes) ?? new NoText(bytes);
