@@ -111,6 +111,36 @@ describe("holdfast import --resume and --dry-run of lines", () => {
     }
   });
 
+  it("goes on with the same file in the same way only", async () => {
+    const lines = (count: number): string => Array.from({ length: count }, (_, n) => `k${n}\t0x${n}`).join("\n");
+    await putFile("/pairs", lines(1500) + "\nwrong");
+    const line = ["import", "/db", "/pairs", "--create", "--resume"];
+    assert.equal((await cli(line)).code, 1);
+    assert.equal((await json(["count", "/db"]))["count"], 1000);
+    await removeFile("/pairs");
+    await putFile("/pairs", lines(200));
+    assert.match((await cli(line)).stderr, /pairs ends at line 200, and line 1000 came in before.*--again/);
+    await removeFile("/pairs");
+    await putFile("/pairs", lines(1500));
+    assert.match((await cli([...line, "--tag", "x"])).stderr, /read with .*"tags":\[\].*say the same as then/);
+    assert.equal((await json(line))["entries"], 1500);
+  });
+
+  it("refuses what would come in changed", async () => {
+    for (
+      const [entry, message] of [
+        ['{"key":"a","value":[12345678901234567890]}', /line 1 of lines: it has the number 12345678901234567890/],
+        ['{"key":"a","value":"no!","encoding":"base64"}', /its value is not base64/],
+        ['{"key":"YQ","keyEncoding":"base64","value":1}', /its key is not base64/],
+      ] as const
+    ) {
+      await putFile("/lines", entry);
+      const ran = await cli(["import", "/db", "/lines", "--create"]);
+      assert.deepEqual([ran.code, message.test(ran.stderr)], [1, true], ran.stderr);
+      await removeFile("/lines");
+    }
+  });
+
   it("writes nothing in a dry run", async () => {
     await putFile("/lines", '{"key":"a","value":1}\n{"key":"b","value":2}');
     const dry = await json(["import", "/db", "/lines", "--create", "--dry-run"]);

@@ -119,6 +119,31 @@ async function onTerminal(
   return { code, screen };
 }
 
+describe("an import of skv's JSON", () => {
+  it("that is killed in the middle leaves what was there; a second run brings all of it in", async () => {
+    const db = await DB.open(at("killed"));
+    await db.set("own", "stays");
+    await db.close();
+    const records = Array.from(
+      { length: 3000 },
+      (_, n) => ({ key: `k${n}`, value: "x".repeat(200), encoding: "text" }),
+    );
+    const document = JSON.stringify({ version: "1.0", total_records: records.length, records });
+    const child = start(["import", "killed", "-", "--format", "portable"]);
+    const ending = ended(child);
+    // More than a pipe holds: once this was taken it is reading, and waits for the rest.
+    await new Promise<void>((done) => child.stdin!.write(document.slice(0, document.length / 2), () => done()));
+    process.kill(child.pid!, "SIGKILL");
+    assert.notEqual((await ending).code, 0);
+    const again = await DB.open(at("killed"));
+    assert.deepEqual(await Array.fromAsync(again.keys()), ["own"]);
+    await again.close();
+    assert.equal((await run(["import", "killed", "-", "--format", "portable"], document)).code, 0);
+    await using whole = await DB.open(at("killed"));
+    assert.deepEqual([await whole.count(), await whole.get("k2999")], [3001, "x".repeat(200)]);
+  });
+});
+
 describe("on a terminal", () => {
   it("asks without showing what is typed, and takes Ctrl-C for an answer", async (t) => {
     if (!script) return t.diagnostic("not tried: there is no script command");

@@ -180,6 +180,10 @@ describe("typed()", () => {
     assert.equal((error as { committed?: number }).committed, await users.count());
     assert.equal(await users.has("grace"), false);
     await assert.rejects(users.setMany(wrong(7)), /setMany: items must be an iterable/);
+    // A default must not become the value of an item that has none.
+    const given = typed(db, { schema: z.string().default("none") });
+    await assert.rejects(given.setMany(wrong([["alone"]])), TypeError);
+    assert.equal(await given.has("alone"), false);
   });
 });
 
@@ -197,6 +201,32 @@ describe("typed() with an asynchronous schema", () => {
     });
     const listed = await Array.fromAsync(names.list(), ({ value }) => value.name);
     assert.deepEqual(listed, ["Bea", "Cy", "Di", "Ed"]);
+  });
+
+  it("writes keys, and values that were judged already, as they were at the call", async () => {
+    await using db = await DB.open(":memory:", { keyEncoding: "bytes" });
+    const names = typed(db, { schema: later });
+    const space = db.namespace<string>("marks", { keyEncoding: "utf8" });
+    const marks = typed(space, { schema: z.custom<Uint8Array>((value) => value instanceof Uint8Array) });
+    const key = new Uint8Array([1]);
+    const mark = new Uint8Array([7, 7]);
+    const both = names.atomic().set(key, { name: "Ada" });
+    const gone = new Uint8Array([3]);
+    await db.set(gone, { name: "Di" });
+    both.in(marks).set("m", mark);
+    both.delete(gone);
+    const alone = names.set(key, { name: "Bo" });
+    const within = names.transaction((tx) => {
+      const own = new Uint8Array([2]);
+      tx.set(own, { name: "Cy" });
+      own[0] = 9;
+    });
+    key[0] = 9;
+    mark[0] = 9;
+    gone[0] = 9;
+    await Promise.all([both.commit(), alone, within]);
+    assert.deepEqual(await Array.fromAsync(db.keys()), [new Uint8Array([1]), new Uint8Array([2])]);
+    assert.deepEqual(await marks.get("m"), new Uint8Array([7, 7]));
   });
 
   it("writes nothing of what it refuses", async () => {
@@ -264,6 +294,19 @@ describe("codecs", () => {
     for (const value of ["a", new Uint8Array(2), 1, null, { a: undefined, b: [shared, shared] }, Object.create(null)]) {
       assert.equal(json().encode(value), value);
     }
+  });
+
+  it("of json() refuse arrays and objects of which JSON would lose something", () => {
+    class Stack extends Array<number> {}
+    for (
+      const [value, message] of [
+        [Stack.from([1]), /^value is an array of the class Stack/],
+        [{ list: Object.assign([1, 2], { total: 3 }) }, /^value\.list is an array with the property "total"/],
+        [{ list: "ab".match(/b/) }, /^value\.list is an array with the property "[a-z]+"/],
+        [{ deep: [{ a: 1, [Symbol("hidden")]: 2 }] }, /^value\.deep\[0\] is an object with a symbol/],
+      ] as const
+    ) assert.throws(() => json().encode(value), { name: "TypeError", message });
+    for (const fine of [[], [1, [2]], { a: [] }]) assert.equal(json().encode(fine), fine);
   });
 
   it("of structured() keep what can be cloned, in the form of a KV", async () => {

@@ -83,7 +83,7 @@ export function fromDenoKv(path: string | URL): MigrationSource {
             yield itemOf(toHex(bytes), shownKey(bytes), () => {
               const expires = Number(row["expiration_ms"] ?? -1n);
               return {
-                key: encoding === "bytes" ? bytes : tuple.encode(decodeKey(bytes) as TuplePart[]),
+                key: encoding === "bytes" ? bytes : tuple.encode(partsOf(bytes)),
                 value: toStored(codec, valueOf(row, id)),
                 bytes: bytes.length + (row["v"] as Uint8Array).length,
                 ...(expires > 0 ? { expiresAt: expires } : {}),
@@ -99,6 +99,14 @@ export function fromDenoKv(path: string | URL): MigrationSource {
       };
     },
   };
+}
+
+function partsOf(bytes: Uint8Array): TuplePart[] {
+  try {
+    return decodeKey(bytes) as TuplePart[];
+  } catch {
+    throw new Unsupported("its key is none of Deno KV");
+  }
 }
 
 function shownKey(bytes: Uint8Array): unknown {

@@ -65,6 +65,7 @@ export function fromLevel(level: string | URL | LevelLike, options?: LevelSource
   const name = id ?? `level ${path}`;
   return {
     id: name,
+    plan: JSON.stringify({ values: form }),
     async open() {
       const open = isPath ? await openDirectory(path, name) : level;
       return {

@@ -14,7 +14,7 @@ import { checkCodec, type Codec } from "../typed/codec.ts";
 import { tuple, type TuplePart } from "../typed/tuple.ts";
 import { MigrationError, noSource, unreadable } from "./errors.ts";
 import { type LmdbLike, openLmdb } from "./lmdb_package.ts";
-import { itemOf, type MigrationSource, plainBytes, Unsupported } from "./source.ts";
+import { itemOf, type MigrationSource, plainBytes, showKey, Unsupported } from "./source.ts";
 import type { KeyForm } from "./sqlite.ts";
 
 /** Options of `fromLmdb`. */
@@ -67,19 +67,34 @@ export function fromLmdb(lmdb: string | URL | LmdbLike, options?: LmdbSourceOpti
   const name = id ?? `lmdb ${path}${database === undefined ? "" : ` ${database}`}`;
   return {
     id: name,
+    plan: JSON.stringify({ keys }),
     async open() {
       const opened = isPath ? await openPath(path, database, name) : lmdb;
       const close = async (): Promise<void> => isPath ? await opened.close() : undefined;
-      const { entryCount } = opened.getStats();
+      const { entryCount = 0 } = opened.getStats();
       const total = opened.getKeysCount();
-      if (entryCount !== undefined && entryCount > total) {
+      const hidden = entryCount > total ? hiddenKeys(opened) : [];
+      const refusal = entryCount > total + hidden.length
+        ? `${entryCount} values have ${total + hidden.length} keys: a key has one value here (dupSort)`
+        : isPath && hidden.length > 0
+        ? `it has the key ${
+          showKey(hidden[0])
+        }, as a database with shared structures has, whose values can't be read ` +
+          "without them; open it with the options that it was written with, and hand it in"
+        : undefined;
+      if (refusal !== undefined) {
         await close();
-        const why = `${entryCount} values have ${total} keys: a key has one value here (dupSort)`;
-        throw new MigrationError(`Cannot read ${name}: ${why} (MIGRATION)`, { source: name });
+        throw new MigrationError(`Cannot read ${name}: ${refusal} (MIGRATION)`, { source: name });
       }
       return {
         total,
         async *entries(encoding, after) {
+          // They come before all others. What the library itself keeps there is none of the entries.
+          for (const key of after === undefined ? hidden : []) {
+            if (key === opened.sharedStructuresKey) continue;
+            const unsupported = "its key is a symbol, or bytes that begin with 0, of which lmdb gives no list";
+            yield { shown: showKey(key), unsupported };
+          }
           const from = after === undefined ? undefined : keyAt(after);
           for (const key of opened.getKeys(from === undefined ? {} : { start: from })) {
             const position = positionOf(key);
@@ -95,6 +110,21 @@ export function fromLmdb(lmdb: string | URL | LmdbLike, options?: LmdbSourceOpti
       };
     },
   };
+}
+
+/** The keys before those that are listed: symbols, in the key encoding that has them. */
+function hiddenKeys(opened: LmdbLike): unknown[] {
+  const found: unknown[] = [];
+  try {
+    const count = opened.getKeysCount({ start: null }) - opened.getKeysCount();
+    for (const key of opened.getKeys({ start: null })) {
+      if (found.length >= count) break;
+      found.push(key);
+    }
+  } catch {
+    // Other key encodings have no null: nothing comes before their first key.
+  }
+  return found;
 }
 
 async function openPath(path: string, database: string | undefined, name: string): Promise<LmdbLike> {
@@ -167,6 +197,12 @@ function valueAt(database: LmdbLike, key: unknown): unknown {
     value = database.get(key);
   } catch (error) {
     throw new Unsupported(`lmdb can't read its value: ${(error as Error).message}`);
+  }
+  if (value === undefined && database.getBinary?.(key) === undefined) {
+    throw new Unsupported(
+      "lmdb gives no value for it: it is the name of a database within, or was written with another keyEncoding, or has " +
+        "gone meanwhile",
+    );
   }
   return value instanceof Uint8Array ? plainBytes(value) : value;
 }

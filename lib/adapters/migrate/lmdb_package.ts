@@ -10,9 +10,13 @@ export interface LmdbLike {
   /** Keys in order. */
   getKeys(options?: { start?: unknown }): Iterable<unknown>;
   /** How many keys there are. */
-  getKeysCount(): number;
+  getKeysCount(options?: { start?: unknown }): number;
   /** The value at a key. */
   get(key: unknown): unknown;
+  /** The bytes of the value; undefined when there is none. */
+  getBinary?(key: unknown): Uint8Array | undefined;
+  /** The key of what the library keeps beside entries, when it was opened with such a one. */
+  readonly sharedStructuresKey?: unknown;
   /** How many entries there are: more than keys where a key has several values. */
   getStats(): { entryCount?: number };
   /** Ends it. */

@@ -26,6 +26,8 @@ export interface Mark {
   source: string;
   /** The names of the namespace that entries go to, outermost first. */
   into: string[];
+  /** How the source was read: see `MigrationSource`. */
+  plan?: string;
   /** Where to go on; absent before the first one. */
   position?: string;
   /** Entries written. */

@@ -87,6 +87,7 @@ const COMMIT_BYTES = 2 ** 20;
 
 /** Beyond this a commit is made where the source can't be gone on with, too: memory is bounded. */
 const COMMIT_BYTES_MAX = 32 * 2 ** 20;
+const COMMIT_ENTRIES_MAX = 20_000;
 
 const NAMES = ["into", "dryRun", "again", "unsupported", "onUnsupported", "onProgress", "signal", "clock"];
 
@@ -171,10 +172,13 @@ class Migration {
     throwIfAborted(this.#signal);
     const found = this.#again ? undefined : await marksOf(this.#db).get<Mark>(this.#key);
     if (found !== undefined) this.#mark = { ...found, leftOut: [...found.leftOut] };
+    this.#checkPlan();
     const earlier = this.#mark.entries;
     if (found?.finishedAt !== undefined) return this.#report(earlier, found.finishedAt);
     const source = await this.#source.open();
     try {
+      // From here on it is not done any more, also when this run ends before it has a mark of its own.
+      if (this.#again && !this.#dryRun) await marksOf(this.#db).delete(this.#key);
       await this.#read(source);
     } finally {
       await source.close();
@@ -187,6 +191,27 @@ class Migration {
     }
     this.#progress.finish();
     return this.#report(earlier, undefined);
+  }
+
+  /** Refuses to read the rest in another way than what is in. */
+  #checkPlan(): void {
+    const { plan } = this.#source;
+    const { plan: before = plan, position, finishedAt, entries } = this.#mark;
+    if (before !== plan && (position !== undefined || finishedAt !== undefined)) {
+      const source = this.#source.id;
+      throw new MigrationError(
+        `Cannot go on with ${source}: it was read with ${
+          before ?? "nothing said"
+        }, by which ${entries} entries came in, ` +
+          `and is to be read with ${
+            plan ?? "nothing said"
+          } now; say the same as then, or begin anew (again, or --again ` +
+          "on the command line) (MIGRATION)",
+        { source },
+      );
+    }
+    if (plan === undefined) delete this.#mark.plan;
+    else this.#mark.plan = plan;
   }
 
   async #read(source: OpenSource): Promise<void> {
@@ -206,7 +231,8 @@ class Migration {
       this.#progress.add(this.#mark.bytes - before, 1);
       const { entries, bytes } = this.#writes;
       if (
-        (this.#atPosition && (entries >= COMMIT_ENTRIES || bytes >= COMMIT_BYTES)) || bytes >= COMMIT_BYTES_MAX
+        (this.#atPosition && (entries >= COMMIT_ENTRIES || bytes >= COMMIT_BYTES)) || bytes >= COMMIT_BYTES_MAX ||
+        entries >= COMMIT_ENTRIES_MAX
       ) await this.#commit();
       else await this.#slicer.tick();
     }
@@ -237,8 +263,10 @@ class Migration {
 
   #leaveOut(item: LeftOut): void {
     this.#mark.unsupported++;
-    if (this.#mark.leftOut.length < LEFT_OUT_MAX) this.#mark.leftOut.push(item);
-    this.#onUnsupported?.(item);
+    // Messages of parsers show half of a surrogate pair, which the mark could not hold.
+    const told = { key: item.key.toWellFormed(), reason: item.reason.toWellFormed() };
+    if (this.#mark.leftOut.length < LEFT_OUT_MAX) this.#mark.leftOut.push(told);
+    this.#onUnsupported?.(told);
   }
 
   async #commit(): Promise<void> {

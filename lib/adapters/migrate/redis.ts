@@ -2,8 +2,8 @@
  * Redis, and what speaks its protocol (Valkey, KeyDB), as a source.
  *
  * Keys come in pages of `SCAN`. Its cursor is valid for as long as the server runs, so a position is the cursor and the
- * server's `run_id`; after a restart of the server the reading begins anew, which writes the same once more. `SCAN` may give
- * a key twice, and gives each that is there all the time.
+ * server's `run_id`; after a restart of the server the reading begins anew, which writes the same once more, as it does with
+ * a server that tells no `run_id`. `SCAN` may give a key twice, and gives each that is there all the time.
  *
  * @module
  */
@@ -35,6 +35,8 @@ export interface RedisSourceOptions {
 
 /** Keys asked for at once. */
 const PAGE = "256";
+/** Values asked for at once. More would keep a server no busier, and each may have hundreds of MiB. */
+const VALUES_AT_ONCE = 32;
 
 /**
  * The keys of one server and database of Redis: an address (the package `redis` connects; install it beside Holdfast), or a
@@ -76,6 +78,7 @@ export function fromRedis(
   const id = (given ?? `redis ${withoutSecrets(redis as string)}`) + (match === undefined ? "" : ` ${match}`);
   return {
     id,
+    plan: JSON.stringify({ values: form }),
     async open() {
       const client = isAddress ? await connectRedis(redis, id) : undefined;
       const send = commandsOf(client ?? redis as NodeRedisLike | IoRedisLike);
@@ -124,11 +127,19 @@ async function* pages(server: Server, after: string | undefined): AsyncGenerator
   do {
     const [next, keys] = await send("SCAN", cursor, ...pattern, "COUNT", PAGE) as [unknown, Uint8Array[]];
     cursor = textOf(next);
-    const items = await Promise.all(keys.map((key) => itemAt(server, plainBytes(key))));
-    const found = items.filter((item) => item !== undefined);
-    // Behind the last key of a page one can go on; after the last page there is nothing to go on with.
-    const last = cursor === "0" ? undefined : `${run} ${cursor}`;
-    yield* found.map((item, i) => i === found.length - 1 && last !== undefined ? { ...item, position: last } : item);
+    let last: SourceItem | undefined;
+    for (let at = 0; at < keys.length; at += VALUES_AT_ONCE) {
+      const some = keys.slice(at, at + VALUES_AT_ONCE);
+      for (const item of await Promise.all(some.map((key) => itemAt(server, plainBytes(key))))) {
+        if (item === undefined) continue;
+        if (last !== undefined) yield last;
+        last = item;
+      }
+    }
+    if (last === undefined) continue;
+    // Behind the last key of a page one can go on, but after the last page, and where a server doesn't say which run of it
+    // a cursor is of: in another one it would pass over keys.
+    yield cursor === "0" || run === "" ? last : { ...last, position: `${run} ${cursor}` };
   } while (cursor !== "0");
 }
 
@@ -139,6 +150,7 @@ async function itemAt(server: Server, key: Uint8Array): Promise<SourceItem | und
   const ms = Number(left);
   if (textOf(type) === "none" || ms === -2) return undefined;
   const read = await valueAt(server, textOf(type), key);
+  if (read === undefined) return undefined;
   return itemOf(undefined, key, () => {
     const { value, bytes } = read();
     return { key, value, bytes: key.length + bytes, ...(ms < 0 ? {} : { expiresAt: asked + ms }) };
@@ -147,20 +159,25 @@ async function itemAt(server: Server, key: Uint8Array): Promise<SourceItem | und
 
 type Read = () => { value: Storable; bytes: number };
 
-/** Asks for the value; what it becomes is decided by the function that is returned. */
-async function valueAt({ send, form }: Server, type: string, key: Uint8Array): Promise<Read> {
+/**
+ * Asks for the value; what it becomes is decided by the function that is returned. Undefined when it has expired or was
+ * deleted since its type was asked for: nothing there has no members.
+ */
+async function valueAt({ send, form }: Server, type: string, key: Uint8Array): Promise<Read | undefined> {
   switch (type) {
     case "string": {
       const bytes = await send("GET", key) as Uint8Array | null;
-      if (bytes === null) return gone;
+      if (bytes === null) return undefined;
       return () => ({ value: valueOfBytes(bytes, form), bytes: bytes.length });
     }
     case "list": {
       const items = await send("LRANGE", key, "0", "-1") as Uint8Array[];
+      if (items.length === 0) return undefined;
       return () => ({ value: items.map(member), bytes: sum(items) });
     }
     case "hash": {
       const fields = await scanned(send, "HSCAN", key);
+      if (fields.length === 0) return undefined;
       return () => {
         const value: Record<string, string> = {};
         for (let i = 0; i < fields.length; i += 2) {
@@ -173,10 +190,12 @@ async function valueAt({ send, form }: Server, type: string, key: Uint8Array): P
     }
     case "set": {
       const members = await scanned(send, "SSCAN", key);
+      if (members.length === 0) return undefined;
       return () => ({ value: [...new Set(members.map(member))].sort(), bytes: sum(members) });
     }
     case "zset": {
       const pairs = await scanned(send, "ZSCAN", key);
+      if (pairs.length === 0) return undefined;
       return () => {
         const scores = new Map<string, number>();
         for (let i = 0; i < pairs.length; i += 2) scores.set(member(pairs[i]!), score(pairs[i + 1]!));
@@ -189,10 +208,6 @@ async function valueAt({ send, form }: Server, type: string, key: Uint8Array): P
     throw new Unsupported(`it is of type ${type}, which has no counterpart here`);
   };
 }
-
-const gone: Read = () => {
-  throw new Unsupported("it went while it was being read");
-};
 
 /** All that a command of the kind of `HSCAN` gives of a key. */
 async function scanned(send: SendCommand, command: string, key: Uint8Array): Promise<Uint8Array[]> {

@@ -36,6 +36,11 @@ import type { KeyEncoding } from "../../engine/types.ts";
 export interface MigrationSource {
   /** Kind and place, without secrets: what the target remembers it by. */
   readonly id: string;
+  /**
+   * How it is read, such as its options, as far as that decides what becomes of entries. A migration that was interrupted
+   * is not gone on with in another way, which would leave half of them in each. Default: nothing is compared.
+   */
+  readonly plan?: string | undefined;
   /** Opens it for reading. */
   open(): Promise<OpenSource>;
 }
@@ -129,11 +134,32 @@ export function valueOfBytes(bytes: Uint8Array, form: ValueForm): Storable {
   }
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   if (form !== "json") return text;
+  let value: Storable;
   try {
-    return JSON.parse(text) as Storable;
+    value = JSON.parse(text) as Storable;
   } catch (error) {
     throw new Unsupported(`its value is no JSON: ${(error as Error).message}`);
   }
+  const rounded = roundedIn(text);
+  if (rounded === undefined) return value;
+  throw new Unsupported(`its value has the number ${rounded}, which JavaScript would round; keep values as text`);
+}
+
+/** What `JSON.parse` tells of a value beside it. */
+type ReadAs = (name: string, value: unknown, as: { source?: string }) => unknown;
+
+/** The first whole number in a text of JSON that a number doesn't hold, nor is one as JavaScript itself writes it. */
+export function roundedIn(text: string): string | undefined {
+  // Shorter ones are held, and few texts have one as long.
+  if (!/\d{16}/.test(text)) return undefined;
+  let rounded: string | undefined;
+  const look: ReadAs = (_name, value, { source = "" }) => {
+    if (typeof value !== "number" || !/^-?\d{16,}$/.test(source) || String(value) === source) return value;
+    if (!Number.isFinite(value) || BigInt(value) !== BigInt(source)) rounded ??= source;
+    return value;
+  };
+  JSON.parse(text, look as (name: string, value: unknown) => unknown);
+  return rounded;
 }
 
 /** Bytes without what Buffer adds to them. */

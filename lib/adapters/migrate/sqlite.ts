@@ -20,8 +20,9 @@ import {
   type ValueForm,
   valueOfBytes,
 } from "./source.ts";
-import { openSqliteFile, quoted, type SqliteFile, type SqlRow, type SqlValue } from "./sqlite_file.ts";
+import { openSqliteFile, quoted, type SqliteFile, type SqlValue } from "./sqlite_file.ts";
 import { rowOrder, tableColumns, uniqueKey } from "./sqlite_table.ts";
+import { type Cell, Cells, NoText } from "./sqlite_text.ts";
 
 /** How keys are made of columns, or of the keys of LMDB. */
 export type KeyForm = "text" | "tuple";
@@ -82,6 +83,7 @@ export function fromSqlite(path: string | URL, options: SqliteSourceOptions): Mi
   const id = `sqlite ${place} ${plan.table}`;
   return {
     id,
+    plan: planText(plan),
     async open() {
       const file = await openSqliteFile(place, id);
       try {
@@ -135,6 +137,10 @@ function planOf(options: SqliteSourceOptions): Plan {
   };
 }
 
+function planText({ key, keys, value, columns, values, expiresAt }: Plan): string {
+  return JSON.stringify({ key, keys, ...(value === undefined ? { columns } : { value, values }), expiresAt });
+}
+
 function namesOf(option: string, names: unknown): readonly string[] | undefined {
   if (names === undefined) return undefined;
   if (Array.isArray(names) && names.every((name) => typeof name === "string" && name !== "")) return [...names];
@@ -151,25 +157,29 @@ function opened(file: SqliteFile, plan: Plan, id: string) {
   uniqueKey(file, table, key, plan.keys === "text", id);
   const columns = plan.columns ?? all.filter((name) => !key.includes(name) && name !== expiresAt);
   const order = rowOrder(file, table);
-  const by = order.map(quoted);
-  const wanted = [
-    ...new Set([...key, ...plan.value === undefined ? columns : [plan.value], ...expiresAt ? [expiresAt] : []]),
-  ];
-  // The order's own columns come under names that no column has.
-  const select = [...by.map((name, i) => `${name} as ${quoted(orderName(i))}`), ...wanted.map(quoted)].join(", ");
-  const sql = `select ${select} from ${quoted(table)}`;
+  // With the table's name before them these are its columns, and nothing that is selected.
+  const by = order.map((name) => `${quoted(table)}.${quoted(name)}`);
+  const cells = new Cells(file, table, [
+    ...new Set([
+      ...order,
+      ...key,
+      ...plan.value === undefined ? columns : [plan.value],
+      ...expiresAt === undefined ? [] : [expiresAt],
+    ]),
+  ]);
+  const sql = `select ${cells.select} from ${quoted(table)}`;
   return {
     total: Number(file.first(`select count(*) as n from ${quoted(table)}`)?.["n"] ?? 0n),
     async *entries(encoding: KeyEncoding, after: string | undefined) {
       const from = after === undefined ? [] : tuple.decode(after) as SqlValue[];
       const where = after === undefined ? "" : ` where (${by.join(", ")}) > (${by.map(() => "?").join(", ")})`;
       for (const row of file.rows(`${sql}${where} order by ${by.join(", ")}`, ...from)) {
-        const position = tuple.encode(order.map((_, i) => row[orderName(i)] as TuplePart));
-        const shown = key.length === 1 ? shownPart(row[key[0]!]!) : key.map((name) => shownPart(row[name]!));
-        yield itemOf(position, shown, () => ({
-          key: keyOf(plan, row, encoding),
-          value: plan.value === undefined ? ofRow(plan, columns, row) : ofColumn(plan, row[plan.value]!),
-          ...expiryOf(expiresAt === undefined ? null : row[expiresAt]!),
+        const cell = (name: string): Cell => cells.of(row, name);
+        const shown = key.length === 1 ? shownPart(cell(key[0]!)) : key.map((name) => shownPart(cell(name)));
+        yield itemOf(positionOf(order.map(cell)), shown, () => ({
+          key: keyOf(plan, cell, encoding),
+          value: plan.value === undefined ? ofRow(plan, columns, cell) : ofColumn(plan, cell(plan.value)),
+          ...expiryOf(expiresAt === undefined ? null : cell(expiresAt)),
         }));
       }
     },
@@ -177,26 +187,42 @@ function opened(file: SqliteFile, plan: Plan, id: string) {
   };
 }
 
-const orderName = (index: number): string => `order by ${index}`;
+type Row = (column: string) => Cell;
 
-function shownPart(value: SqlValue): unknown {
-  return typeof value === "bigint" ? Number(value) : value;
+/** Where to go on; a text that might come back as another one when it is asked for is no such place. */
+function positionOf(cells: readonly Cell[]): string | undefined {
+  const isSafe = (cell: Cell): boolean => {
+    return cell !== null && !(cell instanceof NoText) && !(typeof cell === "string" && cell.includes("\0"));
+  };
+  return cells.every(isSafe) ? tuple.encode(cells as TuplePart[]) : undefined;
 }
 
-function keyOf({ key, keys }: Plan, row: SqlRow, encoding: KeyEncoding): Key {
+function shownPart(cell: Cell): unknown {
+  if (cell instanceof NoText) return cell.bytes;
+  return typeof cell === "bigint" ? Number(cell) : cell;
+}
+
+/** Refuses a text that is none. */
+function read(what: string, cell: Cell): SqlValue {
+  if (cell instanceof NoText) throw new Unsupported(`${what} is TEXT, and no text in the encoding of its file`);
+  return cell;
+}
+
+function keyOf({ key, keys }: Plan, cell: Row, encoding: KeyEncoding): Key {
   if (keys === "tuple") {
-    const parts = key.map((name) => partOf(name, row[name]!));
+    const parts = key.map((name) => partOf(name, cell(name)));
     return encoding === "bytes" ? tuple.bytes.encode(parts) : tuple.encode(parts);
   }
   const [name = ""] = key;
-  const value = row[name]!;
+  const value = read(`its key, column ${name},`, cell(name));
   if (typeof value === "number") throw new Unsupported(`its key, column ${name}, is a fraction; use keys: "tuple"`);
   if (value === null) throw new Unsupported(`its key, column ${name}, is NULL`);
   if (value instanceof Uint8Array) return plainBytes(value);
   return encoding === "bytes" ? encodeText(String(value)) : String(value);
 }
 
-function partOf(name: string, value: SqlValue): TuplePart {
+function partOf(name: string, cell: Cell): TuplePart {
+  const value = read(`part of its key, column ${name},`, cell);
   if (value === null) throw new Unsupported(`part of its key, column ${name}, is NULL`);
   if (typeof value !== "bigint") return value instanceof Uint8Array ? plainBytes(value) : value;
   if (Number.isSafeInteger(Number(value))) return Number(value);
@@ -209,22 +235,23 @@ function plain(value: SqlValue): unknown {
   return value instanceof Uint8Array ? plainBytes(value) : value;
 }
 
-function ofRow({ codec }: Plan, columns: readonly string[], row: SqlRow): Storable {
-  return codec.encode(Object.fromEntries(columns.map((name) => [name, plain(row[name]!)])));
+function ofRow({ codec }: Plan, columns: readonly string[], cell: Row): Storable {
+  return codec.encode(Object.fromEntries(columns.map((name) => [name, plain(read(`column ${name}`, cell(name)))])));
 }
 
-function ofColumn({ codec, values }: Plan, value: SqlValue): Storable {
-  if (values !== "auto" && (typeof value === "string" || value instanceof Uint8Array)) {
-    return valueOfBytes(typeof value === "string" ? encodeText(value) : value, values);
+function ofColumn({ codec, values }: Plan, cell: Cell): Storable {
+  if (values !== "auto") {
+    if (typeof cell === "string") return valueOfBytes(encodeText(cell), values);
+    if (cell instanceof Uint8Array || cell instanceof NoText) {
+      return valueOfBytes(cell instanceof NoText ? cell.bytes : cell, values);
+    }
   }
-  return codec.encode(plain(value));
+  return codec.encode(plain(read("its value", cell)));
 }
 
-function expiryOf(value: SqlValue): { expiresAt?: number } {
-  if (value === null) return {};
-  const time = Number(value);
-  if (typeof value === "string" || !Number.isFinite(time)) {
-    throw new Unsupported("its time of expiry is no number of ms");
-  }
+function expiryOf(cell: Cell): { expiresAt?: number } {
+  if (cell === null) return {};
+  const time = typeof cell === "bigint" || typeof cell === "number" ? Number(cell) : NaN;
+  if (!Number.isFinite(time)) throw new Unsupported("its time of expiry is no number of ms");
   return { expiresAt: time };
 }

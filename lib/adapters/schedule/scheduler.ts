@@ -70,6 +70,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
   #cancelTimer: (() => void) | undefined;
   #wakeRetry: (() => void) | undefined;
   #stopped = false;
+  #noted: Promise<void> = Promise.resolve();
 
   /** Starts. */
   constructor(repository: ScheduledRepository<D>, db: D, options: CheckedScheduleOptions) {
@@ -125,6 +126,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     this.#wakeRetry?.();
     await this.ready;
     await this.#working;
+    await this.#noted;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,6 +161,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     const now = this.#options.clock();
     const setBack = now < this.#lastLook - CLOCK_SET_MS;
     this.#lastLook = now;
+    if (setBack) this.#forgetFuture(now);
     for (const [job, { after }] of this.#options.times) {
       const dueAt = this.#next.get(job)!;
       if (now < dueAt && !setBack) continue;
@@ -170,6 +173,14 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     const wait = Math.min(...this.#next.values()) - now;
     // Never 0: were the clock to stand still, the schedule would spin.
     this.#cancelTimer = this.#options.setTimer(() => this.#look(), Math.min(Math.max(wait, 1), LOOK_MS));
+  }
+
+  /** What was done by a clock that was wrong is not done up to times that are still to come. */
+  #forgetFuture(now: number): void {
+    for (const [job, record] of this.#records) {
+      if (record.since > now) this.#records.set(job, { ...record, since: now });
+    }
+    void this.#note();
   }
 
   #enqueue(job: JobName, dueAt: number, { retries = 0, missed = false }): Waiting {
@@ -266,21 +277,25 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     this.#records.set(run.job, {
       ...record,
       cron: times.get(run.job)?.pattern,
-      since: Math.max(record.since, run.dueAt, run.startedAt),
+      since: Math.min(Math.max(record.since, run.dueAt, run.startedAt), clock()),
       lastRun: run,
       ...run.ok ? { lastSuccessAt: clock(), failures: 0 } : { lastFailureAt: clock(), failures: record.failures + 1 },
     });
     await this.#note();
   }
 
-  async #note(): Promise<void> {
+  /** Writes the journal, one time after the other. */
+  #note(): Promise<void> {
     const { journal, fileSystem } = this.#options;
-    if (journal === undefined) return;
-    try {
-      await writeJournal(fileSystem, journal, this.#db.id, this.#records);
-    } catch (error) {
-      this.#tell({ type: "failure", job: "journal", error });
-    }
+    if (journal === undefined) return this.#noted;
+    const write = async (): Promise<void> => {
+      try {
+        await writeJournal(fileSystem, journal, this.#db.id, this.#records);
+      } catch (error) {
+        this.#tell({ type: "failure", job: "journal", error });
+      }
+    };
+    return this.#noted = this.#noted.then(write);
   }
 
   async #judge(): Promise<void> {
@@ -293,30 +308,39 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.setTimer(resolve, ms);
-      this.#wakeRetry = () => {
-        cancel();
-        resolve();
-      };
-    });
+  /** Waits for a retry: by the clock as well (3), and in steps, as a timer holds no more than 24 days. */
+  async #pause(ms: number): Promise<void> {
+    const { clock, setTimer } = this.#options;
+    const until = clock() + ms;
+    for (let left = ms; left > 0 && !this.#stopped;) {
+      const step = Math.min(left, LOOK_MS);
+      await new Promise<void>((resolve) => {
+        const cancel = setTimer(resolve, step);
+        this.#wakeRetry = () => {
+          cancel();
+          resolve();
+        };
+      });
+      // Not more than before, should the clock be set back meanwhile.
+      left = Math.min(left - step, until - clock());
+    }
   }
 
   #tell(event: ScheduleEvent): void {
-    try {
-      this.#options.onEvent?.(event);
-    } catch {
-      // The listener's own affair.
-    }
+    hear(this.#options.onEvent, event);
   }
 
   #find(finding: ScheduleFinding): void {
-    try {
-      this.#options.onFinding?.(finding);
-    } catch {
-      // The listener's own affair.
-    }
+    hear(this.#options.onFinding, finding);
+  }
+}
+
+/** Tells a listener. What it throws is its own affair, as is what the promise of an asynchronous one rejects with. */
+function hear<T>(listener: ((heard: T) => unknown) | undefined, heard: T): void {
+  try {
+    Promise.resolve(listener?.(heard)).catch(() => {});
+  } catch {
+    // As above.
   }
 }
 

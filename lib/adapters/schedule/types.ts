@@ -55,11 +55,11 @@ export interface ScheduleOptions {
   retries?: number | undefined;
   /** The wait before the first of these; doubled each time, up to an hour. Default: `"1m"`, so after 1, 2 and 4 minutes. */
   retryDelay?: Duration | undefined;
-  /** Hears what happens. What it throws is ignored. */
+  /** Hears what happens. What it throws, or rejects with, is ignored. */
   onEvent?: ((event: ScheduleEvent) => void) | undefined;
   /**
    * Hears of every job that failed for good, and of all that `health` finds once the jobs that were due are done: again
-   * each time, for as long as it lasts. What it throws is ignored.
+   * each time, for as long as it lasts. What it throws, or rejects with, is ignored.
    */
   onFinding?: ((finding: ScheduleFinding) => void) | undefined;
   /** An IANA time zone, such as `"Europe/Berlin"`. Default: the repository's, else `"UTC"`. */

@@ -37,8 +37,9 @@ export interface Codec<T> {
 
 /**
  * The codec that is used unless another is given: bytes, strings and JSON, as the database keeps them anyway. What JSON
- * would give back as something else (a `Date`, an instance of a class, `undefined` in an array) is a `TypeError` with the
- * path to it, so that types stay true.
+ * would give back as something else (a `Date`, an instance of a class, `undefined` in an array, a property of an array, or
+ * one with a symbol for a name) is a `TypeError` with the path to it, so that types stay true. Two things are as
+ * `JSON.stringify` has them, as types allow for them: a property that is `undefined` is left out, and -0 becomes 0.
  *
  * @example
  * ```ts
@@ -102,6 +103,10 @@ function checkPlain(value: unknown, path: PropertyKey[], open: Set<object>): voi
   if (!plain || typeof (value as { toJSON?: unknown }).toJSON === "function") {
     refuse(path, plain ? "an object with toJSON" : describeValue(value));
   }
+  if (isArray) checkArray(value, prototype, path);
+  if (Object.getOwnPropertySymbols(value).some((name) => Object.prototype.propertyIsEnumerable.call(value, name))) {
+    refuse(path, "an object with a symbol for a name");
+  }
   open.add(value);
   for (const name of isArray ? value.keys() : Object.keys(value)) {
     const item = (value as Record<PropertyKey, unknown>)[name];
@@ -111,6 +116,17 @@ function checkPlain(value: unknown, path: PropertyKey[], open: Set<object>): voi
     path.pop();
   }
   open.delete(value);
+}
+
+/** Refuses an array that is more than its items. */
+function checkArray(array: readonly unknown[], prototype: unknown, path: readonly PropertyKey[]): void {
+  const name: unknown = (prototype as { constructor?: { name?: unknown } } | null)?.constructor?.name;
+  // By its name: another realm has an Array of its own.
+  if (name !== "Array") refuse(path, `an array of the class ${String(name)}`);
+  const names = Object.keys(array);
+  // Items come first. Those that are missing are refused as what they are, undefined.
+  const more = names.at(-1);
+  if (more !== undefined && !(Number(more) < array.length)) refuse(path, `an array with the property "${more}"`);
 }
 
 function refuse(path: readonly PropertyKey[], what: string): never {

@@ -60,6 +60,11 @@ export class Shape<In, Out> {
   }
 }
 
+/** A key as it is now, for a write that is made later. */
+export function ownKey<K extends Key>(key: K): K {
+  return key instanceof Uint8Array ? key.slice() as K : key;
+}
+
 /** Whether something has to be waited for, of whatever realm its promise is. */
 export function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -7,9 +7,9 @@ import type { Key } from "../../db/data/keys.ts";
 import type { KeyRange } from "../../db/data/ranges.ts";
 import type { AtomicCheck, AtomicOperation, AtomicResult } from "../../db/writing/atomic.ts";
 import type { EntryOptions, WriteOptions } from "../../db/writing/write_options.ts";
-
+import { ownValue } from "../stores/text_store.ts";
 import { insideOf, type TypedView } from "./inside.ts";
-import { isThenable, type Shape } from "./shape.ts";
+import { isThenable, ownKey, type Shape } from "./shape.ts";
 
 /** What all spaces that an operation is seen from share. @internal */
 export interface AtomicQueue {
@@ -59,22 +59,28 @@ export class TypedAtomic<K extends Key, In, Out> {
   set(key: K, value: In, options?: EntryOptions): this {
     this.#assertOpen("set");
     const stored = this.#shape.encode("set", key, value);
+    // What is written later is written as it is now, whatever the caller does with it meanwhile.
+    const own = isThenable(stored) || this.#queue.waiting !== undefined ? ownKey(key) : key;
     if (isThenable(stored)) {
       // Both are looked at here: should what came before be refused, nobody else would ask what became of this one.
       const before = this.#queue.waiting ?? Promise.resolve();
       this.#wait(
         Promise.all([stored, before]).then(([kept]) => {
-          this.#operation.set(key, kept, options);
+          this.#operation.set(own, kept, options);
         }),
       );
-    } else this.#inTurn(() => this.#operation.set(key, stored, options));
+    } else {
+      const kept = this.#queue.waiting === undefined ? stored : ownValue("atomic.set", stored);
+      this.#inTurn(() => this.#operation.set(own, kept, options));
+    }
     return this;
   }
 
   /** Deletes a key; a missing one is fine. */
   delete(key: K): this {
     this.#assertOpen("delete");
-    this.#inTurn(() => this.#operation.delete(key));
+    const own = this.#queue.waiting === undefined ? key : ownKey(key);
+    this.#inTurn(() => this.#operation.delete(own));
     return this;
   }
 

@@ -16,7 +16,7 @@ import type { EntryOptions, SetOptions, WriteOptions } from "../../db/writing/wr
 import type { Commit } from "../../engine/types.ts";
 import { keepInside, type TypedView } from "./inside.ts";
 import { Mapped } from "./mapped.ts";
-import { isThenable, type Shape } from "./shape.ts";
+import { isThenable, ownKey, type Shape } from "./shape.ts";
 import { TypedAtomic } from "./typed_atomic.ts";
 import { entryOf, TypedReader } from "./typed_reader.ts";
 import { TypedSnapshot } from "./typed_snapshot.ts";
@@ -62,7 +62,9 @@ export class TypedSpace<K extends Key, In, Out> extends TypedReader<K, In, Out> 
   async set(key: K, value: In, options?: SetOptions): Promise<Commit> {
     const stored = this.#shape.encode("set", key, value);
     // Without a schema to wait for, the call beneath is made in this very turn: calls keep their order.
-    return await this.space.set(key, isThenable(stored) ? await stored : stored, options);
+    if (!isThenable(stored)) return await this.space.set(key, stored, options);
+    const own = ownKey(key);
+    return await this.space.set(own, await stored, options);
   }
 
   /**
@@ -129,9 +131,9 @@ export class TypedSpace<K extends Key, In, Out> extends TypedReader<K, In, Out> 
   ): AsyncGenerator<SetManyItem<K>, undefined> {
     for await (const item of items) {
       if (isPair(item)) {
-        const [key, value, ...more] = item;
+        const [key, value] = item;
         // What is no pair is for the call beneath to refuse.
-        yield more.length > 0 ? item as SetManyItem<K> : [key, await this.#encoded(key, value)];
+        yield item.length === 2 ? [key, await this.#encoded(key, value)] : item as SetManyItem<K>;
       } else if (typeof item === "object" && item !== null) {
         yield { ...item, value: await this.#encoded(item.key, item.value) };
       } else yield item;

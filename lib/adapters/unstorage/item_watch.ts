@@ -1,7 +1,8 @@
 /**
  * Watching items. unstorage tells of single keys, and Holdfast also of ranges that were deleted and of contents that were
  * replaced as a whole. So the keys that are there are kept in memory while somebody watches, and such a change is told as
- * the changes of keys that it is.
+ * the changes of keys that it is. Keys that have expired, which nobody tells of, are let go of from time to time: of items
+ * that all expire, as many names are kept as there are items, and not as there ever were.
  *
  * @module
  */
@@ -13,13 +14,20 @@ import { textOf, type TextStore } from "../stores/text_store.ts";
 /** Hears of an item. */
 export type ItemListener = (event: "update" | "remove", key: string) => unknown;
 
+/** So many names may be kept of what has expired, however few there are. */
+const EXPIRED_MAX = 1024;
+
 /** Tells of the changes of keys that begin with `prefix`, without it. */
 export class ItemWatch {
   readonly #store: TextStore;
   readonly #prefix: string;
   readonly #listener: ItemListener;
   readonly #changes: AsyncIterableIterator<Change<Key>[], undefined>;
-  #keys: Set<string> = new Set();
+  /** The keys that are there, with their times of expiry as far as they were told. */
+  #keys = new Map<string, number | undefined>();
+  /** How many may be there before the expired ones are looked for. */
+  #sweepAt = EXPIRED_MAX;
+  #stopped = false;
   #ending: Promise<void> | undefined;
 
   /** Watches from now on; see `start`. */
@@ -46,8 +54,14 @@ export class ItemWatch {
     return watch;
   }
 
+  /** How many names are kept. */
+  get size(): number {
+    return this.#keys.size;
+  }
+
   /** Ends it; rejects with what had ended it before, if something had. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#changes.return!();
     await this.#ending;
   }
@@ -57,24 +71,33 @@ export class ItemWatch {
       for (const change of changes) {
         if (change.type === "reset") await this.#reset();
         else if (change.type === "deleteRange") this.#removeRange(change);
-        else this.#one(change.type, textOf(change.key!));
+        else this.#one(change.type, textOf(change.key!), change.entry?.expiresAt);
       }
     }
   }
 
-  #one(type: "set" | "delete", key: string | undefined): void {
+  #one(type: "set" | "delete", key: string | undefined, expiresAt: number | undefined): void {
     if (key === undefined) return;
-    if (type === "delete") this.#remove(key);
-    else {
-      this.#keys.add(key);
-      this.#tell("update", key);
-    }
+    if (type === "delete") return this.#remove(key);
+    this.#keys.set(key, expiresAt);
+    if (this.#keys.size > this.#sweepAt) this.#sweep();
+    this.#tell("update", key);
+  }
+
+  #sweep(): void {
+    for (const key of this.#keys.keys()) if (this.#hasExpired(key)) this.#keys.delete(key);
+    this.#sweepAt = 2 * this.#keys.size + EXPIRED_MAX;
+  }
+
+  #hasExpired(key: string): boolean {
+    const expiresAt = this.#keys.get(key);
+    return expiresAt !== undefined && expiresAt <= this.#store.now();
   }
 
   #removeRange({ start, end }: Change<Key>): void {
     const from = start === undefined ? undefined : bytesOf(start);
     const to = end === undefined ? undefined : bytesOf(end);
-    for (const key of [...this.#keys]) {
+    for (const key of [...this.#keys.keys()]) {
       const bytes = encodeText(key);
       if (from !== undefined && compareBytes(bytes, from) < 0) continue;
       if (to !== undefined && compareBytes(bytes, to) >= 0) continue;
@@ -85,23 +108,27 @@ export class ItemWatch {
   /** Anything may have changed. */
   async #reset(): Promise<void> {
     const present = await this.#present();
-    for (const key of this.#keys) if (!present.has(key)) this.#tell("remove", key);
+    for (const key of this.#keys.keys()) if (!present.has(key)) this.#tell("remove", key);
     this.#keys = present;
-    for (const key of present) this.#tell("update", key);
+    for (const key of present.keys()) this.#tell("update", key);
   }
 
-  async #present(): Promise<Set<string>> {
+  async #present(): Promise<Map<string, undefined>> {
     using snapshot = this.#store.space.snapshot();
-    const keys = new Set<string>();
-    for await (const key of this.#store.keys(this.#prefix, snapshot)) keys.add(key);
+    const keys = new Map<string, undefined>();
+    for await (const key of this.#store.keys(this.#prefix, snapshot)) keys.set(key, undefined);
     return keys;
   }
 
+  /** Tells of it, unless it had vanished before. */
   #remove(key: string): void {
-    if (this.#keys.delete(key)) this.#tell("remove", key);
+    const expired = this.#hasExpired(key);
+    if (this.#keys.delete(key) && !expired) this.#tell("remove", key);
   }
 
   #tell(event: "update" | "remove", key: string): void {
+    // One that ended it hears nothing more, of what had happened before either.
+    if (this.#stopped) return;
     try {
       this.#listener(event, key.slice(this.#prefix.length));
     } catch (error) {

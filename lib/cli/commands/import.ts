@@ -44,7 +44,7 @@ export const importing: CommandSpec = {
   summary: "Bring entries in from a file or from standard input",
   details:
     "jsonl: a JSON object a line, as list --json prints it: key, value, and if wanted tags and expiresAt. tsv: key, tab, value. " +
-    "portable: what export and backup write (.json, .jsonl); it comes in as one step, and namespaces with it. Files may be " +
+    "portable: what export, backup and skv write (.json, .jsonl); it comes in as one step or not at all, and namespaces with it. Files may be " +
     "packed (.gz, .zst). Other stores: a file of Deno KV, a directory of Level or LMDB, a table of SQLite, an address of Redis; " +
     "interrupted, they are gone on with by the next run, as are lines with --resume. Without --format the place itself " +
     "decides. Entries win over those that are there.",
@@ -174,7 +174,7 @@ async function bring(call: Call, path: string, source: MigrationSource): Promise
   try {
     await using db = await target(call, path, dryRun);
     const { space, path: names } = keySpace(call, db);
-    const held = opened && { id: source.id, open: async () => ({ ...opened, close: async () => {} }) };
+    const held = opened && { ...source, open: async () => ({ ...opened, close: async () => {} }) };
     const report = await migrate(db, held ?? source, {
       ...{ dryRun, again: given.flag("again"), signal: io.signal, clock: io.now },
       unsupported: given.flag("leave-out") ? "report" : "stop",
@@ -206,13 +206,24 @@ function toldOf(report: MigrationReport): string[] {
 
 /** Lines as a source: the number of a line is where to go on behind it. */
 function linesSource(call: Call, text: Begun, id: string, name: string): MigrationSource {
+  const { given } = call;
+  const [expireIn, expiresAt] = [given.number("expire-in"), given.number("expires-at")];
   return {
     id,
+    plan: JSON.stringify({ as: given.choice("as"), tags: given.list("tag"), expireIn, expiresAt }),
     open: async () => ({
       async *entries(encoding, after): AsyncGenerator<SourceEntry> {
         const into = { encoding, path: call.given.list("namespace") };
+        const done = Number(after ?? 0);
+        let seen = 0;
         for await (const { number, entry } of numbered(call, text, into, name)) {
-          if (number > Number(after ?? 0)) yield { position: String(number), ...entry };
+          seen = number;
+          if (number > done) yield { position: String(number), ...entry };
+        }
+        if (seen < done) {
+          throw new CommandFailure(
+            `${name} ends at line ${seen}, and line ${done} came in before: it is another file; --again begins anew`,
+          );
         }
       },
       close: async () => {},

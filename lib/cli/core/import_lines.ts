@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import type { Key } from "../../db/data/keys.ts";
 import type { Storable } from "../../db/data/values.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
+import { roundedIn } from "../../adapters/migrate/source.ts";
 import { textOf } from "../output/json.ts";
 import { CommandFailure } from "./exit_code.ts";
 
@@ -72,11 +73,17 @@ export function entryOfJson(line: string, where: string): LineEntry {
     if (list === undefined || (Array.isArray(list) && list.every((each) => typeof each === "string"))) continue;
     return refuse(`"${field}" is no list of strings`);
   }
-  const bytes = encoding === "base64" ? Buffer.from(value as string, "base64") : undefined;
+  const rounded = roundedIn(line);
+  if (rounded !== undefined) refuse(`it has the number ${rounded}, which JavaScript would round; write it as text`);
+  const fromBase64 = (what: string, text: string): Buffer => {
+    if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) refuse(`its ${what} is not base64`);
+    return Buffer.from(text, "base64");
+  };
+  const bytes = encoding === "base64" ? fromBase64("value", value as string) : undefined;
   // The words that a portable file has: JSON in a string, and a text too long for one.
   const text = bytes !== undefined && (kind === "json" || kind === "text") ? textOf(bytes) : value;
   return {
-    key: keyForm === "base64" ? new Uint8Array(Buffer.from(key, "base64")) : key,
+    key: keyForm === "base64" ? new Uint8Array(fromBase64("key", key)) : key,
     value: kind === "json" && encoding !== undefined
       ? parsed(text as string, where)
       : bytes !== undefined && kind !== "text"

@@ -12,6 +12,8 @@ import {
 } from "unstorage";
 import { DB } from "../../../mod.ts";
 import unstorageDriver, { type HoldfastDriver, holdfastDriver } from "../../../lib/adapters/unstorage.ts";
+import { TextStore } from "../../../lib/adapters/stores/text_store.ts";
+import { ItemWatch } from "../../../lib/adapters/unstorage/item_watch.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { all, settle, TestClock, withDb, withDirectory } from "../../db/helpers.ts";
 
@@ -328,6 +330,50 @@ describe("holdfastDriver()", () => {
       await expect("remove d", "update a", "update b", "update c");
       await unwatch();
     }));
+
+  it("tells nothing more once a listener has ended it, and nothing of what had expired", async () => {
+    let now = 1_800_000_000_000;
+    await using db = await DB.open(":memory:", { clock: () => now });
+    const driver = holdfastDriver({ database: db });
+    const told: string[] = [];
+    const unwatch = await driver.watch((event, key) => told.push(`${event} ${key}`));
+    await driver.setItem("a", "1", { ttl: 1 });
+    await driver.setItem("b", "1");
+    const heard = async (count: number): Promise<void> => {
+      for (let turn = 0; turn < 1000 && told.length < count; turn++) await settle();
+    };
+    await heard(2);
+    now += 2000;
+    await driver.clear();
+    await heard(3);
+    assert.deepEqual(told, ["update a", "update b", "remove b"]);
+    await unwatch();
+    const once = await driver.watch((_event, key) => {
+      told.push(key);
+      void once();
+    });
+    await driver.setItems(["x", "y", "z"].map((key) => ({ key, value: "1" })));
+    await heard(4);
+    await settle();
+    assert.deepEqual(told.slice(3), ["x"]);
+  });
+
+  it("keeps no names of items that have expired", async () => {
+    let now = 1_800_000_000_000;
+    await using db = await DB.open(":memory:", { clock: () => now });
+    await db.set("old", "1");
+    let updates = 0;
+    const watch = await ItemWatch.start(new TextStore("test", db, undefined), "", () => updates++);
+    for (let round = 0; round < 8; round++) {
+      const operation = db.atomic();
+      for (let n = 0; n < 600; n++) operation.set(`${round}/${n}`, "1", { expireIn: 1000 });
+      await operation.commit();
+      while (updates < 600 * (round + 1)) await settle();
+      now += 5000;
+      assert.ok(watch.size <= 3000, `${watch.size} names in round ${round}`);
+    }
+    await watch.stop();
+  });
 
   it("ends watching with the database", async () => {
     await using db = await DB.open(":memory:");

@@ -123,6 +123,17 @@ describe("schedule()", () => {
 });
 
 describe("schedule() when jobs fail", () => {
+  it("waits by the clock, also for longer than a timer can", async () => {
+    const { clock, repo } = await stage({ full: "0 14 * * *", retryDelay: "30d", retries: 1 });
+    repo.failures = [new Error("away")];
+    await clock.advance(HOUR + 2 * MINUTE);
+    assert.deepEqual(repo.done, ["full 25. 14:00"]);
+    assert.ok([...clock.timers].every(({ at }) => at - clock.now <= MINUTE));
+    // A machine that slept looks at the clock and not at how long its timer has run.
+    await clock.sleep(31 * DAY);
+    assert.equal(repo.done.length, 3);
+  });
+
   it("tries again after 1, 2 and 4 minutes, and notes a failure once it gave up", async () => {
     const { clock, repo, jobs, events, findings } = await stage({ full: "0 14 * * *" });
     repo.failures = [new Error("one"), new Error("two"), new Error("three"), new Error("the store is away")];
@@ -196,10 +207,36 @@ describe("schedule() when jobs fail", () => {
     assert.equal(repo.done.length, 2);
     assert.equal(jobs.status().jobs.full?.lastRun?.ok, true);
   });
+
+  it("takes care of what an asynchronous listener rejects with", async () => {
+    // Nobody's rejection would end the process, and with it this test.
+    const fail = () => Promise.reject(new Error("a listener's"));
+    const { clock, repo } = await stage({ full: "0 14 * * *", onEvent: fail, onFinding: fail });
+    repo.failures = [new DecryptionError("no")];
+    await clock.advance(2 * HOUR);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(repo.done.length, 1);
+  });
 });
 
 describe("schedule() with a journal", () => {
   const options: ScheduleOptions = { full: "0 1 * * 0", incremental: "0 2 * * *", journal: JOURNAL };
+
+  it("makes up for what was missed after a clock that was wrong", async () => {
+    const daily = { full: "0 2 * * *", journal: JOURNAL };
+    const { clock, repo, jobs, again } = await stage(daily);
+    clock.now += 400 * DAY;
+    await clock.advance(HOUR);
+    clock.now -= 400 * DAY;
+    for (const timer of clock.timers) timer.at -= 400 * DAY;
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 2);
+    await jobs.stop();
+    clock.now += 3 * DAY;
+    await again(daily).ready;
+    await clock.advance(MINUTE);
+    assert.equal(repo.done.length, 3);
+  });
 
   it("makes up once for what was missed while the process was away", async () => {
     const { clock, repo, jobs, again } = await stage(options);
