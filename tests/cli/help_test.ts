@@ -220,7 +220,7 @@ describe("progress", () => {
     const at = (columns: number): string =>
       lineOf(plain, "backup", { now, startedAt: 0, startedWith: 0 }, 5000, columns);
     for (let columns = 20; columns < 120; columns++) assert.ok(at(columns).length < columns, at(columns));
-    assert.match(at(80), /░   25 % .* 15 s left$/);
+    assert.match(at(80), /░ {3}25 % .* 15 s left$/);
     assert.equal(at(30), "backup: objects   25 %");
   });
 
