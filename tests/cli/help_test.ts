@@ -197,20 +197,41 @@ describe("figures for people", () => {
 describe("progress", () => {
   const plain = (_: string, text: string): string => text;
 
-  it("says how far, how fast and how long still", () => {
+  it("says how far, how fast since the phase began, and how long still", () => {
     const now = { phase: "objects", doneBytes: 25_000_000, totalBytes: 100_000_000, doneItems: 1 };
-    const state = { startTime: 0, stopTime: 5000, eta: 15, maxWidth: 100 };
-    const line = lineOf(plain, "backup", now, state);
+    const shown = { now, startedAt: 0, startedWith: 0 };
+    const line = lineOf(plain, "backup", shown, 5000, 100);
     assert.equal(
       line,
       `backup: objects  ${"█".repeat(6)}${"░".repeat(18)}   25 %  25.0 MB of 100.0 MB  5.0 MB/s  15 s left`,
     );
-    const open = lineOf(plain, "import", { phase: "import", doneBytes: 0, doneItems: 3000 }, {
-      ...state,
-      stopTime: 2000,
-    });
-    assert.equal(open, "import  3,000  1,500/s");
-    assert.equal(lineOf(plain, "backup", { phase: "plan", doneBytes: 0, doneItems: 0 }, state), "backup: plan");
+    assert.match(
+      lineOf(plain, "backup", { ...shown, startedWith: 20_000_000 }, 5000, 100),
+      / 1\.0 MB\/s {2}1 min 15 s left$/,
+    );
+    const open = { now: { phase: "import", doneBytes: 0, doneItems: 3000 }, startedAt: 0, startedWith: 0 };
+    assert.equal(lineOf(plain, "import", open, 2000, 100), "import  3,000  1,500/s");
+    const plan = { now: { phase: "plan", doneBytes: 0, doneItems: 0 }, startedAt: 0, startedWith: 0 };
+    assert.equal(lineOf(plain, "backup", plan, 5000, 100), "backup: plan");
+  });
+
+  it("keeps within the terminal's width, with what matters most", () => {
+    const now = { phase: "objects", doneBytes: 25_000_000, totalBytes: 100_000_000, doneItems: 1 };
+    const at = (columns: number): string =>
+      lineOf(plain, "backup", { now, startedAt: 0, startedWith: 0 }, 5000, columns);
+    for (let columns = 20; columns < 120; columns++) assert.ok(at(columns).length < columns, at(columns));
+    assert.match(at(80), /░ {3}25 % .* 15 s left$/);
+    assert.equal(at(30), "backup: objects   25 %");
+  });
+
+  it("is drawn of work that reports once and then takes its time", async () => {
+    let drawn = "";
+    const stream = { isTTY: true, columns: 80, write: (text: string | Uint8Array) => (drawn += String(text), true) };
+    const bar = progressLine(stream, plain, "restore", 1);
+    bar.onProgress({ phase: "tables", doneBytes: 0, totalBytes: 100, doneItems: 0 });
+    while (!drawn.includes("restore: tables")) await new Promise((resolve) => setTimeout(resolve, 5));
+    bar.end();
+    assert.ok(drawn.includes("\u001b[?25h"), "the cursor is shown again");
   });
 
   it("is drawn on one line, which it wipes", () => {

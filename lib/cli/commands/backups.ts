@@ -45,7 +45,7 @@ export const backups: CommandSpec = {
   ],
   examples: [
     { line: "backups ./backups", does: "list them" },
-    { line: "backups ./backups 2026-11-26", does: "show all of one" },
+    { line: "backups ./backups 20261126T020000Z-5d3a1f00", does: "show all of one" },
     { line: "backups ./backups --latest --json | jq -r .id", does: "name the newest" },
   ],
   async run(call) {
@@ -123,7 +123,9 @@ export const estimate: CommandSpec = {
         ["needs on disk", showBytes(found.requiredBytes)],
         [
           "rests on",
-          restores === 0 ? "assumed rates: nothing was restored yet" : `${showCount(restores)} restores and drills`,
+          restores === 0
+            ? "assumed rates: nothing was restored yet"
+            : showCounted(restores, "restore or drill", "restores and drills"),
         ],
       ]));
   },

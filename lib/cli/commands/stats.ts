@@ -17,7 +17,7 @@ import {
   REPOSITORY_OPTIONS,
 } from "../core/repository.ts";
 import { showKey } from "../output/entries.ts";
-import { showBytes, showCount, showDuration, showShare, showTime } from "../output/figures.ts";
+import { showBytes, showCount, showCounted, showDuration, showShare, showTime } from "../output/figures.ts";
 import { jsonLine } from "../output/json.ts";
 import { YES } from "./entries.ts";
 
@@ -62,7 +62,10 @@ async function ofDatabase(call: Call, path: string): Promise<void> {
         ["version", `${version} of ${showTime(timestamp)}`],
         ["keys", keyEncoding === "utf8" ? "text" : "bytes"],
         namespaces.length === 0 ? undefined : ["namespaces", namespaces.map(showKey).join(", ")],
-        ["tables", `${showBytes(tableBytes)} in ${showCount(levels.reduce((sum, { tables }) => sum + tables, 0))}`],
+        [
+          "tables",
+          `${showBytes(tableBytes)} in ${showCounted(levels.reduce((sum, { tables }) => sum + tables, 0), "file")}`,
+        ],
         ["large values", `${showBytes(blobBytes)}, of which garbage ${showBytes(blobGarbageBytes)}`],
         ["log", showBytes(logBytes)],
         ["not in tables yet", showBytes(memtableBytes)],
@@ -101,7 +104,7 @@ async function ofRepository(call: Call, place: string): Promise<void> {
         } by compression`,
       ],
       ["objects", showCount(figures.objects)],
-      ["log", `${showBytes(figures.logBytes)} in ${showCount(figures.logObjects)} objects`],
+      ["log", `${showBytes(figures.logBytes)} in ${showCounted(figures.logObjects, "object")}`],
       [
         "last backup",
         figures.lastBackup === undefined ? "-" : `${figures.lastBackup.id}, ${showTime(figures.lastBackup.at)}`,

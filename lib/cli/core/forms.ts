@@ -16,6 +16,7 @@ import { Buffer } from "node:buffer";
 import type { Key } from "../../db/data/keys.ts";
 import type { Storable } from "../../db/data/values.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
+import { abortable } from "../../base/abort.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { readFile } from "../../files/read.ts";
 import type { CliIo } from "../io.ts";
@@ -65,11 +66,22 @@ export async function readInput({ io }: Call): Promise<Uint8Array> {
 export function inputPieces(io: CliIo): AsyncIterable<Uint8Array> {
   if (inputs.has(io)) throw new UsageError("standard input (-) can be used once only");
   inputs.add(io);
-  return bytesOf(io.stdin);
+  return bytesOf(io);
 }
 
-async function* bytesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array> {
-  for await (const piece of stream) yield typeof piece === "string" ? Buffer.from(piece) : piece;
+/** A terminal or pipe may keep its reader waiting for ever: the signal ends that too. */
+async function* bytesOf({ stdin, signal }: CliIo): AsyncGenerator<Uint8Array> {
+  const pieces = stdin[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const { value, done } = await abortable(pieces.next(), signal);
+      if (done) return;
+      yield typeof value === "string" ? Buffer.from(value) : value;
+    }
+  } finally {
+    // Not awaited: a stream lets go only when what was asked of it has come.
+    pieces.return?.().catch(() => {});
+  }
 }
 
 /** A key, prefix or bound, as a key space of this encoding takes it. */

@@ -26,8 +26,9 @@ export async function ask(io: CliIo, question: string, options: { hidden: boolea
   io.stderr.write(question);
   const { signal } = io;
   let onAbort: (() => void) | undefined;
+  let answered = false;
   try {
-    return await new Promise<string>((resolve, reject) => {
+    const answer = await new Promise<string>((resolve, reject) => {
       onAbort = () => reject(signal.reason);
       if (signal.aborted) return reject(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
@@ -36,10 +37,13 @@ export async function ask(io: CliIo, question: string, options: { hidden: boolea
       lines.once("SIGINT", () => reject(new Interruption("SIGINT")));
       lines.once("close", () => reject(new UsageError("the question was left without an answer; nothing was done")));
     });
+    answered = true;
+    return answer;
   } finally {
     if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
     lines.close();
-    if (options.hidden) io.stderr.write("\n");
+    // What is said next begins a line of its own: an answer that is shown ended the one of the question.
+    if (options.hidden || !answered) io.stderr.write("\n");
   }
 }
 

@@ -23,7 +23,7 @@ export function visible(text: string): string {
 export function showKey(key: Key): string {
   if (typeof key === "string") return visible(key);
   const text = textOf(key);
-  return text === undefined || UNSEEN.test(text) ? `0x${hex(key)}` : visible(text);
+  return text === undefined || visible(text) !== text ? `0x${hex(key)}` : text;
 }
 
 /** A value in one line, of at most so many characters. */

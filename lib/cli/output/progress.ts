@@ -23,8 +23,10 @@ export const NO_PROGRESS: ProgressLine = { onProgress: () => {}, end: () => {} }
 
 /** Work that is done sooner shows nothing: a line that comes and goes at once tells nobody anything. */
 const SHOW_AFTER_MS = 250;
-/** Not narrower: what stands behind the bar has to fit too. */
+/** As wide as the bar gets: wider it would say no more. */
 const BAR_CHARACTERS = 24;
+/** A narrower bar says less than the share in figures beside it, and is left out. */
+const BAR_CHARACTERS_MIN = 8;
 
 /** A line for work of this name: `"backup"`. */
 export function progressLine(
@@ -34,35 +36,60 @@ export function progressLine(
   showAfterMs: number = SHOW_AFTER_MS,
 ): ProgressLine {
   const showAt = Date.now() + showAfterMs;
+  let shown: Shown | undefined;
+  let drawn = false;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
   const bar = new progress.SingleBar({
     stream: stream as unknown as NodeJS.WritableStream,
-    format: (_, params, payload) => lineOf(paint, work, payload["progress"] as Progress, params),
+    format: (_, { maxWidth }) => shown === undefined ? "" : lineOf(paint, work, shown, Date.now(), maxWidth),
     clearOnComplete: true,
     hideCursor: true,
     linewrap: false,
-    etaBuffer: 20,
     // Its own handling of signals would be one more; a run that is interrupted ends the line like any other.
     gracefulExit: false,
   });
-  let phase: string | undefined;
+  const draw = (): void => {
+    if (shown === undefined) return;
+    const { done, total } = measured(shown.now);
+    if (drawn) {
+      bar.setTotal(total ?? 0);
+      bar.update(done);
+    } else bar.start(total ?? 0, done);
+    drawn = true;
+  };
+  const stop = (): void => {
+    if (drawn) bar.stop();
+    drawn = false;
+  };
   return {
     onProgress(now) {
-      if (Date.now() < showAt) return;
-      const { done, total } = measured(now);
-      if (phase !== now.phase) {
-        if (phase !== undefined) bar.stop();
-        phase = now.phase;
-        bar.start(total ?? 0, done, { progress: { ...now } });
-      } else {
-        bar.setTotal(total ?? 0);
-        bar.update(done, { progress: { ...now } });
-      }
+      // What reports nothing for a while is still seen to go on: the line comes when its time has come.
+      waiting ??= setTimeout(draw, Math.max(0, showAt - Date.now()));
+      const sameWork = shown !== undefined && shown.now.phase === now.phase &&
+        measured(shown.now).unit === measured(now).unit;
+      if (!sameWork) stop();
+      const [startedAt, startedWith] = sameWork
+        ? [shown!.startedAt, shown!.startedWith]
+        : [Date.now(), measured(now).done];
+      shown = { now: { ...now }, startedAt, startedWith };
+      if (Date.now() >= showAt) draw();
     },
     end() {
-      if (phase !== undefined) bar.stop();
-      phase = undefined;
+      clearTimeout(waiting);
+      stop();
+      shown = undefined;
     },
   };
+}
+
+/** What a line is drawn from. */
+export interface Shown {
+  /** The newest report. */
+  readonly now: Progress;
+  /** When the phase was first reported, ms. */
+  readonly startedAt: number;
+  /** How much was done by then: a rate counts from there. */
+  readonly startedWith: number;
 }
 
 /** What tells more of the work: bytes where there are any, else items. */
@@ -78,36 +105,34 @@ function measured({ doneBytes, totalBytes, doneItems, totalItems }: Progress): {
     : { done: doneItems, total: undefined, unit: "items" };
 }
 
-/** What cli-progress knows of a bar. */
-interface BarState {
-  readonly startTime: number;
-  readonly stopTime?: number | null;
-  readonly eta: number | string;
-  readonly maxWidth: number;
-}
-
-/** One line: what is done, how far, how fast, how long still. */
-export function lineOf(paint: Paint, work: string, now: Progress, state: BarState): string {
+/** One line of at most so many characters: what is done, how far, how fast, how long still. */
+export function lineOf(paint: Paint, work: string, shown: Shown, time: number, columns: number): string {
+  const { now, startedAt, startedWith } = shown;
   const { done, total, unit } = measured(now);
   const show = unit === "bytes" ? showBytes : showCount;
-  const seconds = Math.max(0, (state.stopTime ?? Date.now()) - state.startTime) / 1000;
-  const parts: string[] = [];
+  const seconds = (time - startedAt) / 1000;
   const label = now.phase === work ? work : `${work}: ${now.phase}`;
-  if (total === undefined) {
-    if (done > 0) parts.push(show(done));
-  } else {
-    const share = Math.min(1, done / total);
-    const full = Math.round(share * BAR_CHARACTERS);
-    parts.push(paint("good", "█".repeat(full)) + paint("faint", "░".repeat(BAR_CHARACTERS - full)));
-    parts.push(`${String(Math.floor(share * 100)).padStart(3)} %`, `${show(done)} of ${show(total)}`);
-  }
+  // What matters most comes first; what the line has no room for is left out.
+  const parts: string[] = [];
+  const share = total === undefined ? undefined : Math.min(1, done / total);
+  if (share !== undefined) parts.push(`${String(Math.floor(share * 100)).padStart(3)} %`);
+  if (total !== undefined) parts.push(`${show(done)} of ${show(total)}`);
+  else if (done > 0) parts.push(show(done));
   // Before that a rate is a guess.
-  if (seconds >= 0.5 && done > 0) {
-    parts.push(`${show(done / seconds)}/s`);
-    const left = Number(state.eta);
-    if (total !== undefined && done < total && Number.isFinite(left)) {
-      parts.push(`${left < 60 ? `${Math.ceil(left)} s` : showDuration(left * 1000)} left`);
-    }
+  if (seconds >= 0.5 && done > startedWith) {
+    const perSecond = (done - startedWith) / seconds;
+    parts.push(`${show(perSecond)}/s`);
+    if (total !== undefined && done < total) parts.push(`${timeLeft((total - done) / perSecond)} left`);
   }
-  return [paint("name", label), ...parts].join("  ");
+  const used = (): number => [label, ...parts].join("  ").length;
+  while (parts.length > 0 && used() >= columns) parts.pop();
+  const room = Math.min(BAR_CHARACTERS, columns - used() - 3);
+  if (share === undefined || room < BAR_CHARACTERS_MIN) return [paint("name", label), ...parts].join("  ");
+  const full = Math.round(share * room);
+  const bar = paint("good", "█".repeat(full)) + paint("faint", "░".repeat(room - full));
+  return [paint("name", label), bar, ...parts].join("  ");
+}
+
+function timeLeft(seconds: number): string {
+  return seconds < 60 ? `${Math.ceil(seconds)} s` : showDuration(seconds * 1000);
 }

@@ -61,7 +61,7 @@ export async function printBackup(out: Output, backup: BackupInfo): Promise<void
     backup.parentId === undefined ? undefined : ["parent", backup.parentId],
     ["entries", `${backup.selective ? "" : "at most "}${showCount(backup.entryCount)}`],
     ["size", `${showBytes(backup.totalBytes)}, stored as ${showBytes(backup.storedBytes)}`],
-    ["added", `${showBytes(backup.addedBytes)} in ${showCount(backup.fileCount)} files`],
+    ["added", `${showBytes(backup.addedBytes)} in ${showCounted(backup.fileCount, "file")}`],
     ["compression", backup.compression],
     ["encrypted", backup.encrypted ? "yes" : "no"],
     backup.namespace === undefined ? undefined : ["namespace", backup.namespace.map(showKey).join(" / ")],
@@ -85,10 +85,12 @@ export function backupDone(
 /** What a restore did. */
 export async function printRestore(out: Output, info: RestoreInfo): Promise<void> {
   const { requested, achieved } = info;
+  // An export is its own and only backup.
+  const backups = info.backups.filter((each) => each !== requested.source);
   const wanted = requested.backupId ?? (requested.version !== undefined ? `version ${requested.version}` : undefined) ??
     (requested.time !== undefined ? showTime(requested.time) : undefined);
   await out.facts([
-    ["from", `${requested.source}${info.backups.length === 0 ? "" : ` (${info.backups.join(", ")})`}`],
+    ["from", `${requested.source}${backups.length === 0 ? "" : ` (${backups.join(", ")})`}`],
     wanted === undefined ? undefined : ["asked for", wanted],
     [requested.dryRun ? "would be" : "now", `version ${achieved.version} of ${showTime(achieved.timestamp)}`],
     ["entries", `${info.entriesAtMost ? "at most " : ""}${showCount(info.entries)}`],
