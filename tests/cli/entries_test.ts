@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import { Interruption, run } from "../../lib/cli/cli.ts";
 import { DB } from "../../mod.ts";
-import { cli, fileBytes, freshDisk, json, jsonLines, linesOf, ok, open, otherProcess, putFile } from "./harness.ts";
+import {
+  cli,
+  fileBytes,
+  freshDisk,
+  json,
+  jsonLines,
+  linesOf,
+  ok,
+  open,
+  otherProcess,
+  putFile,
+  withStreams,
+} from "./harness.ts";
 
 const db = "/db";
 
@@ -39,6 +52,32 @@ describe("holdfast set and get", () => {
     assert.match(refused.stderr, /not UTF-8; give --as bytes/);
     assert.match((await cli(["set", db, "x", "@nowhere"])).stderr, /cannot read nowhere: there is no such file/);
     assert.match((await cli(["set", db, "-", "-"], { stdin: "x" })).stderr, /once only/);
+  });
+
+  it("let go of a standard input from which nothing comes, at the first signal", async () => {
+    await ok(["set", db, "key", "before", "--create"]);
+    const controller = new AbortController();
+    const stdin = {
+      async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+        yield "half";
+        controller.abort(new Interruption("SIGINT"));
+        await new Promise(() => {});
+      },
+    };
+    const settings = { signal: controller.signal };
+    const { code, stdout } = await withStreams(settings, (io) => run(["set", db, "key", "-"], { ...io, stdin }));
+    assert.deepEqual([code, stdout], [130, ""]);
+    assert.equal((await ok(["get", db, "key"])).stdout, "before\n");
+  });
+
+  it("show a key of bytes in one form, however often", async () => {
+    const made = await open(db, { keyEncoding: "bytes" });
+    await made.set(new Uint8Array([0, 1]), "a value");
+    await made.close();
+    const shown = async (): Promise<string> => (await ok(["list", db])).stdout;
+    const first = await shown();
+    assert.match(first, /0x0001/);
+    for (let i = 0; i < 3; i++) assert.equal(await shown(), first);
   });
 
   it("take a key from a file without the line break at its end", async () => {
