@@ -70,14 +70,11 @@ describe("holdfast set and get", () => {
     assert.equal((await ok(["get", db, "key"])).stdout, "before\n");
   });
 
-  it("show a key of bytes in one form, however often", async () => {
+  it("show keys of bytes in one form, one after the other", async () => {
     const made = await open(db, { keyEncoding: "bytes" });
-    await made.set(new Uint8Array([0, 1]), "a value");
+    for (const last of [1, 2, 3]) await made.set(new Uint8Array([0, last]), "a value");
     await made.close();
-    const shown = async (): Promise<string> => (await ok(["list", db])).stdout;
-    const first = await shown();
-    assert.match(first, /0x0001/);
-    for (let i = 0; i < 3; i++) assert.equal(await shown(), first);
+    assert.equal((await ok(["list", db, "--keys"])).stdout, "0x0001\n0x0002\n0x0003\n");
   });
 
   it("take a key from a file without the line break at its end", async () => {
