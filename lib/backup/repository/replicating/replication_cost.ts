@@ -5,7 +5,7 @@
  * ```
  * a heartbeat       1 put (the head)
  * a shipment        2 puts (an object, the head), 1 get (the object is read back)
- * merging n into 1  1 list, 1 put, n + 2 gets (each, the first one's beginning, the new one read back), n deletes
+ * merging n into 1  1 list, 1 put, n + 1 gets (each, and the new one read back), n deletes
  * ```
  *
  * Bases, and the merging of 24 hours into a day, are not in the hours. `tests/backup/repository/replication_cost_test.ts`
@@ -64,7 +64,7 @@ export function estimateReplication(
     idle: { puts: Math.round(HOUR / heartbeat), gets: 0, lists: 0, deletes: 0 },
     busy: {
       puts: Math.round(2 * shipments + merges),
-      gets: Math.round(shipments + merged + 2 * merges),
+      gets: Math.round(shipments + merged + merges),
       lists: Math.round(merges),
       deletes: Math.round(merged),
     },
