@@ -71,9 +71,8 @@ describe("holdfast set and get", () => {
   });
 
   it("show keys of bytes in one form, one after the other", async () => {
-    const made = await open(db, { keyEncoding: "bytes" });
-    for (const last of [1, 2, 3]) await made.set(new Uint8Array([0, last]), "a value");
-    await made.close();
+    await ok(["init", db, "--key-encoding", "bytes"]);
+    for (const key of ["0001", "0002", "0003"]) await ok(["set", db, key, "a value", "--key-as", "hex"]);
     assert.equal((await ok(["list", db, "--keys"])).stdout, "0x0001\n0x0002\n0x0003\n");
   });
 
