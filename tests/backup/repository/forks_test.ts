@@ -276,6 +276,24 @@ describe("a copy that was never written to", () => {
     assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(3));
   });
 
+  it("does not vouch for its last millisecond, in which its original may have written on", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b"]) await house.set(key, key);
+    const at = house.engine.visibleTimestamp;
+    const copy = await exported(house);
+    house.time.now = at;
+    await house.set("c", "c");
+    assert.equal(house.engine.visibleTimestamp, at);
+    house.time.now += 1000;
+    for (const type of ["full", "incremental"] as const) {
+      const { id } = await house.backup({ type }, copy);
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(2));
+      await assert.rejects(house.restore({ at }), GapError);
+      assert.equal((await house.points())[0]!.coveredUntil, at - 1);
+    }
+    await copy.close();
+  });
+
   it("leaves the head to its original, however it is replicated and backed up", async () => {
     const house = await House.make();
     await house.set("a", "a");

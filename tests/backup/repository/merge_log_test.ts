@@ -89,4 +89,32 @@ describe("merging an archived log", () => {
     }
     await twin.close();
   });
+
+  it("takes none that reaches over the head where what the head counts last is lost", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const shipper = Shipper.of(house.context, house.engine);
+    for (const key of ["b", "c"]) {
+      await house.set(key, "2");
+      await shipper.ship({ heartbeat: true });
+    }
+    await house.copyDirectory("/twin");
+    const twin = await openAt(house.fs, "/twin", { clock: house.time.clock });
+    for (const key of ["x", "y"]) await write(twin, (batch) => put(batch, 0, key, { value: "of the twin" }));
+    await shipWithoutHead(house, twin, true);
+    await house.engine.close();
+    const before = new Set(await keysOf(house.store, "log/"));
+    const engine = await house.open();
+    await house.set("d", "3");
+    await Shipper.of(house.context, engine).ship();
+    const last = (await keysOf(house.store, "log/")).filter((key) => !before.has(key));
+    assert.equal(last.length, 1);
+    await house.store.delete(last[0]!);
+    house.time.now += DAY;
+    const merged = await mergeLog(house.context, await headOf(house), new MergeMemory());
+    assert.deepEqual(merged, { made: 0, removed: 0 });
+    assert.deepEqual(new Set(await keysOf(house.store, "log/")), before);
+    await twin.close();
+  });
 });

@@ -78,7 +78,8 @@ export function newHead(
     timestamp,
     chain: genesisChain(about.database, about.lineage, version + 1),
     start: version + 1,
-    coveredUntil: timestamp,
+    // Of the time of its last commit there may be more, of which a copy that stands in another's history knows nothing.
+    coveredUntil: Math.max(0, timestamp - 1),
     epoch: 1,
     gaps: [],
     ingests: [],

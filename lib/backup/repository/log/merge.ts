@@ -20,7 +20,7 @@ import { logPrefix } from "../core/layout.ts";
 import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
 import { logPieces, openLog } from "./log_reader.ts";
 import type { LogLink, MergeMemory } from "./merge_memory.ts";
-import { planMerges, type TimedLogObject } from "./merge_plan.ts";
+import { type LinkedLogObject, planMerges } from "./merge_plan.ts";
 import { putLogObject } from "./log_object.ts";
 
 /** What a merge did. */
@@ -82,15 +82,15 @@ async function linkedChain(
   listed: readonly LogObject[],
   memory: MergeMemory,
   signal: AbortSignal | undefined,
-): Promise<TimedLogObject[]> {
+): Promise<LinkedLogObject[]> {
   const index = new LogIndex(listed);
   const misfits = new Set<string>();
   for (;;) {
-    const chain: TimedLogObject[] = [];
+    const chain: LinkedLogObject[] = [];
     let misfit: string | undefined;
     for (const object of index.walkBack(head, head.start, misfits).objects.reverse()) {
-      const next = chain[0];
-      if (next !== undefined && (object.last !== next.first - 1 || object.chain !== next.previous)) {
+      const next = chain[0] ?? { first: head.version + 1, previous: head.chain };
+      if (object.last !== next.first - 1 || object.chain !== next.previous) {
         misfit = object.key;
         break;
       }
@@ -119,9 +119,9 @@ async function linkOf(
 async function mergeGroup(
   context: RepositoryContext,
   head: HeadDocument,
-  group: readonly TimedLogObject[],
+  group: readonly LinkedLogObject[],
   signal: AbortSignal | undefined,
-): Promise<TimedLogObject> {
+): Promise<LinkedLogObject> {
   const first = group[0]!;
   const last = group.at(-1)!;
   const { database, lineage } = head;

@@ -7,26 +7,26 @@
  * @module
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
-import type { TimedLogObject } from "./merge_plan.ts";
+import type { LinkedLogObject } from "./merge_plan.ts";
 import type { LogObjectSent } from "./shipment.ts";
 
 /** What the head of an object says beside its name. */
-export type LogLink = Pick<TimedLogObject, "previous" | "minTimestamp" | "maxTimestamp">;
+export type LogLink = Pick<LinkedLogObject, "previous" | "minTimestamp" | "maxTimestamp">;
 
 /** Kept from one merge to the next. */
 export class MergeMemory {
   readonly #links = new Map<string, LogLink>();
   /** The objects that lead up to `#end`; undefined: not known. */
-  #chain: TimedLogObject[] | undefined;
+  #chain: LinkedLogObject[] | undefined;
   #end: Pick<HeadDocument, "version" | "chain"> | undefined;
 
   /** The objects that a head counts, in order; undefined when they have to be listed. */
-  chainOf({ version, chain }: HeadDocument): readonly TimedLogObject[] | undefined {
+  chainOf({ version, chain }: HeadDocument): readonly LinkedLogObject[] | undefined {
     return this.#end?.version === version && this.#end.chain === chain ? this.#chain : undefined;
   }
 
   /** Takes down what a listing, and the merging after it, came to. */
-  remember({ version, chain }: HeadDocument, objects: TimedLogObject[]): void {
+  remember({ version, chain }: HeadDocument, objects: LinkedLogObject[]): void {
     this.#chain = objects;
     this.#end = { version, chain };
     for (const { key, previous, minTimestamp, maxTimestamp } of objects) {

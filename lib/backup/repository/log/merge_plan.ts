@@ -10,7 +10,7 @@
 import type { LogObject } from "./log_chain.ts";
 
 /** An object with what its head says. */
-export interface TimedLogObject extends LogObject {
+export interface LinkedLogObject extends LogObject {
   /** The chain before it. */
   previous: string;
   /** The time of its first commit, ms. */
@@ -30,9 +30,9 @@ const DAY = 24 * HOUR;
 export const MERGED_BYTES_MAX: number = 64 * 2 ** 20;
 
 /** Groups of objects, each to become one. `objects`: one unbroken chain in order. `now`: whose period is not over. */
-export function planMerges(objects: readonly TimedLogObject[], now: number): TimedLogObject[][] {
-  const groups: TimedLogObject[][] = [];
-  let group: TimedLogObject[] = [];
+export function planMerges(objects: readonly LinkedLogObject[], now: number): LinkedLogObject[][] {
+  const groups: LinkedLogObject[][] = [];
+  let group: LinkedLogObject[] = [];
   let bytes = 0;
   let period = "";
   const finish = (): void => {
