@@ -37,6 +37,7 @@ export const replicate: CommandSpec = {
     { name: "heartbeat", kind: "duration", help: "after which an idle database says so: 1m unless given" },
     { name: "base-every", kind: "duration", help: "a new base when the last one is older: 1d unless given" },
     { name: "base-bytes", kind: "bytes", help: "a new base behind so many bytes of commits: 256MiB unless given" },
+    { name: "no-verify", kind: "flag", help: "don't read back what was written" },
     { name: "once", kind: "flag", help: "ship what is there, and end" },
     ENCRYPT,
     ...REPOSITORY_OPTIONS,
@@ -73,6 +74,7 @@ export const replicate: CommandSpec = {
       ...optional("heartbeat", given.number("heartbeat")),
       ...optional("baseEvery", given.number("base-every")),
       ...optional("baseBytes", given.number("base-bytes")),
+      ...(given.flag("no-verify") ? { verify: false } : {}),
       onEvent,
     });
     if (!once) out.note(`replicating ${path} to ${repo.name}; Ctrl-C ends it`);

@@ -85,6 +85,16 @@ describe("estimateReplication()", () => {
     }
   });
 
+  it("says what a busy hour asks for where nothing is read back", async () => {
+    const options = { interval: 120 * SECOND, verify: false };
+    const { during, replication } = await counted(options);
+    const { busy } = estimateOf(options);
+    assert.equal(busy.gets, estimateOf({ ...options, verify: true }).busy.gets - 30);
+    await during(HOUR, 60 * SECOND);
+    assert.deepEqual(await during(HOUR, 60 * SECOND), busy);
+    await replication.stop();
+  });
+
   it("says what minutes of shipments in every second ask for", async () => {
     const { during, replication } = await counted({ interval: SECOND });
     await during(MINUTE, SECOND);

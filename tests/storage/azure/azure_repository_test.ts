@@ -119,22 +119,31 @@ describe("who has no more rights than needed", () => {
     return azure.open({ sasToken, blockBytes: 64 * 1024 }, { container: containerName });
   };
 
-  it("makes and prunes backups with rcwdl, restores and verifies with rl", async () => {
+  it("makes backups and replicates with rcwl, prunes with rcwdl, restores and verifies with rl", async () => {
     const container = await azure.server.newContainer();
     await using db = await DB.open(place());
     await db.setMany(entries(0, 100));
     await db.set("large", "z".repeat(200_000));
     {
+      await using repo = await BackupRepository.open(await signed(container, "rcwl"));
+      for (let i = 0; i < 2; i++) await repo.backup(db, { type: "full" });
+      const replication = await repo.replicate(db, { interval: 20 });
+      for (let i = 0; i < 2; i++) {
+        await db.set("small", i);
+        await replication.flush();
+      }
+      await replication.stop();
+      await assert.rejects(repo.prune({ keepLast: 1 }), /the signature lacks the permission delete/);
+    }
+    {
       await using repo = await BackupRepository.open(await signed(container, "rcwdl"));
-      await repo.backup(db, { type: "full" });
-      await repo.backup(db, { type: "full" });
       await repo.prune({ keepLast: 1 });
     }
     await using repo = await BackupRepository.open(await signed(container, "rl"), { readOnly: true });
     assert.equal((await repo.verify()).ok, true);
     const path = place();
     await repo.restore(path);
-    assert.equal((await contentsAt(path)).size, 101);
+    assert.equal((await contentsAt(path)).size, 102);
     await assert.rejects(DB.restore(await signed(container, "r"), place()), /the signature lacks the permission list/);
     await assert.rejects(db.backup(await signed(container, "rl")), /the signature lacks the permission create/);
   });

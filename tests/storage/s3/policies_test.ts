@@ -62,6 +62,26 @@ else {
       await denied(() => repo.prune({ keepLast: 1 }), /allow s3:DeleteObject/);
     }
 
+    await allow("Backups that read none and delete none");
+    {
+      await using repo = await BackupRepository.open(store());
+      for (const type of ["incremental", "full"] as const) {
+        await db.set("a", type);
+        await repo.backup(db, { type, verify: false });
+      }
+      const replication = await repo.replicate(db, { interval: 20, verify: false });
+      await db.set("a", 3);
+      await replication.flush();
+      await replication.stop();
+      await db.set("b", 1);
+      await denied(() => repo.backup(db, { type: "full" }), /allow s3:GetObject/);
+      await denied(() => repo.restore(":memory:"), /allow s3:GetObject/);
+      const [log] = (await store().list({ prefix: "log/" })).objects;
+      await denied(() => store().head(log!.key), /allow s3:GetObject/);
+      await denied(() => store().delete(log!.key), /allow s3:DeleteObject/);
+      await denied(() => store("else").put("a", text("1")), /allow s3:PutObject/);
+    }
+
     await allow("Restores");
     {
       await using repo = await BackupRepository.open(store(), { readOnly: true });

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { RepositoryLockedError } from "../../../base/errors.ts";
+import { PermissionError, RepositoryLockedError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { ofProcess } from "../../../base/simulation.ts";
 import { type LeaseDocument, leaseDocument } from "../../../format/repository/house_documents.ts";
@@ -188,8 +188,19 @@ class HeldLease implements Lease {
     held().delete(this.#body.id);
     await this.#renewing?.catch(() => {});
     if (this.#context.clock() >= this.#body.expiresAt) return;
-    // The next to take it in this process knows that nobody holds it.
-    await this.#context.store.delete(this.#key).catch(() => void abandoned().add(this.#body.id));
+    try {
+      await this.#context.store.delete(this.#key);
+    } catch (error) {
+      // The next to take it in this process knows that nobody holds it; others, where it may be written and not deleted.
+      abandoned().add(this.#body.id);
+      if (error instanceof PermissionError) await this.#end();
+    }
+  }
+
+  /** Lets the lease run out now. */
+  async #end(): Promise<void> {
+    const body = { ...this.#body, expiresAt: this.#context.clock() };
+    await writeDocument(this.#context, "lease", this.#key, body, { ifMatch: this.#etag }).catch(() => {});
   }
 }
 

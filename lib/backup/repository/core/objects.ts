@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DecryptionError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
+import { DecryptionError, IntegrityError, NotFoundError, PermissionError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import {
   type ObjectCompression,
@@ -172,7 +172,7 @@ export async function* objectPieces(
   }
 }
 
-/** Whether the object under a key holds, whole, the content of that name. */
+/** Whether the object under a key holds, whole, the content of that name; not, where it may not be read. */
 export async function holdsContent(
   context: RepositoryContext,
   key: string,
@@ -184,10 +184,26 @@ export async function holdsContent(
   try {
     for await (const piece of pieces) options.onBytes?.(piece.length);
   } catch (error) {
-    if (error instanceof IntegrityError || error instanceof NotFoundError) return undefined;
+    const isOther = error instanceof IntegrityError || error instanceof NotFoundError;
+    if (isOther || error instanceof PermissionError) return undefined;
     throw error;
   }
   return totals !== undefined && contentName(totals.sha256, context.ring) === content ? totals : undefined;
+}
+
+/** The length of an object, undefined when none is there. Whoever may not look at it finds it in the listing. */
+export async function storedBytesOf(
+  { store }: RepositoryContext,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  try {
+    return (await store.head(key, { signal }))?.size;
+  } catch (error) {
+    if (!(error instanceof PermissionError)) throw error;
+  }
+  const { objects } = await store.list({ prefix: key, limit: 1, signal });
+  return objects.find((object) => object.key === key)?.size;
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Engine } from "../../../engine/types.ts";
 import { forEachOperation, type IngestInfo } from "../../../format/log/batch.ts";
 import type { ArchivedIngest } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import type { ShipOptions } from "./shipment.ts";
 import { fileSource, type KnownObjects, place } from "../making/place.ts";
 
 /** The operation's code leads the record of every ingest. */
@@ -36,7 +37,7 @@ export async function shipIngest(
   version: number,
   info: IngestInfo,
   known: KnownObjects,
-  options: { onStored?: ((count: number) => void) | undefined; signal?: AbortSignal | undefined },
+  { verify = true, onStored, signal }: Pick<ShipOptions, "verify" | "onStored" | "signal">,
 ): Promise<ArchivedIngest> {
   const files = engine.ingestedFiles(info);
   if (files === undefined) {
@@ -49,8 +50,9 @@ export async function shipIngest(
     const source = fileSource(engine.fs, path, size, sha256);
     const { object, stored } = await place(context, source, known, {
       compression: context.compression ?? "none",
-      verify: true,
-      ...options,
+      verify,
+      onStored,
+      signal,
     });
     archived.files.push({ kind, number, size, object, stored });
   }

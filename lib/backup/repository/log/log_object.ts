@@ -3,29 +3,70 @@
  *
  * @module
  */
-import { IntegrityError } from "../../../base/errors.ts";
+import { IntegrityError, PermissionError } from "../../../base/errors.ts";
 import { checkObject } from "../../../format/repository/object.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { putObject, storedPieces } from "../core/objects.ts";
+import { putObject, type PutObjectOptions, storedBytesOf, storedPieces } from "../core/objects.ts";
+
+/** How a log object is written. */
+export interface PutLogOptions {
+  /** Reads it back; `true` unless given. */
+  verify?: boolean | undefined;
+  /** Hears of stored bytes sent; what it throws ends the put. */
+  onStored?: ((count: number) => void) | undefined;
+  /** Gives up. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A log object that is there. */
+export interface PutLog {
+  /** Its bytes. */
+  storedBytes: number;
+  /** Whether this call wrote it. */
+  made: boolean;
+}
 
 /** Writes a log object; one that is there under the name was written by an earlier try, and is checked. */
 export async function putLogObject(
   context: RepositoryContext,
   key: string,
   raw: () => AsyncIterable<Uint8Array>,
-  options: { signal?: AbortSignal | undefined; onStored?: ((count: number) => void) | undefined },
-): Promise<{ storedBytes: number; made: boolean }> {
-  const { signal, onStored } = options;
+  { verify = true, ...options }: PutLogOptions,
+): Promise<PutLog> {
   const compression = context.compression ?? "zstd";
+  if (!verify) return await putUnseen(context, key, raw, { ...options, compression, verify });
   for (let tries = 0;; tries++) {
-    const put = await putObject(context, key, raw, { compression, verify: true, signal, onStored });
+    const put = await putObject(context, key, raw, { ...options, compression, verify });
     if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
     try {
-      const found = await checkObject(storedPieces(context, key, undefined, signal), key);
+      const found = await checkObject(storedPieces(context, key, undefined, options.signal), key);
       return { storedBytes: found.storedBytes, made: false };
     } catch (error) {
       if (!(error instanceof IntegrityError) || tries > 0) throw error;
       await context.store.delete(key);
     }
+  }
+}
+
+/** Reads nothing: neither what is written, nor what an earlier try has written. */
+async function putUnseen(
+  context: RepositoryContext,
+  key: string,
+  raw: () => AsyncIterable<Uint8Array>,
+  options: PutObjectOptions,
+): Promise<PutLog> {
+  for (;;) {
+    let refused: PermissionError | undefined;
+    try {
+      const put = await putObject(context, key, raw, options);
+      if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
+    } catch (error) {
+      // A store may have to look at what is in the way, to tell that from what it put itself.
+      if (!(error instanceof PermissionError)) throw error;
+      refused = error;
+    }
+    const storedBytes = await storedBytesOf(context, key, options.signal);
+    if (storedBytes !== undefined) return { storedBytes, made: false };
+    if (refused !== undefined) throw refused;
   }
 }

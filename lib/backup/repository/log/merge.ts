@@ -17,9 +17,10 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
 import { logPrefix } from "../core/layout.ts";
+import { historyOf, type RepositoryFacts } from "../restoring/facts.ts";
 import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
 import { logPieces, openLog } from "./log_reader.ts";
-import type { LogLink, MergeMemory } from "./merge_memory.ts";
+import { type LogLink, MergeMemory } from "./merge_memory.ts";
 import { type LinkedLogObject, planMerges } from "./merge_plan.ts";
 import { putLogObject } from "./log_object.ts";
 
@@ -30,6 +31,24 @@ export interface Merged {
   /** Objects removed. */
   removed: number;
 }
+
+/**
+ * Merges where nobody seems to: where there are more objects than a replication that merges leaves of a day. For `prune`, as
+ * those who archive may have no right to delete.
+ */
+export async function mergeLeftLog(
+  context: RepositoryContext,
+  { heads, logs }: Pick<RepositoryFacts, "heads" | "logs">,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const head of heads) {
+    const { length } = logs.get(historyOf(head.database, head.lineage))?.objects ?? [];
+    if (length > LEFT_MAX) await mergeLog(context, head, new MergeMemory(), signal);
+  }
+}
+
+/** More than a replication that merges leaves of a day (200), with weeks of days. */
+const LEFT_MAX = 256;
 
 /** Merges what is due of the log that a head counts. `memory` is kept by the caller from one call to the next. */
 export async function mergeLog(

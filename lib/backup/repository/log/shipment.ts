@@ -43,6 +43,8 @@ export interface Shipped {
 export interface ShipOptions {
   /** Writes the head though nothing changed, to say how long nothing did; and the slot. */
   heartbeat?: boolean;
+  /** Reads back what is written; `true` unless given. */
+  verify?: boolean | undefined;
   /** Hears of bytes. */
   onBytes?: ((count: number) => void) | undefined;
   /** Hears of stored bytes; what it throws ends the call. */

@@ -219,6 +219,7 @@ class Backup {
     this.#reporter.start("log", {});
     return await Shipper.of(this.#context, this.#engine).ship({
       heartbeat: true,
+      verify: this.#options.verify,
       onBytes: (count) => this.#reporter.add(count),
       onStored: (count) => this.#count(count),
       onSlot: (moved) => {

@@ -18,7 +18,7 @@ import { hashPieces, reusedPieces } from "../../hash_file.ts";
 import type { Bandwidth } from "../core/bandwidth.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { objectKey } from "../core/layout.ts";
-import { holdsContent, keepFound, putObject } from "../core/objects.ts";
+import { holdsContent, keepFound, putObject, storedBytesOf } from "../core/objects.ts";
 
 /** A content to be placed. */
 export interface PlacedSource {
@@ -99,8 +99,7 @@ export async function place(
     const object = objectPath(content, copy);
     const key = objectKey(object);
     if (known.marked.has(key) || known.referenced.has(object)) continue;
-    const there = await context.store.head(key, { signal: options.signal });
-    if (there === undefined) {
+    if (await storedBytesOf(context, key, options.signal) === undefined) {
       const put = await putSource(context, key, source, options);
       if (put !== undefined) {
         options.onMade?.(key);

@@ -28,6 +28,7 @@ import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
 import { logDuplicates } from "../log/log_duplicates.ts";
+import { mergeLeftLog } from "../log/merge.ts";
 import {
   assertAllThere,
   assertNotPinned,
@@ -125,7 +126,10 @@ export class Pruning {
       await this.#objects(gone);
       await this.#leftovers(gone);
       await collector.finish(this.#pending);
-      if (!this.#options.dryRun) await cleanUpStore(this.#context, this.#options.signal);
+      if (!this.#options.dryRun) {
+        await mergeLeftLog(this.#context, first.facts, this.#options.signal);
+        await cleanUpStore(this.#context, this.#options.signal);
+      }
       this.#reporter.finish();
       return this.#report;
     } catch (error) {

@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { ClosedError, LineageError, RepositoryLockedError } from "../../../base/errors.ts";
+import { ClosedError, LineageError, PermissionError, RepositoryLockedError } from "../../../base/errors.ts";
 import type { Engine } from "../../../engine/types.ts";
 import { basename } from "../../../files/paths.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
@@ -53,6 +53,8 @@ export class Replication implements AsyncDisposable {
   #fenced: LineageError | undefined;
   #shippedAt = 0;
   #mergedAt = 0;
+  /** Whoever may not read or delete what they have written leaves merging to `prune`. */
+  #merges = true;
   #needsBase = true;
   #base: { version: number; lineage: string; at: number; storedBytes: number } | undefined;
   #logBytesSinceBase = 0;
@@ -167,7 +169,9 @@ export class Replication implements AsyncDisposable {
     this.#abort.abort(new ClosedError("The replication was stopped (CLOSED)"));
     await this.#basing;
     try {
-      if (this.#fenced === undefined && !this.#engine.closed) await this.#shipper.ship({ heartbeat: true });
+      if (this.#fenced === undefined && !this.#engine.closed) {
+        await this.#shipper.ship({ heartbeat: true, verify: this.#options.verify });
+      }
     } finally {
       this.#end();
     }
@@ -212,7 +216,8 @@ export class Replication implements AsyncDisposable {
     this.#dirty = false;
     this.#waitingSince = undefined;
     try {
-      const shipped = await this.#shipper.ship({ heartbeat, signal: this.#abort.signal });
+      const { verify } = this.#options;
+      const shipped = await this.#shipper.ship({ heartbeat, verify, signal: this.#abort.signal });
       this.#shippedAt = this.#context.clock();
       this.#failures = 0;
       this.#failure = undefined;
@@ -252,10 +257,15 @@ export class Replication implements AsyncDisposable {
   async #keepHouse(head: HeadDocument): Promise<void> {
     const now = this.#context.clock();
     if (this.#baseIsDue(head, now)) this.#basing ??= this.#makeBase().finally(() => this.#basing = undefined);
-    if (now - this.#mergedAt < MERGE_EVERY_MS) return;
+    if (!this.#merges || now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
-    const { made, removed } = await mergeLog(this.#context, head, this.#memory, this.#abort.signal);
-    if (removed > 0) this.#report({ type: "merged", made, removed });
+    try {
+      const { made, removed } = await mergeLog(this.#context, head, this.#memory, this.#abort.signal);
+      if (removed > 0) this.#report({ type: "merged", made, removed });
+    } catch (error) {
+      if (!(error instanceof PermissionError)) throw error;
+      this.#merges = false;
+    }
   }
 
   #baseIsDue(head: HeadDocument, now: number): boolean {
@@ -282,7 +292,8 @@ export class Replication implements AsyncDisposable {
   async #makeBase(): Promise<void> {
     try {
       const { signal } = this.#abort;
-      const info = await backupInto(this.#context, this.#engine, { ...BASE_OPTIONS, signal });
+      const { verify } = this.#options;
+      const info = await backupInto(this.#context, this.#engine, { ...BASE_OPTIONS, verify, signal });
       const { version, lineage, createdAt: at, storedBytes } = info;
       this.#base = { version, lineage, at, storedBytes };
       this.#needsBase = false;
@@ -306,7 +317,7 @@ export class Replication implements AsyncDisposable {
   }
 }
 
-/** How bases are made: sharing what is there, whole, read back. */
+/** How bases are made: sharing what is there, whole. */
 const BASE_OPTIONS = {
   type: "snapshot" as const,
   selection: { namespace: undefined, prefix: undefined },
@@ -315,7 +326,6 @@ const BASE_OPTIONS = {
   labels: { madeBy: "replication" },
   compression: undefined,
   level: undefined,
-  verify: true,
   overwrite: false,
   id: undefined,
   parent: undefined,

@@ -4,7 +4,7 @@
  *
  * ```
  * a heartbeat       1 put (the head)
- * a shipment        2 puts (an object, the head), 1 get (the object is read back)
+ * a shipment        2 puts (an object, the head), 1 get (the object is read back, with `verify`)
  * merging n into 1  1 list, 1 put, n + 1 gets (each, and the new one read back), n deletes
  * ```
  *
@@ -50,7 +50,7 @@ const BASE: StoreRequests = { puts: 7, gets: 5, lists: 4, deletes: 1 };
 
 /** Estimates a replication. */
 export function estimateReplication(
-  { interval, heartbeat }: Pick<CheckedReplication, "interval" | "heartbeat">,
+  { interval, heartbeat, verify }: Pick<CheckedReplication, "interval" | "heartbeat" | "verify">,
 ): ReplicationEstimate {
   const shipments = HOUR / interval;
   const perMinute = shipments / 60;
@@ -64,10 +64,10 @@ export function estimateReplication(
     idle: { puts: Math.round(HOUR / heartbeat), gets: 0, lists: 0, deletes: 0 },
     busy: {
       puts: Math.round(2 * shipments + merges),
-      gets: Math.round(shipments + merged + merges),
+      gets: Math.round((verify ? shipments : 0) + merged + merges),
       lists: Math.round(merges),
       deletes: Math.round(merged),
     },
-    base: { ...BASE },
+    base: { ...BASE, gets: BASE.gets - (verify ? 0 : 1) },
   };
 }

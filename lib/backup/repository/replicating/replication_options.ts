@@ -4,7 +4,7 @@
  * @module
  */
 import { type Duration, durationOption } from "../../../base/duration.ts";
-import { checkOptions, functionOption, numberOption, signalOption } from "../../../base/options.ts";
+import { booleanOption, checkOptions, functionOption, numberOption, signalOption } from "../../../base/options.ts";
 
 /** Options of `repo.replicate`. */
 export interface ReplicationOptions {
@@ -19,6 +19,8 @@ export interface ReplicationOptions {
   baseEvery?: Duration | undefined;
   /** A new base when so many bytes of commits lie behind the last one; 256 MiB unless given. */
   baseBytes?: number | undefined;
+  /** Reads back what is written; `true` unless given. Without it nothing is read that a backup consists of. */
+  verify?: boolean | undefined;
   /** Hears what happens. What it throws is ignored. */
   onEvent?: ((event: ReplicationEvent) => void) | undefined;
   /** Stops it, as `stop()` does. */
@@ -35,6 +37,8 @@ export interface CheckedReplication {
   baseEvery: number;
   /** See `ReplicationOptions`. */
   baseBytes: number;
+  /** See `ReplicationOptions`. */
+  verify: boolean;
   /** See `ReplicationOptions`. */
   onEvent: ((event: ReplicationEvent) => void) | undefined;
   /** See `ReplicationOptions`. */
@@ -90,7 +94,7 @@ export interface ReplicationStatus {
   bases: number;
 }
 
-const NAMES = ["interval", "heartbeat", "baseEvery", "baseBytes", "onEvent", "signal"];
+const NAMES = ["interval", "heartbeat", "baseEvery", "baseBytes", "verify", "onEvent", "signal"];
 const HOUR = 3_600_000;
 
 /** Checks the options of `call`. */
@@ -102,6 +106,7 @@ export function replicationOptions(call: string, options: ReplicationOptions | u
     heartbeat: numberOption(call, checked, "heartbeat", 60_000, { min: 1000, max: 24 * HOUR }),
     baseEvery: durationOption(call, checked, "baseEvery", 24 * HOUR),
     baseBytes: numberOption(call, checked, "baseBytes", 256 * 2 ** 20, { min: 2 ** 16, max: Number.MAX_SAFE_INTEGER }),
+    verify: booleanOption(call, checked, "verify", true),
     onEvent: functionOption<(event: ReplicationEvent) => void>(call, checked, "onEvent"),
     signal: signalOption(call, checked),
   };
