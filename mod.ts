@@ -13,6 +13,7 @@
  * @module
  */
 export { DB, type PathOptions, type RepairOptions, type WorkOptions } from "./lib/db/db.ts";
+export type { ExportStreamOptions } from "./lib/db/export_stream.ts";
 export { Reader } from "./lib/db/reading/reader.ts";
 export { KeySpace } from "./lib/db/key_space.ts";
 export { Namespace, type NamespaceOptions } from "./lib/db/namespace.ts";
@@ -52,7 +53,6 @@ export type {
   Encryption,
   ExportInfo,
   ExportOptions,
-  ExportStreamOptions,
   FilterEntry,
   LongWorkOptions,
   PointInTimeOption,
@@ -68,38 +68,38 @@ export {
   type RestoreTarget,
 } from "./lib/db/repository/backup_repository.ts";
 export type { RepositoryOptions } from "./lib/db/repository/repository_options.ts";
-export {
-  type Activity,
-  type AuditDetail,
-  type AuditEntry,
-  type BackupFilter,
-  type BackupSource,
-  type CopyOptions,
-  type CopyReport,
-  type DrillReport,
-  type EstimateModel,
-  type HealthFinding,
-  type HealthPolicy,
-  type HealthReport,
-  type KeyInfo,
-  type PruneReport,
-  type RecoveryRange,
+export type {
+  Activity,
+  AuditDetail,
+  AuditEntry,
+  BackupFilter,
+  BackupSource,
+  CopyOptions,
+  CopyReport,
+  DrillReport,
+  EstimateModel,
+  HealthFinding,
+  HealthPolicy,
+  HealthReport,
+  KeyInfo,
+  PruneReport,
+  RecoveryRange,
   Replication,
-  type ReplicationEstimate,
-  type ReplicationEvent,
-  type ReplicationOptions,
-  type ReplicationStatus,
-  type RepositoryHandle,
-  type RepositoryProblem,
-  type RepositoryRepairReport,
-  type RepositoryStats,
-  type RepositoryVerifyReport,
-  type RestoreEstimate,
-  retention,
-  type RetentionPolicy,
-  type StoreRequests,
-  type VerifyOptions,
+  ReplicationEstimate,
+  ReplicationEvent,
+  ReplicationOptions,
+  ReplicationStatus,
+  RepositoryHandle,
+  RepositoryProblem,
+  RepositoryRepairReport,
+  RepositoryStats,
+  RepositoryVerifyReport,
+  RestoreEstimate,
+  RetentionPolicy,
+  StoreRequests,
+  VerifyOptions,
 } from "./lib/backup/repository/mod.ts";
+export { retention } from "./lib/backup/repository/pruning/retention_policy.ts";
 export { PROMETHEUS_TYPE, type PrometheusOptions, prometheusText } from "./lib/backup/repository/care/prometheus.ts";
 export type { Duration } from "./lib/base/duration.ts";
 export type { Timers } from "./lib/base/timers.ts";

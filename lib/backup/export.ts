@@ -6,8 +6,7 @@
  */
 import { IntegrityError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
-import { checkOptions, choiceOption, functionOption, signalOption } from "../base/options.ts";
-import { type OnProgress, ProgressReporter } from "../base/progress.ts";
+import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import type { Engine } from "../engine/types.ts";
 import { checkFile, checkSpace, localPath } from "./destination.ts";
@@ -19,7 +18,7 @@ import { pack, type Packing, packingOf, unpack } from "./archive/packing.ts";
 import { copyPinned, pinnedMembers, verifyDirectory } from "./pinned_files.ts";
 import { portablePieces } from "./portable_pieces.ts";
 import { Stage } from "./stage.ts";
-import { readPieces, toReadableStream } from "./archive/streams.ts";
+import { readPieces } from "./archive/streams.ts";
 import { readTar } from "./archive/tar_reader.ts";
 import { paceBeside } from "./pace_beside.ts";
 import { tarLength, writeTar } from "./archive/tar_writer.ts";
@@ -152,25 +151,14 @@ function differs(path: string, name: string): IntegrityError {
   );
 }
 
-/** Options of `exportStream`. */
-export interface ExportStreamOptions extends LongWorkOptions {
-  /** `"tar"`: as `export("x.tar")`; `"jsonl"`: as `backup("x.jsonl")`. */
-  format?: "tar" | "jsonl" | undefined;
-}
-
-/**
- * The database as a stream. The point in time is that of the first read; until then nothing is held. The reader sets the
- * pace; cancelling lets go of the pinned version.
- */
-export function exportStream(engine: Engine, options?: ExportStreamOptions): ReadableStream<Uint8Array> {
-  const call = "db.exportStream";
-  const checked = checkOptions(call, options, ["format", "signal", "onProgress"]);
-  const format = choiceOption(call, checked, "format", "tar", ["tar", "jsonl"]);
-  const signal = signalOption(call, checked);
-  const reporter = new ProgressReporter(functionOption<OnProgress>(call, checked, "onProgress"));
-  return toReadableStream(
-    format === "tar" ? tarPieces(engine, reporter, signal) : linePieces(engine, reporter, signal),
-  );
+/** The pieces of `exportStream`. */
+export function exportPieces(
+  engine: Engine,
+  format: "tar" | "jsonl",
+  { signal, onProgress }: LongWorkOptions,
+): AsyncGenerator<Uint8Array> {
+  const reporter = new ProgressReporter(onProgress);
+  return format === "tar" ? tarPieces(engine, reporter, signal) : linePieces(engine, reporter, signal);
 }
 
 async function* tarPieces(

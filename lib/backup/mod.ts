@@ -13,7 +13,7 @@
  *
  * @module
  */
-export { exportDatabase, exportStream, type ExportStreamOptions } from "./export.ts";
+export { exportDatabase, exportPieces } from "./export.ts";
 export { type BackupDestination, backupIntoRepository, backupTo } from "./backup_to.ts";
 export { restoreInto } from "./restore.ts";
 export { restoreTo } from "./restore_to.ts";

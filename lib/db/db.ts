@@ -3,42 +3,36 @@
  *
  * @module
  */
-import {
-  type BackupDestination,
-  type BackupInfo,
-  type BackupOptions,
-  backupTo,
-  exportDatabase,
-  type ExportInfo,
-  type ExportOptions,
-  exportStream,
-  type ExportStreamOptions,
-  type RestoreInfo,
-  restoreInto,
-  type RestoreOptions,
-  type RestoreSource,
-  restoreTo,
+import type {
+  BackupDestination,
+  BackupInfo,
+  BackupOptions,
+  ExportInfo,
+  ExportOptions,
+  RestoreInfo,
+  RestoreOptions,
+  RestoreSource,
 } from "../backup/mod.ts";
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import { booleanOption, checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
 import { databaseExists, destroyDatabase, openEngine } from "../engine/open.ts";
 import { ownEngine } from "../engine/owner.ts";
-import { repairDatabase } from "../engine/recovery/repair.ts";
 import type { Engine, EngineStats, KeyEncoding, VerifyReport } from "../engine/types.ts";
 import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
 import type { FileSystem } from "../files/file_system.ts";
-import { memoryFileSystem } from "../files/memory/memory_file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
 import { Catalog } from "./catalog/catalog.ts";
 import { type ChangesOptions, type CommitRecord, listChanges } from "./watching/changes.ts";
 import { Context } from "./context.ts";
 import { KeySpace } from "./key_space.ts";
 import type { Key } from "./data/keys.ts";
-import { MEMORY_DIRECTORY, MemoryBeside } from "./memory_beside.ts";
+import { MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
 import { type Namespace, type NamespaceOptions, openNamespace } from "./namespace.ts";
+import { exportStream, type ExportStreamOptions } from "./export_stream.ts";
 import { fileSystemIn, type OpenOptions, openOptions } from "./options.ts";
 import { keyBounds, type KeyRange } from "./data/ranges.ts";
 import { type RepairReport, repairReport } from "./repair_report.ts";
+import { backupFloor, loadRest } from "./rest.ts";
 
 /** Options of calls that name a database without opening it. */
 export interface PathOptions {
@@ -85,6 +79,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     this.#context = context;
     catalog.load(engine.read());
     ownEngine(this, engine);
+    context.closing.add(loadRest());
     this.#stopListening = engine.onCommit((event) => {
       if (!("reset" in event)) return;
       // A reader that moves on sees the same key spaces; a restore may have dealt them anew.
@@ -114,7 +109,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { settings, fileSystem, random, delay } = openOptions("DB.open", options);
     const place = pathOf("DB.open", path);
     const inMemory = place === ":memory:" && fileSystem === undefined;
-    const fs = inMemory ? new MemoryBeside(memoryFileSystem(), nodeFileSystem()) : fileSystem ?? nodeFileSystem();
+    const fs = inMemory ? await memoryBeside(nodeFileSystem()) : fileSystem ?? nodeFileSystem();
     const engine = await openEngine(fs, inMemory ? MEMORY_DIRECTORY : place, settings);
     try {
       const catalog = new Catalog(engine.keyEncoding, engine.readOnly);
@@ -160,6 +155,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     }
     const { fileSystem: fs } = fileSystemIn("DB.restore", place, []);
     const { settings } = openOptions("DB.restore", undefined);
+    const { restoreTo } = await backupFloor();
     return await restoreTo(fs, settings, source, destination, rest);
   }
 
@@ -177,6 +173,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { settings } = openOptions("DB.repair", { keyEncoding, signal: signalOption("DB.repair", checked) });
     const progress = new ProgressReporter(functionOption<OnProgress>("DB.repair", checked, "onProgress"));
     progress.start("repair");
+    const { repairDatabase } = await import("../engine/recovery/repair.ts");
     const report = await repairDatabase(fileSystem, pathOf("DB.repair", path), settings, {
       dryRun,
       onRows: (rows) => progress.add(0, rows),
@@ -337,6 +334,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async export(destination: string | URL, options?: ExportOptions): Promise<ExportInfo> {
     this.#context.assertOpen("export");
+    const { exportDatabase } = await backupFloor();
     return await exportDatabase(this.#engine, destination, options);
   }
 
@@ -352,6 +350,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async backup(destination: BackupDestination, options?: BackupOptions): Promise<BackupInfo> {
     this.#context.assertOpen("backup");
+    const { backupTo } = await backupFloor();
     return await backupTo(this.#engine, destination, options);
   }
 
@@ -362,6 +361,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   async restore(source: RestoreSource, options?: RestoreOptions): Promise<RestoreInfo> {
     const context = this.#context;
     context.assertOpen("restore");
+    const { restoreInto } = await backupFloor();
     while (context.restoring !== undefined) await context.restoring;
     const { promise, resolve } = Promise.withResolvers<void>();
     context.restoring = promise;

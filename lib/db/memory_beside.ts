@@ -14,7 +14,7 @@ const MEMORY_ROOT = "/:memory:";
 export const MEMORY_DIRECTORY: string = `${MEMORY_ROOT}/data`;
 
 /** Sends each path to the file system it belongs to. */
-export class MemoryBeside implements FileSystem {
+class MemoryBeside implements FileSystem {
   readonly kind = "memory";
   readonly #memory: FileSystem;
   readonly #disk: FileSystem;
@@ -86,4 +86,10 @@ export class MemoryBeside implements FileSystem {
   resolve(path: string): string {
     return this.#of(path).resolve(path);
   }
+}
+
+/** Files in memory beside those on a disk. */
+export async function memoryBeside(disk: FileSystem): Promise<FileSystem> {
+  const { memoryFileSystem } = await import("../files/memory/memory_file_system.ts");
+  return new MemoryBeside(memoryFileSystem(), disk);
 }

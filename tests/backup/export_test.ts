@@ -4,7 +4,8 @@ import { ExistsError, IntegrityError, LockedError, NoSpaceError, NotFoundError }
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { backupTo, exportDatabase, exportStream, restoreTo } from "../../lib/backup/mod.ts";
+import { backupTo, exportDatabase, restoreTo } from "../../lib/backup/mod.ts";
+import { exportStream } from "../../lib/db/export_stream.ts";
 import { dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
 import { collect } from "./helpers.ts";
 

@@ -8,7 +8,8 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { PermissionError } from "../../lib/base/errors.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
-import { backupTo, exportDatabase, exportStream, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
+import { backupTo, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
+import { exportStream } from "../../lib/db/export_stream.ts";
 import { dump, fillSample, openAt, put, settingsOf, write } from "./fixture.ts";
 
 const hasTar = ((): boolean => {

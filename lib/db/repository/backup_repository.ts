@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { checkEncryption, type Encryption } from "../../backup/encryption.ts";
-import { type BackupOptions, localPath, type RestoreInfo, type RestoreOptions, restoreTo } from "../../backup/mod.ts";
-import type { BackupInfo } from "../../backup/info.ts";
+import type { BackupInfo, BackupOptions, Encryption, RestoreInfo, RestoreOptions } from "../../backup/mod.ts";
 import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "../../backup/long_work.ts";
-import * as parts from "../../backup/repository/mod.ts";
+import type * as parts from "../../backup/repository/mod.ts";
 import { type PointInTimeOption, pointOptions } from "../../backup/restore_options.ts";
 import { ClosedError, NotFoundError, ReadOnlyError } from "../../base/errors.ts";
 import { booleanOption, checkOptions, choiceOption, describeValue, timeOption } from "../../base/options.ts";
@@ -16,8 +14,9 @@ import type { Engine } from "../../engine/types.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
 import { openOptions } from "../options.ts";
-import { drillIn } from "./drill_place.ts";
-import { type RepositoryOptions, repositoryOptions } from "./repository_options.ts";
+import { repositoryWork } from "../rest.ts";
+import type * as work from "./work.ts";
+import type { RepositoryOptions } from "./repository_options.ts";
 
 /** A database that can be restored into. */
 export interface RestoreTarget {
@@ -65,15 +64,17 @@ const POINT = ["at", "backupId", "database", "lineage", "allowEarlier"];
  * ```
  */
 export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle {
+  readonly #work: typeof work;
   readonly #parts: parts.RepositoryContext;
   readonly #fs: FileSystem;
   readonly #replications = new Set<parts.Replication>();
   #closed = false;
 
   /** See `BackupRepository.open`. @internal */
-  private constructor(context: parts.RepositoryContext, fs: FileSystem) {
+  private constructor(code: typeof work, context: parts.RepositoryContext, fs: FileSystem) {
+    this.#work = code;
     this.#parts = context;
-    parts.ownContext(this, context);
+    code.ownContext(this, context);
     this.#fs = fs;
   }
 
@@ -86,15 +87,16 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    */
   static async open(target: string | URL | ObjectStore, options?: RepositoryOptions): Promise<BackupRepository> {
     const call = "BackupRepository.open";
-    const { settings, fileSystem } = repositoryOptions(call, options);
-    if (parts.isObjectStore(target)) {
-      return new BackupRepository(await parts.openRepository(target, settings), fileSystem);
+    const code = await repositoryWork();
+    const { settings, fileSystem } = code.repositoryOptions(call, options);
+    if (code.isObjectStore(target)) {
+      return new BackupRepository(code, await code.openRepository(target, settings), fileSystem);
     }
     if (typeof target !== "string" && !(target instanceof URL)) {
       throw new TypeError(`${call}: target must be a path, a file: URL or a store, not ${describeValue(target)}`);
     }
-    const store = await parts.storeAt(fileSystem, localPath(call, target));
-    return new BackupRepository(await parts.openRepository(store, settings), fileSystem);
+    const store = await code.storeAt(fileSystem, code.localPath(call, target));
+    return new BackupRepository(code, await code.openRepository(store, settings), fileSystem);
   }
 
   /** Its id: 32 hex digits. */
@@ -121,7 +123,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   /** Backs up an open database; see `BackupOptions`. */
   async backup(db: parts.BackupSource, options?: BackupOptions): Promise<BackupInfo> {
     this.#writable("backup");
-    return await parts.sourceOf("backup", db).backup(this, options);
+    return await this.#work.sourceOf("backup", db).backup(this, options);
   }
 
   /**
@@ -134,17 +136,17 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
       return await destination.restore(this, options);
     }
     const { settings } = openOptions("restore", undefined);
-    return await restoreTo(this.#fs, settings, this, destination as string | URL, options);
+    return await this.#work.restoreTo(this.#fs, settings, this, destination as string | URL, options);
   }
 
   /** The backups, the oldest first by version. */
   async list(filter?: parts.BackupFilter): Promise<BackupInfo[]> {
-    return await parts.listBackups(this.#context("list"), filter);
+    return await this.#work.listBackups(this.#context("list"), filter);
   }
 
   /** One backup; undefined when there is none of that id. */
   async get(id: string): Promise<BackupInfo | undefined> {
-    return await parts.findBackup(this.#context("get"), idOf("get", id));
+    return await this.#work.findBackup(this.#context("get"), idOf("get", id));
   }
 
   /** The newest backup by version; undefined when there is none. */
@@ -155,10 +157,12 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   /** Checks the repository, or what one backup needs. Damage is reported, not thrown. */
   async verify(id?: string, options?: parts.VerifyOptions): Promise<parts.RepositoryVerifyReport> {
     const context = this.#context("verify");
-    if (id !== undefined && await parts.findBackup(context, idOf("verify", id)) === undefined) throw this.#noBackup(id);
+    if (id !== undefined && await this.#work.findBackup(context, idOf("verify", id)) === undefined) {
+      throw this.#noBackup(id);
+    }
     const checked = checkOptions("verify", options, ["read", ...LONG_OPTIONS]);
     const read = choiceOption("verify", checked, "read", "all", ["all", "sample", "none"] as const);
-    return await parts.verifyRepository(context, id, { read, ...longOptions("verify", checked) });
+    return await this.#work.verifyRepository(context, id, { read, ...longOptions("verify", checked) });
   }
 
   /** Removes what a policy does not keep; with `dryRun` only says what that would be, and why the rest stays. */
@@ -169,7 +173,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const checked = checkOptions("prune", options, ["dryRun", ...LONG_OPTIONS]);
     const dryRun = booleanOption("prune", checked, "dryRun", false);
     const context = dryRun ? this.#withKey("prune") : this.#writable("prune");
-    return await parts.pruneRepository(context, parts.checkPolicy("prune", policy), {
+    return await this.#work.pruneRepository(context, this.#work.checkPolicy("prune", policy), {
       dryRun,
       ...longOptions("prune", checked),
     });
@@ -177,17 +181,17 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** Removes one backup; refused while another needs it or it is pinned. */
   async delete(id: string): Promise<parts.PruneReport> {
-    return await parts.deleteBackup(this.#writable("delete"), idOf("delete", id));
+    return await this.#work.deleteBackup(this.#writable("delete"), idOf("delete", id));
   }
 
   /** Keeps a backup from being pruned. */
   async pin(id: string): Promise<void> {
-    await parts.pinBackup(this.#writable("pin"), idOf("pin", id));
+    await this.#work.pinBackup(this.#writable("pin"), idOf("pin", id));
   }
 
   /** Lets a pinned backup be pruned again. */
   async unpin(id: string): Promise<void> {
-    await parts.unpinBackup(this.#writable("unpin"), idOf("unpin", id));
+    await this.#work.unpinBackup(this.#writable("unpin"), idOf("unpin", id));
   }
 
   /** The states that can be restored, as ranges: every version inside restores exactly. */
@@ -198,7 +202,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const context = this.#context(call);
     const checked = checkOptions(call, options, ["from", "to", "database", "lineage"]);
     const { database, lineage } = pointOptions(call, checked);
-    return parts.recoveryRanges(await parts.readFacts(context), {
+    return this.#work.recoveryRanges(await this.#work.readFacts(context), {
       from: timeOption(call, checked, "from", undefined),
       to: timeOption(call, checked, "to", undefined),
       database,
@@ -210,7 +214,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   async estimate(options?: PointOptions): Promise<parts.RestoreEstimate> {
     const checked = checkOptions("estimate", options, [...POINT, ...LONG_OPTIONS]);
     const wish = pointOptions("estimate", checked);
-    return await parts.estimateRestore(
+    return await this.#work.estimateRestore(
       "estimate",
       this.#withKey("estimate"),
       wish,
@@ -225,17 +229,17 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const call = "estimateReplication";
     this.#context(call);
     checkOptions(call, options, ["interval", "heartbeat"]);
-    return await Promise.resolve(parts.estimateReplication(parts.replicationOptions(call, options)));
+    return await Promise.resolve(this.#work.estimateReplication(this.#work.replicationOptions(call, options)));
   }
 
   /** Counts and sizes. */
   async stats(): Promise<parts.RepositoryStats> {
-    return await parts.repositoryStats(this.#context("stats"), this.#statuses());
+    return await this.#work.repositoryStats(this.#context("stats"), this.#statuses());
   }
 
   /** The same as text in Prometheus' exposition format. */
   async metrics(): Promise<string> {
-    return parts.prometheusText(await this.stats());
+    return this.#work.prometheusText(await this.stats());
   }
 
   /** What is going on: calls under way through this handle, and its replications. */
@@ -247,7 +251,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   /** Whether the backups are as they should be: `"OK"`, or a list of findings. */
   async health(policy?: parts.HealthPolicy): Promise<parts.HealthReport> {
     const context = this.#context("health");
-    return await parts.repositoryHealth(context, parts.checkHealthPolicy("health", policy), this.#statuses());
+    return await this.#work.repositoryHealth(context, this.#work.checkHealthPolicy("health", policy), this.#statuses());
   }
 
   /** Restores for real into a scratch place, checks what came back, and records the version proven restorable. */
@@ -257,12 +261,12 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const checked = checkOptions(call, options, [...POINT, "directory", ...LONG_OPTIONS]);
     const wish = pointOptions(call, checked);
     const { settings } = openOptions(call, undefined);
-    return await drillIn(
+    return await this.#work.drillIn(
       call,
       checked["directory"] as string | URL | undefined,
       this.#fs,
       (fs, directory) =>
-        parts.drillRepository(context, { fs, directory, settings, wish, ...longOptions(call, checked) }),
+        this.#work.drillRepository(context, { fs, directory, settings, wish, ...longOptions(call, checked) }),
     );
   }
 
@@ -271,38 +275,38 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const checked = checkOptions("repair", options, ["dryRun", ...LONG_OPTIONS]);
     const dryRun = booleanOption("repair", checked, "dryRun", false);
     const context = dryRun ? this.#withKey("repair") : this.#writable("repair");
-    return await parts.repairRepository(context, { dryRun, ...longOptions("repair", checked) });
+    return await this.#work.repairRepository(context, { dryRun, ...longOptions("repair", checked) });
   }
 
   /** The audit log: what was done, when, with what result; the oldest first. */
   async history(): Promise<parts.AuditEntry[]> {
-    return await parts.auditHistory(this.#context("history"));
+    return await this.#work.auditHistory(this.#context("history"));
   }
 
   /** The keys that open it; none when it is not encrypted. */
   async keys(): Promise<parts.KeyInfo[]> {
-    return await parts.listKeys(this.#context("keys"));
+    return await this.#work.listKeys(this.#context("keys"));
   }
 
   /** Adds a key or passphrase that opens it too. */
   async addKey(encryption: Encryption): Promise<parts.KeyInfo> {
-    return await parts.addKey(this.#writable("addKey"), checkEncryption("addKey", encryption));
+    return await this.#work.addKey(this.#writable("addKey"), this.#work.checkEncryption("addKey", encryption));
   }
 
   /** Makes this the only key or passphrase; all others open nothing any more. No data is written anew. */
   async rotateKey(encryption: Encryption): Promise<parts.KeyInfo> {
-    return await parts.rotateKey(this.#writable("rotateKey"), checkEncryption("rotateKey", encryption));
+    return await this.#work.rotateKey(this.#writable("rotateKey"), this.#work.checkEncryption("rotateKey", encryption));
   }
 
   /** Removes a key by its id; never the last one. */
   async removeKey(id: string): Promise<void> {
-    await parts.removeKey(this.#writable("removeKey"), idOf("removeKey", id));
+    await this.#work.removeKey(this.#writable("removeKey"), idOf("removeKey", id));
   }
 
   /** Copies all backups and archived log into another repository, or only some; what is there already is not sent again. */
   async copyTo(other: BackupRepository, options?: parts.CopyOptions): Promise<parts.CopyReport> {
     const context = this.#withKey("copyTo");
-    if (parts.contextOf(other) === undefined) {
+    if (this.#work.contextOf(other) === undefined) {
       throw new TypeError(`copyTo: the other repository must be an open BackupRepository, not ${describeValue(other)}`);
     }
     const checked = checkOptions("copyTo", options, ["backups", ...LONG_OPTIONS]);
@@ -310,7 +314,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     if (backups !== undefined && (!Array.isArray(backups) || backups.some((id) => typeof id !== "string"))) {
       throw new TypeError(`copyTo: option "backups" must be an array of ids, not ${describeValue(backups)}`);
     }
-    return await parts.copyRepository(context, other.#writable("copyTo"), {
+    return await this.#work.copyRepository(context, other.#writable("copyTo"), {
       backups: backups as string[] | undefined,
       ...longOptions("copyTo", checked),
     });
@@ -322,8 +326,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    */
   async replicate(db: parts.BackupSource, options?: parts.ReplicationOptions): Promise<parts.Replication> {
     const context = this.#writable("replicate");
-    const checked = parts.replicationOptions("replicate", options);
-    const replication = new parts.Replication(context, openEngineOf("replicate", db), checked);
+    const checked = this.#work.replicationOptions("replicate", options);
+    const replication = new this.#work.Replication(context, openEngineOf("replicate", db), checked);
     this.#replications.add(replication);
     try {
       return await replication.start();
