@@ -336,6 +336,42 @@ describe("a copy that was never written to", () => {
     await copy.close();
   });
 
+  it("notes no gap in the history of its original, whose log it does not have", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    // The copy takes along what is in no table.
+    await house.engine.compact();
+    await house.set("d", "d");
+    const copy = await exported(house);
+    house.time.now += 1000;
+    await house.set("e", "e");
+    const at = house.time.now;
+    house.time.now += 1000;
+    const before = await headsOf(house);
+    for (const type of ["full", "snapshot"] as const) {
+      const { id, version } = await house.backup({ type, excludeLog: true }, copy);
+      assert.equal(version, 3);
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(3));
+    }
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    await second.stop();
+    assert.deepEqual(await headsOf(house), before);
+    await assert.rejects(house.restore({ at }), GapError, "the time of a commit that is not archived yet");
+    await original.flush();
+    for (let version = 1; version <= 5; version++) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+    }
+    for (const key of ["x", "y"]) await write(copy, (batch) => put(batch, 0, key, { value: "of the copy" }));
+    await house.backup({}, copy);
+    assert.deepEqual((await house.restore({ lineage: copy.lineage })).contents, dump(copy, true));
+    await original.stop();
+    await copy.close();
+  });
+
   it("begins a head of its own with the first shipment after it was written to", async () => {
     const { house, copy, original } = await behindOriginal();
     const shipper = Shipper.of(house.context, copy);

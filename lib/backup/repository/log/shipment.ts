@@ -35,8 +35,8 @@ export interface Shipped {
   storedBytes: number;
   /** The objects that the head was moved over, in the order of their commits. */
   objects: readonly LogObjectSent[];
-  /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
-  gap: boolean;
+  /** The part of the log that was gone, if one was: points in time are lost, and a new base is needed. */
+  gap: { from: number; to: number } | undefined;
 }
 
 /** How a call ships. */

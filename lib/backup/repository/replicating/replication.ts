@@ -25,6 +25,7 @@ import { isBase } from "../restoring/coverage.ts";
 import { mergeLog } from "../log/merge.ts";
 import { MergeMemory } from "../log/merge_memory.ts";
 import type { CheckedReplication, ReplicationEvent, ReplicationStatus } from "./replication_options.ts";
+import type { Shipped } from "../log/shipment.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
 
@@ -233,7 +234,7 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  #note(bytes: number, storedBytes: number, head: HeadDocument, gap: boolean): void {
+  #note(bytes: number, storedBytes: number, head: HeadDocument, gap: Shipped["gap"]): void {
     this.#totals.bytes += bytes;
     this.#totals.storedBytes += storedBytes;
     this.#logBytesSinceBase += bytes;
@@ -241,10 +242,9 @@ export class Replication implements AsyncDisposable {
       this.#totals.shipments++;
       this.#report({ type: "shipped", version: head.version, bytes, storedBytes });
     }
-    if (gap) {
+    if (gap !== undefined) {
       this.#needsBase = true;
-      const { from, to } = head.gaps.at(-1)!;
-      this.#report({ type: "gap", from, to });
+      this.#report({ type: "gap", ...gap });
     }
   }
 
