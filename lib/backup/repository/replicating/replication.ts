@@ -261,7 +261,10 @@ export class Replication implements AsyncDisposable {
   #baseIsDue(head: HeadDocument, now: number): boolean {
     const base = this.#base;
     if (this.#needsBase || base === undefined || base.lineage !== head.lineage) return true;
-    if (base.version >= head.version) return false;
+    // A copy that was never written to stands where it stands.
+    if (base.version >= Math.min(head.version, this.#engine.visibleVersion)) return false;
+    // A repair, or another program, may have noted a gap.
+    if (!leadsOn(head, base.version)) return true;
     const { baseBytes, baseEvery } = this.#options;
     return this.#logBytesSinceBase >= baseBytes || now - base.at >= baseEvery;
   }
@@ -271,7 +274,7 @@ export class Replication implements AsyncDisposable {
     const head = this.#shipper.head;
     const found = (await readBackups(this.#context)).findLast((backup) =>
       isBase(backup) && backup.database === this.#engine.id && backup.lineage === this.#engine.lineage &&
-      head !== undefined && backup.version >= head.start - 1
+      head !== undefined && leadsOn(head, backup.version)
     );
     if (found === undefined) return;
     const { version, lineage, createdAt, storedBytes } = found;
@@ -304,6 +307,11 @@ export class Replication implements AsyncDisposable {
       // A listener's error must not look like one of the replication's.
     }
   }
+}
+
+/** Whether the log that a head counts goes on behind a version without a gap. */
+function leadsOn({ start, gaps }: HeadDocument, version: number): boolean {
+  return version >= start - 1 && !gaps.some(({ to }) => to > version);
 }
 
 /** How bases are made: sharing what is there, whole, read back. */
