@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
+import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -291,6 +292,9 @@ describe("a copy that was never written to", () => {
       await assert.rejects(house.restore({ at }), GapError);
       assert.equal((await house.points())[0]!.coveredUntil, at - 1);
     }
+    // By what a backup says of its version a repair makes a lost head anew.
+    const { id } = await house.backup({ prefix: "a" }, copy);
+    assert.equal((await readBackup(house.context, id))!.coveredUntil, at - 1);
     await copy.close();
   });
 

@@ -289,8 +289,9 @@ class Backup {
             lease: this.#lease,
           });
           const meta = excludeLog ? identityAt(pin.base.meta, pin.base.version) : identityAt(pin.meta, pin.version);
-          // Who stands in a history that others may write on knows nothing of what came behind, were it at the same time.
-          const own = meta.lineage === engine.lineage && !engine.forked && base.base.version === pin.version;
+          // Of a history that others may write on nobody knows what came behind, were it at the same time.
+          const isOwn = meta.lineage === engine.lineage && !engine.forked && !engine.readOnly;
+          const own = isOwn && base.base.version === pin.version;
           const { timestamp } = base.base;
           const covered = own ? Math.max(settled.moment - 1, timestamp) : Math.max(0, timestamp - 1);
           return { ...base, meta, coveredUntil: covered };
@@ -349,7 +350,9 @@ class Backup {
       })
     );
     const { lineage, parents } = identityAt(engine.meta, written.version);
-    return { ...written, type: "full", parentId: null, lineage, parents, coveredUntil: written.timestamp, log: null };
+    // More may have come at the time of its last commit.
+    const coveredUntil = Math.max(0, written.timestamp - 1);
+    return { ...written, type: "full", parentId: null, lineage, parents, coveredUntil, log: null };
   }
 
   #placeOptions(): Omit<PlaceOptions, "compression"> & { compression: PlaceOptions["compression"] | undefined } {
