@@ -58,7 +58,7 @@ interface HistoryCopy {
   relation: HeadRelation | undefined;
   parts: LogPart[];
   /** The target's log before. */
-  held: { from: number; to: number }[];
+  held: (ReturnType<typeof walksOf>[number] & { maxTimestamp?: number })[];
   /** Log that lies in the target, and that neither its documents nor the source know. */
   strays: LogObject[];
 }
@@ -160,8 +160,7 @@ export class CopyRun {
 
   /** An earlier copy was cut off behind these, and the source has let go of them since. */
   #strays({ head, log }: HistoryWish, index: LogIndex | undefined, held: HistoryCopy["held"]): LogObject[] {
-    const known = [...held, ...log.map(({ first, last }) => ({ from: first, to: last }))]
-      .sort((a, b) => a.from - b.from);
+    const known = [...held, ...log.map(({ first, last }) => ({ from: first, to: last }))];
     return (index?.objects ?? []).filter(({ key, first, last }) =>
       last <= (head?.version ?? 0) && !this.#marked.has(key) && holes(first, last, known).length > 0
     );
@@ -303,6 +302,13 @@ export class CopyRun {
     }
     const source: HeadDocument = { ...wish.head, ingests };
     const stretches = await this.#stretches(wish, target?.body.version);
+    for (const one of held) {
+      const last = one.objects.at(-1)!;
+      const isInGap = source.gaps.some(({ from, to }) => from <= one.to && one.to < to);
+      if (isInGap && last.last === one.to) {
+        one.maxTimestamp = (await logHeadOf(this.#to, last, this.#options.signal)).maxTimestamp;
+      }
+    }
     const known = new Set([...ingests, ...(target?.body.ingests ?? [])].map(({ version }) => version));
     const lost: ArchiveGap[] = [];
     for (const stray of strays) lost.push(...await gapAround(this.#to, stray, known, this.#options.signal));
@@ -335,11 +341,10 @@ export class CopyRun {
     if (behind === undefined) return stretches;
     const timesOf = (object: LogObject): ReturnType<typeof logHeadOf> =>
       logHeadOf(this.#from, object, this.#options.signal);
-    for (const [i, stretch] of stretches.entries()) {
-      const isLast = i === stretches.length - 1;
+    for (const stretch of stretches) {
       if (stretch.from > behind + 1) stretch.minTimestamp = (await timesOf(stretch.first)).minTimestamp;
-      const isBeforeHole = stretch.to > behind && (!isLast || stretch.to < (head?.version ?? 0));
-      if (isBeforeHole) stretch.maxTimestamp = (await timesOf(stretch.last)).maxTimestamp;
+      const isNewest = stretch.to === head?.version;
+      stretch.maxTimestamp = isNewest ? head.timestamp : (await timesOf(stretch.last)).maxTimestamp;
     }
     return stretches;
   }
