@@ -19,6 +19,7 @@ import type { HeadDocument } from "../../../../format/repository/head_document.t
 import { coverageOf } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
+import { REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogAnchor, LogIndex } from "../../log/log_chain.ts";
 import { proofKey } from "../../core/proofs.ts";
 import type { Findings, LogRange } from "./findings.ts";
@@ -102,8 +103,12 @@ function checkHeads({ facts, laterHeads }: Inventory, findings: Findings): void 
   }
 }
 
-/** One object beyond the head may be on its way in; a second is put only after the head counts the first. */
+/**
+ * One object beyond the head may be on its way in; a second is put only after the head counts the first. Beyond one of nobody's
+ * a copy may have brought many.
+ */
 function checkHeadFresh(head: HeadDocument, index: LogIndex, findings: Findings, key: string): void {
+  if (head.writer === REPAIR_WRITER) return;
   const beyond = index.objects.filter(({ last }) => last > head.version);
   const follows = beyond.some((one) => beyond.some((other) => other.first === one.last + 1));
   const reaches = beyond.some(({ first }) => first <= head.version);
