@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
-import type { StoreCall } from "../../../lib/storage/fault_store.ts";
-import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { OBJECT_BYTES } from "../../../lib/backup/repository/log/shipment.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openOver, pastLeases, rangesOf } from "./copy_fixture.ts";
+import { put, write } from "../fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
 
@@ -54,4 +57,30 @@ describe("a copy that ends before a head counts its log", () => {
       assert.deepEqual((await verify(after)).problems, []);
     });
   }
+});
+
+describe("a long shipment that ends before the head counts what it put", () => {
+  it("leaves no damage, and the next goes on from there", async () => {
+    const store = new MemoryStore();
+    const dying = new FaultStore(store);
+    const house = await House.make({ store: dying, engine: { archiveBytes: 2 ** 30, historyBytes: 2 ** 30 } });
+    await house.set("a", "a");
+    await house.backup();
+    // The first fills an object; the second is in the last one of the shipment.
+    for (const value of ["x".repeat(OBJECT_BYTES), "x"]) {
+      await write(house.engine, (batch) => put(batch, 0, "b", { value }));
+    }
+    dying.inject({ at: headsBehindLog(), do: "die" });
+    await assert.rejects(Shipper.of(house.context, house.engine).ship());
+    assert.equal((await allKeys(store, "log/")).length, 2);
+    pastLeases(house);
+    const after = await openOver(store, house.time.clock);
+    assert.deepEqual((await verify(after)).problems, []);
+    await Shipper.of(after, house.engine).ship();
+    assert.equal((await allKeys(store, "log/")).length, 2);
+    assert.deepEqual((await verify(after)).problems, []);
+    const [range] = await rangesOf(after);
+    assert.equal(range!.to.version, 3);
+    await house.engine.close();
+  });
 });

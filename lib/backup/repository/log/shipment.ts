@@ -5,6 +5,9 @@
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 
+/** An object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
+export const OBJECT_BYTES: number = 8 * 2 ** 20;
+
 /** An object that arrived. */
 export interface LogObjectSent {
   /** Its key. */

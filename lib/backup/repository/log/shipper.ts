@@ -31,14 +31,11 @@ import { LogOutbox } from "./log_outbox.ts";
 import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import type { LogObjectSent, ShipOptions, Shipped } from "./shipment.ts";
+import { type LogObjectSent, OBJECT_BYTES, type ShipOptions, type Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
 
 /** Commits of a piece: enough to compress well, few enough to be held in memory. */
 const PIECE_BYTES = 2 * 2 ** 20;
-
-/** A log object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
-const OBJECT_BYTES = 8 * 2 ** 20;
 
 /** The head moves on after so much as stored: catching up after days must not start over when cut off. */
 const MOVE_BYTES = 16 * 2 ** 20;
