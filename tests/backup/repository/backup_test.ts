@@ -6,6 +6,7 @@ import { exportDatabase } from "../../../lib/backup/export.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import {
   ExistsError,
+  GapError,
   HoldfastError,
   LineageError,
   NoSpaceError,
@@ -320,6 +321,20 @@ describe("backup() into a repository", () => {
     assert.deepEqual(reader.slots(), []);
     assert.deepEqual((await house.restore()).contents, house.states.get(5));
     assert.equal((await house.backup({ type: "incremental" }, reader)).type, "snapshot");
+    await reader.close();
+  });
+
+  it("from a reader does not vouch for its last millisecond, in which the writer may have gone on", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b"]) await house.set(key, key);
+    const at = house.engine.visibleTimestamp;
+    const reader = await openAt(house.fs.otherProcess(), "/db", { readOnly: true, clock: house.time.clock });
+    await house.set("c", "c");
+    assert.equal(house.engine.visibleTimestamp, at);
+    house.time.now += 1000;
+    const { id } = await house.backup({}, reader);
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(2));
+    await assert.rejects(house.restore({ at }), GapError);
     await reader.close();
   });
 });

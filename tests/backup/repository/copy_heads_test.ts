@@ -170,6 +170,20 @@ describe("mergeHeads", () => {
     assert.deepEqual([ranges(all), all.start], [[], 1]);
   });
 
+  it("keeps of a gap what no log fills, in the target as in the source", () => {
+    const timed = { ...stretch(20, 29), chain: hex("2"), maxTimestamp: 4000 };
+    const wide = gapOf(10, 39);
+    const [whole, pierced] = [headOf({ version: 60, start: 40 }), headOf({ version: 60, gaps: [wide], start: 40 })];
+    const parts = [
+      { ...wide, to: 19 },
+      { from: 30, to: 39, after: 3999, before: wide.before, chain: timed.chain, timestamp: 4000 },
+    ];
+    const common = { relation: "equal", strays: [] } as const;
+    const log = [timed, stretch(40, 60)];
+    assert.deepEqual(mergeHeads({ ...common, source: whole, target: pierced, stretches: log, held: [] }).gaps, parts);
+    assert.deepEqual(mergeHeads({ ...common, source: pierced, target: whole, stretches: [], held: log }).gaps, parts);
+  });
+
   it("does not claim log behind a gap that stays", () => {
     // The source was pruned, and its head still tells where its chain once began.
     const source = headOf({ version: 40, start: 1 });

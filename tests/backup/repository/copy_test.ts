@@ -319,7 +319,7 @@ describe("copyRepository", () => {
       copyRepository(from, to, {}),
       (error) => error instanceof IntegrityError && error.message.includes(key),
     );
-    assert.deepEqual(await readHeads(to), []);
+    for (const { start, version } of await readHeads(to)) assert.ok(version < start, "it counts what is not there");
     await house.store.put(key, bytesOf(original));
     await copyRepository(from, to, {});
     assert.deepEqual(await rangesOf(to), await rangesOf(from));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
+import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -291,6 +292,9 @@ describe("a copy that was never written to", () => {
       await assert.rejects(house.restore({ at }), GapError);
       assert.equal((await house.points())[0]!.coveredUntil, at - 1);
     }
+    // By what a backup says of its version a repair makes a lost head anew.
+    const { id } = await house.backup({ prefix: "a" }, copy);
+    assert.equal((await readBackup(house.context, id))!.coveredUntil, at - 1);
     await copy.close();
   });
 
@@ -332,6 +336,42 @@ describe("a copy that was never written to", () => {
     for (const [version, contents] of house.states) {
       if (version > 0) assert.deepEqual((await house.restore({ at: { version } })).contents, contents);
     }
+    await original.stop();
+    await copy.close();
+  });
+
+  it("notes no gap in the history of its original, whose log it does not have", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    // The copy takes along what is in no table.
+    await house.engine.compact();
+    await house.set("d", "d");
+    const copy = await exported(house);
+    house.time.now += 1000;
+    await house.set("e", "e");
+    const at = house.time.now;
+    house.time.now += 1000;
+    const before = await headsOf(house);
+    for (const type of ["full", "snapshot"] as const) {
+      const { id, version } = await house.backup({ type, excludeLog: true }, copy);
+      assert.equal(version, 3);
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(3));
+    }
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    await second.stop();
+    assert.deepEqual(await headsOf(house), before);
+    await assert.rejects(house.restore({ at }), GapError, "the time of a commit that is not archived yet");
+    await original.flush();
+    for (let version = 1; version <= 5; version++) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+    }
+    for (const key of ["x", "y"]) await write(copy, (batch) => put(batch, 0, key, { value: "of the copy" }));
+    await house.backup({}, copy);
+    assert.deepEqual((await house.restore({ lineage: copy.lineage })).contents, dump(copy, true));
     await original.stop();
     await copy.close();
   });

@@ -441,4 +441,26 @@ describe("a repaired repository", () => {
     await replication.stop();
     await house.engine.close();
   });
+
+  it("lets a replication make a new base behind log that is lost", async () => {
+    const house = await House.make();
+    const replication = await house.replicate();
+    for (const key of ["a", "b", "c"]) {
+      await house.set(key, key);
+      await replication.flush();
+    }
+    const [, second] = await keysOf(house.store, "log/");
+    await house.store.delete(second!);
+    await repair(house.context);
+    await house.set("d", "d");
+    await replication.flush();
+    assert.deepEqual((await house.restore()).contents, house.states.get(4));
+    const { bases } = replication.status();
+    await house.set("e", "e");
+    await replication.flush();
+    assert.equal(replication.status().bases, bases, "one base was enough");
+    assert.deepEqual((await house.restore()).contents, house.states.get(5));
+    await replication.stop();
+    await house.engine.close();
+  });
 });

@@ -2,7 +2,7 @@
  * A copy of a repository's backups in another one: in another kind of store, under other keys, compressed otherwise.
  *
  * ```
- * plan ─► objects and manifests of complete backups ─► log ─► heads ─► manifests of incremental backups
+ * plan ─► objects and manifests of complete backups ─► heads of nobody's ─► log ─► heads ─► manifests of incremental backups
  * ```
  *
  * (1) What a document of the target names is there, whole and read back, before the document is.

@@ -66,6 +66,14 @@ export async function readHeads(
   return heads;
 }
 
+/**
+ * Up to when all is known by who knows a commit and not whether more came at its very time: in a history that others may write
+ * on, or behind which something is lost.
+ */
+export function justBefore(timestamp: number): number {
+  return Math.max(0, timestamp - 1);
+}
+
 /** The head of a log that begins after `version`. */
 export function newHead(
   about: Pick<HeadDocument, "database" | "lineage" | "parents" | "writer">,
@@ -78,8 +86,7 @@ export function newHead(
     timestamp,
     chain: genesisChain(about.database, about.lineage, version + 1),
     start: version + 1,
-    // Of the time of its last commit there may be more, of which a copy that stands in another's history knows nothing.
-    coveredUntil: Math.max(0, timestamp - 1),
+    coveredUntil: justBefore(timestamp),
     epoch: 1,
     gaps: [],
     ingests: [],

@@ -5,6 +5,9 @@
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 
+/** An object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
+export const OBJECT_BYTES: number = 8 * 2 ** 20;
+
 /** An object that arrived. */
 export interface LogObjectSent {
   /** Its key. */
@@ -35,8 +38,8 @@ export interface Shipped {
   storedBytes: number;
   /** The objects that the head was moved over, in the order of their commits. */
   objects: readonly LogObjectSent[];
-  /** Whether part of the log was gone: points in time are lost, and a new base is needed. */
-  gap: boolean;
+  /** The part of the log that was gone, if one was: points in time are lost, and a new base is needed. */
+  gap: { from: number; to: number } | undefined;
 }
 
 /** How a call ships. */

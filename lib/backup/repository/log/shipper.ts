@@ -31,14 +31,11 @@ import { LogOutbox } from "./log_outbox.ts";
 import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import type { LogObjectSent, ShipOptions, Shipped } from "./shipment.ts";
+import { type LogObjectSent, OBJECT_BYTES, type ShipOptions, type Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
 
 /** Commits of a piece: enough to compress well, few enough to be held in memory. */
 const PIECE_BYTES = 2 * 2 ** 20;
-
-/** A log object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
-const OBJECT_BYTES = 8 * 2 ** 20;
 
 /** The head moves on after so much as stored: catching up after days must not start over when cut off. */
 const MOVE_BYTES = 16 * 2 ** 20;
@@ -56,8 +53,8 @@ export class Shipper {
   #head: Head | undefined;
   #follower: LogFollower | undefined;
   readonly #turns = new Turns();
-  /** Whether the head is that of another, in whose history this database stands. */
-  #stands = false;
+  /** Whether the database stood in another's history, and had nothing to archive there, when it was last looked at. @internal */
+  stands = false;
   /** A writer that was overtaken stays so. */
   #overtaken: LineageError | undefined;
   /** The history that this writer has claimed: another's epoch in its head means that it was overtaken. */
@@ -136,11 +133,6 @@ export class Shipper {
     return this.#head!;
   }
 
-  /** Whether the database stood in another's history, and had nothing to archive there, when the head was read. @internal */
-  get stands(): boolean {
-    return this.#stands;
-  }
-
   /** Whether the head is that of the database's own history, and not of one that others may write on. @internal */
   get owns(): boolean {
     return !this.#engine.forked && this.#head!.body.lineage === this.#engine.lineage;
@@ -152,7 +144,7 @@ export class Shipper {
     const head = this.#head?.body;
     if (head === undefined || head.lineage === lineage) return false;
     const fork = parents.find((parent) => parent.lineage === head.lineage);
-    return this.#stands || fork === undefined || head.version > fork.version;
+    return this.stands || fork === undefined || head.version > fork.version;
   }
 
   /** Finds the head to go on from. @internal */
@@ -160,7 +152,7 @@ export class Shipper {
     if (this.#isOfOriginal()) this.#letGo();
     if (this.#head !== undefined) return;
     const slot = slotOf(this.#engine, this.#context);
-    this.#stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
+    this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
     const head = await attach(this.#context, this.#engine, this.#writer);
     const { lineage, writer } = head.body;
     if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
@@ -214,7 +206,7 @@ class Shipment {
   #bytes = 0;
   #ingests: ArchivedIngest[] = [];
   #settled: SettledPoint | undefined;
-  #shipped = { bytes: 0, storedBytes: 0, objects: [] as LogObjectSent[], gap: false };
+  #shipped = { bytes: 0, storedBytes: 0, objects: [] as LogObjectSent[], gap: undefined as Shipped["gap"] };
   #lease: Lease | undefined;
   #known: KnownObjects | undefined;
 
@@ -384,10 +376,16 @@ class Shipment {
 
   /** The log up to now is gone: a new chain begins behind it, and the gap stays noted. */
   async #gap(settled: SettledPoint): Promise<void> {
-    this.#shipped.gap = true;
     this.#shipper.endFollowing();
     const { engine, context, writer } = this.#shipper.parts;
     const old = this.#head;
+    this.#shipped.gap = { from: old.version + 1, to: settled.version };
+    // What a history lacks that another may be writing on is for him to say. One's own is over, and the next begins here.
+    if (engine.forked) {
+      await rememberSlot(engine, context, settled.version, true);
+      this.#shipper.stands = true;
+      return;
+    }
     if (old.lineage !== engine.lineage) {
       this.#shipper.turnTo(await headAfterFork(context, engine, engine.lineage, old, writer));
     }

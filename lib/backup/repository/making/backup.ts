@@ -30,6 +30,7 @@ import { writeEntries } from "./entries_writer.ts";
 import { backupKey, logPrefix } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { LimitError } from "./limit_error.ts";
+import { justBefore } from "../log/heads.ts";
 import { identityAt } from "../log/lineage_path.ts";
 import { LogIndex, logObjects } from "../log/log_chain.ts";
 import { findParent } from "./find_parent.ts";
@@ -290,10 +291,11 @@ class Backup {
             lease: this.#lease,
           });
           const meta = excludeLog ? identityAt(pin.base.meta, pin.base.version) : identityAt(pin.meta, pin.version);
-          // Who stands in a history that others may write on knows nothing of what came behind, were it at the same time.
-          const own = meta.lineage === engine.lineage && !engine.forked && base.base.version === pin.version;
+          // Of a history that others may write on nobody knows what came behind, were it at the same time.
+          const isOwn = meta.lineage === engine.lineage && !engine.forked && !engine.readOnly;
+          const own = isOwn && base.base.version === pin.version;
           const { timestamp } = base.base;
-          const covered = own ? Math.max(settled.moment - 1, timestamp) : Math.max(0, timestamp - 1);
+          const covered = own ? Math.max(settled.moment - 1, timestamp) : justBefore(timestamp);
           return { ...base, meta, coveredUntil: covered };
         } finally {
           pin.release();
@@ -350,7 +352,8 @@ class Backup {
       })
     );
     const { lineage, parents } = identityAt(engine.meta, written.version);
-    return { ...written, type: "full", parentId: null, lineage, parents, coveredUntil: written.timestamp, log: null };
+    const coveredUntil = justBefore(written.timestamp);
+    return { ...written, type: "full", parentId: null, lineage, parents, coveredUntil, log: null };
   }
 
   #placeOptions(): Omit<PlaceOptions, "compression"> & { compression: PlaceOptions["compression"] | undefined } {

@@ -25,6 +25,7 @@ import { isBase } from "../restoring/coverage.ts";
 import { mergeLog } from "../log/merge.ts";
 import { MergeMemory } from "../log/merge_memory.ts";
 import type { CheckedReplication, ReplicationEvent, ReplicationStatus } from "./replication_options.ts";
+import type { Shipped } from "../log/shipment.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
 
@@ -238,7 +239,7 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  #note(bytes: number, storedBytes: number, head: HeadDocument, gap: boolean): void {
+  #note(bytes: number, storedBytes: number, head: HeadDocument, gap: Shipped["gap"]): void {
     this.#totals.bytes += bytes;
     this.#totals.storedBytes += storedBytes;
     this.#logBytesSinceBase += bytes;
@@ -246,10 +247,9 @@ export class Replication implements AsyncDisposable {
       this.#totals.shipments++;
       this.#report({ type: "shipped", version: head.version, bytes, storedBytes });
     }
-    if (gap) {
+    if (gap !== undefined) {
       this.#needsBase = true;
-      const { from, to } = head.gaps.at(-1)!;
-      this.#report({ type: "gap", from, to });
+      this.#report({ type: "gap", ...gap });
     }
   }
 
@@ -271,7 +271,10 @@ export class Replication implements AsyncDisposable {
   #baseIsDue(head: HeadDocument, now: number): boolean {
     const base = this.#base;
     if (this.#needsBase || base === undefined || base.lineage !== head.lineage) return true;
-    if (base.version >= head.version) return false;
+    // A copy that was never written to stands where it stands.
+    if (base.version >= Math.min(head.version, this.#engine.visibleVersion)) return false;
+    // A repair, or another program, may have noted a gap.
+    if (!leadsOn(head, base.version)) return true;
     const { baseBytes, baseEvery } = this.#options;
     return this.#logBytesSinceBase >= baseBytes || now - base.at >= baseEvery;
   }
@@ -281,7 +284,7 @@ export class Replication implements AsyncDisposable {
     const head = this.#shipper.head;
     const found = (await readBackups(this.#context)).findLast((backup) =>
       isBase(backup) && backup.database === this.#engine.id && backup.lineage === this.#engine.lineage &&
-      head !== undefined && backup.version >= head.start - 1
+      head !== undefined && leadsOn(head, backup.version)
     );
     if (found === undefined) return;
     const { version, lineage, createdAt, storedBytes } = found;
@@ -315,6 +318,11 @@ export class Replication implements AsyncDisposable {
       // A listener's error must not look like one of the replication's.
     }
   }
+}
+
+/** Whether the log that a head counts goes on behind a version without a gap. */
+function leadsOn({ start, gaps }: HeadDocument, version: number): boolean {
+  return version >= start - 1 && !gaps.some(({ to }) => to > version);
 }
 
 /** How bases are made: sharing what is there, whole. */

@@ -13,7 +13,8 @@ import { gcMark, leaseDocument, type Proof, proof } from "../../../../format/rep
 import { parseObjectPath } from "../../../../format/repository/object_name.ts";
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
 import { repositoryDocument } from "../../../../format/repository/repository_document.ts";
-import { IntegrityError } from "../../../../base/errors.ts";
+import { checkObject } from "../../../../format/repository/object.ts";
+import { IntegrityError, NotFoundError } from "../../../../base/errors.ts";
 import { readAudit } from "../../core/audit.ts";
 import { readBackups } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
@@ -22,6 +23,8 @@ import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { readHeads } from "../../log/heads.ts";
 import { readSlots } from "../../core/keys.ts";
 import { PART, REPOSITORY_KEY } from "../../core/layout.ts";
+import { storedPieces } from "../../core/objects.ts";
+import { OBJECT_BYTES } from "../../log/shipment.ts";
 import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
 import type { Findings } from "./findings.ts";
 
@@ -35,6 +38,8 @@ export interface Inventory {
   log: LogObject[];
   /** The heads as they were after the log was listed. */
   laterHeads: HeadDocument[];
+  /** Keys of log beyond its head that more may follow before the head is moved: all objects of a shipment but its last. */
+  unfinished: ReadonlySet<string>;
   /** Ids of backups that are pinned. */
   pins: string[];
   /** Keys that a repair gave up: that they are missing is no news. */
@@ -66,6 +71,11 @@ export async function readInventory(
   const givenUp = await readAuditLines(context, findings);
   const { logs, log } = await listLog(context, findings, signal);
   const laterHeads = await readHeads(context, onDamage);
+  const unfinished = new Set<string>();
+  for (const head of laterHeads) {
+    const index = logs.get(historyOf(head.database, head.lineage));
+    for (const key of await unfinishedBeyond(context, index, head.version, signal)) unfinished.add(key);
+  }
   const objects = new Map<string, number>();
   for await (const { key, size } of eachKey(context.store, PART.objects, signal)) {
     if (parseObjectPath(key.slice(PART.objects.length)) === undefined) {
@@ -73,7 +83,30 @@ export async function readInventory(
     } else objects.set(key, size);
   }
   const pins = (await allKeys(context.store, PART.pins, signal)).map(({ key }) => key.slice(PART.pins.length));
-  return { facts: { backups, heads, logs }, objects, log, laterHeads, pins, givenUp, proofs };
+  return { facts: { backups, heads, logs }, objects, log, laterHeads, unfinished, pins, givenUp, proofs };
+}
+
+/** Of a shipment that was cut off, or is under way; read up to the first that is too short to be of one. */
+async function unfinishedBeyond(
+  context: RepositoryContext,
+  index: LogIndex | undefined,
+  version: number,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const found: string[] = [];
+  const beyond = index?.objects.filter(({ last }) => last > version) ?? [];
+  for (const { key, last } of beyond) {
+    if (!beyond.some(({ first }) => first === last + 1)) continue;
+    try {
+      const { rawBytes } = await checkObject(storedPieces(context, key, undefined, signal), key);
+      if (rawBytes < OBJECT_BYTES) break;
+      found.push(key);
+    } catch (error) {
+      // Damaged, or merged by now.
+      if (!isDamage(error) && !(error instanceof NotFoundError)) throw error;
+    }
+  }
+  return found;
 }
 
 async function readIdentity(

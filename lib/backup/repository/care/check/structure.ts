@@ -19,6 +19,7 @@ import type { HeadDocument } from "../../../../format/repository/head_document.t
 import { coverageOf } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
+import { REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogAnchor, LogIndex } from "../../log/log_chain.ts";
 import { proofKey } from "../../core/proofs.ts";
 import type { Findings, LogRange } from "./findings.ts";
@@ -77,7 +78,7 @@ function checkObjectThere(
   else if (size !== stored) odd.add(key);
 }
 
-function checkHeads({ facts, laterHeads }: Inventory, findings: Findings): void {
+function checkHeads({ facts, laterHeads, unfinished }: Inventory, findings: Findings): void {
   for (const [history, index] of facts.logs) {
     const [database, lineage] = history.split("/") as [string, string];
     const key = headKey(database, lineage);
@@ -85,7 +86,7 @@ function checkHeads({ facts, laterHeads }: Inventory, findings: Findings): void 
     const head = laterHeads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined) {
       findings.add({ key, kind: "missing", detail: "it is gone, and there is archived log that it has to count" });
-    } else checkHeadFresh(head, index, findings, key);
+    } else checkHeadFresh(head, index, unfinished, findings, key);
   }
   for (const { id, database, lineage, log } of facts.backups) {
     if (log === null) continue;
@@ -102,10 +103,22 @@ function checkHeads({ facts, laterHeads }: Inventory, findings: Findings): void 
   }
 }
 
-/** One object beyond the head may be on its way in; a second is put only after the head counts the first. */
-function checkHeadFresh(head: HeadDocument, index: LogIndex, findings: Findings, key: string): void {
+/**
+ * One object beyond the head may be on its way in; behind a short one another is put only after the head counts that one. Beyond
+ * a head of nobody's a copy may have brought many.
+ */
+function checkHeadFresh(
+  head: HeadDocument,
+  index: LogIndex,
+  unfinished: Inventory["unfinished"],
+  findings: Findings,
+  key: string,
+): void {
+  if (head.writer === REPAIR_WRITER) return;
   const beyond = index.objects.filter(({ last }) => last > head.version);
-  const follows = beyond.some((one) => beyond.some((other) => other.first === one.last + 1));
+  const follows = beyond.some((one) =>
+    !unfinished.has(one.key) && beyond.some((other) => other.first === one.last + 1)
+  );
   const reaches = beyond.some(({ first }) => first <= head.version);
   if (!follows && !reaches) return;
   const detail =

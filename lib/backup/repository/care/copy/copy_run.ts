@@ -12,7 +12,7 @@ import { indexBackups, knownObjects, readBackup, readPins } from "../../core/cat
 import type { RepositoryContext } from "../../core/context.ts";
 import { allKeys, writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
-import { type Head, readHead, switchHead } from "../../log/heads.ts";
+import { type Head, newHead, readHead, REPAIR_WRITER, switchHead } from "../../log/heads.ts";
 import { backupKey, headKey, logPrefix, pinKey } from "../../core/layout.ts";
 import { keepFound } from "../../core/objects.ts";
 import type { Lease } from "../../core/lease.ts";
@@ -55,10 +55,12 @@ export interface CopyRunOptions {
 interface HistoryCopy {
   wish: HistoryWish;
   target: Head | undefined;
+  /** That head, unless an earlier copy was cut off before it counted anything. */
+  counted: HeadDocument | undefined;
   relation: HeadRelation | undefined;
   parts: LogPart[];
   /** The target's log before. */
-  held: { from: number; to: number }[];
+  held: (ReturnType<typeof walksOf>[number] & { maxTimestamp?: number })[];
   /** Log that lies in the target, and that neither its documents nor the source know. */
   strays: LogObject[];
 }
@@ -109,6 +111,7 @@ export class CopyRun {
     });
     try {
       for (const backup of bases) await this.#publish(backup, await this.#copyBase(backup), pins);
+      for (const history of histories) await this.#announce(history);
       await this.#copyLogs(log);
       for (const history of histories) await this.#copyHead(history);
       const indexes = new Map<string, LogIndex>();
@@ -134,14 +137,15 @@ export class CopyRun {
     const { database, lineage, head } = wish;
     const found = await readHead(this.#to, database, lineage);
     const index = target.logs.get(historyOf(database, lineage));
+    const counted = found === undefined || countsNothing(found.body) ? undefined : found.body;
     let relation: HeadRelation | undefined;
-    if (head !== undefined && found !== undefined) {
+    if (head !== undefined && counted !== undefined) {
       const source = { context: this.#from, head, index: new LogIndex(wish.log) };
-      const other = { context: this.#to, head: found.body, index };
+      const other = { context: this.#to, head: counted, index };
       relation = await relateHeads(source, other, this.#options.signal);
       if (relation === "diverged") throw diverged(source, other);
     }
-    const own = [...(found === undefined ? [] : headEnds(found.body)), ...forkEnds(target, database, lineage)];
+    const own = [...(counted === undefined ? [] : headEnds(counted)), ...forkEnds(target, database, lineage)];
     const heldBy = (backups: readonly BackupDocument[]): ReturnType<typeof walksOf> => {
       const mine = backups.filter((backup) => backup.database === database && backup.lineage === lineage);
       const ends = mine.flatMap(({ log }) => log === null ? [] : [{ version: log.to, chain: log.chain }]);
@@ -155,13 +159,13 @@ export class CopyRun {
       return [{ object, after, before: wish.log[i - 1] }];
     });
     this.#options.report.reused += wish.log.length - parts.length;
-    return { wish, target: found, relation, parts, held, strays: this.#strays(wish, index, heldBy(target.backups)) };
+    const strays = this.#strays(wish, index, heldBy(target.backups));
+    return { wish, target: found, counted, relation, parts, held, strays };
   }
 
   /** An earlier copy was cut off behind these, and the source has let go of them since. */
   #strays({ head, log }: HistoryWish, index: LogIndex | undefined, held: HistoryCopy["held"]): LogObject[] {
-    const known = [...held, ...log.map(({ first, last }) => ({ from: first, to: last }))]
-      .sort((a, b) => a.from - b.from);
+    const known = [...held, ...log.map(({ first, last }) => ({ from: first, to: last }))];
     return (index?.objects ?? []).filter(({ key, first, last }) =>
       last <= (head?.version ?? 0) && !this.#marked.has(key) && holes(first, last, known).length > 0
     );
@@ -273,6 +277,26 @@ export class CopyRun {
     if (pins.has(id)) await this.#to.store.put(pinKey(id), new Uint8Array(0), { ifAbsent: true });
   }
 
+  /**
+   * A head is there before the log that it will count, and nobody's while that comes: log that a copy leaves which is cut off
+   * does not look as if a head were lost, or an older one had been put back.
+   */
+  async #announce(history: HistoryCopy): Promise<void> {
+    const { wish: { head, log: [first] }, target, parts } = history;
+    const { version, writer, epoch } = target?.body ?? { version: -1, writer: "", epoch: 0 };
+    if (head === undefined || first === undefined || writer === REPAIR_WRITER) return;
+    if (parts.every(({ object }) => object.last <= version)) return;
+    const { database, lineage, parents } = head;
+    const body = target === undefined
+      ? {
+        ...newHead({ database, lineage, parents, writer: REPAIR_WRITER }, first.first - 1, 0),
+        chain: (await logHeadOf(this.#from, first, this.#options.signal)).previous,
+      }
+      : { ...target.body, writer: REPAIR_WRITER, epoch: epoch + 1 };
+    await this.#assertHeld();
+    history.target = await switchHead(this.#to, target ?? { body, etag: undefined }, body);
+  }
+
   async #copyLogs(parts: readonly LogPart[]): Promise<void> {
     const { reporter, report, signal } = this.#options;
     await runPool(parts, this.#to.concurrency, async (part) => {
@@ -286,7 +310,7 @@ export class CopyRun {
     });
   }
 
-  async #copyHead({ wish, target, relation, held, strays }: HistoryCopy): Promise<void> {
+  async #copyHead({ wish, target, counted, relation, held, strays }: HistoryCopy): Promise<void> {
     if (wish.head === undefined) return;
     const ingests: ArchivedIngest[] = [];
     for (const ingest of wish.head.ingests) {
@@ -302,11 +326,18 @@ export class CopyRun {
       ingests.push({ ...ingest, files });
     }
     const source: HeadDocument = { ...wish.head, ingests };
-    const stretches = await this.#stretches(wish, target?.body.version);
-    const known = new Set([...ingests, ...(target?.body.ingests ?? [])].map(({ version }) => version));
+    const stretches = await this.#stretches(wish, counted?.version);
+    for (const one of held) {
+      const last = one.objects.at(-1)!;
+      const isInGap = source.gaps.some(({ from, to }) => from <= one.to && one.to < to);
+      if (isInGap && last.last === one.to) {
+        one.maxTimestamp = (await logHeadOf(this.#to, last, this.#options.signal)).maxTimestamp;
+      }
+    }
+    const known = new Set([...ingests, ...(counted?.ingests ?? [])].map(({ version }) => version));
     const lost: ArchiveGap[] = [];
     for (const stray of strays) lost.push(...await gapAround(this.#to, stray, known, this.#options.signal));
-    const merged = mergeHeads({ source, target: target?.body, relation, stretches, held, strays: lost });
+    const merged = mergeHeads({ source, target: counted, relation, stretches, held, strays: lost });
     if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
       if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;
     }
@@ -335,14 +366,18 @@ export class CopyRun {
     if (behind === undefined) return stretches;
     const timesOf = (object: LogObject): ReturnType<typeof logHeadOf> =>
       logHeadOf(this.#from, object, this.#options.signal);
-    for (const [i, stretch] of stretches.entries()) {
-      const isLast = i === stretches.length - 1;
+    for (const stretch of stretches) {
       if (stretch.from > behind + 1) stretch.minTimestamp = (await timesOf(stretch.first)).minTimestamp;
-      const isBeforeHole = stretch.to > behind && (!isLast || stretch.to < (head?.version ?? 0));
-      if (isBeforeHole) stretch.maxTimestamp = (await timesOf(stretch.last)).maxTimestamp;
+      const isNewest = stretch.to === head?.version;
+      stretch.maxTimestamp = isNewest ? head.timestamp : (await timesOf(stretch.last)).maxTimestamp;
     }
     return stretches;
   }
+}
+
+/** Whether a head was put by a copy, and none has come to the end of its log yet. */
+function countsNothing({ version, start, gaps, writer }: HeadDocument): boolean {
+  return writer === REPAIR_WRITER && version === start - 1 && gaps.length === 0;
 }
 
 /** Tells the copier which objects of two manifests of one backup are equal. */

@@ -15,7 +15,7 @@ import { LineageError } from "../../../../base/errors.ts";
 import { genesisChain } from "../../../../format/repository/archived_log.ts";
 import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../../core/context.ts";
-import { REPAIR_WRITER } from "../../log/heads.ts";
+import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogIndex } from "../../log/log_chain.ts";
 import { headEnds } from "./copy_plan.ts";
 import { chainIn, logHeadOf } from "./log_copier.ts";
@@ -136,6 +136,9 @@ export interface LogStretchInfo {
   maxTimestamp?: number;
 }
 
+/** Log that may fill a gap. */
+type FillingLog = Pick<LogStretchInfo, "from" | "to" | "chain" | "maxTimestamp">;
+
 /** From what a target's head is made. */
 export interface HeadMerge {
   /** The source's, its ingests with the target's objects. */
@@ -147,7 +150,7 @@ export interface HeadMerge {
   /** The log of the source that is wanted, by version. */
   stretches: readonly LogStretchInfo[];
   /** The log that the target had. */
-  held: readonly { from: number; to: number }[];
+  held: readonly FillingLog[];
   /** Around log in the target that neither counts, and that names files of which neither knows. */
   strays: readonly ArchiveGap[];
 }
@@ -160,11 +163,10 @@ export function mergeHeads({ source, target, relation, stretches, held, strays }
   }
   const lost = relation === "behind" ? holes(target.version + 1, source.version, stretches) : [];
   const known = oneOfEach<ArchiveGap>([
-    // A gap of the target is closed by log, unless the source has it beside its log: then files are missing.
-    ...target.gaps.filter((gap) => !isWithin(gap, stretches) || source.gaps.some((other) => isSame(gap, other))),
-    ...source.gaps.filter((gap) =>
-      !isWithin(gap, held) && !lost.some((hole) => overlaps(gap, hole) && !isSame(gap, hole))
-    ),
+    // What log fills of a gap of the target is none any more, unless the source has it beside its log: then files are missing.
+    ...target.gaps.flatMap((gap) => source.gaps.some((other) => isSame(gap, other)) ? [gap] : unfilled(gap, stretches)),
+    ...source.gaps.filter((gap) => !lost.some((hole) => overlaps(gap, hole) && !isSame(gap, hole)))
+      .flatMap((gap) => unfilled(gap, held)),
     ...lost.map((hole) => gapOf(hole, source, target, stretches)),
   ], ({ from }) => from);
   const gaps = withStrays(known, strays);
@@ -208,8 +210,14 @@ interface VersionRange {
   to: number;
 }
 
-function isWithin({ from, to }: VersionRange, ranges: readonly VersionRange[]): boolean {
-  return ranges.some((one) => one.from <= from && one.to >= to);
+/** What of a gap no log fills. */
+function unfilled(gap: ArchiveGap, log: readonly FillingLog[]): ArchiveGap[] {
+  return holes(gap.from, gap.to, log).map(({ from, to }) => {
+    if (from === gap.from) return { ...gap, to };
+    const { chain, maxTimestamp: timestamp } = log.find((one) => one.to === from - 1)!;
+    const times = timestamp === undefined ? { after: gap.after } : { after: justBefore(timestamp), timestamp };
+    return { from, to, before: gap.before, chain, ...times };
+  });
 }
 
 function overlaps(a: VersionRange, b: VersionRange): boolean {
@@ -224,7 +232,7 @@ function isSame(a: VersionRange, b: VersionRange): boolean {
 export function holes(from: number, to: number, stretches: readonly VersionRange[]): { from: number; to: number }[] {
   const found: { from: number; to: number }[] = [];
   let at = from;
-  for (const stretch of stretches) {
+  for (const stretch of [...stretches].sort((a, b) => a.from - b.from)) {
     if (stretch.to < at) continue;
     if (stretch.from > to) break;
     if (stretch.from > at) found.push({ from: at, to: stretch.from - 1 });
@@ -241,12 +249,12 @@ function gapOf(
   target: HeadDocument,
   stretches: readonly LogStretchInfo[],
 ): ArchiveGap {
-  const before = stretches.find((one) => one.to === from - 1);
+  const before = stretches.find((one) => one.to === from - 1 && one.to > target.version);
   const behind = stretches.find((one) => one.from === to + 1);
   return {
     from,
     to,
-    after: before?.maxTimestamp === undefined ? target.coveredUntil : Math.max(0, before.maxTimestamp - 1),
+    after: before?.maxTimestamp === undefined ? target.coveredUntil : justBefore(before.maxTimestamp),
     before: Math.max(target.coveredUntil, behind?.minTimestamp ?? source.timestamp),
     chain: before?.chain ?? target.chain,
     timestamp: before?.maxTimestamp ?? target.timestamp,

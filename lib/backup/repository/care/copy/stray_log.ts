@@ -6,6 +6,7 @@
  */
 import type { ArchiveGap } from "../../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../../core/context.ts";
+import { justBefore } from "../../log/heads.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { ingestOfCommit } from "../../log/ingests.ts";
 import { recordsOf } from "../../../../format/repository/archived_log.ts";
@@ -26,5 +27,5 @@ export async function gapAround(
       lost ||= ingestOfCommit(ops) !== undefined && !known.has(version);
     }
   }
-  return lost ? [{ from, to, after: Math.max(0, minTimestamp - 1), before, chain }] : [];
+  return lost ? [{ from, to, after: justBefore(minTimestamp), before, chain }] : [];
 }

@@ -29,7 +29,7 @@ import { RepositoryLockedError } from "../../../../base/errors.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { isDamage, readDocument, writeDocument } from "../../core/documents.ts";
 import { historyOf } from "../../restoring/facts.ts";
-import { REPAIR_WRITER } from "../../log/heads.ts";
+import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
 import { headKey, objectKey, PART } from "../../core/layout.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import type { Patient } from "./patient.ts";
@@ -138,12 +138,6 @@ function furthest(sources: HeadSources): Place | undefined {
   const covered = backups.filter(({ version }) => version === end.version).map(({ coveredUntil }) => coveredUntil);
   return { ...end, coveredUntil: Math.max(end.coveredUntil, ...covered) };
 }
-
-/** Up to when log that ends with a commit of this time knows of all commits: of the same time there may have been more. */
-function justBefore(timestamp: number): number {
-  return Math.max(0, timestamp - 1);
-}
-
 /** As far as objects go on from a place; where two histories part, no further. */
 function forward(from: Place, log: readonly LogObject[], read: ReadonlyMap<string, ReadLogObject>): Place {
   let at = from;

@@ -1,0 +1,51 @@
+/** Gaps in a head that copies of chosen backups leave: filled by log that comes later, in part too, on either side. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
+import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { dump } from "../fixture.ts";
+import { assertBackupsRestore, assertSamePoints, openOver, rangesOf, type Source } from "./copy_fixture.ts";
+import { House } from "./house.ts";
+
+const gapsOf = async (context: RepositoryContext): Promise<[number, number][]> =>
+  (await readHeads(context))[0]!.gaps.map(({ from, to }) => [from, to]);
+
+describe("a gap that a copy of chosen backups left", () => {
+  it("is closed in part by log that comes along, and closes no log off where that is there", async () => {
+    const house = await House.make();
+    const states: Source["states"] = new Map();
+    const times = new Map<number, number>();
+    const make = async (id: string): Promise<void> => {
+      house.time.now += 1000;
+      if (id.startsWith("inc")) await house.set(id, id);
+      const { lineage, visibleVersion, visibleTimestamp } = house.engine;
+      states.set(`${lineage}/${visibleVersion}`, dump(house.engine, true));
+      times.set(visibleVersion, visibleTimestamp);
+      await house.backup({ id, type: id.startsWith("inc") ? "incremental" : "snapshot" });
+    };
+    await house.set("a", "a");
+    const ids = ["base-1", "inc-2", "inc-3", "inc-4", "base-4", "inc-5", "inc-6", "inc-7", "base-7", "inc-8"];
+    for (const id of ids) await make(id);
+    const [from, to] = [house.context, await openOver(new MemoryStore(), house.time.clock)];
+    for (const id of ["inc-2", "inc-8"]) await copyRepository(from, to, { backups: [id] });
+    assert.deepEqual(await gapsOf(to), [[3, 7]]);
+    // As a pruning leaves it.
+    for (const id of ids.slice(0, 4)) await house.store.delete(backupKey(id));
+    for (const { key } of (await allKeys(house.store, PART.log)).slice(0, 3)) await house.store.delete(key);
+    await copyRepository(from, to, { backups: ["inc-6"] });
+    assert.deepEqual(await gapsOf(to), [[3, 4], [7, 7]]);
+    await assertBackupsRestore(to, states);
+    for (const range of await rangesOf(to)) {
+      for (const { version, timestamp } of [range.from, range.to]) assert.equal(timestamp, times.get(version));
+    }
+    await copyRepository(to, from, {});
+    await assertBackupsRestore(from, states);
+    await copyRepository(from, to, {});
+    await assertBackupsRestore(to, states);
+    await assertSamePoints(from, to, states);
+  });
+});
