@@ -1,7 +1,6 @@
 /** Merging an archived log beside objects that no head counts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { exportDatabase } from "../../../lib/backup/export.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
@@ -37,15 +36,16 @@ describe("merging an archived log", () => {
     await house.set("a", "1");
     await house.backup();
     for (const key of ["b", "c"]) await house.set(key, "2");
-    await house.engine.compact();
-    await exportDatabase(house.engine, "/exported");
+    await house.copyDirectory("/twin");
     await house.set("d", "3");
     await shipWithoutHead(house);
-    // A copy has a slot, and none of the log behind it: up to the copy there is a gap.
-    const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
-    const { id } = house.context;
-    await copy.setSlot({ id, repository: id, version: 2, createdAt: house.time.now });
-    await house.backup({}, copy);
+    // A twin keeps none of the log behind its slot, and notes a gap.
+    const twin = await openAt(house.fs, "/twin", { clock: house.time.clock, historyBytes: 0, archiveBytes: 0 });
+    await twin.compact();
+    await house.backup({ type: "full" }, twin);
+    await twin.close();
+    await house.engine.close();
+    await house.open();
     await house.set("e", "4");
     const { head } = await Shipper.of(house.context, house.engine).ship();
     assert.deepEqual([head.start, head.version, head.gaps.length], [4, 5, 1]);
@@ -60,7 +60,6 @@ describe("merging an archived log", () => {
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
     }
     assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
-    await copy.close();
   });
 
   it("takes none of a writer that was overtaken, though its object reaches further back", async () => {

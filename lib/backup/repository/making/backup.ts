@@ -292,9 +292,8 @@ class Backup {
           });
           const meta = excludeLog ? identityAt(pin.base.meta, pin.base.version) : identityAt(pin.meta, pin.version);
           // Of a history that others may write on nobody knows what came behind, were it at the same time.
-          const isOwn = meta.lineage === engine.lineage && !engine.forked && !engine.readOnly;
-          const own = isOwn && base.base.version === pin.version;
-          const { timestamp } = base.base;
+          const { version, timestamp } = base.base;
+          const own = meta.lineage === engine.lineage && !engine.forked && !engine.readOnly && version === pin.version;
           const covered = own ? Math.max(settled.moment - 1, timestamp) : justBefore(timestamp);
           return { ...base, meta, coveredUntil: covered };
         } finally {
