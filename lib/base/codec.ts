@@ -34,11 +34,12 @@ export function packSync(bytes: Uint8Array): Uint8Array {
 
 /**
  * What `compressSync` was given, which must be exactly `rawLength` bytes: never more memory is taken than that, whatever
- * the input says. Throws `DecodeError` when it is not Zstandard or of another length.
+ * the input says. Throws `DecodeError` when it is not Zstandard or of another length. It may be a view of `room`, where that is
+ * given and long enough.
  */
-export function decompressSync(bytes: Uint8Array, rawLength: number): Uint8Array {
+export function decompressSync(bytes: Uint8Array, rawLength: number, room?: Uint8Array): Uint8Array {
   if (rawLength === 0 && bytes.length === 0) return EMPTY_BYTES;
-  let raw = unpackSync(bytes, rawLength);
+  let raw = unpackSync(bytes, rawLength, room);
   if (raw !== undefined) return raw;
   try {
     raw = plain(zstdDecompressSync(bytes, {

@@ -55,13 +55,13 @@ class KeptStream {
   }
 
   /** How much of the room is left once all of the input is done; undefined when that did not come about in one step. */
-  run(input: Uint8Array, room: Uint8Array): number | undefined {
+  run(input: Uint8Array, room: Uint8Array, roomBytes: number): number | undefined {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#failed = false;
     try {
       const { _handle: beneath, _writeState: left } = this.#stream = stream ?? this.#make();
-      beneath!.writeSync(constants.ZSTD_e_end, input, 0, input.length, room, 0, room.length);
+      beneath!.writeSync(constants.ZSTD_e_end, input, 0, input.length, room, 0, roomBytes);
       if (!this.#failed && left![1] === 0) return left![0];
     } catch {
       // Deno's way to tell.
@@ -96,21 +96,25 @@ export class SyncUnpacker {
     this.#stream = new KeptStream(makeStream);
   }
 
-  /** The raw bytes, of which there must be `rawLength`; undefined where `zstdDecompressSync` has to be asked. */
-  unpack(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
+  /**
+   * The raw bytes, of which there must be `rawLength`; undefined where `zstdDecompressSync` has to be asked. They lie at the
+   * front of `room` where that is given and has `SPARE_BYTES` more, else in memory of their own.
+   */
+  unpack(frame: Uint8Array, rawLength: number, room?: Uint8Array): Uint8Array | undefined {
     if (rawLength > RAW_BYTES_MAX) return undefined;
     this.#works ??= samples().every((raw) => {
       const found = this.#unpack(zstdCompressSync(raw), raw.length);
       return found !== undefined && equalBytes(found, raw);
     });
-    return this.#works ? this.#unpack(frame, rawLength) : undefined;
+    return this.#works ? this.#unpack(frame, rawLength, room) : undefined;
   }
 
-  #unpack(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
+  #unpack(frame: Uint8Array, rawLength: number, room?: Uint8Array): Uint8Array | undefined {
     // The rest of anything else would be taken for the beginning of the next frame.
     if (!isFrame([frame], rawLength)) return undefined;
-    const room = new Uint8Array(rawLength + SPARE_BYTES);
-    if (this.#stream.run(frame, room) === SPARE_BYTES) return room.subarray(0, rawLength);
+    const bytes = rawLength + SPARE_BYTES;
+    const into = room !== undefined && room.length >= bytes ? room : new Uint8Array(bytes);
+    if (this.#stream.run(frame, into, bytes) === SPARE_BYTES) return into.subarray(0, rawLength);
     this.#stream.giveUp();
     return undefined;
   }
@@ -140,7 +144,7 @@ export class SyncPacker {
   #pack(raw: Uint8Array): Uint8Array | undefined {
     // More than the longest frame of so many bytes.
     if (this.#room.length === 0) this.#room = new Uint8Array(RAW_BYTES_MAX + 1024);
-    const left = this.#stream.run(raw, this.#room);
+    const left = this.#stream.run(raw, this.#room, this.#room.length);
     const frame = left === undefined || left === 0 ? EMPTY_BYTES : this.#room.subarray(0, this.#room.length - left);
     if (frame.length > 0 && isFrame([frame], raw.length)) return frame;
     this.#stream.giveUp();
@@ -155,9 +159,9 @@ const unpacker = new SyncUnpacker(() =>
   })
 );
 
-/** The raw bytes of a frame, of which there must be `rawLength`; undefined where `zstdDecompressSync` has to be asked. */
-export function unpackSync(frame: Uint8Array, rawLength: number): Uint8Array | undefined {
-  return unpacker.unpack(frame, rawLength);
+/** The raw bytes of a frame; see `SyncUnpacker.unpack`. */
+export function unpackSync(frame: Uint8Array, rawLength: number, room?: Uint8Array): Uint8Array | undefined {
+  return unpacker.unpack(frame, rawLength, room);
 }
 
 /** Makes a packer of frames of a level. */

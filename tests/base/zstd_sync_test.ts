@@ -24,6 +24,23 @@ describe("unpackSync", () => {
     }
   });
 
+  it("unpacks into the memory that it is given, where that is long enough, and leaves the rest of it alone", () => {
+    const room = new Uint8Array(20_000);
+    for (const [seed, length] of [1, 4096, 16_384].entries()) {
+      room.fill(7);
+      const raw = block(seed, length);
+      const found = unpackSync(pack(raw), length, room)!;
+      assert.equal(found.buffer, room.buffer);
+      assert.deepEqual([found.byteOffset, found.length], [0, length]);
+      assert.ok(equalBytes(found, raw), `of ${length}`);
+      assert.ok(room.subarray(length + SPARE_BYTES).every((byte) => byte === 7), `behind ${length}`);
+    }
+    const raw = block(4, 20_000 - SPARE_BYTES + 1);
+    const found = unpackSync(pack(raw), raw.length, room)!;
+    assert.notEqual(found.buffer, room.buffer);
+    assert.ok(equalBytes(found, raw));
+  });
+
   it("leaves frames of another length, cut ones and two in a row alone, and unpacks the next one", () => {
     const raw = block(1);
     const frame = pack(raw);

@@ -75,6 +75,21 @@ describe("BlockCache", () => {
     assert.deepEqual([table.get(0), cache.bytes], [undefined, 0]);
   });
 
+  it("keeps what lookups miss while there is room, and some of it where there is none", () => {
+    const cache = new BlockCache(100_000);
+    const table = cache.table(100);
+    for (let i = 0; table.keeps && i < 100; i++) table.put(i, blockOf(1000));
+    assert.ok(cache.bytes > 90_000 && cache.bytes <= 100_000, `${cache.bytes} of 100,000`);
+    const answers = Array.from({ length: 8000 }, () => table.keeps);
+    const kept = answers.filter(Boolean).length;
+    assert.ok(kept > 800 && kept < 1200, `${kept} of 8,000`);
+    // A round of lookups that comes again finds others kept each time.
+    const rounds = new Set(Array.from({ length: 20 }, (_, i) => answers.slice(i * 40, i * 40 + 40).indexOf(true)));
+    assert.ok(rounds.size > 5, `${rounds.size} first ones`);
+    table.close();
+    assert.ok(cache.table(1).keeps);
+  });
+
   it("keeps a closed table's blocks out", () => {
     const cache = new BlockCache(10_000);
     const table = cache.table(3);

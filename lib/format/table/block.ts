@@ -60,10 +60,16 @@ export function writeBlock(
 }
 
 /**
- * Checks a stored block and gives its raw bytes: a view of `stored`, or memory of its own when it was compressed.
- * `offset` is where the block lies in `file`. Throws `CorruptionError`.
+ * Checks a stored block and gives its raw bytes: a view of `stored`, or when it was compressed a view of `room`, or where that
+ * is not given or too short memory of its own. `offset` is where the block lies in `file`. Throws `CorruptionError`.
  */
-export function openBlock(stored: Uint8Array, seed: number, file: string, offset: number): Uint8Array {
+export function openBlock(
+  stored: Uint8Array,
+  seed: number,
+  file: string,
+  offset: number,
+  room?: Uint8Array,
+): Uint8Array {
   const end = stored.length - BLOCK_TRAILER_BYTES;
   if (end < 1) throw new CorruptionError(file, offset, `a block of ${stored.length} bytes is too short`);
   if (crc32(stored, seedAt(seed, offset), 0, end + 5) !== readU32(stored, end + 5)) {
@@ -80,7 +86,7 @@ export function openBlock(stored: Uint8Array, seed: number, file: string, offset
   }
   if (codec !== CODEC_ZSTD) throw new CorruptionError(file, offset, `the block has an unknown codec ${codec}`);
   try {
-    return decompressSync(stored.subarray(0, end), rawLength);
+    return decompressSync(stored.subarray(0, end), rawLength, room);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw new CorruptionError(file, offset, `the block cannot be decompressed: ${error.message}`, { cause: error });

@@ -6,6 +6,9 @@
  * (3) Which block goes is decided by CLOCK: a hand goes round all cached blocks, spares each that was used since it last
  *     came by, and takes the first that was not. Nearly as good as least recently used, and a hit writes one byte.
  *
+ * (4) In a full cache a lookup's block takes the place of one that may be as good, and memory of its own costs more than
+ *     reading it. So few are kept, picked by chance: what is asked often gets in soon, what is asked once mostly not at all.
+ *
  * Blocks never change, so a block that was dropped stays good for those who still hold it.
  *
  * @module
@@ -14,6 +17,10 @@ import type { DataBlock } from "../../format/table/data_block.ts";
 
 /** What a block takes beside its bytes: the objects around them, and hints for its rows. */
 const BLOCK_OVERHEAD_BYTES = 512;
+/** A cache that is so full has no room: of the blocks that single lookups miss then ... */
+const FULL_SHARE = 15 / 16;
+/** ... one in so many is kept. */
+const KEPT_OF = 8;
 /** A block larger than this share of the capacity is not kept: one huge value would sweep out everything else. */
 const SHARE_MAX = 8;
 
@@ -34,6 +41,7 @@ export class BlockCache {
   readonly #indexes: number[] = [];
   readonly #free: number[] = [];
   #hand = 0;
+  #chance = 1;
 
   /** Holds up to `capacityBytes`; 0 keeps nothing. */
   constructor(capacityBytes: number) {
@@ -43,6 +51,18 @@ export class BlockCache {
   /** Makes room for a table of so many blocks. */
   table(blocks: number): CachedTable {
     return new CachedTable(this, blocks);
+  }
+
+  /** Whether the block that a lookup missed is to be kept. (4) */
+  get keeps(): boolean {
+    if (this.bytes < this.capacityBytes * FULL_SHARE) return true;
+    // Xorshift: a row of lookups that comes again and again must not meet the same answers each time.
+    let x = this.#chance;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#chance = x;
+    return (x >>> 0) % KEPT_OF === 0;
   }
 
   /** Makes room and gives a place on the clock; -1 when the block is too large to keep. */
@@ -95,6 +115,11 @@ export class CachedTable {
     this.#blocks = new Array<DataBlock | undefined>(blocks).fill(undefined);
     this.#used = new Uint8Array(blocks);
     this.#places = new Int32Array(blocks);
+  }
+
+  /** Whether the block that a lookup missed is to be kept. */
+  get keeps(): boolean {
+    return this.#cache.keeps;
   }
 
   /** The block if it is cached; counts as a use. */

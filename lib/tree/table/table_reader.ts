@@ -5,6 +5,7 @@
  * @module
  */
 import { ClosedError, CorruptionError } from "../../base/errors.ts";
+import { copyOut } from "../../base/small_copies.ts";
 import type { Slicer } from "../../base/yield.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { openBlock } from "../../format/table/block.ts";
@@ -162,15 +163,19 @@ export class TableReader {
     const lookup = this.#lookup;
     for (let i = index.find(key); i < index.count; i++) {
       const cached = this.#cached.get(i);
-      const block = cached ?? this.#fetch(i);
+      const passes = cached === undefined && !this.#cached.keeps;
+      const block = cached ?? (passes ? this.#glance(i) : this.#fetch(i));
       lookup.attach(block);
       // Asked for once more: worth hints.
       if (cached !== undefined && cached.hints === undefined) cached.hints = rowHints(cached) ?? null;
       const found = block.hints ? lookup.findByHints(block.hints, tagOf(a), key, version) : lookup.find(key, version);
       if (found === FOUND) {
-        return globalVersion === undefined
-          ? new FoundRow(lookup.version, lookup.timestamp, block.bytes, lookup.cellStart, lookup.cellEnd)
-          : new FoundRow(globalVersion, this.globalTimestamp, block.bytes, lookup.cellStart, lookup.cellEnd);
+        const rowVersion = globalVersion ?? lookup.version;
+        const timestamp = globalVersion === undefined ? lookup.timestamp : this.globalTimestamp;
+        const { cellStart, cellEnd } = lookup;
+        return passes
+          ? new FoundRow(rowVersion, timestamp, copyOut(block.bytes, cellStart, cellEnd), 0, cellEnd - cellStart)
+          : new FoundRow(rowVersion, timestamp, block.bytes, cellStart, cellEnd);
       }
       // Only when the key itself ends the block may the next one hold older versions of it.
       if (found === ABSENT || !index.endsWith(i, key)) return undefined;
@@ -207,11 +212,25 @@ export class TableReader {
   }
 
   #read(i: number): DataBlock {
+    const stored = this.#stored(i);
+    const offset = this.index.offsets[i]!;
+    const raw = openBlock(stored, this.#seed, this.path, offset);
+    return new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
+  }
+
+  /** Data block `i` from the file, in memory that the next reading uses again. */
+  #glance(i: number): DataBlock {
+    const stored = this.#stored(i);
+    const offset = this.index.offsets[i]!;
+    return new DataBlock(openBlock(stored, this.#seed, this.path, offset, room), this.path, offset);
+  }
+
+  /** Data block `i` as it is in the file, in memory that the next reading uses again. */
+  #stored(i: number): Uint8Array {
     const offset = this.index.offsets[i]!;
     const stored = scratchOf(this.index.offsets[i + 1]! - offset);
     this.readSync(stored, offset);
-    const raw = openBlock(stored, this.#seed, this.path, offset);
-    return new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
+    return stored;
   }
 
   /** Whether data block `i` is in the cache. */
@@ -269,6 +288,9 @@ function own(bytes: Uint8Array): Uint8Array {
 const SCRATCH_BYTES = 64 * 1024;
 
 const scratch = new Uint8Array(SCRATCH_BYTES);
+
+/** Memory for a block that is not kept. */
+const room = new Uint8Array(SCRATCH_BYTES);
 
 /**
  * Memory to read a stored block into. It serves again at the next call, which is safe because reading and opening a block
