@@ -6,6 +6,7 @@
  *     npm run simulate -- --seeds 50          so many
  *     npm run simulate -- --from 7 --seeds 1  one seed
  *     npm run simulate -- --ops 200           so many operations each
+ *     npm run simulate -- --profile forks     runs in which histories part and archiving is cut off
  *
  * Each run is a random mixture of writes, transactions, scans, exports, backups, replication, pruning, restores,
  * compactions and reopenings of one to four databases and two repositories, beside power cuts, ends of the process, I/O
@@ -16,7 +17,7 @@ import { fork } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { runRepositoryModel, type RunResult } from "./repository/run.ts";
+import { type Profile, PROFILES, runRepositoryModel, type RunResult } from "./repository/run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     from: { type: "string", default: process.env["HOLDFAST_SEED"] ?? "1" },
     ops: { type: "string", default: "80" },
     jobs: { type: "string", default: "2" },
+    profile: { type: "string", default: "any" },
   },
 });
 
@@ -33,6 +35,15 @@ function whole(name: keyof typeof values): number {
   console.error(`--${name} must be a whole number, not ${values[name]}`);
   process.exit(1);
 }
+
+function chosenProfile(): Profile {
+  const found = PROFILES.find((name) => name === values.profile);
+  if (found !== undefined) return found;
+  console.error(`--profile must be one of ${PROFILES.join(", ")}, not ${values.profile}`);
+  process.exit(1);
+}
+
+const profile = chosenProfile();
 
 /** Seeds that one process runs before another takes over: what a run leaves in memory does not add up. */
 const SEEDS_PER_PROCESS = 20;
@@ -49,7 +60,7 @@ async function work(): Promise<void> {
   for (let seed = from; seed < from + seeds; seed++) {
     let answer: Answer;
     try {
-      const { restores, counts } = await runRepositoryModel({ seed, operations, faulty: true });
+      const { restores, counts } = await runRepositoryModel({ seed, operations, faulty: true, profile });
       answer = { seed, restores, counts };
     } catch (error) {
       answer = { seed, error: error instanceof Error ? error.message : String(error) };
@@ -62,6 +73,7 @@ async function work(): Promise<void> {
 /** Hands out shares of the seeds, and adds up. */
 async function lead(): Promise<void> {
   const started = performance.now();
+  const shown = profile === "any" ? "" : ` --profile ${profile}`;
   const totals: Record<string, number> = {};
   const failed: number[] = [];
   let [next, done, restores] = [from, 0, 0];
@@ -70,7 +82,9 @@ async function lead(): Promise<void> {
     done++;
     if ("error" in answer) {
       failed.push(answer.seed);
-      console.log(`${answer.error}\nagain: npm run simulate -- --from ${answer.seed} --seeds 1 --ops ${operations}`);
+      console.log(
+        `${answer.error}\nagain: npm run simulate -- --from ${answer.seed} --seeds 1 --ops ${operations}${shown}`,
+      );
       return;
     }
     restores += answer.restores;
@@ -106,6 +120,8 @@ function share(first: number, count: number, take: (answer: Answer) => void): Pr
       `${count}`,
       "--ops",
       `${operations}`,
+      "--profile",
+      `${profile}`,
     ]);
     let answered = 0;
     child.on("message", (answer: Answer) => {

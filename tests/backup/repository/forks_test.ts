@@ -5,6 +5,7 @@ import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
@@ -42,9 +43,9 @@ async function behindOriginal(): Promise<{ house: House; copy: Engine; original:
 }
 
 /** Closes the database and opens it again. */
-async function reopen(house: House): Promise<void> {
+async function reopen(house: House, path = "/db"): Promise<void> {
   await house.engine.close();
-  house.engine = await house.open();
+  house.engine = await house.open(path);
 }
 
 /** Takes a database to version 3 at the end of its second line, all of it archived; its slot lags at 1. */
@@ -471,6 +472,32 @@ for (const own of [false, true]) {
           assert.deepEqual((await house.restore({ lineage: copy.lineage, at: { version } })).contents, contents);
         }
         await copy.close();
+      });
+
+      it("archives for its original, whose first backup was cut off, and that goes on from there", async () => {
+        for (let calls = 0; calls < 3; calls++) {
+          const { house, copy } = await notArchived();
+          await house.set("c", "c");
+          const { context } = house;
+          const { lineage } = house.engine;
+          const at = ({ key }: { key: string }): boolean => key.includes(lineage) && calls-- === 0;
+          const left = calls;
+          house.context = await openOver(
+            new FaultStore(house.store, { faults: [{ at, do: "die" }] }),
+            house.time.clock,
+          );
+          await assert.rejects(house.backup());
+          calls = left;
+          house.context = context;
+          house.time.now += LEASE_MS + 1;
+          await reopen(house, "/fork");
+          await write(copy, (batch) => put(batch, 0, "x", { value: "of the copy" }));
+          await house.backup({}, copy);
+          assert.deepEqual((await house.restore({ lineage: copy.lineage })).contents, dump(copy, true));
+          await house.backup();
+          assert.deepEqual((await house.restore({ lineage })).contents, house.states.get(3));
+          await copy.close();
+        }
       });
 
       it("leaves the head to its original where all is archived, though its slot lags", async () => {

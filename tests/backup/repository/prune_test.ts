@@ -7,6 +7,7 @@ import { writeDocument } from "../../../lib/backup/repository/core/documents.ts"
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { findBackup, listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -164,6 +165,28 @@ describe("prune()", () => {
     assert.notEqual(made.version, before!.version);
     await prune(house, { keepLast: 4 });
     await assertAllRestore(house);
+  });
+
+  it("keeps the base that leads to a backup whose parent is lost", async () => {
+    const house = await House.make();
+    const make = async (id: string, type: "incremental" | "snapshot"): Promise<void> => {
+      house.time.now += 1000;
+      if (type === "incremental") await house.set(id, id);
+      await house.backup({ id, type });
+    };
+    await house.set("a", "a");
+    for (const id of ["base-1", "inc-2", "lost", "inc-3", "inc-4", "base-4", "inc-5"]) {
+      await make(id, id.startsWith("inc") ? "incremental" : "snapshot");
+    }
+    await house.store.delete("backups/lost.json");
+    await repairRepository(house.context, { dryRun: false });
+    await pinBackup(house.context, "inc-3");
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual((await assertAllRestore(house)).sort(), ["base-1", "base-4", "inc-3", "inc-5"]);
+    await assert.rejects(deleteBackup(house.context, "base-1"), /inc-3 builds on it/);
+    await unpinBackup(house.context, "inc-3");
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual((await assertAllRestore(house)).sort(), ["base-4", "inc-5"]);
   });
 
   it("leaves log beyond its head alone, and objects that are none of its own", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, IntegrityError, ReadOnlyError } from "../../../lib/base/errors.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
@@ -10,7 +11,9 @@ import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts"
 import { headKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { mine } from "../../crash/random.ts";
+import { openOver } from "./copy_fixture.ts";
 import { copyOf, image as listing, keysOf } from "./prune_fixture.ts";
 import { House } from "./house.ts";
 import {
@@ -462,5 +465,23 @@ describe("a repaired repository", () => {
     assert.deepEqual((await house.restore()).contents, house.states.get(5));
     await replication.stop();
     await house.engine.close();
+  });
+
+  it("is copied, with backups whose parents were lost, and so is a choice of them", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const types = { base: "snapshot", two: "incremental", lost: "snapshot", three: "incremental" } as const;
+    for (const [id, type] of Object.entries(types)) {
+      house.time.now += 1000;
+      if (type === "incremental") await house.set(id, id);
+      await house.backup({ id, type });
+    }
+    await house.store.delete("backups/lost.json");
+    await repair(house.context);
+    for (const options of [{}, { backups: ["three"] }]) {
+      const to = await openOver(new MemoryStore(), house.time.clock);
+      await copyRepository(house.context, to, options);
+      assert.deepEqual((await verify(to)).problems, []);
+    }
   });
 });

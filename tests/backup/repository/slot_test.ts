@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { ensureSlot } from "../../../lib/backup/repository/log/slots.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
@@ -113,7 +114,7 @@ describe("a slot that is made while commits wait for their sync", () => {
         put(batch, 0, key, { value: "2" });
         await engine.commit(batch, { durability });
       }
-      await ensureSlot(engine, before.context);
+      await ensureSlot(engine, before.context, Shipper.of(before.context, engine));
       const image = fs.crash({ keep: "none" });
       await engine.close().catch(() => {});
       const house = await House.make({ fs: image, store, now: time.now });

@@ -274,6 +274,11 @@ export async function replicate(world: World, home: Home): Promise<void> {
   await attempt(world, `stop the replication of ${home.name}`, { places: [first] }, () => replication.stop());
 }
 
+/** Whether a copy met what a pruning of its target had marked and could not delete yet: the next pruning there does. */
+export function isBeingDeleted(error: unknown): boolean {
+  return hasCode(error, "REPOSITORY_LOCKED") && /a pruning there is about to delete it/.test(`${error}`);
+}
+
 /** Everything that is in the first goes into the second. */
 export async function copyOver(world: World, beside = false): Promise<boolean> {
   const { first, second } = world;
@@ -282,6 +287,7 @@ export async function copyOver(world: World, beside = false): Promise<boolean> {
     "copy to the second repository",
     { places: [first, second], beside },
     () => first.repo.copyTo(second.repo),
+    isBeingDeleted,
   );
   for (const id of done?.value.backups ?? []) second.backups.set(id, { pinned: false });
   return done !== undefined;

@@ -32,8 +32,8 @@ const REPOSITORY: readonly (readonly [weight: number, Operation])[] = [
 export const OPERATIONS: readonly (readonly [weight: number, Operation])[] = [
   [45, (world) => writeSome(world, world.pickHome())],
   ...REPOSITORY,
-  [2, (world) => flushOne(world)],
-  [3, (world) => compactOne(world)],
+  [2, flushOne],
+  [3, compactOne],
   [2, (world) => reopen(world, world.pickHome())],
   [2, (world) => reopenPlace(world, world.random.chance(0.7) ? world.first : world.second)],
   [2, (world) => die(world, world.random.pick(["kill", "power"]))],
@@ -57,13 +57,14 @@ export const FAULTY: readonly (readonly [weight: number, Operation])[] = [
 const WHILE_AILING: readonly (readonly [weight: number, Operation])[] = [
   [30, (world) => writeSome(world, world.pickHome())],
   ...REPOSITORY,
-  [6, (world) => flushOne(world)],
-  [6, (world) => compactOne(world)],
+  [6, flushOne],
+  [6, compactOne],
   [4, (world) => reopen(world, world.pickHome())],
   [4, (world) => exportCopy(world, world.pickHome())],
 ];
 
-async function flushOne(world: World): Promise<void> {
+/** What is written becomes durable. */
+export async function flushOne(world: World): Promise<void> {
   const home = world.pickHome();
   world.note(`flush ${home.name}`);
   await home.db.flush();
@@ -72,7 +73,8 @@ async function flushOne(world: World): Promise<void> {
   home.allDurable();
 }
 
-async function compactOne(world: World): Promise<void> {
+/** Rewrites all tables of one. */
+export async function compactOne(world: World): Promise<void> {
   const home = world.pickHome();
   world.note(`compact ${home.name}`);
   await home.db.compact();
@@ -80,7 +82,7 @@ async function compactOne(world: World): Promise<void> {
 }
 
 /** A few things while the stores fail now and then. */
-async function failing(world: World): Promise<void> {
+export async function failing(world: World): Promise<void> {
   const { random, chance, first, second, stale } = world;
   const kinds = stale && random.chance(0.3)
     ? ["refuse", "stale", "hide"] as const
@@ -102,7 +104,7 @@ async function failing(world: World): Promise<void> {
 }
 
 /** The process dies at some call on a store; then everything is opened again. */
-async function dying(world: World): Promise<void> {
+export async function dying(world: World): Promise<void> {
   const { random, first, second } = world;
   const place = random.chance(0.8) ? first : second;
   const calls = random.pick([random.between(1, 10), random.between(1, 60)]);
@@ -118,7 +120,7 @@ async function dying(world: World): Promise<void> {
 }
 
 /** Several things at once. */
-async function together(world: World): Promise<void> {
+export async function together(world: World): Promise<void> {
   const { random, first } = world;
   const writer = world.pickHome();
   const other = world.pickHome();
@@ -142,7 +144,7 @@ async function together(world: World): Promise<void> {
 }
 
 /** The repository looks at itself. */
-async function inspect(world: World): Promise<void> {
+export async function inspect(world: World): Promise<void> {
   const { random, first } = world;
   await world.quiet();
   const read = random.pick(["all", "sample", "none"] as const);

@@ -2,7 +2,7 @@
 import { BackupRepository, type Encryption, type RepositoryOptions } from "../../../mod.ts";
 import { type DiskFault, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
-import { FaultStore, randomFault, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
+import { FaultStore, randomFault, type StoreFault, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { Random } from "../random.ts";
@@ -97,6 +97,11 @@ export class Place {
   fail(random: () => number, probability: number, kinds?: readonly StoreFaultKind[]): void {
     this.#faults.push(this.store.inject(randomFault(random, probability, kinds)));
     this.stale = kinds?.some((kind) => kind === "stale" || kind === "hide") === true;
+  }
+
+  /** Makes chosen calls on the store fail. */
+  strike(fault: StoreFault): void {
+    this.#faults.push(this.store.inject(fault));
   }
 
   /** Makes calls on the disk under the store fail, if there is one. */

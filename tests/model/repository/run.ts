@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { checkSecrets, reopenPlace } from "./accidents.ts";
 import { copyOver } from "./backups.ts";
 import { check } from "./check.ts";
+import { FORKS, FORKS_ARCHIVES } from "./forks.ts";
 import type { Home } from "./home.ts";
 import type { RealStore } from "./place.ts";
 import { FAULTY, OPERATIONS } from "./operations.ts";
@@ -20,9 +21,17 @@ export interface RepositoryRun {
   operations: number;
   /** Whether disks fail too, and rot. */
   faulty?: boolean;
+  /** What is done more often than in any run: see `PROFILES`. */
+  profile?: Profile;
   /** Where the first and the second repository lie, if not where the seed says. */
   stores?: readonly RealStore[];
 }
+
+/** What kinds of runs there are: of everything, or of histories that part and archiving that is cut off. */
+export const PROFILES = ["any", "forks"] as const;
+
+/** One of them. */
+export type Profile = typeof PROFILES[number];
 
 /** What a run did. */
 export interface RunResult {
@@ -42,14 +51,16 @@ const DAY = 86_400_000;
 
 /** Runs; throws with all that it takes to run it again. */
 export async function runRepositoryModel(
-  { seed, operations, faulty = false, stores }: RepositoryRun,
+  { seed, operations, faulty = false, profile = "any", stores }: RepositoryRun,
 ): Promise<RunResult> {
   const simulation = beginSimulation(new Random(seed, 5).next);
-  const world = new World(seed, simulation, faulty, stores);
+  const forks = profile === "forks";
+  const possible = forks ? FORKS : faulty ? FAULTY : OPERATIONS;
+  const world = new World(seed, simulation, { faulty, stores, archives: forks ? FORKS_ARCHIVES : undefined });
   try {
     await watched(world, async () => {
       await world.begin();
-      for (; world.step < operations; world.step++) await world.random.weighted(faulty ? FAULTY : OPERATIONS)(world);
+      for (; world.step < operations; world.step++) await world.random.weighted(possible)(world);
       await finish(world);
     });
     return { operations, restores: world.restores, trace: digestOf(world), counts: world.counts };

@@ -20,6 +20,18 @@ const BEGIN = 4_102_444_800_000;
 /** Databases at a time. */
 const HOMES_MAX = 4;
 
+/** What a run is made for. */
+export interface WorldSettings {
+  /** Whether disks fail too, and rot. */
+  faulty: boolean;
+  /** Where the first and the second repository lie, if not where the seed says. */
+  stores?: readonly RealStore[] | undefined;
+  /** How much log may wait to be archived, bytes. */
+  archives?: readonly (readonly [weight: number, number])[] | undefined;
+}
+
+const ARCHIVES: readonly (readonly [weight: number, number])[] = [[6, 2 ** 30], [2, 20_000], [1, 4000]];
+
 /** A run's state. */
 export class World {
   readonly simulation: Simulation;
@@ -45,11 +57,13 @@ export class World {
   ails = false;
   /** What happened, by kind. */
   readonly counts: Record<string, number> = {};
+  readonly #archives: readonly (readonly [weight: number, number])[];
   #names = 0;
 
-  constructor(seed: number, simulation: Simulation, faulty: boolean, stores: readonly RealStore[] = []) {
+  constructor(seed: number, simulation: Simulation, { faulty, stores = [], archives = ARCHIVES }: WorldSettings) {
     this.simulation = simulation;
     this.faulty = faulty;
+    this.#archives = archives;
     const random = this.random = new Random(seed, 3);
     this.chance = new Random(seed, 4);
     this.stale = seed % 7 === 5;
@@ -79,7 +93,7 @@ export class World {
   async addHome(path: string, encoding: KeyEncoding): Promise<Home> {
     const { random } = this;
     const options = openOptionsOf(random, { limits: "tiny", disk: "memory" });
-    const archive = random.weighted<number>([[6, 2 ** 30], [2, 20_000], [1, 4000]]);
+    const archive = random.weighted(this.#archives);
     const home = new Home({
       path,
       options: { ...options, archive: { maxBytes: archive }, history: { maxBytes: random.pick([0, 4096, 2 ** 20]) } },

@@ -16,15 +16,16 @@ import { throwIfAborted } from "../../../base/abort.ts";
 import { ProgressReporter } from "../../../base/progress.ts";
 import type { BackupDocument } from "../../../format/repository/backup_document.ts";
 import type { LongWorkOptions } from "../../long_work.ts";
-import { audited, writeAudit } from "../core/audit.ts";
+import { audited } from "../core/audit.ts";
 import { blame, isRestorable, ownId } from "./check/affected.ts";
 import { inspect } from "./check/inspect.ts";
-import { AUDIT_REPAIRED, type Inventory } from "./check/inventory.ts";
+import type { Inventory } from "./check/inventory.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { isWhole } from "../restoring/coverage.ts";
 import { backupKey, objectKey, pinKey } from "../core/layout.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { RecoveryRange } from "../restoring/recovery_points.ts";
+import { giveUp } from "./given_up.ts";
 import { Aside } from "./repairing/aside.ts";
 import { freeLeases, healHouse, healIdentity, healManifests, healMisplacedHeads } from "./repairing/documents.ts";
 import { healLog, healObjects } from "./repairing/heal.ts";
@@ -103,7 +104,8 @@ async function repair(
     }
     throwIfAborted(signal);
     const losses = await setLostAside(patient, before);
-    await giveUp(patient);
+    // In a rehearsal nothing is written by this context.
+    await giveUp(context, patient.givenUp);
     reporter.finish();
     return {
       repaired: patient.repaired,
@@ -158,15 +160,4 @@ async function setLostAside(patient: Patient, before: RecoveryRange[]): Promise<
   patient.backups = patient.backups.filter((backup) => !lost.includes(backup));
   const lostPoints = lostRanges(before, rangesOf(patient.facts, bad));
   return { lostBackups, lostPoints };
-}
-
-/** Keys named in one audit line: they are long, and a line has a limit. */
-const KEYS_PER_LINE = 100;
-
-/** Notes what is given up, so that it is no news to later checks. */
-async function giveUp({ context, givenUp, dryRun }: Patient): Promise<void> {
-  const keys = [...givenUp].sort();
-  for (let at = 0; at < keys.length && !dryRun; at += KEYS_PER_LINE) {
-    await writeAudit(context, AUDIT_REPAIRED, "ok", { keys: keys.slice(at, at + KEYS_PER_LINE).join(" ") });
-  }
 }

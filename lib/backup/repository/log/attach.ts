@@ -29,11 +29,16 @@ import { slotOf } from "./slots.ts";
 /** Log compared at a time. */
 const COMPARE_BYTES = 4 * 2 ** 20;
 
-/** Finds the head that an open database continues. */
-export async function attach(context: RepositoryContext, engine: Engine, writer: string): Promise<Head> {
+/** Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. */
+export async function attach(
+  context: RepositoryContext,
+  engine: Engine,
+  writer: string,
+  at: number | undefined,
+): Promise<Head> {
   const found = await readHead(context, engine.id, engine.lineage);
   const slot = slotOf(engine, context);
-  if (found === undefined) return await begin(context, engine, writer);
+  if (found === undefined) return await begin(context, engine, writer, at);
   const { body } = found;
   // A copy that was never written to stands in its original's history, wherever that has gone since.
   if (engine.forked) return found;
@@ -55,7 +60,12 @@ export async function attach(context: RepositoryContext, engine: Engine, writer:
   return found;
 }
 
-async function begin(context: RepositoryContext, engine: Engine, writer: string): Promise<Head> {
+async function begin(
+  context: RepositoryContext,
+  engine: Engine,
+  writer: string,
+  at: number | undefined,
+): Promise<Head> {
   // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
   const key = headKey(engine.id, engine.lineage);
   const left = await context.store.list({ prefix: logPrefix(engine.id, engine.lineage), limit: 1 });
@@ -69,7 +79,7 @@ async function begin(context: RepositoryContext, engine: Engine, writer: string)
   const slot = slotOf(engine, context);
   const { parents } = engine.meta;
   const now = await engine.settled();
-  let from = Math.min(slot?.version ?? now.version, now.version);
+  let from = Math.min(slot?.version ?? at ?? now.version, now.version);
   // The nearest that was archived: those between came and went with nothing taken in.
   for (const fork of parents.toReversed()) {
     const parent = await readHead(context, engine.id, fork.lineage);

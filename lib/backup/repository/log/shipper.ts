@@ -87,12 +87,16 @@ export class Shipper {
     return this.#inTurn(() => new Shipment(this, options).run());
   }
 
-  /** Claims the history for this writer, so that an earlier one stops even before there is anything to take in. */
-  claim(): Promise<void> {
+  /**
+   * Claims the history for this writer, so that an earlier one stops even before there is anything to take in, and says where
+   * archiving goes on; behind version `at`, if it is to begin without a slot.
+   */
+  claim(at?: number): Promise<number> {
     return this.#inTurn(async () => {
-      await this.attach();
+      await this.attach(at);
       // Who stands in another's history would take it from there.
       if (this.owns) await this.claimNow();
+      return this.#head!.body.version;
     });
   }
 
@@ -148,12 +152,12 @@ export class Shipper {
   }
 
   /** Finds the head to go on from. @internal */
-  async attach(): Promise<void> {
+  async attach(at?: number): Promise<void> {
     if (this.#isOfOriginal()) this.#letGo();
     if (this.#head !== undefined) return;
     const slot = slotOf(this.#engine, this.#context);
     this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
-    const head = await attach(this.#context, this.#engine, this.#writer);
+    const head = await attach(this.#context, this.#engine, this.#writer, at);
     const { lineage, writer } = head.body;
     if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
       throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);

@@ -6,7 +6,6 @@
 import type { Engine } from "../../../engine/types.ts";
 import type { SlotMeta } from "../../../format/manifest/manifest_edit.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { readHead } from "./heads.ts";
 
 /**
  * A slot is moved on when this much log could go, or at a heartbeat. Not at every shipment: that would cost the database a
@@ -21,17 +20,22 @@ export function slotOf(engine: Engine, context: RepositoryContext): SlotMeta | u
 
 /**
  * Makes sure there is a slot. A new one keeps log from the present version on; with `fromTables` from the last version that
- * is in tables, for a base that holds no more than these. One that was dropped begins again where the archive ends: what of
- * the log behind that is gone will be noted as a gap. Either version is durable: the slot is, and one ahead of what a power
- * cut leaves would tell commits that are made anew behind it as archived.
+ * is in tables, for a base that holds no more than these. It is never ahead of where archiving goes on, which `claim` says:
+ * one that was dropped begins again where the archive ends (what of the log behind that is gone will be noted as a gap), and
+ * a head that a copy puts must not look like one from before the slot. Either version is durable: the slot is, and one ahead
+ * of what a power cut leaves would tell commits that are made anew behind it as archived.
  */
-export async function ensureSlot(engine: Engine, context: RepositoryContext, fromTables = false): Promise<void> {
+export async function ensureSlot(
+  engine: Engine,
+  context: RepositoryContext,
+  shipper: { claim(at: number): Promise<number> },
+  fromTables = false,
+): Promise<void> {
   if (engine.readOnly || context.readOnly || slotOf(engine, context) !== undefined) return;
   const createdAt = context.clock();
   const present = fromTables ? await tablesVersion(engine) : (await engine.settled()).version;
   // What is archived under a copy's lineage is its original's.
-  const head = engine.forked ? undefined : await readHead(context, engine.id, engine.lineage);
-  const version = Math.min(present, head?.body.version ?? present);
+  const version = engine.forked ? present : Math.min(present, await shipper.claim(present));
   await engine.setSlot({ id: context.id, repository: context.id, version, createdAt });
 }
 

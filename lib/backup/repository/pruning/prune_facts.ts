@@ -10,6 +10,7 @@ import { type Proof, proof } from "../../../format/repository/house_documents.ts
 import { forgetBackups, readPins } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, readAllDocuments } from "../core/documents.ts";
+import { coverageOf, reachOf } from "../restoring/coverage.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import { LogIndex } from "../log/log_chain.ts";
@@ -77,9 +78,10 @@ function unreadable(context: RepositoryContext, key: string, error: unknown): un
 }
 
 function planFacts(
-  { backups, heads, logs }: RepositoryFacts,
+  facts: RepositoryFacts,
   { proofs, pins, sizes }: Pick<PruneState, "proofs" | "pins" | "sizes">,
 ): PlanFacts & { log: readonly LogFact[] } {
+  const { backups, heads, logs } = facts;
   const verified = verifiedIds(proofs);
   const log: LogFact[] = [];
   for (const [history, index] of logs) {
@@ -98,7 +100,7 @@ function planFacts(
     }
   }
   return {
-    backups: backups.map((body) => backupFact(body, sizes, pins.has(body.id), verified.has(body.id))),
+    backups: backups.map((body) => backupFact(body, facts, sizes, pins.has(body.id), verified.has(body.id))),
     log,
     lineages: heads,
   };
@@ -115,25 +117,40 @@ function verifiedIds(proofs: PruneState["proofs"]): Set<string> {
   return new Set([...latest].filter(([, { ok }]) => ok).map(([id]) => id));
 }
 
+/**
+ * What a backup builds on. One whose parent is gone (lost, or not copied along) is made of the base that leads to it all the
+ * same, and of all log from there.
+ */
+function needsOf(body: BackupDocument, facts: RepositoryFacts): Pick<BackupFact, "parentId" | "log"> {
+  const { parentId, log, version } = body;
+  const own = { parentId, log: log === null ? null : { from: log.from, to: log.to } };
+  if (parentId === null || facts.backups.some(({ id }) => id === parentId)) return own;
+  const coverage = coverageOf(facts, body);
+  const base = coverage.bases.findLast((each) => each.version <= version && reachOf(coverage, each).version >= version);
+  if (base === undefined) return own;
+  return { parentId: base.id, log: base.version === version ? null : { from: base.version + 1, to: version } };
+}
+
 function backupFact(
   body: BackupDocument,
+  facts: RepositoryFacts,
   sizes: ReadonlyMap<string, number>,
   pinned: boolean,
   verified: boolean,
 ): BackupFact {
-  const { id, type, parentId, database, lineage, parents, version, timestamp, createdAt, selective, base, log } = body;
+  const { id, type, database, lineage, parents, version, timestamp, createdAt, selective, base } = body;
   const objects: ObjectFact[] = (base?.files ?? []).map(({ object, stored }) => ({
     key: objectKey(object),
     size: stored,
   }));
   objects.push({ key: backupKey(id), size: sizes.get(backupKey(id)) ?? 0 });
   return {
-    ...{ id, type, parentId, database, lineage, parents, version, timestamp, createdAt, selective, objects },
+    ...{ id, type, database, lineage, parents, version, timestamp, createdAt, selective, objects },
+    ...needsOf(body, facts),
     pinned,
     verified,
     selection: JSON.stringify([body.namespace, body.prefix]),
     baseVersion: base?.version ?? null,
-    log: log === null ? null : { from: log.from, to: log.to },
   };
 }
 

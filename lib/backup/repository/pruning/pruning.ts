@@ -169,6 +169,8 @@ export class Pruning {
       await assertNotPinned(this.#context, [...freed].filter((id) => pinned.has(id)));
     }
     this.#tell(first, state, freed);
+    const broken = unrestorable(state, without(state, freed));
+    if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
     await this.#lease.assertHeld();
     this.#reporter.start("delete");
     for (const id of childrenFirst(state, freed)) {
@@ -223,11 +225,7 @@ export class Pruning {
       }
       // Merging moves log while it is listed; what was between two places then is seen by the next look.
       if (tries < LOOKS) continue;
-      throw new HoldfastError(
-        "INTERNAL",
-        `Cannot prune ${this.#context.name}: backup ${broken} would no longer restore; no log and no object was deleted, ` +
-          "run verify, and report it when that finds nothing (INTERNAL)",
-      );
+      throw wouldBreak(this.#context, broken, "no log and no object was deleted");
     }
   }
 
@@ -382,6 +380,14 @@ function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<str
     if (parent !== null && parents.has(parent) && children.get(parent) === 0) order.push(parent);
   }
   return order;
+}
+
+function wouldBreak({ name }: RepositoryContext, id: string, done: string): HoldfastError {
+  return new HoldfastError(
+    "INTERNAL",
+    `Cannot prune ${name}: backup ${id} would no longer restore; ${done}, run verify, and report it when that finds nothing ` +
+      "(INTERNAL)",
+  );
 }
 
 /** The planner's promise, held against what restores themselves would find: the first backup that would not restore. */

@@ -83,7 +83,7 @@ export class Replication implements AsyncDisposable {
   /** Begins. The first shipment and the claim on the history are awaited, so that what can't work is told at once. @internal */
   async start(): Promise<this> {
     try {
-      await ensureSlot(this.#engine, this.#context);
+      await ensureSlot(this.#engine, this.#context, this.#shipper);
       await this.#shipper.claim();
       await this.#findBase();
       await this.#ship(false);

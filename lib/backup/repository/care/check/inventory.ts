@@ -26,6 +26,7 @@ import { PART, REPOSITORY_KEY } from "../../core/layout.ts";
 import { storedPieces } from "../../core/objects.ts";
 import { OBJECT_BYTES } from "../../log/shipment.ts";
 import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
+import { AUDIT_REPAIRED } from "../given_up.ts";
 import type { Findings } from "./findings.ts";
 
 /** What there is. */
@@ -42,14 +43,11 @@ export interface Inventory {
   unfinished: ReadonlySet<string>;
   /** Ids of backups that are pinned. */
   pins: string[];
-  /** Keys that a repair gave up: that they are missing is no news. */
+  /** Keys that were given up: that they are missing is no news. */
   givenUp: ReadonlySet<string>;
   /** Proofs that can be read, by key. */
   proofs: { key: string; body: Proof }[];
 }
-
-/** Action of the audit line that says what a repair gave up: its keys, with spaces between. */
-export const AUDIT_REPAIRED = "audit-repair";
 
 /** Reads it; what can't be read goes into the findings. */
 export async function readInventory(

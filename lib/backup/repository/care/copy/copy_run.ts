@@ -20,6 +20,7 @@ import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, logObjects } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
 import { runPool } from "../../core/pool.ts";
+import { giveUp } from "../given_up.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,
@@ -114,6 +115,9 @@ export class CopyRun {
       for (const history of histories) await this.#announce(history);
       await this.#copyLogs(log);
       for (const history of histories) await this.#copyHead(history);
+      // Gone in the source, where another base leads to what was built on them.
+      const ids = new Set([null, ...[...wish.backups, ...target.backups].map(({ id }) => id)]);
+      await giveUp(this.#to, fresh.filter((one) => !ids.has(one.parentId)).map((one) => backupKey(one.parentId!)));
       const indexes = new Map<string, LogIndex>();
       for (const backup of fresh) {
         if (backup.base === null) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
