@@ -117,41 +117,54 @@ describe("copyRepository", () => {
     assert.deepEqual((await verify(target.context)).problems, []);
   });
 
-  it("passes over log that an earlier copy left behind its head, and that the source has let go since", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup({ id: "base", type: "full" });
-    await restoreInto(house.engine, house.handle, { backupId: "base" });
-    await house.set("b", "2");
-    await house.backup({ id: "second", type: "incremental" });
-    const store = new MemoryStore();
-    const target = new FaultStore(store);
-    const to = await openOver(target, house.time.clock);
-    let isBehind = false;
-    const remove = target.inject({
-      at: ({ operation, key }) => {
-        if (operation === "put") isBehind ||= key.startsWith("log/");
-        return isBehind && operation === "put" && key.startsWith("heads/");
-      },
-      do: "refuse",
-      times: Infinity,
-    });
-    await assert.rejects(copyRepository(house.context, to, {}), StorageError);
-    remove();
-    const left = await contentsOf(store, "log/");
-    assert.ok(left.size > 0);
-    for (const { start, version } of await readHeads(to)) assert.equal(version, start - 1, "it counts nothing");
-    assert.deepEqual((await verify(to)).problems, []);
-    pastLeases(house);
-    await house.backup({ id: "newest", type: "full" });
-    await prune(house, { keepLast: 1 });
-    assert.equal((await contentsOf(house.store, "log/")).size, 0);
-    for (let i = 0; i < 2; i++) {
-      await copyRepository(house.context, to, {});
+  for (const more of [0, 2]) {
+    it(`passes over log that an earlier copy left behind its head and ${more} good objects, and that the source let go`, async () => {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup({ id: "base", type: "full" });
+      for (let n = 0; n < more; n++) {
+        house.time.now += 1000;
+        await house.set("a", `more ${n}`);
+        await house.backup({ type: "incremental" });
+      }
+      const { visibleVersion: version, visibleTimestamp: timestamp } = house.engine;
+      house.time.now += 1000;
+      await restoreInto(house.engine, house.handle, { backupId: "base" });
+      await house.set("b", "2");
+      await house.backup({ id: "second", type: "incremental" });
+      const store = new MemoryStore();
+      const target = new FaultStore(store);
+      const to = await openOver(target, house.time.clock);
+      let isBehind = false;
+      const remove = target.inject({
+        at: ({ operation, key }) => {
+          if (operation === "put") isBehind ||= key.startsWith("log/");
+          return isBehind && operation === "put" && key.startsWith("heads/");
+        },
+        do: "refuse",
+        times: Infinity,
+      });
+      await assert.rejects(copyRepository(house.context, to, {}), StorageError);
+      remove();
+      const left = await contentsOf(store, "log/");
+      assert.ok(left.size > 0);
+      for (const { start, version } of await readHeads(to)) assert.equal(version, start - 1, "it counts nothing");
       assert.deepEqual((await verify(to)).problems, []);
-      assert.deepEqual(await contentsOf(store, "log/"), left);
-      const ranges = await rangesOf(to);
-      assert.deepEqual(ranges.map(({ from, to }) => [from.version, to.version]), [[1, 1], [3, 3]]);
-    }
-  });
+      pastLeases(house);
+      await house.backup({ id: "newest", type: "full" });
+      await prune(house, { keepLast: 1 });
+      assert.equal((await contentsOf(house.store, "log/")).size, 0);
+      for (let i = 0; i < 2; i++) {
+        await copyRepository(house.context, to, {});
+        assert.deepEqual((await verify(to)).problems, []);
+        assert.deepEqual(await contentsOf(store, "log/"), left);
+        const ranges = await rangesOf(to);
+        assert.deepEqual(ranges.map(({ from, to }) => [from.version, to.version]), [[1, version], [
+          version + 2,
+          version + 2,
+        ]]);
+        assert.deepEqual(ranges[0]!.to, { version, timestamp });
+      }
+    });
+  }
 });

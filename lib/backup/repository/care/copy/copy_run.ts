@@ -64,6 +64,8 @@ interface HistoryCopy {
   held: (ReturnType<typeof walksOf>[number] & { maxTimestamp?: number })[];
   /** Log that lies in the target, and that neither its documents nor the source know. */
   strays: LogObject[];
+  /** What of its log will lie there. */
+  beside: LogObject[];
 }
 
 /** One run. */
@@ -164,7 +166,8 @@ export class CopyRun {
     });
     this.#options.report.reused += wish.log.length - parts.length;
     const strays = this.#strays(wish, index, heldBy(target.backups));
-    return { wish, target: found, counted, relation, parts, held, strays };
+    const beside = [...index?.objects ?? [], ...wish.log];
+    return { wish, target: found, counted, relation, parts, held, strays, beside };
   }
 
   /** An earlier copy was cut off behind these, and the source has let go of them since. */
@@ -314,7 +317,7 @@ export class CopyRun {
     });
   }
 
-  async #copyHead({ wish, target, counted, relation, held, strays }: HistoryCopy): Promise<void> {
+  async #copyHead({ wish, target, counted, relation, held, strays, beside }: HistoryCopy): Promise<void> {
     if (wish.head === undefined) return;
     const ingests: ArchivedIngest[] = [];
     for (const ingest of wish.head.ingests) {
@@ -340,7 +343,7 @@ export class CopyRun {
     }
     const known = new Set([...ingests, ...(counted?.ingests ?? [])].map(({ version }) => version));
     const lost: ArchiveGap[] = [];
-    for (const stray of strays) lost.push(...await gapAround(this.#to, stray, known, this.#options.signal));
+    for (const stray of strays) lost.push(...await gapAround(this.#to, stray, known, beside, this.#options.signal));
     const merged = mergeHeads({ source, target: counted, relation, stretches, held, strays: lost });
     if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
       if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;

@@ -10,13 +10,17 @@ import { justBefore } from "../../log/heads.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { ingestOfCommit } from "../../log/ingests.ts";
 import { recordsOf } from "../../../../format/repository/archived_log.ts";
-import { openNamed } from "./log_copier.ts";
+import { logHeadOf, openNamed } from "./log_copier.ts";
 
-/** The gap that a head must note for an object; none when no files joined with it but those that are `known`. */
+/**
+ * The gap that a head must note for an object; none when no files joined with it but those that are `known`. `beside` is what
+ * may lead up to it, and tells the time of the last commit before.
+ */
 export async function gapAround(
   context: RepositoryContext,
   stray: LogObject,
   known: ReadonlySet<number>,
+  beside: readonly LogObject[],
   signal: AbortSignal | undefined,
 ): Promise<ArchiveGap[]> {
   const { head, pieces } = await openNamed(context, stray, signal);
@@ -27,5 +31,9 @@ export async function gapAround(
       lost ||= ingestOfCommit(ops) !== undefined && !known.has(version);
     }
   }
-  return lost ? [{ from, to, after: justBefore(minTimestamp), before, chain }] : [];
+  if (!lost) return [];
+  const gap = { from, to, after: justBefore(minTimestamp), before, chain };
+  const leading = beside.find((one) => one.last === from - 1 && one.chain === chain);
+  if (leading === undefined) return [gap];
+  return [{ ...gap, timestamp: (await logHeadOf(context, leading, signal)).maxTimestamp }];
 }
