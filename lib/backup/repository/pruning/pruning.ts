@@ -41,6 +41,7 @@ import {
 import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
+import { childrenFirst, keepParents } from "./parents.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
 import { withoutSpared } from "./spared_log.ts";
 import { tellPruned, trimHead } from "../log/trim_head.ts";
@@ -354,32 +355,6 @@ function goingLog(state: PruneState, wanted: ReadonlySet<string>, duplicates: Re
     wanted.has(key) && last <= (heads.get(historyOf(database, lineage)) ?? -1) &&
     (!needed.has(key) || there.has(duplicates.get(key) ?? ""))
   );
-}
-
-/** Takes out of `freed` what one that stays builds on. */
-function keepParents({ plan: { backups } }: PruneState, freed: Set<string>): void {
-  for (let before = -1; before !== freed.size;) {
-    before = freed.size;
-    for (const { id, parentId } of backups) if (!freed.has(id) && parentId !== null) freed.delete(parentId);
-  }
-}
-
-/** In the order in which they may go: none before those that build on it. Not by times or versions, which may be equal. */
-function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<string>): string[] {
-  const children = new Map<string, number>();
-  const count = (id: string | null, change: number): void => {
-    if (id !== null) children.set(id, (children.get(id) ?? 0) + change);
-  };
-  const going = backups.filter(({ id }) => freed.has(id));
-  for (const { parentId } of going) count(parentId, 1);
-  const parents = new Map(going.map(({ id, parentId }) => [id, parentId]));
-  const order = going.filter(({ id }) => !children.get(id)).map(({ id }) => id);
-  for (let at = 0; at < order.length; at++) {
-    const parent = parents.get(order[at]!) ?? null;
-    count(parent, -1);
-    if (parent !== null && parents.has(parent) && children.get(parent) === 0) order.push(parent);
-  }
-  return order;
 }
 
 function wouldBreak({ name }: RepositoryContext, id: string, done: string): HoldfastError {

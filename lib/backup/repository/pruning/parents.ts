@@ -1,0 +1,32 @@
+/**
+ * Backups that build on others: which stay for that, and in which order those go that don't.
+ *
+ * @module
+ */
+import type { PruneState } from "./prune_facts.ts";
+
+/** Takes out of `freed` what one that stays builds on. */
+export function keepParents({ plan: { backups } }: PruneState, freed: Set<string>): void {
+  for (let before = -1; before !== freed.size;) {
+    before = freed.size;
+    for (const { id, parentId } of backups) if (!freed.has(id) && parentId !== null) freed.delete(parentId);
+  }
+}
+
+/** In the order in which they may go: none before those that build on it. Not by times or versions, which may be equal. */
+export function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<string>): string[] {
+  const children = new Map<string, number>();
+  const count = (id: string | null, change: number): void => {
+    if (id !== null) children.set(id, (children.get(id) ?? 0) + change);
+  };
+  const going = backups.filter(({ id }) => freed.has(id));
+  for (const { parentId } of going) count(parentId, 1);
+  const parents = new Map(going.map(({ id, parentId }) => [id, parentId]));
+  const order = going.filter(({ id }) => !children.get(id)).map(({ id }) => id);
+  for (let at = 0; at < order.length; at++) {
+    const parent = parents.get(order[at]!) ?? null;
+    count(parent, -1);
+    if (parent !== null && parents.has(parent) && children.get(parent) === 0) order.push(parent);
+  }
+  return order;
+}
