@@ -154,7 +154,7 @@ export const backup: CommandSpec = {
       });
     }
     out.endProgress();
-    await out.result(info, () => out.line(backupDone(info)));
+    await out.result(info, () => out.sentences([backupDone(info)]));
   },
 };
 

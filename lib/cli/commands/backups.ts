@@ -150,9 +150,13 @@ export const history: CommandSpec = {
     const entries = last === 0 ? [] : (await repo.history()).slice(-last);
     if (out.json) return await out.write(entries.map(jsonLine).join(""));
     await out.table(
-      [{ title: "NO", align: "right" }, { title: "WHEN" }, { title: "WHAT" }, { title: "RESULT" }, {
-        title: "DETAILS",
-      }],
+      [
+        { title: "NO", align: "right" },
+        { title: "WHEN" },
+        { title: "WHAT" },
+        { title: "RESULT" },
+        { title: "DETAILS", narrow: "wrap" },
+      ],
       entries.map(({ seq, at, action, result, detail }) => [
         String(seq),
         showTime(at),

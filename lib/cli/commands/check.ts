@@ -73,7 +73,7 @@ async function verifyDatabase(call: Call, path: string): Promise<number> {
       ["rows", showCount(report.entries)],
       ["took", showDuration(report.durationMs)],
     ]);
-    await out.lines(
+    await out.sentences(
       report.problems.map(({ file, offset, detail }) =>
         `${out.paint("bad", "✗")} ${file} at byte ${offset}: ${detail}`
       ),
@@ -121,7 +121,7 @@ async function verifyBackups(call: Call, place: string): Promise<number> {
       ["read", `${report.read}: ${showBytes(report.bytes)}`],
       ["took", showDuration(report.durationMs)],
     ]);
-    await out.lines(report.problems.map(({ key, detail, backups }) => {
+    await out.sentences(report.problems.map(({ key, detail, backups }) => {
       const whose = backups.length === 0 ? "" : ` (needed by ${backups.join(", ")})`;
       return `${out.paint("bad", "✗")} ${key}: ${detail}${whose}`;
     }));
@@ -172,7 +172,7 @@ export const drill: CommandSpec = {
         ["checksum", report.checksum],
         ["took", showDuration(report.durationMs)],
       ]);
-      await out.lines(report.problems.map((problem) => `${out.paint("bad", "✗")} ${problem}`));
+      await out.sentences(report.problems.map((problem) => `${out.paint("bad", "✗")} ${problem}`));
     });
     return codeFor(report.ok);
   },
@@ -211,7 +211,9 @@ export const health: CommandSpec = {
       ]);
       if (report.findings.length > 0) await out.line("");
       await out.table(
-        report.findings.length === 0 ? [] : [{ title: "SEVERITY" }, { title: "CODE" }, { title: "FINDING" }],
+        report.findings.length === 0
+          ? []
+          : [{ title: "SEVERITY" }, { title: "CODE" }, { title: "FINDING", narrow: "wrap" }],
         report.findings.map(({ severity, code, message }) => [
           out.paint(severity === "error" ? "bad" : "warning", severity),
           code,

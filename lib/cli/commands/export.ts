@@ -67,14 +67,14 @@ export const exporting: CommandSpec = {
     if (portable) {
       const info = await db.backup(to, options);
       out.endProgress();
-      return await out.result(info, () => out.line(backupDone(info)));
+      return await out.result(info, () => out.sentences([backupDone(info)]));
     }
     const info = await db.export(to, { ...options, ...(link === undefined ? {} : { link }) });
     out.endProgress();
     await out.result(info, () =>
-      out.line(
+      out.sentences([
         `${to}: version ${info.version} of ${showTime(info.timestamp)}, ${showCounted(info.files, "file")}, ` +
-          `${showBytes(info.bytes)} (${showBytes(info.sharedBytes)} shared), in ${showDuration(info.durationMs)}`,
-      ));
+        `${showBytes(info.bytes)} (${showBytes(info.sharedBytes)} shared), in ${showDuration(info.durationMs)}`,
+      ]));
   },
 };

@@ -104,9 +104,9 @@ export const demo: CommandSpec = {
     const versions = [first, second, third].map(({ version }) => version);
     const tries = trials(data, backups, join(directory, "restored"), versions[1]!);
     await out.result({ data, backups, versions, try: tries.map(([line]) => line) }, async () => {
-      await out.line(
+      await out.sentences([
         `A database in ${data}, and three backups of it in ${backups}. Before the third one, all orders were deleted.`,
-      );
+      ]);
       for (const [line, does] of tries) {
         await out.lines(["", `  ${out.paint("faint", `# ${does}`)}`, `  ${out.paint("name", line)}`]);
       }

@@ -132,7 +132,9 @@ async function showDatabase({ out }: Call, { kept, lost, setAside }: RepairRepor
   ]);
   if (lost.length > 0) await out.line("");
   await out.table(
-    lost.length === 0 ? [] : [{ title: "FROM KEY" }, { title: "TO KEY" }, { title: "WHY" }],
+    lost.length === 0
+      ? []
+      : [{ title: "FROM KEY", narrow: "alone" }, { title: "TO KEY" }, { title: "WHY", narrow: "wrap" }],
     lost.map(({ start, end, detail }) => [
       start === undefined ? "(first)" : showKey(start),
       end === undefined ? "(last)" : showKey(end),
@@ -149,7 +151,7 @@ async function showBackups({ out }: Call, report: RepositoryRepairReport, done: 
     ["lost backups", showCount(lostBackups.length)],
     ["lost points", showCounted(lostPoints.length, "range")],
   ]);
-  await out.lines(repaired.map((what) => `${out.paint("good", "✓")} ${what}`));
-  await out.lines(lostBackups.map(({ id, detail }) => `${out.paint("bad", "✗")} ${id}: ${detail}`));
+  await out.sentences(repaired.map((what) => `${out.paint("good", "✓")} ${what}`));
+  await out.sentences(lostBackups.map(({ id, detail }) => `${out.paint("bad", "✗")} ${id}: ${detail}`));
   if (lostPoints.length > 0) await printRanges(out, lostPoints);
 }

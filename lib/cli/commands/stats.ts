@@ -168,7 +168,9 @@ export const slots: CommandSpec = {
       const found = db.slots();
       if (out.json) return await out.write(found.map(jsonLine).join(""));
       return await out.table(
-        [{ title: "ID" }, { title: "REPOSITORY" }, { title: "ARCHIVED", align: "right" }, { title: "SINCE" }],
+        [{ title: "ID" }, { title: "REPOSITORY", narrow: "wrap" }, { title: "ARCHIVED", align: "right" }, {
+          title: "SINCE",
+        }],
         found.map((
           slot,
         ) => [out.paint("name", slot.id), slot.repository, String(slot.version), showTime(slot.createdAt)]),
