@@ -42,7 +42,7 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
     }
     const { spec, name, words, given } = wish;
     out = new Output(io, { json: given.flag("json"), quiet: given.flag("quiet"), noColor: given.flag("no-color") });
-    return await spec.run!({ words, given, io, out, name }) ?? EXIT.done;
+    return await spec.run!({ words, given, io, out, name, spec }) ?? EXIT.done;
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.done;
     const told = tell(error, io, wish?.kind === "run" ? wish.given : undefined);

@@ -332,7 +332,7 @@ describe("every command", () => {
       await withStreams(settings, async (io) => {
         const out = new Output(io, { json: false, quiet: true, noColor: true });
         // Some fail, for what they are about is not there; what they read they have read by then.
-        await spec.run!({ words, given, io, out, name }).catch(() => {});
+        await spec.run!({ words, given, io, out, name, spec }).catch(() => {});
         return 0;
       });
       asked.set(name, new Set([...asked.get(name) ?? [], ...given.asked]));

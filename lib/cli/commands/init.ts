@@ -12,6 +12,7 @@ import { PROGRAM_NAME } from "../version.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { KEY_ENCODING, localPath } from "../core/database.ts";
 import { CommandFailure, UsageError } from "../core/exit_code.ts";
+import { isRepository } from "../core/places.ts";
 import { ENCRYPT, openRepository, PLACE, REPOSITORY_OPTIONS } from "../core/repository.ts";
 import { isAddress, storeAt } from "../core/store.ts";
 
@@ -48,6 +49,7 @@ export const init: CommandSpec = {
     if (given.flag("encrypt")) {
       throw new UsageError("a database is not encrypted on disk; its backups may be (--repository)");
     }
+    if (await isRepository(io, place)) throw new CommandFailure(`a repository is in ${place} already`);
     const options = { errorIfExists: true, clock: io.now, fileSystem: io.fileSystem, signal: io.signal };
     await using db = await DB.open(localPath(place), keyEncoding === undefined ? options : { ...options, keyEncoding });
     const { id, path } = db;

@@ -9,6 +9,7 @@ import type { RepairReport } from "../../db/repair_report.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { UsageError } from "../core/exit_code.ts";
+import { expectKind } from "../core/places.ts";
 import { confirm } from "../core/prompt.ts";
 import {
   KIND,
@@ -60,6 +61,7 @@ export const repair: CommandSpec = {
 async function repairDatabase(call: Call, path: string): Promise<number> {
   const { given, out, io } = call;
   refuseRepositoryOptions(call, [], `${path} is a database`);
+  await expectKind(call, path, "a database");
   const keyEncoding = given.choice<KeyEncoding>("key-encoding");
   const work = async (dryRun: boolean): Promise<RepairReport> => {
     const report = await DB.repair(path, {

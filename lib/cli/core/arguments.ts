@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
-import { type Call, type CommandSpec, GROUPS } from "./command.ts";
+import { argumentForm, type Call, type CommandSpec, GROUPS } from "./command.ts";
 import { COMMON_HEADING, COMMON_OPTIONS, type OptionSpec } from "./option_spec.ts";
 import { UsageError } from "./exit_code.ts";
 import { Given } from "./given.ts";
@@ -115,10 +115,7 @@ function add(parent: Command, program: string, before: string, spec: CommandSpec
     for (const each of spec.commands) add(command, program, `${name} `, each, parsing);
     return;
   }
-  for (const { name, help, optional, many } of spec.args) {
-    const dots = many ? "..." : "";
-    command.argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, help);
-  }
+  for (const each of spec.args) command.argument(argumentForm(each), each.help);
   const options = [...spec.options, ...COMMON_OPTIONS];
   for (const option of options) command.addOption(optionOf(option, parsing.now));
   command.addHelpText("after", examplesOf(program, spec, parsing.style));

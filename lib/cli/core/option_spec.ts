@@ -41,6 +41,8 @@ export interface ArgumentSpec {
   readonly kind: "path" | "text" | "choice";
   /** Of a `"choice"`: what may be given. */
   readonly choices?: readonly string[];
+  /** Of a `"path"`: what has to lie there, if only one thing will do. */
+  readonly takes?: "a database" | "a repository";
 }
 
 /** The heading of what every command takes. */
