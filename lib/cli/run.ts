@@ -45,7 +45,7 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
     return await spec.run!({ words, given, io, out, name, spec }) ?? EXIT.done;
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.done;
-    const told = tell(error, io, wish?.kind === "run" ? wish.given : undefined);
+    const told = tell(error, io, wish?.kind === "run" ? wish : undefined);
     out.error(told);
     return told.exitCode;
   } finally {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { cli, freshDisk, ok, putFile } from "./harness.ts";
+import { cli, damage, filesBelow, freshDisk, ok, open, putFile } from "./harness.ts";
 
 const [db, repo] = ["/my db", "/repo"];
 
@@ -81,5 +81,64 @@ describe("a database where a repository is meant, and the other way round", () =
       1,
       "error: a repository is in /repo already\n",
     ]);
+  });
+});
+
+describe("what the library says of a failure", () => {
+  it("is told in the words of the shell", async () => {
+    const said = async (...argv: string[]): Promise<string> => {
+      const { code, stderr } = await cli(argv);
+      assert.ok(code === 1 || code === 2, `${argv.join(" ")} ended with ${code}`);
+      return stderr;
+    };
+    for (
+      const [argv, wanted] of [
+        [
+          ["pin", repo, "x"],
+          "error: Cannot pin backup x: directory /repo has none of that id; see holdfast backups /repo (NOT_FOUND)\n",
+        ],
+        [["verify", repo, "-b", "x"], /; see holdfast backups \/repo \(NOT_FOUND\)\n$/],
+        [["restore", repo, "/new", "-b", "x"], /; see holdfast backups \/repo \(NOT_FOUND\)\n$/],
+        [["restore", repo, "/new", "--at-version", "0"], /see holdfast points \/repo \(GAP\)\n$/],
+        [
+          ["restore", repo, "/new", "--at-version", "9"],
+          /see holdfast points \/repo, or give --allow-earlier \(GAP\)\n$/,
+        ],
+        [["restore", repo, "/new", "--mode", "merge"], /no database in \/new that --mode merge could merge with/],
+        [["backup", db, repo, "--type", "full", "--max-store", "1"], /of --max-store would have to be stored/],
+        [["backup", db, repo, "--type", "full", "--parent", "one"], /^error: --parent is for incremental backups\n$/],
+        [["backup", db, repo, "--id", "a b"], /^error: --id must be /],
+        [["backup", db, "/dump.jsonl"], /the file exists; --overwrite replaces it \(EXISTS\)\n$/],
+        [["prune", repo, "--keep-last", "0", "--yes"], /at least one of --keep-last, --keep-hourly,.* --max-bytes/],
+        [["set", db, "", "v"], /^error: the key is empty; a key has 1 to 65,535 bytes\n$/],
+        [["set", "/none", "k", "v"], /there is no database; --create makes it \(NOT_FOUND\)\n$/],
+        [["list", "/none"], /there is no database \(NOT_FOUND\)\n$/],
+        [["import", db, "/none.jsonl", "--create"], /^(?!.*--create)/],
+        [
+          ["keys", "add", repo, "--new-passphrase-file", "/dump.jsonl"],
+          /^error: Cannot add a key to .* use holdfast copy/,
+        ],
+      ] as const
+    ) {
+      const text = await said(...argv);
+      if (typeof wanted === "string") assert.equal(text, wanted);
+      else assert.match(text, wanted, argv.join(" "));
+    }
+  });
+
+  it("names the command that goes on", async () => {
+    await using opened = await open(db);
+    const locked = await cli(["set", db, "k", "v"]);
+    assert.match(locked.stderr, /; (?:close it first|use the database that is open, or close it) \(LOCKED\)\n$/);
+    await opened.compact();
+    await opened.close();
+    await damage((await filesBelow(db)).find((path) => path.endsWith(".sst"))!, 60);
+    assert.match((await cli(["get", db, "a"])).stderr, /restore a backup or run holdfast repair '\/my db'/);
+  });
+
+  it("is left alone where it is not the library's", async () => {
+    await putFile("/lines.jsonl", "maxBytes: see list()\n");
+    const { stderr } = await cli(["import", db, "/lines.jsonl", "--format", "jsonl"]);
+    assert.ok(!stderr.includes("holdfast backups"), stderr);
   });
 });

@@ -226,6 +226,9 @@ export const restore: CommandSpec = {
         `a database is in ${to} already: --mode replace or --mode merge puts the backup into it, --overwrite makes it anew`,
       );
     }
+    if (!there && mode === "merge") {
+      throw new UsageError(`there is no database in ${to} that --mode merge could merge with`);
+    }
     const options = await optionsOf(call, mode);
     await using source = await sourceOf(call, from);
     if (there && !dryRun) {

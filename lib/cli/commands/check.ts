@@ -10,6 +10,7 @@ import type { Call, CommandSpec } from "../core/command.ts";
 import { openToRead } from "../core/database.ts";
 import { POINT_OPTIONS, pointOf } from "../core/point.ts";
 import { HEALTH_OPTIONS, healthOf } from "../core/policy.ts";
+import { inShellWords } from "../core/wording.ts";
 import {
   KEYLESS,
   KIND,
@@ -172,7 +173,7 @@ export const drill: CommandSpec = {
         ["checksum", report.checksum],
         ["took", showDuration(report.durationMs)],
       ]);
-      await out.sentences(report.problems.map((problem) => `${out.paint("bad", "✗")} ${problem}`));
+      await out.sentences(report.problems.map((problem) => `${out.paint("bad", "✗")} ${inShellWords(problem, call)}`));
     });
     return codeFor(report.ok);
   },

@@ -7,6 +7,7 @@ import type { PruneReport } from "../../backup/repository/mod.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { UsageError } from "../core/exit_code.ts";
 import { RETENTION_OPTIONS, retentionOf } from "../core/policy.ts";
+import { inShellWords } from "../core/wording.ts";
 import { confirm } from "../core/prompt.ts";
 import {
   ENCRYPT,
@@ -79,13 +80,14 @@ export const prune: CommandSpec = {
   },
 };
 
-async function show({ out }: Call, report: PruneReport): Promise<void> {
+async function show(call: Call, report: PruneReport): Promise<void> {
+  const { out } = call;
   await out.table(
     [{ title: "ID" }, { title: "" }, { title: "WHY", narrow: "wrap" }],
     report.backups.map(({ id, keep, reasons }) => [
       out.paint("name", id),
       keep ? out.paint("good", "stays") : out.paint("bad", "goes"),
-      reasons.join(", "),
+      inShellWords(reasons.join(", "), call),
     ]),
   );
   const { log, points } = report;
