@@ -35,6 +35,7 @@ describe("holdfast --help", () => {
   it("explains every command with all its words and options, and an example that parses", async () => {
     for (const { name, spec } of all) {
       const { stdout } = await ok([...name.split(" "), "--help"], { columns: 200 });
+      if (spec.run === undefined) continue;
       for (const { name: option } of [...spec.options, ...COMMON_OPTIONS]) {
         assert.ok(stdout.includes(`--${option}`), `${name}: --${option}`);
       }
@@ -48,6 +49,14 @@ describe("holdfast --help", () => {
         assert.deepEqual(given.filter((option) => !known.includes(option)), [], line);
       }
     }
+  });
+
+  it("is what help prints, too", async () => {
+    assert.equal((await ok(["help"])).stdout, (await ok(["--help"])).stdout);
+    for (const words of [["backup"], ["keys"], ["keys", "add"]]) {
+      assert.equal((await ok(["help", ...words])).stdout, (await ok([...words, "--help"])).stdout);
+    }
+    assert.match((await ok(["help", "--help"])).stdout, /^Usage: holdfast help /);
   });
 
   it("keeps within the terminal's width", async () => {
@@ -75,11 +84,20 @@ describe("a command line that makes no sense", () => {
     for (
       const [argv, said] of [
         [["bakup"], /unknown command 'bakup'.*\n.*Did you mean backup\?/],
-        [["list", "/db", "--prefx", "a"], /unknown option '--prefx'.*\n.*--prefix/],
+        [
+          ["list", "/db", "--prefx", "a"],
+          /unknown option '--prefx'.*\n.*--prefix[^]*\n {2}holdfast help list explains it\n$/,
+        ],
         [["keys", "rotat"], /unknown command 'rotat'/],
         [["keys"], /which one\?/],
-        [["get", "/db"], /missing required argument 'KEY'/],
-        [["get", "/db", "k", "more"], /too many arguments/],
+        [
+          ["get", "/db"],
+          /missing required argument 'KEY'\n {2}usage: holdfast get \[options\] <DB> <KEY>\n {2}holdfast help get /,
+        ],
+        [["keys", "add"], /'REPO'\n {2}usage: holdfast keys add \[options\] <REPO>\n {2}holdfast help keys add /],
+        [["help", "bakup"], /there is no command bakup\n {2}holdfast help lists the commands/],
+        [["help", "keys", "rotat"], /there is no command keys rotat/],
+        [["get", "/db", "k", "more"], /too many arguments[^]*\n {2}usage: holdfast get /],
         [["list", "/db", "--limit", "few"], /--limit takes a whole number such as 10, not "few"/],
         [["get", "/db", "k", "--as", "xml"], /--as takes one of text, json, base64, hex, not "xml"/],
         [["restore", "/repo", "/db", "--at", "2026-02-30"], /--at takes a time/],

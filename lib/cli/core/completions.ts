@@ -47,7 +47,7 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
     ...families(commands).map((spec) =>
       `    ${quoted(spec.name)}) words="${spec.commands!.map((each) => each.name).join(" ")} --help" ;;`
     ),
-    ...runnable(commands).flatMap((command) => bashCommand(command)),
+    ...runnable(commands).flatMap((command) => bashCommand(command, commands)),
     `  esac`,
     `  # Options only where one is begun; everywhere else a path may stand.`,
     `  if [[ "$current" == -* || "$command" == "" || " ${familyNames.join(" ")} " == *" $command "* ]]; then`,
@@ -60,11 +60,11 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
   ];
 }
 
-function bashCommand(command: NamedCommand): string[] {
+function bashCommand(command: NamedCommand, commands: readonly CommandSpec[]): string[] {
   const options = optionsOf(command);
   const valued = options.filter(({ kind }) => kind !== "flag");
   const words = options.map((each) => `--${each.name}`);
-  const choices = choicesOf(command.spec.args);
+  const choices = choicesOf(command.spec.args[0], commands);
   return [
     `    ${quoted(command.name)})`,
     `      case "$before" in`,
@@ -86,8 +86,9 @@ function bashCommand(command: NamedCommand): string[] {
   ];
 }
 
-function choicesOf(args: readonly ArgumentSpec[]): readonly string[] {
-  return args[0]?.choices ?? [];
+/** What a word may be, where that can be listed. */
+function choicesOf(word: ArgumentSpec | undefined, commands: readonly CommandSpec[]): readonly string[] {
+  return word?.kind === "command" ? commands.map(({ name }) => name) : word?.choices ?? [];
 }
 
 function zsh(program: string, commands: readonly CommandSpec[]): string[] {
@@ -108,7 +109,9 @@ function zsh(program: string, commands: readonly CommandSpec[]): string[] {
     `      ;;`,
     `    rest)`,
     `      case $words[1] in`,
-    ...commands.flatMap((spec) => spec.commands === undefined ? zshCommand(spec, "        ") : zshFamily(spec)),
+    ...commands.flatMap((spec) =>
+      spec.commands === undefined ? zshCommand(spec, "        ", commands) : zshFamily(spec, commands)
+    ),
     `      esac`,
     `      ;;`,
     `  esac`,
@@ -117,7 +120,7 @@ function zsh(program: string, commands: readonly CommandSpec[]): string[] {
   ];
 }
 
-function zshFamily(family: CommandSpec): string[] {
+function zshFamily(family: CommandSpec, commands: readonly CommandSpec[]): string[] {
   const described = family.commands!.map((spec) => quoted(`${spec.name}:${spec.summary.replaceAll(":", "\\:")}`));
   return [
     `        ${family.name})`,
@@ -129,23 +132,25 @@ function zshFamily(family: CommandSpec): string[] {
     `            shift words`,
     `            ((CURRENT--))`,
     `            case $words[1] in`,
-    ...family.commands!.flatMap((spec) => zshCommand(spec, "              ")),
+    ...family.commands!.flatMap((spec) => zshCommand(spec, "              ", commands)),
     `            esac`,
     `          fi`,
     `          ;;`,
   ];
 }
 
-function zshCommand(spec: CommandSpec, indent: string): string[] {
+function zshCommand(spec: CommandSpec, indent: string, commands: readonly CommandSpec[]): string[] {
   const options = optionsOf({ name: spec.name, spec }).flatMap((option) => {
     const text = `[${option.help.replace(/[[\]\\]/g, "\\$&").replaceAll(":", "\\:")}]`;
     const names = [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])];
     const value = option.kind === "flag" ? "" : `: :${zshValues(option.kind, option.choices)}`;
     return names.map((name) => quoted(`${option.many ? "*" : ""}${name}${text}${value}`));
   });
-  const words = spec.args.map(({ name, many, kind, choices }, index) =>
-    quoted(`${many ? "*" : index + 1}:${name}:${zshValues(kind, choices)}`)
-  );
+  const words = spec.args.map((word, index) => {
+    const choices = choicesOf(word, commands);
+    const values = zshValues(word.kind, choices.length === 0 ? undefined : choices);
+    return quoted(`${word.many ? "*" : index + 1}:${word.name}:${values}`);
+  });
   return [
     `${indent}${spec.name})`,
     `${indent}  _arguments ${[...options, ...words].join(` \\\n${indent}    `)}`,
@@ -181,7 +186,7 @@ function fish(program: string, commands: readonly CommandSpec[]): string[] {
     ),
     ...runnable(commands).flatMap((command) => {
       const when = `${complete} -n ${fishQuoted(`${at} ${command.name}`)}`;
-      const choices = choicesOf(command.spec.args);
+      const choices = choicesOf(command.spec.args[0], commands);
       return [
         ...(choices.length === 0 ? [] : [`${when} -f -a ${fishQuoted(choices.join(" "))}`]),
         ...optionsOf(command).map((option) => {
