@@ -42,6 +42,8 @@ export interface TableLook {
 
 const GAP = "  ";
 const INDENT = "  ";
+/** What says that there is nothing: it may be left out where there is little room. */
+const NOTHING = new Set(["", "-"]);
 
 const NO_LINES = {
   ...{ top: "", "top-mid": "", "top-left": "", "top-right": "" },
@@ -99,7 +101,10 @@ function fitted(
   const room = (): number => width - taken(widths.filter((each) => each !== undefined));
   // What is cut is content, and keeps its place as long as it can; then comes what is most needed.
   const isCut = (at: number): number => columns[at]!.narrow === "cut" ? 0 : 1;
-  const order = columns.map((_, at) => at).slice(1).sort((a, b) => isCut(a) - isCut(b) || a - b);
+  const isEmpty = (at: number): boolean => rows.every((row) => NOTHING.has(row[at]!));
+  const order = columns.map((_, at) => at).slice(1).filter((at) => !isEmpty(at)).sort((a, b) =>
+    isCut(a) - isCut(b) || a - b
+  );
   for (const at of order) if (least[at]! + GAP.length <= room()) widths[at] = least[at];
   for (const [at, now] of widths.entries()) {
     if (now === undefined) continue;
@@ -113,7 +118,7 @@ function fitted(
 function below(cells: readonly (readonly [Column, string])[], { width, label }: TableLook): string[] {
   const room = width - INDENT.length;
   const parts = cells
-    .filter(([, text]) => text !== "" && text !== "-")
+    .filter(([, text]) => !NOTHING.has(text))
     .map(([column, text]) => {
       const whole = column.title === "" ? text : `${label(column.title.toLowerCase())} ${text}`;
       return column.narrow === "cut" && widthOf(whole) > room ? laidOut([column], [[whole]], [room])[0]! : whole;
