@@ -164,24 +164,26 @@ function zshValues(kind: string, choices: readonly string[] | undefined): string
 }
 
 function fish(program: string, commands: readonly CommandSpec[]): string[] {
-  const at = `__${program}_at`;
+  const [at, only] = [`__${program}_at`, `__${program}_only`];
   const complete = `complete -c ${program}`;
   return [
     `# Completion for fish: put this file as ${program}.fish into ~/.config/fish/completions.`,
+    `# Whether these are the words so far: all of them, or with others behind them.`,
+    `function ${only}`,
+    `  set -l words (commandline -opc)`,
+    `  test "$words[2..]" = "$argv"`,
+    `end`,
     `function ${at}`,
     `  set -l words (commandline -opc)`,
-    `  test (count $words) -gt (count $argv); or return 1`,
-    `  test (count $argv) -eq 0; and begin`,
-    `    test (count $words) -eq 1; return`,
-    `  end`,
-    `  test "$words[2..(math (count $argv) + 1)]" = "$argv"`,
+    `  set -l last (math (count $argv) + 1)`,
+    `  test (count $words) -ge $last; and test "$words[2..$last]" = "$argv"`,
     `end`,
-    ...commands.map((spec) => `${complete} -n ${at} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`),
-    `${complete} -n ${at} -s h -l help -d explain`,
-    `${complete} -n ${at} -s V -l version -d ${fishQuoted("print the version")}`,
+    ...commands.map((spec) => `${complete} -n ${only} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`),
+    `${complete} -n ${only} -s h -l help -d explain`,
+    `${complete} -n ${only} -s V -l version -d ${fishQuoted("print the version")}`,
     ...families(commands).flatMap((family) =>
       family.commands!.map((spec) =>
-        `${complete} -n ${fishQuoted(`${at} ${family.name}`)} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`
+        `${complete} -n ${fishQuoted(`${only} ${family.name}`)} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`
       )
     ),
     ...runnable(commands).flatMap((command) => {
