@@ -18,7 +18,7 @@ export const PROGRAM: ProgramInfo = {
   summary: "Entries, backups and care of Holdfast databases.",
   version: VERSION,
   epilogue: [
-    "holdfast COMMAND --help explains a command and shows examples.",
+    "holdfast help COMMAND explains a command and shows examples.",
     "A place for backups is a directory or an address: s3://BUCKET/PREFIX,",
     "gs://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX.",
     "",

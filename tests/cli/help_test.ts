@@ -60,9 +60,13 @@ describe("holdfast --help", () => {
   });
 
   it("keeps within the terminal's width", async () => {
-    const { stdout } = await ok(["restore", "--help"], { columns: 80 });
-    const long = stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("  holdfast"));
-    assert.deepEqual(long, []);
+    for (
+      const [argv, columns] of [[["restore"], 80], [["restore"], 60], [["health"], 60], [["keys", "add"], 60]] as const
+    ) {
+      const { stdout } = await ok(["help", ...argv], { columns });
+      const long = stdout.split("\n").filter((line) => line.length > columns && !/^ {2}(?:holdfast|#)/.test(line));
+      assert.deepEqual(long, []);
+    }
   });
 });
 
@@ -83,10 +87,10 @@ describe("a command line that makes no sense", () => {
   it("is refused by name, with what was meant where that is near", async () => {
     for (
       const [argv, said] of [
-        [["bakup"], /unknown command 'bakup'.*\n.*Did you mean backup\?/],
+        [["bakup"], /unknown command 'bakup'; did you mean backup\?\n {2}holdfast help lists the commands\n$/],
         [
           ["list", "/db", "--prefx", "a"],
-          /unknown option '--prefx'.*\n.*--prefix[^]*\n {2}holdfast help list explains it\n$/,
+          /unknown option '--prefx'; did you mean --prefix\?\n {2}holdfast help list explains it\n$/,
         ],
         [["keys", "rotat"], /unknown command 'rotat'/],
         [["keys"], /which one\?/],
@@ -104,6 +108,10 @@ describe("a command line that makes no sense", () => {
         [["backups", "ftp://host/x"], /ftp:\/\/ is no place for backups/],
         [["backups", "s3://b/x", "--store", "credentials.secret=1"], /would be a secret in the open/],
         [["backups", "https://a.blob.core.windows.net/c?sig=x"], /AZURE_STORAGE_SAS_TOKEN/],
+        [
+          ["backups", "/repo", "--prometheus"],
+          /unknown option '--prometheus'\n {2}holdfast help backups explains it\n$/,
+        ],
         [["completions", "csh"], /SHELL is one of bash, zsh, fish/],
       ] as const
     ) {

@@ -112,6 +112,8 @@ describe("what the library says of a failure", () => {
         [["prune", repo, "--keep-last", "0", "--yes"], /at least one of --keep-last, --keep-hourly,.* --max-bytes/],
         [["set", db, "", "v"], /^error: the key is empty; a key has 1 to 65,535 bytes\n$/],
         [["set", "/none", "k", "v"], /there is no database; --create makes it \(NOT_FOUND\)\n$/],
+        [["backups", repo, "x"], "error: there is no backup x in /repo\n  holdfast backups /repo lists them\n"],
+        [["verify", "/none"], /there is neither a database nor a repository \(NOT_FOUND\)\n$/],
         [["list", "/none"], /there is no database \(NOT_FOUND\)\n$/],
         [["import", db, "/none.jsonl", "--create"], /^(?!.*--create)/],
         [

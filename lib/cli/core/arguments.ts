@@ -89,7 +89,8 @@ export async function readArguments(
     if (error.exitCode === 0) return { kind: "print", text: printed };
     // A family without one of its commands: commander has printed its help.
     if (error.code === "commander.help") throw new UsageError(`which one?\n\n${printed.trimEnd()}`);
-    throw new UsageError(error.message.replace(/^error: /, "") + wayOn(error.code, commands, argv));
+    const said = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean $1?");
+    throw new UsageError(said + wayOn(error.code, commands, argv));
   }
   return wish!;
 }
@@ -139,6 +140,8 @@ function prepare(command: Command, { style, print }: Parsing): Command {
       stripColor: (text) => text,
     })
     .configureHelp({
+      // Also beside the longest option there is room for some words of what it does.
+      minWidthToWrap: 20,
       styleTitle: (text) => paint("title", text),
       styleCommandText: (text) => paint("name", text),
       styleSubcommandText: (text) => paint("name", text),

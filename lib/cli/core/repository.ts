@@ -44,7 +44,7 @@ export const TRANSFER_OPTIONS: readonly OptionSpec[] = under("Repository options
 export const ENCRYPT: OptionSpec = {
   name: "encrypt",
   kind: "flag",
-  help: "encrypt a repository that is made; its passphrase or key is given as above, or asked for",
+  help: "encrypt a repository that is made; its passphrase or key is given as below, or asked for",
 };
 
 /** Leaves no trace of reading. */

@@ -58,7 +58,10 @@ const RULES: readonly Rule[] = [
   ],
   [
     /there is no database(?= \()/,
-    ({ spec }) => `there is no database${has(spec, "create") ? "; --create makes it" : ""}`,
+    ({ spec }) =>
+      spec.args.some(({ name }) => name === "PLACE")
+        ? "there is neither a database nor a repository"
+        : `there is no database${has(spec, "create") ? "; --create makes it" : ""}`,
   ],
   [
     /; pass allowEarlier: true to take that/,
@@ -92,11 +95,14 @@ const RULES: readonly Rule[] = [
   [/\b(keep[A-Z][a-z]+|maxBackups|maxBytes)\b/, ({ spec }, name) => optionFor(spec, name) ?? name],
 ];
 
+/** The rules, for each place in a message where they fit. */
+const EVERYWHERE = RULES.map(([pattern, words]) => [new RegExp(pattern, "g"), words] as const);
+
 /** A message of the library, for who reads it at a shell. */
 export function inShellWords(message: string, context: Context): string {
-  return RULES.reduce(
+  return EVERYWHERE.reduce(
     (text, [pattern, words]) =>
-      text.replace(new RegExp(pattern, "g"), (_, ...groups) => words(context, ...groups.slice(0, -2) as string[])),
+      text.replace(pattern, (_, ...groups) => words(context, ...groups.slice(0, -2) as string[])),
     message,
   );
 }
