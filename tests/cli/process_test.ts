@@ -245,8 +245,8 @@ describe("Ctrl-C in the middle of the work", () => {
   it("leaves nothing half done; the next run does what the first one was to do", async (t) => {
     if (!script) return t.diagnostic("not tried: there is no script command");
     await using db = await DB.open(much);
-    // What no compression makes smaller.
-    await db.setMany(Array.from({ length: 40 }, (_, n) => [`key-${n}`, new Uint8Array(randomBytes(10_000))] as const));
+    // What no compression makes smaller, and more than goes over the line at once: only then there is waiting.
+    await db.setMany(Array.from({ length: 40 }, (_, n) => [`key-${n}`, new Uint8Array(randomBytes(50_000))] as const));
     await using repo = await BackupRepository.open(kept);
     await repo.backup(db, { id: "first" });
     await db.close();
@@ -269,7 +269,7 @@ describe("Ctrl-C in the middle of the work", () => {
     }
     assert.deepEqual(await here("backups", taken), { code: 0, stdout: "", stderr: "no backups\n" });
     assert.equal(await DB.exists(back), false);
-    const piped = await here("backup", much, taken, "--id", "one", "--bytes-per-second", "1MB");
+    const piped = await here("backup", much, taken, "--id", "one", "--bytes-per-second", "8MB");
     assert.deepEqual([piped.code, piped.stderr], [0, ""], "no progress where no terminal is");
     assert.match(piped.stdout, /^one: full of version /);
     assert.equal((await here("restore", kept, back)).code, 0);
