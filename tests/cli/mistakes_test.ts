@@ -114,6 +114,7 @@ describe("what the library says of a failure", () => {
         [["set", "/none", "k", "v"], /there is no database; --create makes it \(NOT_FOUND\)\n$/],
         [["backups", repo, "x"], "error: there is no backup x in /repo\n  holdfast backups /repo lists them\n"],
         [["verify", "/none"], /there is neither a database nor a repository \(NOT_FOUND\)\n$/],
+        [["delete", db, "--prefix", "", "--yes"], /^error: --prefix is empty; what deletes all keys is --all\n$/],
         [["list", "/none"], /there is no database \(NOT_FOUND\)\n$/],
         [["import", db, "/none.jsonl", "--create"], /^(?!.*--create)/],
         [
@@ -126,6 +127,16 @@ describe("what the library says of a failure", () => {
       if (typeof wanted === "string") assert.equal(text, wanted);
       else assert.match(text, wanted, argv.join(" "));
     }
+  });
+
+  it("asks for the secret of the repository that lacks it", async () => {
+    await putFile("/passphrase", "one");
+    await ok(["init", "/safe", "--repository", "--encrypt", "--passphrase-file", "/passphrase"]);
+    const hints = async (...argv: string[]): Promise<string | undefined> => (await cli(argv)).stderr.split("\n")[1];
+    assert.match((await hints("backups", "/safe"))!, /^ {2}--passphrase-file .* HOLDFAST_PASSPHRASE /);
+    assert.match((await hints("copy", repo, "/safe"))!, /^ {2}--to-passphrase-file .* HOLDFAST_TO_PASSPHRASE /);
+    assert.match((await hints("copy", "/safe", "/x"))!, /^ {2}--passphrase-file /);
+    assert.equal(await hints("backups", repo, "--passphrase-file", "/passphrase"), "");
   });
 
   it("names the command that goes on", async () => {

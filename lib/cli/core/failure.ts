@@ -20,9 +20,16 @@ export interface Told {
   details?: Record<string, unknown>;
 }
 
-/** What answers an error of a passphrase or key, besides what its message says. */
-const SECRET_HINT =
-  "\n  --passphrase-file names the file that holds the passphrase, HOLDFAST_PASSPHRASE holds it itself";
+/** What goes on where a passphrase or key is missing, besides what the message says. */
+function secretHint(message: string, { spec, words }: Context): string {
+  if (!message.includes("give its passphrase or key")) return "";
+  // Of two repositories it may be the other one.
+  const [from = "", to = ""] = words;
+  const isOther = spec.options.some(({ name }) => name === "to-passphrase-file") && message.includes(to) &&
+    !message.includes(from);
+  const [option, variable] = isOther ? ["--to-", "HOLDFAST_TO_"] : ["--", "HOLDFAST_"];
+  return `\n  ${option}passphrase-file names the file that holds the passphrase, ${variable}PASSPHRASE holds it itself`;
+}
 
 /** What went wrong, for the user of the command line; `context` is that of the command, where it is known. */
 export function tell(error: unknown, io: CliIo, context: Context | undefined): Told {
@@ -34,7 +41,7 @@ export function tell(error: unknown, io: CliIo, context: Context | undefined): T
   if (error instanceof UsageError) return { exitCode: EXIT.usage, code: "USAGE", message };
   if (error instanceof CommandFailure) return { exitCode: EXIT.failure, code: "FAILED", message };
   if (error instanceof HoldfastError) {
-    const hint = error.code === "DECRYPTION" && !/not encrypted/.test(message) ? SECRET_HINT : "";
+    const hint = context === undefined ? "" : secretHint(message, context);
     const told: Told = { exitCode: EXIT.failure, code: error.code, message: message + hint };
     const details = detailsOf(error);
     return details === undefined ? told : { ...told, details };
