@@ -1,10 +1,11 @@
+/** Tables of the command line, at many widths. How wide a terminal is, each runtime is asked in tests/cli/process_test.ts. */
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import type { BackupInfo } from "../../mod.ts";
 import { type Column, factLines, tableLines } from "../../lib/cli/output/table.ts";
 import { widthOf } from "../../lib/cli/output/width.ts";
-import { cli, damage, filesBelow, freshDisk, jsonLines, linesOf, makeDirectory, ok, open } from "./harness.ts";
+import { cli, damage, filesBelow, freshDisk, jsonLines, linesOf, makeDirectory, ok, open } from "../cli/harness.ts";
 
 const same = (text: string): string => text;
 

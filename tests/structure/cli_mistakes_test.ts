@@ -1,6 +1,7 @@
+/** What the command line says of mistakes. It says the same in every runtime. */
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { cli, damage, filesBelow, freshDisk, ok, open, putFile } from "./harness.ts";
+import { cli, damage, filesBelow, freshDisk, ok, open, putFile } from "../cli/harness.ts";
 
 const [db, repo] = ["/my db", "/repo"];
 
@@ -130,13 +131,13 @@ describe("what the library says of a failure", () => {
   });
 
   it("asks for the secret of the repository that lacks it", async () => {
-    await putFile("/passphrase", "one");
-    await ok(["init", "/safe", "--repository", "--encrypt", "--passphrase-file", "/passphrase"]);
+    await putFile("/key", new Uint8Array(32).fill(1));
+    await ok(["init", "/safe", "--repository", "--encrypt", "--key-file", "/key"]);
     const hints = async (...argv: string[]): Promise<string | undefined> => (await cli(argv)).stderr.split("\n")[1];
     assert.match((await hints("backups", "/safe"))!, /^ {2}--passphrase-file .* HOLDFAST_PASSPHRASE /);
     assert.match((await hints("copy", repo, "/safe"))!, /^ {2}--to-passphrase-file .* HOLDFAST_TO_PASSPHRASE /);
     assert.match((await hints("copy", "/safe", "/x"))!, /^ {2}--passphrase-file /);
-    assert.equal(await hints("backups", repo, "--passphrase-file", "/passphrase"), "");
+    assert.equal(await hints("backups", repo, "--key-file", "/key"), "");
   });
 
   it("names the command that goes on", async () => {
