@@ -10,7 +10,7 @@
  * The checks come first (tests/tools/checks.ts): format, lint, types, documentation, the examples inside the
  * documentation, and what a publication would contain. Then every `tests/**\/*_test.ts` runs in a process of its own under
  * Deno, Bun and Node, with a temporary directory of its own; `tests/structure/` looks at the sources and not at a runtime,
- * so it runs under Node only, as does `tests/defects/`, which needs Node's loader. Each runtime writes a JUnit report, and
+ * so it runs under Node only, as do `tests/defects/`, which needs Node's loader, and the command line on a bucket. Each runtime writes a JUnit report, and
  * that is what is counted: a file in which no test ran, a skipped test and a process that ended badly are all failures.
  *
  * The output of whatever fails is printed in full, below its row. The last line is always `tests: N passed, M failed`;

@@ -8,8 +8,8 @@
  * bunx @holdfast/db list ./data
  * ```
  *
- * Every command explains itself: `holdfast backup --help`. It needs the packages `commander`, `cli-progress` and
- * `cli-table3`; nothing else of Holdfast does.
+ * Every command explains itself: `holdfast backup --help`. It needs the packages `commander`, `cli-progress`,
+ * `cli-table3` and `string-width`; nothing else of Holdfast does.
  *
  * @example
  * ```ts

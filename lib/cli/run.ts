@@ -18,7 +18,7 @@ export const PROGRAM: ProgramInfo = {
   summary: "Entries, backups and care of Holdfast databases.",
   version: VERSION,
   epilogue: [
-    "holdfast COMMAND --help explains a command and shows examples.",
+    "holdfast help COMMAND explains a command and shows examples.",
     "A place for backups is a directory or an address: s3://BUCKET/PREFIX,",
     "gs://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX.",
     "",
@@ -42,10 +42,10 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
     }
     const { spec, name, words, given } = wish;
     out = new Output(io, { json: given.flag("json"), quiet: given.flag("quiet"), noColor: given.flag("no-color") });
-    return await spec.run!({ words, given, io, out, name }) ?? EXIT.done;
+    return await spec.run!({ words, given, io, out, name, spec }) ?? EXIT.done;
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.done;
-    const told = tell(error, io, wish?.kind === "run" ? wish.given : undefined);
+    const told = tell(error, io, wish?.kind === "run" ? wish : undefined);
     out.error(told);
     return told.exitCode;
   } finally {

@@ -115,7 +115,7 @@ describe("holdfast set and get", () => {
   it("makes a database only when told to", async () => {
     const { code, stderr } = await cli(["set", db, "k", "v"]);
     assert.equal(code, 1);
-    assert.match(stderr, /--create makes the database/);
+    assert.match(stderr, /--create makes it/);
     assert.equal(await DB.exists(db, otherProcess()), false);
   });
 

@@ -35,6 +35,7 @@ describe("holdfast --help", () => {
   it("explains every command with all its words and options, and an example that parses", async () => {
     for (const { name, spec } of all) {
       const { stdout } = await ok([...name.split(" "), "--help"], { columns: 200 });
+      if (spec.run === undefined) continue;
       for (const { name: option } of [...spec.options, ...COMMON_OPTIONS]) {
         assert.ok(stdout.includes(`--${option}`), `${name}: --${option}`);
       }
@@ -50,10 +51,22 @@ describe("holdfast --help", () => {
     }
   });
 
+  it("is what help prints, too", async () => {
+    assert.equal((await ok(["help"])).stdout, (await ok(["--help"])).stdout);
+    for (const words of [["backup"], ["keys"], ["keys", "add"]]) {
+      assert.equal((await ok(["help", ...words])).stdout, (await ok([...words, "--help"])).stdout);
+    }
+    assert.match((await ok(["help", "--help"])).stdout, /^Usage: holdfast help /);
+  });
+
   it("keeps within the terminal's width", async () => {
-    const { stdout } = await ok(["restore", "--help"], { columns: 80 });
-    const long = stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("  holdfast"));
-    assert.deepEqual(long, []);
+    for (
+      const [argv, columns] of [[["restore"], 80], [["restore"], 60], [["health"], 60], [["keys", "add"], 60]] as const
+    ) {
+      const { stdout } = await ok(["help", ...argv], { columns });
+      const long = stdout.split("\n").filter((line) => line.length > columns && !/^ {2}(?:holdfast|#)/.test(line));
+      assert.deepEqual(long, []);
+    }
   });
 });
 
@@ -74,18 +87,31 @@ describe("a command line that makes no sense", () => {
   it("is refused by name, with what was meant where that is near", async () => {
     for (
       const [argv, said] of [
-        [["bakup"], /unknown command 'bakup'.*\n.*Did you mean backup\?/],
-        [["list", "/db", "--prefx", "a"], /unknown option '--prefx'.*\n.*--prefix/],
+        [["bakup"], /unknown command 'bakup'; did you mean backup\?\n {2}holdfast help lists the commands\n$/],
+        [
+          ["list", "/db", "--prefx", "a"],
+          /unknown option '--prefx'; did you mean --prefix\?\n {2}holdfast help list explains it\n$/,
+        ],
         [["keys", "rotat"], /unknown command 'rotat'/],
         [["keys"], /which one\?/],
-        [["get", "/db"], /missing required argument 'KEY'/],
-        [["get", "/db", "k", "more"], /too many arguments/],
+        [
+          ["get", "/db"],
+          /missing required argument 'KEY'\n {2}usage: holdfast get \[options\] <DB> <KEY>\n {2}holdfast help get /,
+        ],
+        [["keys", "add"], /'REPO'\n {2}usage: holdfast keys add \[options\] <REPO>\n {2}holdfast help keys add /],
+        [["help", "bakup"], /there is no command bakup\n {2}holdfast help lists the commands/],
+        [["help", "keys", "rotat"], /there is no command keys rotat/],
+        [["get", "/db", "k", "more"], /too many arguments[^]*\n {2}usage: holdfast get /],
         [["list", "/db", "--limit", "few"], /--limit takes a whole number such as 10, not "few"/],
         [["get", "/db", "k", "--as", "xml"], /--as takes one of text, json, base64, hex, not "xml"/],
         [["restore", "/repo", "/db", "--at", "2026-02-30"], /--at takes a time/],
         [["backups", "ftp://host/x"], /ftp:\/\/ is no place for backups/],
         [["backups", "s3://b/x", "--store", "credentials.secret=1"], /would be a secret in the open/],
         [["backups", "https://a.blob.core.windows.net/c?sig=x"], /AZURE_STORAGE_SAS_TOKEN/],
+        [
+          ["backups", "/repo", "--prometheus"],
+          /unknown option '--prometheus'\n {2}holdfast help backups explains it\n$/,
+        ],
         [["completions", "csh"], /SHELL is one of bash, zsh, fish/],
       ] as const
     ) {
@@ -332,7 +358,7 @@ describe("every command", () => {
       await withStreams(settings, async (io) => {
         const out = new Output(io, { json: false, quiet: true, noColor: true });
         // Some fail, for what they are about is not there; what they read they have read by then.
-        await spec.run!({ words, given, io, out, name }).catch(() => {});
+        await spec.run!({ words, given, io, out, name, spec }).catch(() => {});
         return 0;
       });
       asked.set(name, new Set([...asked.get(name) ?? [], ...given.asked]));

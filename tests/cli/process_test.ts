@@ -2,18 +2,28 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import { open, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { PassThrough } from "node:stream";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { BackupRepository, DB } from "../../mod.ts";
+import { run as runHere } from "../../lib/cli/cli.ts";
+import { widthOf } from "../../lib/cli/output/width.ts";
 
 const program = fileURLToPath(new URL("../../lib/cli/cli.ts", import.meta.url));
 const isDeno = process.versions["deno"] !== undefined;
-/** Under Deno with no more permissions than the documentation asks for. */
-const command = [process.execPath, ...(isDeno ? ["run", "--no-check", "-RW"] : []), program];
+/** Under Deno with no more permissions than the documentation asks for: files, and whether colours are wanted. */
+const command = [
+  process.execPath,
+  ...(isDeno ? ["run", "--no-check", "-RW", "--allow-env=NO_COLOR,TERM"] : []),
+  program,
+];
 const directory = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
 const at = (name: string): string => join(directory, name);
 
@@ -94,15 +104,24 @@ describe("the process", () => {
 /** `script` of util-linux gives a program a terminal; where it is missing, nothing of this can be tried. */
 const script = spawnSync("script", ["--version"]).status === 0;
 
+interface Terminal {
+  readonly columns?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What standard input is read from instead of the terminal. */
+  readonly input?: string;
+}
+
 /** Runs on a terminal, and types each answer once its question stands there. */
 async function onTerminal(
   argv: readonly string[],
   answers: readonly (readonly [RegExp, string])[],
+  { columns = 100, env = {}, input }: Terminal = {},
 ): Promise<{ code: number | null; screen: string }> {
   const line = [...command, ...argv].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-  const child = spawn("script", ["-qec", `stty cols 100; ${line}`, "/dev/null"], {
+  const from = input === undefined ? "" : ` < '${input}'`;
+  const child = spawn("script", ["-qec", `stty cols ${columns}; exec ${line}${from}`, "/dev/null"], {
     cwd: directory,
-    env: environment,
+    env: { ...environment, ...env },
   });
   let screen = "";
   let seen = 0;
@@ -172,5 +191,91 @@ describe("on a terminal", () => {
     assert.match(screen, /not confirmed; nothing was done/);
     await using still = await DB.open(at("asked"));
     assert.equal(await still.count(), 1);
+  });
+
+  it("keeps to its width and to NO_COLOR", async (t) => {
+    if (!script) return t.diagnostic("not tried: there is no script command");
+    await using db = await DB.open(at("wide"));
+    await db.setMany([["city", "x".repeat(100)], ["町", "東".repeat(50)]]);
+    await db.close();
+    const { code, screen } = await onTerminal(["list", "wide", "--long"], [], { columns: 50, env: { NO_COLOR: "1" } });
+    assert.equal(code, 0, screen);
+    const [heading, city, written, town, ...rest] = screen.trimEnd().split("\r\n");
+    assert.match(heading!, /^KEY {3}VERSION {2}VALUE$/);
+    assert.match(city!, /^city {8}\d {2}x+…$/);
+    assert.match(town!, /^町 {10}\d {2}東+…$/);
+    assert.match(written!, /^ {2}written 20\S+ \S+Z$/);
+    assert.deepEqual([city!.length, widthOf(town!) <= 50, rest], [50, true, [written]]);
+  });
+});
+
+/** What a screen shows in the end, of lines that are drawn over: only what cli-progress and we ourselves send. */
+function shownOf(screen: string): string[] {
+  return screen.split("\r\n").map((line) => {
+    // What is drawn last from the beginning of the line, or behind its wiping, is what stands there.
+    const last = line.replaceAll("\u001b[1G", "\r").replaceAll("\u001b[2K", "\r").split("\r").at(-1)!;
+    return stripVTControlCharacters(last);
+  });
+}
+
+/** Drawn, wiped, and the terminal left as it was: with its cursor, and with lines that go on. */
+function assertWiped(screen: string, work: string): void {
+  assert.match(screen, new RegExp(`${work}: \\w+`));
+  assert.ok(screen.lastIndexOf("\u001b[?25h") > screen.lastIndexOf("\u001b[?25l"), JSON.stringify(screen));
+  assert.ok(screen.lastIndexOf("\u001b[?7h") > screen.lastIndexOf("\u001b[?7l"), JSON.stringify(screen));
+  const told = shownOf(screen).filter((line) => line !== "");
+  assert.deepEqual(told, ["error: interrupted by SIGINT; nothing is left half done"], screen);
+}
+
+/** The same program inside of the test's process, which is quicker; its streams are no terminal. */
+async function here(...argv: string[]): Promise<Ended> {
+  const [stdout, stderr] = [new PassThrough({ encoding: "utf8" }), new PassThrough({ encoding: "utf8" })];
+  const code = await runHere(argv, { stdout, stderr });
+  return { code, stdout: String(stdout.read() ?? ""), stderr: String(stderr.read() ?? "") };
+}
+
+describe("Ctrl-C in the middle of the work", () => {
+  /** Slow enough that it is interrupted long before its end. */
+  const slowly = ["--bytes-per-second", "50kB"];
+  const [much, taken, kept, back, into, pipe] = ["much", "taken", "kept", "back", "into", "pipe"].map(at) as [
+    ...[string, string, string, string, string, string],
+  ];
+  const lines = Array.from({ length: 2000 }, (_, n) => `${JSON.stringify({ key: `key-${n}`, value: n })}\n`);
+
+  it("leaves nothing half done; the next run does what the first one was to do", async (t) => {
+    if (!script) return t.diagnostic("not tried: there is no script command");
+    await using db = await DB.open(much);
+    // What no compression makes smaller, and more than goes over the line at once: only then there is waiting.
+    await db.setMany(Array.from({ length: 40 }, (_, n) => [`key-${n}`, new Uint8Array(randomBytes(50_000))] as const));
+    await using repo = await BackupRepository.open(kept);
+    await repo.backup(db, { id: "first" });
+    await db.close();
+    spawnSync("mkfifo", [pipe]);
+    // Half of what comes in; then the writer is silent, and keeps its end open.
+    const writer = open(pipe, "w").then(async (file) => {
+      await file.write(lines.slice(0, 1000).join(""));
+      return file;
+    });
+    const ctrlC = (work: RegExp): readonly (readonly [RegExp, string])[] => [[work, "\u0003"]];
+    const [backup, restore, imported] = await Promise.all([
+      onTerminal(["backup", much, taken, ...slowly], ctrlC(/ \d+ %/)),
+      onTerminal(["restore", kept, back, ...slowly], ctrlC(/ \d+ %/)),
+      onTerminal(["import", into, "-", "--create", "--format", "jsonl"], ctrlC(/import: write/), { input: pipe }),
+    ]);
+    await (await writer).close();
+    for (const [work, { code, screen }] of Object.entries({ backup, restore, import: imported })) {
+      assert.equal(code, 130, screen);
+      assertWiped(screen, work);
+    }
+    assert.deepEqual(await here("backups", taken), { code: 0, stdout: "", stderr: "no backups\n" });
+    assert.equal(await DB.exists(back), false);
+    const piped = await here("backup", much, taken, "--id", "one", "--bytes-per-second", "8MB");
+    assert.deepEqual([piped.code, piped.stderr], [0, ""], "no progress where no terminal is");
+    assert.match(piped.stdout, /^one: full of version /);
+    assert.equal((await here("restore", kept, back)).code, 0);
+    assert.equal((await here("count", back)).stdout, "40\n");
+    await writeFile(at("lines.jsonl"), lines.join(""));
+    assert.equal((await here("import", into, at("lines.jsonl"))).code, 0);
+    assert.equal((await here("count", into)).stdout, "2000\n");
   });
 });

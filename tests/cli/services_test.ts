@@ -15,6 +15,7 @@ beforeEach(async () => {
 async function until(argv: readonly string[], output: RegExp, settings: RunSettings = {}): Promise<Ran> {
   const controller = new AbortController();
   const look = (text: string): void => {
+    settings.onOutput?.(text);
     if (output.test(text)) controller.abort(new Interruption("SIGINT"));
   };
   return await cli(argv, { ...settings, signal: controller.signal, onOutput: look });
@@ -24,7 +25,12 @@ describe("holdfast watch", () => {
   it("prints what another process changes, as lines of JSON", async () => {
     // The writer is another process: the watching one reads beside it.
     const writing = await DB.open(db, otherProcess());
-    const watching = until(["watch", db, "--interval", "20ms", "--initial", "-p", "a"], /deleteRange/);
+    let begins = (): void => {};
+    const begun = new Promise<void>((resolve) => begins = resolve);
+    const argv = ["watch", db, "--interval", "20ms", "--initial", "-p", "a"];
+    const watching = until(argv, /deleteRange/, { onOutput: () => begins() });
+    // What is written before it has opened the database is no change to it.
+    await begun;
     await writing.set("a2", { n: 2 }, { tags: ["t"] });
     await writing.set("b", "not wanted");
     await writing.namespace("inner").set("a3", "not wanted");

@@ -34,6 +34,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "lib/cli/core/arguments.ts": "commander",
   "lib/cli/output/progress.ts": "cli-progress",
   "lib/cli/output/table.ts": "cli-table3",
+  "lib/cli/output/width.ts": "string-width",
   "lib/storage/s3/client.ts": "@aws-sdk/client-s3",
   "lib/storage/s3/google_auth.ts": "google-auth-library",
   "lib/storage/azure/identity.ts": "@azure/identity",

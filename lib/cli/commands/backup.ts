@@ -18,10 +18,10 @@ import type { OptionSpec } from "../core/option_spec.ts";
 import { POINT_OPTIONS, pointOf } from "../core/point.ts";
 import { RETENTION_OPTIONS, retentionOf } from "../core/policy.ts";
 import { SELECTION_OPTIONS, selectionOf } from "../core/prefix.ts";
+import { expectKind, isRepository } from "../core/places.ts";
 import { confirm } from "../core/prompt.ts";
 import {
   ENCRYPT,
-  isRepository,
   openRepository,
   READ_ONLY,
   refuseRepositoryOptions,
@@ -154,7 +154,7 @@ export const backup: CommandSpec = {
       });
     }
     out.endProgress();
-    await out.result(info, () => out.line(backupDone(info)));
+    await out.result(info, () => out.sentences([backupDone(info)]));
   },
 };
 
@@ -213,6 +213,7 @@ export const restore: CommandSpec = {
   async run(call) {
     const { given, out, io } = call;
     const [from = "", to = ""] = call.words;
+    await expectKind(call, to, "a database");
     const there = await DB.exists(to, { fileSystem: io.fileSystem });
     const [mode, overwrite, dryRun] = [
       given.choice<"replace" | "merge">("mode"),
@@ -224,6 +225,9 @@ export const restore: CommandSpec = {
       throw new UsageError(
         `a database is in ${to} already: --mode replace or --mode merge puts the backup into it, --overwrite makes it anew`,
       );
+    }
+    if (!there && mode === "merge") {
+      throw new UsageError(`there is no database in ${to} that --mode merge could merge with`);
     }
     const options = await optionsOf(call, mode);
     await using source = await sourceOf(call, from);

@@ -10,6 +10,8 @@ import { CommandFailure, UsageError } from "../core/exit_code.ts";
 import type { ArgumentSpec, OptionSpec } from "../core/option_spec.ts";
 import { HISTORY_OPTIONS, historyOf, POINT_OPTIONS, pointOf } from "../core/point.ts";
 import { KEYLESS, openRepository, REPOSITORY, REPOSITORY_OPTIONS } from "../core/repository.ts";
+import { shellWord } from "../core/places.ts";
+import { PROGRAM_NAME } from "../version.ts";
 import { showKey } from "../output/entries.ts";
 import { showBytes, showCount, showCounted, showDuration, showTime } from "../output/figures.ts";
 import { jsonLine } from "../output/json.ts";
@@ -66,7 +68,11 @@ export const backups: CommandSpec = {
     await using repo = await openRepository(call, place, { write: false });
     if (id !== undefined) {
       const backup = await repo.get(id);
-      if (backup === undefined) throw new CommandFailure(`there is no backup ${showKey(id)} in ${place}`);
+      if (backup === undefined) {
+        throw new CommandFailure(
+          `there is no backup ${showKey(id)} in ${place}\n  ${PROGRAM_NAME} backups ${shellWord(place)} lists them`,
+        );
+      }
       return await out.result(backup, () => printBackup(out, backup));
     }
     const all = await repo.list(filter);
@@ -150,9 +156,13 @@ export const history: CommandSpec = {
     const entries = last === 0 ? [] : (await repo.history()).slice(-last);
     if (out.json) return await out.write(entries.map(jsonLine).join(""));
     await out.table(
-      [{ title: "NO", align: "right" }, { title: "WHEN" }, { title: "WHAT" }, { title: "RESULT" }, {
-        title: "DETAILS",
-      }],
+      [
+        { title: "NO", align: "right" },
+        { title: "WHEN" },
+        { title: "WHAT" },
+        { title: "RESULT" },
+        { title: "DETAILS", narrow: "wrap" },
+      ],
       entries.map(({ seq, at, action, result, detail }) => [
         String(seq),
         showTime(at),

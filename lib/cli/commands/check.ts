@@ -10,6 +10,7 @@ import type { Call, CommandSpec } from "../core/command.ts";
 import { openToRead } from "../core/database.ts";
 import { POINT_OPTIONS, pointOf } from "../core/point.ts";
 import { HEALTH_OPTIONS, healthOf } from "../core/policy.ts";
+import { inShellWords } from "../core/wording.ts";
 import {
   KEYLESS,
   KIND,
@@ -73,7 +74,7 @@ async function verifyDatabase(call: Call, path: string): Promise<number> {
       ["rows", showCount(report.entries)],
       ["took", showDuration(report.durationMs)],
     ]);
-    await out.lines(
+    await out.sentences(
       report.problems.map(({ file, offset, detail }) =>
         `${out.paint("bad", "✗")} ${file} at byte ${offset}: ${detail}`
       ),
@@ -121,7 +122,7 @@ async function verifyBackups(call: Call, place: string): Promise<number> {
       ["read", `${report.read}: ${showBytes(report.bytes)}`],
       ["took", showDuration(report.durationMs)],
     ]);
-    await out.lines(report.problems.map(({ key, detail, backups }) => {
+    await out.sentences(report.problems.map(({ key, detail, backups }) => {
       const whose = backups.length === 0 ? "" : ` (needed by ${backups.join(", ")})`;
       return `${out.paint("bad", "✗")} ${key}: ${detail}${whose}`;
     }));
@@ -172,7 +173,7 @@ export const drill: CommandSpec = {
         ["checksum", report.checksum],
         ["took", showDuration(report.durationMs)],
       ]);
-      await out.lines(report.problems.map((problem) => `${out.paint("bad", "✗")} ${problem}`));
+      await out.sentences(report.problems.map((problem) => `${out.paint("bad", "✗")} ${inShellWords(problem, call)}`));
     });
     return codeFor(report.ok);
   },
@@ -211,7 +212,9 @@ export const health: CommandSpec = {
       ]);
       if (report.findings.length > 0) await out.line("");
       await out.table(
-        report.findings.length === 0 ? [] : [{ title: "SEVERITY" }, { title: "CODE" }, { title: "FINDING" }],
+        report.findings.length === 0
+          ? []
+          : [{ title: "SEVERITY" }, { title: "CODE" }, { title: "FINDING", narrow: "wrap" }],
         report.findings.map(({ severity, code, message }) => [
           out.paint(severity === "error" ? "bad" : "warning", severity),
           code,

@@ -180,6 +180,9 @@ export const remove: CommandSpec = {
     if ([keys.length > 0, wantsRange, all].filter(Boolean).length !== 1) {
       throw new UsageError("give keys, or a range (--prefix, --start, --end), or --all");
     }
+    // As a rule a variable of a script should have held it.
+    const empty = ["prefix", "start", "end"].find((name) => given.text(name) === "");
+    if (empty !== undefined) throw new UsageError(`--${empty} is empty; what deletes all keys is --all`);
     await using db = await openToWrite(call, path);
     const { space, encoding, path: namespace } = keySpace(call, db);
     const options = durabilityOf(call);

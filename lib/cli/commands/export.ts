@@ -6,6 +6,7 @@
 import type { CommandSpec } from "../core/command.ts";
 import { DATABASE, openToRead } from "../core/database.ts";
 import { UsageError } from "../core/exit_code.ts";
+import { isRepository } from "../core/places.ts";
 import { isAddress } from "../core/store.ts";
 import { showBytes, showCounted, showDuration, showTime } from "../output/figures.ts";
 import { backupDone } from "../output/reports.ts";
@@ -58,6 +59,9 @@ export const exporting: CommandSpec = {
     const portable = /\.jsonl?(?:\.gz|\.zst)?$/i.test(to);
     if (portable && link !== undefined) throw new UsageError("--link is for directories");
     await using db = await openToRead(call, path);
+    if (!toStream && await isRepository(io, to)) {
+      throw new UsageError(`${to} is a repository; backup puts a state into it`);
+    }
     const long = { signal: io.signal, onProgress: out.progress("export") };
     if (toStream) {
       for await (const piece of db.exportStream({ format: format ?? "tar", ...long })) await out.write(piece);
@@ -67,14 +71,14 @@ export const exporting: CommandSpec = {
     if (portable) {
       const info = await db.backup(to, options);
       out.endProgress();
-      return await out.result(info, () => out.line(backupDone(info)));
+      return await out.result(info, () => out.sentences([backupDone(info)]));
     }
     const info = await db.export(to, { ...options, ...(link === undefined ? {} : { link }) });
     out.endProgress();
     await out.result(info, () =>
-      out.line(
+      out.sentences([
         `${to}: version ${info.version} of ${showTime(info.timestamp)}, ${showCounted(info.files, "file")}, ` +
-          `${showBytes(info.bytes)} (${showBytes(info.sharedBytes)} shared), in ${showDuration(info.durationMs)}`,
-      ));
+        `${showBytes(info.bytes)} (${showBytes(info.sharedBytes)} shared), in ${showDuration(info.durationMs)}`,
+      ]));
   },
 };

@@ -33,6 +33,7 @@ import { CommandFailure, EXIT, UsageError } from "../core/exit_code.ts";
 import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.ts";
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
+import { expectKind } from "../core/places.ts";
 import { visible } from "../output/entries.ts";
 import { showCounted, showDuration, showTime } from "../output/figures.ts";
 import { printRestore } from "../output/reports.ts";
@@ -79,6 +80,7 @@ export const importing: CommandSpec = {
   ],
   async run(call) {
     const [path = "", from = ""] = call.words;
+    await expectKind(call, path, "a database");
     const store = await storeAt(call, from);
     if (store === undefined) return await importFile(call, path, from);
     refuse(call, ["as", "tag", "expire-in", "expires-at", "durability", "resume"], "other stores");

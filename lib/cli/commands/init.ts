@@ -12,6 +12,7 @@ import { PROGRAM_NAME } from "../version.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { KEY_ENCODING, localPath } from "../core/database.ts";
 import { CommandFailure, UsageError } from "../core/exit_code.ts";
+import { isRepository } from "../core/places.ts";
 import { ENCRYPT, openRepository, PLACE, REPOSITORY_OPTIONS } from "../core/repository.ts";
 import { isAddress, storeAt } from "../core/store.ts";
 
@@ -48,6 +49,7 @@ export const init: CommandSpec = {
     if (given.flag("encrypt")) {
       throw new UsageError("a database is not encrypted on disk; its backups may be (--repository)");
     }
+    if (await isRepository(io, place)) throw new CommandFailure(`a repository is in ${place} already`);
     const options = { errorIfExists: true, clock: io.now, fileSystem: io.fileSystem, signal: io.signal };
     await using db = await DB.open(localPath(place), keyEncoding === undefined ? options : { ...options, keyEncoding });
     const { id, path } = db;
@@ -104,9 +106,9 @@ export const demo: CommandSpec = {
     const versions = [first, second, third].map(({ version }) => version);
     const tries = trials(data, backups, join(directory, "restored"), versions[1]!);
     await out.result({ data, backups, versions, try: tries.map(([line]) => line) }, async () => {
-      await out.line(
+      await out.sentences([
         `A database in ${data}, and three backups of it in ${backups}. Before the third one, all orders were deleted.`,
-      );
+      ]);
       for (const [line, does] of tries) {
         await out.lines(["", `  ${out.paint("faint", `# ${does}`)}`, `  ${out.paint("name", line)}`]);
       }

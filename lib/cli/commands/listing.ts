@@ -12,15 +12,13 @@ import { UsageError } from "../core/exit_code.ts";
 import { showKey, showValue } from "../output/entries.ts";
 import { showTime } from "../output/figures.ts";
 import { entryJson, jsonLine, keyJson } from "../output/json.ts";
-import { type Column, tableLines } from "../output/table.ts";
+import type { Column } from "../output/table.ts";
 
 const TAG: OptionSpec = { name: "tag", short: "t", kind: "text", value: "TAG", many: true, help: "only with this tag" };
 const LIMIT: OptionSpec = { name: "limit", short: "l", kind: "count", help: "at most so many" };
 
 /** Rows that are laid out together: enough to stand in line, few enough to begin at once and to hold in memory. */
 const ROWS_TOGETHER = 200;
-/** On a terminal a value takes no more than what is left of its line, but at least so much. */
-const VALUE_CHARACTERS_MIN = 20;
 
 /** `list` */
 export const list: CommandSpec = {
@@ -74,35 +72,28 @@ export const list: CommandSpec = {
   },
 };
 
-async function table({ out, io }: Call, entries: AsyncIterable<Entry<Key>>, long: boolean): Promise<void> {
-  const columns: Column[] = [{ title: "KEY" }, { title: "VALUE" }];
-  if (long) {
-    const more: Column[] = [{ title: "VERSION", align: "right" }, { title: "WRITTEN" }, { title: "TAGS" }, {
-      title: "EXPIRES",
-    }];
-    columns.splice(1, 0, ...more);
-  }
-  const width = out.isTerminal ? io.stdout.columns || 80 : Infinity;
-  let rows: Entry<Key>[] = [];
-  let first = true;
+async function table({ out }: Call, entries: AsyncIterable<Entry<Key>>, long: boolean): Promise<void> {
+  const more: Column[] = [
+    { title: "VERSION", align: "right" },
+    { title: "WRITTEN" },
+    { title: "TAGS" },
+    { title: "EXPIRES" },
+  ];
+  const columns: Column[] = [
+    { title: "KEY", narrow: "alone" },
+    ...(long ? more : []),
+    { title: "VALUE", narrow: "cut" },
+  ];
+  let rows: string[][] = [];
+  let headed = true;
   const print = async (): Promise<void> => {
-    const before = rows.map((entry) => {
-      const { version, timestamp, tags, expiresAt } = entry;
-      const more = long ? [String(version), showTime(timestamp), tags.map(showKey).join(","), showTime(expiresAt)] : [];
-      return [showKey(entry.key), ...more];
-    });
-    // What the other columns take: measured in characters, which is near enough for a limit.
-    const taken = columns.slice(0, -1).reduce(
-      (sum, { title }, index) => sum + 2 + Math.max(title.length, ...before.map((row) => row[index]!.length)),
-      0,
-    );
-    const room = Math.max(VALUE_CHARACTERS_MIN, width - taken);
-    const cells = before.map((row, index) => [...row, showValue(rows[index]!.value, room)]);
-    const titles = first ? columns : columns.map(({ align }) => ({ title: "", align: align ?? "left" }));
-    await out.lines(tableLines(titles, cells, (text) => out.paint("title", text)));
-    [rows, first] = [[], false];
+    await out.table(columns, rows, { headed });
+    [rows, headed] = [[], false];
   };
-  for await (const entry of entries) if (rows.push(entry) === ROWS_TOGETHER) await print();
+  for await (const { key, value, version, timestamp, tags, expiresAt } of entries) {
+    const cells = [String(version), showTime(timestamp), tags.map(showKey).join(","), showTime(expiresAt)];
+    if (rows.push([showKey(key), ...(long ? cells : []), showValue(value, out.width)]) === ROWS_TOGETHER) await print();
+  }
   if (rows.length > 0) await print();
 }
 

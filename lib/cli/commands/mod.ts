@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { HELP } from "../core/arguments.ts";
 import type { CommandSpec } from "../core/command.ts";
 import { backup, restore } from "./backup.ts";
 import { backups, estimate, history, pin, points, unpin } from "./backups.ts";
@@ -27,6 +28,7 @@ const OTHERS: readonly CommandSpec[] = [
   ...[watch, replicate, scheduling],
   ...[init, stats, compact, repair, slots],
   demo,
+  HELP,
 ];
 
 /** All commands. Their order is that of the help. */

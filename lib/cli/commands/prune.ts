@@ -7,6 +7,7 @@ import type { PruneReport } from "../../backup/repository/mod.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { UsageError } from "../core/exit_code.ts";
 import { RETENTION_OPTIONS, retentionOf } from "../core/policy.ts";
+import { inShellWords } from "../core/wording.ts";
 import { confirm } from "../core/prompt.ts";
 import {
   ENCRYPT,
@@ -79,28 +80,29 @@ export const prune: CommandSpec = {
   },
 };
 
-async function show({ out }: Call, report: PruneReport): Promise<void> {
+async function show(call: Call, report: PruneReport): Promise<void> {
+  const { out } = call;
   await out.table(
-    [{ title: "ID" }, { title: "" }, { title: "WHY" }],
+    [{ title: "ID" }, { title: "" }, { title: "WHY", narrow: "wrap" }],
     report.backups.map(({ id, keep, reasons }) => [
       out.paint("name", id),
       keep ? out.paint("good", "stays") : out.paint("bad", "goes"),
-      reasons.join(", "),
+      inShellWords(reasons.join(", "), call),
     ]),
   );
   const { log, points } = report;
   const gone = log.filter(({ keep }) => !keep).length;
-  await out.line(`\nOf ${showCounted(log.length, "log object")} ${gone} would go. What can be restored then:\n`);
+  await out.sentences([`\nOf ${showCounted(log.length, "log object")} ${gone} would go. What can be restored then:\n`]);
   await printRanges(out, points.after);
 }
 
 async function done({ out }: Call, report: PruneReport): Promise<void> {
   const gone = report.backups.filter(({ keep }) => !keep);
   const pending = report.pendingBytes === 0 ? "" : `; ${showBytes(report.pendingBytes)} go with a later pruning`;
-  await out.line(
+  await out.sentences([
     `removed ${showCounted(gone.length, "backup")}, ${showCounted(report.objects, "object")} and ` +
-      `${showCounted(report.logObjects, "log object")}: ${showBytes(report.freedBytes)} are free${pending}`,
-  );
+    `${showCounted(report.logObjects, "log object")}: ${showBytes(report.freedBytes)} are free${pending}`,
+  ]);
 }
 
 /** `copy` */
@@ -147,10 +149,10 @@ export const copy: CommandSpec = {
     });
     out.endProgress();
     await out.result(report, () =>
-      out.line(
+      out.sentences([
         `copied ${showCounted(report.backups.length, "backup")}, ${showCounted(report.objects, "object")} and ` +
-          `${showCounted(report.logObjects, "log object")}: ${showBytes(report.storedBytes)} in ` +
-          `${showDuration(report.durationMs)}; ${showCounted(report.reused, "object")} were there already`,
-      ));
+        `${showCounted(report.logObjects, "log object")}: ${showBytes(report.storedBytes)} in ` +
+        `${showDuration(report.durationMs)}; ${showCounted(report.reused, "object")} were there already`,
+      ]));
   },
 };

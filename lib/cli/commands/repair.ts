@@ -9,6 +9,7 @@ import type { RepairReport } from "../../db/repair_report.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { UsageError } from "../core/exit_code.ts";
+import { expectKind } from "../core/places.ts";
 import { confirm } from "../core/prompt.ts";
 import {
   KIND,
@@ -60,6 +61,7 @@ export const repair: CommandSpec = {
 async function repairDatabase(call: Call, path: string): Promise<number> {
   const { given, out, io } = call;
   refuseRepositoryOptions(call, [], `${path} is a database`);
+  await expectKind(call, path, "a database");
   const keyEncoding = given.choice<KeyEncoding>("key-encoding");
   const work = async (dryRun: boolean): Promise<RepairReport> => {
     const report = await DB.repair(path, {
@@ -132,7 +134,9 @@ async function showDatabase({ out }: Call, { kept, lost, setAside }: RepairRepor
   ]);
   if (lost.length > 0) await out.line("");
   await out.table(
-    lost.length === 0 ? [] : [{ title: "FROM KEY" }, { title: "TO KEY" }, { title: "WHY" }],
+    lost.length === 0
+      ? []
+      : [{ title: "FROM KEY", narrow: "alone" }, { title: "TO KEY" }, { title: "WHY", narrow: "wrap" }],
     lost.map(({ start, end, detail }) => [
       start === undefined ? "(first)" : showKey(start),
       end === undefined ? "(last)" : showKey(end),
@@ -149,7 +153,7 @@ async function showBackups({ out }: Call, report: RepositoryRepairReport, done: 
     ["lost backups", showCount(lostBackups.length)],
     ["lost points", showCounted(lostPoints.length, "range")],
   ]);
-  await out.lines(repaired.map((what) => `${out.paint("good", "✓")} ${what}`));
-  await out.lines(lostBackups.map(({ id, detail }) => `${out.paint("bad", "✗")} ${id}: ${detail}`));
+  await out.sentences(repaired.map((what) => `${out.paint("good", "✓")} ${what}`));
+  await out.sentences(lostBackups.map(({ id, detail }) => `${out.paint("bad", "✗")} ${id}: ${detail}`));
   if (lostPoints.length > 0) await printRanges(out, lostPoints);
 }

@@ -10,6 +10,7 @@ import type { BackupRepository } from "../../db/repository/backup_repository.ts"
 import type { Call, CommandSpec } from "../core/command.ts";
 import { DATABASE, openToRead, openToWrite } from "../core/database.ts";
 import { UsageError } from "../core/exit_code.ts";
+import { messageOf } from "../core/failure.ts";
 import { HEALTH_OPTIONS, healthOf, RETENTION_OPTIONS, retentionOf } from "../core/policy.ts";
 import {
   ENCRYPT,
@@ -60,7 +61,7 @@ export const replicate: CommandSpec = {
     const onEvent = (event: ReplicationEvent): void => {
       // One after the other; a reader that has gone is noticed at the end.
       last = last.then(() =>
-        out.json ? out.write(jsonLine({ at: io.now(), ...event })) : out.line(toldOf(io.now(), event))
+        out.json ? out.write(jsonLine({ at: io.now(), ...event })) : out.line(toldOf(call, event))
       );
       last.catch(gaveUp);
       if (event.type === "stopped" && !ending) gaveUp(replication?.status().error ?? new Error("replication stopped"));
@@ -89,7 +90,7 @@ export const replicate: CommandSpec = {
   },
 };
 
-function toldOf(now: number, event: ReplicationEvent): string {
+function toldOf(call: Call, event: ReplicationEvent): string {
   const what = (): string => {
     switch (event.type) {
       case "shipped":
@@ -101,16 +102,12 @@ function toldOf(now: number, event: ReplicationEvent): string {
       case "gap":
         return `gap: versions ${event.from} to ${event.to} are not archived`;
       case "failure":
-        return `failure ${event.failures}: ${messageOf(event.error)}`;
+        return `failure ${event.failures}: ${messageOf(event.error, call)}`;
       default:
         return "stopped";
     }
   };
-  return `${showTime(now)}  ${what()}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return `${showTime(call.io.now())}  ${what()}`;
 }
 
 const CRON = (name: string, help: string) => ({ name, kind: "text", value: "CRON", help } as const);
@@ -188,7 +185,7 @@ export const scheduling: CommandSpec = {
       keepAlive: true,
       fileSystem: io.fileSystem,
       clock: io.now,
-      onEvent: (event) => print(event, eventText(event)),
+      onEvent: (event) => print(event, eventText(call, event)),
       onFinding: (finding) => print({ type: "finding", ...finding }, findingText(finding)),
       ...(policy === undefined ? {} : { prune: policy }),
       ...(journal === undefined ? {} : { journal }),
@@ -232,7 +229,7 @@ function openingEachTime(
   };
 }
 
-function eventText(event: ScheduleEvent): string {
+function eventText(call: Call, event: ScheduleEvent): string {
   switch (event.type) {
     case "start":
       return `${event.job}: begins${event.missed ? ", made up for" : ""}${
@@ -241,9 +238,9 @@ function eventText(event: ScheduleEvent): string {
     case "success":
       return `${event.job}: done in ${showDuration(event.durationMs)}`;
     case "retry":
-      return `${event.job}: failed, again in ${showDuration(event.delayMs)}: ${messageOf(event.error)}`;
+      return `${event.job}: failed, again in ${showDuration(event.delayMs)}: ${messageOf(event.error, call)}`;
     default:
-      return `${event.job}: failed: ${messageOf(event.error)}`;
+      return `${event.job}: failed: ${messageOf(event.error, call)}`;
   }
 }
 

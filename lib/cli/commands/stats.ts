@@ -148,7 +148,8 @@ export const slots: CommandSpec = {
   name: "slots",
   summary: "List the repositories for which a database keeps its log, or forget one",
   details:
-    "What a repository has not archived yet stays in the database's log. A repository that is gone for good is dropped here.",
+    "What a repository has not archived yet stays in the database's log. A repository that is gone for good is dropped here. " +
+    "An id is that of the repository, as stats shows it.",
   group: "Databases",
   args: [DATABASE],
   options: [
@@ -168,10 +169,8 @@ export const slots: CommandSpec = {
       const found = db.slots();
       if (out.json) return await out.write(found.map(jsonLine).join(""));
       return await out.table(
-        [{ title: "ID" }, { title: "REPOSITORY" }, { title: "ARCHIVED", align: "right" }, { title: "SINCE" }],
-        found.map((
-          slot,
-        ) => [out.paint("name", slot.id), slot.repository, String(slot.version), showTime(slot.createdAt)]),
+        [{ title: "ID" }, { title: "ARCHIVED", align: "right" }, { title: "SINCE" }],
+        found.map(({ id, version, createdAt }) => [out.paint("name", id), String(version), showTime(createdAt)]),
       );
     }
     await using db = await openToWrite(call, path);

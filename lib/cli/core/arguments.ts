@@ -4,11 +4,12 @@
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
-import { type Call, type CommandSpec, GROUPS } from "./command.ts";
+import { argumentForm, type Call, type CommandSpec, GROUPS, type NamedCommand, usageOf } from "./command.ts";
 import { COMMON_HEADING, COMMON_OPTIONS, type OptionSpec } from "./option_spec.ts";
 import { UsageError } from "./exit_code.ts";
 import { Given } from "./given.ts";
 import { FORMS, parseValue } from "./parse_value.ts";
+import { PROGRAM_NAME } from "../version.ts";
 
 /** What was asked for: a command with its words and options; or something that is only printed. */
 export type Wish =
@@ -35,6 +36,25 @@ export interface ProgramInfo {
   readonly epilogue: string;
 }
 
+/** `help`, as it stands among the commands; it is read as `--help` behind what it is asked about. */
+export const HELP: CommandSpec = {
+  name: "help",
+  summary: "Explain a command, or list them all",
+  group: "Help",
+  args: [{
+    name: "COMMAND",
+    help: "the command, of two words where it has two",
+    kind: "command",
+    optional: true,
+    many: true,
+  }],
+  options: [],
+  examples: [
+    { line: "help", does: "list the commands" },
+    { line: "help keys add", does: "explain one, as keys add --help does" },
+  ],
+};
+
 /** Reads a command line. Whatever is wrong with it is a `UsageError`. */
 export async function readArguments(
   program: ProgramInfo,
@@ -43,6 +63,15 @@ export async function readArguments(
   style: HelpStyle,
   now: number,
 ): Promise<Wish> {
+  // Help is what commander knows about each command.
+  const isHelp = argv[0] === HELP.name && !argv.includes("--help") && !argv.includes("-h");
+  if (isHelp) {
+    const about = argv.slice(1).filter((word) => !word.startsWith("-"));
+    if (about.length > 0 && named(commands, about)?.name !== about.join(" ")) {
+      throw new UsageError(`there is no command ${about.join(" ")}\n  ${PROGRAM_NAME} help lists the commands`);
+    }
+    argv = [...argv.slice(1), "--help"];
+  }
   let wish: Wish | undefined;
   let printed = "";
   const parsing = { style, now, print: (text: string) => printed += text, found: (found: Wish) => wish = found };
@@ -60,9 +89,29 @@ export async function readArguments(
     if (error.exitCode === 0) return { kind: "print", text: printed };
     // A family without one of its commands: commander has printed its help.
     if (error.code === "commander.help") throw new UsageError(`which one?\n\n${printed.trimEnd()}`);
-    throw new UsageError(error.message.replace(/^error: /, ""));
+    const said = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean $1?");
+    throw new UsageError(said + wayOn(error.code, commands, argv));
   }
   return wish!;
+}
+
+/** What tells how the command is meant, behind what is wrong with its line. */
+function wayOn(code: string, commands: readonly CommandSpec[], argv: readonly string[]): string {
+  const found = named(commands, argv);
+  if (found === undefined) return `\n  ${PROGRAM_NAME} help lists the commands`;
+  const { name, spec } = found;
+  const isWord = code === "commander.missingArgument" || code === "commander.excessArguments";
+  const usage = isWord ? `\n  usage: ${usageOf(name, spec)}` : "";
+  return `${usage}\n  ${PROGRAM_NAME} help ${name} explains it`;
+}
+
+/** The command, or the family, that a command line begins with. */
+function named(commands: readonly CommandSpec[], argv: readonly string[], before = ""): NamedCommand | undefined {
+  const [word, ...rest] = argv;
+  const spec = commands.find(({ name }) => name === word);
+  if (spec === undefined) return undefined;
+  const name = before + spec.name;
+  return named(spec.commands ?? [], rest, `${name} `) ?? { name, spec };
 }
 
 interface Parsing {
@@ -91,6 +140,8 @@ function prepare(command: Command, { style, print }: Parsing): Command {
       stripColor: (text) => text,
     })
     .configureHelp({
+      // Also beside the longest option there is room for some words of what it does.
+      minWidthToWrap: 20,
       styleTitle: (text) => paint("title", text),
       styleCommandText: (text) => paint("name", text),
       styleSubcommandText: (text) => paint("name", text),
@@ -115,10 +166,7 @@ function add(parent: Command, program: string, before: string, spec: CommandSpec
     for (const each of spec.commands) add(command, program, `${name} `, each, parsing);
     return;
   }
-  for (const { name, help, optional, many } of spec.args) {
-    const dots = many ? "..." : "";
-    command.argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, help);
-  }
+  for (const each of spec.args) command.argument(argumentForm(each), each.help);
   const options = [...spec.options, ...COMMON_OPTIONS];
   for (const option of options) command.addOption(optionOf(option, parsing.now));
   command.addHelpText("after", examplesOf(program, spec, parsing.style));

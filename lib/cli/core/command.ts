@@ -6,6 +6,7 @@
 import type { Output } from "../output/output.ts";
 import type { CliIo } from "../io.ts";
 import type { Given } from "./given.ts";
+import { PROGRAM_NAME } from "../version.ts";
 import type { ArgumentSpec, OptionSpec } from "./option_spec.ts";
 
 /** A command line to try, and what it does. */
@@ -31,6 +32,8 @@ export interface Call {
   readonly out: Output;
   /** Which command this is, with the one it belongs to: `"keys add"`. */
   readonly name: string;
+  /** What the table of commands has about it. */
+  readonly spec: CommandSpec;
 }
 
 /** A command, or a family of them. */
@@ -69,4 +72,15 @@ export function runnable(commands: readonly CommandSpec[], before = ""): NamedCo
     const name = before + spec.name;
     return spec.commands === undefined ? [{ name, spec }] : runnable(spec.commands, `${name} `);
   });
+}
+
+/** `"holdfast set [options] <DB> <KEY> <VALUE>"` */
+export function usageOf(name: string, { args }: CommandSpec): string {
+  return [PROGRAM_NAME, name, "[options]", ...args.map(argumentForm)].join(" ");
+}
+
+/** `<KEY>`, `[ID]` where it may be left out, with dots where there may be several. */
+export function argumentForm({ name, optional, many }: ArgumentSpec): string {
+  const dots = many ? "..." : "";
+  return optional ? `[${name}${dots}]` : `<${name}${dots}>`;
 }

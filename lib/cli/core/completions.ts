@@ -47,7 +47,7 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
     ...families(commands).map((spec) =>
       `    ${quoted(spec.name)}) words="${spec.commands!.map((each) => each.name).join(" ")} --help" ;;`
     ),
-    ...runnable(commands).flatMap((command) => bashCommand(command)),
+    ...runnable(commands).flatMap((command) => bashCommand(command, commands)),
     `  esac`,
     `  # Options only where one is begun; everywhere else a path may stand.`,
     `  if [[ "$current" == -* || "$command" == "" || " ${familyNames.join(" ")} " == *" $command "* ]]; then`,
@@ -60,11 +60,11 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
   ];
 }
 
-function bashCommand(command: NamedCommand): string[] {
+function bashCommand(command: NamedCommand, commands: readonly CommandSpec[]): string[] {
   const options = optionsOf(command);
   const valued = options.filter(({ kind }) => kind !== "flag");
   const words = options.map((each) => `--${each.name}`);
-  const choices = choicesOf(command.spec.args);
+  const choices = choicesOf(command.spec.args[0], commands);
   return [
     `    ${quoted(command.name)})`,
     `      case "$before" in`,
@@ -86,8 +86,9 @@ function bashCommand(command: NamedCommand): string[] {
   ];
 }
 
-function choicesOf(args: readonly ArgumentSpec[]): readonly string[] {
-  return args[0]?.choices ?? [];
+/** What a word may be, where that can be listed. */
+function choicesOf(word: ArgumentSpec | undefined, commands: readonly CommandSpec[]): readonly string[] {
+  return word?.kind === "command" ? commands.map(({ name }) => name) : word?.choices ?? [];
 }
 
 function zsh(program: string, commands: readonly CommandSpec[]): string[] {
@@ -108,7 +109,9 @@ function zsh(program: string, commands: readonly CommandSpec[]): string[] {
     `      ;;`,
     `    rest)`,
     `      case $words[1] in`,
-    ...commands.flatMap((spec) => spec.commands === undefined ? zshCommand(spec, "        ") : zshFamily(spec)),
+    ...commands.flatMap((spec) =>
+      spec.commands === undefined ? zshCommand(spec, "        ", commands) : zshFamily(spec, commands)
+    ),
     `      esac`,
     `      ;;`,
     `  esac`,
@@ -117,7 +120,7 @@ function zsh(program: string, commands: readonly CommandSpec[]): string[] {
   ];
 }
 
-function zshFamily(family: CommandSpec): string[] {
+function zshFamily(family: CommandSpec, commands: readonly CommandSpec[]): string[] {
   const described = family.commands!.map((spec) => quoted(`${spec.name}:${spec.summary.replaceAll(":", "\\:")}`));
   return [
     `        ${family.name})`,
@@ -129,23 +132,25 @@ function zshFamily(family: CommandSpec): string[] {
     `            shift words`,
     `            ((CURRENT--))`,
     `            case $words[1] in`,
-    ...family.commands!.flatMap((spec) => zshCommand(spec, "              ")),
+    ...family.commands!.flatMap((spec) => zshCommand(spec, "              ", commands)),
     `            esac`,
     `          fi`,
     `          ;;`,
   ];
 }
 
-function zshCommand(spec: CommandSpec, indent: string): string[] {
+function zshCommand(spec: CommandSpec, indent: string, commands: readonly CommandSpec[]): string[] {
   const options = optionsOf({ name: spec.name, spec }).flatMap((option) => {
     const text = `[${option.help.replace(/[[\]\\]/g, "\\$&").replaceAll(":", "\\:")}]`;
     const names = [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])];
     const value = option.kind === "flag" ? "" : `: :${zshValues(option.kind, option.choices)}`;
     return names.map((name) => quoted(`${option.many ? "*" : ""}${name}${text}${value}`));
   });
-  const words = spec.args.map(({ name, many, kind, choices }, index) =>
-    quoted(`${many ? "*" : index + 1}:${name}:${zshValues(kind, choices)}`)
-  );
+  const words = spec.args.map((word, index) => {
+    const choices = choicesOf(word, commands);
+    const values = zshValues(word.kind, choices.length === 0 ? undefined : choices);
+    return quoted(`${word.many ? "*" : index + 1}:${word.name}:${values}`);
+  });
   return [
     `${indent}${spec.name})`,
     `${indent}  _arguments ${[...options, ...words].join(` \\\n${indent}    `)}`,
@@ -159,29 +164,31 @@ function zshValues(kind: string, choices: readonly string[] | undefined): string
 }
 
 function fish(program: string, commands: readonly CommandSpec[]): string[] {
-  const at = `__${program}_at`;
+  const [at, only] = [`__${program}_at`, `__${program}_only`];
   const complete = `complete -c ${program}`;
   return [
     `# Completion for fish: put this file as ${program}.fish into ~/.config/fish/completions.`,
+    `# Whether these are the words so far: all of them, or with others behind them.`,
+    `function ${only}`,
+    `  set -l words (commandline -opc)`,
+    `  test "$words[2..]" = "$argv"`,
+    `end`,
     `function ${at}`,
     `  set -l words (commandline -opc)`,
-    `  test (count $words) -gt (count $argv); or return 1`,
-    `  test (count $argv) -eq 0; and begin`,
-    `    test (count $words) -eq 1; return`,
-    `  end`,
-    `  test "$words[2..(math (count $argv) + 1)]" = "$argv"`,
+    `  set -l last (math (count $argv) + 1)`,
+    `  test (count $words) -ge $last; and test "$words[2..$last]" = "$argv"`,
     `end`,
-    ...commands.map((spec) => `${complete} -n ${at} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`),
-    `${complete} -n ${at} -s h -l help -d explain`,
-    `${complete} -n ${at} -s V -l version -d ${fishQuoted("print the version")}`,
+    ...commands.map((spec) => `${complete} -n ${only} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`),
+    `${complete} -n ${only} -s h -l help -d explain`,
+    `${complete} -n ${only} -s V -l version -d ${fishQuoted("print the version")}`,
     ...families(commands).flatMap((family) =>
       family.commands!.map((spec) =>
-        `${complete} -n ${fishQuoted(`${at} ${family.name}`)} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`
+        `${complete} -n ${fishQuoted(`${only} ${family.name}`)} -f -a ${spec.name} -d ${fishQuoted(spec.summary)}`
       )
     ),
     ...runnable(commands).flatMap((command) => {
       const when = `${complete} -n ${fishQuoted(`${at} ${command.name}`)}`;
-      const choices = choicesOf(command.spec.args);
+      const choices = choicesOf(command.spec.args[0], commands);
       return [
         ...(choices.length === 0 ? [] : [`${when} -f -a ${fishQuoted(choices.join(" "))}`]),
         ...optionsOf(command).map((option) => {

@@ -13,9 +13,15 @@ import type { Call } from "./command.ts";
 import type { ArgumentSpec, OptionSpec } from "./option_spec.ts";
 import { UsageError } from "./exit_code.ts";
 import { KEY_AS, LITERAL, readKey } from "./forms.ts";
+import { expectKind } from "./places.ts";
 
 /** The first word of most commands. */
-export const DATABASE: ArgumentSpec = { name: "DB", help: "the database's directory", kind: "path" };
+export const DATABASE: ArgumentSpec = {
+  name: "DB",
+  help: "the database's directory",
+  kind: "path",
+  takes: "a database",
+};
 
 /** Which key space. */
 export const NAMESPACE: OptionSpec = {
@@ -57,7 +63,9 @@ export const KEY_ENCODING: OptionSpec = {
 };
 
 /** Opens a database for reading, also beside a program that writes to it. */
-export async function openToRead({ io }: Call, path: string): Promise<DB<Key>> {
+export async function openToRead(call: Call, path: string): Promise<DB<Key>> {
+  await expectKind(call, path, "a database");
+  const { io } = call;
   return await DB.open<Key>(localPath(path), {
     readOnly: true,
     createIfMissing: false,
@@ -68,7 +76,9 @@ export async function openToRead({ io }: Call, path: string): Promise<DB<Key>> {
 }
 
 /** Opens a database for writing; only with `--create` it is made. */
-export async function openToWrite({ io, given }: Call, path: string): Promise<DB<Key>> {
+export async function openToWrite(call: Call, path: string): Promise<DB<Key>> {
+  await expectKind(call, path, "a database");
+  const { io, given } = call;
   const create = given.has("create") && given.flag("create");
   const keyEncoding = create ? given.choice<KeyEncoding>("key-encoding") : undefined;
   const options: OpenOptions = { createIfMissing: create, signal: io.signal, clock: io.now, fileSystem: io.fileSystem };

@@ -5,8 +5,8 @@
  */
 import { GapError, HoldfastError } from "../../base/errors.ts";
 import { type CliIo, Interruption } from "../io.ts";
-import type { Given } from "./given.ts";
 import { CommandFailure, EXIT, UsageError } from "./exit_code.ts";
+import { type Context, inShellWords } from "./wording.ts";
 
 /** A failure, told. */
 export interface Told {
@@ -20,29 +20,29 @@ export interface Told {
   details?: Record<string, unknown>;
 }
 
-/** Options that answer an error, by its code. */
-const REMEDIES: Readonly<Record<string, readonly [option: string, does: string][]>> = {
-  LOCKED: [["beside", "backs up beside the program that has it open"]],
-  EXISTS: [["overwrite", "replaces it"]],
-  GAP: [["allow-earlier", "takes the newest state before it; holdfast points lists what can be had"]],
-  NOT_FOUND: [["create", "makes the database"]],
-  DECRYPTION: [["passphrase-file", "names the file that holds the passphrase, HOLDFAST_PASSPHRASE holds it itself"]],
-};
+/** What goes on where a passphrase or key is missing, besides what the message says. */
+function secretHint(message: string, { spec, words }: Context): string {
+  if (!message.includes("give its passphrase or key")) return "";
+  // Of two repositories it may be the other one.
+  const [from = "", to = ""] = words;
+  const isOther = spec.options.some(({ name }) => name === "to-passphrase-file") && message.includes(to) &&
+    !message.includes(from);
+  const [option, variable] = isOther ? ["--to-", "HOLDFAST_TO_"] : ["--", "HOLDFAST_"];
+  return `\n  ${option}passphrase-file names the file that holds the passphrase, ${variable}PASSPHRASE holds it itself`;
+}
 
-/** What went wrong, for the user of the command line. */
-export function tell(error: unknown, io: CliIo, given: Given | undefined): Told {
+/** What went wrong, for the user of the command line; `context` is that of the command, where it is known. */
+export function tell(error: unknown, io: CliIo, context: Context | undefined): Told {
   const reason = io.signal.aborted && error === io.signal.reason ? io.signal.reason : error;
   if (reason instanceof Interruption) {
     return { exitCode: reason.exitCode, code: "INTERRUPTED", message: `${reason.message}; nothing is left half done` };
   }
-  const message = messageOf(error);
+  const message = messageOf(error, context);
   if (error instanceof UsageError) return { exitCode: EXIT.usage, code: "USAGE", message };
   if (error instanceof CommandFailure) return { exitCode: EXIT.failure, code: "FAILED", message };
   if (error instanceof HoldfastError) {
-    const hints = (REMEDIES[error.code] ?? [])
-      .filter(([option]) => given?.has(option) === true)
-      .map(([option, does]) => `\n  --${option} ${does}`);
-    const told: Told = { exitCode: EXIT.failure, code: error.code, message: message + hints.join("") };
+    const hint = context === undefined ? "" : secretHint(message, context);
+    const told: Told = { exitCode: EXIT.failure, code: error.code, message: message + hint };
     const details = detailsOf(error);
     return details === undefined ? told : { ...told, details };
   }
@@ -62,6 +62,10 @@ function detailsOf(error: HoldfastError): Record<string, unknown> | undefined {
   return Object.keys(details).length === 0 ? undefined : details;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error);
+/** What an error says, in the words of the shell. */
+export function messageOf(error: unknown, context: Context | undefined): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error instanceof UsageError || error instanceof CommandFailure;
+  const message = error.message || error.name;
+  return own || context === undefined ? message : inShellWords(message, context);
 }

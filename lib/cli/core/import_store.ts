@@ -10,6 +10,8 @@ import type { KeyForm } from "../../adapters/migrate/sqlite.ts";
 import type { Call } from "./command.ts";
 import { CommandFailure, UsageError } from "./exit_code.ts";
 import { type OptionSpec, under } from "./option_spec.ts";
+import { PROGRAM_NAME } from "../version.ts";
+import { kindAt, shellWord } from "./places.ts";
 
 /** The stores that entries can come from. */
 export const STORES = ["deno-kv", "level", "lmdb", "redis", "sqlite"] as const;
@@ -52,7 +54,7 @@ export function refuseStoreOptions({ given }: Call, store: Store | undefined, wh
   if (wrong !== undefined) throw new UsageError(`--${wrong.name} is not for ${what}`);
 }
 
-/** Which store a place is; undefined when it is a file of entries, or standard input. */
+/** Which store a place is; what is a database or repository of ours is refused. Undefined when it is a file of entries, or standard input. */
 export async function storeAt(call: Call, from: string): Promise<Store | undefined> {
   const { given, io } = call;
   const format = given.choice("format");
@@ -65,7 +67,10 @@ export async function storeAt(call: Call, from: string): Promise<Store | undefin
     if (names.includes("data.mdb")) return "lmdb";
     // A database of ours has a file CURRENT as well, and no LOG.
     if (names.includes("CURRENT") && names.includes("LOG")) return "level";
-    throw new CommandFailure(`${from} is a directory of no store that is known; give --format, or restore a backup`);
+    const kind = await kindAt(io, from);
+    if (kind === undefined) throw new CommandFailure(`${from} is a directory of no store that is known; give --format`);
+    const line = `restore ${shellWord(from)} ${shellWord(call.words[0] ?? "")} --mode merge`;
+    throw new UsageError(`${from} is ${kind}; its entries come in by\n  ${PROGRAM_NAME} ${line}`);
   }
   if (info === undefined || info.size < SQLITE_MARK.length) return undefined;
   const handle = await io.fileSystem.open(from, "read");

@@ -37,10 +37,12 @@ export interface ArgumentSpec {
   readonly optional?: boolean;
   /** May be given several times; only as the last. */
   readonly many?: boolean;
-  /** Whether files complete it. */
-  readonly kind: "path" | "text" | "choice";
+  /** What completes it: files, nothing, its choices, or the names of the commands. */
+  readonly kind: "path" | "text" | "choice" | "command";
   /** Of a `"choice"`: what may be given. */
   readonly choices?: readonly string[];
+  /** Of a `"path"`: what has to lie there, if only one thing will do. */
+  readonly takes?: "a database" | "a repository";
 }
 
 /** The heading of what every command takes. */

@@ -7,10 +7,10 @@ import type { Encryption } from "../../backup/encryption.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { BackupRepository } from "../../db/repository/backup_repository.ts";
 import type { RepositoryOptions } from "../../db/repository/repository_options.ts";
-import { join } from "../../files/paths.ts";
 import type { Call } from "./command.ts";
 import { UsageError } from "./exit_code.ts";
 import { type ArgumentSpec, type OptionSpec, under } from "./option_spec.ts";
+import { expectKind, isRepository } from "./places.ts";
 import { askPassphrase, givenSecret, newSecret, secretOptions, type Whose } from "./secrets.ts";
 import { isAddress, storeAt } from "./store.ts";
 
@@ -19,6 +19,7 @@ export const REPOSITORY: ArgumentSpec = {
   name: "REPO",
   help: "the repository: a directory, or s3://, gs:// or azure:// and where in there",
   kind: "path",
+  takes: "a repository",
 };
 
 /** How a repository is opened. */
@@ -43,7 +44,7 @@ export const TRANSFER_OPTIONS: readonly OptionSpec[] = under("Repository options
 export const ENCRYPT: OptionSpec = {
   name: "encrypt",
   kind: "flag",
-  help: "encrypt a repository that is made; its passphrase or key is given as above, or asked for",
+  help: "encrypt a repository that is made; its passphrase or key is given as below, or asked for",
 };
 
 /** Leaves no trace of reading. */
@@ -86,6 +87,7 @@ export async function openRepository(call: Call, place: string, access: Access):
   if (settings.length > 0 && !isAddress(place)) {
     throw new UsageError(`--${whose}store is for object stores, and ${place} is a directory`);
   }
+  await expectKind(call, place, "a repository");
   const target = isAddress(place) ? await storeAt(io, place, settings) : place;
   const optional = <T>(name: string, value: T | undefined): Record<string, T> =>
     value === undefined ? {} : { [name]: value };
@@ -130,11 +132,6 @@ export function refuseRepositoryOptions({ given }: Call, names: readonly string[
   const own = [...REPOSITORY_OPTIONS, ...TRANSFER_OPTIONS, KEYLESS, READ_ONLY].map(({ name }) => name);
   const wrong = [...names, ...own].find((name) => given.has(name) && given.isGiven(name));
   if (wrong !== undefined) throw new UsageError(`--${wrong} is for repositories, and ${what}`);
-}
-
-/** Whether a place is an address, or a directory with a repository in it. */
-export async function isRepository({ fileSystem }: Call["io"], place: string): Promise<boolean> {
-  return isAddress(place) || await fileSystem.stat(join(place, "repository.json")) !== undefined;
 }
 
 /** Says which of both is meant where it can't be seen any more. */

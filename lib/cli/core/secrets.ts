@@ -16,25 +16,27 @@ import { ask, canAsk } from "./prompt.ts";
 /** Whose secret: the repository's, that of the one copied to, or a new one. */
 export type Whose = "" | "to-" | "new-";
 
-const TITLES: Readonly<Record<Whose, string>> = {
-  "": "the repository",
-  "to-": "the other repository",
-  "new-": "the new key",
+/** What each is called, before and behind its name. */
+const TITLES: Readonly<Record<Whose, readonly [before: string, behind: string]>> = {
+  "": ["the", " of the repository"],
+  "to-": ["the", " of the other repository"],
+  "new-": ["the new", ""],
 };
 
 /** The options that name a secret. */
 export function secretOptions(whose: Whose): OptionSpec[] {
   const [passphrase, key] = variables(whose);
+  const [before, behind] = TITLES[whose];
   return [
     {
       name: `${whose}passphrase-file`,
       kind: "path",
-      help: `the file that holds the passphrase of ${TITLES[whose]}; or ${passphrase} holds it`,
+      help: `the file that holds ${before} passphrase${behind}; or ${passphrase} holds it`,
     },
     {
       name: `${whose}key-file`,
       kind: "path",
-      help: `the file that holds the key of ${TITLES[whose]}: 32 bytes, raw, hex or base64; or ${key} holds it`,
+      help: `the file that holds ${before} key${behind}: 32 bytes, raw, hex or base64; or ${key} holds it`,
     },
   ];
 }

@@ -10,7 +10,7 @@ import type { CliIo } from "../io.ts";
 const SCHEMES = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX and azure://ACCOUNT/CONTAINER/PREFIX";
 
 /** Options that would be secrets on the command line, and where they are taken from instead. */
-const SECRETS: Readonly<Record<string, string>> = {
+export const SECRETS: Readonly<Record<string, string>> = {
   credentials: "the environment, a profile or the machine's role",
   accountKey: "AZURE_STORAGE_KEY",
   connectionString: "AZURE_STORAGE_CONNECTION_STRING",

@@ -8,7 +8,8 @@ import { EXIT, OutputClosed } from "../core/exit_code.ts";
 import { jsonLine } from "./json.ts";
 import { NO_PROGRESS, type ProgressLine, progressLine } from "./progress.ts";
 import { type Paint, painter, wantsColor } from "./style.ts";
-import { type Column, tableLines } from "./table.ts";
+import { type Column, factLines, tableLines } from "./table.ts";
+import { flowText } from "./width.ts";
 
 /** How a run prints. */
 export interface OutputSettings {
@@ -30,6 +31,8 @@ export class Output {
   readonly paintNote: Paint;
   /** Whether a person reads along. */
   readonly isTerminal: boolean;
+  /** The columns that a line of standard output has; `Infinity` where it is no terminal. */
+  readonly width: number;
   readonly #io: CliIo;
   readonly #quiet: boolean;
   #closed = false;
@@ -44,6 +47,7 @@ export class Output {
     this.paint = painter(!json && wantsColor(io, io.stdout, noColor));
     this.paintNote = painter(wantsColor(io, io.stderr, noColor));
     this.isTerminal = io.stdout.isTTY === true;
+    this.width = this.isTerminal ? io.stdout.columns || COLUMNS_UNKNOWN : Infinity;
   }
 
   /** One result: a JSON document, or what `show` prints for people. */
@@ -62,15 +66,27 @@ export class Output {
     await this.lines([text]);
   }
 
-  /** A table for people. */
-  async table(columns: readonly Column[], rows: readonly (readonly string[])[]): Promise<void> {
-    await this.lines(tableLines(columns, rows, (text) => this.paint("title", text)));
+  /** Sentences for people, each from a line of its own; a terminal has them in lines that end with a word. */
+  async sentences(texts: readonly string[]): Promise<void> {
+    await this.lines(texts.flatMap((text) => sentenceLines(text, this.width)));
+  }
+
+  /** A table for people; one that goes on from another has no headings. */
+  async table(
+    columns: readonly Column[],
+    rows: readonly (readonly string[])[],
+    { headed = true }: { headed?: boolean } = {},
+  ): Promise<void> {
+    const label = (text: string): string => this.paint("faint", text);
+    const look = { width: this.width, label };
+    const heading = (text: string): string => this.paint("title", text);
+    await this.lines(tableLines(columns, rows, headed ? { ...look, heading } : look));
   }
 
   /** Names and what they are, one a line. */
   async facts(facts: readonly (readonly [name: string, value: string] | undefined)[]): Promise<void> {
-    const rows = facts.filter((each) => each !== undefined).map(([name, value]) => [this.paint("faint", name), value]);
-    await this.table([{ title: "" }, { title: "" }], rows);
+    const there = facts.filter((each) => each !== undefined);
+    await this.lines(factLines(there.map(([name, value]) => [this.paint("faint", name), value]), this.width));
   }
 
   /** Bytes or text as they are. Rejects with `OutputClosed` once nobody reads any more. */
@@ -132,9 +148,14 @@ export class Output {
 
   #aside(text: string): void {
     this.endProgress();
-    this.#io.stderr.write(`${text}\n`);
+    const { stderr } = this.#io;
+    const width = stderr.isTTY === true ? stderr.columns || COLUMNS_UNKNOWN : Infinity;
+    stderr.write(`${sentenceLines(text, width).join("\n")}\n`);
   }
 }
+
+/** What terminals have that don't say how many. */
+const COLUMNS_UNKNOWN = 80;
 
 /** Enough that writing costs little beside reading, and little enough to hold. */
 const GATHERED_MAX = 2 ** 16;
@@ -145,6 +166,11 @@ const CLOSED = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER
 /** For a run that ends well or with findings. */
 export function codeFor(ok: boolean): number {
   return ok ? EXIT.done : EXIT.finding;
+}
+
+/** Lines that end with a word. What is indented is there to be copied, and stays as it is. */
+function sentenceLines(text: string, width: number): string[] {
+  return text.split("\n").flatMap((line) => line.startsWith(" ") ? [line] : flowText(line, width));
 }
 
 /** How wide help may be on this stream. */

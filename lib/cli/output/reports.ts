@@ -23,7 +23,7 @@ export async function printBackups(out: Output, backups: readonly BackupInfo[]):
       { title: "SIZE", align: "right" },
       { title: "ADDED", align: "right" },
       { title: "PARENT" },
-      ...(noted ? [{ title: "REMARKS" }] : []),
+      ...(noted ? [{ title: "REMARKS", narrow: "wrap" } as const] : []),
     ],
     backups.map((backup) => [
       out.paint("name", backup.id),

@@ -1,0 +1,52 @@
+/**
+ * What lies at the places that the words of a command line name, and what is said when a database and a repository were
+ * taken for each other.
+ *
+ * @module
+ */
+import { DB } from "../../db/db.ts";
+import { join } from "../../files/paths.ts";
+import type { CliIo } from "../io.ts";
+import { PROGRAM_NAME } from "../version.ts";
+import { type Call, usageOf } from "./command.ts";
+import { UsageError } from "./exit_code.ts";
+import { isAddress } from "./store.ts";
+
+/** What can be told apart. */
+export type Kind = "a database" | "a repository" | "a file" | undefined;
+
+/** Whether a place is an address, or a directory with a repository in it. */
+export async function isRepository({ fileSystem }: CliIo, place: string): Promise<boolean> {
+  return isAddress(place) || await fileSystem.stat(join(place, "repository.json")) !== undefined;
+}
+
+/** What lies at a place, where that can be told. */
+export async function kindAt(io: CliIo, place: string): Promise<Kind> {
+  if (await isRepository(io, place)) return "a repository";
+  if (await DB.exists(place, { fileSystem: io.fileSystem })) return "a database";
+  return (await io.fileSystem.stat(place))?.kind === "file" ? "a file" : undefined;
+}
+
+/** Refuses a place that is not what the command takes there. What is not there yet, or too little of it, is let pass. */
+export async function expectKind(call: Call, place: string, wanted: "a database" | "a repository"): Promise<void> {
+  const found = await kindAt(call.io, place);
+  if (found === undefined || found === wanted) return;
+  const { spec, words, name } = call;
+  const at = words.indexOf(place);
+  const role = spec.args[at]?.name ?? "that";
+  const what = isAddress(place) ? "the address of a repository" : found;
+  const lines = [`${place} is ${what}, and ${role} has to be ${wanted}`, `  usage: ${usageOf(name, spec)}`];
+  // With two words: whether they make sense the other way round.
+  const [other, takes] = [words[1 - at], spec.args[1 - at]?.takes];
+  if (other !== undefined && takes !== wanted && await kindAt(call.io, other) === wanted) {
+    lines.push(
+      `  did you mean: ${[PROGRAM_NAME, name, ...[...words].reverse().map((word) => shellWord(word!))].join(" ")}`,
+    );
+  }
+  throw new UsageError(lines.join("\n"));
+}
+
+/** A word as a shell takes it. */
+export function shellWord(word: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
