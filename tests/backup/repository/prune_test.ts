@@ -7,6 +7,7 @@ import { writeDocument } from "../../../lib/backup/repository/core/documents.ts"
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { findBackup, listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -14,6 +15,7 @@ import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { openOver } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 import { assertAllRestore, daily, DAY, image, keysOf, prune } from "./prune_fixture.ts";
 
@@ -187,6 +189,28 @@ describe("prune()", () => {
     await unpinBackup(house.context, "inc-3");
     await prune(house, { keepLast: 1 });
     assert.deepEqual((await assertAllRestore(house)).sort(), ["base-4", "inc-5"]);
+  });
+
+  it("keeps the base that leads to a backup of which a copy brought no log", async () => {
+    const house = await House.make();
+    const make = async (id: string, type: "incremental" | "snapshot"): Promise<void> => {
+      house.time.now += 1000;
+      if (type === "incremental") await house.set(id, id);
+      await house.backup({ id, type });
+    };
+    await house.set("a", "a");
+    await make("base-1", "snapshot");
+    await make("inc-2", "incremental");
+    await make("base-2", "snapshot");
+    const from = house.context;
+    house.context = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(from, house.context, { backups: ["inc-2"] });
+    await house.set("b", "b");
+    await house.backup({ id: "here", type: "full" });
+    await pinBackup(house.context, "inc-2");
+    await prune(house, { keepLast: 1 });
+    const left = await assertAllRestore(house);
+    for (const id of ["inc-2", "base-2", "here"]) assert.ok(left.includes(id), id);
   });
 
   it("leaves log beyond its head alone, and objects that are none of its own", async () => {

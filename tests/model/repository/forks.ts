@@ -47,7 +47,7 @@ export const FORKS: readonly (readonly [weight: number, Operation])[] = [
   [2, dying],
   [3, together],
   [2, (world) => check(world, world.first, { share: 0.3, times: 4 })],
-  [1, inspect],
+  [2, (world) => inspect(world, world.random.pick([world.first, world.second]))],
 ];
 
 /** One to three commits, most of them in one millisecond. */

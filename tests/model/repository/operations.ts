@@ -6,6 +6,7 @@ import { backUp, changeKeys, copyOver, pin, prune, remove, replicate } from "./b
 import { check } from "./check.ts";
 import { exportCopy, restoreAmid, restoreBeside, restoreInto } from "./restores.ts";
 import { rotDatabase, rotRepository } from "./rot.ts";
+import type { Place } from "./place.ts";
 import { attempt } from "./tasks.ts";
 import type { World } from "./world.ts";
 import { writeSome } from "./writes.ts";
@@ -43,7 +44,7 @@ export const OPERATIONS: readonly (readonly [weight: number, Operation])[] = [
   [5, dying],
   [6, together],
   [2, (world) => check(world, world.first, { share: 0.2, times: 2 })],
-  [1, inspect],
+  [1, (world) => inspect(world, world.first)],
 ];
 
 /** What else happens where disks fail too, and rot. */
@@ -143,16 +144,16 @@ export async function together(world: World): Promise<void> {
   if (dies) await die(world, "kill");
 }
 
-/** The repository looks at itself. */
-export async function inspect(world: World): Promise<void> {
-  const { random, first } = world;
+/** A repository looks at itself. */
+export async function inspect(world: World, place: Place): Promise<void> {
+  const { random } = world;
   await world.quiet();
   const read = random.pick(["all", "sample", "none"] as const);
   const done = await attempt(
     world,
-    `verify, ${read}`,
-    { places: [first] },
-    () => first.repo.verify(undefined, { read }),
+    place === world.first ? `verify, ${read}` : `verify ${place.name}, ${read}`,
+    { places: [place] },
+    () => place.repo.verify(undefined, { read }),
   );
-  if (done !== undefined) assert.deepEqual(done.value.problems, [], "verify in the middle");
+  if (done !== undefined) assert.deepEqual(done.value.problems, [], `${place.name}: verify in the middle`);
 }

@@ -10,7 +10,7 @@ import { type Proof, proof } from "../../../format/repository/house_documents.ts
 import { forgetBackups, readPins } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, readAllDocuments } from "../core/documents.ts";
-import { coverageOf, reachOf } from "../restoring/coverage.ts";
+import { coverAfter, type Coverage, coverageOf, reachOf } from "../restoring/coverage.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import { LogIndex } from "../log/log_chain.ts";
@@ -83,6 +83,14 @@ function planFacts(
 ): PlanFacts & { log: readonly LogFact[] } {
   const { backups, heads, logs } = facts;
   const verified = verifiedIds(proofs);
+  const ids = new Set<string | null>(backups.map(({ id }) => id));
+  const coverages = new Map<string, Coverage>();
+  const coverage = (body: BackupDocument): Coverage => {
+    const history = historyOf(body.database, body.lineage);
+    const found = coverages.get(history) ?? coverageOf(facts, body);
+    coverages.set(history, found);
+    return found;
+  };
   const log: LogFact[] = [];
   for (const [history, index] of logs) {
     const [database, lineage] = history.split("/") as [string, string];
@@ -100,7 +108,10 @@ function planFacts(
     }
   }
   return {
-    backups: backups.map((body) => backupFact(body, facts, sizes, pins.has(body.id), verified.has(body.id))),
+    backups: backups.map((body) => {
+      const isThere = ids.has(body.parentId);
+      return backupFact(body, needsOf(body, coverage(body), isThere), sizes, pins.has(body.id), verified.has(body.id));
+    }),
     log,
     lineages: heads,
   };
@@ -118,22 +129,24 @@ function verifiedIds(proofs: PruneState["proofs"]): Set<string> {
 }
 
 /**
- * What a backup builds on. One whose parent is gone (lost, or not copied along) is made of the base that leads to it all the
- * same, and of all log from there.
+ * What a backup builds on. One whose parent is gone (lost, or not copied along), or its log, is made of the base that leads to
+ * it all the same, and of all log from there.
  */
-function needsOf(body: BackupDocument, facts: RepositoryFacts): Pick<BackupFact, "parentId" | "log"> {
+function needsOf(body: BackupDocument, coverage: Coverage, isThere: boolean): Pick<BackupFact, "parentId" | "log"> {
   const { parentId, log, version } = body;
   const own = { parentId, log: log === null ? null : { from: log.from, to: log.to } };
-  if (parentId === null || facts.backups.some(({ id }) => id === parentId)) return own;
-  const coverage = coverageOf(facts, body);
-  const base = coverage.bases.findLast((each) => each.version <= version && reachOf(coverage, each).version >= version);
+  if (parentId === null) return own;
+  if (isThere && (log === null || (coverAfter(coverage.covers, log.from - 1)?.to ?? -1) >= log.to)) return own;
+  const base = coverage.bases.findLast((each) =>
+    each.version === version || (each.version < version && reachOf(coverage, each).version >= version)
+  );
   if (base === undefined) return own;
   return { parentId: base.id, log: base.version === version ? null : { from: base.version + 1, to: version } };
 }
 
 function backupFact(
   body: BackupDocument,
-  facts: RepositoryFacts,
+  needs: Pick<BackupFact, "parentId" | "log">,
   sizes: ReadonlyMap<string, number>,
   pinned: boolean,
   verified: boolean,
@@ -146,7 +159,7 @@ function backupFact(
   objects.push({ key: backupKey(id), size: sizes.get(backupKey(id)) ?? 0 });
   return {
     ...{ id, type, database, lineage, parents, version, timestamp, createdAt, selective, objects },
-    ...needsOf(body, facts),
+    ...needs,
     pinned,
     verified,
     selection: JSON.stringify([body.namespace, body.prefix]),

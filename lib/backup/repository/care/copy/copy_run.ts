@@ -21,6 +21,7 @@ import { LogIndex, logObjects } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
 import { runPool } from "../../core/pool.ts";
 import { giveUp } from "../given_up.ts";
+import { again } from "./again.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,
@@ -297,7 +298,7 @@ export class CopyRun {
     const body = target === undefined
       ? {
         ...newHead({ database, lineage, parents, writer: REPAIR_WRITER }, first.first - 1, 0),
-        chain: (await logHeadOf(this.#from, first, this.#options.signal)).previous,
+        chain: (await this.#logHead(this.#from, first)).previous,
       }
       : { ...target.body, writer: REPAIR_WRITER, epoch: epoch + 1 };
     await this.#assertHeld();
@@ -338,7 +339,7 @@ export class CopyRun {
       const last = one.objects.at(-1)!;
       const isInGap = source.gaps.some(({ from, to }) => from <= one.to && one.to < to);
       if (isInGap && last.last === one.to) {
-        one.maxTimestamp = (await logHeadOf(this.#to, last, this.#options.signal)).maxTimestamp;
+        one.maxTimestamp = (await this.#logHead(this.#to, last)).maxTimestamp;
       }
     }
     const known = new Set([...ingests, ...(counted?.ingests ?? [])].map(({ version }) => version));
@@ -350,6 +351,11 @@ export class CopyRun {
     }
     await this.#assertHeld();
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
+  }
+
+  #logHead(context: RepositoryContext, object: LogObject): ReturnType<typeof logHeadOf> {
+    const { signal } = this.#options;
+    return again(this.#to, signal, () => logHeadOf(context, object, signal));
   }
 
   /** The unbroken stretches of a history's log; times are read beside holes that the head must note. */
@@ -371,8 +377,7 @@ export class CopyRun {
       }
     }
     if (behind === undefined) return stretches;
-    const timesOf = (object: LogObject): ReturnType<typeof logHeadOf> =>
-      logHeadOf(this.#from, object, this.#options.signal);
+    const timesOf = (object: LogObject): ReturnType<typeof logHeadOf> => this.#logHead(this.#from, object);
     for (const stretch of stretches) {
       if (stretch.from > behind + 1) stretch.minTimestamp = (await timesOf(stretch.first)).minTimestamp;
       const isNewest = stretch.to === head?.version;
