@@ -33,10 +33,18 @@ import {
   partBackups,
   walksOf,
 } from "./copy_plan.ts";
-import { diverged, type HeadRelation, holes, type LogStretchInfo, mergeHeads, relateHeads } from "./head_relation.ts";
+import {
+  countsNothing,
+  diverged,
+  type HeadRelation,
+  holes,
+  type LogStretchInfo,
+  mergeHeads,
+  relateHeads,
+} from "./head_relation.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
-import { ObjectCopier } from "./object_copier.ts";
+import { ObjectCopier, pairFiles } from "./object_copier.ts";
 import { gapAround } from "./stray_log.ts";
 
 /** What a run is given. */
@@ -384,19 +392,5 @@ export class CopyRun {
       stretch.maxTimestamp = isNewest ? head.timestamp : (await timesOf(stretch.last)).maxTimestamp;
     }
     return stretches;
-  }
-}
-
-/** Whether a head was put by a copy, and none has come to the end of its log yet. */
-function countsNothing({ version, start, gaps, writer }: HeadDocument): boolean {
-  return writer === REPAIR_WRITER && version === start - 1 && gaps.length === 0;
-}
-
-/** Tells the copier which objects of two manifests of one backup are equal. */
-function pairFiles(copier: ObjectCopier, source: BackupBase | null, target: BackupBase | null): void {
-  const theirs = new Map(target?.files.map((file) => [`${file.kind} ${file.name}`, file]));
-  for (const { kind, name, object } of source?.files ?? []) {
-    const same = theirs.get(`${kind} ${name}`);
-    if (same !== undefined) copier.same(object, same.object, same.stored);
   }
 }

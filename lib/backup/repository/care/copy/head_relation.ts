@@ -155,6 +155,11 @@ export interface HeadMerge {
   strays: readonly ArchiveGap[];
 }
 
+/** Whether a head was put by a copy, and none has come to the end of its log yet. */
+export function countsNothing({ version, start, gaps, writer }: HeadDocument): boolean {
+  return writer === REPAIR_WRITER && version === start - 1 && gaps.length === 0;
+}
+
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
 export function mergeHeads({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
   if (target === undefined) {

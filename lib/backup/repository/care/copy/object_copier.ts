@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { BackupBase } from "../../../../format/repository/backup_document.ts";
 import { createHash } from "node:crypto";
 import { IntegrityError } from "../../../../base/errors.ts";
 import type { ObjectCompression, ObjectTotals } from "../../../../format/repository/object.ts";
@@ -140,5 +141,14 @@ export class ObjectCopier {
       `${key} in ${this.#from.name} does not hold what its name says; run verify, then repair there, and copy again`,
       { path: key },
     );
+  }
+}
+
+/** Tells the copier which objects of two manifests of one backup are equal. */
+export function pairFiles(copier: ObjectCopier, source: BackupBase | null, target: BackupBase | null): void {
+  const theirs = new Map(target?.files.map((file) => [`${file.kind} ${file.name}`, file]));
+  for (const { kind, name, object } of source?.files ?? []) {
+    const same = theirs.get(`${kind} ${name}`);
+    if (same !== undefined) copier.same(object, same.object, same.stored);
   }
 }
