@@ -87,7 +87,7 @@ export async function startCeph(): Promise<OwnS3Server> {
       "osd class default list = *",
       "[client]",
       `rgw data = ${home}/rgw`,
-      `rgw frontends = beast endpoint=127.0.0.1:${port}`,
+      `rgw frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1`,
       "rgw enable usage log = false",
       "rgw gc obj min wait = 1",
       "",
