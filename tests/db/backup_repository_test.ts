@@ -151,6 +151,14 @@ describe("BackupRepository", () => {
       await assert.rejects(repo.backup(db), ClosedError);
     }));
 
+  it("says what a replication would ask for, with the options that decide it, and no others", async () => {
+    await using repo = await BackupRepository.open(new MemoryStore());
+    const [read, unread] = [await repo.estimateReplication(), await repo.estimateReplication({ verify: false })];
+    assert.equal(read.busy.gets - unread.busy.gets, 3600);
+    assert.deepEqual({ ...read.busy, gets: 0 }, { ...unread.busy, gets: 0 });
+    await assert.rejects(repo.estimateReplication({ baseEvery: "1d" } as never), TypeError);
+  });
+
   it("refuses options that it does not know, or whose values make no sense", async () => {
     const open = (options: object): Promise<unknown> => BackupRepository.open(new MemoryStore(), options);
     await assert.rejects(open({ encrypton: FIRST }), TypeError);

@@ -224,11 +224,11 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** What `replicate` with these options would ask of the store: requests of an idle hour and of a busy one, and of a base. */
   async estimateReplication(
-    options?: Pick<parts.ReplicationOptions, "interval" | "heartbeat">,
+    options?: Pick<parts.ReplicationOptions, "interval" | "heartbeat" | "verify">,
   ): Promise<parts.ReplicationEstimate> {
     const call = "estimateReplication";
     this.#context(call);
-    checkOptions(call, options, ["interval", "heartbeat"]);
+    checkOptions(call, options, ["interval", "heartbeat", "verify"]);
     return await Promise.resolve(this.#work.estimateReplication(this.#work.replicationOptions(call, options)));
   }
 
