@@ -190,6 +190,25 @@ describe("replicate()", () => {
     await replication.stop();
   });
 
+  it("flushes with a base, though one that was under way fails", async () => {
+    const gate = Promise.withResolvers<void>();
+    const isObject = ({ operation, key }: { operation: string; key: string }): boolean =>
+      operation === "put" && key.startsWith("objects/");
+    const store = new FaultStore(new MemoryStore(), {
+      faults: [{ at: isObject, do: "refuse", error: () => new Error("over by now") }],
+      delay: (call) => isObject(call) ? gate.promise : undefined,
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    const replication = await house.replicate();
+    const flushed = replication.flush();
+    gate.resolve();
+    await flushed;
+    assert.equal(replication.status().bases, 1);
+    assert.deepEqual((await house.restore()).contents, house.states.get(1));
+    await replication.stop();
+  });
+
   it("makes its base later when the store was away at first", async () => {
     const { store, away } = switchable();
     const house = await House.make({ store });

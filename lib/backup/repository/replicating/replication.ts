@@ -143,8 +143,9 @@ export class Replication implements AsyncDisposable {
       // A copy that was never written to has nothing to archive.
       if (this.#engine.forked) break;
     }
-    // Log is worth nothing without a base.
-    if (this.#needsBase && this.#basing === undefined) await this.#ship(false);
+    // Log is worth nothing without a base. One that was under way may fail for what is over by now.
+    await this.#basing;
+    if (this.#needsBase) await this.#ship(false);
     await this.#basing;
     if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
   }
