@@ -24,6 +24,13 @@ const stores = {
   "in a directory": () => directoryStore("/repository", { fileSystem: memoryFileSystem() }),
 };
 
+/** A second later, a backup; an incremental one with a commit of its own. */
+async function backUp(house: House, id: string, type: "incremental" | "snapshot"): Promise<void> {
+  house.time.now += 1000;
+  if (type === "incremental") await house.set(id, id);
+  await house.backup({ id, type });
+}
+
 for (const [where, make] of Object.entries(stores)) {
   describe(`prune(), ${where}`, () => {
     it("keeps what the policy wants and what that needs, and frees the rest", async () => {
@@ -171,14 +178,9 @@ describe("prune()", () => {
 
   it("keeps the base that leads to a backup whose parent is lost", async () => {
     const house = await House.make();
-    const make = async (id: string, type: "incremental" | "snapshot"): Promise<void> => {
-      house.time.now += 1000;
-      if (type === "incremental") await house.set(id, id);
-      await house.backup({ id, type });
-    };
     await house.set("a", "a");
     for (const id of ["base-1", "inc-2", "lost", "inc-3", "inc-4", "base-4", "inc-5"]) {
-      await make(id, id.startsWith("inc") ? "incremental" : "snapshot");
+      await backUp(house, id, id.startsWith("inc") ? "incremental" : "snapshot");
     }
     await house.store.delete("backups/lost.json");
     await repairRepository(house.context, { dryRun: false });
@@ -193,15 +195,10 @@ describe("prune()", () => {
 
   it("keeps the base that leads to a backup of which a copy brought no log", async () => {
     const house = await House.make();
-    const make = async (id: string, type: "incremental" | "snapshot"): Promise<void> => {
-      house.time.now += 1000;
-      if (type === "incremental") await house.set(id, id);
-      await house.backup({ id, type });
-    };
     await house.set("a", "a");
-    await make("base-1", "snapshot");
-    await make("inc-2", "incremental");
-    await make("base-2", "snapshot");
+    await backUp(house, "base-1", "snapshot");
+    await backUp(house, "inc-2", "incremental");
+    await backUp(house, "base-2", "snapshot");
     const from = house.context;
     house.context = await openOver(new MemoryStore(), house.time.clock);
     await copyRepository(from, house.context, { backups: ["inc-2"] });

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { activeLeases } from "../../../lib/backup/repository/core/lease.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { PermissionError } from "../../../lib/base/errors.ts";
-import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore, StoreCapabilities } from "../../../lib/storage/object_store.ts";
 import { House } from "./house.ts";
@@ -59,6 +59,16 @@ class WriteOnlyStore implements ObjectStore {
   }
 }
 
+/** Every put of these keys fails, for a reason that no pause would end. */
+function cutOffAt(prefix: string): StoreFault {
+  return {
+    at: ({ operation, key }) => operation === "put" && key.startsWith(prefix),
+    do: "refuse",
+    error: () => new Error("cut off"),
+    times: Infinity,
+  };
+}
+
 async function narrow(inner?: ObjectStore): Promise<{ house: House; store: WriteOnlyStore }> {
   const store = new WriteOnlyStore(inner);
   return { house: await House.make({ store }), store };
@@ -110,12 +120,7 @@ describe("who may add to a store, and neither read backups nor delete", () => {
     const faults = new FaultStore(new MemoryStore());
     const { house, store } = await narrow(faults);
     await house.set("a", "1");
-    const end = faults.inject({
-      at: ({ operation, key }) => operation === "put" && key.startsWith("backups/"),
-      do: "refuse",
-      error: () => new Error("cut off"),
-      times: Infinity,
-    });
+    const end = faults.inject(cutOffAt("backups/"));
     await assert.rejects(house.backup({ verify: false }));
     end();
     const left = await keysOf(store, "objects/");
@@ -132,12 +137,7 @@ describe("who may add to a store, and neither read backups nor delete", () => {
     await house.set("a", "1");
     await house.backup({ verify: false });
     await house.set("b", "2");
-    const end = faults.inject({
-      at: ({ operation, key }) => operation === "put" && key.startsWith("heads/"),
-      do: "refuse",
-      error: () => new Error("cut off"),
-      times: Infinity,
-    });
+    const end = faults.inject(cutOffAt("heads/"));
     await assert.rejects(house.backup({ type: "incremental", verify: false }));
     end();
     assert.equal((await keysOf(store, "log/")).length, 1);
