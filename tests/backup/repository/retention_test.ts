@@ -158,6 +158,14 @@ describe("planPrune() rules", () => {
     assert.deepEqual(reasons(made, "d3"), ["within 3d"]);
   });
 
+  it("keeps a commit that is no older, though the clock was set back before its backup was made", () => {
+    const late = backup("late", 20, 9, { timestamp: NOW - DAY });
+    const made = planOf([late, ...days(3).map((each) => ({ ...each, version: each.version + 20 }))], {
+      keepWithin: "2d",
+    });
+    assert.deepEqual(reasons(made, "late"), ["within 2d"]);
+  });
+
   it("keeps the newest even when no rule wants it", () => {
     assert.deepEqual(keptIds(plan({ backups: days(3), log: [] }, { keepWithin: "1d" }, NOW + 1000 * DAY)), ["d0"]);
   });
@@ -213,8 +221,8 @@ describe("planPrune() under a clock that lies", () => {
   });
 
   it("keeps no base for log that goes no further than the base itself", () => {
-    const made = planOf([backup("old", 1, 400, { timestamp: NOW }), backup("new", 1, 0)], { keepWithin: "20d" }, [
-      log(1, 1),
+    const made = planOf([backup("old", 1, 400), backup("new", 1, 0)], { keepWithin: "20d" }, [
+      log(1, 1, { maxTimestamp: NOW }),
     ]);
     assert.deepEqual(keptIds(made), ["new"]);
   });

@@ -122,11 +122,16 @@ export function wantedBackups(input: RuleInput): Reasons {
     }
     if (policy.keepWithin > 0) {
       const within = `within ${formatDuration(policy.keepWithin)}`;
-      for (const backup of group) if (backup.createdAt >= now - policy.keepWithin) add(reasons, backup, within);
+      for (const backup of group) if (latestTime(backup) >= now - policy.keepWithin) add(reasons, backup, within);
     }
   }
   for (const window of pointWindows(input)) add(reasons, window.bases[0]!, `base of points in time ${window.reason}`);
   return reasons;
+}
+
+/** When it was made, or its commit: behind a clock that was set back the commit is later, and is a moment of its own. */
+function latestTime({ createdAt, timestamp }: BackupFact): number {
+  return Math.max(createdAt, timestamp);
 }
 
 /** Of the `count` latest buckets, each one's newest of each lineage: copies of a database that go on side by side both stay. */
