@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { systemTimers } from "./timers.ts";
 
 /** The most that is lent as one piece: a mebibyte and what formats put around it. */
 export const BUFFER_BYTES: number = 2 ** 20 + 2 ** 10;
@@ -18,13 +19,22 @@ const SMALL_BYTES = 2 ** 15;
 /** Buffers kept while nobody needs them: what a backup with its usual concurrency has in use. */
 const IDLE_MAX = 12;
 
-const idle: ArrayBuffer[] = [];
-const lent = new WeakSet<ArrayBufferLike>();
+/** Large ones come in whole steps, so that those of nearly one size take each other's place. */
+const LARGE_STEP = 2 ** 20;
 
-/** Memory of this size. Sizes above `BUFFER_BYTES` are allowed, but are fresh memory each time. */
+/** Large ones are too much to keep for long. */
+const LARGE_IDLE_MS = 10_000;
+
+const idle: ArrayBuffer[] = [];
+/** Above `BUFFER_BYTES`: parts of uploads, ranges of downloads. */
+const idleLarge: ArrayBuffer[] = [];
+const lent = new WeakSet<ArrayBufferLike>();
+let goesSoon = false;
+
+/** Memory of this size; from 32 KiB on it is used again. */
 export function borrow(size: number): Uint8Array {
-  if (size < SMALL_BYTES || size > BUFFER_BYTES) return new Uint8Array(size);
-  const buffer = idle.pop() ?? new ArrayBuffer(BUFFER_BYTES);
+  if (size < SMALL_BYTES) return new Uint8Array(size);
+  const buffer = size > BUFFER_BYTES ? large(size) : idle.pop() ?? new ArrayBuffer(BUFFER_BYTES);
   lent.add(buffer);
   return new Uint8Array(buffer, 0, size);
 }
@@ -32,5 +42,24 @@ export function borrow(size: number): Uint8Array {
 /** Gives back what was borrowed, by any view of it. Anything else, and a second time, is fine. */
 export function giveBack(bytes: Uint8Array | undefined): void {
   if (bytes === undefined || !lent.delete(bytes.buffer)) return;
-  if (idle.length < IDLE_MAX) idle.push(bytes.buffer as ArrayBuffer);
+  const buffer = bytes.buffer as ArrayBuffer;
+  if (buffer.byteLength === BUFFER_BYTES) {
+    if (idle.length < IDLE_MAX) idle.push(buffer);
+    return;
+  }
+  idleLarge.push(buffer);
+  // The oldest goes: of its size none may be wanted any more.
+  if (idleLarge.length > IDLE_MAX) idleLarge.shift();
+  if (goesSoon) return;
+  goesSoon = true;
+  systemTimers.set(LARGE_IDLE_MS, () => {
+    idleLarge.length = 0;
+    goesSoon = false;
+  }, false);
+}
+
+function large(size: number): ArrayBuffer {
+  const bytes = Math.ceil(size / LARGE_STEP) * LARGE_STEP;
+  const at = idleLarge.findLastIndex((buffer) => buffer.byteLength === bytes);
+  return at < 0 ? new ArrayBuffer(bytes) : idleLarge.splice(at, 1)[0]!;
 }

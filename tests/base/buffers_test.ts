@@ -16,6 +16,18 @@ describe("borrow()", () => {
     for (const bytes of [other, ...again]) giveBack(bytes);
   });
 
+  it("lends large memory again, to who wants nearly as much", () => {
+    const MIB = 2 ** 20;
+    const part = borrow(8 * MIB - 100);
+    giveBack(part.subarray(5));
+    giveBack(part);
+    assert.equal(borrow(8 * MIB).buffer, part.buffer);
+    assert.notEqual(borrow(8 * MIB).buffer, part.buffer);
+    giveBack(part);
+    assert.notEqual(borrow(4 * MIB).buffer, part.buffer);
+    assert.notEqual(borrow(9 * MIB).buffer, part.buffer);
+  });
+
   it("takes back nothing that it did not lend", () => {
     const foreign = new Uint8Array(BUFFER_BYTES);
     giveBack(foreign);

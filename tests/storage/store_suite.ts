@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate as immediate } from "node:timers/promises";
 import { bytesOf, equal, keysOf, type MakeStore, pattern, streamed, text, textOf } from "./helpers.ts";
 import { listSuite, type SuiteOptions } from "./list_suite.ts";
 
@@ -112,6 +113,26 @@ export function storeSuite(name: string, make: MakeStore, options: SuiteOptions 
         break;
       }
       assert.ok(equal(await bytesOf(await store.get("a")), bytes));
+    });
+
+    it("keep what several read at once apart, though memory may be used again", async () => {
+      const store = await make();
+      const bytes = pattern(5 * 2 ** 20);
+      // Three views of it that differ at each place.
+      const objects = [0, 1, 2].map((i) => bytes.subarray(i));
+      await Promise.all(objects.map((object, i) => store.put(`a${i}`, object)));
+      await Promise.all([...objects, ...objects].map(async (object, reader) => {
+        const i = reader % objects.length;
+        let at = 0;
+        for await (const piece of (await store.get(`a${i}`, { reuse: true }))!.body) {
+          // A piece is the reader's until it asks for the next one, whatever the others have read by then.
+          await immediate();
+          assert.ok(equal(piece, object.subarray(at, at + piece.length)), `object ${i} at ${at}`);
+          at += piece.length;
+          if (reader === 1) return;
+        }
+        assert.equal(at, object.length);
+      }));
     });
 
     it("take keys of every allowed form", async () => {

@@ -13,6 +13,7 @@
  */
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../../base/abort.ts";
+import { giveBack } from "../../base/buffers.ts";
 import { toHex } from "../../base/bytes.ts";
 import { randomBytes, randomNumber } from "../../base/simulation.ts";
 import { systemTimers, type Timers } from "../../base/timers.ts";
@@ -101,7 +102,11 @@ export class AzureStore implements ObjectStore {
       return await this.#told("put", key, async () => {
         const first = await parts.next();
         const second = first?.length === blockBytes ? await parts.next() : undefined;
-        if (second === undefined) return await this.#putWhole(key, first ?? new Uint8Array(0), condition, signal);
+        if (second === undefined) {
+          const put = await this.#putWhole(key, first ?? new Uint8Array(0), condition, signal);
+          if (first !== undefined) parts.giveBack(first);
+          return put;
+        }
         const prefix = randomBytes(15);
         const blocks = await sendParts(parts, [first!, second], concurrency, signal, async (part, index, own) => {
           if (index === BLOCKS_MAX) {
@@ -129,7 +134,7 @@ export class AzureStore implements ObjectStore {
 
   async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
     checkKey("get", key);
-    const { offset, length, signal } = checkGet(options);
+    const { offset, length, reuse, signal } = checkGet(options);
     throwIfAborted(signal);
     return await this.#told("get", key, async () => {
       for (let tries = 0; tries < 3; tries++) {
@@ -139,7 +144,7 @@ export class AzureStore implements ObjectStore {
             this.#attempt(
               key,
               signal,
-              (blob, own) => fetchRange(blob, { offset, length: wanted }, own, this.#around.clock),
+              (blob, own) => fetchRange(blob, { offset, length: wanted, reuse }, own, this.#around.clock),
             )
           );
           if (first === undefined) return undefined;
@@ -147,7 +152,7 @@ export class AzureStore implements ObjectStore {
             const { bytes, size, etag } = first;
             const end = Math.min(size, offset + length);
             const whole = offset === 0 && end === size;
-            const body = this.#body(key, bytes, { at: offset + bytes.length, end }, etag, signal);
+            const body = this.#body(key, bytes, { at: offset + bytes.length, end, reuse }, etag, signal);
             return { size, etag: whole ? etag : undefined, body };
           }
         }
@@ -305,16 +310,18 @@ export class AzureStore implements ObjectStore {
   async *#body(
     key: string,
     bytes: Uint8Array,
-    rest: { at: number; end: number },
+    rest: { at: number; end: number; reuse: boolean },
     etag: string,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
+    const { reuse } = rest;
     if (bytes.length > 0) yield bytes;
     throwIfAborted(signal);
+    if (reuse) giveBack(bytes);
     const fetch = async (offset: number, length: number, own: AbortSignal): Promise<Uint8Array> => {
       const range = await this.#attempt(key, own, async (blob, attempt) => {
         try {
-          return await fetchRange(blob, { offset, length, etag }, attempt, this.#around.clock);
+          return await fetchRange(blob, { offset, length, reuse, etag }, attempt, this.#around.clock);
         } catch (error) {
           throw whileReading(error, this.#around.clock());
         }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { borrow, giveBack } from "../../base/buffers.ts";
 import { equalBytes } from "../../base/bytes.ts";
 import { inOrder } from "../remote/in_parallel.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
@@ -20,10 +21,10 @@ export interface Range {
   etag: string;
 }
 
-/** Fetches up to `length` bytes at `offset`, of just those bytes that `etag` names where it is given. */
+/** Fetches up to `length` bytes at `offset`, of just those bytes that `etag` names where it is given; `reuse`: into borrowed memory. */
 export async function fetchRange(
   blob: BlockBlobClient,
-  range: { offset: number; length: number; etag?: string | undefined },
+  range: { offset: number; length: number; reuse: boolean; etag?: string | undefined },
   signal: AbortSignal,
   clock: () => number,
 ): Promise<Range> {
@@ -40,7 +41,8 @@ export async function fetchRange(
   if (size === undefined || stream === undefined || etag === undefined) {
     throw new RequestFailure("the service sent something else than the range that was asked for", { retryable: false });
   }
-  const bytes = new Uint8Array(Math.min(range.length, Number(size) - range.offset));
+  const count = Math.min(range.length, Number(size) - range.offset);
+  const bytes = range.reuse ? borrow(count) : new Uint8Array(count);
   if (Number(first) !== range.offset || Number(last) !== range.offset + bytes.length - 1) {
     throw new RequestFailure(`the service sent bytes ${first} to ${last} instead`, { retryable: false });
   }
@@ -77,16 +79,20 @@ async function fill(
 
 /** The rest of a blob behind its first range, up to `end`; `fetch` makes the requests. */
 export async function* restOf(
-  rest: { at: number; end: number; rangeBytes: number },
+  rest: { at: number; end: number; rangeBytes: number; reuse: boolean },
   concurrency: number,
   signal: AbortSignal | undefined,
   fetch: (offset: number, length: number, signal: AbortSignal) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const { at, end, rangeBytes } = rest;
-  yield* inOrder(Math.ceil((end - at) / rangeBytes), concurrency, signal, (index, own) => {
+  const { at, end, rangeBytes, reuse } = rest;
+  const ranges = inOrder(Math.ceil((end - at) / rangeBytes), concurrency, signal, (index, own) => {
     const offset = at + index * rangeBytes;
     return fetch(offset, Math.min(rangeBytes, end - offset), own);
   });
+  for await (const bytes of ranges) {
+    yield bytes;
+    if (reuse) giveBack(bytes);
+  }
 }
 
 /** A failure of a later range: the blob went away or became another one meanwhile. */

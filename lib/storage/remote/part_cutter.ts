@@ -6,17 +6,13 @@
  *
  * @module
  */
+import { borrow, BUFFER_BYTES, giveBack } from "../../base/buffers.ts";
 import type { BodyReader } from "../body_reader.ts";
-
-/** Small bodies are the most; a whole part for each of them would be mostly zeros. */
-const FIRST_BYTES = 64 * 1024;
 
 /** Gives the parts of a body. */
 export class PartCutter {
   readonly #reader: BodyReader;
   readonly #partBytes: number;
-  /** Of full size, to be filled again. */
-  readonly #free: Uint8Array[] = [];
   /** What was read and not handed out. */
   #rest: Uint8Array | undefined;
   #ended = false;
@@ -51,19 +47,16 @@ export class PartCutter {
 
   /** Takes back a part that nobody reads any more, to fill it again. */
   giveBack(part: Uint8Array): void {
-    if (part.length === this.#partBytes && part.buffer.byteLength === this.#partBytes) this.#free.push(part);
+    giveBack(part);
   }
 
   /** A buffer with room for `wanted` bytes, holding the first `filled` of `buffer`. */
   #room(buffer: Uint8Array | undefined, filled: number, wanted: number): Uint8Array {
     if (buffer !== undefined && buffer.length >= wanted) return buffer;
-    if (buffer === undefined) {
-      const free = this.#free.pop();
-      if (free !== undefined) return free;
-    }
-    const size = Math.min(this.#partBytes, Math.max(wanted, FIRST_BYTES, 2 * (buffer?.length ?? 0)));
-    const grown = new Uint8Array(size);
+    // Small bodies are the most; a whole part for each of them would be mostly empty.
+    const grown = borrow(wanted <= BUFFER_BYTES ? Math.min(BUFFER_BYTES, this.#partBytes) : this.#partBytes);
     if (buffer !== undefined) grown.set(buffer.subarray(0, filled));
+    giveBack(buffer);
     return grown;
   }
 }

@@ -6,9 +6,11 @@
  */
 import type { Sdk } from "./client.ts";
 import { throwIfAborted } from "../../base/abort.ts";
+import { borrow, giveBack } from "../../base/buffers.ts";
 import { inOrder } from "../remote/in_parallel.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
 import type { StoredObject } from "../object_store.ts";
+import type { CheckedGet } from "../store_options.ts";
 import { type S3Requests, UnansweredFailure } from "./requests.ts";
 
 /** What one request fetches. */
@@ -29,13 +31,14 @@ interface Range {
 export async function readObject(
   requests: S3Requests,
   key: string,
-  offset: number,
-  length: number,
-  signal: AbortSignal | undefined,
+  wanted: CheckedGet,
   version?: string,
 ): Promise<StoredObject | undefined> {
-  const wanted = Math.min(length, RANGE_BYTES);
-  const first = wanted === 0 ? undefined : await readRange(requests, key, offset, wanted, undefined, signal, version);
+  const { offset, length, signal } = wanted;
+  const firstBytes = Math.min(length, RANGE_BYTES);
+  const first = firstBytes === 0
+    ? undefined
+    : await readRange(requests, key, { ...wanted, length: firstBytes }, undefined, version);
   if (first === "none") return undefined;
   if (first === undefined || first === "beyond") {
     // An empty object, or a range behind the end: only its length is to be told.
@@ -46,36 +49,38 @@ export async function readObject(
   const { size, tag } = first;
   const end = Math.min(size, offset + length);
   const isWhole = offset === 0 && end === size;
-  return { size, etag: isWhole ? tag : undefined, body: pieces(requests, key, first, offset, end, signal, version) };
+  return { size, etag: isWhole ? tag : undefined, body: pieces(requests, key, first, wanted, end, version) };
 }
 
 async function* pieces(
   requests: S3Requests,
   key: string,
   first: Range,
-  offset: number,
+  wanted: CheckedGet,
   end: number,
-  signal: AbortSignal | undefined,
   version: string | undefined,
 ): AsyncGenerator<Uint8Array> {
+  const { offset, signal } = wanted;
   const begin = offset + first.bytes.length;
-  yield* cut(first.bytes, signal);
+  yield* cut(first.bytes, wanted);
   const count = Math.ceil((end - begin) / RANGE_BYTES);
   const rest = inOrder(count, requests.settings.concurrency, signal, async (index, own) => {
     const at = begin + index * RANGE_BYTES;
-    const range = await readRange(requests, key, at, Math.min(RANGE_BYTES, end - at), first, own, version);
+    const part = { ...wanted, offset: at, length: Math.min(RANGE_BYTES, end - at), signal: own };
+    const range = await readRange(requests, key, part, first, version);
     if (typeof range === "object") return range.bytes;
     throw await changed(requests, key);
   });
-  for await (const bytes of rest) yield* cut(bytes, signal);
+  for await (const bytes of rest) yield* cut(bytes, wanted);
 }
 
-async function* cut(bytes: Uint8Array, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+async function* cut(bytes: Uint8Array, { reuse, signal }: CheckedGet): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
     throwIfAborted(signal);
     yield bytes.subarray(at, at + PIECE_BYTES);
     throwIfAborted(signal);
   }
+  if (reuse) giveBack(bytes);
 }
 
 async function* noPieces(): AsyncGenerator<Uint8Array> {}
@@ -84,10 +89,8 @@ async function* noPieces(): AsyncGenerator<Uint8Array> {}
 async function readRange(
   requests: S3Requests,
   key: string,
-  offset: number,
-  length: number,
+  { offset, length, reuse, signal }: CheckedGet,
   expected: Range | undefined,
-  signal: AbortSignal | undefined,
   version: string | undefined,
 ): Promise<Range | "none" | "beyond"> {
   const about = { operation: "get", key, signal };
@@ -107,7 +110,9 @@ async function readRange(
         const size = Number(all ?? output.ContentLength);
         const begin = Number(from ?? 0);
         const expectedBytes = Math.min(length, size - offset);
-        const bytes = await readBody(output.Body, to === undefined ? size : Number(to) - begin + 1);
+        const count = to === undefined ? size : Number(to) - begin + 1;
+        const bytes = reuse ? borrow(count) : new Uint8Array(count);
+        await readBody(output.Body, bytes);
         if (all === undefined) {
           // A service without ranges answers with all of it.
           range = { bytes: bytes.subarray(offset, offset + length), size, tag: requests.dialect.tagOf(headers) };
@@ -132,16 +137,16 @@ async function readRange(
   return range!;
 }
 
-/** All bytes of an answer, which must be so many. */
-async function readBody(body: unknown, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+/** Fills the memory with all bytes of an answer, which must be so many. */
+async function readBody(body: unknown, bytes: Uint8Array): Promise<void> {
+  const { length } = bytes;
   let at = 0;
   for await (const piece of body as AsyncIterable<Uint8Array>) {
     if (at + piece.length > length) throw new RequestFailure("the answer's body is too long", { retryable: true });
     bytes.set(piece, at);
     at += piece.length;
   }
-  if (at === length) return bytes;
+  if (at === length) return;
   throw new RequestFailure(`the answer's body broke off after ${at} of ${length} bytes`, { retryable: true });
 }
 

@@ -85,9 +85,9 @@ export class S3Store implements ObjectStore {
 
   async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
     checkKey("get", key);
-    const { offset, length, signal } = checkGet(options);
-    throwIfAborted(signal);
-    return await readObject(this.#requests, key, offset, length, signal);
+    const wanted = checkGet(options);
+    throwIfAborted(wanted.signal);
+    return await readObject(this.#requests, key, wanted);
   }
 
   async head(key: string, options?: { signal?: AbortSignal | undefined }): Promise<ObjectInfo | undefined> {
@@ -181,7 +181,11 @@ export class S3Store implements ObjectStore {
       : new PartCutter(reader, partBytes);
     const first = await parts.next() ?? new Uint8Array(0);
     const second = first.length < partBytes ? undefined : await parts.next();
-    if (second === undefined) return await putWhole(this.#requests, key, first, await options());
+    if (second === undefined) {
+      const put = await putWhole(this.#requests, key, first, await options());
+      parts.giveBack(first);
+      return put;
+    }
     // The bytes are many: what is there already is not sent.
     if (condition !== undefined && "ifAbsent" in condition) {
       if (await headObject(this.#requests, key, "put", signal) !== undefined) return undefined;

@@ -103,7 +103,7 @@ export async function putLarge(
     // A slow line has as long for each part as it has for a part's own request.
     const deadlineMs = requests.settings.deadlineMs * Math.ceil(size / requests.settings.partBytes);
     return await putOnce(requests, key, options, deadlineMs, async () => {
-      const found = await readObject(requests, spool, 0, Infinity, signal);
+      const found = await readObject(requests, spool, { offset: 0, length: Infinity, reuse: false, signal });
       if (found === undefined) throw new Error("connection to the spooled object was lost");
       return { Body: Readable.from(found.body), ContentLength: size, ContentMD5: contentMd5 };
     });

@@ -72,11 +72,11 @@ export class S3VersionsStore implements ObjectStore {
 
   async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
     checkKey("get", key);
-    const { offset, length, signal } = checkGet(options);
-    throwIfAborted(signal);
-    const found = await this.#find(key, "get", signal);
+    const wanted = checkGet(options);
+    throwIfAborted(wanted.signal);
+    const found = await this.#find(key, "get", wanted.signal);
     if (found?.version === undefined) return undefined;
-    return await readObject(this.#requests, key, offset, length, signal, found.version);
+    return await readObject(this.#requests, key, wanted, found.version);
   }
 
   async head(key: string, options?: { signal?: AbortSignal | undefined }): Promise<ObjectInfo | undefined> {

@@ -41,6 +41,10 @@ async function partsOf(cutter: PartCutter, giveBack: boolean): Promise<Uint8Arra
   return parts;
 }
 
+/** Smaller ones are not used again. */
+const PART = 64 * 1024;
+const MIB = 2 ** 20;
+
 /** What is there when all that could go on has gone on. */
 const settle = async (): Promise<void> => {
   for (let i = 0; i < 50; i++) await Promise.resolve();
@@ -78,7 +82,7 @@ describe("PartCutter", () => {
   });
 
   it("needs no more memory than what is held", async () => {
-    const cutter = new PartCutter(new BodyReader(streamed(pattern(10_000), 64), undefined), 100);
+    const cutter = new PartCutter(new BodyReader(streamed(pattern(30 * PART), 30_000), undefined), PART);
     const buffers = new Set<unknown>();
     const held: Uint8Array[] = [];
     for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
@@ -87,6 +91,12 @@ describe("PartCutter", () => {
       if (held.length === 3) cutter.giveBack(held.shift()!);
     }
     assert.equal(buffers.size, 3);
+  });
+
+  it("gives a part its memory back when it grew out of what it began with", async () => {
+    const cutter = new PartCutter(new BodyReader(streamed(pattern(3 * MIB), 300_000), undefined), 2 * MIB);
+    const parts = await partsOf(cutter, true);
+    assert.ok(equal(new Uint8Array(Buffer.concat(parts)), pattern(3 * MIB)));
   });
 
   it("does not copy bytes that are in memory already", async () => {
@@ -103,7 +113,7 @@ describe("PartCutter", () => {
 
 describe("sendParts()", () => {
   it("sends at most as many at once as told, in bounded memory, and gives the results in order", async () => {
-    const cutter = new PartCutter(new BodyReader(streamed(pattern(2000), 64), undefined), 100);
+    const cutter = new PartCutter(new BodyReader(streamed(pattern(20 * PART), 30_000), undefined), PART);
     const first = [(await cutter.next())!];
     let [running, most] = [0, 0];
     const buffers = new Set<unknown>();
