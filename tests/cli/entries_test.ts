@@ -70,6 +70,29 @@ describe("holdfast set and get", () => {
     assert.equal((await ok(["get", db, "key"])).stdout, "before\n");
   });
 
+  it("say of an interrupted import that what came before is in", async () => {
+    await ok(["init", db]);
+    const controller = new AbortController();
+    const stdin = {
+      async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+        for (let i = 0; i < 500; i++) yield `{"key":"${i}","value":"${"x".repeat(20_000)}"}\n`;
+        controller.abort(new Interruption("SIGINT"));
+        await new Promise(() => {});
+      },
+    };
+    const settings = { signal: controller.signal };
+    const { code, stderr } = await withStreams(settings, (io) => run(["import", db, "-"], { ...io, stdin }));
+    assert.equal(code, 130);
+    const [, told] = /^([\d,]+) entries before that are in$/m.exec(stderr) ?? [];
+    const count = Number(told?.replaceAll(",", ""));
+    assert.ok(count > 0 && count <= 500, stderr);
+    assert.match(
+      stderr,
+      /^error: interrupted by SIGINT; what came in before that stays, whole entries; run it again for the rest$/m,
+    );
+    assert.equal((await ok(["count", db])).stdout, `${count}\n`);
+  });
+
   it("show keys of bytes in one form, one after the other", async () => {
     await ok(["init", db, "--key-encoding", "bytes"]);
     for (const key of ["0001", "0002", "0003"]) await ok(["set", db, key, "a value", "--key-as", "hex"]);

@@ -224,6 +224,27 @@ describe("a queue", () => {
     assert.deepEqual([seen, errors.map((error) => (error as { code: string }).code)], [["b"], ["CORRUPTION"]]);
   });
 
+  it("looks again after a minute where its rows could not be read", async () => {
+    await withKv(async (kv, time, errors) => {
+      const seen: unknown[] = [];
+      void kv.listenQueue((message) => void seen.push(message));
+      const { database } = kv;
+      let reads = 0;
+      database.keysSync = () => {
+        reads++;
+        throw new Error("a bad block");
+      };
+      await kv.enqueue("a");
+      Reflect.deleteProperty(database, "keysSync");
+      assert.deepEqual([seen, reads, errors.map(String)], [[], 1, ["Error: a bad block"]]);
+      await time.advance(59_999);
+      assert.deepEqual(seen, []);
+      await time.advance(1);
+      await until(() => seen.length === 1);
+      assert.deepEqual([seen, errors.length], [["a"], 1]);
+    });
+  });
+
   it("delivers again what a program was at when it ended", async () => {
     const time = new SimulatedTime(BEGIN);
     const options = { ...onOneDisk(), clock: time.clock };

@@ -35,7 +35,8 @@ function secretHint(message: string, { spec, words }: Context): string {
 export function tell(error: unknown, io: CliIo, context: Context | undefined): Told {
   const reason = io.signal.aborted && error === io.signal.reason ? io.signal.reason : error;
   if (reason instanceof Interruption) {
-    return { exitCode: reason.exitCode, code: "INTERRUPTED", message: `${reason.message}; nothing is left half done` };
+    const { interrupted = "nothing is left half done" } = context?.spec ?? {};
+    return { exitCode: reason.exitCode, code: "INTERRUPTED", message: `${reason.message}; ${interrupted}` };
   }
   const message = messageOf(error, context);
   if (error instanceof UsageError) return { exitCode: EXIT.usage, code: "USAGE", message };
