@@ -16,14 +16,17 @@ export class CountingStore implements ObjectStore {
   /** Calls by name, and `bytesPut` and `bytesGot`. */
   readonly counts: Record<string, number> = { put: 0, get: 0, head: 0, list: 0, delete: 0, bytesPut: 0, bytesGot: 0 };
   readonly name: string;
-  readonly capabilities: StoreCapabilities;
   readonly #store: ObjectStore;
 
   /** Counts the calls to `store`. */
   constructor(store: ObjectStore) {
     this.#store = store;
     this.name = store.name;
-    this.capabilities = store.capabilities;
+  }
+
+  /** See `ObjectStore`. */
+  get capabilities(): StoreCapabilities {
+    return this.#store.capabilities;
   }
 
   /** See `ObjectStore`. */

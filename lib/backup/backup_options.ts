@@ -58,7 +58,10 @@ export interface BackupOptions extends LongWorkOptions {
   compression?: "zstd" | "gzip" | "none" | undefined;
   /** How hard to compress: gzip 0 to 9, zstd 1 to 22. */
   level?: number | undefined;
-  /** Reads back what was written and compares it before the backup is published; true unless given. */
+  /**
+   * Reads back what was written and compares it before the backup is published; in a repository, where the store has not
+   * checked it itself (`capabilities.checksums`). True unless given.
+   */
   verify?: boolean | undefined;
   /** Replaces a file that is there; false unless given. Not for repositories, whose backups are never replaced. */
   overwrite?: boolean | undefined;

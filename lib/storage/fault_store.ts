@@ -119,7 +119,8 @@ export class FaultStore implements ObjectStore {
   constructor(store: ObjectStore, options: FaultStoreOptions = {}) {
     this.#store = store;
     this.name = `faulty ${store.name}`;
-    this.capabilities = store.capabilities;
+    // What is spoiled here, the store finds nothing wrong with.
+    this.capabilities = { ...store.capabilities, checksums: false };
     this.#delay = options.delay;
     for (const fault of options.faults ?? []) this.inject(fault);
   }

@@ -32,6 +32,11 @@ export interface StoreCapabilities {
   ifMatch: boolean;
   /** `get` of a range transfers only that range. */
   ranges: boolean;
+  /**
+   * Whoever keeps the bytes checks them against a hash that was made of the body as it was given, and refuses a put that does
+   * not match. A repository reads back what it puts into other stores. False unless given.
+   */
+  checksums?: boolean | undefined;
 }
 
 /** What a body may be: bytes, or pieces of them. */

@@ -171,8 +171,8 @@ export const backupDefects: readonly Defect[] = [
     breaks: "a full backup of a damaged file, or into a store that spoils it, succeeds",
     patches: [{
       file: `${REPOSITORY}/core/objects.ts`,
-      find: "if (options.verify) await verifyStored(",
-      replace: "if (options.verify && totals.rawBytes < 0) await verifyStored(",
+      find: "if (readsBack) await verifyStored(",
+      replace: "if (readsBack && totals.rawBytes < 0) await verifyStored(",
     }],
     caughtBy: tests("spoiled", "names a file that is not what was written"),
   },

@@ -41,6 +41,7 @@ export { repositoryHealth, repositoryStats } from "./care/repository_stats.ts";
 export type { RepositoryStats } from "./care/stats_types.ts";
 export { prometheusText } from "./care/prometheus.ts";
 export { estimateReplication, type ReplicationEstimate, type StoreRequests } from "./replicating/replication_cost.ts";
+export { checksItself } from "./core/objects.ts";
 export { Replication } from "./replicating/replication.ts";
 export {
   type ReplicationEvent,

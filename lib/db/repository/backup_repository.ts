@@ -227,9 +227,10 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     options?: Pick<parts.ReplicationOptions, "interval" | "heartbeat" | "verify">,
   ): Promise<parts.ReplicationEstimate> {
     const call = "estimateReplication";
-    this.#context(call);
+    const context = this.#context(call);
     checkOptions(call, options, ["interval", "heartbeat", "verify"]);
-    return await Promise.resolve(this.#work.estimateReplication(this.#work.replicationOptions(call, options)));
+    const { estimateReplication, replicationOptions, checksItself } = this.#work;
+    return await Promise.resolve(estimateReplication(replicationOptions(call, options), checksItself(context)));
   }
 
   /** Counts and sizes. */

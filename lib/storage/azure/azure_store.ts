@@ -11,7 +11,6 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { throwIfAborted } from "../../base/abort.ts";
 import { giveBack } from "../../base/buffers.ts";
 import { toHex } from "../../base/bytes.ts";
@@ -33,7 +32,7 @@ import type {
 } from "../object_store.ts";
 import { inAttempts } from "../remote/attempts.ts";
 import { sendParts } from "../remote/in_parallel.ts";
-import { PartCutter, PartViews } from "../remote/part_cutter.ts";
+import { type Part, PartCutter, PartViews, wholePart } from "../remote/part_cutter.ts";
 import { remoteError, RequestFailure } from "../remote/request_failure.ts";
 import { Secrets } from "../remote/secrets.ts";
 import { checkGet, checkList, checkProbe, checkPut, checkSignal } from "../store_options.ts";
@@ -65,7 +64,7 @@ const BLOCKS_MAX = 50_000;
 /** A store in a container. */
 export class AzureStore implements ObjectStore {
   readonly name: string;
-  readonly capabilities: StoreCapabilities = { ifAbsent: true, ifMatch: true, ranges: true };
+  readonly capabilities: StoreCapabilities = { ifAbsent: true, ifMatch: true, ranges: true, checksums: true };
   readonly #settings: AzureSettings;
   readonly #around: AzureSurroundings;
   readonly #secrets: Secrets;
@@ -101,9 +100,9 @@ export class AzureStore implements ObjectStore {
     try {
       return await this.#told("put", key, async () => {
         const first = await parts.next();
-        const second = first?.length === blockBytes ? await parts.next() : undefined;
+        const second = first?.bytes.length === blockBytes ? await parts.next() : undefined;
         if (second === undefined) {
-          const put = await this.#putWhole(key, first ?? new Uint8Array(0), condition, signal);
+          const put = await this.#putWhole(key, first ?? wholePart(new Uint8Array(0)), condition, signal);
           if (first !== undefined) parts.giveBack(first);
           return put;
         }
@@ -231,11 +230,10 @@ export class AzureStore implements ObjectStore {
   /** One Put Blob. */
   async #putWhole(
     key: string,
-    bytes: Uint8Array,
+    { bytes, md5 }: Part,
     condition: Conditions,
     signal: AbortSignal | undefined,
   ): Promise<{ etag: string } | undefined> {
-    const md5 = createHash("md5").update(bytes).digest();
     return await this.#write(key, condition, signal, (blob, own, mark) =>
       blob.upload(bufferOf(bytes), bytes.length, {
         ...writeOptions(this.#settings, condition, mark, own, this.#around.clock()),
@@ -243,11 +241,10 @@ export class AzureStore implements ObjectStore {
       }));
   }
 
-  async #stage(key: string, id: string, part: Uint8Array, signal: AbortSignal): Promise<void> {
-    const md5 = createHash("md5").update(part).digest();
+  async #stage(key: string, id: string, { bytes, md5 }: Part, signal: AbortSignal): Promise<void> {
     const { encryptionScope } = this.#settings;
     await this.#attempt(key, signal, (blob, own) =>
-      blob.stageBlock(id, bufferOf(part), part.length, {
+      blob.stageBlock(id, bufferOf(bytes), bytes.length, {
         abortSignal: own,
         transactionalContentMD5: md5,
         ...(encryptionScope === undefined ? {} : { encryptionScope }),

@@ -4,10 +4,10 @@
  * @module
  */
 import { abortable, throwIfAborted } from "../../base/abort.ts";
-import type { Parts } from "./part_cutter.ts";
+import type { Part, Parts } from "./part_cutter.ts";
 
 /** Sends one part; `index` counts from 0. */
-export type SendPart<T> = (part: Uint8Array, index: number, signal: AbortSignal) => Promise<T>;
+export type SendPart<T> = (part: Part, index: number, signal: AbortSignal) => Promise<T>;
 
 /**
  * Sends each part of a body, at most `concurrency` at once, and gives what `send` gave, in the order of the parts. `first`
@@ -16,7 +16,7 @@ export type SendPart<T> = (part: Uint8Array, index: number, signal: AbortSignal)
  */
 export async function sendParts<T>(
   parts: Parts,
-  first: readonly Uint8Array[],
+  first: readonly Part[],
   concurrency: number,
   signal: AbortSignal | undefined,
   send: SendPart<T>,

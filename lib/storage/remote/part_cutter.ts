@@ -1,13 +1,27 @@
 /**
- * Cutting a body into parts of one size, as services want large objects.
+ * Cutting a body into parts of one size, as services want large objects, each with the checksum that services verify. It is
+ * made of the bytes as the producer gives them, so that what goes wrong with a part from then on is refused.
  *
  * Memory: a part that is being filled, and those that were handed out and not given back. A body of bytes is not copied:
  * its parts are views. Pieces of a stream are, for their producer may use their memory again.
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { borrow, BUFFER_BYTES, giveBack } from "../../base/buffers.ts";
 import type { BodyReader } from "../body_reader.ts";
+
+/** A part of a body. */
+export interface Part {
+  bytes: Uint8Array;
+  /** Its MD5. */
+  md5: Uint8Array;
+}
+
+/** The part that holds all of some bytes. */
+export function wholePart(bytes: Uint8Array): Part {
+  return { bytes, md5: createHash("md5").update(bytes).digest() };
+}
 
 /** Gives the parts of a body. */
 export class PartCutter {
@@ -24,30 +38,33 @@ export class PartCutter {
   }
 
   /** The next part: all but the last have the full size. Undefined at the end; an empty body has no part. */
-  async next(): Promise<Uint8Array | undefined> {
+  async next(): Promise<Part | undefined> {
     let buffer: Uint8Array | undefined;
     let filled = 0;
+    const hash = createHash("md5");
     for (;;) {
       const piece = this.#rest ?? (this.#ended ? undefined : await this.#reader.next());
       this.#rest = undefined;
       if (piece === undefined) {
         this.#ended = true;
-        return filled === 0 ? undefined : buffer!.subarray(0, filled);
+        return filled === 0 ? undefined : { bytes: buffer!.subarray(0, filled), md5: hash.digest() };
       }
       if (piece.length === 0) continue;
       const taken = Math.min(piece.length, this.#partBytes - filled);
       buffer = this.#room(buffer, filled, filled + taken);
-      buffer.set(piece.subarray(0, taken), filled);
+      const fitting = piece.subarray(0, taken);
+      hash.update(fitting);
+      buffer.set(fitting, filled);
       filled += taken;
       // A view on the producer's memory: it is used up before the producer is asked again.
       if (taken < piece.length) this.#rest = piece.subarray(taken);
-      if (filled === this.#partBytes) return buffer;
+      if (filled === this.#partBytes) return { bytes: buffer, md5: hash.digest() };
     }
   }
 
   /** Takes back a part that nobody reads any more, to fill it again. */
-  giveBack(part: Uint8Array): void {
-    giveBack(part);
+  giveBack({ bytes }: Part): void {
+    giveBack(bytes);
   }
 
   /** A buffer with room for `wanted` bytes, holding the first `filled` of `buffer`. */
@@ -74,11 +91,11 @@ export class PartViews {
   }
 
   /** As `PartCutter.next`. */
-  async next(): Promise<Uint8Array | undefined> {
+  async next(): Promise<Part | undefined> {
     if (this.#at >= this.#bytes.length) return undefined;
-    const part = this.#bytes.subarray(this.#at, this.#at + this.#partBytes);
-    this.#at += part.length;
-    return part;
+    const bytes = this.#bytes.subarray(this.#at, this.#at + this.#partBytes);
+    this.#at += bytes.length;
+    return wholePart(bytes);
   }
 
   /** Does nothing. */

@@ -22,6 +22,8 @@ export interface Abilities {
   ifMatch: boolean;
   /** How it does. */
   matchForm: MatchForm;
+  /** A body that does not match its MD5 is refused. */
+  checksums: boolean;
 }
 
 /** One service's ways. */
@@ -81,7 +83,7 @@ export const awsDialect: S3Dialect = {
     conditions !== undefined
       ? { ...conditions, matchForm: conditions.bareTags ? "bare" : "quoted" }
       : endpoint === undefined
-      ? { ifAbsent: true, ifMatch: true, matchForm: "quoted" }
+      ? { ifAbsent: true, ifMatch: true, matchForm: "quoted", checksums: true }
       : undefined,
   conditionalCompletion: ({ endpoint }) => endpoint === undefined ? true : undefined,
   conditionHeaders(condition, form) {

@@ -40,6 +40,8 @@ export interface S3Conditions {
   ifMatch: boolean;
   /** It wants the tag in `If-Match` without quotes, as Ceph does; false unless given. */
   bareTags?: boolean | undefined;
+  /** It refuses what does not match its `Content-MD5`; false unless given, and what is put is read back then. */
+  checksums?: boolean | undefined;
 }
 
 /** Options of `s3`. */
@@ -95,7 +97,7 @@ export interface S3Settings {
   attempts: number;
   partBytes: number;
   concurrency: number;
-  conditions: S3Conditions | undefined;
+  conditions: (S3Conditions & { checksums: boolean }) | undefined;
 }
 
 const MIB = 2 ** 20;
@@ -210,13 +212,14 @@ function checkLock(call: string, value: unknown): S3Settings["lock"] {
   return { mode, until: (now) => until ?? now + ms! };
 }
 
-function checkConditions(call: string, value: unknown): S3Conditions | undefined {
+function checkConditions(call: string, value: unknown): S3Settings["conditions"] {
   if (value === undefined) return undefined;
   const where = `${call}: capabilities`;
-  const checked = checkOptions(where, value, ["ifAbsent", "ifMatch", "bareTags"]);
+  const checked = checkOptions(where, value, ["ifAbsent", "ifMatch", "bareTags", "checksums"]);
   return {
     ifAbsent: booleanOption(where, checked, "ifAbsent", false),
     ifMatch: booleanOption(where, checked, "ifMatch", false),
     bareTags: booleanOption(where, checked, "bareTags", false),
+    checksums: booleanOption(where, checked, "checksums", false),
   };
 }

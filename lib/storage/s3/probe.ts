@@ -1,6 +1,6 @@
 /**
- * Finding out what a service does with conditions, by a few small objects that are put and removed. Some refuse them (501),
- * some ignore them, which only a put that must not succeed shows.
+ * Finding out what a service does with conditions and checksums, by a few small objects that are put and removed. Some refuse
+ * conditions (501), some ignore them, which only a put that must not succeed shows.
  *
  * The objects lie under the store's prefix with a `~` in their names, which no key has, and no listing gives.
  *
@@ -19,7 +19,7 @@ export function ownKey(requests: S3Requests, what: string): string {
   return `~${what}-${toHex(requests.surroundings.randomBytes(16))}`;
 }
 
-/** Asks a service. A failure that says nothing about conditions is thrown as the failure of a `put`. */
+/** Asks a service. A failure that says nothing about what is asked is thrown as the failure of a `put`. */
 export async function probe(requests: S3Requests, signal: AbortSignal | undefined): Promise<Abilities> {
   const { timers, random } = requests.surroundings;
   for (let attempt = 1;; attempt++) {
@@ -42,7 +42,8 @@ export async function probe(requests: S3Requests, signal: AbortSignal | undefine
 async function probeOnce(requests: S3Requests, key: string, signal: AbortSignal | undefined): Promise<Abilities> {
   const put = (condition: Condition, text: string, form: MatchForm = "quoted"): Promise<Outcome> =>
     putProbe(requests, key, condition, text, form, signal);
-  const none: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted" };
+  const checksums = await refusesDamage(requests, signal);
+  const none: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted", checksums };
   const first = await put({ ifAbsent: true }, "1");
   if (typeof first !== "object") return none;
   const second = await put({ ifAbsent: true }, "2");
@@ -51,9 +52,33 @@ async function probeOnce(requests: S3Requests, key: string, signal: AbortSignal 
   for (const matchForm of ["quoted", "bare"] as const) {
     if (await put({ ifMatch: "0".repeat(32) }, "3", matchForm) !== "unmet") break;
     const right = await put({ ifMatch: tag }, "4", matchForm);
-    if (typeof right === "object") return { ifAbsent, ifMatch: true, matchForm };
+    if (typeof right === "object") return { ...none, ifAbsent, ifMatch: true, matchForm };
   }
   return { ...none, ifAbsent };
+}
+
+/** Whether a body that does not match its checksum is refused. */
+async function refusesDamage(requests: S3Requests, signal: AbortSignal | undefined): Promise<boolean> {
+  // A key of its own: where it was taken, it would be in the way, and not everyone may delete.
+  const key = ownKey(requests, "probe");
+  const [body, other] = [new Uint8Array([0]), new Uint8Array([1])];
+  const { bucket } = requests.settings;
+  let refused = false;
+  try {
+    await requests.call(
+      { operation: "put", key, signal, attempts: 1 },
+      (sdk) =>
+        new sdk.PutObjectCommand({ Bucket: bucket, Key: requests.full(key), Body: body, ContentMD5: md5(other) }),
+    );
+  } catch (error) {
+    const { status, code } = error instanceof UnansweredFailure ? error.failure : {};
+    refused = code === "BadDigest";
+    // Another refusal says nothing; what is wrong with the credentials, the puts that follow tell.
+    if (!refused && status !== 400 && status !== 501) throw error;
+  } finally {
+    if (!refused) await removeOwn(requests, key);
+  }
+  return refused;
 }
 
 /**

@@ -19,7 +19,7 @@ import type {
   StoreCapabilities,
   StoredObject,
 } from "../object_store.ts";
-import { PartCutter, type Parts, PartViews } from "../remote/part_cutter.ts";
+import { PartCutter, type Parts, PartViews, wholePart } from "../remote/part_cutter.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
 import type { Sdk } from "./client.ts";
 import type { Abilities, Condition, S3Dialect } from "./dialect.ts";
@@ -51,8 +51,8 @@ export class S3Store implements ObjectStore {
 
   /** What the service can do; of one that was not asked yet the best is assumed (`probe` asks). */
   get capabilities(): StoreCapabilities {
-    const { ifAbsent = true, ifMatch = true } = this.#abilities ?? {};
-    return { ifAbsent, ifMatch, ranges: true };
+    const { ifAbsent = true, ifMatch = true, checksums = false } = this.#abilities ?? {};
+    return { ifAbsent, ifMatch, ranges: true, checksums };
   }
 
   /** Asks the service what it can do, once, unless that is known; it needs the right to write. */
@@ -174,13 +174,13 @@ export class S3Store implements ObjectStore {
       signal,
     });
     if (body instanceof Uint8Array && goesWhole(body.length, partBytes, condition)) {
-      return await putWhole(this.#requests, key, body, await options());
+      return await putWhole(this.#requests, key, wholePart(body), await options());
     }
     const parts: Parts = body instanceof Uint8Array
       ? new PartViews(body, Math.max(partBytes, Math.ceil(body.length / PARTS_MAX)))
       : new PartCutter(reader, partBytes);
-    const first = await parts.next() ?? new Uint8Array(0);
-    const second = first.length < partBytes ? undefined : await parts.next();
+    const first = await parts.next() ?? wholePart(new Uint8Array(0));
+    const second = first.bytes.length < partBytes ? undefined : await parts.next();
     if (second === undefined) {
       const put = await putWhole(this.#requests, key, first, await options());
       parts.giveBack(first);
@@ -224,4 +224,4 @@ export class S3Store implements ObjectStore {
   }
 }
 
-const NO_CONDITIONS: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted" };
+const NO_CONDITIONS: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted", checksums: false };

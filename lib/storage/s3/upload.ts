@@ -16,17 +16,18 @@
  * @module
  */
 import type { Sdk } from "./client.ts";
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { toHex } from "../../base/bytes.ts";
 import { sendParts } from "../remote/in_parallel.ts";
-import type { Parts } from "../remote/part_cutter.ts";
+import type { Part, Parts } from "../remote/part_cutter.ts";
 import { storageError } from "../storage_failure.ts";
 import type { Abilities, Condition } from "./dialect.ts";
 import { readObject } from "./download.ts";
 import { PARTS_MAX } from "./options.ts";
 import { abortUpload, ownKey, removeOwn } from "./probe.ts";
-import { md5, putInput, type S3Requests, UnansweredFailure } from "./requests.ts";
+import { putInput, type S3Requests, UnansweredFailure } from "./requests.ts";
 
 /** What a PUT may hold. */
 const PUT_BYTES_MAX = 5 * 2 ** 30;
@@ -48,14 +49,13 @@ export type Uploaded = { etag: string } | undefined;
 export async function putWhole(
   requests: S3Requests,
   key: string,
-  bytes: Uint8Array,
+  { bytes, md5 }: Part,
   options: UploadOptions,
 ): Promise<Uploaded> {
-  const sum = md5(bytes);
   return await putOnce(requests, key, options, requests.settings.deadlineMs, () => ({
     Body: bytes,
     ContentLength: bytes.length,
-    ContentMD5: sum,
+    ContentMD5: base64(md5),
   }));
 }
 
@@ -69,7 +69,7 @@ export async function putLarge(
   requests: S3Requests,
   key: string,
   parts: Parts,
-  first: readonly Uint8Array[],
+  first: readonly Part[],
   conditional: () => Promise<boolean>,
   options: UploadOptions,
 ): Promise<Uploaded> {
@@ -84,11 +84,11 @@ export async function putLarge(
       if (part !== undefined) take(part);
       return part;
     },
-    giveBack: (part: Uint8Array) => parts.giveBack(part),
+    giveBack: (part: Part) => parts.giveBack(part),
   } as Parts;
-  const take = (part: Uint8Array): void => {
-    sum.update(part);
-    size += part.length;
+  const take = ({ bytes }: Part): void => {
+    sum.update(bytes);
+    size += bytes.length;
   };
   first.forEach(take);
   try {
@@ -202,7 +202,7 @@ async function upload(
   requests: S3Requests,
   key: string,
   parts: Parts,
-  first: readonly Uint8Array[],
+  first: readonly Part[],
   { condition, abilities, signal }: UploadOptions,
   toldKey = key,
 ): Promise<Uploaded> {
@@ -229,7 +229,6 @@ async function upload(
           `it has more than ${PARTS_MAX} parts of ${settings.partBytes} bytes; raise option "partBytes"`,
         );
       }
-      const sum = md5(part);
       const { headers } = await requests.request(
         { ...about, signal: own },
         (sdk) =>
@@ -237,9 +236,9 @@ async function upload(
             ...place,
             UploadId: uploadId,
             PartNumber: index + 1,
-            Body: part,
-            ContentLength: part.length,
-            ContentMD5: sum,
+            Body: part.bytes,
+            ContentLength: part.bytes.length,
+            ContentMD5: base64(part.md5),
           }),
       );
       return { PartNumber: index + 1, ETag: headers["etag"] };
@@ -286,4 +285,8 @@ async function keepLocked(
   if ((headers["x-amz-object-lock-mode"] ?? headers["x-goog-object-lock-mode"]) === ObjectLockMode) return;
   const retention = { Mode: ObjectLockMode, RetainUntilDate: ObjectLockRetainUntilDate };
   await requests.request(about, (sdk) => new sdk.PutObjectRetentionCommand({ ...place, Retention: retention }));
+}
+
+function base64(sum: Uint8Array): string {
+  return Buffer.from(sum).toString("base64");
 }

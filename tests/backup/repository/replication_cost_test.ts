@@ -13,6 +13,7 @@ import {
   replicationOptions,
 } from "../../../lib/backup/repository/replicating/replication_options.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore, StoreCapabilities } from "../../../lib/storage/object_store.ts";
 import { CountingStore } from "../../../bench/backup/counting_store.ts";
 import { LONG } from "../../crash/random.ts";
 import { root } from "../../tools/runtimes.ts";
@@ -23,12 +24,18 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-const estimateOf = (options: ReplicationOptions): ReplicationEstimate =>
-  estimateReplication(replicationOptions("estimateReplication", options));
+const estimateOf = (options: ReplicationOptions, checksums = false): ReplicationEstimate =>
+  estimateReplication(replicationOptions("estimateReplication", options), checksums);
+
+/** As a store whose service checks what it takes. */
+class CheckingStore extends MemoryStore {
+  override readonly capabilities: StoreCapabilities = { ifAbsent: true, ifMatch: true, ranges: true, checksums: true };
+}
 
 /** A replication whose requests are counted. */
 async function counted(
   options: ReplicationOptions,
+  inner: ObjectStore = new MemoryStore(),
 ): Promise<{
   house: House;
   replication: Replication;
@@ -37,7 +44,7 @@ async function counted(
   /** Begins to count; the result says what came since. */
   requests: () => () => StoreRequests;
 }> {
-  const store = new CountingStore(new MemoryStore());
+  const store = new CountingStore(inner);
   const house = await House.make({ store });
   await house.set("a", "1");
   const replication = await house.replicate({ baseEvery: "30d", ...options });
@@ -95,6 +102,16 @@ describe("estimateReplication()", () => {
     await replication.stop();
   });
 
+  it("says what is asked of a store that checks what it takes: nothing is read but what is merged", async () => {
+    const options = { interval: 120 * SECOND };
+    const { during, replication } = await counted(options, new CheckingStore());
+    const { busy } = estimateOf(options, true);
+    assert.equal(busy.gets, busy.deletes);
+    await during(HOUR, 60 * SECOND);
+    assert.deepEqual(await during(HOUR, 60 * SECOND), busy);
+    await replication.stop();
+  });
+
   it("says what minutes of shipments in every second ask for", async () => {
     const { during, replication } = await counted({ interval: SECOND });
     await during(MINUTE, SECOND);
@@ -110,16 +127,19 @@ describe("estimateReplication()", () => {
   });
 
   it("says what a base with one new file asks for", async () => {
-    const { house, requests, replication } = await counted({ interval: HOUR, heartbeat: 24 * HOUR });
-    for (let i = 0; i < 3; i++) {
-      await house.set("b", `${i}`);
-      await replication.flush();
-      house.time.now += SECOND;
-      const since = requests();
-      await house.backup({ type: "snapshot" });
-      assert.deepEqual(since(), estimateOf({}).base);
+    for (const checks of [false, true]) {
+      const store = checks ? new CheckingStore() : new MemoryStore();
+      const { house, requests, replication } = await counted({ interval: HOUR, heartbeat: 24 * HOUR }, store);
+      for (let i = 0; i < 3; i++) {
+        await house.set("b", `${i}`);
+        await replication.flush();
+        house.time.now += SECOND;
+        const since = requests();
+        await house.backup({ type: "snapshot" });
+        assert.deepEqual(since(), estimateOf({}, checks).base);
+      }
+      await replication.stop();
     }
-    await replication.stop();
   });
 });
 
@@ -130,7 +150,7 @@ describe("the table of docs/object-storage.md", () => {
     assert.equal(rows.length, 5);
     for (const [line, kind, seconds, cells] of rows) {
       const ms = Number(seconds) * SECOND;
-      const { idle, busy } = estimateOf(kind === "idle" ? { heartbeat: ms } : { interval: ms });
+      const { idle, busy } = estimateOf(kind === "idle" ? { heartbeat: ms } : { interval: ms }, true);
       const { puts, gets, lists, deletes } = kind === "idle" ? idle : busy;
       const told = cells!.split("|").map((cell) => Number(cell.replaceAll(",", "")));
       assert.deepEqual(told, [puts, gets, lists, deletes], line);

@@ -4,12 +4,31 @@ import { describe, it } from "node:test";
 import { CorruptionError, IntegrityError } from "../../../lib/base/errors.ts";
 import { join } from "../../../lib/files/paths.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import type { ObjectBody, PutOptions } from "../../../lib/storage/object_store.ts";
+import type {
+  GetOptions,
+  ObjectBody,
+  PutOptions,
+  StoreCapabilities,
+  StoredObject,
+} from "../../../lib/storage/object_store.ts";
 import { House } from "./house.ts";
 
-/** Changes a byte in the middle of each object that it is told to. */
+/** Changes a byte in the middle of each object that it is told to, and notes what is read. */
 class SpoilingStore extends MemoryStore {
+  override readonly capabilities: StoreCapabilities;
   spoils: (key: string) => boolean = () => false;
+  readonly read: string[] = [];
+
+  /** `checksums`: it says that its service would have noticed. */
+  constructor(checksums: boolean) {
+    super();
+    this.capabilities = { ifAbsent: true, ifMatch: true, ranges: true, checksums };
+  }
+
+  override async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
+    this.read.push(key);
+    return await super.get(key, options);
+  }
 
   override async put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined> {
     if (!this.spoils(key)) return await super.put(key, body, options);
@@ -24,8 +43,8 @@ class SpoilingStore extends MemoryStore {
   }
 }
 
-async function prepared(): Promise<{ house: House; store: SpoilingStore; table: string }> {
-  const store = new SpoilingStore();
+async function prepared(checksums = false): Promise<{ house: House; store: SpoilingStore; table: string }> {
+  const store = new SpoilingStore(checksums);
   const house = await House.make({ store });
   for (let i = 0; i < 50; i++) await house.set(`k${i}`, `${i}`.repeat(40));
   await house.engine.compact();
@@ -39,24 +58,27 @@ const objects = async (store: MemoryStore): Promise<string[]> =>
 
 describe("a full backup", () => {
   for (const compression of [undefined, "zstd"] as const) {
-    it(`with ${compression ?? "no"} compression of its own names a file that is not what was written, and leaves no object of it`, async () => {
-      const { house, store, table } = await prepared();
-      const path = join(house.engine.path, table);
-      const flip = (bytes: Uint8Array): Uint8Array =>
-        bytes.map((byte, at) => at === bytes.length >> 1 ? byte ^ 1 : byte);
-      house.fs.damage(path, flip);
-      await assert.rejects(house.backup({ type: "full", compression }), (error: CorruptionError) => {
-        assert.ok(error instanceof CorruptionError, String(error));
-        assert.equal(error.file, path);
-        return true;
+    for (const checksums of [false, true]) {
+      const into = checksums ? " into a store that checks what it takes" : "";
+      it(`with ${compression ?? "no"} compression of its own${into} names a file that is not what was written, and leaves no object of it`, async () => {
+        const { house, store, table } = await prepared(checksums);
+        const path = join(house.engine.path, table);
+        const flip = (bytes: Uint8Array): Uint8Array =>
+          bytes.map((byte, at) => at === bytes.length >> 1 ? byte ^ 1 : byte);
+        house.fs.damage(path, flip);
+        await assert.rejects(house.backup({ type: "full", compression }), (error: CorruptionError) => {
+          assert.ok(error instanceof CorruptionError, String(error));
+          assert.equal(error.file, path);
+          return true;
+        });
+        assert.deepEqual((await store.list({ prefix: "backups/" })).objects, []);
+        assert.equal((await objects(store)).length, 0);
+        house.fs.damage(path, flip);
+        await house.backup({ id: "good", type: "full", compression });
+        const { contents } = await house.restore({ backupId: "good" });
+        assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
       });
-      assert.deepEqual((await store.list({ prefix: "backups/" })).objects, []);
-      assert.equal((await objects(store)).length, 0);
-      house.fs.damage(path, flip);
-      await house.backup({ id: "good", type: "full", compression });
-      const { contents } = await house.restore({ backupId: "good" });
-      assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
-    });
+    }
 
     it(`with ${compression ?? "no"} compression of its own fails where the store spoils what it is given, and the next one holds`, async () => {
       const { house, store } = await prepared();
@@ -73,4 +95,18 @@ describe("a full backup", () => {
       assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
     });
   }
+
+  it("is not read back, nor is its log, where the store checks what it takes", async () => {
+    for (const checksums of [false, true]) {
+      const { house, store } = await prepared(checksums);
+      const isRead = (): boolean => store.read.splice(0).some((key) => /^(?:objects|log)\//.test(key));
+      await house.backup({ type: "full" });
+      assert.equal(isRead(), !checksums);
+      await house.set("a", "1");
+      await house.backup({ id: "next", type: "incremental" });
+      assert.equal(isRead(), !checksums);
+      const { contents } = await house.restore({ backupId: "next" });
+      assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
+    }
+  });
 });

@@ -363,7 +363,7 @@ describe("AzureStore requests", () => {
     }
     await store.put("own", text("1"));
     assert.deepEqual(await keysOf(store), ["own"]);
-    assert.deepEqual(await store.probe(), { ifAbsent: true, ifMatch: true, ranges: true });
+    assert.deepEqual(await store.probe(), { ifAbsent: true, ifMatch: true, ranges: true, checksums: true });
     const elsewhere = await azure.open({}, { container: "not-there" });
     await assert.rejects(
       elsewhere.probe(),

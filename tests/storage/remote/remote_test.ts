@@ -1,13 +1,14 @@
 /** What the remote stores share: parts, parallel requests, attempts with deadlines, errors without secrets. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { NoSpaceError, PermissionError, StorageError } from "../../../lib/base/errors.ts";
 import { systemTimers, type Timers } from "../../../lib/base/timers.ts";
 import { BodyReader } from "../../../lib/storage/body_reader.ts";
 import { type AttemptOptions, beforeDeadline, inAttempts } from "../../../lib/storage/remote/attempts.ts";
 import { inOrder, sendParts } from "../../../lib/storage/remote/in_parallel.ts";
-import { PartCutter, PartViews } from "../../../lib/storage/remote/part_cutter.ts";
+import { type Part, PartCutter, PartViews } from "../../../lib/storage/remote/part_cutter.ts";
 import { isPassing, remoteError, RequestFailure, retryAfter } from "../../../lib/storage/remote/request_failure.ts";
 import { Secrets } from "../../../lib/storage/remote/secrets.ts";
 import { equal, pattern, streamed } from "../helpers.ts";
@@ -32,10 +33,13 @@ class Pauses implements Timers {
   }
 }
 
+const md5Of = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("md5").update(bytes).digest());
+
 async function partsOf(cutter: PartCutter, giveBack: boolean): Promise<Uint8Array[]> {
   const parts: Uint8Array[] = [];
   for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
-    parts.push(part.slice());
+    assert.deepEqual(new Uint8Array(part.md5), md5Of(part.bytes));
+    parts.push(part.bytes.slice());
     if (giveBack) cutter.giveBack(part);
   }
   return parts;
@@ -76,7 +80,7 @@ describe("PartCutter", () => {
     const bytes = pattern(1000);
     const cutter = new PartCutter(new BodyReader(streamed(bytes, 30), undefined), 100);
     const parts: Uint8Array[] = [];
-    for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) parts.push(part);
+    for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) parts.push(part.bytes);
     assert.ok(equal(new Uint8Array(Buffer.concat(parts)), bytes));
     assert.equal(new Set(parts.map((part) => part.buffer)).size, 10);
   });
@@ -84,9 +88,9 @@ describe("PartCutter", () => {
   it("needs no more memory than what is held", async () => {
     const cutter = new PartCutter(new BodyReader(streamed(pattern(30 * PART), 30_000), undefined), PART);
     const buffers = new Set<unknown>();
-    const held: Uint8Array[] = [];
+    const held: Part[] = [];
     for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
-      buffers.add(part.buffer);
+      buffers.add(part.bytes.buffer);
       held.push(part);
       if (held.length === 3) cutter.giveBack(held.shift()!);
     }
@@ -99,13 +103,25 @@ describe("PartCutter", () => {
     assert.ok(equal(new Uint8Array(Buffer.concat(parts)), pattern(3 * MIB)));
   });
 
+  it("makes checksums of what the producer gave, whatever becomes of the memory of a part", async () => {
+    const bytes = pattern(3 * PART);
+    const cutter = new PartCutter(new BodyReader(streamed(bytes, 1000), undefined), PART);
+    const sums: Uint8Array[] = [];
+    for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
+      part.bytes[7]! ^= 1;
+      sums.push(new Uint8Array(part.md5));
+    }
+    assert.deepEqual(sums, [0, 1, 2].map((i) => md5Of(bytes.subarray(i * PART, (i + 1) * PART))));
+  });
+
   it("does not copy bytes that are in memory already", async () => {
     const bytes = pattern(250);
     const views = new PartViews(bytes, 100);
     const lengths: number[] = [];
     for (let part = await views.next(); part !== undefined; part = await views.next()) {
-      assert.equal(part.buffer, bytes.buffer);
-      lengths.push(part.length);
+      assert.equal(part.bytes.buffer, bytes.buffer);
+      assert.deepEqual(new Uint8Array(part.md5), md5Of(part.bytes));
+      lengths.push(part.bytes.length);
     }
     assert.deepEqual(lengths, [100, 100, 50]);
   });
@@ -118,7 +134,7 @@ describe("sendParts()", () => {
     let [running, most] = [0, 0];
     const buffers = new Set<unknown>();
     const results = await sendParts(cutter, first, 3, undefined, async (part, index) => {
-      buffers.add(part.buffer);
+      buffers.add(part.bytes.buffer);
       most = Math.max(most, ++running);
       // The later ones are done first.
       for (let i = 0; i < 40 - index; i++) await Promise.resolve();

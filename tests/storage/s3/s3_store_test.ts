@@ -16,7 +16,7 @@ import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { isMine } from "../../crash/random.ts";
 import { bytesOf, equal, keysOf, pattern, streamed, text, textOf } from "../helpers.ts";
 import { CEPH_CAN, clientOf, newBucket, optionsFor } from "../servers/buckets.ts";
-import { type Fate, type Loopback, type SeenRequest, startLoopback } from "../servers/loopback.ts";
+import { errorAnswer, type Fate, type Loopback, type SeenRequest, startLoopback } from "../servers/loopback.ts";
 import { sharedServer } from "../servers/shared.ts";
 import type { S3Server } from "../servers/s3_server.ts";
 
@@ -24,6 +24,7 @@ const server = await sharedServer("ceph");
 const swift = await sharedServer("swift");
 const bucket = server === undefined ? "" : await newBucket(server);
 const MIB = 2 ** 20;
+const ALL = { ifAbsent: true, ifMatch: true, ranges: true, checksums: true };
 let places = 0;
 const newPlace = (): string => `s3://${bucket}/s${++places}`;
 
@@ -34,7 +35,12 @@ else {
   it("S3Store finds out that a service has no conditions, and refuses to be taken for one that has", async () => {
     const own = await newBucket(swift);
     const store = s3(`s3://${own}/a`, optionsFor(swift));
-    assert.deepEqual(await store.probe!({ write: true }), { ifAbsent: false, ifMatch: false, ranges: true });
+    assert.deepEqual(await store.probe!({ write: true }), {
+      ifAbsent: false,
+      ifMatch: false,
+      ranges: true,
+      checksums: true,
+    });
     await assert.rejects(store.put("a", text("1"), { ifAbsent: true }), /no conditional writes \(ifAbsent\)/);
     await assert.rejects(store.put("a", text("1"), { ifMatch: "x" }), /no conditional writes \(ifMatch\)/);
     assert.deepEqual(await everything(swift, own), []);
@@ -89,10 +95,10 @@ function tests(ceph: S3Server): void {
   describe("S3Store asks the service what it can do", () => {
     it("once, and leaves nothing there", async () => {
       await behind(() => "pass", async (store, loopback, place) => {
-        assert.deepEqual(store.capabilities, { ifAbsent: true, ifMatch: true, ranges: true });
+        assert.deepEqual(store.capabilities, { ifAbsent: true, ifMatch: true, ranges: true, checksums: false });
         await store.probe!();
         assert.equal(loopback.requests.length, 0);
-        assert.deepEqual(await store.probe!({ write: true }), { ifAbsent: true, ifMatch: true, ranges: true });
+        assert.deepEqual(await store.probe!({ write: true }), ALL);
         const asked = loopback.requests.length;
         await store.probe!({ write: true });
         assert.equal(loopback.requests.length, asked);
@@ -103,14 +109,24 @@ function tests(ceph: S3Server): void {
       }, { capabilities: undefined });
     });
 
+    it("and relies on no checksum where a body that does not match its checksum is taken, or refused for another reason", async () => {
+      const unconditional = ({ method, headers }: SeenRequest): boolean =>
+        method === "PUT" && headers["if-match"] === undefined && headers["if-none-match"] === undefined;
+      for (const answer of [{ status: 200 }, errorAnswer(400, "InvalidRequest"), errorAnswer(501, "NotImplemented")]) {
+        await behind((request) => unconditional(request) ? answer : "pass", async (store) => {
+          assert.deepEqual(await store.probe!({ write: true }), { ...ALL, checksums: false });
+        }, { capabilities: undefined });
+      }
+    });
+
     it("and comes to the same when any one of its requests or answers is lost", async () => {
       let cases = 0;
-      for (let at = 0; at < 8; at++) {
+      for (let at = 0; at < 9; at++) {
         for (const fate of ["cut before", "cut after"] as const) {
           if (!isMine(at)) continue;
           let count = 0;
           await behind(() => count++ === at ? fate : "pass", async (store) => {
-            assert.deepEqual(await store.probe!({ write: true }), { ifAbsent: true, ifMatch: true, ranges: true });
+            assert.deepEqual(await store.probe!({ write: true }), ALL);
             cases++;
           }, { capabilities: undefined });
         }

@@ -36,7 +36,7 @@ export function optionsFor(server: S3Server): S3Options {
 }
 
 /** What Ceph can do, so that not each store has to ask; that they find out is tested by itself. */
-export const CEPH_CAN: S3Options = { capabilities: { ifAbsent: true, ifMatch: true, bareTags: true } };
+export const CEPH_CAN: S3Options = { capabilities: { ifAbsent: true, ifMatch: true, bareTags: true, checksums: true } };
 
 /** And Swift. */
 export const SWIFT_CAN: S3Options = { capabilities: { ifAbsent: false, ifMatch: false } };

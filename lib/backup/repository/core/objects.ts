@@ -24,7 +24,7 @@ export interface PutObjectOptions {
   compression: ObjectCompression;
   /** How hard. */
   level?: number | undefined;
-  /** Reads it back. */
+  /** Proves that it is there as it was written: by the store's own checksum, or else by reading it back. */
   verify: boolean;
   /** What its SHA-256 has to be, hexadecimal; an object with another fails to read back as `IntegrityError`. */
   expected?: string | undefined;
@@ -50,6 +50,7 @@ export async function putObject(
   options: PutObjectOptions,
 ): Promise<WrittenObject | undefined> {
   const { signal, bandwidth, onBytes, onStored, pace } = options;
+  const readsBack = options.verify && !checksItself(context);
   let totals: WrittenObject | undefined;
   async function* raw(): AsyncGenerator<Uint8Array> {
     for await (const piece of pieces()) {
@@ -64,7 +65,7 @@ export async function putObject(
       compression: options.compression,
       ...(options.level === undefined ? {} : { level: options.level }),
       ...(context.ring === undefined ? {} : { ring: context.ring }),
-      ...(options.verify && options.expected !== undefined ? { expected: options.expected } : {}),
+      ...(readsBack && options.expected !== undefined ? { expected: options.expected } : {}),
       randomBytes: context.randomBytes,
     });
     try {
@@ -90,8 +91,13 @@ export async function putObject(
   if (totals === undefined) {
     throw new IntegrityError(`${key} in ${context.name}: the store took it before all of it was sent; check the store`);
   }
-  if (options.verify) await verifyStored(context, key, totals, options);
+  if (readsBack) await verifyStored(context, key, totals, options);
   return totals;
+}
+
+/** Whether the store has checked what it took, so that it need not be read back. */
+export function checksItself({ store }: RepositoryContext): boolean {
+  return store.capabilities.checksums === true;
 }
 
 /** Reads an object back and holds it against what was sent. No key is needed, and nothing is unpacked. */

@@ -10,7 +10,7 @@ import { putObject, type PutObjectOptions, storedBytesOf, storedPieces } from ".
 
 /** How a log object is written. */
 export interface PutLogOptions {
-  /** Reads it back; `true` unless given. */
+  /** Proves that it is there; `true` unless given. */
   verify?: boolean | undefined;
   /** Hears of stored bytes sent; what it throws ends the put. */
   onStored?: ((count: number) => void) | undefined;

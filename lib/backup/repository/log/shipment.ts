@@ -46,7 +46,7 @@ export interface Shipped {
 export interface ShipOptions {
   /** Writes the head though nothing changed, to say how long nothing did; and the slot. */
   heartbeat?: boolean;
-  /** Reads back what is written; `true` unless given. */
+  /** Proves that what is written is there; `true` unless given. */
   verify?: boolean | undefined;
   /** Hears of bytes. */
   onBytes?: ((count: number) => void) | undefined;

@@ -43,7 +43,7 @@ export interface PlaceOptions {
   compression: ObjectCompression;
   /** How hard. */
   level?: number | undefined;
-  /** Reads back what was written. */
+  /** Proves that what was written is there. */
   verify: boolean;
   /** A limit of the call's own. */
   bandwidth?: Bandwidth | undefined;

@@ -8,6 +8,8 @@
  * merging n into 1  1 list, 1 put, n + 1 gets (each, and the new one read back), n deletes
  * ```
  *
+ * A store that checks what it takes by itself has nothing read back.
+ *
  * Bases, and the merging of 24 hours into a day, are not in the hours. `tests/backup/repository/replication_cost_test.ts`
  * counts hours of real replications and compares.
  *
@@ -33,7 +35,7 @@ export interface ReplicationEstimate {
   idle: StoreRequests;
   /** In an hour with commits in every `interval`. */
   busy: StoreRequests;
-  /** For a base with one new file. Each further one is a put and a get more. */
+  /** For a base with one new file. Each further one is a put and a look more, and a get where it is read back. */
   base: StoreRequests;
 }
 
@@ -48,10 +50,12 @@ const MINUTES = 59;
  */
 const BASE: StoreRequests = { puts: 7, gets: 5, lists: 4, deletes: 1 };
 
-/** Estimates a replication. */
+/** Estimates a replication. `checksums`: of the store's capabilities. */
 export function estimateReplication(
   { interval, heartbeat, verify }: Pick<CheckedReplication, "interval" | "heartbeat" | "verify">,
+  checksums: boolean,
 ): ReplicationEstimate {
+  const readsBack = verify && !checksums;
   const shipments = HOUR / interval;
   const perMinute = shipments / 60;
   // A minute with one object has nothing to merge. Between one and two, so many minutes have two.
@@ -64,10 +68,10 @@ export function estimateReplication(
     idle: { puts: Math.round(HOUR / heartbeat), gets: 0, lists: 0, deletes: 0 },
     busy: {
       puts: Math.round(2 * shipments + merges),
-      gets: Math.round((verify ? shipments : 0) + merged + merges),
+      gets: Math.round((readsBack ? shipments : 0) + merged + (checksums ? 0 : merges)),
       lists: Math.round(merges),
       deletes: Math.round(merged),
     },
-    base: { ...BASE, gets: BASE.gets - (verify ? 0 : 1) },
+    base: { ...BASE, gets: BASE.gets - (readsBack ? 0 : 1) },
   };
 }

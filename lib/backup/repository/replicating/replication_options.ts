@@ -19,7 +19,10 @@ export interface ReplicationOptions {
   baseEvery?: Duration | undefined;
   /** A new base when so many bytes of commits lie behind the last one; 256 MiB unless given. */
   baseBytes?: number | undefined;
-  /** Reads back what is written; `true` unless given. Without it nothing is read that a backup consists of. */
+  /**
+   * Reads back what is written, where the store does not check it itself (`capabilities.checksums`); `true` unless given.
+   * Without it nothing is read that a backup consists of.
+   */
   verify?: boolean | undefined;
   /** Hears what happens. What it throws is ignored. */
   onEvent?: ((event: ReplicationEvent) => void) | undefined;
