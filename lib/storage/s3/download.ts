@@ -14,7 +14,7 @@ import type { CheckedGet } from "../store_options.ts";
 import { type S3Requests, UnansweredFailure } from "./requests.ts";
 
 /** What one request fetches. */
-export const RANGE_BYTES: number = 4 * 2 ** 20;
+export const RANGE_BYTES: number = 8 * 2 ** 20;
 
 /** What a body gives at once. */
 const PIECE_BYTES = 256 * 1024;

@@ -9,6 +9,7 @@ import { HoldfastError, NoSpaceError, PermissionError, StorageError } from "../.
 import type { Timers } from "../../../lib/base/timers.ts";
 import { awsDialect } from "../../../lib/storage/s3/dialect.ts";
 import { checkS3Options } from "../../../lib/storage/s3/options.ts";
+import { RANGE_BYTES } from "../../../lib/storage/s3/download.ts";
 import { S3Store } from "../../../lib/storage/s3/s3_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { root } from "../../tools/runtimes.ts";
@@ -557,7 +558,7 @@ describe("S3Store's memory", () => {
       },
     );
     assert.equal(read, size);
-    assert.ok(ahead <= 20 * MIB, `${ahead / MIB} MiB were read ahead`);
+    assert.ok(ahead <= 5 * RANGE_BYTES, `${ahead / MIB} MiB were read ahead`);
     console.log(`${size / MIB} MiB: at most ${most / MIB} MiB on their way up, ${ahead / MIB} MiB on their way down`);
   });
 
