@@ -6,6 +6,7 @@ import type {
   ObjectBody,
   ObjectInfo,
   ObjectStore,
+  ProbeOptions,
   PutOptions,
   StoreCapabilities,
   StoredObject,
@@ -27,6 +28,11 @@ export class CountingStore implements ObjectStore {
   /** See `ObjectStore`. */
   get capabilities(): StoreCapabilities {
     return this.#store.capabilities;
+  }
+
+  /** See `ObjectStore`. */
+  async probe(options?: ProbeOptions): Promise<StoreCapabilities> {
+    return await this.#store.probe?.(options) ?? this.capabilities;
   }
 
   /** See `ObjectStore`. */
