@@ -84,7 +84,7 @@ await using db = await DB.open("./lasting");
 await db.set("greeting", "hello");
 for (let before = -1, tries = 0; (later === 0 || later > before) && tries < 100; tries++) {
   before = later;
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 600));
 }
 for (const name of readdirSync(import.meta.dirname)) rmSync(import.meta.dirname + "/" + name);
 const { version } = await db.backup("./backups/");
