@@ -57,28 +57,41 @@ async function probeOnce(requests: S3Requests, key: string, signal: AbortSignal 
   return { ...none, ifAbsent };
 }
 
-/** Whether a body that does not match its checksum is refused. */
+/** Whether a body that does not match its checksum is refused, as an object and as a part of an upload. */
 async function refusesDamage(requests: S3Requests, signal: AbortSignal | undefined): Promise<boolean> {
   // A key of its own: where it was taken, it would be in the way, and not everyone may delete.
   const key = ownKey(requests, "probe");
+  const place = { Bucket: requests.settings.bucket, Key: requests.full(key) };
   const [body, other] = [new Uint8Array([0]), new Uint8Array([1])];
-  const { bucket } = requests.settings;
-  let refused = false;
+  const about = { operation: "put", key, signal, attempts: 1 };
+  const damaged = { ...place, Body: body, ContentMD5: md5(other) };
+  if (!await isRefused(requests.call(about, (sdk) => new sdk.PutObjectCommand(damaged)))) {
+    await removeOwn(requests, key);
+    return false;
+  }
+  let UploadId: string | undefined;
+  const created = requests.call<{ UploadId?: string }>(about, (sdk) => new sdk.CreateMultipartUploadCommand(place));
+  await isRefused(created.then(({ output }) => UploadId = output.UploadId));
+  if (UploadId === undefined) return false;
   try {
-    await requests.call(
-      { operation: "put", key, signal, attempts: 1 },
-      (sdk) =>
-        new sdk.PutObjectCommand({ Bucket: bucket, Key: requests.full(key), Body: body, ContentMD5: md5(other) }),
-    );
+    const part = { ...damaged, UploadId, PartNumber: 1 };
+    return await isRefused(requests.call(about, (sdk) => new sdk.UploadPartCommand(part)));
+  } finally {
+    await abortUpload(requests, key, UploadId);
+  }
+}
+
+/** Whether it is the checksum that a put fails by. Other refusals say nothing: where credentials are wrong, the puts that follow tell. */
+async function isRefused(put: Promise<unknown>): Promise<boolean> {
+  try {
+    await put;
+    return false;
   } catch (error) {
     const { status, code } = error instanceof UnansweredFailure ? error.failure : {};
-    refused = code === "BadDigest";
-    // Another refusal says nothing; what is wrong with the credentials, the puts that follow tell.
-    if (!refused && status !== 400 && status !== 501) throw error;
-  } finally {
-    if (!refused) await removeOwn(requests, key);
+    if (code === "BadDigest") return true;
+    if (status === 400 || status === 501) return false;
+    throw error;
   }
-  return refused;
 }
 
 /**

@@ -110,18 +110,26 @@ function tests(ceph: S3Server): void {
     });
 
     it("and relies on no checksum where a body that does not match its checksum is taken, or refused for another reason", async () => {
-      const unconditional = ({ method, headers }: SeenRequest): boolean =>
-        method === "PUT" && headers["if-match"] === undefined && headers["if-none-match"] === undefined;
-      for (const answer of [{ status: 200 }, errorAnswer(400, "InvalidRequest"), errorAnswer(501, "NotImplemented")]) {
-        await behind((request) => unconditional(request) ? answer : "pass", async (store) => {
-          assert.deepEqual(await store.probe!({ write: true }), { ...ALL, checksums: false });
-        }, { capabilities: undefined });
+      const isOfObject = ({ method, headers, path }: SeenRequest): boolean =>
+        method === "PUT" && !path.includes("partNumber") &&
+        headers["if-match"] === undefined && headers["if-none-match"] === undefined;
+      const isOfPart = ({ path }: SeenRequest): boolean => path.includes("partNumber");
+      const begins = ({ method, path }: SeenRequest): boolean => method === "POST" && path.includes("uploads");
+      for (const isIt of [isOfObject, isOfPart, begins]) {
+        for (
+          const answer of [{ status: 200 }, errorAnswer(400, "InvalidRequest"), errorAnswer(501, "NotImplemented")]
+        ) {
+          await behind((request) => isIt(request) ? answer : "pass", async (store, _, place) => {
+            assert.deepEqual(await store.probe!({ write: true }), { ...ALL, checksums: false });
+            assert.deepEqual(await everything(ceph, bucket, prefixOf(place)), []);
+          }, { capabilities: undefined });
+        }
       }
     });
 
     it("and comes to the same when any one of its requests or answers is lost", async () => {
       let cases = 0;
-      for (let at = 0; at < 9; at++) {
+      for (let at = 0; at < 12; at++) {
         for (const fate of ["cut before", "cut after"] as const) {
           if (!isMine(at)) continue;
           let count = 0;
