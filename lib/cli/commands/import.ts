@@ -78,7 +78,6 @@ export const importing: CommandSpec = {
       does: "see what a table of SQLite would give",
     },
   ],
-  interrupted: "what came in before that stays, whole entries; run it again for the rest",
   async run(call) {
     const [path = "", from = ""] = call.words;
     await expectKind(call, path, "a database");

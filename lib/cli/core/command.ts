@@ -52,8 +52,6 @@ export interface CommandSpec {
   readonly options: readonly OptionSpec[];
   /** At least one, for a command that does something. */
   readonly examples: readonly Example[];
-  /** What a run leaves that was interrupted; nothing half done unless given. */
-  readonly interrupted?: string;
   /** Does it; resolves to an exit code, 0 unless given. Left out by a family. */
   readonly run?: (call: Call) => Promise<number | void>;
   /** The commands of a family. */

@@ -35,8 +35,10 @@ function secretHint(message: string, { spec, words }: Context): string {
 export function tell(error: unknown, io: CliIo, context: Context | undefined): Told {
   const reason = io.signal.aborted && error === io.signal.reason ? io.signal.reason : error;
   if (reason instanceof Interruption) {
-    const { interrupted = "nothing is left half done" } = context?.spec ?? {};
-    return { exitCode: reason.exitCode, code: "INTERRUPTED", message: `${reason.message}; ${interrupted}` };
+    // What was written in several commits says how many entries it came to.
+    const { committed = 0 } = reason as { committed?: number };
+    const left = committed > 0 ? "what came before is in; run it again for the rest" : "nothing is left half done";
+    return { exitCode: reason.exitCode, code: "INTERRUPTED", message: `${reason.message}; ${left}` };
   }
   const message = messageOf(error, context);
   if (error instanceof UsageError) return { exitCode: EXIT.usage, code: "USAGE", message };
