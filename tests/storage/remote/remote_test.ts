@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
+import { borrow, giveBack } from "../../../lib/base/buffers.ts";
 import { NoSpaceError, PermissionError, StorageError } from "../../../lib/base/errors.ts";
 import { systemTimers, type Timers } from "../../../lib/base/timers.ts";
+import { restOf } from "../../../lib/storage/azure/ranges.ts";
 import { BodyReader } from "../../../lib/storage/body_reader.ts";
 import { type AttemptOptions, beforeDeadline, inAttempts } from "../../../lib/storage/remote/attempts.ts";
 import { inOrder, sendParts } from "../../../lib/storage/remote/in_parallel.ts";
@@ -97,10 +99,14 @@ describe("PartCutter", () => {
     assert.equal(buffers.size, 3);
   });
 
-  it("gives a part its memory back when it grew out of what it began with", async () => {
-    const cutter = new PartCutter(new BodyReader(streamed(pattern(3 * MIB), 300_000), undefined), 2 * MIB);
-    const parts = await partsOf(cutter, true);
-    assert.ok(equal(new Uint8Array(Buffer.concat(parts)), pattern(3 * MIB)));
+  it("gives back the memory that a part has grown out of", async () => {
+    const first = borrow(MIB);
+    giveBack(first);
+    const bytes = pattern(3 * MIB);
+    const cutter = new PartCutter(new BodyReader(streamed(bytes, 300_000), undefined), 2 * MIB);
+    const part = await cutter.next();
+    assert.ok(equal(part!.bytes, bytes.subarray(0, 2 * MIB)));
+    assert.equal(borrow(MIB).buffer, first.buffer, "the part began in it");
   });
 
   it("makes checksums of what the producer gave, whatever becomes of the memory of a part", async () => {
@@ -181,6 +187,28 @@ describe("sendParts()", () => {
       });
       await assert.rejects(sent, (error) => error === reason);
     }
+  });
+});
+
+describe("restOf()", () => {
+  it("gives the memory of a range back when the next is asked for, and no sooner", async () => {
+    const used = new Set<unknown>();
+    const readAll = async (mark: number): Promise<void> => {
+      const fetch = async (offset: number, length: number): Promise<Uint8Array> => {
+        const bytes = borrow(length).fill(mark + offset / MIB);
+        used.add(bytes.buffer);
+        return bytes;
+      };
+      let count = 0;
+      for await (const bytes of restOf({ at: 0, end: 8 * MIB, rangeBytes: MIB, reuse: true }, 2, undefined, fetch)) {
+        await settle();
+        assert.ok(bytes.every((byte) => byte === mark + count), `range ${count} of reader ${mark}`);
+        count++;
+      }
+      assert.equal(count, 8);
+    };
+    await Promise.all([readAll(1), readAll(101)]);
+    assert.ok(used.size <= 8, `${used.size} pieces of memory for 16 ranges`);
   });
 });
 
