@@ -10,7 +10,9 @@ import {
   DB,
   DecryptionError,
   type Encryption,
+  ExistsError,
   IntegrityError,
+  type ListPage,
   MemoryStore,
   NotFoundError,
   type ObjectBody,
@@ -39,6 +41,18 @@ class LyingStore extends MemoryStore {
       yield* pieces;
     }
     return await super.put(key, changed(), options);
+  }
+}
+
+/** A store in which somebody does something just before it is listed for the first time. */
+class BusyStore extends MemoryStore {
+  beforeList: (() => Promise<void>) | undefined;
+
+  override async list(...options: Parameters<MemoryStore["list"]>): Promise<ListPage> {
+    const before = this.beforeList;
+    this.beforeList = undefined;
+    await before?.();
+    return await super.list(...options);
   }
 }
 
@@ -157,6 +171,39 @@ describe("BackupRepository", () => {
     assert.equal(read.busy.gets - unread.busy.gets, 3600);
     assert.deepEqual({ ...read.busy, gets: 0 }, { ...unread.busy, gets: 0 });
     await assert.rejects(repo.estimateReplication({ baseEvery: "1d" } as never), TypeError);
+  });
+
+  it("is the other's where another makes it while it is opened, and has backed up into it", () =>
+    withDb(async (db) => {
+      for (const encryption of [undefined, FIRST]) {
+        for (const backedUp of [false, true]) {
+          const store = new BusyStore();
+          let id: string | undefined;
+          store.beforeList = async () => {
+            await using first = await BackupRepository.open(store, { encryption });
+            if (backedUp) await first.backup(db);
+            id = first.id;
+          };
+          await using second = await BackupRepository.open(store, { encryption });
+          assert.equal(second.id, id);
+          await second.backup(db);
+          assert.equal((await second.list()).length, backedUp ? 2 : 1);
+        }
+      }
+    }));
+
+  it("is refused where something else is, or what is left of one", async () => {
+    const store = new MemoryStore();
+    await store.put("photo.jpg", new Uint8Array(1));
+    await assert.rejects(
+      BackupRepository.open(store),
+      (error) => error instanceof ExistsError && /photo/.test(`${error}`),
+    );
+    await store.put("objects/ab", new Uint8Array(1));
+    await assert.rejects(
+      BackupRepository.open(store),
+      (error) => error instanceof IntegrityError && /objects\/ab.*no repository\.json/.test(`${error}`),
+    );
   });
 
   it("refuses options that it does not know, or whose values make no sense", async () => {

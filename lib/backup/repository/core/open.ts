@@ -165,6 +165,9 @@ async function make(
 ): Promise<RepositoryDocument> {
   const { objects: [other] } = await store.list({ limit: 1 });
   if (other !== undefined && !other.key.startsWith(PART.keys)) {
+    // Another may have made it since we looked.
+    const made = await readRepository(store, store.name);
+    if (made !== undefined) return made;
     if (Object.values(PART).some((part) => other.key.startsWith(part))) {
       throw new IntegrityError(
         `Cannot open ${store.name}: it has parts of a repository (${other.key}) but no ${REPOSITORY_KEY}; ` +
