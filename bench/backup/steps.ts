@@ -139,6 +139,7 @@ export const STEPS: readonly Step[] = [
     source: "full.restic",
     options: { verify: true },
   },
+  { id: "code.holdfast", title: "loading the code of backups: holdfast", job: "holdfast.loadCode", source: "" },
   { id: "restore.checked", job: "holdfast.check", source: "restore.holdfast", count: 0 },
 
   {

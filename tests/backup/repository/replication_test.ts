@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { ClosedError, GapError, LineageError, StorageError } from "../../../lib/base/errors.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
@@ -11,6 +14,7 @@ import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt } from "../fixture.ts";
 import { turns, until } from "./fake_timers.ts";
 import { House, MIDNIGHT } from "./house.ts";
+import { DAY, prune } from "./prune_fixture.ts";
 
 const SECOND = 1000;
 
@@ -321,6 +325,67 @@ describe("replicate()", () => {
     const ranges = (await house.points()).map(({ from, to }) => [from.version, to.version]);
     assert.deepEqual(ranges, [[1, 1], [61, 62]]);
     await replication.stop();
+  });
+
+  it("makes a new base when its own was deleted, within a minute, or by flush at once", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const replication = await house.replicate();
+    await replication.flush();
+    const deleteBase = async (): Promise<void> => {
+      const [base, ...more] = await readBackups(house.context);
+      assert.deepEqual(more, []);
+      await deleteBackup(house.context, base!.id);
+      assert.deepEqual(await house.points(), []);
+    };
+    await deleteBase();
+    for (let i = 0; i < 61; i++) {
+      await house.set("b", `${i}`);
+      await pass(house, replication, SECOND);
+    }
+    await until(() => replication.status().bases === 2);
+    await replication.flush();
+    assert.deepEqual((await house.restore()).contents, house.states.get(62));
+
+    await deleteBase();
+    await replication.flush();
+    assert.equal(replication.status().bases, 3);
+    assert.deepEqual((await house.restore()).contents, house.states.get(62), "nothing was committed since");
+    await replication.stop();
+  });
+
+  it("goes on from another base when its own was pruned, and from none whose log was", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const replication = await house.replicate();
+    await replication.flush();
+    const [first] = await readBackups(house.context);
+    await pinBackup(house.context, first!.id);
+    for (let i = 0; i < 3; i++) {
+      await house.set("b", `${i}`);
+      await replication.flush();
+    }
+    house.time.now += DAY;
+    await house.backup({ id: "second", type: "full" });
+    const { log } = await prune(house, { keepLast: 1 });
+    assert.ok(log.some(({ keep }) => !keep), "log between the two is pruned");
+    await house.set("c", "1");
+    await replication.flush();
+    assert.equal(replication.status().bases, 1, "the second will do");
+    await deleteBackup(house.context, "second");
+    await house.set("d", "1");
+    await replication.flush();
+    assert.equal(replication.status().bases, 2);
+    assert.deepEqual((await house.restore()).contents, house.states.get(6));
+    await replication.stop();
+
+    for (const { id } of (await readBackups(house.context)).slice(1)) await deleteBackup(house.context, id);
+    const again = await house.replicate();
+    await house.set("e", "1");
+    await again.flush();
+    assert.equal(again.status().bases, 1, "the pinned one leads on to nothing");
+    assert.deepEqual((await house.restore()).contents, house.states.get(7));
+    await again.stop();
   });
 
   it("follows a restore into the database into its new history", async () => {

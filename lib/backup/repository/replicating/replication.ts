@@ -9,8 +9,8 @@
  * ```
  *
  * What is lost when the machine is gone is at most what was committed in the last `interval`, and the time that shipping
- * takes. A base is made at first, after a gap, in a new lineage, and when the log behind the last one has grown to
- * `baseBytes` or is older than `baseEvery`; shipping goes on meanwhile.
+ * takes. A base is made at first, after a gap, in a new lineage, when the last one was deleted, and when the log behind it has
+ * grown to `baseBytes` or it is older than `baseEvery`; shipping goes on meanwhile.
  *
  * @module
  */
@@ -21,10 +21,16 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { backupInto } from "../making/backup.ts";
 import { readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import { backupKey } from "../core/layout.ts";
 import { isBase } from "../restoring/coverage.ts";
 import { mergeLog } from "../log/merge.ts";
 import { MergeMemory } from "../log/merge_memory.ts";
-import type { CheckedReplication, ReplicationEvent, ReplicationStatus } from "./replication_options.ts";
+import {
+  type CheckedReplication,
+  LOOK_EVERY_MS,
+  type ReplicationEvent,
+  type ReplicationStatus,
+} from "./replication_options.ts";
 import type { Shipped } from "../log/shipment.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
@@ -57,7 +63,9 @@ export class Replication implements AsyncDisposable {
   /** Whoever may not read or delete what they have written leaves merging to `prune`. */
   #merges = true;
   #needsBase = true;
-  #base: { version: number; lineage: string; at: number; storedBytes: number } | undefined;
+  #base: { id: string; version: number; lineage: string; at: number } | undefined;
+  /** When the base was seen last. */
+  #seenAt = 0;
   #logBytesSinceBase = 0;
   #totals = { bytes: 0, storedBytes: 0, shipments: 0, bases: 0 };
   /** When the oldest commit that is not archived was made. */
@@ -145,6 +153,7 @@ export class Replication implements AsyncDisposable {
     }
     // Log is worth nothing without a base. One that was under way may fail for what is over by now.
     await this.#basing;
+    await this.#lookForBase(true);
     if (this.#needsBase) await this.#ship(false);
     await this.#basing;
     if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
@@ -225,7 +234,7 @@ export class Replication implements AsyncDisposable {
       this.#failure = undefined;
       this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
       this.#memory.shipped(shipped.objects);
-      await this.#keepHouse(shipped.head);
+      await this.#keepHouse(shipped);
     } catch (error) {
       this.#dirty ||= wasDirty;
       this.#waitingSince = waitingSince ?? this.#waitingSince;
@@ -255,8 +264,9 @@ export class Replication implements AsyncDisposable {
   }
 
   /** What is done beside shipping: a base when one is due, and merging. None of it holds up the next shipment. */
-  async #keepHouse(head: HeadDocument): Promise<void> {
+  async #keepHouse({ head, bytes }: Shipped): Promise<void> {
     const now = this.#context.clock();
+    await this.#lookForBase(bytes > 0 && now - this.#seenAt >= LOOK_EVERY_MS);
     if (this.#baseIsDue(head, now)) this.#basing ??= this.#makeBase().finally(() => this.#basing = undefined);
     if (!this.#merges || now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
@@ -272,12 +282,14 @@ export class Replication implements AsyncDisposable {
   #baseIsDue(head: HeadDocument, now: number): boolean {
     const base = this.#base;
     if (this.#needsBase || base === undefined || base.lineage !== head.lineage) return true;
-    // A copy that was never written to stands where it stands.
-    if (base.version >= Math.min(head.version, this.#engine.visibleVersion)) return false;
-    // A repair, or another program, may have noted a gap.
-    if (!leadsOn(head, base.version)) return true;
+    if (this.#hasAll(base, head)) return false;
     const { baseBytes, baseEvery } = this.#options;
     return this.#logBytesSinceBase >= baseBytes || now - base.at >= baseEvery;
+  }
+
+  /** Whether there is nothing behind a base: a copy that was never written to stands where it stands. */
+  #hasAll({ version }: { version: number }, head: HeadDocument): boolean {
+    return version >= Math.min(head.version, this.#engine.visibleVersion);
   }
 
   /** Looks for a base from which the archived log goes on. */
@@ -288,9 +300,29 @@ export class Replication implements AsyncDisposable {
       head !== undefined && leadsOn(head, backup.version)
     );
     if (found === undefined) return;
-    const { version, lineage, createdAt, storedBytes } = found;
-    this.#base = { version, lineage, at: createdAt, storedBytes };
+    const { id, version, lineage, createdAt: at } = found;
+    this.#base = { id, version, lineage, at };
+    this.#seenAt = this.#context.clock();
     this.#needsBase = false;
+  }
+
+  /**
+   * Where the base was deleted, or log behind it, or a gap was noted there, another has to do: one that is there, or one that
+   * is to be made. `ask`: the store, too, whether it is there.
+   */
+  async #lookForBase(ask: boolean): Promise<void> {
+    const [base, head] = [this.#base, this.#shipper.head];
+    if (base === undefined || head === undefined || this.#needsBase) return;
+    const leads = this.#hasAll(base, head) || leadsOn(head, base.version);
+    if (leads && !ask) return;
+    this.#seenAt = this.#context.clock();
+    try {
+      if (leads && await this.#context.store.head(backupKey(base.id)) !== undefined) return;
+      this.#needsBase = true;
+      await this.#findBase();
+    } catch (error) {
+      if (!(error instanceof PermissionError)) throw error;
+    }
   }
 
   async #makeBase(): Promise<void> {
@@ -298,8 +330,9 @@ export class Replication implements AsyncDisposable {
       const { signal } = this.#abort;
       const { verify } = this.#options;
       const info = await backupInto(this.#context, this.#engine, { ...BASE_OPTIONS, verify, signal });
-      const { version, lineage, createdAt: at, storedBytes } = info;
-      this.#base = { version, lineage, at, storedBytes };
+      const { id, version, lineage, createdAt: at } = info;
+      this.#base = { id, version, lineage, at };
+      this.#seenAt = this.#context.clock();
       this.#needsBase = false;
       this.#logBytesSinceBase = 0;
       this.#totals.bases++;
@@ -321,9 +354,9 @@ export class Replication implements AsyncDisposable {
   }
 }
 
-/** Whether the log that a head counts goes on behind a version without a gap. */
-function leadsOn({ start, gaps }: HeadDocument, version: number): boolean {
-  return version >= start - 1 && !gaps.some(({ to }) => to > version);
+/** Whether the log that a head counts goes on behind a version, with no gap, and nothing of it pruned. */
+function leadsOn({ start, gaps, pruned = 0 }: HeadDocument, version: number): boolean {
+  return version >= start - 1 && version >= pruned && !gaps.some(({ to }) => to > version);
 }
 
 /** How bases are made: sharing what is there, whole. */

@@ -6,6 +6,7 @@
  * a heartbeat       1 put (the head)
  * a shipment        2 puts (an object, the head), 1 get (the object is read back, with `verify`)
  * merging n into 1  1 list, 1 put, n + 1 gets (each, and the new one read back), n deletes
+ * a look at the base, after a shipment, a minute and more after the last one: 1 get
  * ```
  *
  * A store that checks what it takes by itself has nothing read back.
@@ -15,7 +16,7 @@
  *
  * @module
  */
-import type { CheckedReplication } from "./replication_options.ts";
+import { type CheckedReplication, LOOK_EVERY_MS } from "./replication_options.ts";
 
 /** Requests to a store, by what services charge for. */
 export interface StoreRequests {
@@ -63,12 +64,13 @@ export function estimateReplication(
   const ofMinutes = minutes * Math.max(2, perMinute);
   const ofHour = shipments - ofMinutes + minutes;
   const hours = ofHour > 1 ? 1 : 0;
+  const looks = HOUR / (Math.ceil(LOOK_EVERY_MS / interval) * interval);
   const [merges, merged] = [minutes + hours, ofMinutes + hours * ofHour];
   return {
     idle: { puts: Math.round(HOUR / heartbeat), gets: 0, lists: 0, deletes: 0 },
     busy: {
       puts: Math.round(2 * shipments + merges),
-      gets: Math.round((readsBack ? shipments : 0) + merged + (checksums ? 0 : merges)),
+      gets: Math.round((readsBack ? shipments : 0) + merged + (checksums ? 0 : merges) + looks),
       lists: Math.round(merges),
       deletes: Math.round(merged),
     },

@@ -6,6 +6,9 @@
 import { type Duration, durationOption } from "../../../base/duration.ts";
 import { booleanOption, checkOptions, functionOption, numberOption, signalOption } from "../../../base/options.ts";
 
+/** While log is added whether its base is still there is asked this often, ms: who deletes one by its id tells nobody. */
+export const LOOK_EVERY_MS = 60_000;
+
 /** Options of `repo.replicate`. */
 export interface ReplicationOptions {
   /**
