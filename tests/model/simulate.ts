@@ -7,6 +7,7 @@
  *     npm run simulate -- --from 7 --seeds 1  one seed
  *     npm run simulate -- --ops 200           so many operations each
  *     npm run simulate -- --profile forks     runs in which histories part and archiving is cut off
+ *     npm run simulate -- --profile checks    runs with stores that check what they take: nothing is read back
  *
  * Each run is a random mixture of writes, transactions, scans, exports, backups, replication, pruning, restores,
  * compactions and reopenings of one to four databases and two repositories, beside power cuts, ends of the process, I/O

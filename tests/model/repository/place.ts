@@ -4,7 +4,7 @@ import { type DiskFault, memoryFileSystem } from "../../../lib/files/memory/memo
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore, randomFault, type StoreFault, type StoreFaultKind } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import type { ObjectStore, StoreCapabilities } from "../../../lib/storage/object_store.ts";
 import { Random } from "../random.ts";
 import type { WorldTime } from "./world_time.ts";
 
@@ -15,6 +15,8 @@ export interface PlaceSettings {
   encryption: Encryption | undefined;
   time: WorldTime;
   random: Random;
+  /** Where it is in memory, it checks what it takes, as services do: nothing torn stays, and nothing is read back. */
+  checks: boolean;
   /** Where it lies, if neither on the simulated disk nor in memory. */
   store?: RealStore | undefined;
 }
@@ -25,6 +27,14 @@ export interface RealStore {
   /** Makes the line bad, or good. */
   bad(isBad: boolean): void;
 }
+
+/** A store with faults that nevertheless says that it has checked what it took. */
+class CheckingStore extends FaultStore {
+  override readonly capabilities: StoreCapabilities = { ifAbsent: true, ifMatch: true, ranges: true, checksums: true };
+}
+
+/** What a store refuses that would take a torn object. */
+const whole = (kind: StoreFaultKind): StoreFaultKind => kind === "tear" ? "refuse" : kind;
 
 const COMPRESSIONS = [undefined, "zstd", "gzip", "none"] as const;
 
@@ -64,7 +74,7 @@ export class Place {
     const { random } = this.#settings;
     // What a dead process has sent arrives before the next one begins, as at most a request's deadline later it would.
     await Promise.allSettled([...this.#underWay]);
-    const store = new FaultStore(this.#below);
+    const store = this.#checks ? new CheckingStore(this.#below) : new FaultStore(this.#below);
     const options = this.#options();
     const candidates = [...this.secrets, ...this.doubtful];
     const first = random.below(Math.max(1, this.secrets.length));
@@ -95,7 +105,9 @@ export class Place {
 
   /** Makes calls on the store fail now and then. */
   fail(random: () => number, probability: number, kinds?: readonly StoreFaultKind[]): void {
-    this.#faults.push(this.store.inject(randomFault(random, probability, kinds)));
+    const fault = randomFault(random, probability, kinds);
+    const draw = fault.do as () => StoreFaultKind;
+    this.#faults.push(this.store.inject(this.#checks ? { ...fault, do: () => whole(draw()) } : fault));
     this.stale = kinds?.some((kind) => kind === "stale" || kind === "hide") === true;
   }
 
@@ -107,6 +119,10 @@ export class Place {
   /** Makes calls on the disk under the store fail, if there is one. */
   ail(fault: DiskFault): void {
     if (this.#inner === undefined) this.#faults.push(this.#disk.inject(fault));
+  }
+
+  get #checks(): boolean {
+    return this.#settings.checks && this.#inner instanceof MemoryStore;
   }
 
   /** The store below all faults of calls. */

@@ -27,8 +27,11 @@ export interface RepositoryRun {
   stores?: readonly RealStore[];
 }
 
-/** What kinds of runs there are: of everything, or of histories that part and archiving that is cut off. */
-export const PROFILES = ["any", "forks"] as const;
+/**
+ * What kinds of runs there are: of everything; of histories that part and archiving that is cut off; of everything, with
+ * stores that check what they take, so that nothing is read back.
+ */
+export const PROFILES = ["any", "forks", "checks"] as const;
 
 /** One of them. */
 export type Profile = typeof PROFILES[number];
@@ -56,7 +59,8 @@ export async function runRepositoryModel(
   const simulation = beginSimulation(new Random(seed, 5).next);
   const forks = profile === "forks";
   const possible = forks ? FORKS : faulty ? FAULTY : OPERATIONS;
-  const world = new World(seed, simulation, { faulty, stores, archives: forks ? FORKS_ARCHIVES : undefined });
+  const checks = profile === "checks";
+  const world = new World(seed, simulation, { faulty, checks, stores, archives: forks ? FORKS_ARCHIVES : undefined });
   try {
     await watched(world, async () => {
       await world.begin();

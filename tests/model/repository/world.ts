@@ -24,6 +24,8 @@ const HOMES_MAX = 4;
 export interface WorldSettings {
   /** Whether disks fail too, and rot. */
   faulty: boolean;
+  /** Whether stores check what they take, so that nothing is read back. */
+  checks: boolean;
   /** Where the first and the second repository lie, if not where the seed says. */
   stores?: readonly RealStore[] | undefined;
   /** How much log may wait to be archived, bytes. */
@@ -60,7 +62,11 @@ export class World {
   readonly #archives: readonly (readonly [weight: number, number])[];
   #names = 0;
 
-  constructor(seed: number, simulation: Simulation, { faulty, stores = [], archives = ARCHIVES }: WorldSettings) {
+  constructor(
+    seed: number,
+    simulation: Simulation,
+    { faulty, checks, stores = [], archives = ARCHIVES }: WorldSettings,
+  ) {
     this.simulation = simulation;
     this.faulty = faulty;
     this.#archives = archives;
@@ -74,6 +80,7 @@ export class World {
         encryption: random.chance(0.5) ? this.newSecret() : undefined,
         time: this.time,
         random: new Random(random.below(2 ** 31)),
+        checks,
         store,
       });
     this.first = place("first", stores[0]);
