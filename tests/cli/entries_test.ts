@@ -202,6 +202,20 @@ describe("holdfast list", () => {
     for (const line of linesOf(stdout)) assert.ok(line.length <= 60, line);
     assert.match((await ok(["list", db])).stdout, /z{500}$/m);
   });
+
+  it("holds few of many long values at a time", async () => {
+    {
+      await using opened = await open(db);
+      for (let n = 0; n < 6; n++) await opened.set(`k${n}`, `${n}`.repeat(600_000));
+    }
+    const lengths: number[] = [];
+    const { stdout } = await ok(["list", db], { onOutput: (text) => lengths.push(text.length) });
+    assert.deepEqual(linesOf(stdout).map((line) => line.replace(/ +/, " ").slice(0, 4)), [
+      "KEY ",
+      ...Array.from({ length: 6 }, (_, n) => `k${n} ${n}`),
+    ]);
+    assert.ok(lengths.length > 2, `written in ${lengths.length} pieces`);
+  });
 });
 
 async function fill(): Promise<void> {
