@@ -33,6 +33,13 @@ function secretHint(message: string, { spec, words }: Context): string {
 
 /** What went wrong, for the user of the command line; `context` is that of the command, where it is known. */
 export function tell(error: unknown, io: CliIo, context: Context | undefined): Told {
+  const told = toldOf(error, io, context);
+  // Of what was written in several commits: how many entries are in.
+  const { committed } = Object(error) as { committed?: number };
+  return committed === undefined ? told : { ...told, details: { ...told.details, committed } };
+}
+
+function toldOf(error: unknown, io: CliIo, context: Context | undefined): Told {
   const reason = io.signal.aborted && error === io.signal.reason ? io.signal.reason : error;
   if (reason instanceof Interruption) {
     // What was written in several commits says how many entries it came to.
