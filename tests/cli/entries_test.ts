@@ -290,7 +290,7 @@ describe("holdfast import", () => {
         ['{"key":"a","value":1}\n{"key":"b"', /line 2 of standard input: no JSON/],
         ['{"key":1,"value":1}', /"key" is missing or no string/],
         ['{"key":"a","value":1,"encoding":"base64"}', /has an encoding and is no string/],
-        ['{"key":"a","value":"1","namespace":["x"]}', /another namespace; give --namespace "x"/],
+        ['{"key":"a","value":"1","namespace":["x"]}', /another namespace; give --namespace x$/m],
         ['{"key":"/w==","value":"1","keyEncoding":"base64"}', /this key is not UTF-8/],
       ] as const
     ) assert.match((await cli(["import", db, "-", "--format", "jsonl"], { stdin: wrong })).stderr, why);
@@ -324,6 +324,27 @@ describe("holdfast import", () => {
     await ok(["import", db, "-", "--create"], { stdin: '\ufeff{"key":"a","value":1}\n{"key":"\ufeffb","value":1}' });
     await ok(["import", db, "-"], { stdin: "\ufeffc\t1\n\ufeffd\t1" });
     assert.deepEqual((await jsonLines(["list", db])).map(({ key }) => key), ["a", "c", "\ufeffb", "\ufeffd"]);
+  });
+
+  it("shows of a file that is wrong nothing that a terminal or shell would obey", async () => {
+    for (
+      const [line, shown] of [
+        ['{"key":\u001b]0;x\u0007}', /no JSON: .*\\u001b/],
+        [
+          '{"key":"a","value":1,"namespace":["$(date)","\u009b2J"]}',
+          /give --namespace '\$\(date\)' --namespace '\\u009b2J'$/m,
+        ],
+      ] as const
+    ) {
+      const { code, stderr } = await cli(["import", db, "-", "--format", "jsonl", "--create"], { stdin: line });
+      assert.deepEqual([code, shown.test(stderr)], [1, true], stderr);
+      // deno-lint-ignore no-control-regex
+      assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/.test(stderr), stderr);
+    }
+    await putFile("/no json", "\u001b[31m");
+    const { stderr } = await cli(["set", db, "a", "@/no json", "--as", "json", "--create"]);
+    assert.match(stderr, /the value is not JSON: .*\\u001b/);
+    assert.ok(!stderr.includes("\u001b"));
   });
 
   it("refuses numbers of pairs that JavaScript would round", async () => {

@@ -33,7 +33,7 @@ import { CommandFailure, EXIT, UsageError } from "../core/exit_code.ts";
 import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.ts";
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
-import { expectKind } from "../core/places.ts";
+import { expectKind, shellWord } from "../core/places.ts";
 import { visible } from "../output/entries.ts";
 import { showCounted, showDuration, showTime } from "../output/figures.ts";
 import { printRestore } from "../output/reports.ts";
@@ -360,7 +360,7 @@ async function* numbered(
     const entry = format === "tsv" ? entryOfPair(line, form ?? "text", where) : entryOfJson(line, where);
     const { namespace = path } = entry;
     if (namespace.join("\0") !== path.join("\0")) {
-      const wanted = namespace.map((each) => ` --namespace ${JSON.stringify(each)}`).join("") || " no --namespace";
+      const wanted = namespace.map((each) => ` --namespace ${shellWord(each)}`).join("") || " no --namespace";
       throw new CommandFailure(`${where}: it belongs into another namespace; give${wanted}`);
     }
     const until = entry.expiresAt ?? (expiresAt as number | undefined);

@@ -5,6 +5,7 @@
  */
 import { GapError, HoldfastError } from "../../base/errors.ts";
 import { type CliIo, Interruption } from "../io.ts";
+import { visible } from "../output/entries.ts";
 import { CommandFailure, EXIT, UsageError } from "./exit_code.ts";
 import { type Context, inShellWords } from "./wording.ts";
 
@@ -72,10 +73,11 @@ function detailsOf(error: HoldfastError): Record<string, unknown> | undefined {
   return Object.keys(details).length === 0 ? undefined : details;
 }
 
-/** What an error says, in the words of the shell. */
+/** What an error says, in the words of the shell. What it quotes of files and entries reaches no terminal as it is. */
 export function messageOf(error: unknown, context: Context | undefined): string {
   if (!(error instanceof Error)) return String(error);
-  const own = error instanceof UsageError || error instanceof CommandFailure;
-  const message = error.message || error.name;
-  return own || context === undefined ? message : inShellWords(message, context);
+  // The words of the command line itself, and help, which may be coloured.
+  if (error instanceof UsageError) return error.message;
+  const message = (error.message || error.name).split("\n").map(visible).join("\n");
+  return error instanceof CommandFailure || context === undefined ? message : inShellWords(message, context);
 }

@@ -21,6 +21,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { roundedIn } from "../../adapters/migrate/source.ts";
 import { readFile } from "../../files/read.ts";
 import type { CliIo } from "../io.ts";
+import { visible } from "../output/entries.ts";
 import { textOf } from "../output/json.ts";
 import type { Call } from "./command.ts";
 import type { OptionSpec } from "./option_spec.ts";
@@ -120,7 +121,7 @@ export function valueFrom(raw: string | Uint8Array, form: ValueForm): Storable {
   try {
     value = JSON.parse(text) as Storable;
   } catch (error) {
-    throw new UsageError(`the value is not JSON: ${(error as Error).message}`);
+    throw new UsageError(`the value is not JSON: ${visible((error as Error).message)}`);
   }
   const rounded = roundedIn(text);
   if (rounded === undefined) return value;
