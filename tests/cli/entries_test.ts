@@ -14,6 +14,7 @@ import {
   open,
   otherProcess,
   putFile,
+  removeFile,
   withStreams,
 } from "./harness.ts";
 
@@ -99,6 +100,18 @@ describe("holdfast set and get", () => {
     assert.equal((await ok(["list", db, "--keys"])).stdout, "0x0001\n0x0002\n0x0003\n");
   });
 
+  it("change nothing of a value: a byte order mark is shown, a number that JavaScript would round is refused", async () => {
+    await ok(["set", db, "marked", "efbbbf61", "--as", "hex", "--create"]);
+    assert.deepEqual([...(await ok(["get", db, "marked", "--as", "text"])).bytes], [0xef, 0xbb, 0xbf, 0x61, 0x0a]);
+    const { code, stderr } = await cli(["set", db, "n", "[12345678901234567890]", "--as", "json"]);
+    assert.deepEqual(
+      [code, /number 12345678901234567890, which JavaScript would round/.test(stderr)],
+      [2, true],
+      stderr,
+    );
+    await ok(["set", db, "n", "[12345678901234567000]", "--as", "json"]);
+  });
+
   it("take a key from a file without the line break at its end", async () => {
     await putFile("/key", "the key\n");
     await ok(["set", db, "@/key", "x", "--create"]);
@@ -177,6 +190,11 @@ describe("holdfast delete", () => {
     for (const words of [[], ["a/1", "--all"], ["b", "--prefix", "c"]]) {
       assert.equal((await cli(["delete", db, ...words, "--yes"])).code, 2, words.join(" "));
     }
+    await putFile("/empty", "\n");
+    for (const bound of [["--prefix", "-"], ["--prefix", "@/empty"], ["--key-as", "hex", "--start", " "]]) {
+      const { code, stderr } = await cli(["delete", db, ...bound, "--end", "7a", "--yes"], { stdin: "" });
+      assert.deepEqual([code, / is empty; what deletes all keys is --all/.test(stderr)], [2, true], stderr);
+    }
     assert.equal((await ok(["count", db])).stdout, "4\n");
   });
 });
@@ -201,6 +219,20 @@ describe("holdfast list", () => {
     assert.match(stdout, /evil\\u001b\[31m +line\\n\\u001b\]0;x\\u0007z+…/);
     for (const line of linesOf(stdout)) assert.ok(line.length <= 60, line);
     assert.match((await ok(["list", db])).stdout, /z{500}$/m);
+  });
+
+  it("holds few of many long values at a time", async () => {
+    {
+      await using opened = await open(db);
+      for (let n = 0; n < 6; n++) await opened.set(`k${n}`, `${n}`.repeat(600_000));
+    }
+    const lengths: number[] = [];
+    const { stdout } = await ok(["list", db], { onOutput: (text) => lengths.push(text.length) });
+    assert.deepEqual(linesOf(stdout).map((line) => line.replace(/ +/, " ").slice(0, 4)), [
+      "KEY ",
+      ...Array.from({ length: 6 }, (_, n) => `k${n} ${n}`),
+    ]);
+    assert.ok(lengths.length > 2, `written in ${lengths.length} pieces`);
   });
 });
 
@@ -258,11 +290,67 @@ describe("holdfast import", () => {
         ['{"key":"a","value":1}\n{"key":"b"', /line 2 of standard input: no JSON/],
         ['{"key":1,"value":1}', /"key" is missing or no string/],
         ['{"key":"a","value":1,"encoding":"base64"}', /has an encoding and is no string/],
-        ['{"key":"a","value":"1","namespace":["x"]}', /another namespace; give --namespace "x"/],
+        ['{"key":"a","value":"1","namespace":["x"]}', /another namespace; give --namespace x$/m],
         ['{"key":"/w==","value":"1","keyEncoding":"base64"}', /this key is not UTF-8/],
       ] as const
     ) assert.match((await cli(["import", db, "-", "--format", "jsonl"], { stdin: wrong })).stderr, why);
     assert.match((await cli(["import", db, "-"], { stdin: "no tab here", env: {} })).stderr, /--format/);
+  });
+
+  it("names the line that the database refuses, says what is in, and is no mistake of the command line", async () => {
+    const lines = Array.from({ length: 300 }, (_, n) => `{"key":"${n}","value":"${"x".repeat(1000)}"}\n`).join("");
+    for (
+      const [wrong, why] of [
+        ['{"key":"","value":1}', "the key is empty; a key has 1 to 65,535 bytes"],
+        ['{"key":"a","value":1,"tags":[""]}', "a tag is empty; a tag has 1 to 255 bytes"],
+        ["null", '"key" is missing or no string'],
+      ] as const
+    ) {
+      await putFile("/lines", `${lines}\n${wrong}\n`);
+      const { code, stderr } = await cli(["import", db, "/lines", "--create", "--json"]);
+      const { error } = JSON.parse(stderr) as { error: { code: string; message: string; committed: number } };
+      assert.deepEqual([code, error.code, error.message], [1, "FAILED", `line 302 of lines: ${why}`]);
+      assert.equal((await json(["count", db]))["count"], error.committed);
+      assert.ok(error.committed > 0);
+      assert.match((await cli(["import", db, "/lines"])).stderr, /^\d+ entries before that are in\nerror: line 302/);
+      const resumed = await cli(["import", db, "/lines", "--resume"]);
+      assert.deepEqual([resumed.code, resumed.stderr], [1, `error: line 302 of lines: ${why}\n`]);
+      await removeFile("/lines");
+      await ok(["delete", db, "--all", "--yes"]);
+    }
+  });
+
+  it("reads what begins with a byte order mark", async () => {
+    await ok(["import", db, "-", "--create"], { stdin: '\ufeff{"key":"a","value":1}\n{"key":"\ufeffb","value":1}' });
+    await ok(["import", db, "-"], { stdin: "\ufeffc\t1\n\ufeffd\t1" });
+    assert.deepEqual((await jsonLines(["list", db])).map(({ key }) => key), ["a", "c", "\ufeffb", "\ufeffd"]);
+  });
+
+  it("shows of a file that is wrong nothing that a terminal or shell would obey", async () => {
+    for (
+      const [line, shown] of [
+        ['{"key":\u001b]0;x\u0007}', /no JSON: .*\\u001b/],
+        [
+          '{"key":"a","value":1,"namespace":["$(date)","\u009b2J"]}',
+          /give --namespace '\$\(date\)' --namespace '\\u009b2J'$/m,
+        ],
+      ] as const
+    ) {
+      const { code, stderr } = await cli(["import", db, "-", "--format", "jsonl", "--create"], { stdin: line });
+      assert.deepEqual([code, shown.test(stderr)], [1, true], stderr);
+      // deno-lint-ignore no-control-regex
+      assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/.test(stderr), stderr);
+    }
+    await putFile("/no json", "\u001b[31m");
+    const { stderr } = await cli(["set", db, "a", "@/no json", "--as", "json", "--create"]);
+    assert.match(stderr, /the value is not JSON: .*\\u001b/);
+    assert.ok(!stderr.includes("\u001b"));
+  });
+
+  it("refuses numbers of pairs that JavaScript would round", async () => {
+    const stdin = "a\t1\nb\t12345678901234567890\n";
+    const { code, stderr } = await cli(["import", db, "-", "--create", "--as", "json"], { stdin });
+    assert.deepEqual([code, /line 2 of standard input: the value has the number 123.*round/.test(stderr)], [1, true]);
   });
 
   it("refuses for portable files what they say themselves", async () => {

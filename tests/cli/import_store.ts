@@ -151,4 +151,14 @@ describe("holdfast import --resume and --dry-run of lines", () => {
     assert.equal((await json(["import", "/db", "/portable.json", "--dry-run"]))["entries"], 1);
     assert.equal((await ok(["get", "/db", "a"])).stdout, "x\n");
   });
+
+  it("tells in a dry run what the same line without it would bring in", async () => {
+    await putFile("/lines", '{"key":"a","value":1}\n{"key":"b","value":2}');
+    const line = ["import", "/db", "/lines", "--create"];
+    await ok([...line, "--resume"]);
+    assert.match((await ok([...line, "--dry-run"])).stdout, /^2 entries would come in\n$/);
+    assert.match((await ok([...line, "--dry-run", "--resume"])).stdout, /^all 2 entries came in before/);
+    assert.match((await ok([...line, "--dry-run", "--resume", "--again"])).stdout, /^2 entries would come in\n$/);
+    assert.match((await ok([...line, "--resume"])).stdout, /^all 2 entries came in before/);
+  });
 });

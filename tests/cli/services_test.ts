@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { Interruption } from "../../lib/cli/cli.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DB } from "../../mod.ts";
 import { cli, freshDisk, jsonLines, linesOf, ok, open, otherProcess, type Ran, type RunSettings } from "./harness.ts";
 
@@ -81,6 +82,30 @@ describe("holdfast replicate", () => {
     assert.match((await ok(["replicate", db, repo, "--once"])).stdout, /archived up to version 2/);
     await ok(["restore", repo, "/restored", "--at-version", "2"]);
     assert.equal((await ok(["count", "/restored"])).stdout, "2\n");
+  });
+
+  it("ends in the middle of a base with --once, and makes it anew", async () => {
+    const disk = memoryFileSystem();
+    await ok(["set", db, "a", "1", "--create"], { fileSystem: disk });
+    const controller = new AbortController();
+    const fileSystem = new Proxy(disk, {
+      get(target, name) {
+        const own: unknown = Reflect.get(target, name);
+        if (typeof own !== "function") return own;
+        return (...given: unknown[]) => {
+          if (name === "open" && String(given[0]).startsWith(`${repo}/objects/`)) {
+            controller.abort(new Interruption("SIGINT"));
+          }
+          return own.apply(target, given);
+        };
+      },
+    });
+    const line = ["replicate", db, repo, "--once"];
+    const { code, stderr } = await cli(line, { fileSystem, signal: controller.signal });
+    assert.deepEqual([code, stderr], [130, "error: interrupted by SIGINT; nothing is left half done\n"]);
+    assert.deepEqual(await jsonLines(["backups", repo], { fileSystem: disk }), []);
+    await ok(line, { fileSystem: disk });
+    assert.equal((await jsonLines(["backups", repo], { fileSystem: disk })).length, 1);
   });
 
   it("ends with an error when it can't hold the database", async () => {

@@ -30,6 +30,20 @@ describe("a table", () => {
     assert.deepEqual(at(200), at(Infinity));
   });
 
+  it("is no wider than each of its values where it is not cut", () => {
+    const long = "x".repeat(2_000_000);
+    const columns: Column[] = [{ title: "KEY" }, { title: "VALUE", narrow: "cut" }];
+    const rows = [["a", long], ...Array.from({ length: 300 }, (_, n) => [`key ${n}`, n === 7 ? "" : `value ${n}`])];
+    const lines = tableLines(columns, rows, { width: Infinity, heading: same, label: same });
+    assert.deepEqual([lines[0], lines[2], lines[9], lines[301]], [
+      "KEY      VALUE",
+      "key 0    value 0",
+      "key 7",
+      "key 299  value 299",
+    ]);
+    assert.equal(lines[1], `a        ${long}`);
+  });
+
   it("lets text go on in the next line, and puts below what finds no room", () => {
     assert.deepEqual(at(70), [
       "ID                            SIZE  WHY",

@@ -229,6 +229,23 @@ describe("typed() with an asynchronous schema", () => {
     assert.deepEqual(await marks.get("m"), new Uint8Array([7, 7]));
   });
 
+  it("writes tags, times and ranges as they were at the call", async () => {
+    await using db = await DB.open(":memory:");
+    const names = typed(db, { schema: later });
+    await db.set("x/old", { name: "Di" });
+    const options = { tags: ["first"], expiresAt: 4e12 };
+    const range = { prefix: "x/" };
+    const alone = names.set("a", { name: "Ada" }, options);
+    const both = names.atomic().set("b", { name: "Bo" }, options).deleteRange(range);
+    const within = names.transaction((tx) => void tx.set("c", { name: "Cy" }, options));
+    options.tags[0] = "second";
+    options.expiresAt = 5e12;
+    range.prefix = "";
+    await Promise.all([alone, both.commit(), within]);
+    const listed = await Array.fromAsync(db.list(), ({ key, tags, expiresAt }) => [key, ...tags, expiresAt]);
+    assert.deepEqual(listed, ["a", "b", "c"].map((key) => [key, "first", 4e12]));
+  });
+
   it("writes nothing of what it refuses", async () => {
     await using db = await DB.open(":memory:");
     const names = typed(db.namespace("names"), { schema: later });

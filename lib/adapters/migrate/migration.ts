@@ -51,7 +51,7 @@ export interface MigrateOptions {
   onUnsupported?: ((item: LeftOut) => void) | undefined;
   /** Told how far it has come: `doneItems` entries of the source, `totalItems` where it knows. */
   onProgress?: OnProgress | undefined;
-  /** Ends it with the signal's reason; the next run goes on from there. */
+  /** Ends it with the signal's reason, on which `committed` is the count of this run's entries; the next run goes on there. */
   signal?: AbortSignal | undefined;
   /** By which entries have expired, ms since the Unix epoch. Default: `Date.now`. */
   clock?: (() => number) | undefined;
@@ -136,6 +136,8 @@ class Migration {
   #atPosition = true;
   #operation: AtomicOperation<Key>;
   #writes: { target: AtomicOperation<Key>; entries: number; bytes: number };
+  /** Entries that this run has brought in. */
+  #committed = 0;
 
   constructor(db: DB<Key>, source: MigrationSource, options: MigrateOptions | undefined) {
     if (!(db instanceof DB)) throw new TypeError(`migrate: expected a database, not ${describeValue(db)}`);
@@ -169,6 +171,16 @@ class Migration {
   }
 
   async run(): Promise<MigrationReport> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      // As `setMany` says it.
+      if (typeof error === "object" && error !== null) Reflect.set(error, "committed", this.#committed);
+      throw error;
+    }
+  }
+
+  async #run(): Promise<MigrationReport> {
     throwIfAborted(this.#signal);
     const found = this.#again ? undefined : await marksOf(this.#db).get<Mark>(this.#key);
     if (found !== undefined) this.#mark = { ...found, leftOut: [...found.leftOut] };
@@ -271,12 +283,14 @@ class Migration {
 
   async #commit(): Promise<void> {
     const operation = this.#operation;
+    const { entries } = this.#writes;
     this.#operation = this.#db.atomic();
     this.#writes = { target: this.#operation.in(this.#into), entries: 0, bytes: 0 };
     if (this.#dryRun) return;
     if (this.#atPosition) operation.in(marksOf(this.#db)).set(this.#key, markValue(this.#mark));
     // One sync at the end is enough: what a power cut takes, it takes with its mark.
     await operation.commit({ durability: "interval" });
+    this.#committed += entries;
   }
 
   #refusal({ key, reason }: LeftOut): MigrationError {

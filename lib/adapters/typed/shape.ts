@@ -65,6 +65,15 @@ export function ownKey<K extends Key>(key: K): K {
   return key instanceof Uint8Array ? key.slice() as K : key;
 }
 
+/** Options or a range as they are now, for a write that is made later. What can't be copied is refused there. */
+export function ownCopy<T>(given: T): T {
+  try {
+    return structuredClone(given);
+  } catch {
+    return given;
+  }
+}
+
 /** Whether something has to be waited for, of whatever realm its promise is. */
 export function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -9,7 +9,7 @@ import type { AtomicCheck, AtomicOperation, AtomicResult } from "../../db/writin
 import type { EntryOptions, WriteOptions } from "../../db/writing/write_options.ts";
 import { ownValue } from "../stores/text_store.ts";
 import { insideOf, type TypedView } from "./inside.ts";
-import { isThenable, ownKey, type Shape } from "./shape.ts";
+import { isThenable, ownCopy, ownKey, type Shape } from "./shape.ts";
 
 /** What all spaces that an operation is seen from share. @internal */
 export interface AtomicQueue {
@@ -60,18 +60,20 @@ export class TypedAtomic<K extends Key, In, Out> {
     this.#assertOpen("set");
     const stored = this.#shape.encode("set", key, value);
     // What is written later is written as it is now, whatever the caller does with it meanwhile.
-    const own = isThenable(stored) || this.#queue.waiting !== undefined ? ownKey(key) : key;
+    const isLater = isThenable(stored) || this.#queue.waiting !== undefined;
+    const own = isLater ? ownKey(key) : key;
+    const settings = isLater ? ownCopy(options) : options;
     if (isThenable(stored)) {
       // Both are looked at here: should what came before be refused, nobody else would ask what became of this one.
       const before = this.#queue.waiting ?? Promise.resolve();
       this.#wait(
         Promise.all([stored, before]).then(([kept]) => {
-          this.#operation.set(own, kept, options);
+          this.#operation.set(own, kept, settings);
         }),
       );
     } else {
       const kept = this.#queue.waiting === undefined ? stored : ownValue("atomic.set", stored);
-      this.#inTurn(() => this.#operation.set(own, kept, options));
+      this.#inTurn(() => this.#operation.set(own, kept, settings));
     }
     return this;
   }
@@ -87,7 +89,8 @@ export class TypedAtomic<K extends Key, In, Out> {
   /** Deletes a range; it affects only what was there before and what this operation has written so far. */
   deleteRange(range: KeyRange<K>): this {
     this.#assertOpen("deleteRange");
-    this.#inTurn(() => this.#operation.deleteRange(range));
+    const own = this.#queue.waiting === undefined ? range : ownCopy(range);
+    this.#inTurn(() => this.#operation.deleteRange(own));
     return this;
   }
 

@@ -16,7 +16,7 @@ import type { EntryOptions, SetOptions, WriteOptions } from "../../db/writing/wr
 import type { Commit } from "../../engine/types.ts";
 import { keepInside, type TypedView } from "./inside.ts";
 import { Mapped } from "./mapped.ts";
-import { isThenable, ownKey, type Shape } from "./shape.ts";
+import { isThenable, ownCopy, ownKey, type Shape } from "./shape.ts";
 import { TypedAtomic } from "./typed_atomic.ts";
 import { entryOf, TypedReader } from "./typed_reader.ts";
 import { TypedSnapshot } from "./typed_snapshot.ts";
@@ -64,7 +64,8 @@ export class TypedSpace<K extends Key, In, Out> extends TypedReader<K, In, Out> 
     // Without a schema to wait for, the call beneath is made in this very turn: calls keep their order.
     if (!isThenable(stored)) return await this.space.set(key, stored, options);
     const own = ownKey(key);
-    return await this.space.set(own, await stored, options);
+    const settings = ownCopy(options);
+    return await this.space.set(own, await stored, settings);
   }
 
   /**

@@ -8,7 +8,7 @@ import type { KeyRange } from "../../db/data/ranges.ts";
 import type { Transaction } from "../../db/writing/transaction.ts";
 import type { EntryOptions } from "../../db/writing/write_options.ts";
 import { insideOf, type TypedView } from "./inside.ts";
-import { isThenable, ownKey, type Shape } from "./shape.ts";
+import { isThenable, ownCopy, ownKey, type Shape } from "./shape.ts";
 import { TypedReader } from "./typed_reader.ts";
 
 /**
@@ -50,7 +50,8 @@ export class TypedTransaction<K extends Key, In, Out> extends TypedReader<K, In,
     const stored = this.#shape.encode("set", key, value);
     if (!isThenable(stored)) return this.#transaction.set(key, stored, options);
     const own = ownKey(key);
-    const written = stored.then((kept) => this.#transaction.set(own, kept, options));
+    const settings = ownCopy(options);
+    const written = stored.then((kept) => this.#transaction.set(own, kept, settings));
     written.catch(() => {});
     this.#waiting.push(written);
     return written;

@@ -13,7 +13,7 @@ import type { HoldfastItemMeta, HoldfastItemValue } from "./driver_types.ts";
 /** A value as `getItem` gives it. Bytes that are no text have replacement characters, as a file read as text has. */
 export function itemValue(value: Value | undefined): HoldfastItemValue {
   if (value === undefined) return null;
-  return value instanceof Uint8Array ? new TextDecoder().decode(value) : value;
+  return value instanceof Uint8Array ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(value) : value;
 }
 
 /** What `setItemRaw` was given, as a value; any kind of memory is bytes. */

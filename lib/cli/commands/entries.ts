@@ -26,7 +26,7 @@ import { FORMS_HELP, readKey, readValue, VALUE_AS, type ValueForm } from "../cor
 import { confirm } from "../core/prompt.ts";
 import { hex, showKey } from "../output/entries.ts";
 import { showCounted, showTime } from "../output/figures.ts";
-import { base64, entryJson } from "../output/json.ts";
+import { base64, entryJson, textOf } from "../output/json.ts";
 
 /** Goes ahead without a question. */
 export const YES: OptionSpec = { name: "yes", short: "y", kind: "flag", help: "do it without asking" };
@@ -115,12 +115,9 @@ function printed(value: Value, form: ValueForm | undefined, raw: boolean, termin
     return `${JSON.stringify(value)}\n`;
   }
   if (text !== undefined) return `${text}\n`;
-  const decoded = new TextDecoder("utf-8", { fatal: true });
-  try {
-    return `${decoded.decode(bytes)}\n`;
-  } catch {
-    throw new UsageError("the value is bytes that are no text; give --as base64 or hex");
-  }
+  const decoded = textOf(bytes);
+  if (decoded === undefined) throw new UsageError("the value is bytes that are no text; give --as base64 or hex");
+  return `${decoded}\n`;
 }
 
 /** `set` */
@@ -180,9 +177,6 @@ export const remove: CommandSpec = {
     if ([keys.length > 0, wantsRange, all].filter(Boolean).length !== 1) {
       throw new UsageError("give keys, or a range (--prefix, --start, --end), or --all");
     }
-    // As a rule a variable of a script should have held it.
-    const empty = ["prefix", "start", "end"].find((name) => given.text(name) === "");
-    if (empty !== undefined) throw new UsageError(`--${empty} is empty; what deletes all keys is --all`);
     await using db = await openToWrite(call, path);
     const { space, encoding, path: namespace } = keySpace(call, db);
     const options = durabilityOf(call);
@@ -198,6 +192,9 @@ export const remove: CommandSpec = {
       );
     }
     const range = await rangeOf(call, encoding);
+    // As a rule a variable of a script, a file or standard input should have held it.
+    const [empty] = Object.entries(range).find(([, key]) => key?.length === 0) ?? [];
+    if (empty !== undefined) throw new UsageError(`--${empty} is empty; what deletes all keys is --all`);
     const count = await space.count(all ? {} : range, { signal: call.io.signal });
     const where = namespace.length === 0 ? path : `namespace ${namespace.join(" / ")} of ${path}`;
     const what = all

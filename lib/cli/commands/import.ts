@@ -14,7 +14,7 @@ import type { Storable } from "../../db/data/values.ts";
 import type { SetManyItem, SetManyResult } from "../../db/writing/set_many.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { basename } from "../../files/paths.ts";
-import type { MigrationReport } from "../../adapters/migrate/migration.ts";
+import type { MigrateOptions, MigrationReport } from "../../adapters/migrate/migration.ts";
 import type { MigrationSource, SourceEntry } from "../../adapters/migrate/source.ts";
 import { DB } from "../../db/db.ts";
 import type { Namespace } from "../../db/namespace.ts";
@@ -33,7 +33,7 @@ import { CommandFailure, EXIT, UsageError } from "../core/exit_code.ts";
 import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.ts";
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
-import { expectKind } from "../core/places.ts";
+import { expectKind, shellWord } from "../core/places.ts";
 import { visible } from "../output/entries.ts";
 import { showCounted, showDuration, showTime } from "../output/figures.ts";
 import { printRestore } from "../output/reports.ts";
@@ -122,7 +122,11 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
     refuse(call, ["durability"], "--resume and --dry-run");
     const id = `${text.format} ${from === "-" ? name : resolve(from)}`;
     try {
-      return await bring(call, path, linesSource(call, text, id, name));
+      return await bring(call, path, linesSource(call, text, id, name), {
+        // What another run has brought in counts only for those that go on.
+        again: !resume || given.flag("again"),
+        ...(dryRun ? {} : { onUnsupported: ({ reason }) => refuseLine(text, reason) }),
+      });
     } finally {
       // It may have come in before, so that nobody read it.
       await text.close();
@@ -142,9 +146,11 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
   } catch (error) {
     const { committed } = error as { committed?: number };
     out.endProgress();
-    if (committed !== undefined && committed > 0) {
+    if (committed !== undefined && committed > 0 && !out.json) {
       out.note(`${showCounted(committed, "entry", "entries")} before that are in`);
     }
+    const [, reason] = /^setMany: item \d+: (.*)/s.exec((error as Error).message) ?? [];
+    if (reason !== undefined) refuseLine(text, reason, committed);
     throw error;
   }
   out.endProgress();
@@ -152,6 +158,11 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
     result,
     () => out.line(`${showCounted(result.count, "entry", "entries")} in ${showDuration(performance.now() - started)}`),
   );
+}
+
+/** Ends it at the line that was given last, which the database refuses. */
+function refuseLine({ where }: Begun, reason: string, committed?: number): never {
+  throw Object.assign(new CommandFailure(`${where}: ${reason.replace(/^atomic\.set: /, "")}`), { committed });
 }
 
 /** The database; in a dry run it is only read, and where there is none yet, one in memory takes its place. */
@@ -166,7 +177,12 @@ async function target(call: Call, path: string, dryRun: boolean): Promise<DB<Key
 }
 
 /** Brings in what a source has, in a way that can be gone on with. */
-async function bring(call: Call, path: string, source: MigrationSource): Promise<number> {
+async function bring(
+  call: Call,
+  path: string,
+  source: MigrationSource,
+  lines?: Pick<MigrateOptions, "again" | "onUnsupported">,
+): Promise<number> {
   const { given, out, io } = call;
   const { migrate } = await import("../../adapters/migrate.ts");
   const dryRun = given.flag("dry-run");
@@ -179,7 +195,8 @@ async function bring(call: Call, path: string, source: MigrationSource): Promise
     const held = opened && { ...source, open: async () => ({ ...opened, close: async () => {} }) };
     const report = await migrate(db, held ?? source, {
       ...{ dryRun, again: given.flag("again"), signal: io.signal, clock: io.now },
-      unsupported: given.flag("leave-out") ? "report" : "stop",
+      unsupported: given.flag("leave-out") || lines?.onUnsupported !== undefined ? "report" : "stop",
+      ...lines,
       into: names.length === 0 ? undefined : space as Namespace<Key>,
       onProgress: out.progress("import"),
     }).finally(() => out.endProgress());
@@ -252,13 +269,15 @@ type Format = "jsonl" | "tsv" | "portable";
 interface Begun {
   format: Format;
   pieces: AsyncIterable<Uint8Array>;
+  /** The line whose entry was given last. */
+  where: string;
   /** Lets go of what nobody has read to its end. */
   close(): Promise<void>;
 }
 
 /** Looks at the first line for what it may be, and gives the text as if nobody had looked. */
 async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefined, name: string): Promise<Begun> {
-  if (format !== undefined) return { format, pieces: source, close: async () => {} };
+  if (format !== undefined) return { format, pieces: source, where: "", close: async () => {} };
   const iterator = source[Symbol.asyncIterator]();
   const seen: Uint8Array[] = [];
   let start = "";
@@ -280,7 +299,7 @@ async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefin
     }
   }
   return {
-    ...{ format: formatOf(start.trimStart(), name), pieces: pieces() },
+    ...{ format: formatOf(start.trimStart(), name), pieces: pieces(), where: "" },
     close: async () => void await iterator.return?.(),
   };
 }
@@ -321,24 +340,27 @@ async function* items(call: Call, text: Begun, into: Into, name: string): AsyncG
 
 async function* numbered(
   call: Call,
-  { format, pieces }: Begun,
+  text: Begun,
   { encoding, path }: Into,
   name: string,
 ): AsyncGenerator<{ number: number; entry: Item }> {
+  const { format, pieces } = text;
   const form = call.given.choice<ValueForm>("as");
   if (format === "jsonl" && form !== undefined) {
     throw new UsageError("--as is for tsv; lines of JSON say what their values are");
   }
   const { tags, expiresAt } = entryOptions(call);
   let number = 0;
-  for await (const line of linesOf(pieces)) {
+  for await (const whole of linesOf(pieces)) {
     number++;
+    // Editors and spreadsheets begin a file with a byte order mark, which is part of no key.
+    const line = number === 1 ? whole.replace(/^\ufeff/, "") : whole;
     if (line.trim() === "") continue;
-    const where = `line ${number} of ${name}`;
+    const where = text.where = `line ${number} of ${name}`;
     const entry = format === "tsv" ? entryOfPair(line, form ?? "text", where) : entryOfJson(line, where);
     const { namespace = path } = entry;
     if (namespace.join("\0") !== path.join("\0")) {
-      const wanted = namespace.map((each) => ` --namespace ${JSON.stringify(each)}`).join("") || " no --namespace";
+      const wanted = namespace.map((each) => ` --namespace ${shellWord(each)}`).join("") || " no --namespace";
       throw new CommandFailure(`${where}: it belongs into another namespace; give${wanted}`);
     }
     const until = entry.expiresAt ?? (expiresAt as number | undefined);

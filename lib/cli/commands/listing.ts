@@ -19,6 +19,8 @@ const LIMIT: OptionSpec = { name: "limit", short: "l", kind: "count", help: "at 
 
 /** Rows that are laid out together: enough to stand in line, few enough to begin at once and to hold in memory. */
 const ROWS_TOGETHER = 200;
+/** Fewer where their values have this many characters. */
+const CHARACTERS_TOGETHER = 2 ** 20;
 
 /** `list` */
 export const list: CommandSpec = {
@@ -85,14 +87,18 @@ async function table({ out }: Call, entries: AsyncIterable<Entry<Key>>, long: bo
     { title: "VALUE", narrow: "cut" },
   ];
   let rows: string[][] = [];
+  let characters = 0;
   let headed = true;
   const print = async (): Promise<void> => {
     await out.table(columns, rows, { headed });
-    [rows, headed] = [[], false];
+    [rows, characters, headed] = [[], 0, false];
   };
   for await (const { key, value, version, timestamp, tags, expiresAt } of entries) {
     const cells = [String(version), showTime(timestamp), tags.map(showKey).join(","), showTime(expiresAt)];
-    if (rows.push([showKey(key), ...(long ? cells : []), showValue(value, out.width)]) === ROWS_TOGETHER) await print();
+    const shown = showValue(value, out.width);
+    characters += shown.length;
+    const count = rows.push([showKey(key), ...(long ? cells : []), shown]);
+    if (count === ROWS_TOGETHER || characters >= CHARACTERS_TOGETHER) await print();
   }
   if (rows.length > 0) await print();
 }

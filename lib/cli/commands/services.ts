@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { abortable } from "../../base/abort.ts";
 import type { ReplicationEvent, ReplicationOptions } from "../../backup/repository/mod.ts";
 import type { ScheduledRepository, ScheduleEvent, ScheduleFinding, ScheduleOptions } from "../../adapters/schedule.ts";
 import { DB } from "../../db/db.ts";
@@ -80,7 +81,7 @@ export const replicate: CommandSpec = {
     });
     if (!once) out.note(`replicating ${path} to ${repo.name}; Ctrl-C ends it`);
     const code = once ? undefined : await Promise.race([stopped(io.signal), failed]);
-    if (once) await replication.flush();
+    if (once) await abortable(replication.flush(), io.signal);
     ending = true;
     const { archivedVersion } = replication.status();
     await replication.stop();

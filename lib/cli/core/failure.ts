@@ -5,6 +5,7 @@
  */
 import { GapError, HoldfastError } from "../../base/errors.ts";
 import { type CliIo, Interruption } from "../io.ts";
+import { visible } from "../output/entries.ts";
 import { CommandFailure, EXIT, UsageError } from "./exit_code.ts";
 import { type Context, inShellWords } from "./wording.ts";
 
@@ -33,6 +34,13 @@ function secretHint(message: string, { spec, words }: Context): string {
 
 /** What went wrong, for the user of the command line; `context` is that of the command, where it is known. */
 export function tell(error: unknown, io: CliIo, context: Context | undefined): Told {
+  const told = toldOf(error, io, context);
+  // Of what was written in several commits: how many entries are in.
+  const { committed } = Object(error) as { committed?: number };
+  return committed === undefined ? told : { ...told, details: { ...told.details, committed } };
+}
+
+function toldOf(error: unknown, io: CliIo, context: Context | undefined): Told {
   const reason = io.signal.aborted && error === io.signal.reason ? io.signal.reason : error;
   if (reason instanceof Interruption) {
     // What was written in several commits says how many entries it came to.
@@ -65,10 +73,11 @@ function detailsOf(error: HoldfastError): Record<string, unknown> | undefined {
   return Object.keys(details).length === 0 ? undefined : details;
 }
 
-/** What an error says, in the words of the shell. */
+/** What an error says, in the words of the shell. What it quotes of files and entries reaches no terminal as it is. */
 export function messageOf(error: unknown, context: Context | undefined): string {
   if (!(error instanceof Error)) return String(error);
-  const own = error instanceof UsageError || error instanceof CommandFailure;
-  const message = error.message || error.name;
-  return own || context === undefined ? message : inShellWords(message, context);
+  // The words of the command line itself, and help, which may be coloured.
+  if (error instanceof UsageError) return error.message;
+  const message = (error.message || error.name).split("\n").map(visible).join("\n");
+  return error instanceof CommandFailure || context === undefined ? message : inShellWords(message, context);
 }

@@ -18,8 +18,10 @@ import type { Storable } from "../../db/data/values.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { abortable } from "../../base/abort.ts";
 import { HoldfastError } from "../../base/errors.ts";
+import { roundedIn } from "../../adapters/migrate/source.ts";
 import { readFile } from "../../files/read.ts";
 import type { CliIo } from "../io.ts";
+import { visible } from "../output/entries.ts";
 import { textOf } from "../output/json.ts";
 import type { Call } from "./command.ts";
 import type { OptionSpec } from "./option_spec.ts";
@@ -115,11 +117,15 @@ export function valueFrom(raw: string | Uint8Array, form: ValueForm): Storable {
   const text = typeof raw === "string" ? raw : textOf(raw);
   if (text === undefined) throw new UsageError("the value is not UTF-8; give --as bytes to store it as it is");
   if (form === "text") return text;
+  let value: Storable;
   try {
-    return JSON.parse(text) as Storable;
+    value = JSON.parse(text) as Storable;
   } catch (error) {
-    throw new UsageError(`the value is not JSON: ${(error as Error).message}`);
+    throw new UsageError(`the value is not JSON: ${visible((error as Error).message)}`);
   }
+  const rounded = roundedIn(text);
+  if (rounded === undefined) return value;
+  throw new UsageError(`the value has the number ${rounded}, which JavaScript would round; write it as text`);
 }
 
 async function readWord(call: Call, word: string): Promise<string | Uint8Array> {

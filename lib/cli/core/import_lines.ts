@@ -53,7 +53,7 @@ function lineOf(pieces: Uint8Array[]): string {
 
 /** The entry of one line of JSON; `where` names it. */
 export function entryOfJson(line: string, where: string): LineEntry {
-  const fields = parsed(line, where);
+  const fields = parsed(line, where) ?? {};
   const refuse = (why: string): never => {
     throw new CommandFailure(`${where}: ${why}`);
   };

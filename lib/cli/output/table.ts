@@ -42,6 +42,8 @@ export interface TableLook {
 
 const GAP = "  ";
 const INDENT = "  ";
+/** Stands where a value goes. */
+const END = "|";
 /** What says that there is nothing: it may be left out where there is little room. */
 const NOTHING = new Set(["", "-"]);
 
@@ -63,7 +65,7 @@ export function tableLines(
   const titles = look.heading === undefined || columns.every(({ title }) => title === "") ? [] : [columns.map(
     ({ title }) => look.heading!(title),
   )];
-  if (look.width === Infinity) return laidOut(columns, [...titles, ...rows]);
+  if (look.width === Infinity) return openEnded(columns, [...titles, ...rows]);
   const natural = columns.map(({ title }, at) => widest([title, ...rows.map((row) => row[at]!)]));
   if (taken(natural) <= look.width) return laidOut(columns, [...titles, ...rows], natural);
   const widths = fitted(columns, rows, natural, look.width);
@@ -129,6 +131,13 @@ function below(cells: readonly (readonly [Column, string])[], { width, label }: 
     ...parts.filter((part) => !fits(part)).flatMap((part) => flowText(part, room)),
   ];
   return lines.map((line) => INDENT + line);
+}
+
+/** Rows as wide as they are. A last column of values stands behind the others: laid out, each would be as long as the longest. */
+function openEnded(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+  if (columns.at(-1)?.narrow !== "cut") return laidOut(columns, rows);
+  const lines = laidOut(columns, rows.map((row) => [...row.slice(0, -1), END]));
+  return lines.map((line, at) => (line.slice(0, -END.length) + rows[at]!.at(-1)!).trimEnd());
 }
 
 /** Rows by cli-table3, in columns of these widths, or as wide as what is in them. */

@@ -124,6 +124,8 @@ for (const [place, make] of Object.entries(PLACES)) {
         assert.deepEqual(await storage.getItemRaw("raw.bin"), new Uint8Array([65, 66, 67]));
       }
       assert.equal(await storage.getItem("raw.bin"), "ABC");
+      await storage.setItemRaw("raw.bin", new Uint8Array([0xef, 0xbb, 0xbf, 65]));
+      assert.equal(await storage.getItem("raw.bin"), "\ufeffA");
       await storage.setItemRaw("raw.txt", "text");
       assert.equal(await storage.getItemRaw("raw.txt"), "text");
       await storage.setItemRaw("raw.json", { a: [1] });
