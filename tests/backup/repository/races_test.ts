@@ -1,0 +1,81 @@
+/** What another program does to a repository, or an answer that is lost, between two looks of a call. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { readHead } from "../../../lib/backup/repository/log/heads.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
+import { openOver, restored } from "./copy_fixture.ts";
+import { House } from "./house.ts";
+
+const at = (operation: string, prefix: string) => (call: StoreCall): boolean =>
+  call.operation === operation && call.key.startsWith(prefix);
+
+/** A store in which `meanwhile` happens just before the n-th call that fits. */
+function busy(
+  inner: MemoryStore,
+  fits: (call: StoreCall) => boolean,
+  meanwhile: () => Promise<unknown>,
+  nth = 1,
+): FaultStore {
+  let count = 0;
+  return new FaultStore(inner, {
+    delay: async (call) => {
+      if (fits(call) && ++count === nth) await meanwhile();
+    },
+  });
+}
+
+/** A store that lists one key at a time, and in which something happens behind the second object of the log. */
+class SlowList extends MemoryStore {
+  afterTwo: (() => Promise<unknown>) | undefined;
+
+  override async list(options: ListOptions = {}): Promise<ListPage> {
+    const { afterTwo } = this;
+    if (options.after?.includes("/0000000000000003-") === true) {
+      this.afterTwo = undefined;
+      await afterTwo?.();
+    }
+    return await super.list({ ...options, limit: 1 });
+  }
+}
+
+/** A full backup of version 1, and three objects of log behind it. */
+async function archived(store = new MemoryStore()): Promise<House> {
+  const house = await House.make({ store });
+  await house.set("a", "1");
+  await house.backup({ type: "full" });
+  for (const key of ["b", "c", "d"]) {
+    await house.set(key, key);
+    await Shipper.of(house.context, house.engine).ship();
+  }
+  return house;
+}
+
+describe("a restore", () => {
+  it("takes all that is archived when more is, once it has listed the log", async () => {
+    const house = await archived();
+    const ship = async (): Promise<void> => {
+      await house.set("e", "e");
+      await Shipper.of(house.context, house.engine).ship();
+    };
+    const store = busy(house.store as MemoryStore, at("get", PART.heads), ship);
+    const context = await openOver(store, house.time.clock);
+    assert.deepEqual((await restored(context, {})).contents, house.states.get(5));
+  });
+
+  it("takes all that is archived when log is merged while it lists that", async () => {
+    const store = new SlowList();
+    const house = await archived(store);
+    const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+    house.time.now += 3 * 60_000;
+    // Two of three were listed; what takes their place lies before the third, which goes.
+    store.afterTwo = () => mergeLog(house.context, body, new MergeMemory());
+    assert.deepEqual((await house.restore()).contents, house.states.get(4));
+    assert.equal(store.afterTwo, undefined);
+  });
+});
