@@ -12,6 +12,9 @@ import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts
 import { openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 
+const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
+  does === operation && key.startsWith(prefix);
+
 const at = (operation: string, prefix: string) => (call: StoreCall): boolean =>
   call.operation === operation && call.key.startsWith(prefix);
 
@@ -76,6 +79,17 @@ describe("a restore", () => {
     // Two of three were listed; what takes their place lies before the third, which goes.
     store.afterTwo = () => mergeLog(house.context, body, new MergeMemory());
     assert.deepEqual((await house.restore()).contents, house.states.get(4));
+    assert.equal(store.afterTwo, undefined);
+  });
+
+  it("finds all that an incremental backup goes on from, merged while that lists it", async () => {
+    const store = new SlowList();
+    const house = await archived(store);
+    const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+    house.time.now += 3 * 60_000;
+    await house.set("e", "e");
+    store.afterTwo = () => mergeLog(house.context, body, new MergeMemory());
+    assert.equal((await house.backup({ type: "incremental" })).type, "incremental");
     assert.equal(store.afterTwo, undefined);
   });
 });

@@ -25,16 +25,15 @@ import { Bandwidth } from "../core/bandwidth.ts";
 import { writeBase } from "./base_writer.ts";
 import { indexBackups, knownObjects, readBackup, readBackups, readMarks } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { allKeys, writeDocument } from "../core/documents.ts";
+import { writeDocument } from "../core/documents.ts";
 import { writeEntries } from "./entries_writer.ts";
-import { backupKey, logPrefix } from "../core/layout.ts";
+import { backupKey } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { LimitError } from "./limit_error.ts";
 import { justBefore } from "../log/heads.ts";
 import { identityAt } from "../log/lineage_path.ts";
-import { LogIndex, logObjects } from "../log/log_chain.ts";
 import { findParent } from "./find_parent.ts";
-import { isParentWhole } from "./parent_whole.ts";
+import { wholeLog } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
 import type { Shipped } from "../log/shipment.ts";
 import { Shipper } from "../log/shipper.ts";
@@ -241,15 +240,9 @@ class Backup {
     if (head.lineage !== parent.lineage || head.version < parent.version) return undefined;
     // What the head of its original says of a copy that was never written to is true of where the copy stands, or of nothing.
     if (forked && head.version !== visibleVersion) return undefined;
-    const all = await allKeys(this.#context.store, logPrefix(head.database, head.lineage));
-    const listed = all.filter(({ key }) => !this.#going.has(key));
-    const walk = new LogIndex(logObjects(listed)).walkBack(
-      { version: head.version, chain: head.chain },
-      parent.version + 1,
-    );
-    const isWhole = walk.from <= parent.version + 1 &&
-      await isParentWhole(this.#context, parent.version, head, this.#going);
-    if (!isWhole) return undefined;
+    const index = await wholeLog(this.#context, parent.version, head, this.#going);
+    const walk = index?.walkBack(head, parent.version + 1, this.#going);
+    if (walk === undefined || walk.from > parent.version + 1) return undefined;
     const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
     const log = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };
     return {
