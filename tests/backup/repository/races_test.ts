@@ -1,7 +1,9 @@
 /** What another program does to a repository, or an answer that is lost, between two looks of a call. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
@@ -9,14 +11,21 @@ import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
-import { openOver, restored } from "./copy_fixture.ts";
+import { put } from "../fixture.ts";
+import { keyOf, openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
+import { Gate } from "./prune_fixture.ts";
 
 const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
   does === operation && key.startsWith(prefix);
 
 const at = (operation: string, prefix: string) => (call: StoreCall): boolean =>
   call.operation === operation && call.key.startsWith(prefix);
+
+async function gated(repository: Parameters<typeof House.make>[0] = {}): Promise<{ house: House; gate: Gate }> {
+  const gate = new Gate(new MemoryStore());
+  return { house: await House.make({ store: gate.store, ...repository }), gate };
+}
 
 /** A store in which `meanwhile` happens just before the n-th call that fits. */
 function busy(
@@ -58,6 +67,50 @@ async function archived(store = new MemoryStore()): Promise<House> {
   }
   return house;
 }
+
+describe("keys that two change at once", () => {
+  const encrypted = { repository: { encryption: keyOf(1) } };
+
+  it("are not removed both: one stays", async () => {
+    const { house, gate } = await gated(encrypted);
+    const { context } = house;
+    const [first] = await listKeys(context);
+    const second = await addKey(context, keyOf(2));
+    const stands = gate.hold(on("delete", PART.keys));
+    const removing = removeKey(context, first!.id);
+    await stands;
+    await assert.rejects(removeKey(context, second.id), RepositoryLockedError);
+    gate.open();
+    await removing;
+    assert.deepEqual((await listKeys(context)).map(({ id }) => id), [second.id]);
+    await assert.rejects(removeKey(context, second.id), TypeError);
+  });
+
+  it("are not removed beside a rotation, which would leave none", async () => {
+    const { house, gate } = await gated(encrypted);
+    const { context } = house;
+    const stands = gate.hold(on("delete", PART.keys));
+    const rotating = rotateKey(context, keyOf(2));
+    await stands;
+    const made = (await listKeys(context)).map(({ id }) => id);
+    for (const id of made) await assert.rejects(removeKey(context, id), RepositoryLockedError);
+    gate.open();
+    const { id } = await rotating;
+    assert.deepEqual((await listKeys(context)).map((key) => key.id), [id]);
+  });
+
+  it("are rotated one time after the other: what the first left behind opens nothing", async () => {
+    const { house, gate } = await gated(encrypted);
+    const { context } = house;
+    const stands = gate.hold(on("put", PART.keys));
+    const rotating = rotateKey(context, keyOf(2));
+    await stands;
+    await assert.rejects(rotateKey(context, keyOf(3)), RepositoryLockedError);
+    gate.open();
+    await rotating;
+    assert.equal((await listKeys(context)).length, 1);
+  });
+});
 
 describe("a restore", () => {
   it("takes all that is archived when more is, once it has listed the log", async () => {
