@@ -1,7 +1,9 @@
 /** What another program does to a repository, or an answer that is lost, between two looks of a call. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
@@ -11,7 +13,7 @@ import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
-import { put } from "../fixture.ts";
+import { openAt, put } from "../fixture.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 import { Gate } from "./prune_fixture.ts";
@@ -68,6 +70,10 @@ async function archived(store = new MemoryStore()): Promise<House> {
   return house;
 }
 
+async function assertWhole(context: RepositoryContext): Promise<void> {
+  assert.deepEqual((await verifyRepository(context, undefined, { read: "all" })).problems, []);
+}
+
 describe("keys that two change at once", () => {
   const encrypted = { repository: { encryption: keyOf(1) } };
 
@@ -109,6 +115,28 @@ describe("keys that two change at once", () => {
     gate.open();
     await rotating;
     assert.equal((await listKeys(context)).length, 1);
+  });
+});
+
+describe("a writer that is overtaken", () => {
+  it("leaves the log that he and the other have in common, which that one counts", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    const stands = gate.hold(on("put", PART.heads));
+    const shipping = Shipper.of(house.context, house.engine).ship();
+    await stands;
+    const other = Shipper.of(house.context, copy);
+    await other.claim();
+    assert.equal((await other.ship()).head.version, 2);
+    gate.open();
+    await assert.rejects(shipping, LineageError);
+    assert.deepEqual((await house.restore()).contents, house.states.get(2));
+    await assertWhole(house.context);
+    await copy.close();
   });
 });
 
