@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { restoreInto } from "../../../lib/backup/mod.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
@@ -16,7 +18,7 @@ import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts
 import { openAt, put } from "../fixture.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
-import { Gate } from "./prune_fixture.ts";
+import { Gate, keysOf } from "./prune_fixture.ts";
 
 const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
   does === operation && key.startsWith(prefix);
@@ -172,5 +174,35 @@ describe("a restore", () => {
     store.afterTwo = () => mergeLog(house.context, body, new MergeMemory());
     assert.equal((await house.backup({ type: "incremental" })).type, "incremental");
     assert.equal(store.afterTwo, undefined);
+  });
+});
+
+describe("a backup that stops at maxBytes", () => {
+  it("takes nothing back that a replication has found, and refers to", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    house.note();
+    const isObject = on("put", PART.objects);
+    let count = 0;
+    const stands = gate.hold((does, key) => isObject(does, key) && ++count === 2);
+    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
+    await stands;
+    await Shipper.of(house.context, house.engine).ship();
+    gate.open();
+    await assert.rejects(backup, /LIMIT/);
+    await assertWhole(house.context);
+    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+  });
+
+  it("takes nothing back while others are at work, who may have found it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const other = await takeLease(house.context, { kind: "replicate", holder: "another" });
+    await assert.rejects(house.backup({ maxBytes: 500 }), /LIMIT/);
+    assert.equal((await keysOf(house.store, PART.objects)).length, 1);
+    assert.deepEqual(await keysOf(house.store, PART.marks), []);
+    await other.release();
   });
 });

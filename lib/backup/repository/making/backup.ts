@@ -38,6 +38,7 @@ import type { PlaceOptions } from "./place.ts";
 import type { Shipped } from "../log/shipment.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
+import { takeBack } from "./take_back.ts";
 
 /** Makes a backup. */
 export async function backupInto(
@@ -372,14 +373,12 @@ class Backup {
     );
   }
 
-  /** Over the limit nothing stays, not even to be used by the next try. */
+  /** Over the limit nothing stays, not even to be used by the next try; unless somebody else may have found it. */
   async #leavingNothing<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof LimitError) {
-        for (const key of this.#made) await this.#context.store.delete(key).catch(() => {});
-      }
+      if (error instanceof LimitError) await takeBack(this.#context, this.#made, this.#lease).catch(() => {});
       throw error;
     }
   }
