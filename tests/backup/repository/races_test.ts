@@ -12,6 +12,7 @@ import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
@@ -139,6 +140,24 @@ describe("a writer that is overtaken", () => {
     assert.deepEqual((await house.restore()).contents, house.states.get(2));
     await assertWhole(house.context);
     await copy.close();
+  });
+
+  it("is none that only did not hear that it had the head, which a pruning has touched since", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const { id, lineage } = house.engine;
+    const touch = (): Promise<void> => tellPruned(house.context, id, lineage, 1);
+    const isHead = at("put", PART.heads);
+    const store = busy(house.store as MemoryStore, isHead, touch, 2);
+    store.inject({ at: isHead, do: "lose" });
+    await house.engine.close();
+    await house.open();
+    const shipper = Shipper.of(await openOver(store, house.time.clock), house.engine);
+    await shipper.claim();
+    await house.set("b", "2");
+    const { head } = await shipper.ship();
+    assert.deepEqual([head.version, head.pruned], [2, 1]);
   });
 });
 
