@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { restoreInto } from "../../../lib/backup/mod.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
@@ -158,6 +159,46 @@ describe("a writer that is overtaken", () => {
     await house.set("b", "2");
     const { head } = await shipper.ship();
     assert.deepEqual([head.version, head.pruned], [2, 1]);
+  });
+});
+
+describe("archiving into a repository", () => {
+  it("goes on behind what a copy brings just then, and does not take that for log without its head", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    const inner = new MemoryStore();
+    const target = await openOver(inner, house.time.clock);
+    const log = `${PART.log}${house.engine.id}/${house.engine.lineage}/`;
+    const store = busy(inner, at("list", log), () => copyRepository(house.context, target, {}));
+    const shipper = Shipper.of(await openOver(store, house.time.clock), house.engine);
+    assert.equal(await shipper.claim(), 2);
+    await house.set("c", "3");
+    await shipper.ship();
+    assert.deepEqual((await restored(target, {})).contents, house.states.get(3));
+  });
+
+  it("looks again at log that is merged while it is compared with its own", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, key);
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    assert.equal(house.engine.slots()[0]!.version, 1);
+    await house.engine.close();
+    await house.open();
+    house.time.now += 3 * 60_000;
+    const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+    const merge = async (): Promise<void> => {
+      assert.equal((await mergeLog(house.context, body, new MergeMemory())).made, 1);
+    };
+    const store = busy(house.store as MemoryStore, at("get", PART.log), merge);
+    const shipper = Shipper.of(await openOver(store, house.time.clock), house.engine);
+    assert.equal(await shipper.claim(), 4);
   });
 });
 
