@@ -266,3 +266,25 @@ describe("a backup that stops at maxBytes", () => {
     await other.release();
   });
 });
+
+describe("a copy", () => {
+  it("goes on when a pruning touches a head of its target meanwhile", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    const inner = new MemoryStore();
+    await copyRepository(house.context, await openOver(inner, house.time.clock), {});
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    const { id, lineage } = house.engine;
+    const other = await openOver(inner, house.time.clock);
+    const store = busy(inner, at("put", PART.log), () => tellPruned(other, id, lineage, 1));
+    const target = await openOver(store, house.time.clock);
+    await copyRepository(house.context, target, {});
+    const { body } = (await readHead(target, id, lineage))!;
+    assert.deepEqual([body.version, body.pruned], [3, 1]);
+    assert.deepEqual((await restored(target, {})).contents, house.states.get(3));
+  });
+});
