@@ -14,6 +14,7 @@ import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
+import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
@@ -286,5 +287,24 @@ describe("a copy", () => {
     const { body } = (await readHead(target, id, lineage))!;
     assert.deepEqual([body.version, body.pruned], [3, 1]);
     assert.deepEqual((await restored(target, {})).contents, house.states.get(3));
+  });
+
+  it("builds on none that a pruning of its target is about to delete", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    const gate = new Gate(new MemoryStore());
+    const target = await openOver(gate.store, house.time.clock);
+    await copyRepository(house.context, target, {});
+    await house.set("b", "2");
+    await house.backup({ id: "child", type: "incremental" });
+    const stands = gate.hold(on("delete", PART.backups));
+    const deleting = deleteBackup(target, "full");
+    await stands;
+    await assert.rejects(copyRepository(house.context, target, {}), RepositoryLockedError);
+    gate.open();
+    await deleting;
+    await copyRepository(house.context, target, {});
+    for (const backupId of ["full", "child"]) await restored(target, { backupId });
   });
 });
