@@ -8,6 +8,7 @@ import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts"
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
@@ -21,7 +22,7 @@ import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts
 import { openAt, put } from "../fixture.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
-import { Gate, keysOf } from "./prune_fixture.ts";
+import { Gate, keysOf, prune } from "./prune_fixture.ts";
 
 const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
   does === operation && key.startsWith(prefix);
@@ -306,5 +307,25 @@ describe("a copy", () => {
     await deleting;
     await copyRepository(house.context, target, {});
     for (const backupId of ["full", "child"]) await restored(target, { backupId });
+  });
+});
+
+describe("a backup that was deleted, and copied once more", () => {
+  it("is read anew by a repository that was open all the time", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const { id } = await house.backup();
+    const store = new MemoryStore();
+    const open = await openOver(store, house.time.clock);
+    const other = await openOver(store, house.time.clock);
+    await copyRepository(house.context, other, {});
+    assert.deepEqual((await listBackups(open)).map((backup) => backup.id), [id]);
+    const reader = await takeLease(other, { kind: "restore", holder: "reader" });
+    assert.ok((await deleteBackup(other, id)).pendingBytes > 0);
+    await copyRepository(house.context, other, {});
+    await reader.release();
+    const swept = await prune(Object.assign(await House.make({ store }), { context: other }), { keepLast: 9 });
+    assert.ok(swept.objects > 0);
+    assert.deepEqual((await restored(open, { backupId: id })).contents, house.states.get(1));
   });
 });
