@@ -6,9 +6,11 @@ import { restoreInto } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
+import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
@@ -23,6 +25,7 @@ import { openAt, put } from "../fixture.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 import { Gate, keysOf, prune } from "./prune_fixture.ts";
+import { NO_WAIT } from "./sweep.ts";
 
 const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
   does === operation && key.startsWith(prefix);
@@ -327,5 +330,17 @@ describe("a backup that was deleted, and copied once more", () => {
     const swept = await prune(Object.assign(await House.make({ store }), { context: other }), { keepLast: 9 });
     assert.ok(swept.objects > 0);
     assert.deepEqual((await restored(open, { backupId: id })).contents, house.states.get(1));
+  });
+});
+
+describe("an answer that was lost", () => {
+  it("of a line of the audit log: it is written once", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await house.set("a", "1");
+    const { id } = await house.backup();
+    store.inject({ at: at("put", PART.audit), do: "lose" });
+    await pinBackup(house.context, id);
+    assert.deepEqual((await auditHistory(house.context)).map(({ action }) => action), ["backup", "pin"]);
   });
 });
