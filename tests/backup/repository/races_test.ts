@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { restoreInto } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
@@ -342,5 +343,19 @@ describe("an answer that was lost", () => {
     store.inject({ at: at("put", PART.audit), do: "lose" });
     await pinBackup(house.context, id);
     assert.deepEqual((await auditHistory(house.context)).map(({ action }) => action), ["backup", "pin"]);
+  });
+
+  it("of a head that a repair makes: the repair goes on", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    await store.delete((await keysOf(store, PART.heads))[0]!);
+    store.inject({ at: at("put", PART.heads), do: "lose" });
+    const { repaired } = await repairRepository(house.context, { dryRun: false });
+    assert.match(repaired.join(), /was made anew/);
+    await assertWhole(house.context);
   });
 });
