@@ -9,7 +9,7 @@ import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts"
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
-import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
+import { LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
@@ -357,5 +357,20 @@ describe("an answer that was lost", () => {
     const { repaired } = await repairRepository(house.context, { dryRun: false });
     assert.match(repaired.join(), /was made anew/);
     await assertWhole(house.context);
+  });
+});
+
+describe("a lease that another has broken", () => {
+  it("is not given back in the other's place", async () => {
+    const store = new MemoryStore();
+    const slow = await House.make({ store });
+    const fast = await House.make({ store });
+    fast.time.now += LEASE_MS + 1;
+    const options = { kind: "backup", name: "backup-one", holder: "somebody" };
+    const first = await takeLease(slow.context, options);
+    const second = await takeLease(fast.context, options);
+    await assert.rejects(first.assertHeld(), RepositoryLockedError);
+    await first.release();
+    await second.assertHeld();
   });
 });

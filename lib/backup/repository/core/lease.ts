@@ -177,6 +177,8 @@ class HeldLease implements Lease {
   }
 
   #lost(): RepositoryLockedError {
+    // By our own clock it may hold for long: what another has in its place is not ours to give back.
+    this.#body = { ...this.#body, expiresAt: 0 };
     return new RepositoryLockedError(
       `The lease ${this.name} in ${this.#context.name} ran out while its work stood still, and others may have gone on; ` +
         `start again (REPOSITORY_LOCKED)`,
