@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
-import { restoreInto } from "../../../lib/backup/mod.ts";
+import { beginSimulation } from "../../../lib/base/simulation.ts";
+import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
@@ -19,10 +20,12 @@ import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts"
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
-import { openAt, put } from "../fixture.ts";
+import { openAt, put, settingsOf, write } from "../fixture.ts";
+import { randomFrom } from "../../crash/random.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 import { Gate, keysOf, prune } from "./prune_fixture.ts";
@@ -372,5 +375,31 @@ describe("a lease that another has broken", () => {
     await assert.rejects(first.assertHeld(), RepositoryLockedError);
     await first.release();
     await second.assertHeld();
+  });
+});
+
+describe("a lease that a writer takes over when he was dead", () => {
+  it("is not that of a copy on another machine, which has its own history at the same path", async () => {
+    const { beginProcess, end } = beginSimulation(randomFrom(1));
+    try {
+      const { house, gate } = await gated();
+      await house.set("a", "1");
+      await house.backup();
+      const elsewhere = memoryFileSystem();
+      await restoreTo(elsewhere, settingsOf({ clock: house.time.clock }), house.handle, "/db");
+      const stands = gate.hold(on("put", PART.backups));
+      const backup = house.backup();
+      await stands;
+      beginProcess();
+      const copy = await openAt(elsewhere, "/db", { clock: house.time.clock });
+      await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+      await assert.rejects(house.backup({}, copy), RepositoryLockedError);
+      gate.open();
+      await backup;
+      await house.backup({}, copy);
+      assert.equal((await listBackups(house.context)).length, 3);
+    } finally {
+      end();
+    }
   });
 });
