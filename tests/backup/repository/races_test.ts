@@ -403,3 +403,19 @@ describe("a lease that a writer takes over when he was dead", () => {
     }
   });
 });
+
+describe("a check", () => {
+  it("does not miss the backup of a pin that was put while it looked", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    let count = 0;
+    const pin = async (): Promise<void> => {
+      const { id } = await house.backup({ id: `pinned-${++count}` });
+      await pinBackup(house.context, id);
+    };
+    const isPins = at("list", PART.pins);
+    const store = new FaultStore(house.store, { delay: async (call) => isPins(call) ? await pin() : undefined });
+    await assertWhole(await openOver(store, house.time.clock));
+    assert.ok(count > 0);
+  });
+});
