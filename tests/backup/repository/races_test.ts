@@ -419,3 +419,33 @@ describe("a check", () => {
     assert.ok(count > 0);
   });
 });
+
+describe("a pin that two put at once", () => {
+  it("stays for the one who was told so, though the other was refused", async () => {
+    const { house, gate } = await gated();
+    for (const id of ["old", "new"]) {
+      await house.set("a", id);
+      await house.backup({ id, type: "full" });
+    }
+    const stands = gate.hold(on("head", PART.pins));
+    const pruning = prune(house, { keepLast: 1 });
+    await stands;
+    const slow = new Gate(house.store);
+    const sawMark = slow.hold((does, key) => key.startsWith(PART.pins) && does !== "put" || key.startsWith(PART.audit));
+    const refused = assert.rejects(
+      pinBackup(await openOver(slow.store, house.time.clock), "old"),
+      RepositoryLockedError,
+    );
+    await sawMark;
+    gate.open();
+    await pruning;
+    await pinBackup(house.context, "old");
+    slow.open();
+    await refused;
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual((await listBackups(house.context)).map(({ id, pinned }) => [id, pinned]), [
+      ["old", true],
+      ["new", false],
+    ]);
+  });
+});

@@ -2,7 +2,8 @@
  * Pins: backups that stay until they are let go.
  *
  * A pin is put before it is asked whether the backup is being deleted; a pruning marks before it reads the pins. So one of
- * both notices the other.
+ * both notices the other. One that is refused is not taken back while its backup is there, for another may have found it and
+ * rely on it; of a backup that is gone the pruning takes it.
  *
  * @module
  */
@@ -27,8 +28,10 @@ export async function pinBackup(context: RepositoryContext, id: string): Promise
       const marked = (await readMarks(context)).some(({ keys }) => keys.includes(backupKey(id)));
       const there = await context.store.head(backupKey(id)) !== undefined;
       if (there && !marked) return;
-      if (put !== undefined) await context.store.delete(pinKey(id));
-      if (!there) throw unknown(context, "pin", id);
+      if (!there) {
+        if (put !== undefined) await context.store.delete(pinKey(id));
+        throw unknown(context, "pin", id);
+      }
       throw new RepositoryLockedError(
         `Cannot pin backup ${id} of ${context.name}: a pruning is about to delete it; try again when that is done, or was ` +
           "run again (REPOSITORY_LOCKED)",

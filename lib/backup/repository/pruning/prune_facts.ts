@@ -62,7 +62,7 @@ export async function pinnedByKey({ store }: RepositoryContext, ids: Iterable<st
 
 /** That no listing left out the pin of a backup that is to go. `ids`: those that had one before the pins were listed. */
 export async function assertNotPinned(context: RepositoryContext, ids: Iterable<string>): Promise<void> {
-  // Who pins what is marked takes the pin away again: that one is no pin.
+  // One that was let go since is no pin.
   for (const id of await pinnedByKey(context, ids)) throw notListed(context, pinKey(id));
 }
 
