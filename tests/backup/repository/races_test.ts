@@ -23,7 +23,7 @@ import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import type { ListOptions, ListPage } from "../../../lib/storage/object_store.ts";
+import type { GetOptions, ListOptions, ListPage, StoredObject } from "../../../lib/storage/object_store.ts";
 import { openAt, put, settingsOf, write } from "../fixture.ts";
 import { randomFrom } from "../../crash/random.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
@@ -116,6 +116,28 @@ describe("keys that two change at once", () => {
     gate.open();
     const { id } = await rotating;
     assert.deepEqual((await listKeys(context)).map((key) => key.id), [id]);
+  });
+
+  it("are not removed by one who slept when he had looked at the others", async () => {
+    let left = Infinity;
+    let asleep = (): Promise<void> => Promise.resolve();
+    const store = new class extends MemoryStore {
+      override async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
+        const found = await super.get(key, options);
+        if (key.startsWith(PART.keys) && --left === 0) await asleep();
+        return found;
+      }
+    }();
+    const { context, time } = await House.make({ store, ...encrypted });
+    const [first] = await listKeys(context);
+    const second = await addKey(context, keyOf(2));
+    left = 2;
+    asleep = () => {
+      time.now += LEASE_MS + 1;
+      return removeKey(context, second.id);
+    };
+    await assert.rejects(removeKey(context, first!.id), RepositoryLockedError);
+    assert.deepEqual(await listKeys(context), [first]);
   });
 
   it("are rotated one time after the other: what the first left behind opens nothing", async () => {

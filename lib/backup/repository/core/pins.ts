@@ -15,7 +15,7 @@ import { BACKUP_ID, backupKey, pinKey } from "./layout.ts";
 
 /**
  * Keeps a backup from being pruned and deleted. `NotFoundError` for an id there is none of; `RepositoryLockedError` when a
- * pruning is just deleting it.
+ * pruning is just deleting it; if the backup stays all the same, so does the pin.
  */
 export async function pinBackup(context: RepositoryContext, id: string): Promise<void> {
   assertWritable(context, "pin", id);
