@@ -19,7 +19,8 @@ import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
-import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
+import { deleteBackup, pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
+import { checkPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -439,6 +440,21 @@ describe("a check", () => {
     const store = new FaultStore(house.store, { delay: async (call) => isPins(call) ? await pin() : undefined });
     await assertWhole(await openOver(store, house.time.clock));
     assert.ok(count > 0);
+  });
+});
+
+describe("a pruning", () => {
+  it("goes on when a backup is made and pinned while it looks", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "old", type: "full" });
+    const pin = async (): Promise<void> => {
+      await house.backup({ id: "new", type: "full" });
+      await pinBackup(house.context, "new");
+    };
+    const store = busy(house.store as MemoryStore, at("list", PART.pins), pin);
+    await pruneRepository(await openOver(store, house.time.clock), checkPolicy("prune", { keepLast: 1 }), {});
+    assert.equal((await listBackups(house.context)).find(({ id }) => id === "new")?.pinned, true);
   });
 });
 
