@@ -96,4 +96,17 @@ describe("StoreLock", () => {
     assert.equal(ran, false);
     assert.equal(await other, "other");
   });
+
+  it("runs what is asked for in the very moment in which the last that waited gives up", async () => {
+    const fs = memoryFileSystem();
+    const held = await fs.lock("/lock");
+    const giveUp = new AbortController();
+    const lock = new StoreLock(fs, "/lock", () => Promise.resolve());
+    const next = lock.run(() => Promise.resolve("first"), giveUp.signal).catch(() => {
+      held.release();
+      return lock.run(() => Promise.resolve("next"), undefined);
+    });
+    giveUp.abort(new Error("enough"));
+    assert.equal(await next, "next");
+  });
 });

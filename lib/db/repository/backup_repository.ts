@@ -299,7 +299,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     return await this.#work.rotateKey(this.#writable("rotateKey"), this.#work.checkEncryption("rotateKey", encryption));
   }
 
-  /** Removes a key by its id; never the last one. */
+  /** Removes a key by its id; never the last one. `RepositoryLockedError` while another removes or rotates one. */
   async removeKey(id: string): Promise<void> {
     await this.#work.removeKey(this.#writable("removeKey"), idOf("removeKey", id));
   }

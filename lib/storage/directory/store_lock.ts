@@ -64,7 +64,7 @@ export class StoreLock {
         }
         break;
       }
-      if (lock === undefined) break;
+      if (lock === undefined) continue;
       for (let done = 0; done < WORKS_MAX; done++) {
         const waiting = this.#queue.shift();
         if (waiting === undefined) break;

@@ -26,6 +26,7 @@ import { MisfitError } from "./copy/log_copier.ts";
 import type { RepositoryFacts } from "../restoring/facts.ts";
 import { assertLogListed, readSource, UnsettledError } from "./copy/source_facts.ts";
 import { PART } from "../core/layout.ts";
+import { HeadTouchedError } from "../log/heads.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { withReaderLease } from "../restoring/source.ts";
 
@@ -177,8 +178,12 @@ function isNew(error: unknown, seen: Set<string>): boolean {
   return true;
 }
 
-/** Whether another plan may do better: log that vanished was merged, log that does not fit has another in its place. */
+/**
+ * Whether another plan may do better: log that vanished was merged, log that does not fit has another in its place, a head of
+ * the target was touched by a pruning there.
+ */
 function isPlannable(error: unknown, avoid: Set<string>): boolean {
+  if (error instanceof HeadTouchedError) return true;
   if (error instanceof MisfitError && !avoid.has(error.misfit)) {
     avoid.add(error.misfit);
     return true;

@@ -6,7 +6,7 @@
  * @module
  */
 import { IntegrityError } from "../../../base/errors.ts";
-import { decodeText, encodeText, isText } from "../../../base/bytes.ts";
+import { decodeText, encodeText, equalBytes, isText } from "../../../base/bytes.ts";
 import {
   AUDIT_START,
   auditHash,
@@ -45,12 +45,25 @@ export async function writeAudit(
     const { seq, hash } = ends.get(context) ?? await readEnd(context);
     const line: AuditLine = { seq: seq + 1, at: context.clock(), action, result, detail, previous: hash };
     const text = encodeAuditLine(line, context.ring);
-    const put = await context.store.put(auditKey(line.seq), encodeText(text), { ifAbsent: true });
-    if (put !== undefined) {
+    const key = auditKey(line.seq);
+    const bytes = encodeText(text);
+    const put = await context.store.put(key, bytes, { ifAbsent: true });
+    // What is there may be this very line: only the answer was lost.
+    if (put !== undefined || await isThere(context, key, bytes)) {
       ends.set(context, { seq: line.seq, hash: auditHash(text) });
       return;
     }
     ends.delete(context);
+  }
+}
+
+async function isThere(context: RepositoryContext, key: string, bytes: Uint8Array): Promise<boolean> {
+  try {
+    const found = await readBytes(context.store, key, LINE_BYTES_MAX);
+    return found !== undefined && equalBytes(found.bytes, bytes);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return false;
   }
 }
 

@@ -20,7 +20,8 @@ import { runPool } from "./pool.ts";
 
 /**
  * Manifests never change, so what was read once is kept as long as the repository is open. But an id that someone chose may
- * come again, for another backup, once the first was deleted: what is known of those is asked for each time.
+ * come again, for another backup, once the first was deleted: what is known of those is asked for each time. Any other comes
+ * again by a copy, which says where its objects are now: so each counts only while it is as long as the one that is listed.
  */
 const cache = new WeakMap<RepositoryContext, Map<string, Kept>>();
 
@@ -30,6 +31,8 @@ interface Kept {
   readonly isDirect: boolean;
   /** Known to be in the index. */
   readonly isIndexed: boolean;
+  /** Its bytes. */
+  readonly size: number;
 }
 
 /** Reads all manifests anew at the next call. */
@@ -56,13 +59,13 @@ export async function readBackups(
   const kept = cache.get(context) ?? new Map<string, Kept>();
   cache.set(context, kept);
   const listed = await listManifests(context);
-  const present = new Set(listed.map(({ key }) => key));
-  for (const key of kept.keys()) if (!present.has(key)) kept.delete(key);
+  const present = new Map(listed.map(({ key, size }) => [key, size]));
+  for (const [key, { size }] of kept) if (present.get(key) !== size) kept.delete(key);
   const unknown = listed.filter(({ key }) => !kept.has(key));
   if (!direct && isIndexWorth(unknown.length)) await takeIndexed(context, unknown, kept);
   // Of this call alone: others read at the same time, by listings of their own, and keep and drop what they find.
   const found = new Map<string, BackupDocument>();
-  await runPool(listed, READS, async ({ key }) => {
+  await runPool(listed, READS, async ({ key, size }) => {
     try {
       const known = kept.get(key);
       if (known !== undefined && (known.isDirect || !direct)) return void found.set(key, known.body);
@@ -70,7 +73,7 @@ export async function readBackups(
       if (body === undefined) return;
       if (backupKey(body.id) !== key) throw misplaced(context, key, body.id);
       found.set(key, body);
-      if (MADE_ID.test(body.id)) kept.set(key, { body, isDirect: true, isIndexed: known?.isIndexed === true });
+      if (MADE_ID.test(body.id)) kept.set(key, { body, isDirect: true, isIndexed: known?.isIndexed === true, size });
     } catch (error) {
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(key, error);
@@ -94,7 +97,7 @@ async function takeIndexed(
     await slicer.tick();
     try {
       const body = openContextDocument(context, "backup", bytes, key, backupDocument);
-      if (backupKey(body.id) === key) kept.set(key, { body, isDirect: false, isIndexed: true });
+      if (backupKey(body.id) === key) kept.set(key, { body, isDirect: false, isIndexed: true, size: bytes.length });
     } catch (error) {
       if (!isDamage(error)) throw error; // The manifest itself is asked.
     }

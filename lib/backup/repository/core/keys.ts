@@ -19,6 +19,7 @@ import type { RepositoryDocument } from "../../../format/repository/repository_d
 import type { ObjectStore } from "../../../storage/object_store.ts";
 import { allKeys, isDamage, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
+import type { Lease } from "./lease.ts";
 
 const KEY_BYTES_MAX = 64 * 1024;
 
@@ -101,8 +102,8 @@ export async function listSlots(store: ObjectStore, ringId: string): Promise<Key
   return (await readSlots(store, ringId)).map(infoOf);
 }
 
-/** Removes a slot; never the last one. */
-export async function removeSlot(store: ObjectStore, ringId: string, id: string): Promise<void> {
+/** Removes a slot; never the last one. Under a lease that only one has at a time. */
+export async function removeSlot(store: ObjectStore, ringId: string, id: string, lease: Lease): Promise<void> {
   const slots = await readSlots(store, ringId);
   if (!slots.some((slot) => slot.id === id)) {
     throw new NotFoundError(`Cannot remove key ${id}: ${store.name} has none of that id; see keys() (NOT_FOUND)`);
@@ -112,13 +113,23 @@ export async function removeSlot(store: ObjectStore, ringId: string, id: string)
       `removeKey: ${id} is the only key of ${store.name}, without it nothing opens; add another first`,
     );
   }
+  await lease.assertHeld();
   await store.delete(slotKey(id));
 }
 
-/** Makes `secret` the only one that opens the repository: the new slot first, then the old ones go. */
-export async function replaceSlots(store: ObjectStore, parts: SlotParts, secret: Secret): Promise<KeyInfo> {
+/**
+ * Makes `secret` the only one that opens the repository: the new slot first, then the old ones go. Under a lease, as
+ * `removeSlot`.
+ */
+export async function replaceSlots(
+  store: ObjectStore,
+  parts: SlotParts,
+  secret: Secret,
+  lease: Lease,
+): Promise<KeyInfo> {
   const old = await readSlots(store, parts.ring.id);
   const made = await addSlot(store, parts, secret);
+  await lease.assertHeld();
   for (const { id } of old) await store.delete(slotKey(id));
   return made;
 }

@@ -1,7 +1,7 @@
 /**
  * Leases: who works on a repository, for a time that runs out by itself when the program dies.
  *
- * (1) A lease of its own name (`backup-<database>`, `prune`) is held by one at a time. Others get `RepositoryLockedError`.
+ * (1) A lease of its own name (`backup-<database>`, `prune`, `keys`) is held by one at a time. Others get `RepositoryLockedError`.
  * (2) Before anything is deleted for good, every lease that was there when it was marked must be gone (`gc.ts`).
  * (3) Whoever publishes something asks `assertHeld` just before. A program that slept through its lease finds out there.
  * (4) A lease that ran out by the clock of a pruning is broken before anything that it protected goes: its holder, whose
@@ -177,6 +177,8 @@ class HeldLease implements Lease {
   }
 
   #lost(): RepositoryLockedError {
+    // By our own clock it may hold for long: what another has in its place is not ours to give back.
+    this.#body = { ...this.#body, expiresAt: 0 };
     return new RepositoryLockedError(
       `The lease ${this.name} in ${this.#context.name} ran out while its work stood still, and others may have gone on; ` +
         `start again (REPOSITORY_LOCKED)`,

@@ -2,7 +2,8 @@
  * Pins: backups that stay until they are let go.
  *
  * A pin is put before it is asked whether the backup is being deleted; a pruning marks before it reads the pins. So one of
- * both notices the other.
+ * both notices the other. One that is refused is not taken back while its backup is there, for another may have found it and
+ * rely on it; of a backup that is gone the pruning takes it.
  *
  * @module
  */
@@ -14,7 +15,7 @@ import { BACKUP_ID, backupKey, pinKey } from "./layout.ts";
 
 /**
  * Keeps a backup from being pruned and deleted. `NotFoundError` for an id there is none of; `RepositoryLockedError` when a
- * pruning is just deleting it.
+ * pruning is just deleting it; if the backup stays all the same, so does the pin.
  */
 export async function pinBackup(context: RepositoryContext, id: string): Promise<void> {
   assertWritable(context, "pin", id);
@@ -27,8 +28,10 @@ export async function pinBackup(context: RepositoryContext, id: string): Promise
       const marked = (await readMarks(context)).some(({ keys }) => keys.includes(backupKey(id)));
       const there = await context.store.head(backupKey(id)) !== undefined;
       if (there && !marked) return;
-      if (put !== undefined) await context.store.delete(pinKey(id));
-      if (!there) throw unknown(context, "pin", id);
+      if (!there) {
+        if (put !== undefined) await context.store.delete(pinKey(id));
+        throw unknown(context, "pin", id);
+      }
       throw new RepositoryLockedError(
         `Cannot pin backup ${id} of ${context.name}: a pruning is about to delete it; try again when that is done, or was ` +
           "run again (REPOSITORY_LOCKED)",

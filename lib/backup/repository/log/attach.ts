@@ -13,14 +13,14 @@
  *
  * @module
  */
-import { HistoryGoneError, IntegrityError, LineageError } from "../../../base/errors.ts";
+import { HistoryGoneError, IntegrityError, LineageError, NotFoundError } from "../../../base/errors.ts";
 import { equalBytes } from "../../../base/bytes.ts";
 import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
 import { lineagePath } from "./lineage_path.ts";
-import { type Head, newHead, overtaken, readHead } from "./heads.ts";
+import { type Head, HeadTouchedError, newHead, overtaken, readHead } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
 import { readLog } from "./log_reader.ts";
@@ -28,6 +28,9 @@ import { slotOf } from "./slots.ts";
 
 /** Log compared at a time. */
 const COMPARE_BYTES = 4 * 2 ** 20;
+
+/** How often log is listed anew that is merged while it is compared; a merge has nothing left to do when it is through. */
+const COMPARE_TRIES = 5;
 
 /** Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. */
 export async function attach(
@@ -56,8 +59,16 @@ export async function attach(
         "restore from the repository into a new directory (LINEAGE)",
     );
   }
-  if (slot !== undefined && slot.version < body.version) await compare(context, engine, body, slot.version, writer);
-  return found;
+  if (slot === undefined || slot.version >= body.version) return found;
+  for (let tries = 1;; tries++) {
+    try {
+      await compare(context, engine, body, slot.version, writer);
+      return found;
+    } catch (error) {
+      // What was listed may have been merged since.
+      if (!(error instanceof NotFoundError) || tries === COMPARE_TRIES) throw error;
+    }
+  }
 }
 
 async function begin(
@@ -70,6 +81,8 @@ async function begin(
   const key = headKey(engine.id, engine.lineage);
   const left = await context.store.list({ prefix: logPrefix(engine.id, engine.lineage), limit: 1 });
   if (left.objects.length > 0 && !engine.forked) {
+    // Another may have begun it since we looked, a copy of the repository for one.
+    if (await readHead(context, engine.id, engine.lineage) !== undefined) throw new HeadTouchedError(key);
     throw new IntegrityError(
       `Cannot archive the log of ${engine.path} in ${context.name}: its head is lost, and log that it counted is there; ` +
         "run repair",

@@ -107,7 +107,8 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   if (found === undefined) {
     throw new IntegrityError(`${key} in ${context.name} is gone; run verify, then repair`, { path: key });
   }
-  if (found.body.writer === REPAIR_WRITER || found.body.writer === from.body.writer) throw new HeadTouchedError(key);
+  // Also by its own new writer: the answer to its claim was lost, and then the head was touched.
+  if ([REPAIR_WRITER, from.body.writer, to.writer].includes(found.body.writer)) throw new HeadTouchedError(key);
   throw overtaken(context, to, found.body);
 }
 

@@ -237,7 +237,8 @@ class Shipment {
       }
       return { ...this.#shipped, head: this.#head };
     } catch (error) {
-      await this.#outbox.abandon(error instanceof LineageError || error instanceof LimitError);
+      // Not when it was overtaken: what another archives of the same commits has the same names, and he found it there.
+      await this.#outbox.abandon(error instanceof LimitError);
       throw error;
     } finally {
       resume();

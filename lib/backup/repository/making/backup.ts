@@ -25,20 +25,20 @@ import { Bandwidth } from "../core/bandwidth.ts";
 import { writeBase } from "./base_writer.ts";
 import { indexBackups, knownObjects, readBackup, readBackups, readMarks } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { allKeys, writeDocument } from "../core/documents.ts";
+import { writeDocument } from "../core/documents.ts";
 import { writeEntries } from "./entries_writer.ts";
-import { backupKey, logPrefix } from "../core/layout.ts";
+import { backupKey } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
 import { LimitError } from "./limit_error.ts";
 import { justBefore } from "../log/heads.ts";
 import { identityAt } from "../log/lineage_path.ts";
-import { LogIndex, logObjects } from "../log/log_chain.ts";
 import { findParent } from "./find_parent.ts";
-import { isParentWhole } from "./parent_whole.ts";
+import { wholeLog } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
 import type { Shipped } from "../log/shipment.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
+import { takeBack } from "./take_back.ts";
 
 /** Makes a backup. */
 export async function backupInto(
@@ -55,8 +55,9 @@ export async function backupInto(
       options.onProgress,
       async (onProgress) => {
         const reporter = new ProgressReporter(onProgress);
-        // A writer has locked its database, so another of its path is a dead one.
-        const who = { holder: `${engine.path}${engine.readOnly ? " (reader)" : ""}`, sole: !engine.readOnly };
+        // A writer has locked its database, so another of its path and history is a dead one, and no copy on another machine.
+        const whose = `${engine.forked ? "a copy of " : ""}lineage ${engine.lineage.slice(0, 8)} at ${engine.path}`;
+        const who = { holder: `${whose}${engine.readOnly ? " (reader)" : ""}`, sole: !engine.readOnly };
         const lease = { kind: "backup", name: `backup-${engine.id}`, ...who };
         return await withPartial(reporter, () =>
           withLease(context, lease, (held) => new Backup(context, engine, options, reporter, held).run()));
@@ -241,15 +242,9 @@ class Backup {
     if (head.lineage !== parent.lineage || head.version < parent.version) return undefined;
     // What the head of its original says of a copy that was never written to is true of where the copy stands, or of nothing.
     if (forked && head.version !== visibleVersion) return undefined;
-    const all = await allKeys(this.#context.store, logPrefix(head.database, head.lineage));
-    const listed = all.filter(({ key }) => !this.#going.has(key));
-    const walk = new LogIndex(logObjects(listed)).walkBack(
-      { version: head.version, chain: head.chain },
-      parent.version + 1,
-    );
-    const isWhole = walk.from <= parent.version + 1 &&
-      await isParentWhole(this.#context, parent.version, head, this.#going);
-    if (!isWhole) return undefined;
+    const index = await wholeLog(this.#context, parent.version, head, this.#going);
+    const walk = index?.walkBack(head, parent.version + 1, this.#going);
+    if (walk === undefined || walk.from > parent.version + 1) return undefined;
     const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
     const log = { from: parent.version + 1, to: head.version, chain: head.chain, bytes };
     return {
@@ -379,14 +374,12 @@ class Backup {
     );
   }
 
-  /** Over the limit nothing stays, not even to be used by the next try. */
+  /** Over the limit nothing stays, not even to be used by the next try; unless somebody else may have found it. */
   async #leavingNothing<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof LimitError) {
-        for (const key of this.#made) await this.#context.store.delete(key).catch(() => {});
-      }
+      if (error instanceof LimitError) await takeBack(this.#context, this.#made, this.#lease).catch(() => {});
       throw error;
     }
   }

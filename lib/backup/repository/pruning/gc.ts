@@ -25,7 +25,7 @@ import { PART } from "../core/layout.ts";
 import { clearLeases, type FoundLease, type Lease } from "../core/lease.ts";
 
 /** The only lease of a mark that does not know its leases yet (4). No lease has this id, for ids are hexadecimal. */
-const UNSETTLED = "unsettled";
+export const UNSETTLED = "unsettled";
 
 /** What was marked. */
 export interface Marked {
@@ -147,6 +147,7 @@ export async function cleanUpStore(
   }
 }
 
-function markKey(id: string): string {
+/** Where a mark lies. */
+export function markKey(id: string): string {
   return `${PART.marks}${id}.json`;
 }

@@ -36,10 +36,11 @@ export async function readPruneState(context: RepositoryContext, anew: boolean):
   const onDamage = (key: string, error: unknown): never => {
     throw unreadable(context, key, error);
   };
+  // First, or what is pinned just now were not in a list that was made before.
+  const pins = await readPins(context);
   const facts = await readFacts(context, { onDamage, direct: anew });
   // Leaves out those that are damaged: they prove nothing, and say nothing of what a backup needs.
   const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, () => {});
-  const pins = await readPins(context);
   const sizes = new Map((await allKeys(context.store, PART.backups)).map(({ key, size }) => [key, size]));
   const unlisted = await findUnlisted(context, facts, pins);
   if (unlisted !== undefined) throw notListed(context, unlisted);
@@ -62,7 +63,7 @@ export async function pinnedByKey({ store }: RepositoryContext, ids: Iterable<st
 
 /** That no listing left out the pin of a backup that is to go. `ids`: those that had one before the pins were listed. */
 export async function assertNotPinned(context: RepositoryContext, ids: Iterable<string>): Promise<void> {
-  // Who pins what is marked takes the pin away again: that one is no pin.
+  // One that was let go since is no pin.
   for (const id of await pinnedByKey(context, ids)) throw notListed(context, pinKey(id));
 }
 

@@ -10,7 +10,7 @@ import { readBackups, type ReadBackupsOptions } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { eachKey } from "../core/documents.ts";
 import { readHeads } from "../log/heads.ts";
-import { backupKey, headKey, PART } from "../core/layout.ts";
+import { backupKey, headKey, logPrefix, PART } from "../core/layout.ts";
 import { LogIndex, type LogObject, logObjects } from "../log/log_chain.ts";
 
 /** What was read. */
@@ -28,13 +28,38 @@ export function historyOf(database: string, lineage: string): string {
   return `${database}/${lineage}`;
 }
 
-/** Reads the facts. The log is listed first: what is archived meanwhile is then in no head that is older than the list. */
+/** How often the log of a head is listed. Merging, by which one listing may lack some, begins once a minute at most. */
+const LOOKS = 3;
+
+/** Reads the facts. The log is listed first, and once more for each head that counts more by then. */
 export async function readFacts(
   context: RepositoryContext,
   options: ReadBackupsOptions = {},
 ): Promise<RepositoryFacts> {
+  const logs = await listLog(context, PART.log);
+  // Heads read before the list would name log that the list lacks when ranges were merged in between; so they come after.
+  const [backups, heads] = await Promise.all([readBackups(context, options), readHeads(context, options.onDamage)]);
+  // What was archived since, or merged while it was listed, must not be missing: a head whose end is not found leads nowhere.
+  for (const head of heads) {
+    const { database, lineage } = head;
+    const history = historyOf(database, lineage);
+    for (let looks = 1; looks < LOOKS && !isListed(logs.get(history), head); looks++) {
+      const again = await listLog(context, logPrefix(database, lineage));
+      for (const [found, index] of again) logs.set(found, index);
+    }
+  }
+  return { backups, heads, logs };
+}
+
+/** Whether a listing has all log that a head counts, but for what a pruning let go. */
+function isListed(index: LogIndex | undefined, { version, chain, start, pruned = 0 }: HeadDocument): boolean {
+  const from = Math.max(start, pruned + 1);
+  return version < from || (index?.walkBack({ version, chain }, from).from ?? Infinity) <= from;
+}
+
+async function listLog({ store }: RepositoryContext, prefix: string): Promise<RepositoryFacts["logs"]> {
   const byHistory = new Map<string, LogObject[]>();
-  for await (const object of eachKey(context.store, PART.log)) {
+  for await (const object of eachKey(store, prefix)) {
     const [, database, lineage] = object.key.split("/");
     const history = historyOf(database!, lineage!);
     const found = logObjects([object]);
@@ -42,11 +67,7 @@ export async function readFacts(
     if (same === undefined) byHistory.set(history, found);
     else same.push(...found);
   }
-  // Heads read before the list would name log that the list lacks when ranges were merged in between; so they come after,
-  // and log beyond the list is only missing, which the next reading has.
-  const [backups, heads] = await Promise.all([readBackups(context, options), readHeads(context, options.onDamage)]);
-  const logs = new Map([...byHistory].map(([history, objects]) => [history, new LogIndex(objects)]));
-  return { backups, heads, logs };
+  return new Map([...byHistory].map(([history, objects]) => [history, new LogIndex(objects)]));
 }
 
 /**

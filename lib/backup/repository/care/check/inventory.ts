@@ -1,8 +1,8 @@
 /**
  * What there is in a repository, read anew for a check: every document is opened, every object listed.
  *
- * (1) Documents come first, objects and log after them: what a document refers to was there before it, so whatever is not
- *     in the later list is missing, and not only on its way.
+ * (1) Pins come first, then documents, objects and log after them: what one refers to was there before it, so whatever is
+ *     not in the later list is missing, and not only on its way.
  * (2) Heads are read once more behind the log: what lay there then was put by a head that was there then, and not by an
  *     earlier one.
  * (3) Nothing is taken from what the open repository remembers, or damage would stay hidden until the next start.
@@ -59,6 +59,7 @@ export async function readInventory(
   const context = { ...open };
   const onDamage = (key: string, error: unknown): void => findings.addError(key, error);
   await readIdentity(context, findings, signal);
+  const pins = (await allKeys(context.store, PART.pins, signal)).map(({ key }) => key.slice(PART.pins.length));
   const [backups, heads] = await Promise.all([
     readBackups(context, { onDamage, direct: true }),
     readHeads(context, onDamage),
@@ -80,7 +81,6 @@ export async function readInventory(
       findings.add({ key, kind: "stray", detail: "it is not named as objects are" });
     } else objects.set(key, size);
   }
-  const pins = (await allKeys(context.store, PART.pins, signal)).map(({ key }) => key.slice(PART.pins.length));
   return { facts: { backups, heads, logs }, objects, log, laterHeads, unfinished, pins, givenUp, proofs };
 }
 

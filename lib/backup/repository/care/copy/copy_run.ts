@@ -8,7 +8,7 @@ import type { ProgressReporter } from "../../../../base/progress.ts";
 import type { BackupBase, BackupDocument, BackupLog } from "../../../../format/repository/backup_document.ts";
 import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { ObjectCompression } from "../../../../format/repository/object.ts";
-import { indexBackups, knownObjects, readBackup, readPins } from "../../core/catalog.ts";
+import { indexBackups, knownObjects, readBackup, readMarks, readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { allKeys, writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
@@ -97,6 +97,8 @@ export class CopyRun {
     const { wish, reporter, report, signal } = this.#options;
     // A second plan meets what the first one brought.
     report.reused = 0;
+    // Before the manifests are listed: one that was marked and is gone by then is not listed either.
+    const going = new Set((await readMarks(this.#to)).flatMap(({ keys }) => keys));
     const target = await readFacts(this.#to);
     const comparable = this.#from.ring === undefined && this.#to.ring === undefined;
     const { fresh, there } = partBackups(
@@ -107,7 +109,9 @@ export class CopyRun {
     const known = await knownObjects(this.#to, target.backups, false);
     const { marked } = known;
     this.#marked = marked;
-    for (const { id } of fresh) if (marked.has(backupKey(id))) throw beingDeleted(this.#to, backupKey(id));
+    // What builds on others needs those that are there already.
+    const needed = fresh.some(({ base }) => base === null) ? [...fresh, ...there.map((pair) => pair.target)] : fresh;
+    for (const { id } of needed) if (going.has(backupKey(id))) throw beingDeleted(this.#to, backupKey(id));
     const histories: HistoryCopy[] = [];
     for (const history of wish.histories) histories.push(await this.#compare(history, target, there));
     const pins = await this.#missingPins();

@@ -1,0 +1,489 @@
+/** What another program does to a repository, or an answer that is lost, between two looks of a call. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { beginSimulation } from "../../../lib/base/simulation.ts";
+import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
+import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
+import { readHead } from "../../../lib/backup/repository/log/heads.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
+import { deleteBackup, pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
+import { checkPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { GetOptions, ListOptions, ListPage, StoredObject } from "../../../lib/storage/object_store.ts";
+import { openAt, put, settingsOf, write } from "../fixture.ts";
+import { randomFrom } from "../../crash/random.ts";
+import { keyOf, openOver, restored } from "./copy_fixture.ts";
+import { House } from "./house.ts";
+import { Gate, keysOf, prune } from "./prune_fixture.ts";
+import { NO_WAIT } from "./sweep.ts";
+
+const on = (operation: string, prefix: string) => (does: string, key: string): boolean =>
+  does === operation && key.startsWith(prefix);
+
+const at = (operation: string, prefix: string) => (call: StoreCall): boolean =>
+  call.operation === operation && call.key.startsWith(prefix);
+
+async function gated(repository: Parameters<typeof House.make>[0] = {}): Promise<{ house: House; gate: Gate }> {
+  const gate = new Gate(new MemoryStore());
+  return { house: await House.make({ store: gate.store, ...repository }), gate };
+}
+
+/** A store in which `meanwhile` happens just before the n-th call that fits. */
+function busy(
+  inner: MemoryStore,
+  fits: (call: StoreCall) => boolean,
+  meanwhile: () => Promise<unknown>,
+  nth = 1,
+): FaultStore {
+  let count = 0;
+  return new FaultStore(inner, {
+    delay: async (call) => {
+      if (fits(call) && ++count === nth) await meanwhile();
+    },
+  });
+}
+
+/** A store that lists one key at a time, and in which something happens behind the second object of the log. */
+class SlowList extends MemoryStore {
+  afterTwo: (() => Promise<unknown>) | undefined;
+
+  override async list(options: ListOptions = {}): Promise<ListPage> {
+    const { afterTwo } = this;
+    if (options.after?.includes("/0000000000000003-") === true) {
+      this.afterTwo = undefined;
+      await afterTwo?.();
+    }
+    return await super.list({ ...options, limit: 1 });
+  }
+}
+
+/** A full backup of version 1, and three objects of log behind it. */
+async function archived(store = new MemoryStore()): Promise<House> {
+  const house = await House.make({ store });
+  await house.set("a", "1");
+  await house.backup({ type: "full" });
+  for (const key of ["b", "c", "d"]) {
+    await house.set(key, key);
+    await Shipper.of(house.context, house.engine).ship();
+  }
+  return house;
+}
+
+async function assertWhole(context: RepositoryContext): Promise<void> {
+  assert.deepEqual((await verifyRepository(context, undefined, { read: "all" })).problems, []);
+}
+
+describe("keys that two change at once", () => {
+  const encrypted = { repository: { encryption: keyOf(1) } };
+
+  it("are not removed both: one stays", async () => {
+    const { house, gate } = await gated(encrypted);
+    const { context } = house;
+    const [first] = await listKeys(context);
+    const second = await addKey(context, keyOf(2));
+    const stands = gate.hold(on("delete", PART.keys));
+    const removing = removeKey(context, first!.id);
+    await stands;
+    await assert.rejects(removeKey(context, second.id), RepositoryLockedError);
+    gate.open();
+    await removing;
+    assert.deepEqual((await listKeys(context)).map(({ id }) => id), [second.id]);
+    await assert.rejects(removeKey(context, second.id), TypeError);
+  });
+
+  it("are not removed beside a rotation, which would leave none", async () => {
+    const { house, gate } = await gated(encrypted);
+    const { context } = house;
+    const stands = gate.hold(on("delete", PART.keys));
+    const rotating = rotateKey(context, keyOf(2));
+    await stands;
+    const made = (await listKeys(context)).map(({ id }) => id);
+    for (const id of made) await assert.rejects(removeKey(context, id), RepositoryLockedError);
+    gate.open();
+    const { id } = await rotating;
+    assert.deepEqual((await listKeys(context)).map((key) => key.id), [id]);
+  });
+
+  it("are not removed by one who slept when he had looked at the others", async () => {
+    let left = Infinity;
+    let asleep = (): Promise<void> => Promise.resolve();
+    const store = new class extends MemoryStore {
+      override async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
+        const found = await super.get(key, options);
+        if (key.startsWith(PART.keys) && --left === 0) await asleep();
+        return found;
+      }
+    }();
+    const { context, time } = await House.make({ store, ...encrypted });
+    const [first] = await listKeys(context);
+    const second = await addKey(context, keyOf(2));
+    left = 2;
+    asleep = () => {
+      time.now += LEASE_MS + 1;
+      return removeKey(context, second.id);
+    };
+    await assert.rejects(removeKey(context, first!.id), RepositoryLockedError);
+    assert.deepEqual(await listKeys(context), [first]);
+  });
+
+  it("are rotated one time after the other: what the first left behind opens nothing", async () => {
+    const { house, gate } = await gated(encrypted);
+    const { context } = house;
+    const stands = gate.hold(on("put", PART.keys));
+    const rotating = rotateKey(context, keyOf(2));
+    await stands;
+    await assert.rejects(rotateKey(context, keyOf(3)), RepositoryLockedError);
+    gate.open();
+    await rotating;
+    assert.equal((await listKeys(context)).length, 1);
+  });
+});
+
+describe("a writer that is overtaken", () => {
+  it("leaves the log that he and the other have in common, which that one counts", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    const stands = gate.hold(on("put", PART.heads));
+    const shipping = Shipper.of(house.context, house.engine).ship();
+    await stands;
+    const other = Shipper.of(house.context, copy);
+    await other.claim();
+    assert.equal((await other.ship()).head.version, 2);
+    gate.open();
+    await assert.rejects(shipping, LineageError);
+    assert.deepEqual((await house.restore()).contents, house.states.get(2));
+    await assertWhole(house.context);
+    await copy.close();
+  });
+
+  it("is none that only did not hear that it had the head, which a pruning has touched since", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const { id, lineage } = house.engine;
+    const touch = (): Promise<void> => tellPruned(house.context, id, lineage, 1);
+    const isHead = at("put", PART.heads);
+    const store = busy(house.store as MemoryStore, isHead, touch, 2);
+    store.inject({ at: isHead, do: "lose" });
+    await house.engine.close();
+    await house.open();
+    const shipper = Shipper.of(await openOver(store, house.time.clock), house.engine);
+    await shipper.claim();
+    await house.set("b", "2");
+    const { head } = await shipper.ship();
+    assert.deepEqual([head.version, head.pruned], [2, 1]);
+  });
+});
+
+describe("archiving into a repository", () => {
+  it("goes on behind what a copy brings just then, and does not take that for log without its head", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    const inner = new MemoryStore();
+    const target = await openOver(inner, house.time.clock);
+    const log = `${PART.log}${house.engine.id}/${house.engine.lineage}/`;
+    const store = busy(inner, at("list", log), () => copyRepository(house.context, target, {}));
+    const shipper = Shipper.of(await openOver(store, house.time.clock), house.engine);
+    assert.equal(await shipper.claim(), 2);
+    await house.set("c", "3");
+    await shipper.ship();
+    assert.deepEqual((await restored(target, {})).contents, house.states.get(3));
+  });
+
+  it("looks again at log that is merged while it is compared with its own", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, key);
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    assert.equal(house.engine.slots()[0]!.version, 1);
+    await house.engine.close();
+    await house.open();
+    house.time.now += 3 * 60_000;
+    const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+    const merge = async (): Promise<void> => {
+      assert.equal((await mergeLog(house.context, body, new MergeMemory())).made, 1);
+    };
+    const store = busy(house.store as MemoryStore, at("get", PART.log), merge);
+    const shipper = Shipper.of(await openOver(store, house.time.clock), house.engine);
+    assert.equal(await shipper.claim(), 4);
+  });
+});
+
+describe("a restore", () => {
+  it("takes all that is archived when more is, once it has listed the log", async () => {
+    const house = await archived();
+    const ship = async (): Promise<void> => {
+      await house.set("e", "e");
+      await Shipper.of(house.context, house.engine).ship();
+    };
+    const store = busy(house.store as MemoryStore, at("get", PART.heads), ship);
+    const context = await openOver(store, house.time.clock);
+    assert.deepEqual((await restored(context, {})).contents, house.states.get(5));
+  });
+
+  it("takes all that is archived when log is merged while it lists that", async () => {
+    const store = new SlowList();
+    const house = await archived(store);
+    const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+    house.time.now += 3 * 60_000;
+    // Two of three were listed; what takes their place lies before the third, which goes.
+    store.afterTwo = () => mergeLog(house.context, body, new MergeMemory());
+    assert.deepEqual((await house.restore()).contents, house.states.get(4));
+    assert.equal(store.afterTwo, undefined);
+  });
+
+  it("finds all that an incremental backup goes on from, merged while that lists it", async () => {
+    const store = new SlowList();
+    const house = await archived(store);
+    const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+    house.time.now += 3 * 60_000;
+    await house.set("e", "e");
+    store.afterTwo = () => mergeLog(house.context, body, new MergeMemory());
+    assert.equal((await house.backup({ type: "incremental" })).type, "incremental");
+    assert.equal(store.afterTwo, undefined);
+  });
+});
+
+describe("a backup that stops at maxBytes", () => {
+  it("takes nothing back that a replication has found, and refers to", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    house.note();
+    const isObject = on("put", PART.objects);
+    let count = 0;
+    const stands = gate.hold((does, key) => isObject(does, key) && ++count === 2);
+    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
+    await stands;
+    await Shipper.of(house.context, house.engine).ship();
+    gate.open();
+    await assert.rejects(backup, /LIMIT/);
+    await assertWhole(house.context);
+    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+  });
+
+  it("takes nothing back while others are at work, who may have found it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const other = await takeLease(house.context, { kind: "replicate", holder: "another" });
+    await assert.rejects(house.backup({ maxBytes: 500 }), /LIMIT/);
+    assert.equal((await keysOf(house.store, PART.objects)).length, 1);
+    assert.deepEqual(await keysOf(house.store, PART.marks), []);
+    await other.release();
+  });
+});
+
+describe("a copy", () => {
+  it("goes on when a pruning touches a head of its target meanwhile", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    const inner = new MemoryStore();
+    await copyRepository(house.context, await openOver(inner, house.time.clock), {});
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    const { id, lineage } = house.engine;
+    const other = await openOver(inner, house.time.clock);
+    const store = busy(inner, at("put", PART.log), () => tellPruned(other, id, lineage, 1));
+    const target = await openOver(store, house.time.clock);
+    await copyRepository(house.context, target, {});
+    const { body } = (await readHead(target, id, lineage))!;
+    assert.deepEqual([body.version, body.pruned], [3, 1]);
+    assert.deepEqual((await restored(target, {})).contents, house.states.get(3));
+  });
+
+  it("builds on none that a pruning of its target is about to delete", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    const gate = new Gate(new MemoryStore());
+    const target = await openOver(gate.store, house.time.clock);
+    await copyRepository(house.context, target, {});
+    await house.set("b", "2");
+    await house.backup({ id: "child", type: "incremental" });
+    const stands = gate.hold(on("delete", PART.backups));
+    const deleting = deleteBackup(target, "full");
+    await stands;
+    await assert.rejects(copyRepository(house.context, target, {}), RepositoryLockedError);
+    gate.open();
+    await deleting;
+    await copyRepository(house.context, target, {});
+    for (const backupId of ["full", "child"]) await restored(target, { backupId });
+  });
+});
+
+describe("a backup that was deleted, and copied once more", () => {
+  it("is read anew by a repository that was open all the time", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const { id } = await house.backup();
+    const store = new MemoryStore();
+    const open = await openOver(store, house.time.clock);
+    const other = await openOver(store, house.time.clock);
+    await copyRepository(house.context, other, {});
+    assert.deepEqual((await listBackups(open)).map((backup) => backup.id), [id]);
+    const reader = await takeLease(other, { kind: "restore", holder: "reader" });
+    assert.ok((await deleteBackup(other, id)).pendingBytes > 0);
+    await copyRepository(house.context, other, {});
+    await reader.release();
+    const swept = await prune(Object.assign(await House.make({ store }), { context: other }), { keepLast: 9 });
+    assert.ok(swept.objects > 0);
+    assert.deepEqual((await restored(open, { backupId: id })).contents, house.states.get(1));
+  });
+});
+
+describe("an answer that was lost", () => {
+  it("of a line of the audit log: it is written once", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await house.set("a", "1");
+    const { id } = await house.backup();
+    store.inject({ at: at("put", PART.audit), do: "lose" });
+    await pinBackup(house.context, id);
+    assert.deepEqual((await auditHistory(house.context)).map(({ action }) => action), ["backup", "pin"]);
+  });
+
+  it("of a head that a repair makes: the repair goes on", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    await store.delete((await keysOf(store, PART.heads))[0]!);
+    store.inject({ at: at("put", PART.heads), do: "lose" });
+    const { repaired } = await repairRepository(house.context, { dryRun: false });
+    assert.match(repaired.join(), /was made anew/);
+    await assertWhole(house.context);
+  });
+});
+
+describe("a lease that another has broken", () => {
+  it("is not given back in the other's place", async () => {
+    const store = new MemoryStore();
+    const slow = await House.make({ store });
+    const fast = await House.make({ store });
+    fast.time.now += LEASE_MS + 1;
+    const options = { kind: "backup", name: "backup-one", holder: "somebody" };
+    const first = await takeLease(slow.context, options);
+    const second = await takeLease(fast.context, options);
+    await assert.rejects(first.assertHeld(), RepositoryLockedError);
+    await first.release();
+    await second.assertHeld();
+  });
+});
+
+describe("a lease that a writer takes over when he was dead", () => {
+  it("is not that of a copy on another machine, which has its own history at the same path", async () => {
+    const { beginProcess, end } = beginSimulation(randomFrom(1));
+    try {
+      const { house, gate } = await gated();
+      await house.set("a", "1");
+      await house.backup();
+      const elsewhere = memoryFileSystem();
+      await restoreTo(elsewhere, settingsOf({ clock: house.time.clock }), house.handle, "/db");
+      const stands = gate.hold(on("put", PART.backups));
+      const backup = house.backup();
+      await stands;
+      beginProcess();
+      const copy = await openAt(elsewhere, "/db", { clock: house.time.clock });
+      await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+      await assert.rejects(house.backup({}, copy), RepositoryLockedError);
+      gate.open();
+      await backup;
+      await house.backup({}, copy);
+      assert.equal((await listBackups(house.context)).length, 3);
+    } finally {
+      end();
+    }
+  });
+});
+
+describe("a check", () => {
+  it("does not miss the backup of a pin that was put while it looked", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    let count = 0;
+    const pin = async (): Promise<void> => {
+      const { id } = await house.backup({ id: `pinned-${++count}` });
+      await pinBackup(house.context, id);
+    };
+    const isPins = at("list", PART.pins);
+    const store = new FaultStore(house.store, { delay: async (call) => isPins(call) ? await pin() : undefined });
+    await assertWhole(await openOver(store, house.time.clock));
+    assert.ok(count > 0);
+  });
+});
+
+describe("a pruning", () => {
+  it("goes on when a backup is made and pinned while it looks", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "old", type: "full" });
+    const pin = async (): Promise<void> => {
+      await house.backup({ id: "new", type: "full" });
+      await pinBackup(house.context, "new");
+    };
+    const store = busy(house.store as MemoryStore, at("list", PART.pins), pin);
+    await pruneRepository(await openOver(store, house.time.clock), checkPolicy("prune", { keepLast: 1 }), {});
+    assert.equal((await listBackups(house.context)).find(({ id }) => id === "new")?.pinned, true);
+  });
+});
+
+describe("a pin that two put at once", () => {
+  it("stays for the one who was told so, though the other was refused", async () => {
+    const { house, gate } = await gated();
+    for (const id of ["old", "new"]) {
+      await house.set("a", id);
+      await house.backup({ id, type: "full" });
+    }
+    const stands = gate.hold(on("head", PART.pins));
+    const pruning = prune(house, { keepLast: 1 });
+    await stands;
+    const slow = new Gate(house.store);
+    const sawMark = slow.hold((does, key) => key.startsWith(PART.pins) && does !== "put" || key.startsWith(PART.audit));
+    const refused = assert.rejects(
+      pinBackup(await openOver(slow.store, house.time.clock), "old"),
+      RepositoryLockedError,
+    );
+    await sawMark;
+    gate.open();
+    await pruning;
+    await pinBackup(house.context, "old");
+    slow.open();
+    await refused;
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual((await listBackups(house.context)).map(({ id, pinned }) => [id, pinned]), [
+      ["old", true],
+      ["new", false],
+    ]);
+  });
+});
