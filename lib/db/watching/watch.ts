@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { concatBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import { booleanOption, checkOptions, describeValue, signalOption } from "../../base/options.ts";
 import { internalKey } from "../../format/space.ts";
 import { type Change, rangeChange, setChangeAsync } from "./change.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { decodeKey, encodeKey, type Key } from "../data/keys.ts";
+import { decodeKey, encodeBound, encodeKey, type Key } from "../data/keys.ts";
 import { PendingChanges, type Wanted } from "./pending.ts";
-import { keyBounds, wholeSpace } from "../data/ranges.ts";
+import { wholeSpace } from "../data/ranges.ts";
 import { ReadSource } from "../reading/read_source.ts";
 import { openWalk, PAUSE, type Walk } from "../reading/walk.ts";
 
@@ -215,14 +215,17 @@ function wantedOf(definition: Definition, range: unknown): Wanted {
   const checked = checkOptions("watch", range, ["prefix", "keys"]);
   const { prefix, keys } = checked;
   if (keys === undefined) {
-    const kept = { prefix: prefix instanceof Uint8Array ? new Uint8Array(prefix) : prefix };
+    // Kept as bytes: a restore may bring the namespace another encoding, in which the prefix is no key.
+    const own = prefix === undefined
+      ? EMPTY_BYTES
+      : encodeBound("watch", "prefix", definition.encoding, EMPTY_BYTES, prefix);
     let space = definition.prefix;
-    let bounds = keyBounds("watch", definition.encoding, space, kept);
+    let bounds = wholeSpace(concatBytes(space, own));
     return {
       definition,
       keys: undefined,
       bounds(now) {
-        if (now !== space) bounds = keyBounds("watch", definition.encoding, space = now, kept);
+        if (now !== space) bounds = wholeSpace(concatBytes(space = now, own));
         return bounds;
       },
     };
