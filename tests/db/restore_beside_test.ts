@@ -23,3 +23,33 @@ describe("a restore beside a watch of a namespace that gets another keyEncoding"
       assert.deepEqual((await watch.next()).value?.map(({ key }): unknown => key), ["é"]);
     }));
 });
+
+describe("a restore beside a transaction", () => {
+  it("makes it conflict when it brings the namespace in which nothing was found", () =>
+    withDb(async (db) => {
+      const namespace = db.namespace("n");
+      const source = await dumpOfNamespace();
+      const found: unknown[] = [];
+      await db.transaction(async (tx) => {
+        found.push(await tx.in(namespace).get("a"));
+        if (found.length === 1) await db.restore(source, { mode: "merge" });
+        tx.set("found", found.length);
+      });
+      assert.deepEqual(found, [undefined, 1]);
+    }));
+
+  it("shows it its own writes, or makes it conflict", () =>
+    withDb(async (db) => {
+      const namespace = db.namespace("n");
+      const source = await dumpOfNamespace();
+      const found: unknown[] = [];
+      await db.transaction(async (tx) => {
+        tx.in(namespace).set("b", 2);
+        if (found.length === 0) await db.restore(source, { mode: "merge" });
+        tx.in(namespace).set("c", 3);
+        found.push(await tx.in(namespace).getMany(["b", "c"]));
+      });
+      assert.deepEqual(found.at(-1), [2, 3]);
+      assert.deepEqual(await namespace.getMany(["a", "b", "c"]), [1, 2, 3]);
+    }));
+});

@@ -178,7 +178,10 @@ async function runOnce<K extends Key, T>(
     const result = await run(new Transaction<K>(state, definition));
     state.ended = true;
     if (writes.batch.isEmpty) return { committed: true, result };
-    const check = reads.isEmpty ? undefined : (now: ReadView) => reads.holds(now, snapshot.version);
+    // A restore may have brought a namespace that was absent, in a key space that was not looked at.
+    const holds = (now: ReadView): boolean =>
+      !context.catalog.replacedSince(snapshot.version) && reads.holds(now, snapshot.version);
+    const check = reads.isEmpty ? undefined : holds;
     const commit = await commitWrites(context, writes, { durability: terms.durability, check });
     return commit === undefined ? { committed: false } : { committed: true, result };
   } finally {
