@@ -217,7 +217,12 @@ export async function apply(
     throw error;
   }
   reporter.start("publish");
-  return { entries, commit: await engine.ingest(files, deletes) };
+  try {
+    return { entries, commit: await engine.ingest(files, deletes) };
+  } catch (error) {
+    await engine.discard(files);
+    throw error;
+  }
 }
 
 /** Reads back what was written and holds it against what its writer knows. */

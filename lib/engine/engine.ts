@@ -366,6 +366,7 @@ export class TreeEngine implements Engine {
             store.ingested.close();
             store.version.release();
           } finally {
+            store.closed = true;
             this.#lock.release();
           }
         }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
-import { withDb } from "./helpers.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { settle, withDb } from "./helpers.ts";
 
 /** A portable backup of a database with one entry, `a`, in the namespace `n`. */
 async function dumpOfNamespace(): Promise<ReadableStream<Uint8Array>> {
@@ -52,4 +54,59 @@ describe("a restore beside a transaction", () => {
       assert.deepEqual(found.at(-1), [2, 3]);
       assert.deepEqual(await namespace.getMany(["a", "b", "c"]), [1, 2, 3]);
     }));
+});
+
+describe("a restore that is refused", () => {
+  it("leaves none of its files, least of all on a full disk", async () => {
+    const disk = memoryFileSystem({ capacityBytes: 8 * 2 ** 20 });
+    await using db = await DB.open("/db", { fileSystem: disk, archive: { maxBytes: 0, onFull: "stop" }, history: { maxBytes: 0 } });
+    await db.set("a", 1);
+    await db.backup("/repo/");
+    await db.set("a", 2);
+    await db.compact();
+    await assert.rejects(db.set("a", 3), { name: "NoSpaceError" });
+    const before = await disk.list("/db");
+    await assert.rejects(db.restore(await dumpOfNamespace()), { name: "NoSpaceError" });
+    assert.deepEqual(await disk.list("/db"), before);
+  });
+});
+
+describe("a restore beside close", () => {
+  it("makes no file any more once the database is closed", async () => {
+    const fileSystem = memoryFileSystem();
+    const made: string[] = [];
+    let isClosed = false;
+    const closed = await DB.open("/db", {
+      fileSystem: new Proxy<FileSystem>(fileSystem, {
+        get(target, name) {
+          const value = Reflect.get(target, name) as unknown;
+          if (typeof value !== "function") return value;
+          if (name !== "openSync") return value.bind(target);
+          return (...args: Parameters<FileSystem["openSync"]>) => {
+            if (isClosed && args[1] === "create" && args[0].endsWith(".sst")) made.push(args[0]);
+            return target.openSync(...args);
+          };
+        },
+      }),
+    });
+    await closed.set("a", 1);
+    const source = await DB.open(":memory:");
+    // Longer than what is looked at to see what it is.
+    await source.set("b", "x".repeat(10_000));
+    const { promise: reopened, resolve: goOn } = Promise.withResolvers<void>();
+    const pieces = source.exportStream({ format: "jsonl" }).pipeThrough(
+      new TransformStream({ flush: () => reopened }),
+    );
+    const restored = closed.restore(pieces).catch((error) => error);
+    while (!(await fileSystem.list("/db")).some((name) => name.startsWith(".stage"))) await settle();
+    await closed.close();
+    isClosed = true;
+    await using db = await DB.open("/db", { fileSystem });
+    const before = await fileSystem.list("/db");
+    goOn();
+    assert.equal((await restored).name, "ClosedError");
+    assert.deepEqual(await fileSystem.list("/db"), before);
+    assert.deepEqual(made, [], "under numbers that the one who has it open now may give to files of its own");
+    await source.close();
+  });
 });
