@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Change, DB } from "../../mod.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { settle, TestClock, withDb } from "./helpers.ts";
 
 /** `set a=1@3`, `delete b@4`, `range [a, c)@5`, `reset@6`. */
@@ -104,6 +106,36 @@ describe("watch", () => {
       await watch.return?.();
       assert.equal(db.stats().pins, 0);
     }));
+
+  it("gives certain keys first, also when their blob file goes while the first value is read", async () => {
+    const disk = memoryFileSystem();
+    const { promise: gone, resolve: goOn } = Promise.withResolvers<void>();
+    const slow = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        if (name !== "openSync") return value.bind(target);
+        return (...args: Parameters<FileSystem["openSync"]>) => {
+          const handle = target.openSync(...args);
+          if (!args[0].endsWith(".blob") || args[1] !== "read") return handle;
+          const { readAt } = handle;
+          handle.readAt = (into, position) => gone.then(() => readAt.call(handle, into, position));
+          return handle;
+        };
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem: slow });
+    const large = (mark: string): string => mark.repeat(100_000);
+    await db.setMany([["a", large("a")], ["b", large("b")]]);
+    await db.compact();
+    const watch = db.watch({ keys: ["a", "b"] }, { initial: true });
+    const first = watch.next();
+    await settle();
+    await db.setMany([["a", 1], ["b", 1]]);
+    await db.compact();
+    goOn();
+    assert.deepEqual((await first).value?.map(({ entry }) => entry?.value), [large("a"), large("b")]);
+  });
 
   it("gives a reset when more than 10,000 keys wait", () =>
     withDb(async (db) => {

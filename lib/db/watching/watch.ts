@@ -186,11 +186,12 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
       this.#pending.clear();
       if (keys !== undefined) {
         this.#initial = false;
-        const found = keys.map((key) => internalKey(source.prefix, key)).map((key) => ({ key, row: source.row(key) }));
-        for (const { key, row } of found) {
-          if (row !== undefined) changes.push(await setChangeAsync<K>(this.#context, definition, key, row));
-        }
-        return changes;
+        const found = keys.map((key) => internalKey(source.prefix, key)).flatMap((key) => {
+          const row = source.row(key);
+          return row === undefined ? [] : [{ key, row }];
+        });
+        // All at once: nothing keeps the files of a row whose value is to be read in a later turn.
+        return await Promise.all(found.map(({ key, row }) => setChangeAsync<K>(this.#context, definition, key, row)));
       }
       this.#walk = { source, walk: openWalk(source, { ...bounds(source.prefix), tags: [] }, false) };
     }
