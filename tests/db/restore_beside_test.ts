@@ -59,7 +59,11 @@ describe("a restore beside a transaction", () => {
 describe("a restore that is refused", () => {
   it("leaves none of its files, least of all on a full disk", async () => {
     const disk = memoryFileSystem({ capacityBytes: 8 * 2 ** 20 });
-    await using db = await DB.open("/db", { fileSystem: disk, archive: { maxBytes: 0, onFull: "stop" }, history: { maxBytes: 0 } });
+    await using db = await DB.open("/db", {
+      fileSystem: disk,
+      archive: { maxBytes: 0, onFull: "stop" },
+      history: { maxBytes: 0 },
+    });
     await db.set("a", 1);
     await db.backup("/repo/");
     await db.set("a", 2);
@@ -101,12 +105,13 @@ describe("a restore beside close", () => {
     while (!(await fileSystem.list("/db")).some((name) => name.startsWith(".stage"))) await settle();
     await closed.close();
     isClosed = true;
-    await using db = await DB.open("/db", { fileSystem });
+    const db = await DB.open("/db", { fileSystem });
     const before = await fileSystem.list("/db");
     goOn();
     assert.equal((await restored).name, "ClosedError");
     assert.deepEqual(await fileSystem.list("/db"), before);
     assert.deepEqual(made, [], "under numbers that the one who has it open now may give to files of its own");
+    await db.close();
     await source.close();
   });
 });

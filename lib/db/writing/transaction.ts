@@ -84,7 +84,10 @@ export class Transaction<K extends Key = string> extends Reader<K> {
         if (at !== undefined) {
           throw new TypeError(`tx.${call}: a transaction reads its own snapshot; leave the option out`);
         }
-        return new ReadSource(context, definition, state.point, { overlay: state.writes.overlay!, tracker: state.reads });
+        return new ReadSource(context, definition, state.point, {
+          overlay: state.writes.overlay!,
+          tracker: state.reads,
+        });
       },
     };
     super(access);
