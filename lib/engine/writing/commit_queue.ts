@@ -282,10 +282,10 @@ export class CommitQueue {
       for (const { waiting } of written) waiting.reject(error);
       throw error;
     }
-    if (this.#buffer.length === 0) {
-      // Earlier writes that waited for their sync have it now: nothing keeps the process.
-      this.#later.cancel();
-    }
+    // Earlier writes that waited for their sync have it now: nothing keeps the process. Unless what asked for the sync was
+    // refused by a full disk, and what it would have taken along still waits.
+    if (this.#buffer.length === 0) this.#later.cancel();
+    else this.#later.note();
     store.counters.syncs++;
     const durationMs = store.settings.monotonic() - started;
     this.#choice.took(durationMs, atOnce);
