@@ -115,3 +115,28 @@ describe("a restore beside close", () => {
     await source.close();
   });
 });
+
+describe("a restore beside the first write to a namespace", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`keeps one that comes right behind it, ${mode}`, async () => {
+      const fileSystem = memoryFileSystem();
+      const db = await DB.open("/db", { fileSystem });
+      const other = db.namespace("other");
+      let written: Promise<unknown> | undefined;
+      await db.restore(await dumpOfNamespace(), {
+        mode,
+        onProgress({ phase }) {
+          if (phase === "publish" && written === undefined) {
+            written = Promise.resolve().then(() => other.set("b", 1));
+          }
+        },
+      });
+      await written;
+      assert.equal(await other.get("b"), 1);
+      await other.set("c", 2);
+      await db.close();
+      await using again = await DB.open("/db", { fileSystem });
+      assert.deepEqual(await again.namespace("other").getMany(["b", "c"]), [1, 2]);
+    });
+  }
+});
