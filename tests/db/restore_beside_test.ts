@@ -118,6 +118,25 @@ describe("a restore beside close", () => {
 
 describe("a restore beside the first write to a namespace", () => {
   for (const mode of ["replace", "merge"] as const) {
+    it(`keeps what is written meanwhile to one that it brings too, unless it replaces it, ${mode}`, async () => {
+      const fileSystem = memoryFileSystem();
+      const db = await DB.open("/db", { fileSystem });
+      const namespace = db.namespace("n");
+      let written: Promise<unknown> | undefined;
+      await db.restore(await dumpOfNamespace(), {
+        mode,
+        onProgress: ({ phase }) => void (phase === "write" && (written ??= namespace.set("b", 2))),
+      });
+      await written;
+      const expected = [1, mode === "merge" ? 2 : undefined];
+      assert.deepEqual(await namespace.getMany(["a", "b"]), expected);
+      await db.close();
+      await using again = await DB.open("/db", { fileSystem });
+      assert.deepEqual(await again.namespace("n").getMany(["a", "b"]), expected);
+    });
+  }
+
+  for (const mode of ["replace", "merge"] as const) {
     it(`keeps one that comes right behind it, ${mode}`, async () => {
       const fileSystem = memoryFileSystem();
       const db = await DB.open("/db", { fileSystem });
