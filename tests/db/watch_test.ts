@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Change, DB } from "../../mod.ts";
+import { IOError } from "../../lib/base/errors.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { settle, TestClock, withDb } from "./helpers.ts";
@@ -135,6 +136,23 @@ describe("watch", () => {
     await db.compact();
     goOn();
     assert.deepEqual((await first).value?.map(({ entry }) => entry?.value), [large("a"), large("b")]);
+  });
+
+  it("ends with what it could not read, and does not go on without it", async () => {
+    let fails = true;
+    const disk = memoryFileSystem().fork({ keep: "all" }, {
+      beforeOperation({ name, path, mutates }) {
+        if (fails && !mutates && path.endsWith(".blob")) throw new IOError(`Cannot ${name} ${path}: injected (EIO)`);
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem: disk });
+    const watch = db.watch();
+    await db.set("a", "x".repeat(100_000));
+    await db.set("b", 1);
+    await db.compact();
+    await assert.rejects(watch.next(), { name: "IOError" });
+    fails = false;
+    assert.equal((await watch.next()).done, true);
   });
 
   it("gives a reset when more than 10,000 keys wait", () =>

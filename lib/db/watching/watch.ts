@@ -104,6 +104,12 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     await this.return();
   }
 
+  /** What was taken to be handed out is lost, so there is no going on. */
+  #fail(reason: unknown): undefined {
+    if (!this.#ended) this.#error = { reason };
+    this.#end();
+  }
+
   #end(): void {
     this.#ended = true;
     this.#walk?.walk.close();
@@ -126,7 +132,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         throw reason;
       }
       if (this.#ended) return { value: undefined, done: true };
-      const changes = await this.#some();
+      const changes = await this.#some().catch((reason: unknown) => this.#fail(reason));
       if (this.#ended) continue;
       if (changes !== undefined) return { value: changes, done: false };
       if (!this.#pending.isEmpty) continue;
