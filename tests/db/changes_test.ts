@@ -129,7 +129,7 @@ describe("changes", () => {
       await db.set("waits", large);
       await db.compact();
       assert.equal((await changes.next()).value?.changes[0]?.key, "waits");
-      await changes.return();
+      await changes.return?.();
     }, { history: { maxBytes: 0 } }));
 
   it("ends live when the database closes, and rejects when its signal fires", async () => {
