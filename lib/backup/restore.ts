@@ -26,7 +26,7 @@ import {
 import { isNamespaceSelected, isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
 import { readerSettings } from "./pinned_files.ts";
-import { RowLoad } from "./load/row_load.ts";
+import { type ReserveSpace, RowLoad } from "./load/row_load.ts";
 import { type PreparedSource, prepareSource, type RepositoryPart, restoring } from "./load/prepare_source.ts";
 import { closeSource, type OpenedSource, openSource, type RestoreSource } from "./load/source.ts";
 import type { Lease } from "./repository/core/lease.ts";
@@ -34,18 +34,27 @@ import { readPieces } from "./archive/streams.ts";
 
 const CALL = "db.restore";
 
+/** Key spaces for the namespaces that come with a source. */
+export interface RestoreSpaces {
+  /** From here on they are free. */
+  first: number;
+  /** See `ReserveSpace`. */
+  reserve: ReserveSpace;
+}
+
 /**
  * Restores a source (an exported directory or tar file, a portable file, a stream of either) into an open database. Entries
  * get the one new version; values, kinds, tags and expiry are kept.
  *
- * With a selection, `"replace"` replaces what is selected and leaves the rest. `firstSpace`: from here on the caller keeps key
- * spaces free for the namespaces that come with the source.
+ * With a selection, `"replace"` replaces what is selected and leaves the rest. `spaces`: from `first` on the caller keeps key
+ * spaces free for the namespaces that come with the source; a merge asks `reserve` for them, as others may write to those
+ * namespaces meanwhile.
  */
 export async function restoreInto(
   engine: Engine,
   source: RestoreSource,
   options?: RestoreOptions,
-  firstSpace?: number,
+  spaces?: RestoreSpaces,
 ): Promise<RestoreInfo> {
   const checked = checkRestoreOptions(CALL, options, false);
   const { signal, dryRun } = checked;
@@ -62,7 +71,7 @@ export async function restoreInto(
     engine.path,
     checked,
     (lease, onProgress) =>
-      restoreOpened(engine, opened, checked, { lease, firstSpace, reporter: new ProgressReporter(onProgress) }),
+      restoreOpened(engine, opened, checked, { lease, given: spaces, reporter: new ProgressReporter(onProgress) }),
   );
 }
 
@@ -70,9 +79,9 @@ async function restoreOpened(
   engine: Engine,
   opened: OpenedSource,
   checked: CheckedRestoreOptions,
-  { lease, firstSpace, reporter }: {
+  { lease, given, reporter }: {
     lease: Lease | undefined;
-    firstSpace: number | undefined;
+    given: RestoreSpaces | undefined;
     reporter: ProgressReporter;
   },
 ): Promise<RestoreInfo> {
@@ -92,7 +101,8 @@ async function restoreOpened(
     directory: scratch.path,
     memoryBytes: settings.memtableBytes,
     spaces: wholly ? spaces.slice(0, 1) : spaces,
-    firstSpace: firstSpace ?? nextSpace(spaces),
+    firstSpace: given?.first ?? nextSpace(spaces),
+    reserve: mode === "merge" && !dryRun ? given?.reserve : undefined,
     countOnly: dryRun,
     moment: checked.expiry === "keep" ? engine.now() : undefined,
     call: CALL,
@@ -217,7 +227,12 @@ export async function apply(
     throw error;
   }
   reporter.start("publish");
-  return { entries, commit: await engine.ingest(files, deletes) };
+  try {
+    return { entries, commit: await engine.ingest(files, deletes) };
+  } catch (error) {
+    await engine.discard(files);
+    throw error;
+  }
 }
 
 /** Reads back what was written and holds it against what its writer knows. */

@@ -368,8 +368,11 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     try {
       // Namespaces that are just being made are in the catalog before the restore looks at it.
       if (!this.readOnly) await this.#engine.flush();
-      const firstSpace = this.readOnly ? undefined : context.catalog.leaveGap();
-      return await restoreInto(this.#engine, source, options, firstSpace);
+      const { catalog } = context;
+      const spaces = this.readOnly
+        ? undefined
+        : { first: catalog.leaveGap(), reserve: (path: readonly string[]) => catalog.reserve(path) };
+      return await restoreInto(this.#engine, source, options, spaces);
     } finally {
       context.restoring = undefined;
       resolve();

@@ -21,7 +21,7 @@ import type { Log } from "./log/log.ts";
 import { StoreFollower } from "./log/log_follower.ts";
 import { dropSlot, logBytesAfter, setSlot } from "./log/slots.ts";
 import { retentionOf, trimLog } from "./log/log_retention.ts";
-import { loadReadOnly } from "./recovery/load.ts";
+import { Refresher } from "./refresher.ts";
 import { pinStore } from "./version/pin.ts";
 import { StoreView } from "./read_view.ts";
 import { Reserve } from "./log/reserve.ts";
@@ -65,6 +65,7 @@ export class TreeEngine implements Engine {
   readonly #background: Background;
   readonly #queue: CommitQueue;
   readonly #reserve: Reserve;
+  readonly #refresher: Refresher;
   #closing: Promise<void> | undefined;
 
   private constructor(store: Store, log: Log, lock: FileLock, reserve: Reserve) {
@@ -74,6 +75,7 @@ export class TreeEngine implements Engine {
     this.#reserve = reserve;
     this.#background = new Background(store);
     this.#queue = new CommitQueue(store, log, this.#background, reserve);
+    this.#refresher = new Refresher(store, log, this.#queue, () => this.#assertOpen("refresh"));
   }
 
   /** Takes over a recovered store and its lock. */
@@ -199,16 +201,16 @@ export class TreeEngine implements Engine {
   async settled(): Promise<SettledPoint> {
     this.#assertOpen("settle");
     const store = this.#store;
-    const point = (momentAfter: (timestamp: number) => number): SettledPoint => {
+    const point = (moment: number): SettledPoint => {
       const { visibleVersion: version, visibleTimestamp: timestamp } = store;
-      return { version, timestamp, moment: momentAfter(timestamp) };
+      return { version, timestamp, moment };
     };
     // Which commits the writer makes meanwhile is not known here.
-    if (this.readOnly) return point((timestamp) => timestamp);
+    if (this.readOnly) return point(store.visibleTimestamp);
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
       // No later commit gets this one's time, or the state at that time would be known only later.
-      return point((timestamp) => store.nowAfter(timestamp));
+      return point(this.#queue.endTime());
     });
   }
 
@@ -266,7 +268,7 @@ export class TreeEngine implements Engine {
     if (this.readOnly) return pinStore(this.#store, this.#log.position());
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
-      if (options.finalTime === true) this.#store.nowAfter(this.#store.visibleTimestamp);
+      if (options.finalTime === true) this.#queue.endTime();
       return pinStore(this.#store, this.#log.position());
     });
   }
@@ -336,13 +338,7 @@ export class TreeEngine implements Engine {
 
   async refresh(): Promise<void> {
     this.#assertOpen("refresh");
-    if (!this.readOnly) return;
-    const { store, log } = await loadReadOnly(this.#store.fs, this.path, this.settings, this.#store.cache);
-    if (this.closed) store.version.release();
-    this.#assertOpen("refresh");
-    this.#store.adopt(store);
-    this.#log.adopt(log);
-    this.#queue.tell({ reset: true, version: store.visibleVersion, timestamp: store.visibleTimestamp });
+    if (this.readOnly) await this.#refresher.refresh();
   }
 
   close(): Promise<void> {
@@ -370,6 +366,7 @@ export class TreeEngine implements Engine {
             store.ingested.close();
             store.version.release();
           } finally {
+            store.closed = true;
             this.#lock.release();
           }
         }

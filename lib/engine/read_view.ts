@@ -119,7 +119,9 @@ export class StoreView implements ReadView {
       const options: VisibleOptions = { version, moment: this.moment, start, end };
       const rows = MergingCursor.of(sources, tombstones);
       const covering = tombstones.filter((list) => list !== undefined && !list.isEmpty) as RangeTombstones[];
+      if (overlay !== undefined) overlay.readers++;
       return new PinnedCursor(rows, covering, options, () => {
+        if (overlay !== undefined) overlay.readers--;
         files.release();
         store.pins--;
       });

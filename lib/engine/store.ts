@@ -84,6 +84,8 @@ export class Store implements FileHome {
   visibleTimestamp: number;
   /** What turned the database read-only. */
   failure: unknown;
+  /** Whether the lock was given back: files made from now on could get the numbers that a next writer gives to its own. */
+  closed = false;
   /** Whether the last write found the disk full. */
   full = false;
   /** Read-only engines: versions below this were let go by a refresh. */
@@ -129,12 +131,6 @@ export class Store implements FileHome {
   now(): number {
     const now = this.settings.clock();
     if (now > this.#lastNow) this.#lastNow = now;
-    return this.#lastNow;
-  }
-
-  /** The clock, and from now on it stands behind `time`. */
-  nowAfter(time: number): number {
-    this.#lastNow = Math.max(this.now(), time + 1);
     return this.#lastNow;
   }
 

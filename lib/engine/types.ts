@@ -13,6 +13,7 @@ import type { VisibleCursor } from "../tree/visible_cursor.ts";
 import type { Commit, CommitEvent } from "./types_commit.ts";
 import type { IngestedSource, LogFollower, Pin, ReplayOptions, SettledPoint } from "./types_copy.ts";
 
+export type { IngestInfo };
 export type { Commit, CommitEvent } from "./types_commit.ts";
 export type {
   IngestedSource,
@@ -71,6 +72,8 @@ export interface ViewCursor extends VisibleCursor {
 export interface EngineSnapshot extends Commit {
   /** The moment by which expiry is judged, ms. */
   readonly moment: number;
+  /** Whether it was released. */
+  readonly released: boolean;
   /** Lets compaction drop what only this snapshot sees. Safe to call twice. */
   release(): void;
 }
@@ -395,5 +398,3 @@ export interface IngestWriter {
   /** Removes what was written. */
   abort(): Promise<void>;
 }
-
-export type { IngestInfo };

@@ -115,6 +115,23 @@ describe("changes", () => {
       await live.return?.();
     }));
 
+  it("keeps what waits for one that was slow once and is not any more", () =>
+    withDb(async (db) => {
+      const changes = db.changes({ live: true });
+      await db.set("a", 0);
+      await changes.next();
+      const large = "x".repeat(700_000);
+      for (let i = 0; i < 3; i++) await db.set("slow", large);
+      for (let i = 0; i < 3; i++) await changes.next();
+      const last = changes.next();
+      await db.set("b", 0);
+      await last;
+      await db.set("waits", large);
+      await db.compact();
+      assert.equal((await changes.next()).value?.changes[0]?.key, "waits");
+      await changes.return?.();
+    }, { history: { maxBytes: 0 } }));
+
   it("ends live when the database closes, and rejects when its signal fires", async () => {
     const db = await DB.open(":memory:");
     const controller = new AbortController();

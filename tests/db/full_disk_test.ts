@@ -50,6 +50,22 @@ describe("a full disk", () => {
     await again.close();
   }
 
+  it("still writes what is buffered when the commit that would have taken it along is refused", async () => {
+    const disk = memoryFileSystem({ capacityBytes: 4 * 2 ** 20 });
+    await using db = await DB.open("/d", { fileSystem: disk, flushInterval: 1 });
+    const buffered = db.set("a", 1, { durability: "buffered" });
+    const refused = db.atomic().check({ key: "b", version: null }).set("b", "x".repeat(5 * 2 ** 20)).commit();
+    await assert.rejects(refused, NoSpaceError);
+    await buffered;
+    await using reader = await DB.open("/d", { fileSystem: disk.otherProcess(), readOnly: true });
+    for (let turn = 0; reader.version === 0; turn++) {
+      assert.ok(turn < 100, "it is never written");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await reader.refresh();
+    }
+    assert.equal(await reader.get("a"), 1);
+  });
+
   it("refuses what doesn't fit, keeps what is acknowledged, and still takes deletes and closes", async () => {
     await fill("/d", { fileSystem: memoryFileSystem({ capacityBytes: 4 * 2 ** 20 }) });
     const path = mkdtempSync(join(tmpdir(), "holdfast-full-"));

@@ -252,6 +252,31 @@ describe("transaction", () => {
       assert.equal(await db.get("a"), 1);
     }));
 
+  it("does not see in a list what is written in its loop", () =>
+    withDb(async (db) => {
+      await db.setMany([["m", 0], ["p", 0]]);
+      await db.transaction(async (tx) => {
+        for (const key of ["a", "o", "z"]) tx.set(key, 0, { tags: ["t"] });
+        const seen: string[] = [];
+        for await (const { key } of tx.list()) {
+          seen.push(key);
+          assert.ok(seen.length < 10, "it goes on over what its loop writes");
+          tx.set(`${key}x`, 0, { tags: ["t"] });
+          tx.deleteRange({ start: "n", end: "q" });
+        }
+        assert.deepEqual(seen, ["a", "m", "o", "p", "z"]);
+        assert.deepEqual(await all(tx.keys()), ["a", "ax", "m", "mx", "z", "zx"]);
+        const tagged: string[] = [];
+        for (const { key } of tx.listSync({ tag: "t" }, { reverse: true })) {
+          tagged.push(key);
+          tx.delete("ax");
+          tx.set("b", 0, { tags: ["t"] });
+        }
+        assert.deepEqual(tagged, ["zx", "z", "mx", "ax", "a"]);
+      });
+      assert.deepEqual(await all(db.keys({ tag: "t" })), ["a", "b", "mx", "z", "zx"]);
+    }));
+
   it("spans namespaces, also ones that come into being meanwhile", () =>
     withDb(async (db) => {
       const users = db.namespace("users");

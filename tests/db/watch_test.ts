@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Change, DB } from "../../mod.ts";
+import { IOError } from "../../lib/base/errors.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { settle, TestClock, withDb } from "./helpers.ts";
 
 /** `set a=1@3`, `delete b@4`, `range [a, c)@5`, `reset@6`. */
@@ -104,6 +107,53 @@ describe("watch", () => {
       await watch.return?.();
       assert.equal(db.stats().pins, 0);
     }));
+
+  it("gives certain keys first, also when their blob file goes while the first value is read", async () => {
+    const disk = memoryFileSystem();
+    const { promise: gone, resolve: goOn } = Promise.withResolvers<void>();
+    const slow = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        if (name !== "openSync") return value.bind(target);
+        return (...args: Parameters<FileSystem["openSync"]>) => {
+          const handle = target.openSync(...args);
+          if (!args[0].endsWith(".blob") || args[1] !== "read") return handle;
+          const { readAt } = handle;
+          handle.readAt = (into, position) => gone.then(() => readAt.call(handle, into, position));
+          return handle;
+        };
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem: slow });
+    const large = (mark: string): string => mark.repeat(100_000);
+    await db.setMany([["a", large("a")], ["b", large("b")]]);
+    await db.compact();
+    const watch = db.watch({ keys: ["a", "b"] }, { initial: true });
+    const first = watch.next();
+    await settle();
+    await db.setMany([["a", 1], ["b", 1]]);
+    await db.compact();
+    goOn();
+    assert.deepEqual((await first).value?.map(({ entry }) => entry?.value), [large("a"), large("b")]);
+  });
+
+  it("ends with what it could not read, and does not go on without it", async () => {
+    let fails = true;
+    const disk = memoryFileSystem().fork({ keep: "all" }, {
+      beforeOperation({ name, path, mutates }) {
+        if (fails && !mutates && path.endsWith(".blob")) throw new IOError(`Cannot ${name} ${path}: injected (EIO)`);
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem: disk });
+    const watch = db.watch();
+    await db.set("a", "x".repeat(100_000));
+    await db.set("b", 1);
+    await db.compact();
+    await assert.rejects(watch.next(), { name: "IOError" });
+    fails = false;
+    assert.equal((await watch.next()).done, true);
+  });
 
   it("gives a reset when more than 10,000 keys wait", () =>
     withDb(async (db) => {

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { settle } from "../db/helpers.ts";
 
 describe("a reader beside a writer", () => {
   it("does not take a record that was read while it was written for damage", async () => {
@@ -35,6 +36,45 @@ describe("a reader beside a writer", () => {
       if (path.endsWith(".log") && at >= 0 && at < bytes.length) bytes[at]! ^= 0xff;
     });
     await assert.rejects(DB.open("/db", { fileSystem: damaged, readOnly: true }), { name: "CorruptionError" });
+  });
+
+  it("never goes back, also when a refresh is overtaken by the next one", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    const { promise: overtaken, resolve: goOn } = Promise.withResolvers<void>();
+    let lists = 0;
+    const slow = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        // The first refresh has read manifest and log by then.
+        if (name === "list") {
+          return (path: string) => (++lists === 2 ? overtaken : Promise.resolve()).then(() => target.list(path));
+        }
+        return value.bind(target);
+      },
+    });
+    await using reader = await DB.open("/db", { fileSystem: slow, readOnly: true });
+    await writer.set("a", 1);
+    const first = reader.refresh();
+    while (lists < 2) await settle();
+    await writer.set("a", 2);
+    const second = reader.refresh();
+    for (let turn = 0; turn < 20; turn++) await settle();
+    goOn();
+    await Promise.all([first, second]);
+    assert.equal(await reader.get("a"), 2);
+  });
+
+  it("says that history is gone whose segments the writer has removed", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess(), history: { maxBytes: 0 } });
+    await writer.set("a", 1);
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    await writer.compact();
+    await assert.rejects(reader.changes().next(), { name: "HistoryGoneError" });
+    await reader.refresh();
+    await assert.rejects(reader.changes().next(), { name: "HistoryGoneError" });
   });
 });
 

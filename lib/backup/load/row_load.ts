@@ -41,6 +41,9 @@ interface LoadSpace {
   bytesKey: boolean;
 }
 
+/** The key space of a namespace that is not there yet but may come meanwhile, and its encoding once that is settled. */
+export type ReserveSpace = (path: readonly string[]) => { space: number; keyEncoding: KeyEncoding | undefined };
+
 /** How a load works. */
 export interface RowLoadOptions {
   /** Where scratch files go. */
@@ -53,6 +56,8 @@ export interface RowLoadOptions {
   spaces: readonly SpaceInfo[];
   /** New namespaces get spaces from this one on. */
   firstSpace: number;
+  /** Or from here. */
+  reserve?: ReserveSpace | undefined;
   /** Only counts what is added. */
   countOnly: boolean;
   /** What has expired by then is left out; undefined: nothing is, and entries lose their expiry. */
@@ -114,8 +119,9 @@ export class RowLoad {
     let space = this.#spaces.get(JSON.stringify(path));
     if (space === undefined) {
       const parent = this.#space(path.slice(0, -1)).space;
-      space = this.#put({ path: [...path], parent, space: this.#next, keyEncoding: undefined, isNew: true });
-      this.#next += 2;
+      const given = this.#options.reserve?.(path);
+      space = this.#put({ path: [...path], parent, space: this.#next, keyEncoding: undefined, ...given, isNew: true });
+      if (given === undefined) this.#next += 2;
     }
     this.#lastPath = path;
     this.#lastSpace = space;
@@ -180,6 +186,7 @@ export class RowLoad {
     root.keyEncoding ??= wanted ?? (root.bytesKey ? "bytes" : "utf8");
     const byPath = [...this.#spaces.values()].sort((a, b) => a.path.length - b.path.length);
     for (const space of byPath) {
+      if (space.isNew) space.keyEncoding = this.#options.reserve?.(space.path).keyEncoding ?? space.keyEncoding;
       const parent = this.#spaces.get(JSON.stringify(space.path.slice(0, -1)))!;
       space.keyEncoding ??= space.bytesKey ? "bytes" : parent.keyEncoding!;
       if (!space.bytesKey || space.keyEncoding === "bytes") continue;

@@ -35,6 +35,8 @@ export class Catalog {
   readonly #readOnly: boolean;
   #bySpace: Map<number, Definition> = new Map();
   #next = FIRST_NAMESPACE_SPACE;
+  /** Key spaces for the namespaces that a merging restore brings, by path; see `reserve`. */
+  readonly #reserved: Map<string, number> = new Map();
   /** The key spaces that held before a restore, newest first. */
   #older: { until: number; bySpace: Map<number, Definition> }[] = [];
 
@@ -140,12 +142,29 @@ export class Catalog {
   leaveGap(): number {
     const first = this.#next;
     this.#next += RESTORE_GAP;
+    this.#reserved.clear();
     for (const definition of this.root.subtree()) {
       if (definition.persisted) continue;
       this.#bySpace.delete(definition.space);
       this.#assign(definition);
     }
     return first;
+  }
+
+  /**
+   * For a restore that merges: the key space that a namespace has or will get, whoever is the first to write to it, and its
+   * encoding once that is settled.
+   */
+  reserve(path: readonly string[]): { space: number; keyEncoding: KeyEncoding | undefined } {
+    let found: Definition | undefined = this.root;
+    for (const name of path) found = found?.children.get(name);
+    if (found !== undefined) {
+      const isSettled = found.persisted || found.arriving > 0;
+      return { space: found.space, keyEncoding: isSettled ? found.encoding : undefined };
+    }
+    const space = this.#reserved.get(JSON.stringify(path)) ?? this.#take();
+    this.#reserved.set(JSON.stringify(path), space);
+    return { space, keyEncoding: undefined };
   }
 
   /** Whether the rows of a state still say what is assumed here of these namespaces. */
@@ -175,9 +194,14 @@ export class Catalog {
 
   #assign(definition: Definition): void {
     if (this.#readOnly) return definition.place(undefined);
-    definition.place(this.#next);
-    this.#bySpace.set(this.#next, definition);
+    definition.place(this.#reserved.get(JSON.stringify(definition.path)) ?? this.#take());
+    this.#bySpace.set(definition.space, definition);
+  }
+
+  #take(): number {
+    const space = this.#next;
     this.#next += 2;
+    return space;
   }
 }
 

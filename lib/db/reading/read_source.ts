@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ClosedError } from "../../base/errors.ts";
 import type { ReadView, ViewCursor } from "../../engine/types.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
 import { FoundRow, NEWEST } from "../../tree/cursor.ts";
@@ -42,6 +43,8 @@ export interface ReadPoint {
   readonly version: number;
   /** ms since the Unix epoch. */
   readonly moment: number;
+  /** Whether it is kept readable no more. */
+  readonly released: boolean;
 }
 
 /** The rows of one key space as seen by one call. Made for each call, because an engine's view lasts for one turn. */
@@ -56,7 +59,7 @@ export class ReadSource {
   readonly tagsPrefix: Uint8Array;
   /** Who notes what is read, in a transaction. */
   readonly tracker: ReadTracker | undefined;
-  readonly #held: boolean;
+  readonly #point: ReadPoint | undefined;
   readonly #view: ReadView;
   readonly #overlay: Memtable | undefined;
 
@@ -64,7 +67,7 @@ export class ReadSource {
   constructor(context: Context, definition: Definition, point?: ReadPoint, own?: OwnState) {
     this.context = context;
     this.definition = definition;
-    this.#held = point !== undefined;
+    this.#point = point;
     this.#view = context.engine.read(point);
     this.prefix = definition.prefix;
     this.tagsPrefix = definition.tagsPrefix;
@@ -79,7 +82,19 @@ export class ReadSource {
 
   /** Whether something keeps what is read here readable: a snapshot or a transaction. */
   get held(): boolean {
-    return this.#held;
+    return this.#point !== undefined;
+  }
+
+  /**
+   * For who looks up rows over several turns of the event loop: throws `ClosedError` once nothing keeps them, be it that the
+   * snapshot was released or that a refresh moved on. Rows would be missed then.
+   */
+  assertKept(): void {
+    if (this.#point?.released) {
+      throw new ClosedError("Cannot read on: the snapshot was released meanwhile; take a new one (CLOSED)");
+    }
+    const { engine } = this.context;
+    if (engine.readOnly) engine.read(this.#point);
   }
 
   /** The same key space at a version that the caller keeps readable. */

@@ -98,6 +98,7 @@ class TagWalk implements Walk {
 
   step(): Step | typeof PAUSE | undefined {
     const cursor = this.#cursor;
+    this.#source.assertKept();
     let passed = 0;
     while (this.#reverse ? cursor.previous() : cursor.next()) {
       this.#tracker?.reached(cursor.key);

@@ -48,13 +48,15 @@ class Waiting {
   dropped = false;
 
   add(event: Event): void {
+    // Until the log is read again nothing is kept, so nothing may count.
+    if (this.dropped) return this.wakeUp();
     const bytes = "reset" in event ? 16 : event.ops.length + 16;
     this.#bytes += bytes;
     if (this.#bytes > WAITING_BYTES_MAX) {
       this.#events = [];
       this.#bytes = 0;
       this.dropped = true;
-    } else if (!this.dropped) {
+    } else {
       this.#events.push("reset" in event ? event : { ...event, ops: copyBytes(event.ops) });
     }
     this.wakeUp();

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { concatBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import { booleanOption, checkOptions, describeValue, signalOption } from "../../base/options.ts";
 import { internalKey } from "../../format/space.ts";
 import { type Change, rangeChange, setChangeAsync } from "./change.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { decodeKey, encodeKey, type Key } from "../data/keys.ts";
+import { decodeKey, encodeBound, encodeKey, type Key } from "../data/keys.ts";
 import { PendingChanges, type Wanted } from "./pending.ts";
-import { keyBounds, wholeSpace } from "../data/ranges.ts";
+import { wholeSpace } from "../data/ranges.ts";
 import { ReadSource } from "../reading/read_source.ts";
 import { openWalk, PAUSE, type Walk } from "../reading/walk.ts";
 
@@ -104,6 +104,12 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     await this.return();
   }
 
+  /** What was taken to be handed out is lost, so there is no going on. */
+  #fail(reason: unknown): undefined {
+    if (!this.#ended) this.#error = { reason };
+    this.#end();
+  }
+
   #end(): void {
     this.#ended = true;
     this.#walk?.walk.close();
@@ -126,7 +132,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         throw reason;
       }
       if (this.#ended) return { value: undefined, done: true };
-      const changes = await this.#some();
+      const changes = await this.#some().catch((reason: unknown) => this.#fail(reason));
       if (this.#ended) continue;
       if (changes !== undefined) return { value: changes, done: false };
       if (!this.#pending.isEmpty) continue;
@@ -186,11 +192,12 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
       this.#pending.clear();
       if (keys !== undefined) {
         this.#initial = false;
-        const found = keys.map((key) => internalKey(source.prefix, key)).map((key) => ({ key, row: source.row(key) }));
-        for (const { key, row } of found) {
-          if (row !== undefined) changes.push(await setChangeAsync<K>(this.#context, definition, key, row));
-        }
-        return changes;
+        const found = keys.map((key) => internalKey(source.prefix, key)).flatMap((key) => {
+          const row = source.row(key);
+          return row === undefined ? [] : [{ key, row }];
+        });
+        // All at once: nothing keeps the files of a row whose value is to be read in a later turn.
+        return await Promise.all(found.map(({ key, row }) => setChangeAsync<K>(this.#context, definition, key, row)));
       }
       this.#walk = { source, walk: openWalk(source, { ...bounds(source.prefix), tags: [] }, false) };
     }
@@ -215,14 +222,17 @@ function wantedOf(definition: Definition, range: unknown): Wanted {
   const checked = checkOptions("watch", range, ["prefix", "keys"]);
   const { prefix, keys } = checked;
   if (keys === undefined) {
-    const kept = { prefix: prefix instanceof Uint8Array ? new Uint8Array(prefix) : prefix };
+    // Kept as bytes: a restore may bring the namespace another encoding, in which the prefix is no key.
+    const own = prefix === undefined
+      ? EMPTY_BYTES
+      : encodeBound("watch", "prefix", definition.encoding, EMPTY_BYTES, prefix);
     let space = definition.prefix;
-    let bounds = keyBounds("watch", definition.encoding, space, kept);
+    let bounds = wholeSpace(concatBytes(space, own));
     return {
       definition,
       keys: undefined,
       bounds(now) {
-        if (now !== space) bounds = keyBounds("watch", definition.encoding, space = now, kept);
+        if (now !== space) bounds = wholeSpace(concatBytes(space = now, own));
         return bounds;
       },
     };

@@ -40,7 +40,9 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
   let { check } = terms;
   if (restoring !== undefined && writes.used.size > 0) {
     check = (state) => {
-      moved = !catalog.agrees(state, writes.used.keys());
+      // One that is not in the new catalog gets another key space as well.
+      const isElsewhere = [...writes.used].some(([definition, space]) => definition.space !== space);
+      moved = isElsewhere || !catalog.agrees(state, writes.used.keys());
       return !moved && (terms.check === undefined || terms.check(state));
     };
   }

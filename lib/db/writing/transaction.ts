@@ -42,8 +42,6 @@ export interface TransactionState {
   readonly reads: ReadSet;
   /** What it has written. */
   readonly writes: Writes;
-  /** The same as rows. */
-  readonly overlay: Memtable;
   /** Whether it has come to its end. */
   ended: boolean;
 }
@@ -86,7 +84,10 @@ export class Transaction<K extends Key = string> extends Reader<K> {
         if (at !== undefined) {
           throw new TypeError(`tx.${call}: a transaction reads its own snapshot; leave the option out`);
         }
-        return new ReadSource(context, definition, state.point, { overlay: state.overlay, tracker: state.reads });
+        return new ReadSource(context, definition, state.point, {
+          overlay: state.writes.overlay!,
+          tracker: state.reads,
+        });
       },
     };
     super(access);
@@ -171,14 +172,16 @@ async function runOnce<K extends Key, T>(
 ): Promise<{ committed: true; result: T } | { committed: false }> {
   const snapshot = context.engine.snapshot();
   const reads = new ReadSet();
-  const overlay = new Memtable();
-  const writes = new Writes(context, overlay);
-  const state: TransactionState = { context, point: snapshot, reads, writes, overlay, ended: false };
+  const writes = new Writes(context, new Memtable());
+  const state: TransactionState = { context, point: snapshot, reads, writes, ended: false };
   try {
     const result = await run(new Transaction<K>(state, definition));
     state.ended = true;
     if (writes.batch.isEmpty) return { committed: true, result };
-    const check = reads.isEmpty ? undefined : (now: ReadView) => reads.holds(now, snapshot.version);
+    // A restore may have brought a namespace that was absent, in a key space that was not looked at.
+    const holds = (now: ReadView): boolean =>
+      !context.catalog.replacedSince(snapshot.version) && reads.holds(now, snapshot.version);
+    const check = reads.isEmpty ? undefined : holds;
     const commit = await commitWrites(context, writes, { durability: terms.durability, check });
     return commit === undefined ? { committed: false } : { committed: true, result };
   } finally {

@@ -37,7 +37,7 @@ export class Writes {
   /** Those of them whose catalog rows are among the operations, or known to be in the database. */
   readonly defined: Set<Definition> = new Set();
   readonly #context: Context;
-  readonly #overlay: Memtable | undefined;
+  #overlay: Memtable | undefined;
   #last: Definition | undefined;
 
   /**
@@ -48,6 +48,17 @@ export class Writes {
     this.batch = new Batch(capacity);
     this.#context = context;
     this.#overlay = overlay;
+  }
+
+  /** Where each operation is applied too. */
+  get overlay(): Memtable | undefined {
+    return this.#overlay;
+  }
+
+  /** As `overlay`, to be written to: a list under way goes on over what there was when it began. */
+  #own(): Memtable | undefined {
+    if (this.#overlay !== undefined && this.#overlay.readers > 0) this.#overlay = this.#overlay.copy();
+    return this.#overlay;
   }
 
   /** Sets a key. */
@@ -69,7 +80,7 @@ export class Writes {
     const internal = encodeKey(call, definition.encoding, definition.prefix, key);
     this.#use(definition);
     this.batch.delete(internal);
-    this.#overlay?.add(internal, OWN_VERSION, 0, DELETE_CELL);
+    this.#own()?.add(internal, OWN_VERSION, 0, DELETE_CELL);
     this.#checkSize(call);
   }
 
@@ -114,15 +125,16 @@ export class Writes {
     expiresAt: number | undefined,
   ): void {
     this.batch.putCell(EMPTY_BYTES, key, kind, payload, tags, expiresAt);
-    if (this.#overlay === undefined) return;
+    const own = this.#own();
+    if (own === undefined) return;
     const cell = new ByteWriter(payload.length + 64);
     writeCell(cell, kind, payload, tags, expiresAt);
-    this.#overlay.add(key, OWN_VERSION, this.#context.engine.now(), cell.view());
+    own.add(key, OWN_VERSION, this.#context.engine.now(), cell.view());
   }
 
   #deleteRange(start: Uint8Array, end: Uint8Array): void {
     this.batch.deleteRange(start, end);
-    this.#overlay?.addRange({ start, end, version: OWN_VERSION, timestamp: 0 });
+    this.#own()?.addRange({ start, end, version: OWN_VERSION, timestamp: 0 });
   }
 
   #checkSize(call: string): void {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { ClosedError } from "../../base/errors.ts";
 import type { FileHandle } from "../../files/file_system.ts";
 import { cellKind, cellOp, OP_BLOB, OP_SET, readCell, replacePayload } from "../../format/cell.ts";
 import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
@@ -119,6 +120,8 @@ export class RunOutput {
   }
 
   #create<W>(kind: "table" | "blob", make: (handle: FileHandle, number: number) => W): Open<W> {
+    // A restore may still be at it.
+    if (this.#store.closed) throw new ClosedError(`Cannot write to ${this.#store.path}: it was closed (CLOSED)`);
     const number = this.#store.newNumber();
     const handle = this.#store.fs.openSync(this.#store.filePathOf(kind, number), "create");
     this.#made.push({ kind, number });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { HistoryGoneError } from "../../base/errors.ts";
+import { HistoryGoneError, NotFoundError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
 import type { Log } from "./log.ts";
@@ -46,8 +46,7 @@ export async function* readHistory(
   try {
     let count = 0;
     for (const one of logs) {
-      const expected = { number: one.number, database: store.database };
-      for (const commit of readCommits(store.fs, store.path, expected, one.end)) {
+      for (const commit of commitsOf(store, one, since)) {
         if (commit.version <= since) continue;
         if (commit.version > until) return;
         yield { version: commit.version, timestamp: commit.timestamp, ops: commit.ops };
@@ -56,5 +55,15 @@ export async function* readHistory(
     }
   } finally {
     release();
+  }
+}
+
+/** The commits of a segment; that the writer beside a read-only engine has let it go is an end of history too. */
+function* commitsOf(store: Store, { number, end, lastVersion }: LogMeta, since: number): Iterable<CommitEvent> {
+  try {
+    yield* readCommits(store.fs, store.path, { number, database: store.database }, end);
+  } catch (error) {
+    if (!store.settings.readOnly || !(error instanceof NotFoundError)) throw error;
+    throw historyGone(store, since, lastVersion + 1);
   }
 }

@@ -27,14 +27,17 @@ export class SnapshotList {
     const held = { version, moment };
     // Versions never go down, so the list stays sorted.
     this.#held.push(held);
-    return {
+    const snapshot = {
       version,
       timestamp,
       moment,
+      released: false,
       release: () => {
+        snapshot.released = true;
         this.#held = this.#held.filter((other) => other !== held);
       },
     };
+    return snapshot;
   }
 
   /** The stripes as of now, for one flush or compaction; `now` judges expiry for those who hold nothing. */

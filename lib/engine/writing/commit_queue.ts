@@ -282,10 +282,10 @@ export class CommitQueue {
       for (const { waiting } of written) waiting.reject(error);
       throw error;
     }
-    if (this.#buffer.length === 0) {
-      // Earlier writes that waited for their sync have it now: nothing keeps the process.
-      this.#later.cancel();
-    }
+    // Earlier writes that waited for their sync have it now: nothing keeps the process. Unless what asked for the sync was
+    // refused by a full disk, and what it would have taken along still waits.
+    if (this.#buffer.length === 0) this.#later.cancel();
+    else this.#later.note();
     store.counters.syncs++;
     const durationMs = store.settings.monotonic() - started;
     this.#choice.took(durationMs, atOnce);
@@ -326,6 +326,15 @@ export class CommitQueue {
   /** The next version and time, for a task that commits by itself (see `shown`). */
   nextCommit(): Commit {
     return { version: this.#lastVersion + 1, timestamp: Math.max(this.#lastTimestamp, this.#store.now()) };
+  }
+
+  /**
+   * Lets no later commit have the time of the newest one; answers the earliest that it may have. Not by moving the clock:
+   * that may be behind the newest commit, and then what it would skip is the time that entries still have. Only in a task.
+   */
+  endTime(): number {
+    this.#lastTimestamp = Math.max(this.#lastTimestamp, this.#store.visibleTimestamp + 1);
+    return Math.max(this.#lastTimestamp, this.#store.now());
   }
 
   /** Moves on to a commit that a task made by itself. */

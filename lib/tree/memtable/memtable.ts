@@ -33,6 +33,8 @@ const LEAF_ROWS_FIRST = 16;
 export class Memtable {
   /** The deleted ranges. */
   readonly tombstones: RangeTombstones = new RangeTombstones();
+  /** Of a transaction's own: lists under way, which must not see what is written from now on; see `copy`. */
+  readers = 0;
   readonly #arena: Arena;
   readonly #directory: SortedRows;
   readonly #leaves: SortedRows[];
@@ -130,6 +132,17 @@ export class Memtable {
   /** A cursor over all rows that stays right while rows are added. */
   cursor(): Cursor {
     return new MemtableCursor(this.#view);
+  }
+
+  /** Another one with the same contents, all of one commit. */
+  copy(): Memtable {
+    const out = new Memtable();
+    const rows = this.cursor();
+    for (rows.seekFirst(); rows.valid; rows.next()) out.add(rows.key, rows.version, rows.timestamp, rows.cell);
+    for (const { start, end, versions } of this.tombstones.fragments()) {
+      for (const of of versions) out.tombstones.add({ start, end, ...of });
+    }
+    return out;
   }
 
   /** Lets others use its memory, if it was made so: nobody may read it, or hold on to what was read, from now on. */

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DB } from "../../mod.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { settle, withDb } from "./helpers.ts";
+
+/** A portable backup of a database with one entry, `a`, in the namespace `n`. */
+async function dumpOfNamespace(): Promise<ReadableStream<Uint8Array>> {
+  await using db = await DB.open(":memory:");
+  await db.namespace("n").set("a", 1);
+  return (await new Response(db.exportStream({ format: "jsonl" })).blob()).stream();
+}
+
+describe("a restore beside a watch of a namespace that gets another keyEncoding", () => {
+  it("keeps no later write from being made", () =>
+    withDb(async (db) => {
+      const bytes = db.namespace("n", { keyEncoding: "bytes" });
+      await bytes.set(new Uint8Array([0xc3, 0xff]), 0);
+      const watch = bytes.watch({ prefix: new Uint8Array([0xc3]) });
+      await db.restore(await dumpOfNamespace());
+      assert.equal((await watch.next()).value?.[0]?.type, "reset");
+      // Those behind the first one of a group were never answered.
+      await Promise.all([db.namespace("n").set("é", 1), db.namespace("n").set("e", 2), db.set("r", 3)]);
+      assert.deepEqual((await watch.next()).value?.map(({ key }): unknown => key), ["é"]);
+    }));
+});
+
+describe("a restore beside a transaction", () => {
+  it("makes it conflict when it brings the namespace in which nothing was found", () =>
+    withDb(async (db) => {
+      const namespace = db.namespace("n");
+      const source = await dumpOfNamespace();
+      const found: unknown[] = [];
+      await db.transaction(async (tx) => {
+        found.push(await tx.in(namespace).get("a"));
+        if (found.length === 1) await db.restore(source, { mode: "merge" });
+        tx.set("found", found.length);
+      });
+      assert.deepEqual(found, [undefined, 1]);
+    }));
+
+  it("shows it its own writes, or makes it conflict", () =>
+    withDb(async (db) => {
+      const namespace = db.namespace("n");
+      const source = await dumpOfNamespace();
+      const found: unknown[] = [];
+      await db.transaction(async (tx) => {
+        tx.in(namespace).set("b", 2);
+        if (found.length === 0) await db.restore(source, { mode: "merge" });
+        tx.in(namespace).set("c", 3);
+        found.push(await tx.in(namespace).getMany(["b", "c"]));
+      });
+      assert.deepEqual(found.at(-1), [2, 3]);
+      assert.deepEqual(await namespace.getMany(["a", "b", "c"]), [1, 2, 3]);
+    }));
+});
+
+describe("a restore that is refused", () => {
+  it("leaves none of its files, least of all on a full disk", async () => {
+    const disk = memoryFileSystem({ capacityBytes: 8 * 2 ** 20 });
+    await using db = await DB.open("/db", {
+      fileSystem: disk,
+      archive: { maxBytes: 0, onFull: "stop" },
+      history: { maxBytes: 0 },
+    });
+    await db.set("a", 1);
+    await db.backup("/repo/");
+    await db.set("a", 2);
+    await db.compact();
+    await assert.rejects(db.set("a", 3), { name: "NoSpaceError" });
+    const before = await disk.list("/db");
+    await assert.rejects(db.restore(await dumpOfNamespace()), { name: "NoSpaceError" });
+    assert.deepEqual(await disk.list("/db"), before);
+  });
+});
+
+describe("a restore beside close", () => {
+  it("makes no file any more once the database is closed", async () => {
+    const fileSystem = memoryFileSystem();
+    const made: string[] = [];
+    let isClosed = false;
+    const closed = await DB.open("/db", {
+      fileSystem: new Proxy<FileSystem>(fileSystem, {
+        get(target, name) {
+          const value = Reflect.get(target, name) as unknown;
+          if (typeof value !== "function") return value;
+          if (name !== "openSync") return value.bind(target);
+          return (...args: Parameters<FileSystem["openSync"]>) => {
+            if (isClosed && args[1] === "create" && args[0].endsWith(".sst")) made.push(args[0]);
+            return target.openSync(...args);
+          };
+        },
+      }),
+    });
+    await closed.set("a", 1);
+    const source = await DB.open(":memory:");
+    // Longer than what is looked at to see what it is.
+    await source.set("b", "x".repeat(10_000));
+    const { promise: reopened, resolve: goOn } = Promise.withResolvers<void>();
+    const pieces = source.exportStream({ format: "jsonl" }).pipeThrough(
+      new TransformStream({ flush: () => reopened }),
+    );
+    const restored = closed.restore(pieces).catch((error) => error);
+    while (!(await fileSystem.list("/db")).some((name) => name.startsWith(".stage"))) await settle();
+    await closed.close();
+    isClosed = true;
+    const db = await DB.open("/db", { fileSystem });
+    const before = await fileSystem.list("/db");
+    goOn();
+    assert.equal((await restored).name, "ClosedError");
+    assert.deepEqual(await fileSystem.list("/db"), before);
+    assert.deepEqual(made, [], "under numbers that the one who has it open now may give to files of its own");
+    await db.close();
+    await source.close();
+  });
+});
+
+describe("a restore beside the first write to a namespace", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`keeps what is written meanwhile to one that it brings too, unless it replaces it, ${mode}`, async () => {
+      const fileSystem = memoryFileSystem();
+      const db = await DB.open("/db", { fileSystem });
+      const namespace = db.namespace("n");
+      let written: Promise<unknown> | undefined;
+      await db.restore(await dumpOfNamespace(), {
+        mode,
+        onProgress: ({ phase }) => void (phase === "write" && (written ??= namespace.set("b", 2))),
+      });
+      await written;
+      const expected = [1, mode === "merge" ? 2 : undefined];
+      assert.deepEqual(await namespace.getMany(["a", "b"]), expected);
+      await db.close();
+      await using again = await DB.open("/db", { fileSystem });
+      assert.deepEqual(await again.namespace("n").getMany(["a", "b"]), expected);
+    });
+  }
+
+  for (const mode of ["replace", "merge"] as const) {
+    it(`keeps one that comes right behind it, ${mode}`, async () => {
+      const fileSystem = memoryFileSystem();
+      const db = await DB.open("/db", { fileSystem });
+      const other = db.namespace("other");
+      let written: Promise<unknown> | undefined;
+      await db.restore(await dumpOfNamespace(), {
+        mode,
+        onProgress({ phase }) {
+          if (phase === "publish" && written === undefined) {
+            written = Promise.resolve().then(() => other.set("b", 1));
+          }
+        },
+      });
+      await written;
+      assert.equal(await other.get("b"), 1);
+      await other.set("c", 2);
+      await db.close();
+      await using again = await DB.open("/db", { fileSystem });
+      assert.deepEqual(await again.namespace("other").getMany(["b", "c"]), [1, 2]);
+    });
+  }
+});
