@@ -245,6 +245,37 @@ describe("exportDatabase", () => {
     }
   });
 
+  for (
+    const [path, first, overwrite] of [
+      ["/copy", "/copy/MANIFEST-", false],
+      ["/copy", "/copy/MANIFEST-", true],
+      ["/copy.tar", "/copy.tar", false],
+    ] as const
+  ) {
+    it(`and another at the same moment to ${path}, overwrite ${overwrite}: one of them is there, and says so`, async () => {
+      const { fs, engine } = await sample();
+      let second: Promise<unknown> | undefined;
+      // All is looked at, and the first name is about to move.
+      const slow = beforeRename(fs, (to) => to.startsWith(first), async () => {
+        await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
+        second = exportDatabase(engine, path, { overwrite });
+        await second.catch(() => {});
+      });
+      const ends = [(await Promise.allSettled([exportDatabase(withFiles(engine, slow), path, { overwrite })]))[0]];
+      ends.push((await Promise.allSettled([second!]))[0]);
+      const done = ends.filter((end) => end.status === "fulfilled");
+      const failed = ends.filter((end) => end.status === "rejected");
+      assert.equal(done.length, 1, ends.map(({ status }) => status).join());
+      assert.ok(failed[0]!.reason instanceof ExistsError, String(failed[0]!.reason));
+      await restoreTo(fs, settingsOf(), path, "/restored");
+      const restored = await openAt(fs, "/restored", { readOnly: true });
+      assert.equal(restored.visibleVersion, (done[0]!.value as { version: number }).version);
+      await restored.close();
+      assert.deepEqual((await tree(fs)).filter((name) => /stage|tmp/.test(name)), []);
+      await engine.close();
+    });
+  }
+
   it("replaces an old database, and its stale files go", async () => {
     const { fs, engine } = await sample();
     const old = await openAt(fs, "/copy");
@@ -383,6 +414,25 @@ function failingAt(
     },
   });
   return { fs: proxy as FileSystem, hit: () => hit };
+}
+
+/** A file system in which `meanwhile` happens before the first rename that fits. */
+function beforeRename(fs: FileSystem, fits: (to: string) => boolean, meanwhile: () => Promise<void>): FileSystem {
+  let met = false;
+  return new Proxy(fs, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      if (name !== "rename" && name !== "link") return value.bind(target);
+      return async (from: string, to: string) => {
+        if (fits(to) && !met) {
+          met = true;
+          await meanwhile();
+        }
+        await value.call(target, from, to);
+      };
+    },
+  });
 }
 
 /** The same engine, whose file system seems to be another to those who copy. */
