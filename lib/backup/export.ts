@@ -75,10 +75,10 @@ async function exportDirectory(engine: Engine, path: string, options: CheckedExp
       pin.release();
     }
     if (verify) {
-      reporter.start("verify", { totalBytes: copied.bytes });
+      reporter.start("verify", { totalBytes: sum(pin.files) });
       await verifyDirectory(fs, stage.path, settings, { version: pin.version }, reporter, signal, copied.checked);
     }
-    reporter.start("publish", { totalItems: copied.names.length });
+    reporter.start("publish");
     await stage.publish(copied.names, signal);
     const { bytes, sharedBytes } = copied;
     return { version: pin.version, timestamp: pin.timestamp, files: copied.names.length, bytes, sharedBytes };
