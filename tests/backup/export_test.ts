@@ -276,6 +276,22 @@ describe("exportDatabase", () => {
     });
   }
 
+  for (const path of ["/copy", "/copy.tar"]) {
+    it(`of a reader whose files the writer has removed is of the present: ${path}`, async () => {
+      const { fs, engine } = await sample();
+      await engine.compact();
+      const reader = await openAt(fs.otherProcess(), "/db", { readOnly: true });
+      await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
+      await engine.compact();
+      const { version } = await exportDatabase(reader, path);
+      assert.equal(version, engine.visibleVersion);
+      await restoreTo(fs, settingsOf(), path, "/restored");
+      const restored = await openAt(fs, "/restored", { readOnly: true });
+      assert.deepEqual(dump(restored, true), dump(engine, true));
+      for (const each of [restored, reader, engine]) await each.close();
+    });
+  }
+
   it("replaces an old database, and its stale files go", async () => {
     const { fs, engine } = await sample();
     const old = await openAt(fs, "/copy");
