@@ -89,7 +89,8 @@ export class Stage {
       await firstWrite(destination, () => fs.makeDirectory(path));
     } catch (error) {
       lock?.release();
-      if (state === "missing") await fs.removeDirectory(destination).catch(() => {}); // It may not have been made.
+      // It may not have been made; or by another, who is about to fill it.
+      if (state === "missing" && !(error instanceof ExistsError)) await fs.removeDirectory(destination).catch(() => {});
       throw error;
     }
     return new Stage(fs, destination, path, { state, lock, leftBehind });

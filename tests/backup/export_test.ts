@@ -256,7 +256,7 @@ describe("exportDatabase", () => {
       const { fs, engine } = await sample();
       let second: Promise<unknown> | undefined;
       // All is looked at, and the first name is about to move.
-      const slow = beforeRename(fs, (to) => to.startsWith(first), async () => {
+      const slow = before("rename", fs, (to) => to.startsWith(first), async () => {
         await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
         second = exportDatabase(engine, path, { overwrite });
         await second.catch(() => {});
@@ -275,6 +275,28 @@ describe("exportDatabase", () => {
       await engine.close();
     });
   }
+
+  it("and another that makes the directory in the same moment: the one goes on that has made it", async () => {
+    const { fs, engine } = await sample();
+    const arrived = Promise.withResolvers<void>();
+    const refused = Promise.withResolvers<void>();
+    let first: Promise<unknown> | undefined;
+    const slow = before("makeDirectory", fs, (path) => path.startsWith("/copy/.stage-"), async () => {
+      arrived.resolve();
+      await refused.promise;
+    });
+    const late = before("makeDirectory", fs, (path) => path === "/copy", async () => {
+      first = exportDatabase(withFiles(engine, slow), "/copy");
+      await arrived.promise;
+    });
+    await assert.rejects(exportDatabase(withFiles(engine, late), "/copy"), ExistsError);
+    refused.resolve();
+    await first;
+    const copy = await openAt(fs, "/copy", { readOnly: true });
+    assert.deepEqual(dump(copy, true), dump(engine, true));
+    await copy.close();
+    await engine.close();
+  });
 
   for (const path of ["/copy", "/copy.tar"]) {
     it(`of a reader whose files the writer has removed is of the present: ${path}`, async () => {
@@ -432,20 +454,25 @@ function failingAt(
   return { fs: proxy as FileSystem, hit: () => hit };
 }
 
-/** A file system in which `meanwhile` happens before the first rename that fits. */
-function beforeRename(fs: FileSystem, fits: (to: string) => boolean, meanwhile: () => Promise<void>): FileSystem {
+/** A file system in which `meanwhile` happens before the first such call (a link is a rename) to a path that fits. */
+function before(
+  call: "rename" | "makeDirectory",
+  fs: FileSystem,
+  fits: (path: string) => boolean,
+  meanwhile: () => Promise<void>,
+): FileSystem {
   let met = false;
   return new Proxy(fs, {
     get(target, name) {
       const value = Reflect.get(target, name);
       if (typeof value !== "function") return value;
-      if (name !== "rename" && name !== "link") return value.bind(target);
-      return async (from: string, to: string) => {
-        if (fits(to) && !met) {
+      if (name !== call && !(name === "link" && call === "rename")) return value.bind(target);
+      return async (...args: string[]) => {
+        if (!met && fits(call === "rename" ? args[1]! : args[0]!)) {
           met = true;
           await meanwhile();
         }
-        await value.call(target, from, to);
+        await value.apply(target, args);
       };
     },
   });
