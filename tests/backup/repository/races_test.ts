@@ -324,6 +324,23 @@ describe("a backup that stops at maxBytes", () => {
   });
 });
 
+describe("a backup that prunes", () => {
+  it("succeeds when it is given up behind its publication", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup({ id: "old", type: "full" });
+    await house.set("b", "2");
+    const stands = gate.hold(on("put", PART.marks));
+    const controller = new AbortController();
+    const backup = house.backup({ id: "new", type: "full", prune: { keepLast: 1 }, signal: controller.signal });
+    await stands;
+    controller.abort(new Error("enough"));
+    gate.open();
+    assert.equal((await backup).id, "new");
+    assert.ok((await listBackups(house.context)).some(({ id }) => id === "new"));
+  });
+});
+
 describe("a copy", () => {
   it("goes on when a pruning touches a head of its target meanwhile", async () => {
     const house = await House.make();
