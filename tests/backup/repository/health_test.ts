@@ -112,6 +112,19 @@ describe("judgeHealth()", () => {
     });
   }
 
+  it("does not forget damage in a backup because another one is whole", () => {
+    const backups = [made("a", 2), made("b", 1)];
+    const proof = (hoursAgo: number, ok: boolean, backupId: string | null) => ({
+      ...{ kind: "verify" as const, at: NOW - hoursAgo * HOUR, ok, backupId },
+    });
+    const bad = proof(3, false, "a");
+    assert.equal(judge({ backups, proofs: [bad, proof(2, true, "b")] }).findings[0]?.backupId, "a");
+    for (const later of [proof(2, true, "a"), proof(2, true, null)]) {
+      assert.deepEqual(codes({ backups, proofs: [bad, later] }), []);
+    }
+    assert.deepEqual(codes({ backups: backups.slice(1), proofs: [bad, proof(2, true, "b")] }), [], "it is gone");
+  });
+
   it("finds log that is behind, lost or no longer shipped", () => {
     assert.deepEqual(codes({ lagMs: 5 * 60_000 }), []);
     assert.deepEqual(codes({ lagMs: 5 * 60_000 + 1 }), ["lag"]);
