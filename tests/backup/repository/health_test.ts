@@ -64,6 +64,14 @@ describe("judgeHealth()", () => {
     assert.deepEqual(codes({ backups: [made("a", 2600)] }, { maxAge: 0 }), []);
   });
 
+  it("finds it also behind one that a wrong clock dated far ahead", () => {
+    const ahead = made("ahead", -10_000);
+    assert.deepEqual(codes({ backups: [ahead, made("a", 25)] }), ["overdue"]);
+    assert.equal(judge({ backups: [ahead, made("a", 25)] }).lastBackupAt, NOW - 25 * HOUR);
+    assert.deepEqual(codes({ backups: [made("a", 25), made("a little ahead", -1)] }), []);
+    assert.deepEqual(codes({ backups: [ahead] }), []);
+  });
+
   it("does not take a selective backup for the whole", () => {
     assert.deepEqual(codes({ backups: [made("a", 26), made("part", 1, { selective: true })] }), ["overdue"]);
     assert.deepEqual(codes({ backups: [made("part", 1, { selective: true })] }), []);

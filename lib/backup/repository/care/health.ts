@@ -202,7 +202,7 @@ export function judgeHealth(facts: HealthFacts, policy: CheckedHealthPolicy, now
     status: findings.length === 0 ? "OK" : "FINDINGS",
     findings,
     checkedAt: now,
-    lastBackupAt: newestOf(facts.backups),
+    lastBackupAt: newestOf(facts.backups, policy, now),
     successRate,
     lastVerifiedAt: last("verify", true)?.at,
     lastDrillAt: last("drill", true)?.at,
@@ -235,13 +235,19 @@ function wholeOf(backups: readonly HealthBackup[]): readonly HealthBackup[] {
   return whole.length > 0 ? whole : backups;
 }
 
-function newestOf(backups: readonly HealthBackup[]): number | undefined {
-  const whole = wholeOf(backups);
-  return whole.length === 0 ? undefined : Math.max(...whole.map(({ createdAt }) => createdAt));
+/** When the newest was made. What a wrong clock dated far ahead must not hide for years that none is made any more. */
+function newestOf(
+  backups: readonly HealthBackup[],
+  { maxAge }: CheckedHealthPolicy,
+  now: number,
+): number | undefined {
+  const times = wholeOf(backups).map(({ createdAt }) => createdAt);
+  const likely = times.filter((time) => time <= now + maxAge);
+  return times.length === 0 ? undefined : Math.max(...likely.length > 0 ? likely : times);
 }
 
 function ageFindings(backups: readonly HealthBackup[], policy: CheckedHealthPolicy, now: number): HealthFinding[] {
-  const newest = newestOf(backups);
+  const newest = newestOf(backups, policy, now);
   if (newest === undefined) return [{ code: "no-backup", severity: "error", message: "there is no backup" }];
   const age = now - newest;
   if (policy.maxAge === 0 || age <= policy.maxAge) return [];
