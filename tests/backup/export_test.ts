@@ -254,7 +254,7 @@ describe("exportDatabase", () => {
   ) {
     it(`and another at the same moment to ${path}, overwrite ${overwrite}: one of them is there, and says so`, async () => {
       const { fs, engine } = await sample();
-      let second: Promise<unknown> | undefined;
+      let second: ReturnType<typeof exportDatabase> | undefined;
       // All is looked at, and the first name is about to move.
       const slow = before("rename", fs, (to) => to.startsWith(first), async () => {
         await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
@@ -269,7 +269,7 @@ describe("exportDatabase", () => {
       assert.ok(failed[0]!.reason instanceof ExistsError, String(failed[0]!.reason));
       await restoreTo(fs, settingsOf(), path, "/restored");
       const restored = await openAt(fs, "/restored", { readOnly: true });
-      assert.equal(restored.visibleVersion, (done[0]!.value as { version: number }).version);
+      assert.equal(restored.visibleVersion, done[0]!.value.version);
       await restored.close();
       assert.deepEqual((await tree(fs)).filter((name) => /stage|tmp/.test(name)), []);
       await engine.close();
