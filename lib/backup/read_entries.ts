@@ -56,7 +56,7 @@ export async function* readRecords(source: ReadEntries): AsyncGenerator<Portable
 function answerOf(filter: (entry: FilterEntry) => boolean, entry: FilterEntry): boolean {
   const answer: unknown = filter(entry);
   if (typeof answer === "boolean") return answer;
-  throw new TypeError(`backup: option "filter" must answer true or false, not ${describeValue(answer)}`);
+  throw new TypeError(`Cannot back up: the filter must answer true or false, not ${describeValue(answer)}`);
 }
 
 /** How many entries there are. Values are read only when there is a filter. */

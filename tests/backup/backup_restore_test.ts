@@ -120,7 +120,7 @@ describe("backupTo", () => {
     for (const filter of [() => Promise.resolve(true), () => undefined, () => 1]) {
       await assert.rejects(
         backupTo(engine, "/y.json", { filter: filter as never }),
-        /"filter" must answer true or false/,
+        /the filter must answer true or false/,
       );
     }
     assert.equal(await fs.stat("/y.json"), undefined);
