@@ -69,7 +69,10 @@ export interface BackupOptions extends LongWorkOptions {
   id?: string | undefined;
   /** Repositories: the backup an incremental one builds on; the newest of this history unless given. */
   parent?: string | undefined;
-  /** Repositories: gives up, leaving nothing, when more than so many bytes would have to be stored. */
+  /**
+   * Repositories: gives up when more than so many bytes would have to be stored. It leaves no backup and none of its files;
+   * whole objects of log may stay, as other copies of the database may count them, and are used by the next backup.
+   */
   maxBytes?: number | undefined;
   /** Repositories: how many objects are sent at once, 1 to 64; 4 unless given. */
   concurrency?: number | undefined;

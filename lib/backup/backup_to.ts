@@ -75,7 +75,13 @@ async function withPruning(
   engine: Engine,
   options: CheckedRepositoryBackup,
 ): Promise<BackupInfo> {
+  const { prune, signal } = options;
   const info = await backupInto(context, engine, options);
-  if (options.prune !== undefined) await pruneRepository(context, options.prune, { signal: options.signal });
+  try {
+    if (prune !== undefined) await pruneRepository(context, prune, { signal });
+  } catch (error) {
+    // The backup is published, so giving up ends the pruning alone.
+    if (!signal?.aborted || error !== signal.reason) throw error;
+  }
   return info;
 }

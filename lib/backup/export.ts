@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { IntegrityError } from "../base/errors.ts";
+import { IntegrityError, NotFoundError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import type { Engine } from "../engine/types.ts";
-import { checkFile, checkSpace, localPath } from "./destination.ts";
+import { checkFile, checkSpace, isWithin, localPath } from "./destination.ts";
 import { hashOf, writeFileOf } from "./file_sink.ts";
 import type { ExportInfo } from "./info.ts";
 import { type CheckedExportOptions, checkExportOptions, type ExportOptions } from "./export_options.ts";
@@ -43,12 +43,29 @@ export async function exportDatabase(
   const started = engine.settings.monotonic();
   const resume = engine.deferCompaction();
   try {
-    const info = /\.tar$/i.test(inner)
-      ? await exportTar(engine, path, packing, checked)
-      : await exportDirectory(engine, path, checked);
+    const info = await atPresent(
+      engine,
+      () => /\.tar$/i.test(inner) ? exportTar(engine, path, packing, checked) : exportDirectory(engine, path, checked),
+    );
     return { path: engine.fs.resolve(path), ...info, durationMs: engine.settings.monotonic() - started };
   } finally {
     resume();
+  }
+}
+
+/** How often a reader moves on when the writer removes files that it is about to copy. */
+const READER_TRIES = 5;
+
+/** Runs `work`; a reader whose files were removed by the writer moves on to the present and tries again. */
+async function atPresent<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const wasRemoved = error instanceof NotFoundError && isWithin(error.path ?? "", engine.path);
+      if (!wasRemoved || !engine.readOnly || tries === READER_TRIES) throw error;
+      await engine.refresh();
+    }
   }
 }
 
@@ -75,10 +92,10 @@ async function exportDirectory(engine: Engine, path: string, options: CheckedExp
       pin.release();
     }
     if (verify) {
-      reporter.start("verify", { totalBytes: copied.bytes });
+      reporter.start("verify", { totalBytes: sum(pin.files) });
       await verifyDirectory(fs, stage.path, settings, { version: pin.version }, reporter, signal, copied.checked);
     }
-    reporter.start("publish", { totalItems: copied.names.length });
+    reporter.start("publish");
     await stage.publish(copied.names, signal);
     const { bytes, sharedBytes } = copied;
     return { version: pin.version, timestamp: pin.timestamp, files: copied.names.length, bytes, sharedBytes };

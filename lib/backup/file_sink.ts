@@ -1,13 +1,14 @@
 /**
- * Writing one file so that it appears whole or not at all: a sibling, synced, checked, renamed.
+ * Writing one file so that it appears whole or not at all: a sibling, synced, checked, put in place.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../base/abort.ts";
-import { NotFoundError } from "../base/errors.ts";
+import { ExistsError, NotFoundError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { dirname } from "../files/paths.ts";
+import { removeIfThere } from "../files/publish.ts";
 import { checkFile, firstWrite } from "./destination.ts";
 
 /** What a file sink wrote. */
@@ -64,7 +65,8 @@ export async function writeFileOf(
     throwIfAborted(options.signal);
     // Asked again: another program may have been faster.
     await checkFile(call, fs, path, { overwrite: options.overwrite });
-    await fs.rename(sibling, path);
+    if (options.overwrite) await fs.rename(sibling, path);
+    else await moveIfFree(fs, sibling, path);
     await fs.syncDirectory(dirname(path));
     return written;
   } catch (error) {
@@ -73,6 +75,21 @@ export async function writeFileOf(
     });
     throw error;
   }
+}
+
+/** Renames a file to a name that nothing has: a mere rename would replace what came meanwhile. */
+async function moveIfFree(fs: FileSystem, from: string, to: string): Promise<void> {
+  try {
+    await fs.link(from, to);
+  } catch (error) {
+    if (error instanceof ExistsError) {
+      const remedy = "choose another path, or pass overwrite: true";
+      throw new ExistsError(`Cannot write ${to}: another program wrote it meanwhile; ${remedy} (EXISTS)`, { path: to });
+    }
+    await fs.rename(from, to); // There are no links here.
+  }
+  // Also after a rename: of two names for one file it takes none away. Left behind it would do no harm.
+  await removeIfThere(fs, from).catch(() => {});
 }
 
 /** SHA-256 of pieces, hex, as they pass through. */

@@ -5,6 +5,7 @@
  */
 import { copyBytes, decodeText, isText } from "../base/bytes.ts";
 import { throwIfAborted } from "../base/abort.ts";
+import { describeValue } from "../base/options.ts";
 import type { Slicer } from "../base/yield.ts";
 import type { Engine, ReadView } from "../engine/types.ts";
 import { type Cell, KIND_JSON, KIND_TEXT, OP_BLOB, readCell } from "../format/cell.ts";
@@ -45,10 +46,17 @@ export async function* readRecords(source: ReadEntries): AsyncGenerator<Portable
       tags: cell.tags,
       expiresAt: cell.expiresAt,
     };
-    if (source.filter === undefined || source.filter(filterEntry(record, space, version, timestamp)) === true) {
+    if (source.filter === undefined || answerOf(source.filter, filterEntry(record, space, version, timestamp))) {
       yield record;
     }
   }
+}
+
+/** What a filter says. A promise, or nothing at all, would leave out every entry without a word. */
+function answerOf(filter: (entry: FilterEntry) => boolean, entry: FilterEntry): boolean {
+  const answer: unknown = filter(entry);
+  if (typeof answer === "boolean") return answer;
+  throw new TypeError(`Cannot back up: the filter must answer true or false, not ${describeValue(answer)}`);
 }
 
 /** How many entries there are. Values are read only when there is a filter. */

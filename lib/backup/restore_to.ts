@@ -24,7 +24,7 @@ import { type PreparedSource, prepareSource, type RepositoryPart, restoring } fr
 import { type CheckedRestoreOptions, checkRestoreOptions, type RestoreOptions } from "./restore_options.ts";
 import { isSelective } from "./selection.ts";
 import { withPartial } from "./partial.ts";
-import { type CopiedPinned, copyPinned, readerSettings, verifyDirectory } from "./pinned_files.ts";
+import { type CopiedPinned, copyPinned, pinnedBytes, readerSettings, verifyDirectory } from "./pinned_files.ts";
 import type { Lease } from "./repository/core/lease.ts";
 import { apply, plannedInfo, restoreInfo, type RestoreRequest, Scratch } from "./restore.ts";
 import { RowLoad } from "./load/row_load.ts";
@@ -129,7 +129,7 @@ async function restoreOpened(
       : part !== undefined
       ? await takeOver(work)
       : await copy(work, stage.path);
-    reporter.start("publish", { totalItems: names.length });
+    reporter.start("publish");
     await lease?.assertHeld();
     await stage.publish(names, signal, from);
     return info;
@@ -322,7 +322,7 @@ async function copy(work: Work, stage: string): Promise<Restored> {
     bytes = copied.bytes;
   }
   if (verifyAfter || (verifyBefore && source.kind === "tar")) {
-    reporter.start("verify", { totalBytes: bytes });
+    reporter.start("verify", { totalBytes: pinnedBytes(files) });
     const checked = "checked" in copied ? copied.checked : undefined;
     await verifyDirectory(fs, stage, settings, { version }, reporter, signal, checked);
   }

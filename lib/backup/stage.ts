@@ -7,6 +7,7 @@
  * ```
  *
  * Inside the destination, so that it works on mount points and where only the destination may be written to.
+ * While names move `DEST/.stage-lock` is locked: of two that publish, the second finds the first one's database.
  *
  * Over an old database whose file names meet those of the new one, the old files are set aside first, in
  * `DEST/.stage-<id>-old` (`former.ts`); a failure puts them back, and a crash leaves them there, whole, a database that opens;
@@ -20,7 +21,14 @@
 import { throwIfAborted } from "../base/abort.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { ExistsError, LockedError, NotFoundError, PermissionError } from "../base/errors.ts";
-import { FORMER_SUFFIX, LOCK_NAME, MARKER_NAME, parseFileName, REPLACED_NAME } from "../engine/file_names.ts";
+import {
+  FORMER_SUFFIX,
+  LOCK_NAME,
+  MARKER_NAME,
+  parseFileName,
+  REPLACED_NAME,
+  STAGE_PREFIX,
+} from "../engine/file_names.ts";
 import { removeLeftovers } from "../engine/leftovers.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { dirname, join } from "../files/paths.ts";
@@ -28,6 +36,12 @@ import { removeIfThere, removeTree, writeSynced } from "../files/publish.ts";
 import { readRange } from "../files/read.ts";
 import { checkDirectory, type DirectoryState, firstWrite } from "./destination.ts";
 import { putBack, setAside } from "./former.ts";
+
+/**
+ * The file whose lock one holds who publishes: a stage by its name, so that what a crash leaves of it is no one's. Not
+ * `LOCK`, for that must never be removed where a database may be opened.
+ */
+const PUBLISH_LOCK_NAME = `${STAGE_PREFIX}lock`;
 
 /** Every file begins with a header that says whose it is and what number it has. */
 const HEADER_BYTES = 64;
@@ -75,7 +89,8 @@ export class Stage {
       await firstWrite(destination, () => fs.makeDirectory(path));
     } catch (error) {
       lock?.release();
-      if (state === "missing") await fs.removeDirectory(destination).catch(() => {}); // It may not have been made.
+      // It may not have been made; or by another, who is about to fill it.
+      if (state === "missing" && !(error instanceof ExistsError)) await fs.removeDirectory(destination).catch(() => {});
       throw error;
     }
     return new Stage(fs, destination, path, { state, lock, leftBehind });
@@ -86,15 +101,28 @@ export class Stage {
    * until files begin to move.
    */
   async publish(names: readonly string[], signal?: AbortSignal, from: string = this.path): Promise<void> {
-    const fs = this.#fs;
-    await fs.syncDirectory(from);
+    await this.#fs.syncDirectory(from);
     throwIfAborted(signal);
+    const path = join(this.#destination, PUBLISH_LOCK_NAME);
+    const lock = await this.#lockAlone(path);
+    try {
+      if (this.#state !== "database") await this.#checkAlone();
+      await this.#publish(names, from);
+    } finally {
+      if (lock !== undefined) {
+        lock.release();
+        await removeIfThere(this.#fs, path).catch(() => {}); // Whoever opens the database removes it.
+      }
+    }
+  }
+
+  async #publish(names: readonly string[], from: string): Promise<void> {
+    const fs = this.#fs;
     // The manifest first: it says whose the others are, should this be interrupted.
     const isManifest = (name: string): boolean => parseFileName(name)?.kind === "manifest";
     const others = names.filter((name) => name !== MARKER_NAME && !isManifest(name));
     const files = [...names.filter(isManifest), ...others];
     const old = this.#state === "database" ? (await fs.list(this.#destination)).filter(isDatabaseFile) : [];
-    if (this.#state !== "database") await this.#checkAlone();
     const aside = await this.#meet(files, old, from) ? `${this.path}${FORMER_SUFFIX}` : undefined;
     if (aside !== undefined) await setAside(fs, this.#destination, old, aside);
     const moved: string[] = [];
@@ -136,7 +164,21 @@ export class Stage {
     const there = (await this.#fs.list(this.#destination)).filter(isDatabaseFile);
     if (there.every((name) => this.#leftBehind.includes(name))) return;
     await checkDirectory("publish", this.#fs, this.#destination, { overwrite: false });
-    throw new ExistsError(
+    throw this.#notAlone();
+  }
+
+  /** Keeps others out from the look at what is there to the marker's rename. */
+  async #lockAlone(path: string): Promise<FileLock | undefined> {
+    try {
+      return await this.#fs.lock(path);
+    } catch (error) {
+      if (error instanceof LockedError) throw this.#notAlone();
+      return undefined; // A copy may go where files can't be locked, and a database could not be opened.
+    }
+  }
+
+  #notAlone(): ExistsError {
+    return new ExistsError(
       `Cannot publish ${this.#destination}: another program writes there; choose another (EXISTS)`,
       {
         path: this.#destination,

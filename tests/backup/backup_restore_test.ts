@@ -117,6 +117,13 @@ describe("backupTo", () => {
     assert.deepEqual(await keys({ namespace: "nobody" }), []);
     let asked = 0;
     await assert.rejects(backupTo(engine, "/y.json", { filter: () => asked++ < 400 }), /must answer the same/);
+    for (const filter of [() => Promise.resolve(true), () => undefined, () => 1]) {
+      await assert.rejects(
+        backupTo(engine, "/y.json", { filter: filter as never }),
+        /the filter must answer true or false/,
+      );
+    }
+    assert.equal(await fs.stat("/y.json"), undefined);
     assert.equal(await fs.stat("/y.json"), undefined);
     await engine.close();
   });

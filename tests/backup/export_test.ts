@@ -245,6 +245,75 @@ describe("exportDatabase", () => {
     }
   });
 
+  for (
+    const [path, first, overwrite] of [
+      ["/copy", "/copy/MANIFEST-", false],
+      ["/copy", "/copy/MANIFEST-", true],
+      ["/copy.tar", "/copy.tar", false],
+    ] as const
+  ) {
+    it(`and another at the same moment to ${path}, overwrite ${overwrite}: one of them is there, and says so`, async () => {
+      const { fs, engine } = await sample();
+      let second: ReturnType<typeof exportDatabase> | undefined;
+      // All is looked at, and the first name is about to move.
+      const slow = before("rename", fs, (to) => to.startsWith(first), async () => {
+        await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
+        second = exportDatabase(engine, path, { overwrite });
+        await second.catch(() => {});
+      });
+      const ends = [(await Promise.allSettled([exportDatabase(withFiles(engine, slow), path, { overwrite })]))[0]];
+      ends.push((await Promise.allSettled([second!]))[0]);
+      const done = ends.filter((end) => end.status === "fulfilled");
+      const failed = ends.filter((end) => end.status === "rejected");
+      assert.equal(done.length, 1, ends.map(({ status }) => status).join());
+      assert.ok(failed[0]!.reason instanceof ExistsError, String(failed[0]!.reason));
+      await restoreTo(fs, settingsOf(), path, "/restored");
+      const restored = await openAt(fs, "/restored", { readOnly: true });
+      assert.equal(restored.visibleVersion, done[0]!.value.version);
+      await restored.close();
+      assert.deepEqual((await tree(fs)).filter((name) => /stage|tmp/.test(name)), []);
+      await engine.close();
+    });
+  }
+
+  it("and another that makes the directory in the same moment: the one goes on that has made it", async () => {
+    const { fs, engine } = await sample();
+    const arrived = Promise.withResolvers<void>();
+    const refused = Promise.withResolvers<void>();
+    let first: Promise<unknown> | undefined;
+    const slow = before("makeDirectory", fs, (path) => path.startsWith("/copy/.stage-"), async () => {
+      arrived.resolve();
+      await refused.promise;
+    });
+    const late = before("makeDirectory", fs, (path) => path === "/copy", async () => {
+      first = exportDatabase(withFiles(engine, slow), "/copy");
+      await arrived.promise;
+    });
+    await assert.rejects(exportDatabase(withFiles(engine, late), "/copy"), ExistsError);
+    refused.resolve();
+    await first;
+    const copy = await openAt(fs, "/copy", { readOnly: true });
+    assert.deepEqual(dump(copy, true), dump(engine, true));
+    await copy.close();
+    await engine.close();
+  });
+
+  for (const path of ["/copy", "/copy.tar"]) {
+    it(`of a reader whose files the writer has removed is of the present: ${path}`, async () => {
+      const { fs, engine } = await sample();
+      await engine.compact();
+      const reader = await openAt(fs.otherProcess(), "/db", { readOnly: true });
+      await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
+      await engine.compact();
+      const { version } = await exportDatabase(reader, path);
+      assert.equal(version, engine.visibleVersion);
+      await restoreTo(fs, settingsOf(), path, "/restored");
+      const restored = await openAt(fs, "/restored", { readOnly: true });
+      assert.deepEqual(dump(restored, true), dump(engine, true));
+      for (const each of [restored, reader, engine]) await each.close();
+    });
+  }
+
   it("replaces an old database, and its stale files go", async () => {
     const { fs, engine } = await sample();
     const old = await openAt(fs, "/copy");
@@ -383,6 +452,30 @@ function failingAt(
     },
   });
   return { fs: proxy as FileSystem, hit: () => hit };
+}
+
+/** A file system in which `meanwhile` happens before the first such call (a link is a rename) to a path that fits. */
+function before(
+  call: "rename" | "makeDirectory",
+  fs: FileSystem,
+  fits: (path: string) => boolean,
+  meanwhile: () => Promise<void>,
+): FileSystem {
+  let met = false;
+  return new Proxy(fs, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      if (name !== call && !(name === "link" && call === "rename")) return value.bind(target);
+      return async (...args: string[]) => {
+        if (!met && fits(call === "rename" ? args[1]! : args[0]!)) {
+          met = true;
+          await meanwhile();
+        }
+        await value.apply(target, args);
+      };
+    },
+  });
 }
 
 /** The same engine, whose file system seems to be another to those who copy. */

@@ -92,7 +92,8 @@ export async function prepareSource(opened: OpenedSource, options: PrepareOption
   const made = await makeState(call, context, restore, plan, {
     fs,
     scratch,
-    settings,
+    // A replay drops what has expired; where the expiry is cleared nothing has.
+    settings: restore.expiry === "clear" ? { ...settings, clock: () => 0 } : settings,
     reuse,
     verify: restore.verifyAfter,
     reporter,

@@ -212,12 +212,14 @@ export class RowLoad {
       for (; rows.valid; rows.next()) {
         const { key, cell } = rows;
         if (cell[0] === EXPIRED_CELL[0]) {
+          reporter.add(0, 1);
           continue; // An expired entry is no entry.
         }
         writer.add(key, cell);
-        if (isEntryKey(key)) entries++;
+        const isEntry = isEntryKey(key);
+        if (isEntry) entries++;
         count++;
-        reporter.add(key.length + cell.length, 1);
+        reporter.add(key.length + cell.length, isEntry ? 1 : 0);
         if (writer.bytes - drained >= DRAIN_BYTES) {
           drained = writer.bytes;
           await writer.drain();

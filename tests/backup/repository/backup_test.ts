@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
@@ -150,6 +151,20 @@ describe("backup() into a repository", () => {
     assert.deepEqual(await keysBelow(house.store, "backups/"), []);
     assert.deepEqual(await keysBelow(house.store, "locks/"), []);
     await house.backup();
+  });
+
+  it("leaves no files of a base when its log goes beyond maxBytes", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const before = await keysBelow(house.store, "objects/");
+    for (let i = 0; i < 100; i++) {
+      await house.set("a", createHash("shake256", { outputLength: 500 }).update(`${i}`).digest("hex"));
+    }
+    await house.engine.compact();
+    await assert.rejects(house.backup({ type: "full", maxBytes: 20_000 }), /LIMIT/);
+    assert.deepEqual(await keysBelow(house.store, "objects/"), before);
+    assert.equal((await house.backup({ type: "full" })).version, 101);
   });
 
   for (const [what, count] of [["no commit", 0], ["a commit of time 0", 1]] as const) {

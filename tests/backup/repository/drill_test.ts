@@ -79,6 +79,24 @@ describe("drillRepository()", () => {
     assert.deepEqual(kept.sort(), [false, true]);
   });
 
+  it("finds the same once entries have expired that were there", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    const expiresAt = house.time.now + 60_000;
+    await write(house.engine, (batch) => put(batch, 0, "session", { value: "s", expiresAt }));
+    await house.backup({ type: "incremental" });
+    const first = await drill(house.context);
+    assert.equal(first.entries, 2);
+    house.time.now = expiresAt;
+    const { problems, checksum } = await drill(house.context);
+    assert.deepEqual([problems, checksum], [[], first.checksum]);
+    await house.engine.compact();
+    await house.backup({ type: "full" });
+    const { ok, entries } = await drill(house.context);
+    assert.deepEqual([ok, entries], [true, 1]);
+  });
+
   it("notices every difference between entries", async () => {
     const checksums: string[] = [];
     const base = { value: "v", tags: ["t"], expiresAt: Date.UTC(2030, 1) };

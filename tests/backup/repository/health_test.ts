@@ -64,6 +64,14 @@ describe("judgeHealth()", () => {
     assert.deepEqual(codes({ backups: [made("a", 2600)] }, { maxAge: 0 }), []);
   });
 
+  it("finds it also behind one that a wrong clock dated far ahead", () => {
+    const ahead = made("ahead", -10_000);
+    assert.deepEqual(codes({ backups: [ahead, made("a", 25)] }), ["overdue"]);
+    assert.equal(judge({ backups: [ahead, made("a", 25)] }).lastBackupAt, NOW - 25 * HOUR);
+    assert.deepEqual(codes({ backups: [made("a", 25), made("a little ahead", -1)] }), []);
+    assert.deepEqual(codes({ backups: [ahead] }), []);
+  });
+
   it("does not take a selective backup for the whole", () => {
     assert.deepEqual(codes({ backups: [made("a", 26), made("part", 1, { selective: true })] }), ["overdue"]);
     assert.deepEqual(codes({ backups: [made("part", 1, { selective: true })] }), []);
@@ -111,6 +119,19 @@ describe("judgeHealth()", () => {
       );
     });
   }
+
+  it("does not forget damage in a backup because another one is whole", () => {
+    const backups = [made("a", 2), made("b", 1)];
+    const proof = (hoursAgo: number, ok: boolean, backupId: string | null) => ({
+      ...{ kind: "verify" as const, at: NOW - hoursAgo * HOUR, ok, backupId },
+    });
+    const bad = proof(3, false, "a");
+    assert.equal(judge({ backups, proofs: [bad, proof(2, true, "b")] }).findings[0]?.backupId, "a");
+    for (const later of [proof(2, true, "a"), proof(2, true, null)]) {
+      assert.deepEqual(codes({ backups, proofs: [bad, later] }), []);
+    }
+    assert.deepEqual(codes({ backups: backups.slice(1), proofs: [bad, proof(2, true, "b")] }), [], "it is gone");
+  });
 
   it("finds log that is behind, lost or no longer shipped", () => {
     assert.deepEqual(codes({ lagMs: 5 * 60_000 }), []);

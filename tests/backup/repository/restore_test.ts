@@ -181,6 +181,25 @@ describe("restore() from a repository", () => {
     assert.ok(dump(house.engine)[":d4"] !== undefined, "the rest stays");
   });
 
+  it("brings back what has expired when that is cleared, from the log as from the base", async () => {
+    const house = await House.make();
+    const expiresAt = house.time.now + 60_000;
+    for (const [key, type] of [["in the base", "full"], ["in the log", "incremental"]] as const) {
+      await write(house.engine, (batch) => put(batch, 0, key, { value: "v", expiresAt }));
+      await house.backup({ type });
+    }
+    house.time.now = expiresAt;
+    await house.set("later", "v");
+    await house.backup({ type: "incremental" });
+    const keys = [":in the base", ":in the log", ":later"];
+    const { info, contents } = await house.restore({ expiry: "clear" });
+    assert.deepEqual([Object.keys(contents).sort(), info.entries, info.expired], [keys, 3, 0]);
+    await restoreInto(house.engine, house.handle, { expiry: "clear" });
+    assert.deepEqual(Object.keys(dump(house.engine)).sort(), keys);
+    const kept = await house.restore({ at: { version: 3 } });
+    assert.deepEqual(Object.keys(kept.contents), [":later"]);
+  });
+
   it("rehearses without reading data or writing anything", async () => {
     const store = new FaultStore(new MemoryStore());
     const house = await week(store);

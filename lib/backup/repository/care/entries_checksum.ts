@@ -16,13 +16,13 @@ import { OP_BLOB } from "../../../format/cell.ts";
 import { spacesOf } from "../../namespaces.ts";
 import { readCells } from "../../read_entries.ts";
 
-/** All there is, what has expired too. Values are read, also from blob files. */
+/** All that had not expired at `moment`. Values are read, also from blob files. */
 export async function entriesChecksum(
   engine: Engine,
-  options: { withVersions: boolean; signal: AbortSignal | undefined; onEntry: (bytes: number) => void },
+  options: { withVersions: boolean; moment: number; signal: AbortSignal | undefined; onEntry: (bytes: number) => void },
 ): Promise<{ entries: number; checksum: string }> {
   const { signal, onEntry } = options;
-  const view = engine.read({ version: engine.visibleVersion, moment: 0 });
+  const view = engine.read({ version: engine.visibleVersion, moment: options.moment });
   const spaces = spacesOf(view, engine.keyEncoding)
     .map((space) => ({ space, path: JSON.stringify(space.path) }))
     .sort((a, b) => a.path < b.path ? -1 : a.path > b.path ? 1 : 0)

@@ -170,15 +170,14 @@ const USUAL = 5;
 /** Judges a repository at a moment; nothing is read or written. */
 export function judgeHealth(facts: HealthFacts, policy: CheckedHealthPolicy, now: number): HealthReport {
   const last = (kind: "verify" | "drill", ok: boolean): HealthProof | undefined =>
-    facts.proofs.filter((proof) => proof.kind === kind && proof.ok === ok)
-      .reduce<HealthProof | undefined>((a, b) => a !== undefined && a.at > b.at ? a : b, undefined);
+    latestOf(facts.proofs.filter((proof) => proof.kind === kind && proof.ok === ok));
   const attempts = facts.attempts.filter(({ at }) => at > now - policy.window);
   const successRate = attempts.length === 0 ? undefined : attempts.filter(({ ok }) => ok).length / attempts.length;
   const findings: HealthFinding[] = [
     ...ageFindings(facts.backups, policy, now),
     ...sizeFindings(facts.backups, policy),
-    ...proofFindings("verify", last("verify", true), last("verify", false), policy.verifyWithin, now),
-    ...proofFindings("drill", last("drill", true), last("drill", false), policy.drillWithin, now),
+    ...proofFindings("verify", last("verify", true), standing(facts, "verify"), policy.verifyWithin, now),
+    ...proofFindings("drill", last("drill", true), standing(facts, "drill"), policy.drillWithin, now),
     ...logFindings(facts, policy),
   ];
   if (successRate !== undefined && successRate < policy.minSuccessRate) {
@@ -203,12 +202,31 @@ export function judgeHealth(facts: HealthFacts, policy: CheckedHealthPolicy, now
     status: findings.length === 0 ? "OK" : "FINDINGS",
     findings,
     checkedAt: now,
-    lastBackupAt: newestOf(facts.backups),
+    lastBackupAt: newestOf(facts.backups, policy, now),
     successRate,
     lastVerifiedAt: last("verify", true)?.at,
     lastDrillAt: last("drill", true)?.at,
     lagMs: facts.lagMs,
   };
+}
+
+function latestOf(proofs: readonly HealthProof[]): HealthProof | undefined {
+  return proofs.reduce<HealthProof | undefined>((a, b) => a !== undefined && a.at > b.at ? a : b, undefined);
+}
+
+/**
+ * The latest failure that counts: until the same check has passed since; a tie is a failure. Of a backup that is there the
+ * verification of another one is not the same check.
+ */
+function standing({ backups, proofs }: HealthFacts, kind: "verify" | "drill"): HealthProof | undefined {
+  const own = new Set(kind === "verify" ? backups.map(({ id }) => id) : []);
+  const same = proofs.filter((proof) => proof.kind === kind);
+  return latestOf(same.filter((bad) =>
+    !bad.ok && !same.some((good) => {
+      const isOther = own.has(bad.backupId ?? "") && (good.backupId ?? bad.backupId) !== bad.backupId;
+      return good.ok && good.at > bad.at && !isOther;
+    })
+  ));
 }
 
 /** Selective backups prove nothing about the whole, unless there is nothing else. */
@@ -217,13 +235,19 @@ function wholeOf(backups: readonly HealthBackup[]): readonly HealthBackup[] {
   return whole.length > 0 ? whole : backups;
 }
 
-function newestOf(backups: readonly HealthBackup[]): number | undefined {
-  const whole = wholeOf(backups);
-  return whole.length === 0 ? undefined : Math.max(...whole.map(({ createdAt }) => createdAt));
+/** When the newest was made. What a wrong clock dated far ahead must not hide for years that none is made any more. */
+function newestOf(
+  backups: readonly HealthBackup[],
+  { maxAge }: CheckedHealthPolicy,
+  now: number,
+): number | undefined {
+  const times = wholeOf(backups).map(({ createdAt }) => createdAt);
+  const likely = times.filter((time) => time <= now + maxAge);
+  return times.length === 0 ? undefined : Math.max(...likely.length > 0 ? likely : times);
 }
 
 function ageFindings(backups: readonly HealthBackup[], policy: CheckedHealthPolicy, now: number): HealthFinding[] {
-  const newest = newestOf(backups);
+  const newest = newestOf(backups, policy, now);
   if (newest === undefined) return [{ code: "no-backup", severity: "error", message: "there is no backup" }];
   const age = now - newest;
   if (policy.maxAge === 0 || age <= policy.maxAge) return [];
@@ -261,8 +285,7 @@ function proofFindings(
   now: number,
 ): HealthFinding[] {
   const { failed, missing, noun } = PROOF_WORDS[kind];
-  // A failure counts until the same check has passed since; a tie is a failure.
-  if (bad !== undefined && (good === undefined || good.at <= bad.at)) {
+  if (bad !== undefined) {
     const about = bad.backupId ?? undefined;
     const message = `the last ${noun}, ${formatDuration(Math.max(0, now - bad.at))} ago, found damage` +
       (about === undefined ? "" : ` in backup ${about}`);

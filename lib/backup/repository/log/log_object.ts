@@ -22,8 +22,6 @@ export interface PutLogOptions {
 export interface PutLog {
   /** Its bytes. */
   storedBytes: number;
-  /** Whether this call wrote it. */
-  made: boolean;
 }
 
 /** Writes a log object; one that is there under the name was written by an earlier try, and is checked. */
@@ -37,10 +35,10 @@ export async function putLogObject(
   if (!verify) return await putUnseen(context, key, raw, { ...options, compression, verify });
   for (let tries = 0;; tries++) {
     const put = await putObject(context, key, raw, { ...options, compression, verify });
-    if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
+    if (put !== undefined) return { storedBytes: put.storedBytes };
     try {
       const found = await checkObject(storedPieces(context, key, undefined, options.signal), key);
-      return { storedBytes: found.storedBytes, made: false };
+      return { storedBytes: found.storedBytes };
     } catch (error) {
       if (!(error instanceof IntegrityError) || tries > 0) throw error;
       await context.store.delete(key);
@@ -59,14 +57,14 @@ async function putUnseen(
     let refused: PermissionError | undefined;
     try {
       const put = await putObject(context, key, raw, options);
-      if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
+      if (put !== undefined) return { storedBytes: put.storedBytes };
     } catch (error) {
       // A store may have to look at what is in the way, to tell that from what it put itself.
       if (!(error instanceof PermissionError)) throw error;
       refused = error;
     }
     const storedBytes = await storedBytesOf(context, key, options.signal);
-    if (storedBytes !== undefined) return { storedBytes, made: false };
+    if (storedBytes !== undefined) return { storedBytes };
     if (refused !== undefined) throw refused;
   }
 }

@@ -26,7 +26,7 @@ const SPARE_BYTES_MAX = 8 * 2 ** 20;
 interface UnderWay {
   sent: Omit<LogObjectSent, "storedBytes">;
   pieces: readonly LogPiece[];
-  put: Promise<{ storedBytes: number; made: boolean }>;
+  put: Promise<{ storedBytes: number }>;
 }
 
 /** The objects of one shipment. */
@@ -35,8 +35,6 @@ export class LogOutbox {
   readonly #options: ShipOptions;
   readonly #underWay: UnderWay[] = [];
   #arrived: LogObjectSent[] = [];
-  /** Objects of this call that no head counts yet. */
-  #made: string[] = [];
   /** Memory of pieces that are stored. */
   readonly #spare: Uint8Array[] = [];
 
@@ -94,26 +92,21 @@ export class LogOutbox {
   /** A head counts what arrived. */
   counted(): void {
     this.#arrived = [];
-    this.#made = [];
   }
 
-  /** Gives up. `remove`: what no head will ever count goes. (2) */
-  async abandon(remove: boolean): Promise<void> {
-    const ends = await Promise.allSettled(this.#underWay.map(({ put }) => put));
-    if (!remove) return;
-    for (const [i, end] of ends.entries()) {
-      if (end.status === "fulfilled" && end.value.made) this.#made.push(this.#underWay[i]!.sent.key);
-    }
-    // Readers never look beyond heads: what can't be removed does no harm.
-    for (const key of this.#made) await this.#context.store.delete(key).catch(() => {});
+  /**
+   * Gives up. (2) What arrived stays: what another archives of the same commits has the same names, and he may have found it
+   * there. Readers never look beyond heads.
+   */
+  async abandon(): Promise<void> {
+    await Promise.allSettled(this.#underWay.map(({ put }) => put));
   }
 
   async #next(): Promise<void> {
     const { sent, pieces, put } = this.#underWay[0]!;
-    const { storedBytes, made } = await put;
+    const { storedBytes } = await put;
     this.#underWay.shift();
     this.#arrived.push({ ...sent, storedBytes });
-    if (made) this.#made.push(sent.key);
     for (const { bytes } of pieces) {
       if (bytes.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare.push(new Uint8Array(bytes.buffer));
     }

@@ -28,7 +28,6 @@ import { headKey } from "../core/layout.ts";
 import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { LogOutbox } from "./log_outbox.ts";
-import { LimitError } from "../making/limit_error.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
 import { type LogObjectSent, OBJECT_BYTES, type ShipOptions, type Shipped } from "./shipment.ts";
@@ -237,8 +236,7 @@ class Shipment {
       }
       return { ...this.#shipped, head: this.#head };
     } catch (error) {
-      // Not when it was overtaken: what another archives of the same commits has the same names, and he found it there.
-      await this.#outbox.abandon(error instanceof LimitError);
+      await this.#outbox.abandon();
       throw error;
     } finally {
       resume();

@@ -296,7 +296,7 @@ class Backup {
         }
       })
     );
-    const shipped = this.#ships ? await this.#ship() : undefined;
+    const shipped = this.#ships ? await this.#leavingNothing(() => this.#ship()) : undefined;
     const { base, meta } = written;
     const still = shipped?.head.version === base.version && shipped.head.lineage === meta.lineage;
     return {
@@ -370,11 +370,11 @@ class Backup {
     if (maxBytes === undefined || this.#sent <= maxBytes) return;
     throw new LimitError(
       `Cannot back up ${this.#engine.path}: more than the ${maxBytes} bytes of option "maxBytes" would have to be stored; ` +
-        "nothing was kept (LIMIT)",
+        "no backup was made (LIMIT)",
     );
   }
 
-  /** Over the limit nothing stays, not even to be used by the next try; unless somebody else may have found it. */
+  /** Over the limit no object stays, not even to be used by the next try; unless somebody else may have found it. */
   async #leavingNothing<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();

@@ -251,6 +251,7 @@ async function replay(
     if (tail !== undefined) {
       yield* tailCommits(context, tail, { bandwidth, signal });
       made.bytes += tail.size;
+      add(tail.stored, 0);
     }
     const onObject = ({ size }: { size: number }): void => {
       made.bytes += size;
