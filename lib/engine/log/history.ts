@@ -6,6 +6,7 @@
 import { HistoryGoneError, NotFoundError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
+import { loadManifest } from "../manifest/manifest.ts";
 import type { Log } from "./log.ts";
 import { readCommits } from "./log_segment.ts";
 import type { Store } from "../store.ts";
@@ -45,12 +46,17 @@ export async function* readHistory(
   const release = store.holdLogs(logs.map((one) => one.number));
   try {
     let count = 0;
-    for (const one of logs) {
-      for (const commit of commitsOf(store, one, since)) {
-        if (commit.version <= since) continue;
-        if (commit.version > until) return;
-        yield { version: commit.version, timestamp: commit.timestamp, ops: commit.ops };
-        if (++count % STEP === 0) await yieldToLoop();
+    for (const { number, end, lastVersion } of logs) {
+      try {
+        for (const commit of readCommits(store.fs, store.path, { number, database: store.database }, end)) {
+          if (commit.version <= since) continue;
+          if (commit.version > until) return;
+          yield { version: commit.version, timestamp: commit.timestamp, ops: commit.ops };
+          if (++count % STEP === 0) await yieldToLoop();
+        }
+      } catch (error) {
+        if (!(error instanceof NotFoundError) || !await isLetGo(store, number)) throw error;
+        throw historyGone(store, since, lastVersion + 1);
       }
     }
   } finally {
@@ -58,12 +64,9 @@ export async function* readHistory(
   }
 }
 
-/** The commits of a segment; that the writer beside a read-only engine has let it go is an end of history too. */
-function* commitsOf(store: Store, { number, end, lastVersion }: LogMeta, since: number): Iterable<CommitEvent> {
-  try {
-    yield* readCommits(store.fs, store.path, { number, database: store.database }, end);
-  } catch (error) {
-    if (!store.settings.readOnly || !(error instanceof NotFoundError)) throw error;
-    throw historyGone(store, since, lastVersion + 1);
-  }
+/** Whether the writer beside a read-only engine has let a segment go; else one that is not there is damage. */
+async function isLetGo(store: Store, number: number): Promise<boolean> {
+  if (!store.settings.readOnly) return false;
+  const { state } = await loadManifest(store.fs, store.path);
+  return !state.logs.has(number) && state.openLog?.number !== number;
 }
