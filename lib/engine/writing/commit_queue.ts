@@ -328,15 +328,6 @@ export class CommitQueue {
     return { version: this.#lastVersion + 1, timestamp: Math.max(this.#lastTimestamp, this.#store.now()) };
   }
 
-  /**
-   * Lets no later commit have the time of the newest one; answers the earliest that it may have. Not by moving the clock:
-   * that may be behind the newest commit, and then what it would skip is the time that entries still have. Only in a task.
-   */
-  endTime(): number {
-    this.#lastTimestamp = Math.max(this.#lastTimestamp, this.#store.visibleTimestamp + 1);
-    return Math.max(this.#lastTimestamp, this.#store.now());
-  }
-
   /** Moves on to a commit that a task made by itself. */
   shown(commit: Commit): void {
     this.#lastVersion = this.#store.visibleVersion = commit.version;
