@@ -89,6 +89,16 @@ async function assertWhole(context: RepositoryContext): Promise<void> {
   assert.deepEqual((await verifyRepository(context, undefined, { read: "all" })).problems, []);
 }
 
+/** A house with two commits: a full backup of the first, an incremental one of the second. */
+async function backedUpTwice(): Promise<House> {
+  const house = await House.make();
+  await house.set("a", "1");
+  await house.backup();
+  await house.set("b", "2");
+  await house.backup({ type: "incremental" });
+  return house;
+}
+
 describe("keys that two change at once", () => {
   const encrypted = { repository: { encryption: keyOf(1) } };
 
@@ -197,11 +207,7 @@ describe("a writer that is overtaken", () => {
 
 describe("archiving into a repository", () => {
   it("goes on behind what a copy brings just then, and does not take that for log without its head", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup();
-    await house.set("b", "2");
-    await house.backup({ type: "incremental" });
+    const house = await backedUpTwice();
     const inner = new MemoryStore();
     const target = await openOver(inner, house.time.clock);
     const log = `${PART.log}${house.engine.id}/${house.engine.lineage}/`;
@@ -343,11 +349,7 @@ describe("a backup that prunes", () => {
 
 describe("a copy", () => {
   it("goes on when a pruning touches a head of its target meanwhile", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup();
-    await house.set("b", "2");
-    await house.backup({ type: "incremental" });
+    const house = await backedUpTwice();
     const inner = new MemoryStore();
     await copyRepository(house.context, await openOver(inner, house.time.clock), {});
     await house.set("c", "3");
