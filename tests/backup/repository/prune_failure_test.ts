@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageError } from "../../../lib/base/errors.ts";
 import { backupKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
+import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
@@ -12,6 +13,7 @@ import { House } from "./house.ts";
 import { assertAllRestore, copyOf, daily, image, keysOf, leaveObjects, prune } from "./prune_fixture.ts";
 
 const MINUTE = 60_000;
+const MiB = 2 ** 20;
 const LAST = { keepLast: 1 };
 
 describe("a pruning whose store fails", () => {
@@ -108,5 +110,27 @@ describe("a pruning whose store fails", () => {
       const kept = (all: string[]): string[] => all.filter((each) => !each.startsWith(PART.audit));
       assert.deepEqual(kept(await image(copy)), kept(before), id);
     }
+  });
+
+  it("by leaving out what builds on a backup until that is gone: it is put back", async () => {
+    const house = await House.make();
+    await house.set("a", "0");
+    await house.backup({ id: "base", type: "full" });
+    await house.set("a", "1");
+    await house.backup({ id: "child", type: "incremental" });
+    const base = backupKey("base");
+    const manifest = await readBytes(house.store, base, MiB);
+    const shows = new FaultStore(await copyOf(house.store));
+    const gone = ({ operation, key }: StoreCall): boolean => operation === "delete" && key === base;
+    const at = ({ operation, key }: StoreCall): boolean =>
+      operation === "list" && key === PART.backups && !shows.calls.some(gone);
+    shows.inject({ at, do: "hide", hidden: (key) => key === backupKey("child"), times: Infinity });
+    await open(house, shows);
+    const message = /is there and was not listed; nothing is deleted/;
+    await assert.rejects(deleteBackup(house.context, "base"), { name: "IntegrityError", message });
+    assert.ok(shows.calls.some(gone));
+    await open(house, await copyOf(shows));
+    assert.ok((await assertAllRestore(house)).includes("child"));
+    assert.deepEqual((await readBytes(house.context.store, base, MiB))?.bytes, manifest?.bytes);
   });
 });

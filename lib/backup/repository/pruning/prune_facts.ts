@@ -47,7 +47,8 @@ export async function readPruneState(context: RepositoryContext, anew: boolean):
   return { facts, proofs, pins, sizes, plan: planFacts(facts, { proofs, pins, sizes }) };
 }
 
-function notListed({ name }: RepositoryContext, key: string): IntegrityError {
+/** What becomes of a pruning when a key is there that a listing left out. */
+export function notListed({ name }: RepositoryContext, key: string): IntegrityError {
   return new IntegrityError(
     `Cannot prune ${name}: ${key} is there and was not listed; nothing is deleted by a listing that is not whole, try again`,
     { path: key },

@@ -11,7 +11,8 @@
  * (1) Nothing goes unless every listing it rests on was whole, and every manifest and head could be read.
  * (2) At every moment each listed backup restores: what needs something goes before what it needs.
  * (3) Log beyond its head may be on its way in, and is left alone.
- * (4) What was seen once is missed when a later listing lacks it: a store that shows a part is not believed.
+ * (4) What was seen once is missed when a later listing lacks it: a store that shows a part is not believed. Nor is it when a
+ *     later listing has what needs a manifest that went; that one is put back.
  *
  * @module
  */
@@ -22,7 +23,7 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { parseObjectPath } from "../../../format/repository/object_name.ts";
 import { forgetBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { allKeys } from "../core/documents.ts";
+import { allKeys, writeDocument } from "../core/documents.ts";
 import { historyOf } from "../restoring/facts.ts";
 import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
@@ -32,6 +33,7 @@ import { mergeLeftLog } from "../log/merge.ts";
 import {
   assertAllThere,
   assertNotPinned,
+  notListed,
   pinnedByKey,
   type PruneState,
   readPruneState,
@@ -226,7 +228,19 @@ export class Pruning {
       }
       // Merging moves log while it is listed; what was between two places then is seen by the next look.
       if (tries < LOOKS) continue;
+      await this.#putBack(gone);
+      const listed = this.#first.facts.backups.some(({ id }) => id === broken);
+      if (!listed) throw notListed(this.#context, backupKey(broken));
       throw wouldBreak(this.#context, broken, "no log and no object was deleted");
+    }
+  }
+
+  /** Writes the manifests again that went: by listings that lacked one that needs them, as it turned out. */
+  async #putBack(gone: ReadonlySet<string>): Promise<void> {
+    if (this.#options.dryRun) return;
+    for (const body of this.#first.facts.backups) {
+      if (!gone.has(body.id)) continue;
+      await writeDocument(this.#context, "backup", backupKey(body.id), body, { ifAbsent: true });
     }
   }
 
