@@ -201,16 +201,16 @@ export class TreeEngine implements Engine {
   async settled(): Promise<SettledPoint> {
     this.#assertOpen("settle");
     const store = this.#store;
-    const point = (momentAfter: (timestamp: number) => number): SettledPoint => {
+    const point = (moment: number): SettledPoint => {
       const { visibleVersion: version, visibleTimestamp: timestamp } = store;
-      return { version, timestamp, moment: momentAfter(timestamp) };
+      return { version, timestamp, moment };
     };
     // Which commits the writer makes meanwhile is not known here.
-    if (this.readOnly) return point((timestamp) => timestamp);
+    if (this.readOnly) return point(store.visibleTimestamp);
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
       // No later commit gets this one's time, or the state at that time would be known only later.
-      return point((timestamp) => store.nowAfter(timestamp));
+      return point(this.#queue.endTime());
     });
   }
 
@@ -268,7 +268,7 @@ export class TreeEngine implements Engine {
     if (this.readOnly) return pinStore(this.#store, this.#log.position());
     return await this.#queue.exclusive(async () => {
       await this.#queue.settle();
-      if (options.finalTime === true) this.#store.nowAfter(this.#store.visibleTimestamp);
+      if (options.finalTime === true) this.#queue.endTime();
       return pinStore(this.#store, this.#log.position());
     });
   }

@@ -134,12 +134,6 @@ export class Store implements FileHome {
     return this.#lastNow;
   }
 
-  /** The clock, and from now on it stands behind `time`. */
-  nowAfter(time: number): number {
-    this.#lastNow = Math.max(this.now(), time + 1);
-    return this.#lastNow;
-  }
-
   /** Tells `onEvent`; what it throws is its own affair. */
   report(event: EngineEvent): void {
     try {

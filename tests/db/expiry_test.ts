@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { all, TestClock, withDb } from "./helpers.ts";
+import { DB } from "../../mod.ts";
+import { all, onOneDisk, TestClock, withDb } from "./helpers.ts";
 
 describe("expiry", () => {
   it("hides an entry from the moment it expires, everywhere", async () => {
@@ -41,6 +42,24 @@ describe("expiry", () => {
       clock.ms -= 10;
       assert.equal(await db.get("k"), undefined);
     }, { clock: clock.now });
+  });
+
+  it("is not early because older commits were made under a clock that was ahead", async () => {
+    const clock = new TestClock();
+    const options = { ...onOneDisk(), clock: clock.now };
+    clock.ms += 3_600_000;
+    const ahead = await DB.open("/data", options);
+    await ahead.set("a", 1);
+    await ahead.close();
+    clock.ms -= 3_600_000;
+    await using db = await DB.open("/data", options);
+    await db.set("before", 1, { expireIn: 10 });
+    await db.backup("/backups/");
+    assert.equal(await db.get("before"), 1);
+    await db.set("after", 1, { expireIn: 10 });
+    assert.equal((await db.getEntry("after"))?.expiresAt, clock.ms + 10);
+    clock.ms += 10;
+    assert.equal(await db.count(), 1);
   });
 
   it("does not bring back the value before", async () => {

@@ -61,6 +61,8 @@ export class EngineRun {
   /** Commits up to this version survive a power cut, up to `#written` the end of the process. */
   #durable = 0;
   #written = 0;
+  /** No commit since the last opening has the time of one before. */
+  #earliest = 0;
   /** Commits up to this version may have left the log. */
   #historyFrom = 0;
 
@@ -102,8 +104,15 @@ export class EngineRun {
     }
   }
 
-  #open(): Promise<Engine> {
-    return openEngine(this.#fs, "/db", this.#settings);
+  async #open(): Promise<Engine> {
+    const engine = await openEngine(this.#fs, "/db", this.#settings);
+    this.#earliest = engine.visibleTimestamp + 1;
+    return engine;
+  }
+
+  /** The time of the next commit. */
+  #stamp(): number {
+    return Math.max(this.#engine.now(), this.#earliest);
   }
 
   async #step(): Promise<void> {
@@ -173,7 +182,7 @@ export class EngineRun {
   /** Queues a commit and tells the model of it. */
   #send(): Sent {
     const random = this.#random;
-    const commit: CommitRecord = { version: this.#next, timestamp: this.#engine.now(), ops: undefined, touches: [] };
+    const commit: CommitRecord = { version: this.#next, timestamp: this.#stamp(), ops: undefined, touches: [] };
     const batch = new Batch();
     const refused = random.chance(0.05);
     const count = random.weighted([[50, 1], [40, random.between(2, 8)], [3, random.between(20, 200)], [4, 0]]);
@@ -259,7 +268,7 @@ export class EngineRun {
   async #ingest(): Promise<void> {
     const random = this.#random;
     const version = this.#next;
-    const timestamp = this.#engine.now();
+    const timestamp = this.#stamp();
     const keys = new Set(Array.from({ length: random.below(60) }, () => this.#key()));
     const replace = random.chance(0.3);
     const ranges = replace

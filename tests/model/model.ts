@@ -66,16 +66,22 @@ export class Model {
   timestamp = 0;
   /** All commits, oldest first. */
   commits: ModelCommit[] = [];
+  #earliest = 0;
   readonly #spaces = new Map<string, Space>();
 
   constructor() {
     this.#space("").existence.push({ version: 0, exists: true });
   }
 
+  /** It was opened (again) with a newest commit of this time, which no later one gets. */
+  opened(timestamp: number): void {
+    this.#earliest = timestamp + 1;
+  }
+
   /** Makes a commit and returns it. */
   commit(timestamp: number, operations: readonly ModelOperation[]): Commit {
     const version = ++this.version;
-    this.timestamp = timestamp = Math.max(timestamp, this.timestamp);
+    this.timestamp = timestamp = Math.max(timestamp, this.timestamp, this.#earliest);
     // What is deleted in a namespace that isn't there is no change.
     const written = operations.map((one) => one.type === "set" ? one.space : "");
     const counted = operations.filter(({ type, space }) =>
@@ -93,7 +99,7 @@ export class Model {
     deletes: { all: boolean; ranges: readonly ({ space: string } & ModelRange)[] },
   ): Commit {
     const version = ++this.version;
-    this.timestamp = timestamp = Math.max(timestamp, this.timestamp);
+    this.timestamp = timestamp = Math.max(timestamp, this.timestamp, this.#earliest);
     if (deletes.all) {
       for (const [name, { rows }] of this.#spaces) {
         rows.deleteRange("", undefined, version);

@@ -101,6 +101,7 @@ export class World {
       clock: () => this.#raw,
     });
     this.spaces = this.spacesOf(this.db);
+    this.model.opened(this.db.timestamp);
   }
 
   /** Options to open a copy of the database with. */

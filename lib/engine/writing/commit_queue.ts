@@ -81,7 +81,8 @@ export class CommitQueue {
     this.#buffer = new LogBuffer(store, log, reserve);
     this.#later = new LaterSync(store, log, this.#buffer, (run) => this.exclusive(run));
     this.#lastVersion = store.visibleVersion;
-    this.#lastTimestamp = store.visibleTimestamp;
+    // As behind `endTime`, which a process before this one may have promised, and whose clock may have been ahead.
+    this.#lastTimestamp = store.visibleTimestamp + 1;
   }
 
   /** Calls back after each visible commit. */
@@ -326,6 +327,15 @@ export class CommitQueue {
   /** The next version and time, for a task that commits by itself (see `shown`). */
   nextCommit(): Commit {
     return { version: this.#lastVersion + 1, timestamp: Math.max(this.#lastTimestamp, this.#store.now()) };
+  }
+
+  /**
+   * Lets no later commit have the time of the newest one; answers the earliest that it may have. Not by moving the clock:
+   * that may be behind the newest commit, and then what it would skip is the time that entries still have. Only in a task.
+   */
+  endTime(): number {
+    this.#lastTimestamp = Math.max(this.#lastTimestamp, this.#store.visibleTimestamp + 1);
+    return Math.max(this.#lastTimestamp, this.#store.now());
   }
 
   /** Moves on to a commit that a task made by itself. */
