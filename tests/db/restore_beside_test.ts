@@ -26,6 +26,28 @@ describe("a restore beside a watch of a namespace that gets another keyEncoding"
     }));
 });
 
+describe("a snapshot and a list from before a restore that gave the namespace another keyEncoding", () => {
+  it("read its keys as they were", () =>
+    withDb(async (db) => {
+      const bytes = db.namespace("n", { keyEncoding: "bytes" });
+      const keys = [new Uint8Array([0xc3, 0xfe]), new Uint8Array([0xc3, 0xff])];
+      for (const key of keys) await bytes.set(key, key[1], { tags: ["t"] });
+      using before = db.snapshot();
+      const list = bytes.list();
+      const first = await list.next();
+      await db.restore(await dumpOfNamespace());
+      assert.equal(db.namespace("n").keyEncoding, "utf8");
+      const then = before.in(bytes);
+      assert.deepEqual([...then.keysSync()], keys);
+      assert.deepEqual([...then.keysSync({ prefix: new Uint8Array([0xc3]) })], keys);
+      assert.deepEqual((await Array.fromAsync(then.list({ tag: "t" }))).map(({ key }) => key), keys);
+      assert.deepEqual(await then.getMany(keys), [0xfe, 0xff]);
+      assert.deepEqual((await then.getEntry(keys[1]!))?.key, keys[1]);
+      assert.equal(await bytes.get(keys[0]!, { snapshot: before }), 0xfe);
+      assert.deepEqual([first.value!, ...await Array.fromAsync(list)].map(({ key }) => key), keys);
+    }));
+});
+
 describe("a restore beside a transaction", () => {
   it("makes it conflict when it brings the namespace in which nothing was found", () =>
     withDb(async (db) => {

@@ -205,15 +205,26 @@ export class Catalog {
   }
 }
 
-/** The prefixes of a namespace as the catalog of an older state has it; where it wasn't there, those of no key at all. */
-export function prefixIn(view: ReadView, definition: Definition): { prefix: Uint8Array; tags: Uint8Array } {
+/** How keys of a namespace look, as the catalog of an older state has it. */
+export interface KeysThen {
+  /** What internal keys of entries begin with. */
+  prefix: Uint8Array;
+  /** What internal keys of tag rows begin with. */
+  tags: Uint8Array;
+  /** What comes behind that. */
+  encoding: KeyEncoding;
+}
+
+/** A namespace in an older state; where it wasn't there, the prefixes are those of no key at all. */
+export function keysIn(view: ReadView, definition: Definition): KeysThen {
+  let { encoding } = definition;
   let space = ROOT_SPACE;
   for (const name of definition.path) {
     const row = view.get(catalogKey(space, name));
-    if (row === undefined) return { prefix: spacePrefix(NO_SPACE), tags: spacePrefix(NO_SPACE) };
-    space = readCatalogCell(row.cell).space;
+    if (row === undefined) return { prefix: spacePrefix(NO_SPACE), tags: spacePrefix(NO_SPACE), encoding };
+    ({ space, keyEncoding: encoding } = readCatalogCell(row.cell));
   }
-  return { prefix: spacePrefix(space), tags: spacePrefix(space + 1) };
+  return { prefix: spacePrefix(space), tags: spacePrefix(space + 1), encoding };
 }
 
 function catalogRows(view: ReadView): CatalogRow[] {

@@ -50,11 +50,11 @@ export interface ListItem<T> {
 export function entryItems<K extends Key>(): ListItem<Entry<K>> {
   return {
     now(source, { key, row }) {
-      const userKey = decodeKey(source.definition.encoding, key, source.prefix.length) as K;
+      const userKey = decodeKey(source.encoding, key, source.prefix.length) as K;
       return rowEntry(source.context.engine, userKey, row);
     },
     later(source, { key, row }) {
-      const userKey = decodeKey(source.definition.encoding, key, source.prefix.length) as K;
+      const userKey = decodeKey(source.encoding, key, source.prefix.length) as K;
       return rowEntryAsync(source.context.engine, userKey, row);
     },
   };
@@ -62,7 +62,7 @@ export function entryItems<K extends Key>(): ListItem<Entry<K>> {
 
 /** Items that are keys. */
 export function keyItems<K extends Key>(): ListItem<K> {
-  return { now: (source, { key }) => decodeKey(source.definition.encoding, key, source.prefix.length) as K };
+  return { now: (source, { key }) => decodeKey(source.encoding, key, source.prefix.length) as K };
 }
 
 /** A list, all steps at once. */

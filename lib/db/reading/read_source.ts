@@ -4,11 +4,11 @@
  * @module
  */
 import { ClosedError } from "../../base/errors.ts";
-import type { ReadView, ViewCursor } from "../../engine/types.ts";
+import type { KeyEncoding, ReadView, ViewCursor } from "../../engine/types.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
 import { FoundRow, NEWEST } from "../../tree/cursor.ts";
 import type { Memtable } from "../../tree/memtable/memtable.ts";
-import { prefixIn } from "../catalog/catalog.ts";
+import { keysIn } from "../catalog/catalog.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import type { Bounds } from "../data/ranges.ts";
@@ -57,6 +57,8 @@ export class ReadSource {
   readonly prefix: Uint8Array;
   /** What internal keys of tag rows begin with. */
   readonly tagsPrefix: Uint8Array;
+  /** How its keys look. */
+  readonly encoding: KeyEncoding;
   /** Who notes what is read, in a transaction. */
   readonly tracker: ReadTracker | undefined;
   readonly #point: ReadPoint | undefined;
@@ -71,12 +73,14 @@ export class ReadSource {
     this.#view = context.engine.read(point);
     this.prefix = definition.prefix;
     this.tagsPrefix = definition.tagsPrefix;
+    this.encoding = definition.encoding;
     this.#overlay = own?.overlay;
     this.tracker = own?.tracker;
     if (point !== undefined && definition.parent !== undefined && context.catalog.replacedSince(point.version)) {
-      const then = prefixIn(this.#view, definition);
+      const then = keysIn(this.#view, definition);
       this.prefix = then.prefix;
       this.tagsPrefix = then.tags;
+      this.encoding = then.encoding;
     }
   }
 

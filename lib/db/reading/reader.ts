@@ -169,13 +169,12 @@ export abstract class Reader<K extends Key = string> {
 
   #row(call: string, key: K, options: ReadOptions | undefined): Row | undefined {
     const source = this.#access.open(call, readOptions(call, options));
-    const { definition, prefix } = source;
-    return source.row(lookupKey(call, definition.encoding, prefix, key));
+    return source.row(lookupKey(call, source.encoding, source.prefix, key));
   }
 
   #find(call: string, key: K, options: ReadOptions | undefined): Found {
     const source = this.#access.open(call, readOptions(call, options));
-    const internal = encodeKey(call, source.definition.encoding, source.prefix, key);
+    const internal = encodeKey(call, source.encoding, source.prefix, key);
     return { source, row: source.row(internal), internal };
   }
 
@@ -184,7 +183,7 @@ export abstract class Reader<K extends Key = string> {
       throw new TypeError(`${call}: keys must be an array of keys, not ${describeValue(keys)}`);
     }
     const source = this.#access.open(call, readOptions(call, options));
-    const internal = Array.from(keys, (key) => encodeKey(call, source.definition.encoding, source.prefix, key));
+    const internal = Array.from(keys, (key) => encodeKey(call, source.encoding, source.prefix, key));
     return { source, rows: internal.map((key) => source.row(key)) };
   }
 
@@ -192,16 +191,15 @@ export abstract class Reader<K extends Key = string> {
     const access = this.#access;
     const checked = listOptions(call, options);
     // Checked now, so that a mistake shows where it was made, and later changes of the range's arrays change nothing.
-    access.open(call, checked.snapshot);
-    const { encoding, prefix } = access.definition;
+    const { encoding, prefix } = access.open(call, checked.snapshot);
     const bounds = listBounds(call, encoding, prefix, range);
     const kept = range === undefined ? undefined : { ...range };
     return {
       call,
       open: () => access.open(call, checked.snapshot),
       bounds: (source) => {
-        if (source.prefix === prefix) return bounds;
-        return listBounds(call, source.definition.encoding, source.prefix, kept);
+        if (source.prefix === prefix && source.encoding === encoding) return bounds;
+        return listBounds(call, source.encoding, source.prefix, kept);
       },
       options: checked,
     };
@@ -220,5 +218,5 @@ interface FoundRows {
 }
 
 function keyIn(source: ReadSource, internal: Uint8Array): Key {
-  return decodeKey(source.definition.encoding, internal, source.prefix.length);
+  return decodeKey(source.encoding, internal, source.prefix.length);
 }
