@@ -78,7 +78,7 @@ export interface BackupOptions extends LongWorkOptions {
   concurrency?: number | undefined;
   /** Repositories: bytes sent and read back per second at most. */
   bytesPerSecond?: number | undefined;
-  /** Repositories: prunes by this policy once the backup is there. */
+  /** Repositories: prunes by this policy once the backup is there; where that fails the call rejects, and the backup stays. */
   prune?: RetentionPolicy | undefined;
   /** Repositories: leaves out commits that are not in tables yet; the backup is then a little older than now. */
   excludeLog?: boolean | undefined;

@@ -114,10 +114,12 @@ describe("BackupRepository", () => {
       await using repo = await BackupRepository.open(new MemoryStore());
       await repo.backup(db, { type: "snapshot", excludeLog: true });
       await db.set("in the log", 2);
-      await repo.backup(db, { type: "incremental" });
+      const { id } = await repo.backup(db, { type: "incremental" });
       await withDb(async (other) => {
-        await repo.restore(other, { replayLog: false });
-        assert.deepEqual([await other.get("in a table"), await other.get("in the log")], [1, undefined]);
+        for (const backupId of [undefined, id]) {
+          await repo.restore(other, { replayLog: false, backupId });
+          assert.deepEqual([await other.get("in a table"), await other.get("in the log")], [1, undefined]);
+        }
         await repo.restore(other);
         assert.deepEqual([await other.get("in a table"), await other.get("in the log")], [1, 2]);
       });

@@ -8,6 +8,8 @@
  * | a backup | itself, or for an incremental one as for its version | up to its version |
  * | nothing | that from which the highest version is reached | all behind it |
  *
+ * Without replaying log: of a backup its base, otherwise the newest one.
+ *
  * @module
  */
 import { GapError, HoldfastError, NotFoundError } from "../../../base/errors.ts";
@@ -90,7 +92,9 @@ export function planRestore(
   }
   const coverage = coverageOf(facts, backup, avoid);
   const plan = atVersion(coverage, backup.version);
-  if (plan !== undefined) return plan;
+  if (plan !== undefined) {
+    return wish.replayLog ? plan : planOf(coverage, plan.base, undefined, plan.base.version, undefined);
+  }
   throw new HoldfastError(
     "INCOMPLETE",
     `Cannot restore backup ${backupId} of ${name}: the base or a part of the log that it needs is missing; ` +
