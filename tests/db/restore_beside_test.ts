@@ -31,7 +31,7 @@ describe("a snapshot and a list from before a restore that gave the namespace an
     withDb(async (db) => {
       const bytes = db.namespace("n", { keyEncoding: "bytes" });
       const keys = [new Uint8Array([0xc3, 0xfe]), new Uint8Array([0xc3, 0xff])];
-      for (const key of keys) await bytes.set(key, key[1], { tags: ["t"] });
+      for (const key of keys) await bytes.set(key, key[1]!, { tags: ["t"] });
       using before = db.snapshot();
       const list = bytes.list();
       const first = await list.next();
