@@ -86,6 +86,10 @@ describe("holdfast backup", () => {
       assert.deepEqual([code, /for repositories/.test(stderr)], [2, true], option[0]!);
     }
     assert.equal((await cli(["backup", db, repo, "--overwrite"], clock)).code, 2);
+    // A directory is a repository, whatever its name ends in.
+    await ok(["backup", db, "/named.json/"], clock);
+    await ok(["backup", db, "/named.json", "--type", "full"], clock);
+    assert.equal((await jsonLines(["backups", "/named.json"])).length, 2);
   });
 
   it("gives up when it would store more than it may", async () => {

@@ -276,6 +276,12 @@ describe("holdfast import", () => {
     }
     assert.deepEqual((await ok(["list", "/all", "--keys"])).stdout, "a\nb\nc\nskv\nx\ny\nz\n");
     assert.equal((await ok(["get", "/all", "y"])).stdout, "2\n");
+    assert.match((await cli(["import", "/none", "-", "--create"])).stdout, /^0 entries/);
+    for (const more of [[], ["--resume"], ["--format", "jsonl"]]) {
+      const missing = await cli(["import", "/nothing", "/missing.jsonl", "--create", ...more]);
+      assert.match(missing.stderr, /missing\.jsonl/);
+      assert.equal(await DB.exists("/nothing", otherProcess()), false, more.join(" "));
+    }
     const unknown = await cli(["import", "/all", "-"], { stdin: "what is this" });
     assert.deepEqual([unknown.code, /give --format/.test(unknown.stderr)], [1, true]);
   });

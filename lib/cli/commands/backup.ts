@@ -9,7 +9,6 @@ import type { RestoreOptions } from "../../backup/restore_options.ts";
 import type { Key } from "../../db/data/keys.ts";
 import { DB } from "../../db/db.ts";
 import type { BackupRepository } from "../../db/repository/backup_repository.ts";
-import { basename } from "../../files/paths.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { DATABASE, openToRead, openToWrite } from "../core/database.ts";
 import { UsageError } from "../core/exit_code.ts";
@@ -77,8 +76,8 @@ export const backup: CommandSpec = {
   name: "backup",
   summary: "Back up a database into a repository or a portable file",
   details:
-    "TO is a file when its name ends in .json or .jsonl (each also with .gz or .zst), else a repository, which is made where " +
-    "there is none. A backup of a part (--prefix, --namespace) holds entries only, and no points in time lead through it. " +
+    "TO is a file when its name ends in .json or .jsonl (each also with .gz or .zst) and no directory is there, else a " +
+    "repository, which is made where there is none. A backup of a part (--prefix, --namespace) holds entries only, and no points in time lead through it. " +
     "With rules of retention (--policy, --keep-daily and so on) what they don't keep is removed afterwards.",
   group: "Backups",
   args: [DATABASE, { name: "TO", help: "a directory, an address such as s3://BUCKET/PREFIX, or a file", kind: "path" }],
@@ -129,7 +128,7 @@ export const backup: CommandSpec = {
       ...(given.flag("no-verify") ? { verify: false } : {}),
       ...long,
     };
-    const toFile = isFile(to);
+    const toFile = await isFile(call, to);
     const policy = retentionOf(call);
     if (toFile) {
       refuseRepositoryOptions(call, REPOSITORY_ONLY, `${to} is a file`);
@@ -158,9 +157,10 @@ export const backup: CommandSpec = {
   },
 };
 
-/** The same rule by which the library tells files from repositories, for names that are not there yet. */
-function isFile(to: string): boolean {
-  return !isAddress(to) && /\.jsonl?(?:\.gz|\.zst)?$/i.test(basename(to));
+/** Whether a portable file is meant: by its name, unless a directory is called so. */
+async function isFile({ io }: Call, to: string): Promise<boolean> {
+  if (isAddress(to) || !/\.jsonl?(?:\.gz|\.zst)?$/i.test(to)) return false;
+  return (await io.fileSystem.stat(to))?.kind !== "directory";
 }
 
 /** `restore` */

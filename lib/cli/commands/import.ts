@@ -275,9 +275,11 @@ interface Begun {
   close(): Promise<void>;
 }
 
-/** Looks at the first line for what it may be, and gives the text as if nobody had looked. */
+/**
+ * Looks at the first line for what it may be, and gives the text as if nobody had looked. What can't be read fails here,
+ * before a database is made.
+ */
 async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefined, name: string): Promise<Begun> {
-  if (format !== undefined) return { format, pieces: source, where: "", close: async () => {} };
   const iterator = source[Symbol.asyncIterator]();
   const seen: Uint8Array[] = [];
   let start = "";
@@ -298,8 +300,10 @@ async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefin
       await iterator.return?.();
     }
   }
+  const isEmpty = ended && start.trim() === "";
   return {
-    ...{ format: formatOf(start.trimStart(), name), pieces: pieces(), where: "" },
+    format: format ?? (isEmpty ? "jsonl" : formatOf(start.trimStart(), name)),
+    ...{ pieces: pieces(), where: "" },
     close: async () => void await iterator.return?.(),
   };
 }
