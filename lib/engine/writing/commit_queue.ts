@@ -82,7 +82,7 @@ export class CommitQueue {
     this.#later = new LaterSync(store, log, this.#buffer, (run) => this.exclusive(run));
     this.#lastVersion = store.visibleVersion;
     // As behind `endTime`, which a process before this one may have promised, and whose clock may have been ahead.
-    this.#lastTimestamp = store.visibleTimestamp + 1;
+    this.#lastTimestamp = store.visibleVersion === 0 ? 0 : store.visibleTimestamp + 1;
   }
 
   /** Calls back after each visible commit. */
