@@ -70,8 +70,9 @@ export interface BackupOptions extends LongWorkOptions {
   /** Repositories: the backup an incremental one builds on; the newest of this history unless given. */
   parent?: string | undefined;
   /**
-   * Repositories: gives up when more than so many bytes would have to be stored. It leaves no backup and none of its files;
-   * whole objects of log may stay, as other copies of the database may count them, and are used by the next backup.
+   * Repositories: gives up when more than so many bytes would have to be stored, and leaves nothing. Log is packed once more
+   * for that, before any of it is sent; what is committed meanwhile comes on top. A file that another backup has found while
+   * this one was at work stays until a pruning.
    */
   maxBytes?: number | undefined;
   /** Repositories: how many objects are sent at once, 1 to 64; 4 unless given. */

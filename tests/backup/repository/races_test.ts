@@ -1,6 +1,5 @@
 /** What another program does to a repository, or an answer that is lost, between two looks of a call. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
@@ -293,30 +292,6 @@ describe("a backup that stops at maxBytes", () => {
     await assert.rejects(backup, /LIMIT/);
     await assertWhole(house.context);
     assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
-  });
-
-  it("takes no log back that a copy of the database has found, and counts", async () => {
-    const { house, gate } = await gated({ engine: { memtableBytes: 2 ** 26, archiveBytes: 2 ** 30 } });
-    await house.set("a", "1");
-    await house.backup({ type: "full" });
-    // Of two objects the first is there, and with the second it is too much.
-    for (let i = 0; i < 16; i++) {
-      const value = createHash("shake256", { outputLength: 2 ** 19 }).update(`${i}`).digest("hex");
-      await write(house.engine, (batch) => put(batch, 0, "long", { value }));
-    }
-    house.note();
-    await house.copyDirectory("/copy");
-    let count = 0;
-    const isLog = on("put", PART.log);
-    const stands = gate.hold((does, key) => isLog(does, key) && ++count === 2);
-    const backup = house.backup({ type: "incremental", maxBytes: 6 * 2 ** 20 });
-    await stands;
-    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
-    await Shipper.of(await openOver(house.store, house.time.clock), copy).ship();
-    gate.open();
-    await assert.rejects(backup, /LIMIT/);
-    await copy.close();
-    assert.deepEqual((await house.restore()).contents, house.states.get(17));
   });
 
   it("takes nothing back while others are at work, who may have found it", async () => {

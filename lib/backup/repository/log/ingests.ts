@@ -37,7 +37,7 @@ export async function shipIngest(
   version: number,
   info: IngestInfo,
   known: KnownObjects,
-  { verify = true, onStored, signal }: Pick<ShipOptions, "verify" | "onStored" | "signal">,
+  { verify = true, signal }: Pick<ShipOptions, "verify" | "signal">,
 ): Promise<ArchivedIngest> {
   const files = engine.ingestedFiles(info);
   if (files === undefined) {
@@ -51,7 +51,6 @@ export async function shipIngest(
     const { object, stored } = await place(context, source, known, {
       compression: context.compression ?? "none",
       verify,
-      onStored,
       signal,
     });
     archived.files.push({ kind, number, size, object, stored });

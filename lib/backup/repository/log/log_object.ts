@@ -12,8 +12,6 @@ import { putObject, type PutObjectOptions, storedBytesOf, storedPieces } from ".
 export interface PutLogOptions {
   /** Proves that it is there; `true` unless given. */
   verify?: boolean | undefined;
-  /** Hears of stored bytes sent; what it throws ends the put. */
-  onStored?: ((count: number) => void) | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }

@@ -5,6 +5,9 @@
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 
+/** Commits of a piece: enough to compress well, few enough to be held in memory. */
+export const PIECE_BYTES: number = 2 * 2 ** 20;
+
 /** An object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
 export const OBJECT_BYTES: number = 8 * 2 ** 20;
 
@@ -50,8 +53,6 @@ export interface ShipOptions {
   verify?: boolean | undefined;
   /** Hears of bytes. */
   onBytes?: ((count: number) => void) | undefined;
-  /** Hears of stored bytes; what it throws ends the call. */
-  onStored?: ((count: number) => void) | undefined;
   /** Gets the promise of the slot's being moved on, which otherwise is waited for. */
   onSlot?: ((moved: Promise<void>) => void) | undefined;
   /** Gives up. */

@@ -30,11 +30,8 @@ import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { LogOutbox } from "./log_outbox.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import { type LogObjectSent, OBJECT_BYTES, type ShipOptions, type Shipped } from "./shipment.ts";
+import { type LogObjectSent, OBJECT_BYTES, PIECE_BYTES, type ShipOptions, type Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
-
-/** Commits of a piece: enough to compress well, few enough to be held in memory. */
-const PIECE_BYTES = 2 * 2 ** 20;
 
 /** The head moves on after so much as stored: catching up after days must not start over when cut off. */
 const MOVE_BYTES = 16 * 2 ** 20;
@@ -83,7 +80,7 @@ export class Shipper {
 
   /** Takes in all that is committed by now. Calls take turns. */
   ship(options: ShipOptions = {}): Promise<Shipped> {
-    return this.#inTurn(() => new Shipment(this, options).run());
+    return this.inTurn(() => new Shipment(this, options).run());
   }
 
   /**
@@ -91,7 +88,7 @@ export class Shipper {
    * archiving goes on; behind version `at`, if it is to begin without a slot.
    */
   claim(at?: number): Promise<number> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       await this.attach(at);
       // Who stands in another's history would take it from there.
       if (this.owns) await this.claimNow();
@@ -101,10 +98,11 @@ export class Shipper {
 
   /** Lets go of the log; the next call begins anew. */
   detach(): Promise<void> {
-    return this.#inTurn(() => Promise.resolve(this.#letGo()));
+    return this.inTurn(() => Promise.resolve(this.#letGo()));
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs `work` while no other call runs; again, where housekeeping touched the head meanwhile. @internal */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(async () => {
       if (this.#overtaken !== undefined) throw this.#overtaken;
       for (let tries = 1;; tries++) {

@@ -36,6 +36,7 @@ import { findParent } from "./find_parent.ts";
 import { wholeLog } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
 import type { Shipped } from "../log/shipment.ts";
+import { measureLog } from "../log/measure_log.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
 import { takeBack } from "./take_back.ts";
@@ -219,16 +220,20 @@ class Backup {
 
   async #ship(): Promise<Shipped> {
     this.#reporter.start("log", {});
+    const { maxBytes, signal } = this.#options;
+    // Before anything of it is sent, for it can't be taken back.
+    if (maxBytes !== undefined) {
+      this.#count(await measureLog(this.#context, this.#engine, maxBytes - this.#sent, signal));
+    }
     return await Shipper.of(this.#context, this.#engine).ship({
       heartbeat: true,
       verify: this.#options.verify,
       onBytes: (count) => this.#reporter.add(count),
-      onStored: (count) => this.#count(count),
       onSlot: (moved) => {
         this.#slot = moved;
         moved.catch(() => {}); // It is awaited in the end.
       },
-      signal: this.#options.signal,
+      signal,
     });
   }
 
