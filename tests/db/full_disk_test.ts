@@ -11,11 +11,11 @@ import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/
 import { all } from "./helpers.ts";
 
 describe("a full disk", () => {
-  /** A file system of 4 MiB where one can be mounted (by root, where that is allowed). */
-  function mountSmall(path: string): boolean {
+  /** A file system of so many MiB where one can be mounted (by root, where that is allowed). */
+  function mountSmall(path: string, mebibytes: number): boolean {
     try {
       if (process.platform !== "linux" || process.getuid?.() !== 0) throw new Error("only root may mount");
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", path], { stdio: "pipe" });
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", path], { stdio: "pipe" });
       return true;
     } catch (error) {
       console.log(`a real one not tried: ${(error as Error).message}`);
@@ -23,7 +23,8 @@ describe("a full disk", () => {
     }
   }
 
-  async function fill(path: string, options: OpenOptions): Promise<void> {
+  /** Fills the disk of `path`, and looks what still can be done; with `grow`, also once there is more of it. */
+  async function fill(path: string, options: OpenOptions, grow?: () => void): Promise<void> {
     const db = await DB.open(path, { memtableBytes: 2 ** 20, ...options });
     const written: string[] = [];
     const value = crypto.getRandomValues(new Uint8Array(30_000));
@@ -38,6 +39,7 @@ describe("a full disk", () => {
     assert.equal(refused.code, "NO_SPACE");
     assert.ok(written.length > 10);
     assert.deepEqual(await all(db.keys()), written);
+    assert.deepEqual(await db.get(written.at(-1)!), value);
     // The reserve lets deletes in.
     await db.delete(written[0]!);
     await db.deleteRange({ start: "k0001", end: "k0005" });
@@ -45,6 +47,18 @@ describe("a full disk", () => {
     const again = await DB.open(path, options);
     assert.deepEqual(await all(again.keys()), written.slice(5));
     assert.deepEqual(await again.get(written[5]!), value);
+    if (grow !== undefined) {
+      const elsewhere = mkdtempSync(join(tmpdir(), "holdfast-export-"));
+      await again.export(join(elsewhere, "copy"));
+      await using copy = await DB.open(join(elsewhere, "copy"), { readOnly: true });
+      assert.deepEqual(await all(copy.keys()), written.slice(5));
+      const full = await again.set("more", new Uint8Array(4 * 2 ** 20)).catch((error) => error);
+      assert.ok(full instanceof NoSpaceError, String(full));
+      grow();
+      await again.set("more", new Uint8Array(4 * 2 ** 20));
+      await copy.close();
+      rmSync(elsewhere, { recursive: true });
+    }
     await again.clear();
     await again.compact().catch((error) => assert.ok(error instanceof NoSpaceError, String(error)));
     await again.close();
@@ -68,15 +82,21 @@ describe("a full disk", () => {
 
   it("refuses what doesn't fit, keeps what is acknowledged, and still takes deletes and closes", async () => {
     await fill("/d", { fileSystem: memoryFileSystem({ capacityBytes: 4 * 2 ** 20 }) });
-    const path = mkdtempSync(join(tmpdir(), "holdfast-full-"));
-    const mounted = mountSmall(path);
-    try {
-      if (mounted) await fill(join(path, "data"), {});
-    } finally {
-      if (mounted) execFileSync("umount", ["-l", path]);
-      rmSync(path, { recursive: true, force: true });
-    }
   });
+
+  for (const mebibytes of [2, 4, 16]) {
+    it(`does so when it is a real one of ${mebibytes} MiB, which can be exported, and goes on once there is space`, async () => {
+      const path = mkdtempSync(join(tmpdir(), "holdfast-full-"));
+      const mounted = mountSmall(path, mebibytes);
+      const grow = (): void => void execFileSync("mount", ["-o", "remount,size=64m", path], { stdio: "pipe" });
+      try {
+        if (mounted) await fill(join(path, "data"), {}, grow);
+      } finally {
+        if (mounted) execFileSync("umount", ["-l", path]);
+        rmSync(path, { recursive: true, force: true });
+      }
+    });
+  }
 
   describe("that leaves open what it holds", () => {
     /** A disk on which some operations on the log fail for want of space once `failing` is set. */
