@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
 import { restoreInto } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -11,7 +12,7 @@ import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { assertSamePoints, contentsOf, openOver, pastLeases, rangesOf, smallSource } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
-import { prune } from "./prune_fixture.ts";
+import { copyOf, keysOf, prune } from "./prune_fixture.ts";
 
 const hides: { what: string; prefix: string; hidden: (key: string) => boolean; error: RegExp }[] = [
   {
@@ -167,4 +168,38 @@ describe("copyRepository", () => {
       }
     });
   }
+
+  it("that is cut off brings no log of a file that the target has let go of before that file is known again", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await house.set("b", "2");
+    await restoreInto(house.engine, house.handle, { backupId: "base", mode: "merge" });
+    house.note();
+    await house.set("c", "3");
+    await house.backup({ id: "joined", type: "incremental" });
+    await house.engine.compact();
+    const second = new MemoryStore();
+    const from = await openOver(second, house.time.clock);
+    await copyRepository(house.context, from, {});
+    await house.set("d", "4");
+    await house.backup({ id: "newest", type: "full" });
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual(await keysOf(house.store, PART.log), []);
+    assert.deepEqual((await readHeads(house.context))[0]?.ingests, []);
+    const pruned = await copyOf(house.store);
+    const whole = new FaultStore(await copyOf(pruned));
+    await copyRepository(from, await openOver(whole, house.time.clock), {});
+    for (let at = 1; at <= whole.calls.length; at++) {
+      const store = await copyOf(pruned);
+      const dies = new FaultStore(store, { faults: [{ at, do: "dieAfter" }] });
+      await openOver(dies, house.time.clock).then((to) => copyRepository(from, to, {})).catch(() => {});
+      house.context = await openOver(store, house.time.clock);
+      assert.deepEqual((await verify(house.context)).problems, [], `cut off behind call ${at}`);
+      for (const { to } of await rangesOf(house.context)) {
+        const { contents } = await house.restore({ at: { version: to.version } });
+        assert.deepEqual(contents, house.states.get(to.version), `cut off behind call ${at}: version ${to.version}`);
+      }
+    }
+  });
 });

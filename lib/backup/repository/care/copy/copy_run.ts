@@ -36,6 +36,7 @@ import {
 import {
   countsNothing,
   diverged,
+  headBeforeLog,
   type HeadRelation,
   holes,
   type LogStretchInfo,
@@ -75,6 +76,8 @@ interface HistoryCopy {
   strays: LogObject[];
   /** What of its log will lie there. */
   beside: LogObject[];
+  /** What joined it without its log, with the target's objects. */
+  ingests: ArchivedIngest[];
 }
 
 /** One run. */
@@ -127,7 +130,13 @@ export class CopyRun {
     });
     try {
       for (const backup of bases) await this.#publish(backup, await this.#copyBase(backup), pins);
-      for (const history of histories) await this.#announce(history);
+      for (const history of histories) {
+        history.ingests = await this.#copier.copyIngests(history.wish.head?.ingests ?? [], async () => {
+          reporter.add(0, 1);
+          await this.#touch();
+        });
+        history.target = await this.#announce(history);
+      }
       await this.#copyLogs(log);
       for (const history of histories) await this.#copyHead(history);
       // Gone in the source, where another base leads to what was built on them.
@@ -180,7 +189,7 @@ export class CopyRun {
     this.#options.report.reused += wish.log.length - parts.length;
     const strays = this.#strays(wish, index, heldBy(target.backups));
     const beside = [...index?.objects ?? [], ...wish.log];
-    return { wish, target: found, counted, relation, parts, held, strays, beside };
+    return { wish, target: found, counted, relation, parts, held, strays, beside, ingests: [] };
   }
 
   /** An earlier copy was cut off behind these, and the source has let go of them since. */
@@ -299,22 +308,21 @@ export class CopyRun {
 
   /**
    * A head is there before the log that it will count, and nobody's while that comes: log that a copy leaves which is cut off
-   * does not look as if a head were lost, or an older one had been put back.
+   * does not look as if a head were lost, or an older one had been put back. And it knows the files of commits that it counts
+   * before log brings these again, which it has let go.
    */
-  async #announce(history: HistoryCopy): Promise<void> {
-    const { wish: { head, log: [first] }, target, parts } = history;
-    const { version, writer, epoch } = target?.body ?? { version: -1, writer: "", epoch: 0 };
-    if (head === undefined || first === undefined || writer === REPAIR_WRITER) return;
-    if (parts.every(({ object }) => object.last <= version)) return;
+  async #announce({ wish: { head, log: [first] }, target, parts, ingests }: HistoryCopy): Promise<Head | undefined> {
+    if (head === undefined || first === undefined || parts.length === 0) return target;
     const { database, lineage, parents } = head;
     const body = target === undefined
       ? {
         ...newHead({ database, lineage, parents, writer: REPAIR_WRITER }, first.first - 1, 0),
         chain: (await this.#logHead(this.#from, first)).previous,
       }
-      : { ...target.body, writer: REPAIR_WRITER, epoch: epoch + 1 };
+      : headBeforeLog(target.body, parts.map(({ object }) => object), ingests);
+    if (body === target?.body) return target;
     await this.#assertHeld();
-    history.target = await switchHead(this.#to, target ?? { body, etag: undefined }, body);
+    return await switchHead(this.#to, target ?? { body, etag: undefined }, body);
   }
 
   async #copyLogs(parts: readonly LogPart[]): Promise<void> {
@@ -330,21 +338,8 @@ export class CopyRun {
     });
   }
 
-  async #copyHead({ wish, target, counted, relation, held, strays, beside }: HistoryCopy): Promise<void> {
+  async #copyHead({ wish, target, counted, relation, held, strays, beside, ingests }: HistoryCopy): Promise<void> {
     if (wish.head === undefined) return;
-    const ingests: ArchivedIngest[] = [];
-    for (const ingest of wish.head.ingests) {
-      const files = [...ingest.files];
-      await runPool(ingest.files.keys(), this.#to.concurrency, async (i) => {
-        const file = ingest.files[i]!;
-        const { object, stored } = await this.#copier.copy(file, false, this.#to.compression ?? "none");
-        files[i] = { ...file, object, stored };
-        this.#options.reporter.add(0, 1);
-        await this.#touch();
-      });
-      for (const { object } of files) this.#copier.referred(object);
-      ingests.push({ ...ingest, files });
-    }
     const source: HeadDocument = { ...wish.head, ingests };
     const stretches = await this.#stretches(wish, counted?.version);
     for (const one of held) {

@@ -16,7 +16,7 @@ import { genesisChain } from "../../../../format/repository/archived_log.ts";
 import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
-import type { LogIndex } from "../../log/log_chain.ts";
+import type { LogIndex, LogObject } from "../../log/log_chain.ts";
 import { headEnds } from "./copy_plan.ts";
 import { chainIn, logHeadOf } from "./log_copier.ts";
 
@@ -158,6 +158,22 @@ export interface HeadMerge {
 /** Whether a head was put by a copy, and none has come to the end of its log yet. */
 export function countsNothing({ version, start, gaps, writer }: HeadDocument): boolean {
   return writer === REPAIR_WRITER && version === start - 1 && gaps.length === 0;
+}
+
+/** A target's head as it has to be before log arrives: nobody's for what it will count, and knowing the files of the rest. */
+export function headBeforeLog(
+  head: HeadDocument,
+  log: readonly LogObject[],
+  joined: readonly ArchivedIngest[],
+): HeadDocument {
+  const isBeyond = log.some(({ last }) => last > head.version) && head.writer !== REPAIR_WRITER;
+  const lacking = joined.filter(({ version }) =>
+    version <= head.version && !head.ingests.some((known) => known.version === version) &&
+    log.some(({ first, last }) => first <= version && version <= last)
+  );
+  if (!isBeyond && lacking.length === 0) return head;
+  const ingests = oneOfEach<ArchivedIngest>([...head.ingests, ...lacking], ({ version }) => version);
+  return { ...head, ingests, ...(isBeyond ? { writer: REPAIR_WRITER, epoch: head.epoch + 1 } : {}) };
 }
 
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */

@@ -8,6 +8,7 @@
  * @module
  */
 import type { BackupBase } from "../../../../format/repository/backup_document.ts";
+import type { ArchivedIngest } from "../../../../format/repository/head_document.ts";
 import { createHash } from "node:crypto";
 import { IntegrityError } from "../../../../base/errors.ts";
 import type { ObjectCompression, ObjectTotals } from "../../../../format/repository/object.ts";
@@ -16,6 +17,7 @@ import type { RepositoryContext } from "../../core/context.ts";
 import { objectKey } from "../../core/layout.ts";
 import { objectPieces } from "../../core/objects.ts";
 import { type KnownObjects, place, type Placed, type PlacedSource } from "../../making/place.ts";
+import { runPool } from "../../core/pool.ts";
 import { again } from "./again.ts";
 
 /** Contents up to this size are held between their digest and their sending: one for each transfer under way. */
@@ -72,6 +74,23 @@ export class ObjectCopier {
   /** Notes that a document of the target refers to an object: whoever must have his own takes another copy. */
   referred(object: string): void {
     this.#referenced.add(object);
+  }
+
+  /** Copies what joined a history without its log; gives it with the target's objects. `done` is called behind each file. */
+  async copyIngests(all: readonly ArchivedIngest[], done: () => Promise<void>): Promise<ArchivedIngest[]> {
+    const ingests: ArchivedIngest[] = [];
+    for (const ingest of all) {
+      const files = [...ingest.files];
+      await runPool(ingest.files.keys(), this.#to.concurrency, async (i) => {
+        const file = ingest.files[i]!;
+        const { object, stored } = await this.copy(file, false, this.#to.compression ?? "none");
+        files[i] = { ...file, object, stored };
+        await done();
+      });
+      for (const { object } of files) this.referred(object);
+      ingests.push({ ...ingest, files });
+    }
+    return ingests;
   }
 
   /** Copies one. `own`: into an object that no other backup refers to. */
