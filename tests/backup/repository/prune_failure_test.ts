@@ -13,7 +13,7 @@ import { House } from "./house.ts";
 import { assertAllRestore, copyOf, daily, image, keysOf, leaveObjects, prune } from "./prune_fixture.ts";
 
 const MINUTE = 60_000;
-const MiB = 2 ** 20;
+const MIB = 2 ** 20;
 const LAST = { keepLast: 1 };
 
 describe("a pruning whose store fails", () => {
@@ -119,7 +119,7 @@ describe("a pruning whose store fails", () => {
     await house.set("a", "1");
     await house.backup({ id: "child", type: "incremental" });
     const base = backupKey("base");
-    const manifest = await readBytes(house.store, base, MiB);
+    const manifest = await readBytes(house.store, base, MIB);
     const shows = new FaultStore(await copyOf(house.store));
     const gone = ({ operation, key }: StoreCall): boolean => operation === "delete" && key === base;
     const at = ({ operation, key }: StoreCall): boolean =>
@@ -131,6 +131,6 @@ describe("a pruning whose store fails", () => {
     assert.ok(shows.calls.some(gone));
     await open(house, await copyOf(shows));
     assert.ok((await assertAllRestore(house)).includes("child"));
-    assert.deepEqual((await readBytes(house.context.store, base, MiB))?.bytes, manifest?.bytes);
+    assert.deepEqual((await readBytes(house.context.store, base, MIB))?.bytes, manifest?.bytes);
   });
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import { IntegrityError, PermissionError } from "../../../base/errors.ts";
+import type { LogPiece } from "../../../format/repository/archived_log.ts";
 import { checkObject } from "../../../format/repository/object.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { putObject, type PutObjectOptions, storedBytesOf, storedPieces } from "../core/objects.ts";
@@ -20,6 +21,12 @@ export interface PutLogOptions {
 export interface PutLog {
   /** Its bytes. */
   storedBytes: number;
+}
+
+/** The raw bytes of a log object: its head (`writeLogHead`), then the pieces. */
+export async function* rawLog(start: Uint8Array, pieces: readonly LogPiece[]): AsyncGenerator<Uint8Array> {
+  yield start;
+  for (const { bytes } of pieces) yield bytes;
 }
 
 /** Writes a log object; one that is there under the name was written by an earlier try, and is checked. */

@@ -14,7 +14,7 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { logName, type LogPiece, nextChain, writeLogHead } from "../../../format/repository/archived_log.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { logPrefix } from "../core/layout.ts";
-import { putLogObject } from "./log_object.ts";
+import { putLogObject, rawLog } from "./log_object.ts";
 import type { LogObjectSent, ShipOptions } from "./shipment.ts";
 
 /** Objects under way at a time: one is compressed, synced and read back while the next is gathered and begun. */
@@ -68,11 +68,7 @@ export class LogOutbox {
     const key = logPrefix(database, lineage) + logName(first.first, last, chain);
     const { minTimestamp } = first;
     const start = writeLogHead({ database, lineage, previous, first: first.first, last, minTimestamp, maxTimestamp });
-    async function* raw(): AsyncGenerator<Uint8Array> {
-      yield start;
-      for (const piece of pieces) yield piece.bytes;
-    }
-    const put = putLogObject(this.#context, key, raw, this.#options);
+    const put = putLogObject(this.#context, key, () => rawLog(start, pieces), this.#options);
     put.catch(() => {}); // It is awaited in its turn, or by `abandon`.
     const sent = { key, first: first.first, last, minTimestamp, maxTimestamp, previous, chain };
     this.#underWay.push({ sent, pieces, put });

@@ -19,6 +19,7 @@ import { knownObjects, readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { fileSource } from "../making/place.ts";
 import { ingestOfCommit } from "./ingests.ts";
+import { rawLog } from "./log_object.ts";
 import { OBJECT_BYTES, PIECE_BYTES } from "./shipment.ts";
 import { Shipper } from "./shipper.ts";
 
@@ -105,11 +106,7 @@ class Measuring {
       minTimestamp: first.minTimestamp,
       maxTimestamp: last.maxTimestamp,
     });
-    async function* raw(): AsyncGenerator<Uint8Array> {
-      yield start;
-      for (const { bytes } of pieces) yield bytes;
-    }
-    await this.#count(raw(), this.#context.compression ?? "zstd");
+    await this.#count(rawLog(start, pieces), this.#context.compression ?? "zstd");
     this.#pieces = [];
     this.#bytes = 0;
   }
