@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { restoreTo } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import type { Engine } from "../../../lib/engine/types.ts";
@@ -86,6 +87,32 @@ describe(BEHIND, () => {
     await assertForkRestores(house, fork, states);
     await house.store.delete(beside);
     assert.equal((await prune(house, { keepLast: 1 })).logObjects, 2);
+    await assertForkRestores(house, fork, states);
+    await fork.close();
+  });
+
+  it("leaves them where what was merged lies beside a part of it, which ends alike", async () => {
+    const { house, fork, states } = await forked();
+    const ranges = await pointsOf(house, fork);
+    await prune(house, { keepLast: 1 });
+    const [held] = await keysOf(house.store, `log/${house.engine.id}/${house.engine.lineage}/`);
+    const beside = held!.replace(/2-([0-9]{16}-[0-9a-f]{64})$/, "3-$1");
+    assert.notEqual(beside, held);
+    await house.store.put(beside, new Uint8Array(100));
+    assert.deepEqual(await pointsOf(house, fork), ranges);
+    await assertForkRestores(house, fork, states);
+    await fork.close();
+  });
+
+  it("leaves them where a backup behind that place vouches for one of two objects that hold it", async () => {
+    const { house, fork, states } = await forked();
+    const ranges = await pointsOf(house, fork);
+    await house.store.put(pinKey("second"), new Uint8Array(0));
+    await prune(house, { keepLast: 1 });
+    const [held] = await keysOf(house.store, `log/${house.engine.id}/${house.engine.lineage}/`);
+    const beside = held!.replace(/4-[0-9a-f]{64}$/, `5-${"0".repeat(64)}`);
+    await house.store.put(beside, new Uint8Array(100));
+    assert.deepEqual(await pointsOf(house, fork), ranges);
     await assertForkRestores(house, fork, states);
     await fork.close();
   });

@@ -10,8 +10,8 @@ import { lineagePath } from "./lineage_path.ts";
 import type { LogIndex } from "./log_chain.ts";
 
 /**
- * The end of the object that holds the version of a fork. Only of one that is counted by the head, and the only one there:
- * between two, of which a writer that was overtaken may have left one, nothing would tell which is meant.
+ * The end of the object that holds the version of a fork. Only of one that is counted by the head, and where all that hold it
+ * end alike: between others, of which a writer that was overtaken may have left one, nothing would tell which is meant.
  */
 export function forkEnd(
   index: LogIndex | undefined,
@@ -20,7 +20,9 @@ export function forkEnd(
 ): { version: number; chain: string } | undefined {
   if (head === undefined || head.version < fork) return undefined;
   const [found, ...others] = index?.objects.filter(({ first, last }) => first <= fork && last >= fork) ?? [];
-  if (found === undefined || others.length > 0 || found.last > head.version) return undefined;
+  if (found === undefined || found.last > head.version) return undefined;
+  // A range that was merged, beside what is left of those that it was merged from.
+  if (others.some(({ last, chain }) => last !== found.last || chain !== found.chain)) return undefined;
   return { version: found.last, chain: found.chain };
 }
 

@@ -78,7 +78,7 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
   const heads: Coverage["heads"] = [];
   for (const stretch of path) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === stretch.lineage);
-    for (const cover of coversOf(facts, history, stretch, head, mine, avoid)) {
+    for (const cover of coversOf(facts, history, stretch, head, avoid)) {
       append(covers, leftAt(cover, stretch, mine));
     }
     if (head !== undefined && head.version >= stretch.from && head.version < stretch.to) heads.push(head);
@@ -118,7 +118,6 @@ function coversOf(
   { database }: History,
   stretch: LineageStretch,
   head: HeadDocument | undefined,
-  backups: readonly BackupDocument[],
   avoid: ReadonlySet<string> | undefined,
 ): LogCover[] {
   const index = facts.logs.get(historyOf(database, stretch.lineage));
@@ -129,8 +128,9 @@ function coversOf(
       ends.push({ version: from - 1, chain, timestamp, coveredUntil: after });
     }
   }
-  for (const { lineage, log, timestamp, coveredUntil } of backups) {
-    if (lineage === stretch.lineage && log !== null) {
+  // Also of backups behind a fork: theirs is the same log up to there.
+  for (const { lineage, log, timestamp, coveredUntil, ...backup } of facts.backups) {
+    if (backup.database === database && lineage === stretch.lineage && log !== null) {
       ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
     }
   }
