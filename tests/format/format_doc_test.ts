@@ -149,6 +149,7 @@ describe("docs/format.md", () => {
       "Sorted table", // tests/tree/table_docs_test.ts
       "Blob file",
       "Object", // tests/format/repository/repository_doc_test.ts
+      "Object with the digest of its body",
       "Encrypted object",
       "Archived log",
       "Index of backups",

@@ -57,7 +57,9 @@ export async function logBomb(store: MemoryStore, bytes: number): Promise<void> 
 
 /** An object of these frames, each a chunk, sealed as far as that can be told without unpacking it. */
 function sealed(frames: readonly Uint8Array[], rawBytes: number, compression: "zstd" | "gzip"): Uint8Array {
-  const parts: Uint8Array[] = [writeObjectHeader({ compression, chunkBytes: CHUNK_BYTES, cipher: undefined })];
+  const parts: Uint8Array[] = [
+    writeObjectHeader({ compression, chunkBytes: CHUNK_BYTES, digest: "raw", cipher: undefined }),
+  ];
   for (const [i, frame] of frames.entries()) {
     const head = new Uint8Array(9);
     writeU32(head, 0, ((frame.length + 5) | (i === frames.length - 1 ? 0x80000000 : 0)) >>> 0);

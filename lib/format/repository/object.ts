@@ -6,7 +6,8 @@
  * header  := `object_header.ts`
  * chunk   := length u32 | bytes                    length: lower 31 bits that of the bytes; top bit: it is the last chunk
  * bytes   := payload (`object_codec.ts`)           encrypted and with its tag, when there is a cipher (`object_cipher.ts`)
- * trailer := rawBytes u64 | SHA-256 (32)             without a cipher of the raw bytes, else of all bytes before it
+ * trailer := rawBytes u64 | SHA-256 (32)             with a cipher of all bytes before it; else, as the header says, of the raw
+ *                                                    bytes, or of the body: for each chunk what `bodyOf` gives
  * ```
  *
  * Invariants:
@@ -14,8 +15,9 @@
  * 1. Every chunk but the last holds exactly `chunkBytes` raw bytes, the last one 1 to `chunkBytes`; an empty file is one chunk
  *    of none. So no chunk unpacks to more, whatever it says.
  * 2. The trailer needs no key: who stores objects for others can check them.
- * 3. Without a cipher the trailer finds accidents only. That the bytes are those meant is told by the object's name, which is
- *    the hash of the raw bytes: who reads compares `sha256` of the totals.
+ * 3. Without a cipher the trailer finds accidents only. That the bytes are those meant is told by the object's name: where
+ *    that is the hash of the raw bytes, who reads compares `sha256` of the totals. Log is named by its chain, which covers
+ *    its raw bytes as well: there the trailer has the digest of the body.
  * 4. With a ring, an object without a cipher is refused, or whoever can write could put his own in its place.
  * 5. Without a cipher each byte is hashed once, when written and when read. All around the raw bytes is checked by itself:
  *    the header and each frame by their checksums, lengths and kinds by what they lead to.
@@ -41,6 +43,7 @@ import {
   CHUNK_BYTES_MAX,
   damagedObject,
   type ObjectCompression,
+  type ObjectDigest,
   type ObjectHeader,
   writeObjectHeader,
 } from "./object_header.ts";
@@ -48,7 +51,7 @@ import { inOrder } from "./ordered.ts";
 import { type KeyRing, SALT_BYTES } from "./ring.ts";
 import { LAST_CHUNK, type StoredChunk, StoredObject } from "./stored_object.ts";
 
-export type { ObjectCompression } from "./object_header.ts";
+export type { ObjectCompression, ObjectDigest } from "./object_header.ts";
 
 /** What an object turned out to be, once it was read to its end. */
 export interface ObjectTotals {
@@ -56,7 +59,7 @@ export interface ObjectTotals {
   rawBytes: number;
   /** How many bytes it takes. */
   storedBytes: number;
-  /** SHA-256 of the bytes put in, hexadecimal; empty when it was read unchecked. */
+  /** SHA-256 of the bytes put in, hexadecimal; empty when it was read unchecked, or the trailer has another digest. */
   sha256: string;
   /** The SHA-256 of its trailer, hexadecimal. */
   check: string;
@@ -85,6 +88,8 @@ export interface WriteObjectOptions {
    * there and not here, if nothing is done to its bytes, and what it is told to have been written is this.
    */
   expected?: string;
+  /** What the trailer has the digest of, unless a cipher is used; `"raw"` unless given. The raw bytes are hashed for `"raw"` only. */
+  digest?: ObjectDigest;
 }
 
 /** Smaller chunks compress worse; larger ones take more memory, and the event loop for longer. */
@@ -104,22 +109,22 @@ export async function* writeObject(
   raw: AsyncIterable<Uint8Array>,
   options: WriteObjectOptions,
 ): AsyncGenerator<Uint8Array, WrittenObject> {
-  const { compression, level, ring, randomBytes, chunkBytes = CHUNK_BYTES } = options;
+  const { compression, level, ring, randomBytes, chunkBytes = CHUNK_BYTES, digest = "raw" } = options;
   if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 1 || chunkBytes > CHUNK_BYTES_MAX) {
     throw new RangeError(`chunkBytes ${chunkBytes} is not from 1 to ${CHUNK_BYTES_MAX}`);
   }
   const salt = ring === undefined ? undefined : randomBytes(SALT_BYTES);
   const keyed = ring === undefined || salt === undefined ? undefined : { keyId: ring.id, salt };
-  const header = writeObjectHeader({ compression, chunkBytes, cipher: keyed });
+  const header = writeObjectHeader({ compression, chunkBytes, digest, cipher: keyed });
   const cipher = salt === undefined ? undefined : new ObjectCipher(ring!.objectKey(salt), header);
 
   const isPlain = compression === "none" && cipher === undefined;
   const expected = isPlain && options.expected !== undefined ? Buffer.from(options.expected, "hex") : undefined;
-  const rawHash = createHash("sha256");
+  const rawHash = digest === "raw" ? createHash("sha256") : undefined;
   const storedHash = cipher === undefined ? undefined : createHash("sha256");
   const packer = new ChunkPacker(compression, level);
   // While no chunk is compressed, what is stored of them are the raw bytes: one digest for both.
-  let written: Hash | undefined;
+  let written = rawHash === undefined && cipher === undefined ? createHash("sha256") : undefined;
   let rawBytes = 0;
   let storedBytes = 0;
   const stored = (bytes: Uint8Array): Uint8Array => {
@@ -132,8 +137,8 @@ export async function* writeObject(
   // Where nothing is worked on beside the main thread, more chunks at once are only more memory.
   const width = isPlain ? 1 : WIDTH;
   const chunks = inOrder(rawChunks(raw, chunkBytes), width, async ({ bytes: chunk, index, last }) => {
-    const before = width === 1 || cipher !== undefined || written !== undefined ? undefined : rawHash.copy();
-    if (expected === undefined) rawHash.update(chunk.subarray(RAW_AT));
+    const before = width === 1 || cipher !== undefined || written !== undefined ? undefined : rawHash?.copy();
+    if (expected === undefined) rawHash?.update(chunk.subarray(RAW_AT));
     rawBytes += chunk.length - RAW_AT;
     const payload = await packer.pack(chunk.subarray(4));
     const lastBit = last ? LAST_CHUNK : 0;
@@ -155,15 +160,16 @@ export async function* writeObject(
   const size = new ByteWriter(8);
   size.u64(rawBytes);
   yield stored(size.take());
-  const sha256 = expected ?? rawHash.digest();
-  const check = storedHash?.digest() ?? sha256;
+  const sha256 = expected ?? rawHash?.digest();
+  const body = written?.digest();
+  const check = (storedHash?.digest() ?? sha256 ?? body)!;
   yield new Uint8Array(check);
   return {
     rawBytes,
     storedBytes: storedBytes + check.length,
-    sha256: sha256.toString("hex"),
+    sha256: sha256?.toString("hex") ?? "",
     check: check.toString("hex"),
-    written: (written?.digest() ?? check).toString("hex"),
+    written: (body ?? check).toString("hex"),
   };
 }
 
@@ -198,11 +204,11 @@ export async function* readObject(
   options: ReadObjectOptions,
 ): AsyncGenerator<Uint8Array, ObjectTotals> {
   const { name, ring, reuse, unchecked } = options;
-  const object = new StoredObject(stored, name);
+  const object = new StoredObject(stored, name, unchecked);
   try {
     const { header, bytes } = await object.header();
     const cipher = await cipherOf(header, bytes, name, ring);
-    const hash = unchecked ? undefined : createHash("sha256");
+    const hash = unchecked ? undefined : rawHashOf(header);
     let rawBytes = 0;
     const isPlain = reuse && await beginsPlain(object, header);
     for await (const piece of isPlain ? plainPieces(object, header, name) : unpacked(object, header, cipher, name)) {
@@ -232,11 +238,11 @@ export async function checkObject(
       for await (const { bytes } of object.chunks(header)) giveBack(bytes);
       return { ...await object.totals(undefined), encrypted: true };
     }
-    const hash = createHash("sha256");
+    const hash = rawHashOf(header);
     let rawBytes = 0;
     const isPlain = await beginsPlain(object, header);
     for await (const piece of isPlain ? plainPieces(object, header, name) : unpacked(object, header, undefined, name)) {
-      hash.update(piece);
+      hash?.update(piece);
       rawBytes += piece.length;
       if (!isPlain) giveBack(piece);
     }
@@ -258,7 +264,8 @@ export async function readBack(
   const object = new StoredObject(stored, name);
   try {
     const { header } = await object.header();
-    const hash = header.cipher === undefined ? createHash("sha256") : undefined;
+    // The trailer of others has a digest that is compared as they are read.
+    const hash = header.cipher === undefined ? rawHashOf(header) : undefined;
     const body = new BodyParts(name, (bytes) => hash?.update(bytes));
     for await (const { bytes, at, length } of object.parts(header)) {
       if (hash !== undefined) body.add(bytes, at, length);
@@ -308,6 +315,11 @@ async function* plainPieces(
     frame.set(bytes, at);
     if (at + bytes.length === length) yield await unpack({ bytes: frame, index, last }, header, undefined, name);
   }
+}
+
+/** For the digest of the raw bytes, unless the trailer has that of the body. */
+function rawHashOf({ digest }: ObjectHeader): Hash | undefined {
+  return digest === "raw" ? createHash("sha256") : undefined;
 }
 
 async function totalsOf(

@@ -2,12 +2,12 @@
  * The first 64 bytes of an object (`object.ts`).
  *
  * ```
- * header := "HFOBJCT1" | codec u8 | cipher u8 | zeros (2) | chunkBytes u32 | key id (16) | salt (16) | zeros (12)
+ * header := "HFOBJCT1" | codec u8 | cipher u8 | digest u8 | zero | chunkBytes u32 | key id (16) | salt (16) | zeros (12)
  *           | crc32 of bytes 0-59
- * codec  := 0 none | 1 zstd | 2 gzip              cipher := 0 none | 1 AES-256-GCM
+ * codec  := 0 none | 1 zstd | 2 gzip              cipher := 0 none | 1 AES-256-GCM              digest := 0 raw | 1 body
  * ```
  *
- * Key id and salt are zeros when there is no cipher. Every later format keeps these 64 bytes as they are, so a header whose
+ * Key id and salt are zeros when there is no cipher, the digest is when there is one. Every later format keeps these 64 bytes as they are, so a header whose
  * checksum is right and whose fields are not known is newer, not damaged.
  *
  * Example: zstd, not encrypted, chunks of 1 MiB:
@@ -26,12 +26,17 @@ import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
 /** How an object's chunks are compressed. */
 export type ObjectCompression = "none" | "zstd" | "gzip";
 
+/** What the trailer of an object without a cipher has the SHA-256 of: the raw bytes, or what is stored of them (`bodyOf`). */
+export type ObjectDigest = "raw" | "body";
+
 /** What a header says. */
 export interface ObjectHeader {
   /** How the chunks are compressed. */
   compression: ObjectCompression;
   /** How many raw bytes all chunks but the last hold. */
   chunkBytes: number;
+  /** What the trailer has the SHA-256 of, when there is no cipher. */
+  digest: ObjectDigest;
   /** The ring (32 hexadecimal digits) and the salt of the object's key; undefined when it is not encrypted. */
   cipher: { keyId: string; salt: Uint8Array } | undefined;
 }
@@ -44,8 +49,11 @@ export const CHUNK_BYTES_MAX: number = 4 * 2 ** 20;
 
 const MAGIC = "HFOBJCT1";
 const CODECS: readonly ObjectCompression[] = ["none", "zstd", "gzip"];
+const DIGESTS: readonly ObjectDigest[] = ["raw", "body"];
 const CODEC_AT = 8;
 const CIPHER_AT = 9;
+const DIGEST_AT = 10;
+const ZERO_AT = 11;
 const CHUNK_BYTES_AT = 12;
 const KEY_ID_AT = 16;
 const SALT_AT = 32;
@@ -53,12 +61,14 @@ const ZEROS_AT = 48;
 const CHECKSUM_AT = 60;
 
 /** The header's bytes. */
-export function writeObjectHeader({ compression, chunkBytes, cipher }: ObjectHeader): Uint8Array {
+export function writeObjectHeader({ compression, chunkBytes, digest, cipher }: ObjectHeader): Uint8Array {
   const out = new Uint8Array(OBJECT_HEADER_BYTES);
   for (let i = 0; i < 8; i++) out[i] = MAGIC.charCodeAt(i);
   out[CODEC_AT] = CODECS.indexOf(compression);
   writeU32(out, CHUNK_BYTES_AT, chunkBytes);
-  if (cipher !== undefined) {
+  if (cipher === undefined) {
+    out[DIGEST_AT] = DIGESTS.indexOf(digest);
+  } else {
     out[CIPHER_AT] = 1;
     out.set(Buffer.from(cipher.keyId, "hex"), KEY_ID_AT);
     out.set(cipher.salt, SALT_AT);
@@ -77,17 +87,22 @@ export function readObjectHeader(bytes: Uint8Array, name: string): ObjectHeader 
   const compression = CODECS[bytes[CODEC_AT]!];
   if (compression === undefined) throw newer(name, `codec ${bytes[CODEC_AT]}`, "codecs 0, 1, 2");
   if (bytes[CIPHER_AT]! > 1) throw newer(name, `cipher ${bytes[CIPHER_AT]}`, "ciphers 0, 1");
+  const encrypted = bytes[CIPHER_AT] === 1;
+  const digest = encrypted && bytes[DIGEST_AT] !== 0 ? undefined : DIGESTS[bytes[DIGEST_AT]!];
+  if (digest === undefined) throw newer(name, `digest ${bytes[DIGEST_AT]}`, "digests 0, 1, and 0 beside a cipher");
   const chunkBytes = readU32(bytes, CHUNK_BYTES_AT);
   if (chunkBytes > CHUNK_BYTES_MAX) {
     throw newer(name, `chunks of ${chunkBytes} bytes`, `chunks up to ${CHUNK_BYTES_MAX}`);
   }
   if (chunkBytes === 0) throw damagedObject(name, "chunks of no bytes");
-  const encrypted = bytes[CIPHER_AT] === 1;
-  const zeros = [bytes.subarray(10, 12), bytes.subarray(encrypted ? ZEROS_AT : KEY_ID_AT, CHECKSUM_AT)];
+  const zeros = [
+    bytes.subarray(ZERO_AT, CHUNK_BYTES_AT),
+    bytes.subarray(encrypted ? ZEROS_AT : KEY_ID_AT, CHECKSUM_AT),
+  ];
   if (zeros.some((part) => part.some((byte) => byte !== 0))) throw newer(name, "reserved bytes", "zeros in them");
-  if (!encrypted) return { compression, chunkBytes, cipher: undefined };
+  if (!encrypted) return { compression, chunkBytes, digest, cipher: undefined };
   const keyId = toHex(bytes.subarray(KEY_ID_AT, SALT_AT));
-  return { compression, chunkBytes, cipher: { keyId, salt: bytes.slice(SALT_AT, ZEROS_AT) } };
+  return { compression, chunkBytes, digest, cipher: { keyId, salt: bytes.slice(SALT_AT, ZEROS_AT) } };
 }
 
 /** The error of an object whose bytes are not what was stored. */

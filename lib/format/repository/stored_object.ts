@@ -11,6 +11,7 @@ import { yieldToLoop } from "../../base/yield.ts";
 import { ByteSource } from "./byte_source.ts";
 import { TAG_BYTES } from "./aes.ts";
 import { type ChunkPlace } from "./object_cipher.ts";
+import { bodyOf, BodyParts } from "./object_codec.ts";
 import { damagedObject, OBJECT_HEADER_BYTES, type ObjectHeader, readObjectHeader } from "./object_header.ts";
 
 /** The top bit of a chunk's length: it is the last. */
@@ -49,23 +50,32 @@ export interface StoredTotals {
 export class StoredObject {
   readonly #source: ByteSource;
   readonly #name: string;
-  /** Of the stored bytes, where that is what the trailer has. */
+  readonly #unchecked: boolean;
+  /** Of the stored bytes or of the body, where that is what the trailer has. */
   #hash: Hash | undefined;
+  /** What `#hash` is of: undefined for the stored bytes. */
+  #body: BodyParts | undefined;
   #storedBytes = 0;
   #chunkBytes = 0;
   #chunks = 0;
 
-  /** `name` is what errors call the object. */
-  constructor(stored: AsyncIterable<Uint8Array>, name: string) {
+  /** `name` is what errors call the object. `unchecked`: the digest of a body is not compared, for its reader has another. */
+  constructor(stored: AsyncIterable<Uint8Array>, name: string, unchecked = false) {
     this.#source = new ByteSource(stored);
     this.#name = name;
+    this.#unchecked = unchecked;
   }
 
   /** The header, and its bytes. */
   async header(): Promise<{ header: ObjectHeader; bytes: Uint8Array }> {
     const bytes = await this.#source.exactly(OBJECT_HEADER_BYTES);
     const header = readObjectHeader(bytes, this.#name);
-    if (header.cipher !== undefined) this.#hash = createHash("sha256");
+    if (header.cipher !== undefined) {
+      this.#hash = createHash("sha256");
+    } else if (header.digest === "body" && !this.#unchecked) {
+      const hash = this.#hash = createHash("sha256");
+      this.#body = new BodyParts(this.#name, (bytes) => hash.update(bytes));
+    }
     this.#count(bytes);
     return { header, bytes };
   }
@@ -73,7 +83,10 @@ export class StoredObject {
   /** All chunks; `totals` tells whether they are what was written. Their bytes are borrowed (`buffers.ts`). */
   async *chunks(header: ObjectHeader): AsyncGenerator<StoredChunk, void> {
     for await (const { length, ...place } of this.#places(header)) {
-      yield { bytes: await this.#take(length), ...place };
+      const bytes = await this.#take(length);
+      // Whoever unpacks it compares a frame with its checksum.
+      if (this.#body !== undefined) this.#hash!.update(bodyOf(bytes, this.#name));
+      yield { bytes, ...place };
       // Sources in memory never wait by themselves.
       await yieldToLoop();
     }
@@ -85,11 +98,14 @@ export class StoredObject {
    */
   async *parts(header: ObjectHeader): AsyncGenerator<ChunkPart, void> {
     for await (const { length, ...place } of this.#places(header)) {
-      yield { ...place, length, at: 0, bytes: await this.#take(1) };
+      const first = await this.#take(1);
+      this.#body?.add(first, 0, length);
+      yield { ...place, length, at: 0, bytes: first };
       for (let at = 1; at < length;) {
         const bytes = await this.#source.some(length - at);
         if (bytes === undefined) throw this.#endsEarly(0);
         this.#count(bytes);
+        this.#body?.add(bytes, at, length);
         yield { ...place, length, at, bytes };
         at += bytes.length;
       }
@@ -122,8 +138,8 @@ export class StoredObject {
   }
 
   /**
-   * After the last chunk: checks trailer and end of the object. `sha256` is that of the raw bytes, which the trailer of an
-   * object without encryption has; without it that digest is not compared.
+   * After the last chunk: checks trailer and end of the object. `sha256` is that of the raw bytes, which the trailer has where
+   * the header says so; without it that digest is not compared.
    */
   async totals(sha256: Uint8Array | undefined): Promise<StoredTotals> {
     const size = await this.#take(TRAILER_BYTES - 32);
@@ -170,7 +186,7 @@ export class StoredObject {
   }
 
   #count(bytes: Uint8Array, hashed = true): void {
-    if (hashed) this.#hash?.update(bytes);
+    if (hashed && this.#body === undefined) this.#hash?.update(bytes);
     this.#storedBytes += bytes.length;
   }
 }

@@ -13,11 +13,16 @@ const CODECS: readonly ObjectCompression[] = ["none", "zstd", "gzip"];
 const text = new TextEncoder().encode("the same again and again, ".repeat(20));
 const noise = createHash("shake256", { outputLength: 300 }).update("noise").digest();
 const raw = text;
+const SEALS = [
+  { seal: "plain", ring: undefined, digest: "raw" },
+  { seal: "plain, digest of the body", ring: undefined, digest: "body" },
+  { seal: "encrypted", ring: RING, digest: "raw" },
+] as const;
 const KINDS = CODECS.flatMap((compression) =>
-  [undefined, RING].map((ring) => ({
-    compression,
+  SEALS.map(({ seal, ring, digest }) => ({
+    kind: `${compression}, ${seal}`,
     ring,
-    options: { compression, chunkBytes: 200, ...(ring && { ring }) },
+    options: { compression, chunkBytes: 200, digest, ...(ring && { ring }) },
   }))
 );
 
@@ -81,9 +86,7 @@ async function isDamage(bytes: Uint8Array, ring?: typeof RING): Promise<void> {
 }
 
 describe("readObject(), for what is not as it was stored", () => {
-  for (const { compression, ring, options } of KINDS) {
-    const kind = `${compression}, ${ring === undefined ? "plain" : "encrypted"}`;
-
+  for (const { kind, ring, options } of KINDS) {
     it(`notices every cut: ${kind}`, async () => {
       const bytes = await stored(raw, options);
       for (let end = 0; end < bytes.length; end++) {
@@ -150,7 +153,7 @@ describe("readObject(), for what is not as it was stored", () => {
   });
 
   it("notices chunks that hold too little, too much or nothing", async () => {
-    const header = writeObjectHeader({ compression: "zstd", chunkBytes: 100, cipher: undefined });
+    const header = writeObjectHeader({ compression: "zstd", chunkBytes: 100, digest: "raw", cipher: undefined });
     const payload = (count: number): Uint8Array => new Uint8Array(1 + count);
     const zeros = (count: number): Uint8Array => new Uint8Array(count);
     await isDamage(plainly(zeros(101), header, chunk(framed(zstdCompressSync(zeros(101))), true)));
@@ -165,7 +168,7 @@ describe("readObject(), for what is not as it was stored", () => {
   });
 
   it("notices a zstd frame that asks for more memory than a chunk needs", async () => {
-    const header = writeObjectHeader({ compression: "zstd", chunkBytes: 100, cipher: undefined });
+    const header = writeObjectHeader({ compression: "zstd", chunkBytes: 100, digest: "raw", cipher: undefined });
     // Window descriptor f8: 2^41 bytes.
     const frame = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 0x09, 0x00, 0x00, 0x61);
     await isDamage(plainly(Uint8Array.of(0x61), header, chunk(framed(frame), true)));
@@ -181,7 +184,7 @@ describe("readObject(), for what is not as it was stored", () => {
   });
 
   it("takes no memory for a length that is a lie, and reads no further", async () => {
-    const header = writeObjectHeader({ compression: "none", chunkBytes: 100, cipher: undefined });
+    const header = writeObjectHeader({ compression: "none", chunkBytes: 100, digest: "raw", cipher: undefined });
     await isDamage(concatBytes(header, chunk(new Uint8Array(3), true, 101)));
     for (const length of [102, 2 ** 31 - 1]) {
       const bytes = concatBytes(header, chunk(new Uint8Array(100_000), true, length));
@@ -197,7 +200,8 @@ describe("readObject(), for what is not as it was stored", () => {
       (header) => void (header[7] = 0x32),
       (header) => void (header[8] = 3),
       (header) => void (header[9] = 2),
-      (header) => void (header[10] = 1),
+      (header) => void (header[10] = 2),
+      (header) => void (header[11] = 1),
       (header) => void (header[20] = 1),
       (header) => void (header[59] = 1),
       (header) => writeU32(header, 12, 4 * 2 ** 20 + 1),
@@ -206,6 +210,9 @@ describe("readObject(), for what is not as it was stored", () => {
       const error = await failure(() => opened(withHeader(bytes, change)));
       assert.ok(error instanceof UnsupportedFormatError, String(error));
     }
+    // A cipher has its own.
+    const sealed = withHeader(await stored(raw, { ring: RING }), (header) => void (header[10] = 1));
+    assert.ok(await failure(() => opened(sealed, RING)) instanceof UnsupportedFormatError);
     await isDamage(withHeader(bytes, (header) => void (header[0] = 0x58)));
     await isDamage(withHeader(bytes, (header) => writeU32(header, 12, 0)));
   });

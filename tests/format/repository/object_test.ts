@@ -51,6 +51,43 @@ describe("writeObject() and readObject()", () => {
     }
   }
 
+  for (const compression of CODECS) {
+    it(`give back what was put in, under the digest of what is stored for it: ${compression}`, async () => {
+      const noise = createHash("shake256", { outputLength: 2000 }).update("noise").digest();
+      for (const raw of [new Uint8Array(0), text, noise, concatBytes(noise, text, noise)]) {
+        const options = { compression, digest: "body", randomBytes: counting(), chunkBytes: 1000 } as const;
+        const { bytes, totals } = await drain(writeObject(pieces(raw, 700), options));
+        const { written, ...read } = totals;
+        assert.equal(written, totals.check);
+        assert.deepEqual(read, { ...read, rawBytes: raw.length, storedBytes: bytes.length, sha256: "" });
+        const isPacked = compression !== "none" && raw.length > noise.length;
+        assert.equal(totals.check === hash(raw), !isPacked);
+        for (const how of [{}, { reuse: true }, { unchecked: true }, { unchecked: true, reuse: true }]) {
+          const back = await drain(readObject(pieces(bytes, 333), { name: "obj", ...how }));
+          assert.ok(Buffer.compare(back.bytes, raw) === 0);
+          assert.deepEqual(back.totals, read);
+        }
+        assert.deepEqual(await readBack(pieces(bytes, 99), "obj"), {
+          rawBytes: raw.length,
+          storedBytes: bytes.length,
+          check: totals.check,
+          written,
+        });
+        const { rawBytes, storedBytes, check } = totals;
+        const checked = { rawBytes, storedBytes, check, encrypted: false };
+        assert.deepEqual(await checkObject(pieces(bytes, 50), "obj"), checked);
+      }
+    });
+  }
+
+  it("have the digest of all that is stored where they are encrypted, whichever is asked for", async () => {
+    const options = { ring: RING, randomBytes: counting(), compression: "zstd" } as const;
+    const named = await drain(writeObject(pieces(text), options));
+    const { bytes, totals } = await drain(writeObject(pieces(text), { ...options, digest: "body" }));
+    assert.deepEqual(bytes, named.bytes);
+    assert.deepEqual(totals, { ...named.totals, sha256: "" });
+  });
+
   it("shrink what can be shrunk, and leave alone what cannot", async () => {
     for (const compression of ["zstd", "gzip"] as const) {
       assert.ok((await stored(text, { compression })).length < text.length / 20);

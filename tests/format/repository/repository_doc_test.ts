@@ -65,6 +65,17 @@ describe("docs/format.md, of repositories", () => {
     await checkObjectExample("Object", {});
   });
 
+  it("shows an object with the digest of its body, which is made of what is stated", async () => {
+    const { bytes, stated } = page.example("Object with the digest of its body");
+    const { word, times, body, ...totals } = stated;
+    assert.equal(readObjectHeader(bytes.subarray(0, 64), "example").digest, "body");
+    const back = await drain(readObject(pieces(bytes), { name: "example" }));
+    assert.equal(new TextDecoder().decode(back.bytes), Array(times).fill(word).join(" "));
+    assert.deepEqual(back.totals, totals);
+    const parts = (body as string[]).map(bytesOf);
+    assert.equal(createHash("sha256").update(concatBytes(...parts)).digest("hex"), totals.check);
+  });
+
   it("shows an encrypted object that reads as stated, also without this library", async () => {
     const bytes = await checkObjectExample("Encrypted object", { ring: RING });
     const length = readU32(bytes, 64) - 2 ** 31;

@@ -7,6 +7,7 @@ import { DecryptionError, IntegrityError, NotFoundError, PermissionError } from 
 import { throwIfAborted } from "../../../base/abort.ts";
 import {
   type ObjectCompression,
+  type ObjectDigest,
   type ObjectTotals,
   readBack,
   readObject,
@@ -28,6 +29,8 @@ export interface PutObjectOptions {
   verify: boolean;
   /** What its SHA-256 has to be, hexadecimal; an object with another fails to read back as `IntegrityError`. */
   expected?: string | undefined;
+  /** What its trailer has the digest of; of the raw bytes unless given. */
+  digest?: ObjectDigest;
   /** A limit of the call's own. */
   bandwidth?: Bandwidth | undefined;
   /** Hears of raw bytes read. */
@@ -66,6 +69,7 @@ export async function putObject(
       ...(options.level === undefined ? {} : { level: options.level }),
       ...(context.ring === undefined ? {} : { ring: context.ring }),
       ...(readsBack && options.expected !== undefined ? { expected: options.expected } : {}),
+      ...(options.digest === undefined ? {} : { digest: options.digest }),
       randomBytes: context.randomBytes,
     });
     try {

@@ -23,6 +23,9 @@ export interface PutLog {
   storedBytes: number;
 }
 
+/** How each is written: the chain in its name covers the raw bytes already. */
+export const LOG_DIGEST = "body";
+
 /** The raw bytes of a log object: its head (`writeLogHead`), then the pieces. */
 export async function* rawLog(start: Uint8Array, pieces: readonly LogPiece[]): AsyncGenerator<Uint8Array> {
   yield start;
@@ -36,10 +39,15 @@ export async function putLogObject(
   raw: () => AsyncIterable<Uint8Array>,
   { verify = true, ...options }: PutLogOptions,
 ): Promise<PutLog> {
-  const compression = context.compression ?? "zstd";
-  if (!verify) return await putUnseen(context, key, raw, { ...options, compression, verify });
+  const how: PutObjectOptions = {
+    ...options,
+    compression: context.compression ?? "zstd",
+    digest: LOG_DIGEST,
+    verify,
+  };
+  if (!verify) return await putUnseen(context, key, raw, how);
   for (let tries = 0;; tries++) {
-    const put = await putObject(context, key, raw, { ...options, compression, verify });
+    const put = await putObject(context, key, raw, how);
     if (put !== undefined) return { storedBytes: put.storedBytes };
     try {
       const found = await checkObject(storedPieces(context, key, undefined, options.signal), key);

@@ -23,6 +23,7 @@ import type { ObjectTotals } from "../../../../format/repository/object.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { logPrefix } from "../../core/layout.ts";
 import type { LogObject } from "../../log/log_chain.ts";
+import { LOG_DIGEST } from "../../log/log_object.ts";
 import { keepFound, objectPieces, putObject } from "../../core/objects.ts";
 import { again } from "./again.ts";
 
@@ -91,7 +92,8 @@ export async function copyLog(
     for (let tries = 0;; tries++) {
       if (await to.store.head(name, { signal }) === undefined) {
         const raw = (): AsyncIterable<Uint8Array> => rawLog(from, { ...part, after }, signal);
-        const put = await putObject(to, name, raw, { compression: to.compression ?? "zstd", verify: true, signal });
+        const how = { compression: to.compression ?? "zstd", digest: LOG_DIGEST, verify: true, signal } as const;
+        const put = await putObject(to, name, raw, how);
         if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
       }
       // An earlier copy was cut off behind it: used, when it is whole and has the history that its name says.
