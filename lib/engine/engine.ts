@@ -316,10 +316,10 @@ export class TreeEngine implements Engine {
     return [...this.#store.manifest.state.slots.values()];
   }
 
-  async setSlot(slot: SlotMeta): Promise<void> {
+  async setSlot(slot: SlotMeta, until?: Promise<unknown>): Promise<void> {
     this.#assertOpen("set a slot");
     this.#store.assertWritable("set a slot");
-    await setSlot(this.#store, slot);
+    await setSlot(this.#store, slot, until);
   }
 
   async dropSlot(id: string): Promise<void> {

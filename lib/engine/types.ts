@@ -371,8 +371,8 @@ export interface Engine {
   ingestedFiles(info: IngestInfo): IngestedSource[] | undefined;
   /** The repositories for which log is kept. */
   slots(): SlotMeta[];
-  /** Adds a repository or moves it on; log that is needed no more goes. An equal slot changes nothing. */
-  setSlot(slot: SlotMeta): Promise<void>;
+  /** Adds a repository or moves it on; log needed no more goes, its files when `until` settled. An equal slot changes nothing. */
+  setSlot(slot: SlotMeta, until?: Promise<unknown>): Promise<void>;
   /** Forgets a repository; its log may go. */
   dropSlot(id: string): Promise<void>;
   /** Versions that left the log before every repository had them, oldest first, neither touching nor overlapping. */

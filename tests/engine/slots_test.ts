@@ -77,6 +77,25 @@ describe("Slots", () => {
     await engine.close();
   });
 
+  for (const end of ["resolve", "reject"] as const) {
+    it(`let go of log whose files stay until whoever moves them on is done, well or not: ${end}`, async () => {
+      const fs = memoryFileSystem();
+      const engine = await open(fs, { historyBytes: 0 });
+      await engine.setSlot(slot(0));
+      await fill(engine, 200);
+      await engine.compact();
+      const before = await logFiles(fs);
+      const task = Promise.withResolvers<void>();
+      await engine.setSlot(slot(150), task.promise);
+      assert.ok(await firstKept(engine) > 100);
+      assert.deepEqual(await logFiles(fs), before);
+      task[end]();
+      for (let i = 0; i < 20; i++) await yieldToLoop();
+      assert.ok((await logFiles(fs)).length < before.length);
+      await engine.close();
+    });
+  }
+
   it("are not written when nothing changes, and durable when something did", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);

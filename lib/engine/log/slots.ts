@@ -11,8 +11,15 @@ import { keptLogs } from "./history.ts";
 import type { Log } from "./log.ts";
 import { trimLog } from "./log_retention.ts";
 
-/** Adds a slot or moves it on, and lets go of the log that nobody needs any more. An equal one changes nothing. */
-export async function setSlot(store: Store, slot: SlotMeta): Promise<void> {
+/**
+ * Adds a slot or moves it on, and lets go of the log that nobody needs any more; its files go when `until` has settled. An
+ * equal slot changes nothing.
+ */
+export async function setSlot(store: Store, slot: SlotMeta, until?: Promise<unknown>): Promise<void> {
+  if (until !== undefined) {
+    const free = store.holdLogs([...store.manifest.state.logs.keys()]);
+    until.then(free, free);
+  }
   let changed = false;
   await store.edit(({ slots }) => {
     const present = slots.get(slot.id);

@@ -53,8 +53,13 @@ export interface ShipOptions {
   verify?: boolean | undefined;
   /** Hears of bytes. */
   onBytes?: ((count: number) => void) | undefined;
-  /** Gets the promise of the slot's being moved on, which otherwise is waited for. */
-  onSlot?: ((moved: Promise<void>) => void) | undefined;
+  /** The slot is moved on beside what the caller still does, and not waited for. */
+  slot?: {
+    /** Gets the promise of that. */
+    onMoving: (moved: Promise<void>) => void;
+    /** When the caller is done: then files of log are removed, which takes the disk for longer than all else here. */
+    until: Promise<unknown>;
+  } | undefined;
   /** Gives up. */
   signal?: AbortSignal | undefined;
 }

@@ -226,11 +226,12 @@ class Shipment {
       // A copy that was never written to has nothing of its own to take in.
       if (!this.#shipper.stands) {
         await this.#follow(settled);
-        if (this.#options.heartbeat === true) await this.#cover();
-        const { heartbeat, onSlot } = this.#options;
-        const moved = rememberSlot(engine, context, Math.min(this.#head.version, settled.version), heartbeat === true);
-        if (onSlot === undefined) await moved;
-        else onSlot(moved);
+        const { heartbeat = false, slot } = this.#options;
+        if (heartbeat) await this.#cover();
+        const version = Math.min(this.#head.version, settled.version);
+        const moved = rememberSlot(engine, context, version, heartbeat, slot?.until);
+        if (slot === undefined) await moved;
+        else slot.onMoving(moved);
       }
       return { ...this.#shipped, head: this.#head };
     } catch (error) {

@@ -48,16 +48,20 @@ async function tablesVersion(engine: Engine): Promise<number> {
   }
 }
 
-/** Moves the slot on to `version`, up to which all is archived, when that is worth a write or `now` is set. */
+/**
+ * Moves the slot on to `version`, up to which all is archived, when that is worth a write or `now` is set. The files of log that
+ * it lets go of are removed when `until` has settled.
+ */
 export async function rememberSlot(
   engine: Engine,
   context: RepositoryContext,
   version: number,
   now: boolean,
+  until?: Promise<unknown>,
 ): Promise<void> {
   const slot = slotOf(engine, context);
   if (slot === undefined || slot.version >= version) return;
   const behind = engine.unarchivedBytes(slot.version) - engine.unarchivedBytes(version);
   if (!now && behind < SLOT_BYTES) return;
-  await engine.setSlot({ ...slot, version });
+  await engine.setSlot({ ...slot, version }, until);
 }

@@ -50,6 +50,7 @@ export async function backupInto(
   throwIfAborted(options.signal);
   const about = { type: options.type, database: engine.id };
   const subject = options.id ?? basename(engine.path);
+  const ended = Promise.withResolvers<void>();
   const run = (): Promise<BackupInfo> =>
     context.activities.run(
       { kind: "backup", subject, startedAt: context.clock() },
@@ -61,7 +62,8 @@ export async function backupInto(
         const who = { holder: `${whose}${engine.readOnly ? " (reader)" : ""}`, sole: !engine.readOnly };
         const lease = { kind: "backup", name: `backup-${engine.id}`, ...who };
         return await withPartial(reporter, () =>
-          withLease(context, lease, (held) => new Backup(context, engine, options, reporter, held).run()));
+          withLease(context, lease, (held) =>
+            new Backup(context, engine, options, reporter, held, ended.promise).run()));
       },
     );
   const resume = engine.deferCompaction();
@@ -76,6 +78,7 @@ export async function backupInto(
     }), about);
   } finally {
     resume();
+    ended.resolve();
   }
 }
 
@@ -104,6 +107,7 @@ class Backup {
   readonly #options: CheckedRepositoryBackup;
   readonly #reporter: ProgressReporter;
   readonly #lease: Lease;
+  readonly #ended: Promise<void>;
   readonly #bandwidth: Bandwidth;
   readonly #made: string[] = [];
   /** Keys that a pruning is about to delete: nothing new may need them. */
@@ -118,25 +122,26 @@ class Backup {
     options: CheckedRepositoryBackup,
     reporter: ProgressReporter,
     lease: Lease,
+    ended: Promise<void>,
   ) {
     this.#context = context;
     this.#engine = engine;
     this.#options = options;
     this.#reporter = reporter;
     this.#lease = lease;
+    this.#ended = ended;
     this.#bandwidth = new Bandwidth(options.bytesPerSecond, context.monotonic, context.delay);
   }
 
   async run(): Promise<BackupInfo> {
-    let info: BackupInfo;
     try {
-      info = await this.#run();
+      const info = await this.#run();
+      await this.#slot;
+      return info;
     } catch (error) {
       await this.#slot?.catch(() => {}); // The first failure is the one to tell.
       throw error;
     }
-    await this.#slot;
-    return info;
   }
 
   async #run(): Promise<BackupInfo> {
@@ -229,10 +234,7 @@ class Backup {
       heartbeat: true,
       verify: this.#options.verify,
       onBytes: (count) => this.#reporter.add(count),
-      onSlot: (moved) => {
-        this.#slot = moved;
-        moved.catch(() => {}); // It is awaited in the end.
-      },
+      slot: { onMoving: (moved) => void (this.#slot = moved).catch(() => {}), until: this.#ended }, // It is awaited in the end.
       signal,
     });
   }
@@ -372,11 +374,7 @@ class Backup {
   #count(bytes: number): void {
     this.#sent += bytes;
     const { maxBytes } = this.#options;
-    if (maxBytes === undefined || this.#sent <= maxBytes) return;
-    throw new LimitError(
-      `Cannot back up ${this.#engine.path}: more than the ${maxBytes} bytes of option "maxBytes" would have to be stored; ` +
-        "no backup was made (LIMIT)",
-    );
+    if (maxBytes !== undefined && this.#sent > maxBytes) throw new LimitError(this.#engine.path, maxBytes);
   }
 
   /** Over the limit no object stays, not even to be used by the next try; unless somebody else may have found it. */
