@@ -40,10 +40,11 @@ import {
   without,
   withoutLog,
 } from "./prune_facts.ts";
+import { giveUp } from "../care/given_up.ts";
 import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
-import { childrenFirst, keepParents } from "./parents.ts";
+import { childrenFirst, keepParents, namedByOthers } from "./parents.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
 import { withoutSpared } from "./spared_log.ts";
 import { tellPruned, trimHead } from "../log/trim_head.ts";
@@ -174,6 +175,7 @@ export class Pruning {
     this.#tell(first, state, freed);
     const broken = unrestorable(state, without(state, freed));
     if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
+    if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
     await this.#lease.assertHeld();
     this.#reporter.start("delete");
     for (const id of childrenFirst(state, freed)) {

@@ -108,13 +108,22 @@ export function wishChosen(
   }
   for (const history of histories.values()) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === history.lineage);
-    if (head !== undefined) history.head = cutHead(head, backups, history.log[0]!.first);
+    if (head !== undefined) history.head = cutHead(head, backups, history.log);
   }
   return { backups, histories: [...histories.values()] };
 }
 
-/** A head that counts no more than what chosen backups need; undefined when none of them needs log. */
-function cutHead(head: HeadDocument, backups: readonly BackupDocument[], first: number): HeadDocument | undefined {
+/**
+ * A head that counts no more than what chosen backups need; undefined when none of them needs log. It knows the files of all
+ * that the log holds, which may go on behind that: the target may count it.
+ */
+function cutHead(
+  head: HeadDocument,
+  backups: readonly BackupDocument[],
+  log: readonly LogObject[],
+): HeadDocument | undefined {
+  const first = log[0]!.first;
+  const reach = Math.max(...log.map((object) => object.last));
   const mine = backups.filter(({ database, lineage }) => database === head.database && lineage === head.lineage);
   const last = mine.filter(({ log }) => log !== null).sort(byVersion).at(-1);
   if (last === undefined) return undefined;
@@ -131,8 +140,14 @@ function cutHead(head: HeadDocument, backups: readonly BackupDocument[], first: 
     start,
     coveredUntil: Math.max(...covered),
     gaps,
-    ingests: head.ingests.filter(({ version }) => version >= first && version <= last.version),
+    ingests: head.ingests.filter(({ version }) => version >= first && version <= reach),
   };
+}
+
+/** The head without the files of commits that neither it nor the target's counts. */
+export function withCounted(head: HeadDocument, target: HeadDocument | undefined): HeadDocument {
+  const counted = Math.max(head.version, target?.version ?? 0);
+  return { ...head, ingests: head.ingests.filter(({ version }) => version <= counted) };
 }
 
 /** The ends of unbroken chains that a head vouches for. */
