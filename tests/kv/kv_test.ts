@@ -197,6 +197,15 @@ describe("an atomic operation", () => {
     assert.equal((await kv.get<KvU64>(["n"])).value?.value, 4n);
   });
 
+  it("commits what it is when it is committed, and what is added behind that the next time", async () => {
+    await using kv = await openKv(":memory:");
+    const operation = kv.atomic().sum(["n"], 1n);
+    const first = operation.commit();
+    const second = operation.set(["behind"], 1).check({ key: ["n"], versionstamp: null }).commit();
+    assert.deepEqual([(await first).ok, (await second).ok], [true, false]);
+    assert.deepEqual((await all(kv)).map(({ key, value }) => [key, value]), [[["n"], new KvU64(1n)]]);
+  });
+
   it("lets one of two win that check the same", async () => {
     await using kv = await openKv(":memory:");
     const entry = await kv.get(["lock"]);
