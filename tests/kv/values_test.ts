@@ -88,6 +88,7 @@ describe("a value", () => {
       ...[() => 1, Symbol("s"), Promise.resolve(), new WeakMap(), new WeakRef({}), new Proxy([() => 1], {})],
       ...[new SharedArrayBuffer(1), new Blob([]), new URL("file:///"), (function* () {})(), Object(Symbol("s"))],
       ...[new DataView(new SharedArrayBuffer(1)), new AbortController().signal],
+      ...[new DOMException("no", "DataError"), AbortSignal.abort().reason],
     ];
     for (const value of refused) {
       assert.throws(() => toStored(codec, value), TypeError);
