@@ -170,10 +170,17 @@ class HeldLease implements Lease {
       // Written, not only looked at by our own clock: another's may have gone faster, and the lease be broken (4).
       await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
     } catch (error) {
-      // A store that fails just now has not broken it.
       if (error instanceof RepositoryLockedError) throw error;
+      // A store that takes no writes just now has not broken it. Whether another has, a look tells.
+      if (!await this.#isThere()) throw this.#lost();
     }
     if (this.#context.clock() >= this.#body.expiresAt) throw this.#lost();
+  }
+
+  /** Whether what is there is still ours. */
+  async #isThere(): Promise<boolean> {
+    const found = await readDocument(this.#context, "lease", this.#key, leaseDocument);
+    return found?.body.id === this.#body.id;
   }
 
   #lost(): RepositoryLockedError {
