@@ -422,6 +422,18 @@ describe("a lease that another has broken", () => {
   const options = { kind: "backup", name: "backup-one", holder: "somebody" } as const;
   const noWrites = { at: at("put", PART.locks), do: "refuse", times: Infinity } as const;
 
+  it("is not given back in the other's place by work that stood still and failed", async () => {
+    const store = new MemoryStore();
+    const slow = await House.make({ store });
+    const fast = await House.make({ store });
+    const first = await takeLease(slow.context, options);
+    fast.time.now += LEASE_MS + 1;
+    const second = await takeLease(fast.context, options);
+    slow.time.now += LEASE_MS / 2;
+    await first.release();
+    await second.assertHeld();
+  });
+
   it("is not published under while the store takes no writes", async () => {
     const inner = new MemoryStore();
     const store = new FaultStore(inner);

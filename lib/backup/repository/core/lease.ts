@@ -145,8 +145,13 @@ class HeldLease implements Lease {
     throw locked(context, found?.body ?? body);
   }
 
+  /** Whether it is time to renew. */
+  get #isDue(): boolean {
+    return this.#context.clock() >= this.#body.expiresAt - LEASE_MS + RENEW_MS;
+  }
+
   async touch(): Promise<void> {
-    if (this.#context.clock() < this.#body.expiresAt - LEASE_MS + RENEW_MS) return;
+    if (!this.#isDue) return;
     await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
   }
 
@@ -198,6 +203,8 @@ class HeldLease implements Lease {
     await this.#renewing?.catch(() => {});
     if (this.#context.clock() >= this.#body.expiresAt) return;
     try {
+      // Who has not renewed it for long may have lost it by another's clock.
+      if (this.#isDue && !await this.#isThere()) return;
       await this.#context.store.delete(this.#key);
     } catch (error) {
       // The next to take it in this process knows that nobody holds it; others, where it may be written and not deleted.
