@@ -261,8 +261,10 @@ async function upload(
         : { etag: told };
     } catch (error) {
       const settled = await unmet(requests, key, error, id, signal);
-      if (settled === undefined) throw await requests.told(about, error);
-      completed = settled !== "unmet";
+      completed ||= typeof settled === "object";
+      if (settled === undefined || (settled === "unmet" && condition === undefined)) {
+        throw await requests.told(about, error);
+      }
       return settled === "unmet" ? undefined : settled;
     }
   } finally {

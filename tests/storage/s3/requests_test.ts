@@ -571,6 +571,17 @@ describe("S3Store's memory", () => {
   });
 });
 
+it("S3Store takes no failure of a put without a condition for a condition that does not hold", async () => {
+  for (const status of [404, 412]) {
+    const refuse = (request: SeenRequest): Fate =>
+      request.method === "POST" && !request.path.includes("?uploads") ? { status } : agree(request);
+    await answered(refuse, {}, async (store) => {
+      const put = store.put("a", streamed(pattern(9 * MIB), MIB));
+      await assert.rejects(put, (error) => error instanceof StorageError && error.status === status);
+    });
+  }
+});
+
 it("an object without bytes is read as such from a service that has no ranges", async () => {
   await answered(() => ({ status: 200, headers: { etag: '"e"' } }), {}, async (store) => {
     assert.deepEqual(await bytesOf(await store.get("a")), new Uint8Array(0));
