@@ -582,6 +582,21 @@ it("S3Store takes no failure of a put without a condition for a condition that d
   }
 });
 
+it("S3Store says of what is replaced while it is read that it may be read again", async () => {
+  let count = 0;
+  const replaced = ({ headers }: SeenRequest): Answer => {
+    const [, from = 0, to = 0] = /bytes=(\d+)-(\d+)/.exec(headers["range"] ?? "")?.map(Number) ?? [];
+    const range = { etag: `"${count++}"`, "content-range": `bytes ${from}-${to}/${RANGE_BYTES + 1}` };
+    return { status: 206, headers: range, body: new Uint8Array(to + 1 - from) };
+  };
+  await answered(replaced, {}, async (store) => {
+    await assert.rejects(
+      bytesOf(await store.get("a")),
+      (error) => error instanceof StorageError && error.retryable && /read it again \(STORAGE\)$/.test(error.message),
+    );
+  });
+});
+
 it("an object without bytes is read as such from a service that has no ranges", async () => {
   await answered(() => ({ status: 200, headers: { etag: '"e"' } }), {}, async (store) => {
     assert.deepEqual(await bytesOf(await store.get("a")), new Uint8Array(0));
