@@ -582,6 +582,34 @@ it("S3Store takes no failure of a put without a condition for a condition that d
   }
 });
 
+it("S3Store gives a body that goes by one request as long as its parts would have", async () => {
+  const loopback = await startLoopback({ fate: agree });
+  try {
+    const deadlines: number[] = [];
+    const settings = checkS3Options("s3", "s3", "s3://bucket", {
+      endpoint: loopback.endpoint,
+      credentials: KEYS,
+      partBytes: 5 * MIB,
+      deadline: 7000,
+      capabilities: { ifAbsent: true, ifMatch: true },
+    });
+    const timers: Timers = {
+      set(ms) {
+        deadlines.push(ms);
+        return () => {};
+      },
+    };
+    const randomBytes = (count: number): Uint8Array => new Uint8Array(count);
+    const store = new S3Store(settings, awsDialect, { timers, now: Date.now, random: () => 0.5, randomBytes });
+    await store.put("a", new Uint8Array(0), { ifAbsent: true });
+    await store.put("a", new Uint8Array(5 * MIB), { ifAbsent: true });
+    await store.put("a", new Uint8Array(11 * MIB), { ifAbsent: true });
+    assert.deepEqual(deadlines, [7000, 7000, 21_000]);
+  } finally {
+    await loopback.stop();
+  }
+});
+
 it("S3Store says of what is replaced while it is read that it may be read again", async () => {
   let count = 0;
   const replaced = ({ headers }: SeenRequest): Answer => {
