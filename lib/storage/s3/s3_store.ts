@@ -108,7 +108,7 @@ export class S3Store implements ObjectStore {
         new sdk.ListObjectsV2Command({
           Bucket: this.#settings.bucket,
           ...(own + prefix === "" ? {} : { Prefix: own + prefix }),
-          ...(after === undefined || after === "" ? {} : { StartAfter: own + after }),
+          ...(after === undefined || own + after === "" ? {} : { StartAfter: own + after }),
           MaxKeys: limit,
         }),
       async ({ IsTruncated, Contents, Name }) => {

@@ -610,6 +610,25 @@ it("S3Store gives a body that goes by one request as long as its parts would hav
   }
 });
 
+it("S3Store lists on behind the mark of its own folder, which the consoles of buckets make", async () => {
+  const names = ["some/prefix/", "some/prefix/a"];
+  const list = ({ path }: SeenRequest): Answer => {
+    const after = new URL(path, "http://x").searchParams.get("start-after") ?? "";
+    const [name, ...more] = names.filter((each) => each > after);
+    const found = name === undefined ? "" : `<Contents><Key>${name}</Key><Size>0</Size></Contents>`;
+    const page = `<Name>bucket</Name>${found}<IsTruncated>${more.length > 0}</IsTruncated>`;
+    return { status: 200, body: xml("ListBucketResult", page) };
+  };
+  await answered(list, {}, async (store) => {
+    const { objects, next } = await store.list({ limit: 1 });
+    assert.deepEqual(objects, []);
+    assert.deepEqual(await store.list({ limit: 1, after: next }), {
+      objects: [{ key: "a", size: 0 }],
+      next: undefined,
+    });
+  });
+});
+
 it("S3Store says of what is replaced while it is read that it may be read again", async () => {
   let count = 0;
   const replaced = ({ headers }: SeenRequest): Answer => {
