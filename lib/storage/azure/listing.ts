@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isKeyPart } from "../object_key.ts";
+import { isKey } from "../object_key.ts";
 import type { ListPage, ObjectInfo } from "../object_store.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
 import type { CheckedList } from "../store_options.ts";
@@ -45,7 +45,7 @@ export async function listPage(
       const key = name.slice(ownPrefix.length);
       // Not believed: a service that knows no startFrom begins at the first key.
       if (after !== undefined && key <= after) continue;
-      if (!name.startsWith(ownPrefix) || !key.split("/").every(isKeyPart)) continue;
+      if (!name.startsWith(ownPrefix) || !isKey(key)) continue;
       if (objects.length === limit) return { objects, next: objects.at(-1)!.key };
       objects.push({ key, size: properties.contentLength ?? 0 });
     }
