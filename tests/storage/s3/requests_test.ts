@@ -508,6 +508,13 @@ describe("S3Store tries again", () => {
     await answered(() => ({ status: 200, body }), {}, async (store) => {
       await assert.rejects(store.list(), /out of the order/);
     });
+    // By their bytes, and not by their strings, the first of these sorts before the second.
+    const others = `<Name>bucket</Name>${entry("a")}${entry("\uff08")}${
+      entry("\u{1f600}")
+    }<IsTruncated>false</IsTruncated>`;
+    await answered(() => ({ status: 200, body: xml("ListBucketResult", others) }), {}, async (store) => {
+      assert.deepEqual(await store.list(), { objects: [{ key: "a", size: 1 }], next: undefined });
+    });
   });
 });
 
