@@ -161,6 +161,11 @@ export class FaultStore implements ObjectStore {
     return this.#call("get", key, undefined, async (strike, call) => {
       const found = await this.#store.get(key, options);
       if (found === undefined) return undefined;
+      if (this.#dead || strike?.kind === "lose" || strike?.kind === "dieAfter") {
+        // Nobody will hear of it, and it may hold a file or a connection.
+        await found.body[Symbol.asyncIterator]().return?.();
+        return undefined;
+      }
       const failing = (): unknown => this.#dead ? this.#death(call) : undefined;
       const body = strike?.kind === "tear"
         ? tornBody(found.body, () => this.#error(strike, call))

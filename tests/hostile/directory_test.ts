@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -16,7 +17,7 @@ import {
 } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   BackupRepository,
   CorruptionError,
@@ -26,6 +27,7 @@ import {
   IOError,
   NotFoundError,
   PermissionError,
+  StorageError,
 } from "../../mod.ts";
 import { encodeManifest, loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import type { ManifestState } from "../../lib/engine/manifest/manifest_state.ts";
@@ -255,6 +257,19 @@ describe("a hostile export", () => {
       await assert.rejects(store.put(name === "a" ? "a/b" : "c", new Uint8Array(3)), PermissionError, name);
       if (name === "a") await assert.rejects(store.delete("a/secret.txt"), PermissionError);
       assert.ok(readFileSync(join(neighbour, "secret.txt")).length > 0);
+    }
+  });
+
+  it("as a store with links below the name of an object clears no directories away behind them", async () => {
+    await using shelter = await Shelter.real();
+    const empty = shelter.path("neighbour/empty/deeper");
+    mkdirSync(empty, { recursive: true });
+    for (const [key, link] of [["a", "a"], ["b", "b/c"]] as const) {
+      const path = shelter.path(`input/${key}`);
+      mkdirSync(join(path, dirname(link)), { recursive: true });
+      symlinkSync(dirname(dirname(empty)), join(path, link));
+      await assert.rejects(directoryStore(path).put(key, new Uint8Array(3)), StorageError, link);
+      assert.ok(existsSync(empty), link);
     }
   });
 

@@ -67,6 +67,23 @@ describe("FaultStore", () => {
     assert.equal(await inner.head("a"), undefined);
   });
 
+  it("ends the body of an answer that is lost, which nobody else can", async () => {
+    const inner = new MemoryStore();
+    let ended = 0;
+    const body = {
+      [Symbol.asyncIterator]: (): AsyncIterator<Uint8Array> => ({
+        next: () => Promise.resolve({ done: true, value: undefined }),
+        return: () => Promise.resolve({ done: true, value: void ended++ }),
+      }),
+    };
+    inner.get = () => Promise.resolve({ size: 1, etag: undefined, body });
+    for (const kind of ["lose", "dieAfter"] as const) {
+      const store = new FaultStore(inner, { faults: [{ at: 1, do: kind }] });
+      await assert.rejects(store.get("a"), isStorageError("get", "a"));
+    }
+    assert.equal(ended, 2);
+  });
+
   it("tears an upload: half of the body is taken, nothing is to be seen", async () => {
     const { inner, store } = pair();
     await inner.put("old", text("old"));

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Advice, NO_CLIENT, type RequestFailure } from "../remote/request_failure.ts";
-import { AzureFailure, FORBIDDEN, NO_TOKEN } from "./failure.ts";
+import { AzureFailure, FORBIDDEN, NO_TOKEN, REPLACED } from "./failure.ts";
 import type { AzureSettings } from "./settings.ts";
 
 /** What a call of a store needs to be allowed. */
@@ -71,6 +71,8 @@ function byCode(operation: string, failure: RequestFailure, settings: AzureSetti
         remedy:
           'the network is too slow for that much at once: raise option "deadline", or lower "blockBytes" or "concurrency"',
       };
+    case REPLACED:
+      return { kind: "storage", remedy: "read it again" };
     case NO_TOKEN:
       return {
         kind: "permission",

@@ -316,14 +316,12 @@ export class AzureStore implements ObjectStore {
     throwIfAborted(signal);
     if (reuse) giveBack(bytes);
     const fetch = async (offset: number, length: number, own: AbortSignal): Promise<Uint8Array> => {
-      const range = await this.#attempt(key, own, async (blob, attempt) => {
-        try {
-          return await fetchRange(blob, { offset, length, reuse, etag }, attempt, this.#around.clock);
-        } catch (error) {
-          throw whileReading(error, this.#around.clock());
-        }
-      });
-      return range.bytes;
+      const range = { offset, length, reuse, etag };
+      try {
+        return (await this.#attempt(key, own, (blob, each) => fetchRange(blob, range, each, this.#around.clock))).bytes;
+      } catch (error) {
+        throw whileReading(error);
+      }
     };
     try {
       yield* restOf({ ...rest, rangeBytes: this.#around.rangeBytes }, this.#settings.concurrency, signal, fetch);

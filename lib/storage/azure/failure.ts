@@ -28,6 +28,8 @@ const CREDENTIAL = /^(?:Aggregate)?Authentication(?:Required)?Error$|^Credential
 export const NO_TOKEN = "NoToken";
 /** The code of a runtime that forbids the connection. */
 export const FORBIDDEN = "Forbidden";
+/** The code of a blob that is another one, or gone, in the middle of reading. */
+export const REPLACED = "Replaced";
 
 /** By how much this machine's clock is ahead of the service's, ms, as its answer tells; undefined where it does not. */
 function skewOf(date: string | undefined, now: number): number | undefined {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isKeyPart } from "../object_key.ts";
+import { isKey } from "../object_key.ts";
 import type { ListPage, ObjectInfo } from "../object_store.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
 import type { CheckedList } from "../store_options.ts";
@@ -40,12 +40,13 @@ export async function listPage(
   for (;;) {
     const { segment, continuationToken } = await ask(asked);
     for (const { name, properties } of segment.blobItems) {
+      const key = name.slice(ownPrefix.length);
+      // Names of others that are no keys may sort in another order as strings than with the service; keys do not.
+      if (!name.startsWith(ownPrefix) || !isKey(key)) continue;
       if (last !== "" && name <= last) throw disorder(last, name);
       last = name;
-      const key = name.slice(ownPrefix.length);
       // Not believed: a service that knows no startFrom begins at the first key.
       if (after !== undefined && key <= after) continue;
-      if (!name.startsWith(ownPrefix) || !key.split("/").every(isKeyPart)) continue;
       if (objects.length === limit) return { objects, next: objects.at(-1)!.key };
       objects.push({ key, size: properties.contentLength ?? 0 });
     }

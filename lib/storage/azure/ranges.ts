@@ -8,7 +8,7 @@ import { borrow, giveBack } from "../../base/buffers.ts";
 import { equalBytes } from "../../base/bytes.ts";
 import { inOrder } from "../remote/in_parallel.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
-import { bodyFailure, failureOf } from "./failure.ts";
+import { bodyFailure, REPLACED } from "./failure.ts";
 import type { BlockBlobClient } from "./sdk.ts";
 
 /** The most of which the service tells a checksum. */
@@ -95,16 +95,11 @@ export async function* restOf(
   }
 }
 
-/** A failure of a later range: the blob went away or became another one meanwhile. */
-export function whileReading(error: unknown, now: number): RequestFailure {
-  const failure = failureOf(error, now);
-  const { status, requestId } = failure;
-  if (status !== 412 && status !== 404 && status !== 416) return failure;
-  const code = failure.code ?? "Replaced";
-  return new RequestFailure("it was replaced or removed while it was read", {
-    status,
-    code,
-    requestId,
-    retryable: false,
-  });
+/** A failure of a later range: the blob went away or became another one meanwhile, and is there to be read anew, or gone. */
+export function whileReading(error: unknown): unknown {
+  if (!(error instanceof RequestFailure)) return error;
+  const { status, requestId } = error;
+  if (status !== 412 && status !== 404 && status !== 416) return error;
+  const facts = { status, code: REPLACED, requestId, retryable: true };
+  return new RequestFailure("it was replaced or removed while it was read", facts);
 }

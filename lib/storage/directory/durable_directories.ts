@@ -82,9 +82,11 @@ export class DurableDirectories {
 
 /**
  * Removes directories below `path`, and `path`, as far as there is no file in them; whether all could be. What a store
- * leaves when the last object of a directory goes: only in the way when a key takes the directory's name.
+ * leaves when the last object of a directory goes: only in the way when a key takes the directory's name. `path` is
+ * resolved; a link below is no directory of the store's.
  */
 export async function removeEmptyTree(fs: FileSystem, path: string): Promise<boolean> {
+  if (fs.resolve(path) !== path) return false;
   try {
     for (const name of await fs.list(path)) {
       const child = join(path, name);

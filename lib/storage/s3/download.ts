@@ -11,6 +11,7 @@ import { inOrder } from "../remote/in_parallel.ts";
 import { RequestFailure } from "../remote/request_failure.ts";
 import type { StoredObject } from "../object_store.ts";
 import type { CheckedGet } from "../store_options.ts";
+import { CODE } from "./failure.ts";
 import { type S3Requests, UnansweredFailure } from "./requests.ts";
 
 /** What one request fetches. */
@@ -151,7 +152,8 @@ async function readBody(body: unknown, bytes: Uint8Array): Promise<void> {
 }
 
 function changed(requests: S3Requests, key: string): Promise<unknown> {
-  const failure = new RequestFailure("it was replaced or removed while it was read", { retryable: true });
+  const facts = { code: CODE.replaced, retryable: true };
+  const failure = new RequestFailure("it was replaced or removed while it was read", facts);
   return requests.told({ operation: "get", key }, new UnansweredFailure(failure, false));
 }
 

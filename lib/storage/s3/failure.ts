@@ -33,6 +33,7 @@ export const CODE = {
   certificate: "CERTIFICATE",
   credentials: "NO_CREDENTIALS",
   region: "NO_REGION",
+  replaced: "REPLACED",
 } as const;
 
 /** What it was. */
@@ -97,6 +98,8 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       };
     case CODE.region:
       return { kind: "storage", reason: "no region is known", remedy: 'pass option "region", or set AWS_REGION' };
+    case CODE.replaced:
+      return { kind: "storage", remedy: "read it again" };
     case NO_CLIENT:
       return { kind: "storage", reason: "its client is not installed", remedy: `install ${dialect.packages}` };
     case CODE.forbidden:

@@ -67,7 +67,10 @@ export interface S3Options {
    * can be written; open repositories with `readOnly`.
    */
   asOf?: Date | number | undefined;
-  /** The longest time of one attempt of a request, its body included; ms, or `"30s"`; 60 s unless given. */
+  /**
+   * The longest time of one attempt of a request, its body included; ms, or `"30s"`; 60 s unless given. A body of more than
+   * `partBytes` that goes by one request, as a condition may want, has as long for each `partBytes` of it.
+   */
   deadline?: Duration | undefined;
   /** How often a request is made at most when it fails in a way that may pass; 4 unless given. */
   attempts?: number | undefined;

@@ -108,7 +108,7 @@ export class S3Store implements ObjectStore {
         new sdk.ListObjectsV2Command({
           Bucket: this.#settings.bucket,
           ...(own + prefix === "" ? {} : { Prefix: own + prefix }),
-          ...(after === undefined || after === "" ? {} : { StartAfter: own + after }),
+          ...(after === undefined || own + after === "" ? {} : { StartAfter: own + after }),
           MaxKeys: limit,
         }),
       async ({ IsTruncated, Contents, Name }) => {
@@ -121,7 +121,10 @@ export class S3Store implements ObjectStore {
     let last = after;
     for (const { Key, Size } of output.Contents ?? []) {
       const key = Key?.startsWith(own) ? Key.slice(own.length) : undefined;
-      if (key === undefined || Size === undefined || !key.startsWith(prefix) || (last !== undefined && key <= last)) {
+      // Names of others that are no keys may sort in another order as bytes than as strings; a key does not.
+      const isOwn = key !== undefined && isKey(key);
+      const isBehind = isOwn && last !== undefined && key <= last;
+      if (key === undefined || Size === undefined || !key.startsWith(prefix) || isBehind) {
         // What lies after a key is asked for by its order, so nothing can be concluded from a listing without it.
         if (key !== undefined && key === last && key === after) continue;
         throw storageError(
@@ -131,7 +134,7 @@ export class S3Store implements ObjectStore {
       }
       last = key;
       // Others may put what they like there; probes and spooled objects are no objects either.
-      if (isKey(key)) objects.push({ key, size: Size });
+      if (isOwn) objects.push({ key, size: Size });
     }
     return { objects, next: output.IsTruncated ? last : undefined };
   }

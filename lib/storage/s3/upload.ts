@@ -52,7 +52,7 @@ export async function putWhole(
   { bytes, md5 }: Part,
   options: UploadOptions,
 ): Promise<Uploaded> {
-  return await putOnce(requests, key, options, requests.settings.deadlineMs, () => ({
+  return await putOnce(requests, key, options, deadlineOf(requests, bytes.length), () => ({
     Body: bytes,
     ContentLength: bytes.length,
     ContentMD5: base64(md5),
@@ -100,9 +100,7 @@ export async function putLarge(
       );
     }
     const contentMd5 = sum.digest("base64");
-    // A slow line has as long for each part as it has for a part's own request.
-    const deadlineMs = requests.settings.deadlineMs * Math.ceil(size / requests.settings.partBytes);
-    return await putOnce(requests, key, options, deadlineMs, async () => {
+    return await putOnce(requests, key, options, deadlineOf(requests, size), async () => {
       const found = await readObject(requests, spool, { offset: 0, length: Infinity, reuse: false, signal });
       if (found === undefined) throw new Error("connection to the spooled object was lost");
       return { Body: Readable.from(found.body), ContentLength: size, ContentMD5: contentMd5 };
@@ -110,6 +108,11 @@ export async function putLarge(
   } finally {
     await removeOwn(requests, spool);
   }
+}
+
+/** How long a request with so many bytes may take: on a slow line as long for each part as for a part's own request. */
+function deadlineOf({ settings }: S3Requests, size: number): number {
+  return settings.deadlineMs * Math.max(1, Math.ceil(size / settings.partBytes));
 }
 
 /** One PUT, tried again where that is safe. */
@@ -261,8 +264,10 @@ async function upload(
         : { etag: told };
     } catch (error) {
       const settled = await unmet(requests, key, error, id, signal);
-      if (settled === undefined) throw await requests.told(about, error);
-      completed = settled !== "unmet";
+      completed ||= typeof settled === "object";
+      if (settled === undefined || (settled === "unmet" && condition === undefined)) {
+        throw await requests.told(about, error);
+      }
       return settled === "unmet" ? undefined : settled;
     }
   } finally {

@@ -1,7 +1,7 @@
 /** What another program does to a repository, or an answer that is lost, between two looks of a call. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LineageError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { LineageError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
@@ -417,6 +417,44 @@ describe("a lease that another has broken", () => {
     await assert.rejects(first.assertHeld(), RepositoryLockedError);
     await first.release();
     await second.assertHeld();
+  });
+
+  const options = { kind: "backup", name: "backup-one", holder: "somebody" } as const;
+  const noWrites = { at: at("put", PART.locks), do: "refuse", times: Infinity } as const;
+
+  it("is not given back in the other's place by work that stood still and failed", async () => {
+    const store = new MemoryStore();
+    const slow = await House.make({ store });
+    const fast = await House.make({ store });
+    const first = await takeLease(slow.context, options);
+    fast.time.now += LEASE_MS + 1;
+    const second = await takeLease(fast.context, options);
+    slow.time.now += LEASE_MS / 2;
+    await first.release();
+    await second.assertHeld();
+  });
+
+  it("is not published under while the store takes no writes", async () => {
+    const inner = new MemoryStore();
+    const store = new FaultStore(inner);
+    const slow = await House.make({ store, repository: { timers: NO_WAIT } });
+    const fast = await House.make({ store: inner });
+    const first = await takeLease(slow.context, options);
+    store.inject(noWrites);
+    await first.assertHeld();
+    fast.time.now += LEASE_MS + 1;
+    await takeLease(fast.context, options);
+    await assert.rejects(first.assertHeld(), RepositoryLockedError);
+  });
+
+  it("is not published under while the store does nothing at all, for nobody knows", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    const lease = await takeLease(house.context, options);
+    const end = store.inject({ at: () => true, do: "refuse", times: Infinity });
+    await assert.rejects(lease.assertHeld(), StorageError);
+    end();
+    await lease.assertHeld();
   });
 });
 

@@ -365,6 +365,15 @@ describe("a repository that is not what it should be", () => {
     const foreign = new MemoryStore();
     await foreign.put("pictures/cat.png", new Uint8Array(5));
     await assert.rejects(open(foreign), ExistsError);
+    // What is no key, such as the mark of a folder, no page has; the first may have nothing then, and is not the last.
+    const withoutFirst = {
+      at: () => true,
+      do: "hide",
+      times: Infinity,
+      hidden: (each: string) => each === "0",
+    } as const;
+    await foreign.put("0", new Uint8Array(0));
+    await assert.rejects(open(new FaultStore(foreign, { faults: [withoutFirst] })), ExistsError);
     await assert.rejects(open(new MemoryStore(), { create: false }), NotFoundError);
     await assert.rejects(open(new MemoryStore(), { readOnly: true }), NotFoundError);
     const fs = memoryFileSystem();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { activeLeases } from "../../../lib/backup/repository/core/lease.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
-import { PermissionError } from "../../../lib/base/errors.ts";
+import { PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore, StoreCapabilities } from "../../../lib/storage/object_store.ts";
@@ -114,6 +114,21 @@ describe("who may add to a store, and neither read backups nor delete", () => {
     assert.deepEqual(await activeLeases(house.context), []);
     await house.set("b", "1");
     await house.backup({ verify: false });
+  });
+
+  it("hears that others may have gone on, though the manifest that is there by then can't be taken back", async () => {
+    const memory = new MemoryStore();
+    let isPublished = false;
+    const breaking = new FaultStore(memory, {
+      delay: async ({ operation, key }) => {
+        if (operation !== "put") return;
+        if (isPublished && key.startsWith("locks/")) await memory.delete(key);
+        isPublished ||= key.startsWith("backups/");
+      },
+    });
+    const { house } = await narrow(breaking);
+    await house.set("a", "1");
+    await assert.rejects(house.backup({ verify: false }), RepositoryLockedError);
   });
 
   it("goes on behind a backup that was cut off, with copies of what it can't look at", async () => {

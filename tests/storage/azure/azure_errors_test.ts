@@ -373,6 +373,14 @@ describe("listPage()", () => {
     await assert.rejects(listPage({ prefix: "", after: undefined, limit: 9 }, "p/", ask), /hierarchical namespace/);
   });
 
+  it("leaves out what can be no key, also for its length, whatever its order", async () => {
+    const long = [`p/b/${"c".repeat(511)}`, `p/d/${"e".repeat(510)}`];
+    const names = ["p/", "p/a", ...long, "p/e\uff08", "p/e\u{1f600}"];
+    const ask = (): Promise<Segment> => Promise.resolve(segment(names));
+    const found = [["a", `d/${"e".repeat(510)}`], undefined];
+    assert.deepEqual(keys(await listPage({ prefix: "", after: undefined, limit: 9 }, "p/", ask)), found);
+  });
+
   it("goes on behind short and empty pages, and does not rely on where it was told to begin", async () => {
     const pages = [
       segment([], "1"),

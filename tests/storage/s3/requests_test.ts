@@ -508,6 +508,13 @@ describe("S3Store tries again", () => {
     await answered(() => ({ status: 200, body }), {}, async (store) => {
       await assert.rejects(store.list(), /out of the order/);
     });
+    // By their bytes, and not by their strings, the first of these sorts before the second.
+    const others = `<Name>bucket</Name>${entry("a")}${entry("\uff08")}${
+      entry("\u{1f600}")
+    }<IsTruncated>false</IsTruncated>`;
+    await answered(() => ({ status: 200, body: xml("ListBucketResult", others) }), {}, async (store) => {
+      assert.deepEqual(await store.list(), { objects: [{ key: "a", size: 1 }], next: undefined });
+    });
   });
 });
 
@@ -568,6 +575,79 @@ describe("S3Store's memory", () => {
       await store.put("a", large);
       assert.deepEqual(requests.map(({ method }) => method), ["POST", "PUT", "PUT", "POST"]);
     });
+  });
+});
+
+it("S3Store takes no failure of a put without a condition for a condition that does not hold", async () => {
+  for (const status of [404, 412]) {
+    const refuse = (request: SeenRequest): Fate =>
+      request.method === "POST" && !request.path.includes("?uploads") ? { status } : agree(request);
+    await answered(refuse, {}, async (store) => {
+      const put = store.put("a", streamed(pattern(9 * MIB), MIB));
+      await assert.rejects(put, (error) => error instanceof StorageError && error.status === status);
+    });
+  }
+});
+
+it("S3Store gives a body that goes by one request as long as its parts would have", async () => {
+  const loopback = await startLoopback({ fate: agree });
+  try {
+    const deadlines: number[] = [];
+    const settings = checkS3Options("s3", "s3", "s3://bucket", {
+      endpoint: loopback.endpoint,
+      credentials: KEYS,
+      partBytes: 5 * MIB,
+      deadline: 7000,
+      capabilities: { ifAbsent: true, ifMatch: true },
+    });
+    const timers: Timers = {
+      set(ms) {
+        deadlines.push(ms);
+        return () => {};
+      },
+    };
+    const randomBytes = (count: number): Uint8Array => new Uint8Array(count);
+    const store = new S3Store(settings, awsDialect, { timers, now: Date.now, random: () => 0.5, randomBytes });
+    await store.put("a", new Uint8Array(0), { ifAbsent: true });
+    await store.put("a", new Uint8Array(5 * MIB), { ifAbsent: true });
+    await store.put("a", new Uint8Array(11 * MIB), { ifAbsent: true });
+    assert.deepEqual(deadlines, [7000, 7000, 21_000]);
+  } finally {
+    await loopback.stop();
+  }
+});
+
+it("S3Store lists on behind the mark of its own folder, which the consoles of buckets make", async () => {
+  const names = ["some/prefix/", "some/prefix/a"];
+  const list = ({ path }: SeenRequest): Answer => {
+    const after = new URL(path, "http://x").searchParams.get("start-after") ?? "";
+    const [name, ...more] = names.filter((each) => each > after);
+    const found = name === undefined ? "" : `<Contents><Key>${name}</Key><Size>0</Size></Contents>`;
+    const page = `<Name>bucket</Name>${found}<IsTruncated>${more.length > 0}</IsTruncated>`;
+    return { status: 200, body: xml("ListBucketResult", page) };
+  };
+  await answered(list, {}, async (store) => {
+    const { objects, next } = await store.list({ limit: 1 });
+    assert.deepEqual(objects, []);
+    assert.deepEqual(await store.list({ limit: 1, after: next }), {
+      objects: [{ key: "a", size: 0 }],
+      next: undefined,
+    });
+  });
+});
+
+it("S3Store says of what is replaced while it is read that it may be read again", async () => {
+  let count = 0;
+  const replaced = ({ headers }: SeenRequest): Answer => {
+    const [, from = 0, to = 0] = /bytes=(\d+)-(\d+)/.exec(headers["range"] ?? "")?.map(Number) ?? [];
+    const range = { etag: `"${count++}"`, "content-range": `bytes ${from}-${to}/${RANGE_BYTES + 1}` };
+    return { status: 206, headers: range, body: new Uint8Array(to + 1 - from) };
+  };
+  await answered(replaced, {}, async (store) => {
+    await assert.rejects(
+      bytesOf(await store.get("a")),
+      (error) => error instanceof StorageError && error.retryable && /read it again \(STORAGE\)$/.test(error.message),
+    );
   });
 });
 

@@ -175,6 +175,12 @@ export async function allKeys(store: ObjectStore, prefix: string, signal?: Abort
   return all;
 }
 
+/** The first key below a prefix. A page may have none of several, and more may follow. */
+export async function firstKey(store: ObjectStore, prefix: string): Promise<string | undefined> {
+  for await (const { key } of eachKey(store, prefix)) return key;
+  return undefined;
+}
+
 /** As `allKeys`, one by one. */
 export async function* eachKey(store: ObjectStore, prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo> {
   let after: string | undefined;

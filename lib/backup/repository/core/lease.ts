@@ -145,8 +145,13 @@ class HeldLease implements Lease {
     throw locked(context, found?.body ?? body);
   }
 
+  /** Whether it is time to renew. */
+  get #isDue(): boolean {
+    return this.#context.clock() >= this.#body.expiresAt - LEASE_MS + RENEW_MS;
+  }
+
   async touch(): Promise<void> {
-    if (this.#context.clock() < this.#body.expiresAt - LEASE_MS + RENEW_MS) return;
+    if (!this.#isDue) return;
     await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
   }
 
@@ -170,10 +175,17 @@ class HeldLease implements Lease {
       // Written, not only looked at by our own clock: another's may have gone faster, and the lease be broken (4).
       await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
     } catch (error) {
-      // A store that fails just now has not broken it.
       if (error instanceof RepositoryLockedError) throw error;
+      // A store that takes no writes just now has not broken it. Whether another has, a look tells.
+      if (!await this.#isThere()) throw this.#lost();
     }
     if (this.#context.clock() >= this.#body.expiresAt) throw this.#lost();
+  }
+
+  /** Whether what is there is still ours. */
+  async #isThere(): Promise<boolean> {
+    const found = await readDocument(this.#context, "lease", this.#key, leaseDocument);
+    return found?.body.id === this.#body.id;
   }
 
   #lost(): RepositoryLockedError {
@@ -191,6 +203,8 @@ class HeldLease implements Lease {
     await this.#renewing?.catch(() => {});
     if (this.#context.clock() >= this.#body.expiresAt) return;
     try {
+      // Who has not renewed it for long may have lost it by another's clock.
+      if (this.#isDue && !await this.#isThere()) return;
       await this.#context.store.delete(this.#key);
     } catch (error) {
       // The next to take it in this process knows that nobody holds it; others, where it may be written and not deleted.

@@ -26,7 +26,7 @@ import type { ObjectStore } from "../../../storage/object_store.ts";
 import { Activities } from "./activities.ts";
 import { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
-import { readBytes } from "./documents.ts";
+import { firstKey, readBytes } from "./documents.ts";
 import { addSlot, openRing } from "./keys.ts";
 import { PART, REPOSITORY_KEY } from "./layout.ts";
 import { RetryingStore } from "./retrying_store.ts";
@@ -163,19 +163,19 @@ async function make(
   store: ObjectStore,
   settings: OpenSettings,
 ): Promise<RepositoryDocument> {
-  const { objects: [other] } = await store.list({ limit: 1 });
-  if (other !== undefined && !other.key.startsWith(PART.keys)) {
+  const other = await firstKey(store, "");
+  if (other !== undefined && !other.startsWith(PART.keys)) {
     // Another may have made it since we looked.
     const made = await readRepository(store, store.name);
     if (made !== undefined) return made;
-    if (Object.values(PART).some((part) => other.key.startsWith(part))) {
+    if (Object.values(PART).some((part) => other.startsWith(part))) {
       throw new IntegrityError(
-        `Cannot open ${store.name}: it has parts of a repository (${other.key}) but no ${REPOSITORY_KEY}; ` +
+        `Cannot open ${store.name}: it has parts of a repository (${other}) but no ${REPOSITORY_KEY}; ` +
           "put that file back from another copy",
       );
     }
     throw new ExistsError(
-      `Cannot use ${store.name} as a repository: it holds other objects (${other.key}); choose an empty place (EXISTS)`,
+      `Cannot use ${store.name} as a repository: it holds other objects (${other}); choose an empty place (EXISTS)`,
     );
   }
   if (settings.readOnly || settings.keyless || !settings.create) {

@@ -18,7 +18,7 @@ import { equalBytes } from "../../../base/bytes.ts";
 import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { allKeys } from "../core/documents.ts";
+import { allKeys, firstKey } from "../core/documents.ts";
 import { lineagePath } from "./lineage_path.ts";
 import { type Head, HeadTouchedError, newHead, overtaken, readHead } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
@@ -79,8 +79,8 @@ async function begin(
 ): Promise<Head> {
   // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
   const key = headKey(engine.id, engine.lineage);
-  const left = await context.store.list({ prefix: logPrefix(engine.id, engine.lineage), limit: 1 });
-  if (left.objects.length > 0 && !engine.forked) {
+  const left = await firstKey(context.store, logPrefix(engine.id, engine.lineage));
+  if (left !== undefined && !engine.forked) {
     // Another may have begun it since we looked, a copy of the repository for one.
     if (await readHead(context, engine.id, engine.lineage) !== undefined) throw new HeadTouchedError(key);
     throw new IntegrityError(

@@ -197,7 +197,8 @@ class Backup {
     try {
       await this.#lease.assertHeld();
     } catch (error) {
-      await this.#context.store.delete(backupKey(id));
+      // Who may not delete, or finds the store away, is told why all the same.
+      await this.#context.store.delete(backupKey(id)).catch(() => {});
       throw error;
     }
   }
