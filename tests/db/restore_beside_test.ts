@@ -78,6 +78,24 @@ describe("a restore beside a transaction", () => {
     }));
 });
 
+describe("restores between the calls of one atomic operation", () => {
+  it("lose none of what it writes to a namespace, whichever call came before which restore", () =>
+    withDb(async (db) => {
+      const namespace = db.namespace("n");
+      const operation = db.atomic();
+      const inside = operation.in(namespace);
+      const dump = await new Response(await dumpOfNamespace()).blob();
+      inside.set("b", 2, { tags: ["t"] }).delete("a");
+      await db.restore(dump.stream());
+      inside.set("c", 3).deleteRange({ prefix: "x" });
+      await db.restore(dump.stream());
+      inside.delete("y").set("d", 4);
+      await operation.commit();
+      assert.deepEqual(await namespace.getMany(["a", "b", "c", "d"]), [undefined, 2, 3, 4]);
+      assert.deepEqual(await Array.fromAsync(namespace.keys({ tag: "t" })), ["b"]);
+    }));
+});
+
 describe("a restore that is refused", () => {
   it("leaves none of its files, least of all on a full disk", async () => {
     const disk = memoryFileSystem({ capacityBytes: 8 * 2 ** 20 });

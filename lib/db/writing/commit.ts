@@ -31,18 +31,13 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
   context.assertCatalog();
   const { engine, catalog, restoring } = context;
   // Put together before a restore gave the namespaces other key spaces.
-  for (const [definition, space] of writes.used) {
-    if (definition.space === space) continue;
-    writes.batch = rewrite(context, writes);
-    break;
-  }
+  if (isElsewhere(writes)) writes.batch = rewrite(context, writes);
   let moved = false;
   let { check } = terms;
   if (restoring !== undefined && writes.used.size > 0) {
     check = (state) => {
       // One that is not in the new catalog gets another key space as well.
-      const isElsewhere = [...writes.used].some(([definition, space]) => definition.space !== space);
-      moved = isElsewhere || !catalog.agrees(state, writes.used.keys());
+      moved = isElsewhere(writes) || !catalog.agrees(state, writes.used.values());
       return !moved && (terms.check === undefined || terms.check(state));
     };
   }
@@ -67,6 +62,12 @@ export async function commitAll(context: Context, writes: Writes, durability: Du
   return (await commitWrites(context, writes, { durability }))!;
 }
 
+/** Whether namespaces have other key spaces now than those written to. */
+function isElsewhere(writes: Writes): boolean {
+  for (const [space, definition] of writes.used) if (definition.space !== space) return true;
+  return false;
+}
+
 /** Counts a commit that brings the catalog rows of a namespace and of all around it. */
 function arrive(definition: Definition, by: 1 | -1): void {
   for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.arriving += by;
@@ -74,7 +75,7 @@ function arrive(definition: Definition, by: 1 | -1): void {
 
 /** Leaves out what would be deleted in namespaces that aren't there and aren't about to be. */
 function leaveOutAbsent(writes: Writes): void {
-  const absent = [...writes.used.keys()]
+  const absent = [...writes.used.values()]
     .filter((one) => !one.persisted && one.arriving === 0 && !writes.defined.has(one))
     .flatMap(({ prefix, tagsPrefix }) => [prefix, tagsPrefix]);
   if (absent.length === 0) return;
@@ -93,12 +94,14 @@ function leaveOutAbsent(writes: Writes): void {
 function rewrite(context: Context, writes: Writes): Batch {
   const batch = new Batch(writes.batch.bytes + 256);
   const prefixes: { from: Uint8Array; to: Uint8Array }[] = [];
-  for (const [definition, space] of writes.used) {
+  const used = [...writes.used];
+  writes.used.clear();
+  for (const [space, definition] of used) {
     prefixes.push({ from: spacePrefix(space), to: definition.prefix });
     prefixes.push({ from: spacePrefix(space + 1), to: definition.tagsPrefix });
-    if (writes.defined.has(definition)) context.catalog.writeRows(batch, definition);
-    writes.used.set(definition, definition.space);
+    writes.used.set(definition.space, definition);
   }
+  for (const definition of writes.defined) context.catalog.writeRows(batch, definition);
   const moved = (key: Uint8Array): Uint8Array => {
     const found = prefixes.find(({ from }) => startsWith(key, from));
     return found === undefined ? key : concatBytes(found.to, key.subarray(found.from.length));

@@ -32,13 +32,13 @@ const OWN_VERSION = 1;
 export class Writes {
   /** The operations. */
   batch: Batch;
-  /** The namespaces written to, and in which key space each was then. */
-  readonly used: Map<Definition, number> = new Map();
+  /** The key spaces of namespaces written to, and whose each was then: restores may have given one several in turn. */
+  readonly used: Map<number, Definition> = new Map();
   /** Those of them whose catalog rows are among the operations, or known to be in the database. */
   readonly defined: Set<Definition> = new Set();
   readonly #context: Context;
   #overlay: Memtable | undefined;
-  #last: Definition | undefined;
+  #last: Uint8Array | undefined;
 
   /**
    * With `overlay`, each operation is applied there too, so that it can be read before it is committed. `capacity`: room for
@@ -105,16 +105,17 @@ export class Writes {
 
   /** Before a namespace is written to; only a set makes it exist. */
   #define(definition: Definition): void {
-    if (definition === this.#last) return;
-    this.#last = definition;
+    // By its prefix: with another key space a namespace gets another one.
+    if (definition.prefix === this.#last) return;
+    this.#last = definition.prefix;
+    this.#use(definition);
     if (definition.parent === undefined || this.defined.has(definition)) return;
     this.#context.catalog.writeRows(this.batch, definition);
     this.defined.add(definition);
-    this.#use(definition);
   }
 
   #use(definition: Definition): void {
-    if (definition.parent !== undefined) this.used.set(definition, definition.space);
+    if (definition.parent !== undefined) this.used.set(definition.space, definition);
   }
 
   #put(
