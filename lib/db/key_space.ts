@@ -101,8 +101,10 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
 
   /**
    * Writes many entries, from an array, a `Map`, a generator or a stream, in bounded memory: in commits of at most 4 MiB
-   * (unless one value is larger) with one sync at the end. A failure (a bad item, the source's own error, an abort)
-   * rejects with that error, which then has `committed`: how many entries, from the first on, are in.
+   * (unless one value is larger) with one sync at the end. Its first commit keeps to the order of calls, unless it has to
+   * wait for its items; what is called meanwhile may come between that one and the others. A failure (a bad item, the
+   * source's own error, an abort) rejects with that error, which then has `committed`: how many entries, from the first
+   * on, are in.
    *
    * @example
    * ```ts
