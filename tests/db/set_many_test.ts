@@ -170,6 +170,19 @@ describe("setMany", () => {
       assert.equal((reason as unknown as { committed: number }).committed, 0);
     }));
 
+  it("rejects with its own error, whatever closing the source throws", () =>
+    withDb(async (db) => {
+      const source: AsyncIterable<SetManyItem> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.resolve({ value: ["", 1], done: false }),
+          return() {
+            throw new Error("cannot be closed");
+          },
+        }),
+      };
+      await assert.rejects(db.setMany(source), { name: "RangeError", message: /the key is empty/, committed: 0 });
+    }));
+
   it("wraps a thrown thing that can carry nothing", () =>
     withDb(async (db) => {
       function* rude(): Generator<SetManyItem> {

@@ -120,8 +120,8 @@ export class SetMany {
         else if (this.#items % 64 === 0) await this.#slicer.tick();
       }
     } catch (error) {
-      // As `for await` would, but not waiting for a source that may be stuck.
-      if (!ended) Promise.resolve(iterator.return?.()).catch(() => {});
+      // As `for await` would, but not waiting for a source that may be stuck. Its own failure is not the one to tell of.
+      if (!ended) (async () => await iterator.return?.())().catch(() => {});
       throw error;
     }
   }
