@@ -74,7 +74,7 @@ export function* listNow<T>(plan: ListPlan, item: ListItem<T>): Generator<T, und
   try {
     for (let left = options.limit; left > 0;) {
       throwIfAborted(options.signal);
-      source.context.assertOpen(plan.call);
+      source.assertOpen(plan.call);
       const step = walk.step();
       if (step === undefined) return undefined;
       if (step === PAUSE) continue;
@@ -100,7 +100,7 @@ export async function countSteps(plan: ListPlan): Promise<number> {
       if (steps % STEPS_PER_CLOCK === 0 && slicer.due()) {
         await slicer.tick();
         throwIfAborted(options.signal);
-        source.context.assertOpen(plan.call);
+        source.assertOpen(plan.call);
       }
       const step = walk.step();
       if (step === undefined) break;
@@ -215,7 +215,7 @@ export class ChunkedList<T> implements AsyncIterableIterator<T, undefined> {
     if (this.#open !== open) return;
     let bytes = 0;
     for (let steps = 1; this.#left > 0 && this.#chunk.length < size && bytes < CHUNK_BYTES; steps++) {
-      source.context.assertOpen(call);
+      source.assertOpen(call);
       const step = walk.step();
       if (step === undefined) return this.#end();
       if (step !== PAUSE) {
