@@ -145,6 +145,21 @@ describe("changes", () => {
     assert.deepEqual(await closing, { value: undefined, done: true });
   });
 
+  it("ends live when it is left while it waits for a commit", () =>
+    withDb(async (db) => {
+      const live = db.changes({ live: true });
+      const waiting = live.next();
+      await settle();
+      await live.return!();
+      assert.deepEqual(await waiting, { value: undefined, done: true });
+      const stream = ReadableStream.from(db.changes({ live: true }));
+      const reader = stream.getReader();
+      const reading = reader.read();
+      await settle();
+      await reader.cancel();
+      assert.deepEqual(await reading, { value: undefined, done: true });
+    }));
+
   it("refuses what makes no sense", () =>
     withDb(async (db) => {
       assert.throws(() => db.changes({ since: 1 }), {

@@ -46,6 +46,8 @@ class Waiting {
   #wake: (() => void) | undefined;
   /** Whether some had to be dropped, so that the log has to be read again. */
   dropped = false;
+  /** Whether nobody waits any more. */
+  left = false;
 
   add(event: Event): void {
     // Until the log is read again nothing is kept, so nothing may count.
@@ -93,7 +95,17 @@ export function listChanges(context: Context, options: unknown): AsyncGenerator<
       `changes: option "since" is ${since}, but the newest version is ${context.engine.visibleVersion}`,
     );
   }
-  return live ? follow(context, since, signal) : replay(context, since, signal);
+  if (!live) return replay(context, since, signal);
+  const waiting = new Waiting();
+  const records = follow(context, since, signal, waiting);
+  const leave = records.return.bind(records);
+  // By itself it would wait for the step under way, and that one for a commit that may never come.
+  records.return = (value) => {
+    waiting.left = true;
+    waiting.wakeUp();
+    return leave(value);
+  };
+  return records;
 }
 
 async function* replay(
@@ -113,8 +125,8 @@ async function* follow(
   context: Context,
   since: number,
   signal: AbortSignal | undefined,
+  waiting: Waiting,
 ): AsyncGenerator<CommitRecord, void, undefined> {
-  const waiting = new Waiting();
   let closed = context.engine.closed;
   const onClose = (): void => {
     closed = true;
@@ -126,7 +138,7 @@ async function* follow(
   try {
     let last = since;
     waiting.dropped = true; // begin with the log
-    while (!closed) {
+    while (!closed && !waiting.left) {
       throwIfAborted(signal);
       if (waiting.dropped) {
         waiting.dropped = false;
