@@ -145,6 +145,17 @@ describe("changes", () => {
     assert.deepEqual(await closing, { value: undefined, done: true });
   });
 
+  it("reads no further in a database that was closed", async () => {
+    const db = await DB.open(":memory:");
+    await db.setMany(Array.from({ length: 3 }, (_, i) => [`k${i}`, "x".repeat(2 ** 17)] as const));
+    const [past, live] = [db.changes(), db.changes({ live: true })];
+    assert.equal((await past.next()).value?.version, 1);
+    assert.equal((await live.next()).value?.version, 1);
+    await db.close();
+    await assert.rejects(past.next(), { name: "ClosedError" });
+    assert.deepEqual(await live.next(), { value: undefined, done: true });
+  });
+
   it("ends live when it is left while it waits for a commit", () =>
     withDb(async (db) => {
       const live = db.changes({ live: true });

@@ -117,6 +117,7 @@ async function* replay(
   context.assertOpen("changes");
   for await (const event of context.engine.history(since)) {
     throwIfAborted(signal);
+    context.assertOpen("changes");
     yield recordOf(context, event);
   }
 }
@@ -156,6 +157,8 @@ async function* follow(
         yield recordOf(context, event);
       }
     }
+  } catch (error) {
+    if (!closed) throw error;
   } finally {
     stopListening();
     context.closing.delete(onClose);
