@@ -68,6 +68,7 @@ export function keyItems<K extends Key>(): ListItem<K> {
 /** A list, all steps at once. */
 export function* listNow<T>(plan: ListPlan, item: ListItem<T>): Generator<T, undefined, undefined> {
   const { options } = plan;
+  throwIfAborted(options.signal);
   if (options.limit === 0) return undefined;
   const source = plan.open();
   const walk = openWalk(source, plan.bounds(source), options.reverse);
@@ -90,6 +91,7 @@ export function* listNow<T>(plan: ListPlan, item: ListItem<T>): Generator<T, und
 /** Counts what a list would yield, in slices. */
 export async function countSteps(plan: ListPlan): Promise<number> {
   const { options } = plan;
+  throwIfAborted(options.signal);
   if (options.limit === 0) return 0;
   const source = plan.open();
   const walk = openWalk(source, plan.bounds(source), options.reverse);
