@@ -154,6 +154,11 @@ describe("options", () => {
         [() => db.set("k", undefined as Anything), "TypeError", /^set: undefined is no value/],
         [() => db.set(5 as Anything, 1), "TypeError", /^set: the key must be a string, not the number 5/],
         [() => db.deleteRange({}), "TypeError", /^deleteRange: the range has no bounds/],
+        [
+          () => db.deleteRange({ prefix: null } as Anything),
+          "TypeError",
+          /^deleteRange: the prefix must be a string, not null/,
+        ],
         [() => db.list({}, { limit: -1 }), "RangeError", /^list: option "limit" must be a whole number/],
         [() => db.list({}, { reverse: 1 } as Anything), "TypeError", /^list: option "reverse" must be true or false/],
         [() => db.transaction(() => 1, { retries: -1 }), "RangeError", /^transaction: option "retries"/],

@@ -81,9 +81,9 @@ export function listBounds(call: string, encoding: KeyEncoding, space: Uint8Arra
 export function deleteBounds(call: string, encoding: KeyEncoding, space: Uint8Array, range: unknown): Bounds {
   if (range === undefined) throw new TypeError(`${call}: no range; give { prefix } or { start, end }, or call clear()`);
   const checked = checkOptions(call, range, RANGE_NAMES) as KeyRange<Key>;
+  const bounds = boundsOf(call, encoding, space, checked);
   const bounding = [checked.prefix, checked.start].some((bound) => bound !== undefined && bound.length > 0) ||
     checked.end !== undefined;
-  const bounds = boundsOf(call, encoding, space, checked);
   if (!bounding) {
     throw new TypeError(`${call}: the range has no bounds; give { prefix } or { start, end }, or call clear()`);
   }
