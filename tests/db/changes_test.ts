@@ -145,6 +145,43 @@ describe("changes", () => {
     assert.deepEqual(await closing, { value: undefined, done: true });
   });
 
+  it("is a reset where a restore took the namespace away, also when another one has its key space now", async () => {
+    const place = onOneDisk();
+    const first = await DB.open("/db", place);
+    await first.set("a", 1);
+    await first.backup("/dump.json");
+    const gone = first.namespace("gone");
+    await gone.set("x", 1);
+    await first.atomic().set("b", 1).in(gone).set("x", 2).delete("x").in(first).set("b", 2).commit();
+    await gone.deleteRange({ prefix: "x" });
+    await first.restore("/dump.json");
+    await first.set("c", 1);
+    const before = ["1: set a", "2: set gone/x", "3: set b, set gone/x, delete gone/x, set b", "4: deleteRange gone/"];
+    assert.deepEqual((await all(first.changes())).map(told), [...before, "5: reset", "6: set c"]);
+    await first.close();
+    await using second = await DB.open("/db", place);
+    const after = ["1: set a", "2: reset", "3: set b, reset, set b", "4: reset", "5: reset", "6: set c"];
+    assert.deepEqual((await all(second.changes())).map(told), after);
+    await second.namespace("another").set("x", 1);
+    const last = [...after, "7: set another/x"];
+    assert.deepEqual((await all(second.changes())).map(told), last);
+    await second.close();
+    await using third = await DB.open("/db", place);
+    assert.deepEqual((await all(third.changes())).map(told), last);
+  });
+
+  it("still tells of a namespace that a restore left in place", async () => {
+    const place = onOneDisk();
+    const first = await DB.open("/db", place);
+    await Promise.all([first.namespace("n").set("x", 1), first.namespace("n").set("y", 1)]);
+    await first.backup("/dump.json");
+    await first.restore("/dump.json", { mode: "merge" });
+    await first.namespace("n").set("z", 1);
+    await first.close();
+    await using again = await DB.open("/db", place);
+    assert.deepEqual((await all(again.changes())).map(told), ["1: set n/x", "2: set n/y", "3: reset", "4: set n/z"]);
+  });
+
   it("reads no further in a database that was closed", async () => {
     const db = await DB.open(":memory:");
     await db.setMany(Array.from({ length: 3 }, (_, i) => [`k${i}`, "x".repeat(2 ** 17)] as const));

@@ -25,6 +25,8 @@ export class Definition {
   persisted = false;
   /** How many commits are on their way that bring its catalog row. */
   arriving = 0;
+  /** Up to this version its key space may have been another namespace's. */
+  since = 0;
   #space = NO_SPACE;
   #prefix: Uint8Array = spacePrefix(NO_SPACE);
   #tagsPrefix: Uint8Array = spacePrefix(NO_SPACE);

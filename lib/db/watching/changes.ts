@@ -20,7 +20,10 @@ export interface CommitRecord {
   version: number;
   /** Its time, ms since the Unix epoch. */
   timestamp: number;
-  /** What it did, in order; those of namespaces name it. [] when it only touched what users don't see. */
+  /**
+   * What it did, in order; those of namespaces name it. [] when it only touched what users don't see. A `"reset"` stands for
+   * what it did to a namespace that a later restore took away, once the database has been opened again.
+   */
   changes: Change<Key>[];
 }
 
