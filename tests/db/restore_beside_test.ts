@@ -26,6 +26,33 @@ describe("a restore beside a watch of a namespace that gets another keyEncoding"
     }));
 });
 
+describe("a restore beside a watch that still gives what was there first", () => {
+  it("is a reset, and names no key that there never was", async () => {
+    let isHeld = true;
+    const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();
+    const fileSystem = memoryFileSystem().fork({ keep: "all" }, {
+      delay(name, path) {
+        if (!isHeld || name !== "read" || !path.endsWith(".blob")) return undefined;
+        isHeld = false;
+        return goOn;
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem });
+    const namespace = db.namespace("n");
+    await namespace.setMany([["a", "large".repeat(20_000)], ["further", 1]]);
+    await db.compact();
+    const watch = namespace.watch({}, { initial: true });
+    const first = watch.next();
+    await settle();
+    assert.equal(isHeld, false, "it waits for the value of a");
+    // The second one gives it a key space whose number is longer.
+    for (let i = 0; i < 2; i++) await db.restore(await dumpOfNamespace());
+    letGo();
+    assert.deepEqual((await first).value?.map(({ key }) => key), ["a"]);
+    assert.deepEqual((await watch.next()).value?.map(({ type }) => type), ["reset"]);
+  });
+});
+
 describe("a snapshot and a list from before a restore that gave the namespace another keyEncoding", () => {
   it("read its keys as they were", () =>
     withDb(async (db) => {
