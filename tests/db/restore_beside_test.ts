@@ -226,3 +226,30 @@ describe("a restore beside the first write to a namespace", () => {
     });
   }
 });
+
+describe("calls before and behind a restore that gives the namespace another key space", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`take effect in their order, ${mode}`, () =>
+      withDb(async (db) => {
+        const [namespace, absent] = [db.namespace("n"), db.namespace("absent")];
+        await namespace.set("k", 0);
+        const dump = await dumpOfNamespace();
+        const behind = namespace.watch().next().then(() => namespace.set("k", "behind"));
+        let before: Promise<unknown> | undefined;
+        await db.restore(dump, {
+          mode,
+          onProgress({ phase }) {
+            if (phase !== "publish") return;
+            before ??= Promise.resolve().then(() => Promise.all([namespace.set("k", "before"), absent.delete("k")]));
+          },
+        });
+        await Promise.all([before, behind]);
+        assert.equal(await namespace.get("k"), "behind");
+        const told: unknown[] = [];
+        for await (const { changes } of db.changes({ since: 1 })) {
+          told.push(...changes.map(({ type, entry }) => entry?.value ?? type));
+        }
+        assert.deepEqual(told, ["reset", "before", "behind"]);
+      }));
+  }
+});

@@ -2,17 +2,17 @@
  * Handing writes to the engine.
  *
  * While a restore is under way, what is written to namespaces carries a check: should the restore's commit come first and
- * give them other key spaces, the writes wait for its end and are rewritten for the new ones. They then come after the
- * restore, as they do in the order of commits.
+ * give them other key spaces, the writes are rewritten for the new ones at their turn, so that the order of calls holds.
+ * Where the new catalog can't be read yet, they wait for the restore's end.
  *
  * Deletes in a namespace that isn't there are left out: its key space may be another namespace's one day, and the log must
  * not speak of that.
  *
  * @module
  */
-import { ByteReader, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { ByteReader, concatBytes, copyBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
 import type { Commit, Durability, ReadView } from "../../engine/types.ts";
-import { Batch, forEachOperation } from "../../format/log/batch.ts";
+import { type Batch, forEachOperation } from "../../format/log/batch.ts";
 import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
 import type { Definition } from "../catalog/definition.ts";
 import type { Context } from "../context.ts";
@@ -31,14 +31,17 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
   context.assertCatalog();
   const { engine, catalog, restoring } = context;
   // Put together before a restore gave the namespaces other key spaces.
-  if (isElsewhere(writes)) writes.batch = rewrite(context, writes);
-  let moved = false;
+  if (isElsewhere(writes)) rewrite(context, writes);
+  let unclear = false;
   let { check } = terms;
   if (restoring !== undefined && writes.used.size > 0) {
     check = (state) => {
       // One that is not in the new catalog gets another key space as well.
-      moved = isElsewhere(writes) || !catalog.agrees(state, writes.used.values());
-      return !moved && (terms.check === undefined || terms.check(state));
+      if (isElsewhere(writes)) rewrite(context, writes);
+      unclear = !catalog.agrees(state, writes.used.values());
+      if (unclear) return false;
+      leaveOutAbsent(writes);
+      return terms.check === undefined || terms.check(state);
     };
   }
   if (restoring === undefined) leaveOutAbsent(writes);
@@ -49,7 +52,7 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
   } finally {
     for (const definition of writes.defined) arrive(definition, -1);
   }
-  if (moved) {
+  if (unclear) {
     await restoring;
     return await commitWrites(context, writes, terms);
   }
@@ -80,19 +83,19 @@ function leaveOutAbsent(writes: Writes): void {
     .flatMap(({ prefix, tagsPrefix }) => [prefix, tagsPrefix]);
   if (absent.length === 0) return;
   const isThere = (key: Uint8Array): boolean => !absent.some((prefix) => startsWith(key, prefix));
-  const batch = new Batch(writes.batch.bytes);
-  forEachOperation(writes.batch.ops.view(), {
+  const { batch } = writes;
+  forEachOperation(taken(batch), {
     put: (key, cell) => batch.put(key, cell),
     delete: (key) => isThere(key) && batch.delete(key),
     deleteRange: (start, end) => isThere(start) && batch.deleteRange(start, end),
     ingest: (info) => batch.ingest(info),
   });
-  writes.batch = batch;
 }
 
-/** The same operations on the key spaces that the namespaces have now. */
-function rewrite(context: Context, writes: Writes): Batch {
-  const batch = new Batch(writes.batch.bytes + 256);
+/** Turns the operations into the same ones on the key spaces that the namespaces have now. */
+function rewrite(context: Context, writes: Writes): void {
+  const { batch } = writes;
+  const before = taken(batch);
   const prefixes: { from: Uint8Array; to: Uint8Array }[] = [];
   const used = [...writes.used];
   writes.used.clear();
@@ -111,7 +114,7 @@ function rewrite(context: Context, writes: Writes): Batch {
     if (found === undefined || startsWith(end, found.from)) return moved(end);
     return prefixEnd(found.to)!;
   };
-  forEachOperation(writes.batch.ops.view(), {
+  forEachOperation(before, {
     put(key, cell) {
       if (new ByteReader(key).varint() !== CATALOG_SPACE) batch.put(moved(key), cell);
     },
@@ -119,5 +122,11 @@ function rewrite(context: Context, writes: Writes): Batch {
     deleteRange: (start, end) => batch.deleteRange(moved(start), end && movedEnd(start, end)),
     ingest: (info) => batch.ingest(info),
   });
-  return batch;
+}
+
+/** The operations, taken out: the engine may have the batch already, so it is filled again. */
+function taken(batch: Batch): Uint8Array {
+  const ops = copyBytes(batch.ops.view());
+  batch.reset();
+  return ops;
 }

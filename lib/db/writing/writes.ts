@@ -31,7 +31,7 @@ const OWN_VERSION = 1;
 /** Operations in the order of the calls. */
 export class Writes {
   /** The operations. */
-  batch: Batch;
+  readonly batch: Batch;
   /** The key spaces of namespaces written to, and whose each was then: restores may have given one several in turn. */
   readonly used: Map<number, Definition> = new Map();
   /** Those of them whose catalog rows are among the operations, or known to be in the database. */
