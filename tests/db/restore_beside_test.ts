@@ -123,6 +123,39 @@ describe("restores between the calls of one atomic operation", () => {
     }));
 });
 
+describe("what was about to be written to a namespace that a restore gives another keyEncoding", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`is a TypeError where its keys are none there, and nothing is written, ${mode}`, async () => {
+      const fileSystem = memoryFileSystem();
+      const db = await DB.open("/db", { fileSystem });
+      const namespace = db.namespace("n", { keyEncoding: "bytes" });
+      const [noText, b] = [new Uint8Array([0xff]), new Uint8Array([0x62])];
+      const [sets, deletes, fine] = Array.from({ length: 3 }, () => db.atomic());
+      sets!.set("r", 1).in(namespace).set(noText, 1);
+      deletes!.set("r", 1).in(namespace).delete(noText);
+      fine!.in(namespace).set(b, 2).deleteRange({ start: noText });
+      let beside: Promise<unknown> | undefined;
+      await db.restore(await dumpOfNamespace(), {
+        mode,
+        onProgress({ phase }) {
+          if (phase === "publish") beside ??= Promise.resolve().then(() => namespace.set(noText, 1)).catch(String);
+        },
+      });
+      const message = /^(TypeError: )?A restore gave the namespace "n" keyEncoding "utf8", and a key written to it is/;
+      assert.match(await beside as string, message);
+      for (const operation of [sets!, deletes!]) {
+        await assert.rejects(operation.commit(), { name: "TypeError", message });
+      }
+      assert.ok((await fine!.commit()).ok);
+      assert.deepEqual([db.hasSync("r"), ...db.namespace("n").keysSync()], [false, "a", "b"]);
+      await db.close();
+      await using again = await DB.open("/db", { fileSystem });
+      assert.deepEqual([...again.namespace("n").keysSync()], ["a", "b"]);
+      for await (const { version } of again.changes()) assert.ok(version <= 2);
+    });
+  }
+});
+
 describe("a restore that is refused", () => {
   it("leaves none of its files, least of all on a full disk", async () => {
     const disk = memoryFileSystem({ capacityBytes: 8 * 2 ** 20 });

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { ByteReader, concatBytes, copyBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { ByteReader, concatBytes, copyBytes, isText, prefixEnd, startsWith } from "../../base/bytes.ts";
 import type { Commit, Durability, ReadView } from "../../engine/types.ts";
 import { type Batch, forEachOperation } from "../../format/log/batch.ts";
 import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
@@ -38,7 +38,7 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
     check = (state) => {
       // One that is not in the new catalog gets another key space as well.
       if (isElsewhere(writes)) rewrite(context, writes);
-      unclear = !catalog.agrees(state, writes.used.values());
+      unclear = !catalog.agrees(state, namespacesOf(writes));
       if (unclear) return false;
       leaveOutAbsent(writes);
       return terms.check === undefined || terms.check(state);
@@ -65,10 +65,16 @@ export async function commitAll(context: Context, writes: Writes, durability: Du
   return (await commitWrites(context, writes, { durability }))!;
 }
 
-/** Whether namespaces have other key spaces now than those written to. */
+/** Whether namespaces have other key spaces now than those written to, or their keys look otherwise. */
 function isElsewhere(writes: Writes): boolean {
-  for (const [space, definition] of writes.used) if (definition.space !== space) return true;
+  for (const [space, { definition, encoding }] of writes.used) {
+    if (definition.space !== space || definition.encoding !== encoding) return true;
+  }
   return false;
+}
+
+function namespacesOf(writes: Writes): Definition[] {
+  return Array.from(writes.used.values(), ({ definition }) => definition);
 }
 
 /** Counts a commit that brings the catalog rows of a namespace and of all around it. */
@@ -78,7 +84,7 @@ function arrive(definition: Definition, by: 1 | -1): void {
 
 /** Leaves out what would be deleted in namespaces that aren't there and aren't about to be. */
 function leaveOutAbsent(writes: Writes): void {
-  const absent = [...writes.used.values()]
+  const absent = namespacesOf(writes)
     .filter((one) => !one.persisted && one.arriving === 0 && !writes.defined.has(one))
     .flatMap(({ prefix, tagsPrefix }) => [prefix, tagsPrefix]);
   if (absent.length === 0) return;
@@ -92,34 +98,47 @@ function leaveOutAbsent(writes: Writes): void {
   });
 }
 
-/** Turns the operations into the same ones on the key spaces that the namespaces have now. */
+/**
+ * Turns the operations into the same ones on the key spaces that the namespaces have now. Throws `TypeError` for a key that
+ * is none there any more.
+ */
 function rewrite(context: Context, writes: Writes): void {
   const { batch } = writes;
   const before = taken(batch);
-  const prefixes: { from: Uint8Array; to: Uint8Array }[] = [];
+  const prefixes: { from: Uint8Array; to: Uint8Array; textIn?: string | undefined }[] = [];
   const used = [...writes.used];
   writes.used.clear();
-  for (const [space, definition] of used) {
-    prefixes.push({ from: spacePrefix(space), to: definition.prefix });
+  for (const [space, { definition, encoding }] of used) {
+    const textIn = encoding === "bytes" && definition.encoding === "utf8" ? definition.name : undefined;
+    prefixes.push({ from: spacePrefix(space), to: definition.prefix, textIn });
     prefixes.push({ from: spacePrefix(space + 1), to: definition.tagsPrefix });
-    writes.used.set(definition.space, definition);
+    writes.used.set(definition.space, { definition, encoding: definition.encoding });
   }
   for (const definition of writes.defined) context.catalog.writeRows(batch, definition);
-  const moved = (key: Uint8Array): Uint8Array => {
+  const movedKey = (key: Uint8Array): Uint8Array => {
     const found = prefixes.find(({ from }) => startsWith(key, from));
-    return found === undefined ? key : concatBytes(found.to, key.subarray(found.from.length));
+    if (found === undefined) return key;
+    const own = key.subarray(found.from.length);
+    if (found.textIn !== undefined && !isText(own)) {
+      throw new TypeError(
+        `A restore gave the namespace "${found.textIn}" keyEncoding "utf8", and a key written to it is not UTF-8`,
+      );
+    }
+    return concatBytes(found.to, own);
   };
-  const movedEnd = (start: Uint8Array, end: Uint8Array): Uint8Array => {
+  // Bounds need not be text.
+  const movedBound = (bound: Uint8Array, start: Uint8Array): Uint8Array => {
     const found = prefixes.find(({ from }) => startsWith(start, from));
-    if (found === undefined || startsWith(end, found.from)) return moved(end);
-    return prefixEnd(found.to)!;
+    if (found === undefined) return bound;
+    const isInside = startsWith(bound, found.from);
+    return isInside ? concatBytes(found.to, bound.subarray(found.from.length)) : prefixEnd(found.to)!;
   };
   forEachOperation(before, {
     put(key, cell) {
-      if (new ByteReader(key).varint() !== CATALOG_SPACE) batch.put(moved(key), cell);
+      if (new ByteReader(key).varint() !== CATALOG_SPACE) batch.put(movedKey(key), cell);
     },
-    delete: (key) => batch.delete(moved(key)),
-    deleteRange: (start, end) => batch.deleteRange(moved(start), end && movedEnd(start, end)),
+    delete: (key) => batch.delete(movedKey(key)),
+    deleteRange: (start, end) => batch.deleteRange(movedBound(start, start), end && movedBound(end, start)),
     ingest: (info) => batch.ingest(info),
   });
 }

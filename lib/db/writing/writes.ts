@@ -8,6 +8,7 @@
  * @module
  */
 import { ByteWriter, EMPTY_BYTES, prefixEnd } from "../../base/bytes.ts";
+import type { KeyEncoding } from "../../engine/types.ts";
 import { Batch } from "../../format/log/batch.ts";
 import { DELETE_CELL, KIND_BYTES, writeCell } from "../../format/cell.ts";
 import { internalKey, tagPrefix } from "../../format/space.ts";
@@ -28,12 +29,20 @@ export const COMMIT_BYTES_MAX: number = 511 * 2 ** 20;
 /** The version under which a transaction keeps its own rows; each key has one row at most. */
 const OWN_VERSION = 1;
 
+/** Whose a key space was when it was written to. */
+export interface Used {
+  /** The namespace. */
+  readonly definition: Definition;
+  /** How its keys looked. */
+  readonly encoding: KeyEncoding;
+}
+
 /** Operations in the order of the calls. */
 export class Writes {
   /** The operations. */
   readonly batch: Batch;
   /** The key spaces of namespaces written to, and whose each was then: restores may have given one several in turn. */
-  readonly used: Map<number, Definition> = new Map();
+  readonly used: Map<number, Used> = new Map();
   /** Those of them whose catalog rows are among the operations, or known to be in the database. */
   readonly defined: Set<Definition> = new Set();
   readonly #context: Context;
@@ -115,7 +124,8 @@ export class Writes {
   }
 
   #use(definition: Definition): void {
-    if (definition.parent !== undefined) this.used.set(definition.space, definition);
+    if (definition.parent === undefined || this.used.has(definition.space)) return;
+    this.used.set(definition.space, { definition, encoding: definition.encoding });
   }
 
   #put(
