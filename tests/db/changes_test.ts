@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type CommitRecord, DB } from "../../mod.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, onOneDisk, settle, withDb } from "./helpers.ts";
 
 /** `3: set a, delete users/b` */
@@ -180,6 +181,22 @@ describe("changes", () => {
     await first.close();
     await using again = await DB.open("/db", place);
     assert.deepEqual((await all(again.changes())).map(told), ["1: set n/x", "2: set n/y", "3: reset", "4: set n/z"]);
+  });
+
+  it("goes on live in a reader beside a writer, with each commit that refresh brings", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    await writer.set("a", 1);
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    const live = reader.changes({ live: true });
+    assert.equal(told((await live.next()).value!), "1: set a");
+    const waiting = live.next();
+    await writer.namespace("n").set("b", 1);
+    await writer.set("c", 1);
+    await reader.refresh();
+    await reader.refresh();
+    assert.equal(told((await waiting).value!), "2: set n/b");
+    assert.equal(told((await live.next()).value!), "3: set c");
   });
 
   it("reads no further in a database that was closed", async () => {

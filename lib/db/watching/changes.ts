@@ -52,18 +52,21 @@ class Waiting {
   /** Whether nobody waits any more. */
   left = false;
 
+  /** Forgets them all: the log is read again. */
+  drop(): void {
+    this.#events = [];
+    this.#bytes = 0;
+    this.dropped = true;
+    this.wakeUp();
+  }
+
   add(event: Event): void {
     // Until the log is read again nothing is kept, so nothing may count.
     if (this.dropped) return this.wakeUp();
     const bytes = "reset" in event ? 16 : event.ops.length + 16;
     this.#bytes += bytes;
-    if (this.#bytes > WAITING_BYTES_MAX) {
-      this.#events = [];
-      this.#bytes = 0;
-      this.dropped = true;
-    } else {
-      this.#events.push("reset" in event ? event : { ...event, ops: copyBytes(event.ops) });
-    }
+    if (this.#bytes > WAITING_BYTES_MAX) return this.drop();
+    this.#events.push("reset" in event ? event : { ...event, ops: copyBytes(event.ops) });
     this.wakeUp();
   }
 
@@ -137,7 +140,9 @@ async function* follow(
     waiting.wakeUp();
   };
   // Listening begins before the log is read, so nothing falls between the two.
-  const stopListening = context.engine.onCommit((event) => waiting.add(event));
+  // A reader beside a writer hears only that it has moved on; by which commits stands in the log.
+  const { readOnly } = context.engine;
+  const stopListening = context.engine.onCommit((event) => readOnly ? waiting.drop() : waiting.add(event));
   context.closing.add(onClose);
   try {
     let last = since;
