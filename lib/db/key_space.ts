@@ -6,7 +6,7 @@
 import type { Commit } from "../engine/types.ts";
 import { type AtomicOperation, beginAtomic } from "./writing/atomic.ts";
 import type { Change } from "./watching/change.ts";
-import { commitAll } from "./writing/commit.ts";
+import { commitAll, commitWrites } from "./writing/commit.ts";
 import type { Context } from "./context.ts";
 import type { Definition } from "./catalog/definition.ts";
 import type { Key } from "./data/keys.ts";
@@ -92,11 +92,18 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
    * themselves stay, empty.
    */
   async clear(options?: WriteOptions): Promise<Commit> {
-    this.#context.assertOpen("clear");
+    const context = this.#context;
+    context.assertOpen("clear");
     const durability = writeOptions("clear", options);
-    const writes = new Writes(this.#context);
+    const writes = new Writes(context);
     writes.clear(this.#definition);
-    return await commitAll(this.#context, writes, durability);
+    // A restore that is made first may bring namespaces.
+    const check = context.restoring && (() => {
+      writes.batch.reset();
+      writes.clear(this.#definition);
+      return true;
+    });
+    return (await commitWrites(context, writes, { durability, check }))!;
   }
 
   /**

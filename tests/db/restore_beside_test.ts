@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DB } from "../../mod.ts";
+import { type Commit, DB } from "../../mod.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { settle, withDb } from "./helpers.ts";
@@ -283,6 +283,24 @@ describe("calls before and behind a restore that gives the namespace another key
           told.push(...changes.map(({ type, entry }) => entry?.value ?? type));
         }
         assert.deepEqual(told, ["reset", "before", "behind"]);
+      }));
+  }
+});
+
+describe("clear, called just before a restore takes effect", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`deletes what the restore brings too, as it comes behind it, ${mode}`, () =>
+      withDb(async (db) => {
+        await db.set("r", 1);
+        let cleared: Promise<Commit> | undefined;
+        await db.restore(await dumpOfNamespace(), {
+          mode,
+          onProgress({ phase }) {
+            if (phase === "publish") cleared ??= Promise.resolve().then(() => db.clear());
+          },
+        });
+        assert.deepEqual([(await cleared)?.version, db.version], [3, 3]);
+        assert.deepEqual([await db.count(), await db.namespace("n").count()], [0, 0]);
       }));
   }
 });

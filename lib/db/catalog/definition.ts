@@ -58,11 +58,6 @@ export class Definition {
     return this.#tagsPrefix;
   }
 
-  /** Whether it has a key space, so that something may be in it. */
-  get placed(): boolean {
-    return this.#space !== NO_SPACE;
-  }
-
   /** Puts it into a key space; undefined: into none. */
   place(space: number | undefined): void {
     this.#space = space ?? NO_SPACE;

@@ -39,9 +39,9 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
       // One that is not in the new catalog gets another key space as well.
       if (isElsewhere(writes)) rewrite(context, writes);
       unclear = !catalog.agrees(state, namespacesOf(writes));
-      if (unclear) return false;
+      if (unclear || (terms.check !== undefined && !terms.check(state))) return false;
       leaveOutAbsent(writes);
-      return terms.check === undefined || terms.check(state);
+      return true;
     };
   }
   if (restoring === undefined) leaveOutAbsent(writes);

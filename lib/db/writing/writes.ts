@@ -105,7 +105,8 @@ export class Writes {
   /** Deletes all entries of a key space and of the namespaces in it, with their tag rows. */
   clear(definition: Definition): void {
     for (const one of definition.subtree()) {
-      if (!one.placed) continue;
+      // Of those that aren't there the log must not speak; see `commit.ts`.
+      if (!one.persisted && one.arriving === 0) continue;
       this.#use(one);
       this.#deleteRange(one.prefix, prefixEnd(one.prefix)!);
       this.#deleteRange(one.tagsPrefix, prefixEnd(one.tagsPrefix)!);
