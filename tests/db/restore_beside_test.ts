@@ -75,6 +75,19 @@ describe("a snapshot and a list from before a restore that gave the namespace an
     }));
 });
 
+describe("a list that begins after a restore", () => {
+  it("has the bounds of its call, whatever became of their memory and of the keyEncoding", () =>
+    withDb(async (db) => {
+      const bytes = db.namespace("n", { keyEncoding: "bytes" });
+      await bytes.set(new Uint8Array([0xff]), 0);
+      const [start, end] = [new Uint8Array([0x61]), new Uint8Array([0xff])];
+      const [list, none] = [bytes.keys({ start, end }), bytes.keys({ start: end })];
+      await db.restore(await dumpOfNamespace());
+      start[0] = 0x7a;
+      assert.deepEqual([await Array.fromAsync(list), await Array.fromAsync(none)] as unknown[], [["a"], []]);
+    }));
+});
+
 describe("a restore beside a transaction", () => {
   it("makes it conflict when it brings the namespace in which nothing was found", () =>
     withDb(async (db) => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { compareBytes, prefixEnd } from "../../base/bytes.ts";
+import { compareBytes, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
 import { checkOptions } from "../../base/options.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { encodeBound, type Key } from "./keys.ts";
@@ -75,6 +75,13 @@ export function listBounds(call: string, encoding: KeyEncoding, space: Uint8Arra
   const checked = checkOptions(call, range, LIST_NAMES);
   const bounds = boundsOf(call, encoding, space, checked as KeyRange<Key>);
   return { ...bounds, tags: wantedTags(call, checked["tag"]) };
+}
+
+/** The same bounds in another key space, `to` instead of `from`. */
+export function movedBounds(bounds: ListBounds, from: Uint8Array, to: Uint8Array): ListBounds {
+  const moved = (bound: Uint8Array): Uint8Array =>
+    startsWith(bound, from) ? concatBytes(to, bound.subarray(from.length)) : prefixEnd(to)!;
+  return { ...bounds, start: moved(bounds.start), end: moved(bounds.end) };
 }
 
 /** Internal bounds of a range to delete, which must bound something: all of it is what `clear` is for. */
