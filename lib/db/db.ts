@@ -77,13 +77,13 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { engine, catalog } = context;
     super(context, catalog.root);
     this.#context = context;
-    catalog.load(engine.read());
+    catalog.load(engine);
     ownEngine(this, engine);
     context.closing.add(loadRest());
     this.#stopListening = engine.onCommit((event) => {
       if (!("reset" in event)) return;
       // A reader that moves on sees the same key spaces; a restore may have dealt them anew.
-      context.reloadCatalog(() => catalog.load(engine.read(), engine.readOnly ? undefined : event.version));
+      context.reloadCatalog(() => catalog.load(engine, engine.readOnly ? undefined : event.version));
     });
   }
 

@@ -6,7 +6,7 @@
 import type { Commit } from "../engine/types.ts";
 import { type AtomicOperation, beginAtomic } from "./writing/atomic.ts";
 import type { Change } from "./watching/change.ts";
-import { commitAll } from "./writing/commit.ts";
+import { commitAll, commitWrites } from "./writing/commit.ts";
 import type { Context } from "./context.ts";
 import type { Definition } from "./catalog/definition.ts";
 import type { Key } from "./data/keys.ts";
@@ -92,17 +92,26 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
    * themselves stay, empty.
    */
   async clear(options?: WriteOptions): Promise<Commit> {
-    this.#context.assertOpen("clear");
+    const context = this.#context;
+    context.assertOpen("clear");
     const durability = writeOptions("clear", options);
-    const writes = new Writes(this.#context);
+    const writes = new Writes(context);
     writes.clear(this.#definition);
-    return await commitAll(this.#context, writes, durability);
+    // A restore that is made first may bring namespaces.
+    const check = context.restoring && (() => {
+      writes.batch.reset();
+      writes.clear(this.#definition);
+      return true;
+    });
+    return (await commitWrites(context, writes, { durability, check }))!;
   }
 
   /**
    * Writes many entries, from an array, a `Map`, a generator or a stream, in bounded memory: in commits of at most 4 MiB
-   * (unless one value is larger) with one sync at the end. A failure (a bad item, the source's own error, an abort)
-   * rejects with that error, which then has `committed`: how many entries, from the first on, are in.
+   * (unless one value is larger) with one sync at the end. Its first commit keeps to the order of calls, unless it has to
+   * wait for its items; what is called meanwhile may come between that one and the others. A failure (a bad item, the
+   * source's own error, an abort) rejects with that error, which then has `committed`: how many entries, from the first
+   * on, are in.
    *
    * @example
    * ```ts

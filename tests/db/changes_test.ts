@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type CommitRecord, DB } from "../../mod.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, onOneDisk, settle, withDb } from "./helpers.ts";
 
 /** `3: set a, delete users/b` */
@@ -144,6 +145,85 @@ describe("changes", () => {
     await db.close();
     assert.deepEqual(await closing, { value: undefined, done: true });
   });
+
+  it("is a reset where a restore took the namespace away, also when another one has its key space now", async () => {
+    const place = onOneDisk();
+    const first = await DB.open("/db", place);
+    await first.set("a", 1);
+    await first.backup("/dump.json");
+    const gone = first.namespace("gone");
+    await gone.set("x", 1);
+    await first.atomic().set("b", 1).in(gone).set("x", 2).delete("x").in(first).set("b", 2).commit();
+    await gone.deleteRange({ prefix: "x" });
+    await first.restore("/dump.json");
+    await first.set("c", 1);
+    const before = ["1: set a", "2: set gone/x", "3: set b, set gone/x, delete gone/x, set b", "4: deleteRange gone/"];
+    assert.deepEqual((await all(first.changes())).map(told), [...before, "5: reset", "6: set c"]);
+    await first.close();
+    await using second = await DB.open("/db", place);
+    const after = ["1: set a", "2: reset", "3: set b, reset, set b", "4: reset", "5: reset", "6: set c"];
+    assert.deepEqual((await all(second.changes())).map(told), after);
+    await second.namespace("another").set("x", 1);
+    const last = [...after, "7: set another/x"];
+    assert.deepEqual((await all(second.changes())).map(told), last);
+    await second.close();
+    await using third = await DB.open("/db", place);
+    assert.deepEqual((await all(third.changes())).map(told), last);
+  });
+
+  it("still tells of a namespace that a restore left in place", async () => {
+    const place = onOneDisk();
+    const first = await DB.open("/db", place);
+    await Promise.all([first.namespace("n").set("x", 1), first.namespace("n").set("y", 1)]);
+    await first.backup("/dump.json");
+    await first.restore("/dump.json", { mode: "merge" });
+    await first.namespace("n").set("z", 1);
+    await first.close();
+    await using again = await DB.open("/db", place);
+    assert.deepEqual((await all(again.changes())).map(told), ["1: set n/x", "2: set n/y", "3: reset", "4: set n/z"]);
+  });
+
+  it("goes on live in a reader beside a writer, with each commit that refresh brings", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    await writer.set("a", 1);
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    const live = reader.changes({ live: true });
+    assert.equal(told((await live.next()).value!), "1: set a");
+    const waiting = live.next();
+    await writer.namespace("n").set("b", 1);
+    await writer.set("c", 1);
+    await reader.refresh();
+    await reader.refresh();
+    assert.equal(told((await waiting).value!), "2: set n/b");
+    assert.equal(told((await live.next()).value!), "3: set c");
+  });
+
+  it("reads no further in a database that was closed", async () => {
+    const db = await DB.open(":memory:");
+    await db.setMany(Array.from({ length: 3 }, (_, i) => [`k${i}`, "x".repeat(2 ** 17)] as const));
+    const [past, live] = [db.changes(), db.changes({ live: true })];
+    assert.equal((await past.next()).value?.version, 1);
+    assert.equal((await live.next()).value?.version, 1);
+    await db.close();
+    await assert.rejects(past.next(), { name: "ClosedError" });
+    assert.deepEqual(await live.next(), { value: undefined, done: true });
+  });
+
+  it("ends live when it is left while it waits for a commit", () =>
+    withDb(async (db) => {
+      const live = db.changes({ live: true });
+      const waiting = live.next();
+      await settle();
+      await live.return!();
+      assert.deepEqual(await waiting, { value: undefined, done: true });
+      const stream = ReadableStream.from(db.changes({ live: true }));
+      const reader = stream.getReader();
+      const reading = reader.read();
+      await settle();
+      await reader.cancel();
+      assert.deepEqual(await reading, { value: undefined, done: true });
+    }));
 
   it("refuses what makes no sense", () =>
     withDb(async (db) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DB } from "../../mod.ts";
+import { type Commit, DB } from "../../mod.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { settle, withDb } from "./helpers.ts";
@@ -26,6 +26,33 @@ describe("a restore beside a watch of a namespace that gets another keyEncoding"
     }));
 });
 
+describe("a restore beside a watch that still gives what was there first", () => {
+  it("is a reset, and names no key that there never was", async () => {
+    let isHeld = true;
+    const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();
+    const fileSystem = memoryFileSystem().fork({ keep: "all" }, {
+      delay(name, path) {
+        if (!isHeld || name !== "read" || !path.endsWith(".blob")) return undefined;
+        isHeld = false;
+        return goOn;
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem });
+    const namespace = db.namespace("n");
+    await namespace.setMany([["a", "large".repeat(20_000)], ["further", 1]]);
+    await db.compact();
+    const watch = namespace.watch({}, { initial: true });
+    const first = watch.next();
+    await settle();
+    assert.equal(isHeld, false, "it waits for the value of a");
+    // The second one gives it a key space whose number is longer.
+    for (let i = 0; i < 2; i++) await db.restore(await dumpOfNamespace());
+    letGo();
+    assert.deepEqual((await first).value?.map(({ key }) => key), ["a"]);
+    assert.deepEqual((await watch.next()).value?.map(({ type }) => type), ["reset"]);
+  });
+});
+
 describe("a snapshot and a list from before a restore that gave the namespace another keyEncoding", () => {
   it("read its keys as they were", () =>
     withDb(async (db) => {
@@ -45,6 +72,19 @@ describe("a snapshot and a list from before a restore that gave the namespace an
       assert.deepEqual((await then.getEntry(keys[1]!))?.key, keys[1]);
       assert.equal(await bytes.get(keys[0]!, { snapshot: before }), 0xfe);
       assert.deepEqual([first.value!, ...await Array.fromAsync(list)].map(({ key }) => key), keys);
+    }));
+});
+
+describe("a list that begins after a restore", () => {
+  it("has the bounds of its call, whatever became of their memory and of the keyEncoding", () =>
+    withDb(async (db) => {
+      const bytes = db.namespace("n", { keyEncoding: "bytes" });
+      await bytes.set(new Uint8Array([0xff]), 0);
+      const [start, end] = [new Uint8Array([0x61]), new Uint8Array([0xff])];
+      const [list, none] = [bytes.keys({ start, end }), bytes.keys({ start: end })];
+      await db.restore(await dumpOfNamespace());
+      start[0] = 0x7a;
+      assert.deepEqual([await Array.fromAsync(list), await Array.fromAsync(none)] as unknown[], [["a"], []]);
     }));
 });
 
@@ -76,6 +116,57 @@ describe("a restore beside a transaction", () => {
       assert.deepEqual(found.at(-1), [2, 3]);
       assert.deepEqual(await namespace.getMany(["a", "b", "c"]), [1, 2, 3]);
     }));
+});
+
+describe("restores between the calls of one atomic operation", () => {
+  it("lose none of what it writes to a namespace, whichever call came before which restore", () =>
+    withDb(async (db) => {
+      const namespace = db.namespace("n");
+      const operation = db.atomic();
+      const inside = operation.in(namespace);
+      const dump = await new Response(await dumpOfNamespace()).blob();
+      inside.set("b", 2, { tags: ["t"] }).delete("a");
+      await db.restore(dump.stream());
+      inside.set("c", 3).deleteRange({ prefix: "x" });
+      await db.restore(dump.stream());
+      inside.delete("y").set("d", 4);
+      await operation.commit();
+      assert.deepEqual(await namespace.getMany(["a", "b", "c", "d"]), [undefined, 2, 3, 4]);
+      assert.deepEqual(await Array.fromAsync(namespace.keys({ tag: "t" })), ["b"]);
+    }));
+});
+
+describe("what was about to be written to a namespace that a restore gives another keyEncoding", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`is a TypeError where its keys are none there, and nothing is written, ${mode}`, async () => {
+      const fileSystem = memoryFileSystem();
+      const db = await DB.open("/db", { fileSystem });
+      const namespace = db.namespace("n", { keyEncoding: "bytes" });
+      const [noText, b] = [new Uint8Array([0xff]), new Uint8Array([0x62])];
+      const [sets, deletes, fine] = Array.from({ length: 3 }, () => db.atomic());
+      sets!.set("r", 1).in(namespace).set(noText, 1);
+      deletes!.set("r", 1).in(namespace).delete(noText);
+      fine!.in(namespace).set(b, 2).deleteRange({ start: noText });
+      let beside: Promise<unknown> | undefined;
+      await db.restore(await dumpOfNamespace(), {
+        mode,
+        onProgress({ phase }) {
+          if (phase === "publish") beside ??= Promise.resolve().then(() => namespace.set(noText, 1)).catch(String);
+        },
+      });
+      const message = /^(TypeError: )?A restore gave the namespace "n" keyEncoding "utf8", and a key written to it is/;
+      assert.match(await beside as string, message);
+      for (const operation of [sets!, deletes!]) {
+        await assert.rejects(operation.commit(), { name: "TypeError", message });
+      }
+      assert.ok((await fine!.commit()).ok);
+      assert.deepEqual([db.hasSync("r"), ...db.namespace("n").keysSync()], [false, "a", "b"]);
+      await db.close();
+      await using again = await DB.open("/db", { fileSystem });
+      assert.deepEqual([...again.namespace("n").keysSync()], ["a", "b"]);
+      for await (const { version } of again.changes()) assert.ok(version <= 2);
+    });
+  }
 });
 
 describe("a restore that is refused", () => {
@@ -179,5 +270,50 @@ describe("a restore beside the first write to a namespace", () => {
       await using again = await DB.open("/db", { fileSystem });
       assert.deepEqual(await again.namespace("other").getMany(["b", "c"]), [1, 2]);
     });
+  }
+});
+
+describe("calls before and behind a restore that gives the namespace another key space", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`take effect in their order, ${mode}`, () =>
+      withDb(async (db) => {
+        const [namespace, absent] = [db.namespace("n"), db.namespace("absent")];
+        await namespace.set("k", 0);
+        const dump = await dumpOfNamespace();
+        const behind = namespace.watch().next().then(() => namespace.set("k", "behind"));
+        let before: Promise<unknown> | undefined;
+        await db.restore(dump, {
+          mode,
+          onProgress({ phase }) {
+            if (phase !== "publish") return;
+            before ??= Promise.resolve().then(() => Promise.all([namespace.set("k", "before"), absent.delete("k")]));
+          },
+        });
+        await Promise.all([before, behind]);
+        assert.equal(await namespace.get("k"), "behind");
+        const told: unknown[] = [];
+        for await (const { changes } of db.changes({ since: 1 })) {
+          told.push(...changes.map(({ type, entry }) => entry?.value ?? type));
+        }
+        assert.deepEqual(told, ["reset", "before", "behind"]);
+      }));
+  }
+});
+
+describe("clear, called just before a restore takes effect", () => {
+  for (const mode of ["replace", "merge"] as const) {
+    it(`deletes what the restore brings too, as it comes behind it, ${mode}`, () =>
+      withDb(async (db) => {
+        await db.set("r", 1);
+        let cleared: Promise<Commit> | undefined;
+        await db.restore(await dumpOfNamespace(), {
+          mode,
+          onProgress({ phase }) {
+            if (phase === "publish") cleared ??= Promise.resolve().then(() => db.clear());
+          },
+        });
+        assert.deepEqual([(await cleared)?.version, db.version], [3, 3]);
+        assert.deepEqual([await db.count(), await db.namespace("n").count()], [0, 0]);
+      }));
   }
 });

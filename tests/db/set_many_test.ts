@@ -40,6 +40,22 @@ describe("setMany", () => {
       assert.deepEqual(await db.setMany([]), { version: 1, timestamp, count: 0 });
     }));
 
+  it("takes effect before what is called behind it, also close", async () => {
+    let ms = 0; // Every slice of work is used up at once.
+    const db = await DB.open(":memory:", { tuning: { monotonic: () => ms += 10 } });
+    const small = [...numbered(500), ["a", "first"]] as const;
+    for (const items of [[["a", "first"]] as const, small, new Map(small), small.values(), numbered(20_000)]) {
+      const many = db.setMany(items);
+      const one = db.atomic().set("a", "second").set("k000000", "second").commit();
+      assert.ok((await one).ok);
+      await many;
+      assert.deepEqual(await db.getMany(["a", "k000000"]), ["second", "second"]);
+    }
+    const last = db.setMany([["z", 1]]);
+    await db.close();
+    assert.equal((await last).count, 1);
+  });
+
   it("writes in several commits with one sync", async () => {
     const options = { durability: "commit" } as const;
     await withDb(async (db) => {
@@ -152,6 +168,19 @@ describe("setMany", () => {
       await assert.rejects(db.setMany(stuck, { signal: controller.signal }), reason);
       assert.equal(returned, true);
       assert.equal((reason as unknown as { committed: number }).committed, 0);
+    }));
+
+  it("rejects with its own error, whatever closing the source throws", () =>
+    withDb(async (db) => {
+      const source: AsyncIterable<SetManyItem> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.resolve({ value: ["", 1], done: false }),
+          return() {
+            throw new Error("cannot be closed");
+          },
+        }),
+      };
+      await assert.rejects(db.setMany(source), { name: "RangeError", message: /the key is empty/, committed: 0 });
     }));
 
   it("wraps a thrown thing that can carry nothing", () =>

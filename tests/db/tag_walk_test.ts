@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
+import { IOError } from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { withDb } from "./helpers.ts";
 
@@ -23,6 +24,31 @@ describe("a list by tag", () => {
       assert.throws(() => list.next(), { name: "ClosedError" });
       assert.equal(db.stats().pins, 0);
     }));
+
+  it("holds nothing when it can't begin", async () => {
+    const disk = memoryFileSystem();
+    const first = await DB.open("/db", { fileSystem: disk });
+    await setAll(first, 0);
+    const snapshot = first.snapshot();
+    await first.clear();
+    await setAll(first, 1);
+    await first.compact(); // With the snapshot held the table keeps what was deleted, and what deletes it.
+    snapshot.release();
+    await first.close();
+    let fails = false;
+    const fileSystem = disk.fork({ keep: "all" }, {
+      beforeOperation({ name, path, mutates }) {
+        if (fails && !mutates && path.endsWith(".sst")) throw new IOError(`Cannot ${name} ${path}: injected (EIO)`);
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem });
+    fails = true;
+    assert.throws(() => [...db.listSync({ tag: "t" })], IOError);
+    await assert.rejects(db.count({ tag: "t" }), IOError);
+    assert.equal(db.stats().pins, 0);
+    fails = false;
+    assert.equal(await db.count({ tag: "t" }), KEYS.length);
+  });
 
   it("says so when a refresh moves on, and leaves nothing out", async () => {
     const disk = memoryFileSystem();

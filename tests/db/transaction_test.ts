@@ -252,6 +252,23 @@ describe("transaction", () => {
       assert.equal(await db.get("a"), 1);
     }));
 
+  it("is over for lists that were begun in it too", () =>
+    withDb(async (db) => {
+      await db.setMany(["a", "b", "c"].map((key) => ({ key, value: 1, tags: ["t"] })));
+      const over = { name: "TypeError", message: /^tx\.(list|keys)\w*: the transaction has ended/ };
+      for (const range of [{}, { tag: "t" }]) {
+        const [list, now] = await db.transaction(async (tx) => {
+          const begun = [tx.list(range), tx.keysSync(range)] as const;
+          assert.equal((await begun[0].next()).value?.key, "a");
+          assert.equal(begun[1].next().value, "a");
+          return begun;
+        });
+        await assert.rejects(list.next(), over);
+        assert.throws(() => now.next(), over);
+      }
+      assert.equal(db.stats().pins, 0);
+    }));
+
   it("does not see in a list what is written in its loop", () =>
     withDb(async (db) => {
       await db.setMany([["m", 0], ["p", 0]]);

@@ -84,7 +84,8 @@ describe("Catalog", () => {
       close: () => {},
     };
     const catalog = new Catalog("utf8", false);
-    catalog.load({ cursor: () => cursor } as unknown as Parameters<typeof catalog.load>[0]);
+    const engine = { read: () => ({ cursor: () => cursor }), meta: { parents: [] } };
+    catalog.load(engine as unknown as Parameters<typeof catalog.load>[0]);
     assert.deepEqual(catalog.names(catalog.root), ["users"]);
   });
 });

@@ -15,13 +15,19 @@ export function assertRecord(world: World, record: CommitRecord, commit: ModelCo
     assert.deepEqual(record.changes, [{ type: "reset", version: commit.version }], what);
     return;
   }
-  // Which namespace a key space belonged to before a restore dealt them anew is no longer known after a reopening.
-  const mapped = (space: string): boolean => space === "" || commit.version > world.unmappedUntil;
-  const expected = commit.operations.flatMap((one) =>
-    one.type === "clear" ? cleared(world, one, commit.version) : [one]
-  )
-    .filter(({ space }) => mapped(space));
-  const actual = record.changes.filter(({ namespace }) => mapped(namespace?.join("/") ?? ""));
+  const made = commit.operations.flatMap((one) => one.type === "clear" ? cleared(world, one, commit.version) : [one]);
+  // Whose a key space was before a restore dealt them anew may not be known after a reopening: a reset stands for that.
+  const resets = record.changes.filter(({ type }) => type === "reset").length;
+  if (resets > 0) {
+    assert.ok(resets === 1 && commit.version <= world.unmappedUntil, `${what}: a reset`);
+    assert.ok(made.some(({ space }) => space !== ""), `${what}: a reset for nothing`);
+    for (const { namespace = [] } of record.changes) {
+      assert.ok([...made, { space: "" }].some(({ space }) => space === namespace.join("/")), `${what}: ${namespace}`);
+    }
+  }
+  const isTold = (space: string): boolean => space === "" || resets === 0;
+  const expected = made.filter(({ space }) => isTold(space));
+  const actual = record.changes.filter(({ type, namespace }) => type !== "reset" && isTold(namespace?.join("/") ?? ""));
   assert.equal(actual.length, expected.length, `${what}: how many`);
   if (commit.operations.some(({ type }) => type === "clear")) {
     // In which order key spaces are cleared says nothing.

@@ -5,12 +5,14 @@
  * (2) A key space is given out once, also when the handle it was given to never writes.
  * (3) A restore may replace the catalog; handles then find their namespaces again by name, and what was queued for the
  *     key spaces of before is rewritten (see `writes.ts`).
+ * (4) A row leaves only with a restore, and a restore begins a new line of history. So a key space was never anybody else's
+ *     unless such a line began before its row came; then, up to there, nobody knows whose it was.
  *
  * @module
  */
 import { compareBytes, encodeText, prefixEnd } from "../../base/bytes.ts";
 import { describeValue } from "../../base/options.ts";
-import type { KeyEncoding, ReadView } from "../../engine/types.ts";
+import type { Engine, KeyEncoding, ReadView } from "../../engine/types.ts";
 import type { Batch } from "../../format/log/batch.ts";
 import {
   CATALOG_PREFIX,
@@ -39,6 +41,8 @@ export class Catalog {
   readonly #reserved: Map<string, number> = new Map();
   /** The key spaces that held before a restore, newest first. */
   #older: { until: number; bySpace: Map<number, Definition> }[] = [];
+  /** The version that was loaded. */
+  #loaded = 0;
 
   /** Knows the root only; see `load`. */
   constructor(encoding: KeyEncoding, readOnly: boolean) {
@@ -48,11 +52,14 @@ export class Catalog {
   }
 
   /** Takes over what the rows say. `replacedAt`: the version at which a restore replaced what was there. */
-  load(view: ReadView, replacedAt?: number): void {
+  load(engine: Pick<Engine, "read" | "meta">, replacedAt?: number): void {
+    const view = engine.read();
     // First of all: when they can't be read, nothing has changed.
     const rows = catalogRows(view);
     if (replacedAt !== undefined) this.#older.unshift({ until: replacedAt, bySpace: this.#asItIs() });
     this.#bySpace = new Map([[this.root.space, this.root]]);
+    this.#loaded = view.version;
+    const forks = engine.meta.parents;
     const byParent = Map.groupBy(rows, (row) => row.parent);
     for (const row of rows) this.#next = Math.max(this.#next, row.space + 2);
     const place = (parent: Definition): void => {
@@ -69,6 +76,7 @@ export class Catalog {
         child.encoding = row.keyEncoding;
         child.persisted = true;
         child.place(row.space);
+        child.since = forks.findLast((fork) => fork.version < row.version)?.version ?? 0;
         this.#bySpace.set(row.space, child);
       }
       for (const child of parent.children.values()) {
@@ -183,10 +191,11 @@ export class Catalog {
   /** The key spaces as they are, in copies that no longer move. */
   #asItIs(): Map<number, Definition> {
     const copies = new Map([[this.root.space, this.root]]);
-    for (const [space, { encoding, parent, name }] of this.#bySpace) {
+    for (const [space, { encoding, parent, name, since }] of this.#bySpace) {
       if (parent === undefined) continue;
       const copy = new Definition(encoding, parent, name);
       copy.place(space);
+      copy.since = since;
       copies.set(space, copy);
     }
     return copies;
@@ -195,6 +204,7 @@ export class Catalog {
   #assign(definition: Definition): void {
     if (this.#readOnly) return definition.place(undefined);
     definition.place(this.#reserved.get(JSON.stringify(definition.path)) ?? this.#take());
+    definition.since = this.#loaded;
     this.#bySpace.set(definition.space, definition);
   }
 
@@ -227,11 +237,11 @@ export function keysIn(view: ReadView, definition: Definition): KeysThen {
   return { prefix: spacePrefix(space), tags: spacePrefix(space + 1), encoding };
 }
 
-function catalogRows(view: ReadView): CatalogRow[] {
-  const rows: CatalogRow[] = [];
+function catalogRows(view: ReadView): (CatalogRow & { version: number })[] {
+  const rows: (CatalogRow & { version: number })[] = [];
   const cursor = view.cursor(CATALOG_PREFIX, prefixEnd(spacePrefix(CATALOG_SPACE)));
   try {
-    while (cursor.next()) rows.push(readCatalogRow(cursor.key, cursor.cell));
+    while (cursor.next()) rows.push({ ...readCatalogRow(cursor.key, cursor.cell), version: cursor.version });
   } finally {
     cursor.close();
   }

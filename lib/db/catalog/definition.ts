@@ -25,6 +25,8 @@ export class Definition {
   persisted = false;
   /** How many commits are on their way that bring its catalog row. */
   arriving = 0;
+  /** Up to this version its key space may have been another namespace's. */
+  since = 0;
   #space = NO_SPACE;
   #prefix: Uint8Array = spacePrefix(NO_SPACE);
   #tagsPrefix: Uint8Array = spacePrefix(NO_SPACE);
@@ -54,11 +56,6 @@ export class Definition {
   /** What the internal keys of its tag rows begin with. */
   get tagsPrefix(): Uint8Array {
     return this.#tagsPrefix;
-  }
-
-  /** Whether it has a key space, so that something may be in it. */
-  get placed(): boolean {
-    return this.#space !== NO_SPACE;
   }
 
   /** Puts it into a key space; undefined: into none. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { compareBytes, prefixEnd } from "../../base/bytes.ts";
+import { compareBytes, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
 import { checkOptions } from "../../base/options.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { encodeBound, type Key } from "./keys.ts";
@@ -77,13 +77,20 @@ export function listBounds(call: string, encoding: KeyEncoding, space: Uint8Arra
   return { ...bounds, tags: wantedTags(call, checked["tag"]) };
 }
 
+/** The same bounds in another key space, `to` instead of `from`. */
+export function movedBounds(bounds: ListBounds, from: Uint8Array, to: Uint8Array): ListBounds {
+  const moved = (bound: Uint8Array): Uint8Array =>
+    startsWith(bound, from) ? concatBytes(to, bound.subarray(from.length)) : prefixEnd(to)!;
+  return { ...bounds, start: moved(bounds.start), end: moved(bounds.end) };
+}
+
 /** Internal bounds of a range to delete, which must bound something: all of it is what `clear` is for. */
 export function deleteBounds(call: string, encoding: KeyEncoding, space: Uint8Array, range: unknown): Bounds {
   if (range === undefined) throw new TypeError(`${call}: no range; give { prefix } or { start, end }, or call clear()`);
   const checked = checkOptions(call, range, RANGE_NAMES) as KeyRange<Key>;
+  const bounds = boundsOf(call, encoding, space, checked);
   const bounding = [checked.prefix, checked.start].some((bound) => bound !== undefined && bound.length > 0) ||
     checked.end !== undefined;
-  const bounds = boundsOf(call, encoding, space, checked);
   if (!bounding) {
     throw new TypeError(`${call}: the range has no bounds; give { prefix } or { start, end }, or call clear()`);
   }

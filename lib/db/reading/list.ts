@@ -68,13 +68,14 @@ export function keyItems<K extends Key>(): ListItem<K> {
 /** A list, all steps at once. */
 export function* listNow<T>(plan: ListPlan, item: ListItem<T>): Generator<T, undefined, undefined> {
   const { options } = plan;
+  throwIfAborted(options.signal);
   if (options.limit === 0) return undefined;
   const source = plan.open();
   const walk = openWalk(source, plan.bounds(source), options.reverse);
   try {
     for (let left = options.limit; left > 0;) {
       throwIfAborted(options.signal);
-      source.context.assertOpen(plan.call);
+      source.assertOpen(plan.call);
       const step = walk.step();
       if (step === undefined) return undefined;
       if (step === PAUSE) continue;
@@ -90,6 +91,7 @@ export function* listNow<T>(plan: ListPlan, item: ListItem<T>): Generator<T, und
 /** Counts what a list would yield, in slices. */
 export async function countSteps(plan: ListPlan): Promise<number> {
   const { options } = plan;
+  throwIfAborted(options.signal);
   if (options.limit === 0) return 0;
   const source = plan.open();
   const walk = openWalk(source, plan.bounds(source), options.reverse);
@@ -100,7 +102,7 @@ export async function countSteps(plan: ListPlan): Promise<number> {
       if (steps % STEPS_PER_CLOCK === 0 && slicer.due()) {
         await slicer.tick();
         throwIfAborted(options.signal);
-        source.context.assertOpen(plan.call);
+        source.assertOpen(plan.call);
       }
       const step = walk.step();
       if (step === undefined) break;
@@ -215,7 +217,7 @@ export class ChunkedList<T> implements AsyncIterableIterator<T, undefined> {
     if (this.#open !== open) return;
     let bytes = 0;
     for (let steps = 1; this.#left > 0 && this.#chunk.length < size && bytes < CHUNK_BYTES; steps++) {
-      source.context.assertOpen(call);
+      source.assertOpen(call);
       const step = walk.step();
       if (step === undefined) return this.#end();
       if (step !== PAUSE) {

@@ -35,6 +35,8 @@ export interface OwnState {
   readonly overlay: Memtable;
   /** Who notes what it reads. */
   readonly tracker: ReadTracker;
+  /** Throws once it has ended. */
+  readonly assertRunning: (call: string) => void;
 }
 
 /** A version of the database, and the moment that decides what has expired. */
@@ -64,6 +66,7 @@ export class ReadSource {
   readonly #point: ReadPoint | undefined;
   readonly #view: ReadView;
   readonly #overlay: Memtable | undefined;
+  readonly #own: OwnState | undefined;
 
   /** Reads the present, or at `point`, and with it what a transaction has written. */
   constructor(context: Context, definition: Definition, point?: ReadPoint, own?: OwnState) {
@@ -74,6 +77,7 @@ export class ReadSource {
     this.prefix = definition.prefix;
     this.tagsPrefix = definition.tagsPrefix;
     this.encoding = definition.encoding;
+    this.#own = own;
     this.#overlay = own?.overlay;
     this.tracker = own?.tracker;
     if (point !== undefined && definition.parent !== undefined && context.catalog.replacedSince(point.version)) {
@@ -87,6 +91,12 @@ export class ReadSource {
   /** Whether something keeps what is read here readable: a snapshot or a transaction. */
   get held(): boolean {
     return this.#point !== undefined;
+  }
+
+  /** For who reads step by step: throws once the database is closed, or the transaction is over. */
+  assertOpen(call: string): void {
+    this.context.assertOpen(call);
+    this.#own?.assertRunning(call);
   }
 
   /**

@@ -10,7 +10,7 @@ import type { Definition } from "../catalog/definition.ts";
 import { type Entry, isBlob, rowEntry, rowEntryAsync, rowValue, rowValueAsync } from "../data/entries.ts";
 import { decodeKey, encodeKey, type Key, lookupKey } from "../data/keys.ts";
 import { ChunkedList, countSteps, entryItems, keyItems, type ListItem, listNow, type ListPlan } from "./list.ts";
-import { listBounds, type ListRange } from "../data/ranges.ts";
+import { listBounds, type ListRange, movedBounds } from "../data/ranges.ts";
 import { type ListOptions, listOptions, type PointInTime, type ReadOptions, readOptions } from "./read_options.ts";
 import type { ReadSource } from "./read_source.ts";
 import type { Value } from "../data/values.ts";
@@ -193,14 +193,10 @@ export abstract class Reader<K extends Key = string> {
     // Checked now, so that a mistake shows where it was made, and later changes of the range's arrays change nothing.
     const { encoding, prefix } = access.open(call, checked.snapshot);
     const bounds = listBounds(call, encoding, prefix, range);
-    const kept = range === undefined ? undefined : { ...range };
     return {
       call,
       open: () => access.open(call, checked.snapshot),
-      bounds: (source) => {
-        if (source.prefix === prefix && source.encoding === encoding) return bounds;
-        return listBounds(call, source.encoding, source.prefix, kept);
-      },
+      bounds: (source) => source.prefix === prefix ? bounds : movedBounds(bounds, prefix, source.prefix),
       options: checked,
     };
   }

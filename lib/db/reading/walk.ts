@@ -92,7 +92,12 @@ class TagWalk implements Walk {
     this.#rowPrefix = rows.length;
     const within = { start: rowKey(rows, source, bounds.start), end: rowKey(rows, source, bounds.end) };
     this.#tracker = source.tracker?.range(within, reverse);
-    this.#cursor = source.cursor(within);
+    try {
+      this.#cursor = source.cursor(within);
+    } catch (error) {
+      this.#snapshot?.release();
+      throw error;
+    }
     if (reverse) this.#cursor.seekEnd();
   }
 

@@ -41,7 +41,7 @@ export interface ChangeVisitor {
   delete(definition: Definition, key: Uint8Array): void;
   /** A range of one key space was deleted, cut to that space. */
   deleteRange(definition: Definition, start: Uint8Array, end: Uint8Array): void;
-  /** The contents were replaced. */
+  /** The contents were replaced, or something changed in a key space of which it is no longer known whose it was. */
   reset(): void;
 }
 
@@ -53,9 +53,16 @@ export function visitChanges(
   visitor: ChangeVisitor,
 ): void {
   const spaces = context.catalog.spacesAt(version);
+  let isKnown = true;
   const whose = (key: Uint8Array): Definition | undefined => {
     const space = key[0]! < 0x80 ? key[0]! : new ByteReader(key).varint();
-    return isTagSpace(space) || space === CATALOG_SPACE ? undefined : spaces.get(space);
+    if (isTagSpace(space) || space === CATALOG_SPACE) return undefined;
+    const found = spaces.get(space);
+    if (found !== undefined && found.since < version) return found;
+    // A restore has taken it away, or given it to another.
+    if (isKnown) visitor.reset();
+    isKnown = false;
+    return undefined;
   };
   forEachOperation(ops, {
     put(key, cell) {
@@ -77,7 +84,7 @@ export function visitChanges(
         const from = compareBytes(start, prefix) > 0 ? start : prefix;
         const last = prefixEnd(prefix)!;
         const to = end !== undefined && compareBytes(end, last) < 0 ? end : last;
-        if (compareBytes(from, to) < 0) visitor.deleteRange(definition, from, to);
+        if (compareBytes(from, to) < 0 && whose(from) === definition) visitor.deleteRange(definition, from, to);
       }
     },
     ingest: () => visitor.reset(),

@@ -20,7 +20,10 @@ export interface CommitRecord {
   version: number;
   /** Its time, ms since the Unix epoch. */
   timestamp: number;
-  /** What it did, in order; those of namespaces name it. [] when it only touched what users don't see. */
+  /**
+   * What it did, in order; those of namespaces name it. [] when it only touched what users don't see. A `"reset"` stands for
+   * what it did to a namespace that a later restore took away, once the database has been opened again.
+   */
   changes: Change<Key>[];
 }
 
@@ -46,19 +49,24 @@ class Waiting {
   #wake: (() => void) | undefined;
   /** Whether some had to be dropped, so that the log has to be read again. */
   dropped = false;
+  /** Whether nobody waits any more. */
+  left = false;
+
+  /** Forgets them all: the log is read again. */
+  drop(): void {
+    this.#events = [];
+    this.#bytes = 0;
+    this.dropped = true;
+    this.wakeUp();
+  }
 
   add(event: Event): void {
     // Until the log is read again nothing is kept, so nothing may count.
     if (this.dropped) return this.wakeUp();
     const bytes = "reset" in event ? 16 : event.ops.length + 16;
     this.#bytes += bytes;
-    if (this.#bytes > WAITING_BYTES_MAX) {
-      this.#events = [];
-      this.#bytes = 0;
-      this.dropped = true;
-    } else {
-      this.#events.push("reset" in event ? event : { ...event, ops: copyBytes(event.ops) });
-    }
+    if (this.#bytes > WAITING_BYTES_MAX) return this.drop();
+    this.#events.push("reset" in event ? event : { ...event, ops: copyBytes(event.ops) });
     this.wakeUp();
   }
 
@@ -93,7 +101,17 @@ export function listChanges(context: Context, options: unknown): AsyncGenerator<
       `changes: option "since" is ${since}, but the newest version is ${context.engine.visibleVersion}`,
     );
   }
-  return live ? follow(context, since, signal) : replay(context, since, signal);
+  if (!live) return replay(context, since, signal);
+  const waiting = new Waiting();
+  const records = follow(context, since, signal, waiting);
+  const leave = records.return.bind(records);
+  // By itself it would wait for the step under way, and that one for a commit that may never come.
+  records.return = (value) => {
+    waiting.left = true;
+    waiting.wakeUp();
+    return leave(value);
+  };
+  return records;
 }
 
 async function* replay(
@@ -105,6 +123,7 @@ async function* replay(
   context.assertOpen("changes");
   for await (const event of context.engine.history(since)) {
     throwIfAborted(signal);
+    context.assertOpen("changes");
     yield recordOf(context, event);
   }
 }
@@ -113,20 +132,22 @@ async function* follow(
   context: Context,
   since: number,
   signal: AbortSignal | undefined,
+  waiting: Waiting,
 ): AsyncGenerator<CommitRecord, void, undefined> {
-  const waiting = new Waiting();
   let closed = context.engine.closed;
   const onClose = (): void => {
     closed = true;
     waiting.wakeUp();
   };
   // Listening begins before the log is read, so nothing falls between the two.
-  const stopListening = context.engine.onCommit((event) => waiting.add(event));
+  // A reader beside a writer hears only that it has moved on; by which commits stands in the log.
+  const { readOnly } = context.engine;
+  const stopListening = context.engine.onCommit((event) => readOnly ? waiting.drop() : waiting.add(event));
   context.closing.add(onClose);
   try {
     let last = since;
     waiting.dropped = true; // begin with the log
-    while (!closed) {
+    while (!closed && !waiting.left) {
       throwIfAborted(signal);
       if (waiting.dropped) {
         waiting.dropped = false;
@@ -144,6 +165,8 @@ async function* follow(
         yield recordOf(context, event);
       }
     }
+  } catch (error) {
+    if (!closed) throw error;
   } finally {
     stopListening();
     context.closing.delete(onClose);

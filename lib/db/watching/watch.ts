@@ -203,6 +203,8 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     }
     const { walk } = this.#walk;
     for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
+      // The namespace may have another key space by now, and these keys would be taken for keys of that.
+      if (this.#pending.reset !== undefined) break;
       const step = walk.step();
       if (step === undefined) {
         this.#initial = false;

@@ -2,17 +2,17 @@
  * Handing writes to the engine.
  *
  * While a restore is under way, what is written to namespaces carries a check: should the restore's commit come first and
- * give them other key spaces, the writes wait for its end and are rewritten for the new ones. They then come after the
- * restore, as they do in the order of commits.
+ * give them other key spaces, the writes are rewritten for the new ones at their turn, so that the order of calls holds.
+ * Where the new catalog can't be read yet, they wait for the restore's end.
  *
  * Deletes in a namespace that isn't there are left out: its key space may be another namespace's one day, and the log must
  * not speak of that.
  *
  * @module
  */
-import { ByteReader, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { ByteReader, concatBytes, copyBytes, isText, prefixEnd, startsWith } from "../../base/bytes.ts";
 import type { Commit, Durability, ReadView } from "../../engine/types.ts";
-import { Batch, forEachOperation } from "../../format/log/batch.ts";
+import { type Batch, forEachOperation } from "../../format/log/batch.ts";
 import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
 import type { Definition } from "../catalog/definition.ts";
 import type { Context } from "../context.ts";
@@ -31,19 +31,17 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
   context.assertCatalog();
   const { engine, catalog, restoring } = context;
   // Put together before a restore gave the namespaces other key spaces.
-  for (const [definition, space] of writes.used) {
-    if (definition.space === space) continue;
-    writes.batch = rewrite(context, writes);
-    break;
-  }
-  let moved = false;
+  if (isElsewhere(writes)) rewrite(context, writes);
+  let unclear = false;
   let { check } = terms;
   if (restoring !== undefined && writes.used.size > 0) {
     check = (state) => {
       // One that is not in the new catalog gets another key space as well.
-      const isElsewhere = [...writes.used].some(([definition, space]) => definition.space !== space);
-      moved = isElsewhere || !catalog.agrees(state, writes.used.keys());
-      return !moved && (terms.check === undefined || terms.check(state));
+      if (isElsewhere(writes)) rewrite(context, writes);
+      unclear = !catalog.agrees(state, namespacesOf(writes));
+      if (unclear || (terms.check !== undefined && !terms.check(state))) return false;
+      leaveOutAbsent(writes);
+      return true;
     };
   }
   if (restoring === undefined) leaveOutAbsent(writes);
@@ -54,7 +52,7 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
   } finally {
     for (const definition of writes.defined) arrive(definition, -1);
   }
-  if (moved) {
+  if (unclear) {
     await restoring;
     return await commitWrites(context, writes, terms);
   }
@@ -67,6 +65,18 @@ export async function commitAll(context: Context, writes: Writes, durability: Du
   return (await commitWrites(context, writes, { durability }))!;
 }
 
+/** Whether namespaces have other key spaces now than those written to, or their keys look otherwise. */
+function isElsewhere(writes: Writes): boolean {
+  for (const [space, { definition, encoding }] of writes.used) {
+    if (definition.space !== space || definition.encoding !== encoding) return true;
+  }
+  return false;
+}
+
+function namespacesOf(writes: Writes): Definition[] {
+  return Array.from(writes.used.values(), ({ definition }) => definition);
+}
+
 /** Counts a commit that brings the catalog rows of a namespace and of all around it. */
 function arrive(definition: Definition, by: 1 | -1): void {
   for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.arriving += by;
@@ -74,47 +84,68 @@ function arrive(definition: Definition, by: 1 | -1): void {
 
 /** Leaves out what would be deleted in namespaces that aren't there and aren't about to be. */
 function leaveOutAbsent(writes: Writes): void {
-  const absent = [...writes.used.keys()]
+  const absent = namespacesOf(writes)
     .filter((one) => !one.persisted && one.arriving === 0 && !writes.defined.has(one))
     .flatMap(({ prefix, tagsPrefix }) => [prefix, tagsPrefix]);
   if (absent.length === 0) return;
   const isThere = (key: Uint8Array): boolean => !absent.some((prefix) => startsWith(key, prefix));
-  const batch = new Batch(writes.batch.bytes);
-  forEachOperation(writes.batch.ops.view(), {
+  const { batch } = writes;
+  forEachOperation(taken(batch), {
     put: (key, cell) => batch.put(key, cell),
     delete: (key) => isThere(key) && batch.delete(key),
     deleteRange: (start, end) => isThere(start) && batch.deleteRange(start, end),
     ingest: (info) => batch.ingest(info),
   });
-  writes.batch = batch;
 }
 
-/** The same operations on the key spaces that the namespaces have now. */
-function rewrite(context: Context, writes: Writes): Batch {
-  const batch = new Batch(writes.batch.bytes + 256);
-  const prefixes: { from: Uint8Array; to: Uint8Array }[] = [];
-  for (const [definition, space] of writes.used) {
-    prefixes.push({ from: spacePrefix(space), to: definition.prefix });
+/**
+ * Turns the operations into the same ones on the key spaces that the namespaces have now. Throws `TypeError` for a key that
+ * is none there any more.
+ */
+function rewrite(context: Context, writes: Writes): void {
+  const { batch } = writes;
+  const before = taken(batch);
+  const prefixes: { from: Uint8Array; to: Uint8Array; textIn?: string | undefined }[] = [];
+  const used = [...writes.used];
+  writes.used.clear();
+  for (const [space, { definition, encoding }] of used) {
+    const textIn = encoding === "bytes" && definition.encoding === "utf8" ? definition.name : undefined;
+    prefixes.push({ from: spacePrefix(space), to: definition.prefix, textIn });
     prefixes.push({ from: spacePrefix(space + 1), to: definition.tagsPrefix });
-    if (writes.defined.has(definition)) context.catalog.writeRows(batch, definition);
-    writes.used.set(definition, definition.space);
+    writes.used.set(definition.space, { definition, encoding: definition.encoding });
   }
-  const moved = (key: Uint8Array): Uint8Array => {
+  for (const definition of writes.defined) context.catalog.writeRows(batch, definition);
+  const movedKey = (key: Uint8Array): Uint8Array => {
     const found = prefixes.find(({ from }) => startsWith(key, from));
-    return found === undefined ? key : concatBytes(found.to, key.subarray(found.from.length));
+    if (found === undefined) return key;
+    const own = key.subarray(found.from.length);
+    if (found.textIn !== undefined && !isText(own)) {
+      throw new TypeError(
+        `A restore gave the namespace "${found.textIn}" keyEncoding "utf8", and a key written to it is not UTF-8`,
+      );
+    }
+    return concatBytes(found.to, own);
   };
-  const movedEnd = (start: Uint8Array, end: Uint8Array): Uint8Array => {
+  // Bounds need not be text.
+  const movedBound = (bound: Uint8Array, start: Uint8Array): Uint8Array => {
     const found = prefixes.find(({ from }) => startsWith(start, from));
-    if (found === undefined || startsWith(end, found.from)) return moved(end);
-    return prefixEnd(found.to)!;
+    if (found === undefined) return bound;
+    const isInside = startsWith(bound, found.from);
+    return isInside ? concatBytes(found.to, bound.subarray(found.from.length)) : prefixEnd(found.to)!;
   };
-  forEachOperation(writes.batch.ops.view(), {
+  forEachOperation(before, {
     put(key, cell) {
-      if (new ByteReader(key).varint() !== CATALOG_SPACE) batch.put(moved(key), cell);
+      if (new ByteReader(key).varint() !== CATALOG_SPACE) batch.put(movedKey(key), cell);
     },
-    delete: (key) => batch.delete(moved(key)),
-    deleteRange: (start, end) => batch.deleteRange(moved(start), end && movedEnd(start, end)),
+    delete: (key) => batch.delete(movedKey(key)),
+    deleteRange: (start, end) => batch.deleteRange(movedBound(start, start), end && movedBound(end, start)),
     ingest: (info) => batch.ingest(info),
   });
-  return batch;
+}
+
+/** The operations, taken out: the engine may have the batch already, so it is filled again. */
+function taken(batch: Batch): Uint8Array {
+  const ops = copyBytes(batch.ops.view());
+  batch.reset();
+  return ops;
 }

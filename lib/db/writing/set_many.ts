@@ -88,9 +88,6 @@ export class SetMany {
       if (isIterable(items)) await this.#each(items);
       else if (isAsyncIterable(items)) await this.#eachAwaited(items);
       else throw new TypeError(`setMany: items must be an iterable or an async iterable, not ${describeValue(items)}`);
-      await this.#settle();
-      if (this.#inWrites > 0) await this.#commit(this.#durability);
-      else if (this.#committed > 0 && this.#durability === "commit") await this.#context.engine.flush();
       this.#progress.finish();
       return { ...this.#last, count: this.#committed };
     } catch (error) {
@@ -101,9 +98,11 @@ export class SetMany {
   async #each(items: Iterable<unknown>): Promise<void> {
     for (const item of items) {
       if (this.#add(item)) await this.#handOver();
-      else if (this.#items % 64 === 0 && this.#slicer.due()) await this.#slicer.tick();
+      // Only once a commit is on its way: until then no other call may come between, or it would be made first.
+      else if (this.#inWrites < this.#items && this.#items % 64 === 0 && this.#slicer.due()) await this.#slicer.tick();
       throwIfAborted(this.#signal);
     }
+    await this.#finish();
   }
 
   async #eachAwaited(items: AsyncIterable<unknown>): Promise<void> {
@@ -115,14 +114,14 @@ export class SetMany {
         const step = await abortable(Promise.resolve(iterator.next()), this.#signal);
         if (step.done) {
           ended = true;
-          return;
+          return await this.#finish();
         }
         if (this.#add(step.value)) await this.#handOver();
         else if (this.#items % 64 === 0) await this.#slicer.tick();
       }
     } catch (error) {
-      // As `for await` would, but not waiting for a source that may be stuck.
-      if (!ended) Promise.resolve(iterator.return?.()).catch(() => {});
+      // As `for await` would, but not waiting for a source that may be stuck. Its own failure is not the one to tell of.
+      if (!ended) (async () => await iterator.return?.())().catch(() => {});
       throw error;
     }
   }
@@ -142,10 +141,17 @@ export class SetMany {
 
   /** Lets the full commit go on its way once the one before is in. */
   async #handOver(): Promise<void> {
-    await this.#settle();
+    if (this.#onItsWay !== undefined) await this.#settle();
     // The sync comes with the last one; what is written by then is durable with it.
     this.#onItsWay = this.#commit(this.#durability === "commit" ? "interval" : this.#durability);
     this.#onItsWay.catch(() => {});
+  }
+
+  /** After the last item: what is left goes on its way, without a wait when it is all there is. */
+  async #finish(): Promise<void> {
+    if (this.#onItsWay !== undefined) await this.#settle();
+    if (this.#inWrites > 0) await this.#commit(this.#durability);
+    else if (this.#committed > 0 && this.#durability === "commit") await this.#context.engine.flush();
   }
 
   async #settle(): Promise<void> {

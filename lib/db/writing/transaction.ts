@@ -87,6 +87,7 @@ export class Transaction<K extends Key = string> extends Reader<K> {
         return new ReadSource(context, definition, state.point, {
           overlay: state.writes.overlay!,
           tracker: state.reads,
+          assertRunning: (call) => assertRunning(state, `tx.${call}`),
         });
       },
     };

@@ -8,6 +8,7 @@
  * @module
  */
 import { ByteWriter, EMPTY_BYTES, prefixEnd } from "../../base/bytes.ts";
+import type { KeyEncoding } from "../../engine/types.ts";
 import { Batch } from "../../format/log/batch.ts";
 import { DELETE_CELL, KIND_BYTES, writeCell } from "../../format/cell.ts";
 import { internalKey, tagPrefix } from "../../format/space.ts";
@@ -28,17 +29,25 @@ export const COMMIT_BYTES_MAX: number = 511 * 2 ** 20;
 /** The version under which a transaction keeps its own rows; each key has one row at most. */
 const OWN_VERSION = 1;
 
+/** Whose a key space was when it was written to. */
+export interface Used {
+  /** The namespace. */
+  readonly definition: Definition;
+  /** How its keys looked. */
+  readonly encoding: KeyEncoding;
+}
+
 /** Operations in the order of the calls. */
 export class Writes {
   /** The operations. */
-  batch: Batch;
-  /** The namespaces written to, and in which key space each was then. */
-  readonly used: Map<Definition, number> = new Map();
+  readonly batch: Batch;
+  /** The key spaces of namespaces written to, and whose each was then: restores may have given one several in turn. */
+  readonly used: Map<number, Used> = new Map();
   /** Those of them whose catalog rows are among the operations, or known to be in the database. */
   readonly defined: Set<Definition> = new Set();
   readonly #context: Context;
   #overlay: Memtable | undefined;
-  #last: Definition | undefined;
+  #last: Uint8Array | undefined;
 
   /**
    * With `overlay`, each operation is applied there too, so that it can be read before it is committed. `capacity`: room for
@@ -96,7 +105,8 @@ export class Writes {
   /** Deletes all entries of a key space and of the namespaces in it, with their tag rows. */
   clear(definition: Definition): void {
     for (const one of definition.subtree()) {
-      if (!one.placed) continue;
+      // Of those that aren't there the log must not speak; see `commit.ts`.
+      if (!one.persisted && one.arriving === 0) continue;
       this.#use(one);
       this.#deleteRange(one.prefix, prefixEnd(one.prefix)!);
       this.#deleteRange(one.tagsPrefix, prefixEnd(one.tagsPrefix)!);
@@ -105,16 +115,18 @@ export class Writes {
 
   /** Before a namespace is written to; only a set makes it exist. */
   #define(definition: Definition): void {
-    if (definition === this.#last) return;
-    this.#last = definition;
+    // By its prefix: with another key space a namespace gets another one.
+    if (definition.prefix === this.#last) return;
+    this.#last = definition.prefix;
+    this.#use(definition);
     if (definition.parent === undefined || this.defined.has(definition)) return;
     this.#context.catalog.writeRows(this.batch, definition);
     this.defined.add(definition);
-    this.#use(definition);
   }
 
   #use(definition: Definition): void {
-    if (definition.parent !== undefined) this.used.set(definition, definition.space);
+    if (definition.parent === undefined || this.used.has(definition.space)) return;
+    this.used.set(definition.space, { definition, encoding: definition.encoding });
   }
 
   #put(

@@ -160,7 +160,7 @@ const catalog: Target = {
     const view = viewOf(bytes, steps);
     const spaces = spacesOf(view, "utf8");
     const loaded = new Catalog("utf8", false);
-    loaded.load(view);
+    loaded.load({ read: () => view, meta: { parents: [] } } as unknown as Parameters<typeof loaded.load>[0]);
     steps.take(spaces.length + loaded.spacesAt(1).size);
     return [spaces, loaded.names(loaded.root)];
   },
