@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { restoreTo } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
-import { pinKey } from "../../../lib/backup/repository/core/layout.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
+import { headKey, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import type { Engine } from "../../../lib/engine/types.ts";
@@ -94,6 +95,25 @@ describe(BEHIND, () => {
     for (let i = 0; i < 2; i++) await copyRepository(house.context, other.context, {});
     assert.deepEqual(await pointsOf(other, fork), ranges);
     await assertForkRestores(other, fork, states);
+    await fork.close();
+  });
+
+  it("leaves a repository whose head, when it is lost, is made anew at the end of the log all the same", async () => {
+    const { house, fork, states } = await forked();
+    for (const key of ["h", "i"]) await house.set(key, "of the first");
+    await Shipper.of(house.context, house.engine).ship();
+    await prune(house, { keepLast: 1 });
+    const ranges = await house.points();
+    const { id, lineage } = house.engine;
+    await house.store.delete(headKey(id, lineage));
+    const { lostPoints } = await repairRepository(house.context, { dryRun: false });
+    assert.deepEqual(lostPoints, []);
+    const newest = (all: RecoveryRange[]): number[] => all.map(({ to }) => to.version).slice(-1);
+    assert.deepEqual(newest(await house.points()), newest(ranges));
+    await house.set("j", "of the first");
+    await house.backup({ type: "incremental" });
+    assert.deepEqual((await house.restore({ lineage })).contents, house.states.get(10));
+    await assertForkRestores(house, fork, states);
     await fork.close();
   });
 
