@@ -3,7 +3,8 @@
  * release that changes a format; what earlier releases wrote stays as it is and must always open.
  *
  * Two of them: one plain, one encrypted. Each has a full, an incremental and a selective backup, a snapshot, archived log
- * that was merged, a restore into the open database (files that joined without log), and a history that left another.
+ * that was merged, a restore into the open database (files that joined without log), and a history that left another. In
+ * `repository-1` log has the digest of its raw bytes, in `repository-1-body` that of its body; encrypted log has neither.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

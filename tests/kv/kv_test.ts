@@ -140,6 +140,18 @@ describe("a KV", () => {
 });
 
 describe("a list of a KV", () => {
+  it("reads no more ahead than a batch of Deno's can have, however large values are", async () => {
+    await using kv = await openKv(":memory:", { compression: "none" });
+    const large = new Uint8Array(13 * 2 ** 20);
+    for (let i = 0; i < 6; i++) await kv.set([i], large);
+    const list = kv.list<unknown>({ prefix: [] });
+    await list.next();
+    // In the first batch are five of them; what comes behind is read when it is asked for.
+    for (const key of [4, 5]) await kv.set([key], "new");
+    const kinds = await Array.fromAsync(list, ({ value }) => value instanceof Uint8Array ? value.length : value);
+    assert.deepEqual(kinds, [...Array(4).fill(large.length), "new"]);
+  });
+
   it("lets the event loop go round", async () => {
     await using kv = await openKv(":memory:");
     const operation = kv.atomic();
@@ -195,6 +207,15 @@ describe("an atomic operation", () => {
     const second = await operation.commit();
     assert.ok(first.ok && second.ok && second.versionstamp > first.versionstamp);
     assert.equal((await kv.get<KvU64>(["n"])).value?.value, 4n);
+  });
+
+  it("commits what it is when it is committed, and what is added behind that the next time", async () => {
+    await using kv = await openKv(":memory:");
+    const operation = kv.atomic().sum(["n"], 1n);
+    const first = operation.commit();
+    const second = operation.set(["behind"], 1).check({ key: ["n"], versionstamp: null }).commit();
+    assert.deepEqual([(await first).ok, (await second).ok], [true, false]);
+    assert.deepEqual((await all(kv)).map(({ key, value }) => [key, value]), [[["n"], new KvU64(1n)]]);
   });
 
   it("lets one of two win that check the same", async () => {

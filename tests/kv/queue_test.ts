@@ -82,6 +82,32 @@ describe("a queue", () => {
     });
   });
 
+  it("tries again in the very ms in which a message was due, whatever is sent meanwhile", async () => {
+    // The other one is committed before, with or behind what the first one's failure makes of it.
+    for (let later = 0; later < 20; later++) {
+      await withKv(async (kv, time) => {
+        const seen: string[] = [];
+        const sendLater = async (): Promise<void> => {
+          for (let i = 0; i < later; i++) await undefined;
+          await kv.enqueue("other");
+        };
+        let sent: Promise<void> | undefined;
+        void kv.listenQueue((message: string) => {
+          seen.push(message);
+          if (sent !== undefined) return;
+          sent = sendLater();
+          throw new Error("no");
+        });
+        await kv.enqueue("first", { backoffSchedule: [0] });
+        await until(() => sent !== undefined);
+        await sent;
+        await turns();
+        await time.advance(10, () => turns(10));
+        assert.deepEqual(seen.sort(), ["first", "first", "other"], `after ${later} turns`);
+      });
+    }
+  });
+
   it("has a schedule of its own, and may have none", async () => {
     await withKv(async (kv, time) => {
       const tries: Record<string, number[]> = { own: [], none: [] };

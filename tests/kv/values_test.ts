@@ -71,6 +71,13 @@ describe("a value", () => {
     assert.deepEqual(stored(Object.assign(Object.create(null), { a: 1 })), { a: 1 });
   });
 
+  it("is what it has, and not what a hidden toJSON makes of it", () => {
+    const hidden = { value: () => "something else" };
+    const object = Object.defineProperty({ a: [1] }, "toJSON", hidden);
+    assert.deepEqual(stored([object]), [{ a: [1] }]);
+    assert.deepEqual(stored({ list: Object.defineProperty([1], "toJSON", hidden) }), { list: [1] });
+  });
+
   it("is the bytes that a view shows, and no more of its buffer", () => {
     const pooled = stored({ bytes: Buffer.from("abc"), part: new Uint16Array([1, 2, 3]).subarray(1) });
     assert.deepEqual(pooled, { bytes: new Uint8Array([97, 98, 99]), part: new Uint16Array([2, 3]) });
@@ -88,6 +95,7 @@ describe("a value", () => {
       ...[() => 1, Symbol("s"), Promise.resolve(), new WeakMap(), new WeakRef({}), new Proxy([() => 1], {})],
       ...[new SharedArrayBuffer(1), new Blob([]), new URL("file:///"), (function* () {})(), Object(Symbol("s"))],
       ...[new DataView(new SharedArrayBuffer(1)), new AbortController().signal],
+      ...[new DOMException("no", "DataError"), AbortSignal.abort().reason],
     ];
     for (const value of refused) {
       assert.throws(() => toStored(codec, value), TypeError);

@@ -149,6 +149,19 @@ describe("fromSqlite()", () => {
       await opened.close();
     });
   }
+
+  it("tells of the very row that can't be kept, however large its number", async () => {
+    const path = place("large.sqlite");
+    const sqlite = new DatabaseSync(path);
+    sqlite.exec("create table t (id integer primary key, v text)");
+    sqlite.exec("insert into t values (7, '{'), (9007199254740992, '1'), (9007199254740993, '{')");
+    sqlite.close();
+    await using db = await DB.open(":memory:");
+    const source = fromSqlite(path, { table: "t", key: "id", value: "v", values: "json" });
+    const { leftOut } = await migrate(db, source, { unsupported: "report" });
+    assert.deepEqual(leftOut.map(({ key }) => key), ["7", "9007199254740993n"]);
+    assert.equal(await db.get("9007199254740992"), 1);
+  });
 });
 
 describe("fromLmdb()", () => {

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Buffer } from "node:buffer";
-import { Redis } from "ioredis";
-import { createClient } from "redis";
+import { Cluster, Redis } from "ioredis";
+import { createClient, createCluster } from "redis";
 import { fromRedis, migrate } from "../../lib/adapters/migrate.ts";
 import { DB } from "../../mod.ts";
 import { freePorts, missingPrograms, type OwnProcess, startProcess, until } from "../storage/servers/own_process.ts";
@@ -113,5 +113,15 @@ describe("fromRedis()", () => {
     assert.throws(() => fromRedis("local host"), /no URL/);
     assert.throws(() => fromRedis({} as never), /a client of redis or ioredis, not an object/);
     assert.throws(() => fromRedis({ callBuffer() {} } as never), /needs option "id"/);
+  });
+
+  it("refuses clients by which keys would be passed over", () => {
+    const node = { host: "127.0.0.1", port: 1 };
+    const prefixed = new Redis({ ...node, lazyConnect: true, keyPrefix: "app:" });
+    assert.throws(() => fromRedis(prefixed, { id: "io" }), /with keyPrefix would ask.*match: "app:\*"$/);
+    const cluster = new Cluster([node], { lazyConnect: true });
+    assert.throws(() => fromRedis(cluster, { id: "io" }), /a client of a cluster/);
+    const other = createCluster({ rootNodes: [{ url: "redis://127.0.0.1:1" }] });
+    assert.throws(() => fromRedis(other as never, { id: "redis" }), /a client of a cluster/);
   });
 });

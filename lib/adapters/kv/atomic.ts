@@ -146,8 +146,10 @@ export class AtomicOperation {
   /** Makes the commit if every check holds at its turn. */
   async commit(): Promise<KvCommitResult | KvCommitError> {
     if (this.#mistake !== undefined) throw this.#mistake.error;
-    const checks = this.#checks;
-    const late = this.#steps.some((step) => step.type !== "delete" && (step.type !== "set" || step.stamped));
+    // What is added from here on is for another commit.
+    const checks = [...this.#checks];
+    const steps = [...this.#steps];
+    const late = steps.some((step) => step.type !== "delete" && (step.type !== "set" || step.stamped));
     const rows = this.#queue.rowsOf(this.#messages);
     const commit = await commitAtTurn("commit", this.#core.db, {
       late,
@@ -155,7 +157,7 @@ export class AtomicOperation {
         ? undefined
         : (turn) => checks.every(({ key, version }) => turn.versionAt(key) === version),
       write: (writer, turn) => {
-        this.#write(writer, turn, late);
+        this.#write(steps, writer, turn, late);
         for (const { key, value } of rows) writer.set(key, value, undefined);
       },
     });
@@ -184,10 +186,10 @@ export class AtomicOperation {
   }
 
   /** Makes the writes; without a turn, those of the same number and about the same size. */
-  #write(writer: RowWriter, turn: Turn | undefined, late: boolean): void {
+  #write(steps: readonly Step[], writer: RowWriter, turn: Turn | undefined, late: boolean): void {
     // What this very commit has set so far, for the arithmetic behind it.
     const own = late ? new Map<string, Operand | undefined>() : undefined;
-    for (const step of this.#steps) {
+    for (const step of steps) {
       if (step.type === "delete") {
         writer.delete(step.key);
         own?.set(latin1(step.key), undefined);

@@ -9,6 +9,8 @@ import type { Slicer } from "../../base/yield.ts";
 import { type Entry, rowEntryAsync, rowValue } from "../../db/data/entries.ts";
 import { Batches } from "../../db/reading/batches.ts";
 import type { ListItem } from "../../db/reading/list.ts";
+import { readBlobPointer } from "../../format/blob.ts";
+import { readCell } from "../../format/cell.ts";
 import { checkConsistency, type KvCore } from "./core.ts";
 import { decodeKey } from "./keys.ts";
 import {
@@ -27,20 +29,32 @@ import { versionstampOf } from "./versionstamps.ts";
 const BATCH = 100;
 /** A batch is never larger than this because of a limit alone. */
 const BATCH_MAX = 500;
+/** It ends early once its values take this many bytes, as many as those of a batch of Deno KV can at most. */
+const BATCH_BYTES = 64 * 2 ** 20;
 
 /** What of a row is needed. */
 type Row = Pick<Entry<Uint8Array>, "key" | "value" | "version">;
 
-const ROWS: ListItem<Row> = {
+/** A row of a batch. */
+interface BatchRow extends Row {
+  /** About as many bytes its value has. */
+  bytes: number;
+}
+
+const ROWS: ListItem<BatchRow> = {
   now({ context, prefix }, { key, row }) {
     return {
       key: copyOut(key, prefix.length, key.length),
       value: rowValue(context.engine, row),
       version: row.version,
+      bytes: row.end - row.start,
     };
   },
-  later: ({ context, prefix }, { key, row }) =>
-    rowEntryAsync(context.engine, copyOut(key, prefix.length, key.length), row),
+  async later({ context, prefix }, { key, row }) {
+    const bytes = readBlobPointer(readCell(row.cell).payload).rawLength;
+    const entry = await rowEntryAsync(context.engine, copyOut(key, prefix.length, key.length), row);
+    return { ...entry, bytes };
+  },
 };
 
 /** The entry of a row. */
@@ -67,7 +81,7 @@ export class KvList<T> implements KvListIterator<T> {
   /** Behind which cursor it begins; undefined: at the beginning. */
   readonly #from: string | undefined;
   #selection: Selection | undefined;
-  #batch: Row[] = [];
+  #batch: BatchRow[] = [];
   #at = 0;
   #last: Uint8Array | undefined;
   #isLastBatch = false;
@@ -146,10 +160,16 @@ export class KvList<T> implements KvListIterator<T> {
     const batches = new Batches("list", this.#core.db, { start, end }, { reverse: this.#reverse }, ROWS, this.#slicer);
     this.#slicer = batches.slicer;
     try {
-      await batches.read(this.#batch, wanted);
+      let bytes = 0;
+      do {
+        const before = this.#batch.length;
+        // One at a time, where values are large.
+        await batches.read(this.#batch, wanted, BATCH_BYTES - bytes);
+        for (const row of this.#batch.slice(before)) bytes += row.bytes;
+      } while (!batches.ended && this.#batch.length < wanted && bytes < BATCH_BYTES);
+      this.#isLastBatch = batches.ended;
     } finally {
       batches.close();
     }
-    this.#isLastBatch = this.#batch.length < wanted;
   }
 }

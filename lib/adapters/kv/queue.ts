@@ -232,7 +232,9 @@ export class MessageQueue {
       await operation.commit();
       return;
     }
-    const later = rescheduled(key, this.#now() + wait);
+    const due = this.#now() + wait;
+    // Under the same key it would be taken for the one that is being delivered (2).
+    const later = rescheduled(key, due === dueOf(key) ? due + 1 : due);
     await operation.set(later, toStored(codec, { ...message, backoff })).commit();
     this.added([later]);
   }

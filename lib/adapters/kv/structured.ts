@@ -137,13 +137,16 @@ function tagOf(value: unknown): string {
   if (types.isSymbolObject(object)) refuse(object);
   if (types.isBoxedPrimitive(object)) return "Number";
   if (types.isArgumentsObject(object) || types.isModuleNamespaceObject(object)) refuse(object);
-  // Of the platform (2): all such classes name themselves.
+  // Of the platform (2): all such classes name themselves. In Bun the reason of an aborted signal has properties, too.
+  if (object instanceof DOMException) refuse(object);
   if (Symbol.toStringTag in object && Object.keys(object).length === 0) refuse(object);
   return "Object";
 }
 
 function errorParts(value: unknown): ErrorParts | undefined {
   if (typeof value !== "object" || value === null || !types.isNativeError(value)) return undefined;
+  // An error to two of the runtimes, whose name and message lie where nothing would be kept of them.
+  if (value instanceof DOMException) refuse(value);
   const error = value as Error;
   const parts: ErrorParts = { name: Object.hasOwn(ERRORS, String(error.name)) ? error.name : "Error" };
   if (Object.hasOwn(error, "message")) parts.message = String(error.message);

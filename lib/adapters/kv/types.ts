@@ -54,7 +54,10 @@ export interface KvListOptions extends KvReadOptions {
   cursor?: string;
   /** From the last key to the first. Default: false. */
   reverse?: boolean;
-  /** How many entries are read at once, each time from the newest state. Default: 100, or `limit` up to 500. */
+  /**
+   * How many entries are read at once, each time from the newest state; fewer once their values take 64 MiB. Default: 100, or
+   * `limit` up to 500.
+   */
   batchSize?: number;
 }
 

@@ -72,6 +72,8 @@ function isPlainLeaf(value: unknown): boolean {
 function isPlain(value: object, seen: Set<object>): boolean {
   if (seen.has(value)) return false;
   seen.add(value);
+  // JSON would ask it, a clone doesn't.
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return false;
   const prototype = Object.getPrototypeOf(value);
   const keys = Object.keys(value);
   if (Array.isArray(value)) {

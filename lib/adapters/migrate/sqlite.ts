@@ -198,8 +198,7 @@ function positionOf(cells: readonly Cell[]): string | undefined {
 }
 
 function shownPart(cell: Cell): unknown {
-  if (cell instanceof NoText) return cell.bytes;
-  return typeof cell === "bigint" ? Number(cell) : cell;
+  return cell instanceof NoText ? cell.bytes : plain(cell);
 }
 
 /** Refuses a text that is none. */

@@ -34,10 +34,9 @@ import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { borrow, giveBack } from "../../base/buffers.ts";
 import { ByteWriter, writeU32 } from "../../base/bytes.ts";
-import { DecryptionError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { TAG_BYTES } from "./aes.ts";
-import { type ChunkPlace, ObjectCipher } from "./object_cipher.ts";
+import { type ChunkPlace, cipherOf, ObjectCipher } from "./object_cipher.ts";
 import { bodyOf, BodyParts, ChunkPacker, COMPRESSED_HEAD_BYTES, isCompressed, unpackChunk } from "./object_codec.ts";
 import {
   CHUNK_BYTES_MAX,
@@ -357,31 +356,6 @@ async function* rawChunks(raw: AsyncIterable<Uint8Array>, chunkBytes: number): A
     }
   }
   yield { bytes: chunk.subarray(0, filled), index, last: true };
-}
-
-async function cipherOf(
-  header: ObjectHeader,
-  bytes: Uint8Array,
-  name: string,
-  ring: KeyRing | undefined,
-): Promise<ObjectCipher | undefined> {
-  if (header.cipher === undefined) {
-    if (ring === undefined) return undefined;
-    throw damagedObject(name, "it is not encrypted, as all in this repository are, so anyone may have written it");
-  }
-  if (ring === undefined) {
-    throw new DecryptionError(`Cannot read ${name}: it is encrypted; give the repository's encryption option`, {
-      path: name,
-    });
-  }
-  if (ring.id !== header.cipher.keyId) {
-    throw new DecryptionError(
-      `Cannot read ${name}: it is encrypted under key ring ${header.cipher.keyId}, not ${ring.id}; ` +
-        "open the repository it came from",
-      { path: name },
-    );
-  }
-  return new ObjectCipher(ring.objectKey(header.cipher.salt), bytes);
 }
 
 async function unpack(

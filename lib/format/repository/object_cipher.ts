@@ -13,8 +13,10 @@
  * @module
  */
 import { writeU32 } from "../../base/bytes.ts";
+import { DecryptionError } from "../../base/errors.ts";
 import { type AesKey, type AesParameters } from "./aes.ts";
-import { damagedObject, OBJECT_HEADER_BYTES } from "./object_header.ts";
+import { damagedObject, OBJECT_HEADER_BYTES, type ObjectHeader } from "./object_header.ts";
+import type { KeyRing } from "./ring.ts";
 
 /** A chunk's place in its object. */
 export interface ChunkPlace {
@@ -59,4 +61,33 @@ export class ObjectCipher {
     additionalData[OBJECT_HEADER_BYTES + 8] = last ? 1 : 0;
     return { iv, additionalData };
   }
+}
+
+/**
+ * The cipher of an object with this header; undefined for one that is not encrypted, which a ring refuses. Throws
+ * `DecryptionError` for a missing ring or another than the object's, and `IntegrityError`.
+ */
+export async function cipherOf(
+  header: ObjectHeader,
+  bytes: Uint8Array,
+  name: string,
+  ring: KeyRing | undefined,
+): Promise<ObjectCipher | undefined> {
+  if (header.cipher === undefined) {
+    if (ring === undefined) return undefined;
+    throw damagedObject(name, "it is not encrypted, as all in this repository are, so anyone may have written it");
+  }
+  if (ring === undefined) {
+    throw new DecryptionError(`Cannot read ${name}: it is encrypted; give the repository's encryption option`, {
+      path: name,
+    });
+  }
+  if (ring.id !== header.cipher.keyId) {
+    throw new DecryptionError(
+      `Cannot read ${name}: it is encrypted under key ring ${header.cipher.keyId}, not ${ring.id}; ` +
+        "open the repository it came from",
+      { path: name },
+    );
+  }
+  return new ObjectCipher(ring.objectKey(header.cipher.salt), bytes);
 }

@@ -7,8 +7,8 @@
  * codec  := 0 none | 1 zstd | 2 gzip              cipher := 0 none | 1 AES-256-GCM              digest := 0 raw | 1 body
  * ```
  *
- * Key id and salt are zeros when there is no cipher, the digest is when there is one. Every later format keeps these 64 bytes as they are, so a header whose
- * checksum is right and whose fields are not known is newer, not damaged.
+ * Key id and salt are zeros when there is no cipher, the digest is zero when there is one. Every later format keeps these 64
+ * bytes as they are, so a header whose checksum is right and whose fields are not known is newer, not damaged.
  *
  * Example: zstd, not encrypted, chunks of 1 MiB:
  *

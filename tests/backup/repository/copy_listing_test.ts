@@ -6,13 +6,15 @@ import { restoreInto } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { assertSamePoints, contentsOf, openOver, pastLeases, rangesOf, smallSource } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
-import { copyOf, keysOf, prune } from "./prune_fixture.ts";
+import { copyOf, DAY, keysOf, prune } from "./prune_fixture.ts";
 
 const hides: { what: string; prefix: string; hidden: (key: string) => boolean; error: RegExp }[] = [
   {
@@ -201,5 +203,41 @@ describe("copyRepository", () => {
         assert.deepEqual(contents, house.states.get(to.version), `cut off behind call ${at}: version ${to.version}`);
       }
     }
+  });
+
+  it("of one backup whose log was merged with what came behind knows the files that joined there", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await house.set("b", "2");
+    await house.backup({ id: "before", type: "incremental" });
+    await restoreInto(house.engine, house.handle, { backupId: "base", mode: "merge" });
+    house.note();
+    await house.set("c", "3");
+    await house.backup({ id: "behind", type: "incremental" });
+    await house.engine.compact();
+    const from = await openOver(new MemoryStore(), house.time.clock);
+    const fresh = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(house.context, from, {});
+    house.time.now += DAY;
+    const [head] = await readHeads(from);
+    assert.equal((await mergeLog(from, head!, new MergeMemory())).made, 1);
+    await house.set("d", "4");
+    await house.backup({ id: "newest", type: "full" });
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual((await readHeads(house.context))[0]?.ingests, []);
+    for (const to of [house.context, fresh]) {
+      await copyRepository(from, to, { backups: ["before"] });
+      assert.deepEqual((await verify(to)).problems, []);
+      house.context = to;
+      for (const { from, to } of await house.points()) {
+        for (let version = from.version; version <= to.version; version++) {
+          const { contents } = await house.restore({ at: { version } });
+          assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+        }
+      }
+    }
+    // One that does not count what joined needs none of its files.
+    assert.deepEqual((await readHeads(fresh)).map(({ version, ingests }) => [version, ingests]), [[2, []]]);
   });
 });

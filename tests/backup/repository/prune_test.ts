@@ -16,6 +16,7 @@ import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openOver } from "./copy_fixture.ts";
+import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
 import { assertAllRestore, daily, DAY, image, keysOf, prune } from "./prune_fixture.ts";
 
@@ -207,7 +208,10 @@ describe("prune()", () => {
     await pinBackup(house.context, "inc-2");
     await prune(house, { keepLast: 1 });
     const left = await assertAllRestore(house);
-    for (const id of ["inc-2", "base-2", "here"]) assert.ok(left.includes(id), id);
+    assert.deepEqual(left.sort(), ["base-2", "here", "inc-2"]);
+    // The parent is not needed, and no check misses it.
+    assert.deepEqual((await verify(house.context)).problems, []);
+    assert.ok((await auditHistory(house.context)).some(({ detail }) => detail?.keys === "backups/base-1.json"));
   });
 
   it("leaves log beyond its head alone, and objects that are none of its own", async () => {

@@ -13,6 +13,13 @@ export function keepParents({ plan: { backups } }: PruneState, freed: Set<string
   }
 }
 
+/** Those that go though one that stays was made behind them: its log is gone, and another base leads to it. */
+export function namedByOthers({ facts: { backups } }: PruneState, freed: ReadonlySet<string>): string[] {
+  return backups.flatMap(({ id, parentId }) =>
+    !freed.has(id) && parentId !== null && freed.has(parentId) ? [parentId] : []
+  );
+}
+
 /** In the order in which they may go: none before those that build on it. Not by times or versions, which may be equal. */
 export function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<string>): string[] {
   const children = new Map<string, number>();

@@ -40,12 +40,13 @@ import {
   without,
   withoutLog,
 } from "./prune_facts.ts";
+import { giveUp } from "../care/given_up.ts";
 import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
-import { childrenFirst, keepParents } from "./parents.ts";
+import { childrenFirst, keepParents, namedByOthers } from "./parents.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
-import { keepVouching, withoutSpared } from "./spared_log.ts";
+import { keepVouching, VOUCHES, withoutSpared } from "./spared_log.ts";
 import { tellPruned, trimHead } from "../log/trim_head.ts";
 
 /** What pruning kept and removed. */
@@ -178,6 +179,7 @@ export class Pruning {
     this.#tell(first, state, freed, vouching);
     const broken = unrestorable(state, without(state, freed));
     if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
+    if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
     await this.#lease.assertHeld();
     this.#reporter.start("delete");
     for (const id of childrenFirst(state, freed)) {
@@ -195,7 +197,10 @@ export class Pruning {
       each.keep || freed.has(each.id) ? each : {
         ...each,
         keep: true,
-        reasons: [...each.reasons, vouching.has(each.id) ? VOUCHES : BUSY],
+        reasons: [
+          ...each.reasons,
+          vouching.has(each.id) ? VOUCHES : "stays this time: a backup that may build on it is being made",
+        ],
       }
     );
     this.#report.log = decision.log;
@@ -356,10 +361,6 @@ export class Pruning {
 
 /** How often log is looked at when it does not seem to fit together. */
 const LOOKS = 3;
-
-/** Why a backup stays that no rule keeps. */
-const BUSY = "stays this time: a backup that may build on it is being made";
-const VOUCHES = "stays: by it, or one that builds on it, alone it is known from which log another history goes on";
 
 /** How the leases of backups are called, the database's id behind it. */
 const BACKUP_LEASE = "backup-";

@@ -37,6 +37,10 @@ function planWithout(plan: PruneState["plan"], going: readonly { key: string }[]
   return { ...plan, log: plan.log.filter(({ key }) => !gone.has(key)) };
 }
 
+/** Why a backup stays that no rule keeps. */
+export const VOUCHES =
+  "stays: by it, or one that builds on it, alone it is known from which log another history goes on";
+
 /**
  * Takes out of `freed` the backups by whose end alone such points are found, of those that the plan leaves (`log`), and what
  * these build on. Says which these are.

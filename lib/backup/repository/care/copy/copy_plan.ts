@@ -117,21 +117,24 @@ export function wishChosen(
   }
   for (const [key, history] of histories) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === history.lineage);
-    if (head !== undefined) Object.assign(history, cutHead(head, backups, history.log[0]!.first, left.get(key)));
+    if (head !== undefined) Object.assign(history, cutHead(head, backups, history.log, left.get(key)));
   }
   return { backups, histories: [...histories.values()] };
 }
 
 /**
  * A head that counts no more than what chosen backups need: up to the last of them, or to the end of the object (`left`) in
- * which others leave the history. Undefined when none of them needs log.
+ * which others leave the history. Undefined when none of them needs log. It knows the files of all that the log holds, which
+ * may go on behind that: the target may count it.
  */
 function cutHead(
   head: HeadDocument,
   backups: readonly BackupDocument[],
-  first: number,
+  log: readonly LogObject[],
   left: LogObject | undefined,
 ): Pick<HistoryWish, "head" | "cutBehind"> {
+  const first = log[0]!.first;
+  const reach = Math.max(...log.map((object) => object.last));
   const mine = backups.filter(({ database, lineage }) => database === head.database && lineage === head.lineage);
   const last = mine.filter(({ log }) => log !== null).sort(byVersion).at(-1);
   const cutBehind = left !== undefined && left.last > (last?.version ?? 0) ? left : undefined;
@@ -151,10 +154,16 @@ function cutHead(
       start,
       coveredUntil: Math.max(0, ...covered),
       gaps,
-      ingests: head.ingests.filter((ingest) => ingest.version >= first && ingest.version <= version),
+      ingests: head.ingests.filter((ingest) => ingest.version >= first && ingest.version <= reach),
     },
     cutBehind,
   };
+}
+
+/** The head without the files of commits that neither it nor the target's counts. */
+export function withCounted(head: HeadDocument, target: HeadDocument | undefined): HeadDocument {
+  const counted = Math.max(head.version, target?.version ?? 0);
+  return { ...head, ingests: head.ingests.filter(({ version }) => version <= counted) };
 }
 
 /** The ends of unbroken chains that a head vouches for. */

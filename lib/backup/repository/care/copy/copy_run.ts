@@ -32,6 +32,7 @@ import {
   isSameBackup,
   partBackups,
   walksOf,
+  withCounted,
 } from "./copy_plan.ts";
 import {
   countsNothing,
@@ -163,10 +164,11 @@ export class CopyRun {
 
   /** Holds a history against the target's. Histories that went apart are an error before anything is written. */
   async #compare(wish: HistoryWish, target: RepositoryFacts, there: readonly BackupPair[]): Promise<HistoryCopy> {
-    const { database, lineage, head } = wish;
+    const { database, lineage } = wish;
     const found = await readHead(this.#to, database, lineage);
     const index = target.logs.get(historyOf(database, lineage));
     const counted = found === undefined || countsNothing(found.body) ? undefined : found.body;
+    const head = wish.head && withCounted(wish.head, counted);
     let relation: HeadRelation | undefined;
     if (head !== undefined && counted !== undefined) {
       const source = { context: this.#from, head, index: new LogIndex(wish.log) };
@@ -191,7 +193,7 @@ export class CopyRun {
     }
     const strays = this.#strays(wish, index, heldBy(target.backups));
     const beside = [...index?.objects ?? [], ...wish.log];
-    return { wish, target: found, counted, relation, parts, held, strays, beside, ingests: [] };
+    return { wish: { ...wish, head }, target: found, counted, relation, parts, held, strays, beside, ingests: [] };
   }
 
   /** An earlier copy was cut off behind these, and the source has let go of them since. */
