@@ -24,7 +24,7 @@ import { CopyRun } from "./copy/copy_run.ts";
 import { wishAll, wishChosen } from "./copy/copy_plan.ts";
 import { MisfitError } from "./copy/log_copier.ts";
 import type { RepositoryFacts } from "../restoring/facts.ts";
-import { assertLogListed, readSource, UnsettledError } from "./copy/source_facts.ts";
+import { assertLogListed, readSource, UnsettledError, withTimes } from "./copy/source_facts.ts";
 import { PART } from "../core/layout.ts";
 import { HeadTouchedError } from "../log/heads.ts";
 import { type Lease, withLease } from "../core/lease.ts";
@@ -149,7 +149,9 @@ async function copyFacts(
     const { backups, signal } = options;
     try {
       if (backups === undefined) assertLogListed(from, facts, avoid);
-      const wish = backups === undefined ? wishAll(facts, avoid) : wishChosen(from.name, facts, backups, avoid);
+      const wish = backups === undefined
+        ? wishAll(facts, avoid)
+        : await withTimes(from, wishChosen(from.name, facts, backups, avoid), signal);
       return await new CopyRun(from, to, { wish, reporter, leases, report, signal }).run();
     } catch (error) {
       if (plans === PLANS_MAX || !(isPlannable(error, avoid) || isNew(error, seen))) throw error;

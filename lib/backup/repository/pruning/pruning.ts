@@ -46,7 +46,7 @@ import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
 import { childrenFirst, keepParents, namedByOthers } from "./parents.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
-import { withoutSpared } from "./spared_log.ts";
+import { keepVouching, VOUCHES, withoutSpared } from "./spared_log.ts";
 import { tellPruned, trimHead } from "../log/trim_head.ts";
 
 /** What pruning kept and removed. */
@@ -158,11 +158,13 @@ export class Pruning {
     const going = goingBackups(this.#decide(first));
     let state = first;
     const freed = new Set<string>();
+    let vouching: ReadonlySet<string> = new Set();
     if (going.size > 0) {
       const { leases } = await this.#collector.mark([...going].map(backupKey));
       const pinned = await pinnedByKey(this.#context, going);
       state = await this.#state(freed);
-      const still = goingBackups(this.#decide(state));
+      const decision = this.#decide(state);
+      const still = goingBackups(decision);
       for (const { id, database } of state.plan.backups) {
         if (!going.has(id) || !still.has(id)) continue;
         const busy = leases.filter(({ name }) => name === BACKUP_LEASE + database);
@@ -170,9 +172,11 @@ export class Pruning {
         else this.#options.onBusy?.(busy.map(({ body }) => body.holder));
       }
       keepParents(state, freed);
+      // What is deleted by its id goes.
+      if (this.#options.onBusy === undefined) vouching = keepVouching(state, decision.log, freed);
       await assertNotPinned(this.#context, [...freed].filter((id) => pinned.has(id)));
     }
-    this.#tell(first, state, freed);
+    this.#tell(first, state, freed, vouching);
     const broken = unrestorable(state, without(state, freed));
     if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
     if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
@@ -187,13 +191,16 @@ export class Pruning {
   }
 
   /** What becomes of each backup, and whether all that stay restore as before. */
-  #tell(first: PruneState, state: PruneState, freed: ReadonlySet<string>): void {
+  #tell(first: PruneState, state: PruneState, freed: ReadonlySet<string>, vouching: ReadonlySet<string>): void {
     const decision = this.#decide(state);
     this.#report.backups = decision.backups.map((each) =>
       each.keep || freed.has(each.id) ? each : {
         ...each,
         keep: true,
-        reasons: [...each.reasons, "stays this time: a backup that may build on it is being made"],
+        reasons: [
+          ...each.reasons,
+          vouching.has(each.id) ? VOUCHES : "stays this time: a backup that may build on it is being made",
+        ],
       }
     );
     this.#report.log = decision.log;

@@ -28,7 +28,8 @@ export function chainVersions({ facts, log }: Inventory): Set<number> {
 
 /** Follows the log from each anchor, and finds what does not belong to it. */
 export function checkChains(inventory: Inventory, contents: Contents, findings: Findings): void {
-  for (const { database, lineage, from, ...anchor } of neededLog(inventory)) {
+  for (const { database, lineage, from, isFork = false, ...anchor } of neededLog(inventory)) {
+    if (isFork) continue;
     const index = inventory.facts.logs.get(historyOf(database, lineage));
     if (index !== undefined) checkWalk(index, anchor, from, contents, findings);
   }

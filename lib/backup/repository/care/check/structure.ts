@@ -6,7 +6,7 @@
  * | each object that a backup or a head refers to is there, with the stored bytes it was written with | missing, or to be read |
  * | the parent of each backup is there | missing |
  * | the log that a backup needs reaches from its base to its version, across lineages | a hole |
- * | the log behind the newest base of a history reaches up to its head | a hole |
+ * | the log behind the newest base of a history reaches up to its head, and before a fork as far as heads count it | a hole |
  * | a history with log has a head, which is not behind what backups say was archived | missing, stale |
  * | what is pinned is there | stray |
 | a proof is of what its name says | damaged |
@@ -16,8 +16,8 @@
  * @module
  */
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
-import { coverageOf } from "../../restoring/coverage.ts";
-import { historyOf } from "../../restoring/facts.ts";
+import { type Coverage, coverageOf } from "../../restoring/coverage.ts";
+import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
 import { REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogAnchor, LogIndex } from "../../log/log_chain.ts";
@@ -127,9 +127,17 @@ function checkHeadFresh(
   findings.add({ key, kind: "stale", detail });
 }
 
-/** The log that must be there: each anchor, with the first version that has to be reached from it. */
-export function neededLog({ facts }: Pick<Inventory, "facts">): (LogAnchor & LogRange & { why: string })[] {
-  const needed: (LogAnchor & LogRange & { why: string })[] = [];
+/** Log that must be there: an anchor, with the first version that has to be reached from it. */
+type NeededLog = LogAnchor & LogRange & {
+  /** For people. */
+  why: string;
+  /** Nothing vouches for the anchor: which of several objects there is meant is not for this to say. */
+  isFork?: boolean;
+};
+
+/** The log that must be there. */
+export function neededLog({ facts }: Pick<Inventory, "facts">): NeededLog[] {
+  const needed: NeededLog[] = [];
   for (const backup of facts.backups) {
     const { id, database, version, log } = backup;
     if (backup.base !== null) continue;
@@ -147,11 +155,38 @@ export function neededLog({ facts }: Pick<Inventory, "facts">): (LogAnchor & Log
   }
   for (const head of facts.heads) {
     const { database, lineage, version, chain, start, pruned = 0 } = head;
-    const base = coverageOf(facts, head).bases.at(-1);
+    const coverage = coverageOf(facts, head);
+    const base = coverage.bases.at(-1);
     // What a pruning let go is no loss, though a copy of the database may have put a base before it since.
     const from = Math.max(start, (base?.version ?? 0) + 1, pruned + 1);
     const why = "points in time behind the newest base need it";
     if (from <= version) needed.push({ database, lineage, from, to: version, version, chain, why });
+    needed.push(...neededBeforeFork(facts, head, coverage));
+  }
+  return needed;
+}
+
+/**
+ * What the points of a history need of those that it came from, behind the newest base, where that is one of theirs. Only what
+ * heads count and no pruning let go, and that is reached by the history's own log.
+ */
+function neededBeforeFork(
+  { heads }: Pick<RepositoryFacts, "heads">,
+  { database, lineage, version, start, pruned = 0 }: HeadDocument,
+  { path, bases }: Pick<Coverage, "path" | "bases">,
+): NeededLog[] {
+  const needed: NeededLog[] = [];
+  const base = bases.at(-1);
+  const own = path.at(-1)!;
+  if (base === undefined || version < own.from || Math.max(start, pruned + 1) > own.from) return needed;
+  const why = `points in time of lineage ${lineage}, which goes on from there, need it`;
+  for (const stretch of path.slice(0, -1).reverse()) {
+    const { to } = stretch;
+    const from = Math.max(stretch.from, base.version + 1);
+    const head = heads.find((each) => each.database === database && each.lineage === stretch.lineage);
+    if (from > to || head === undefined || head.version < to) break;
+    if (Math.max(head.start, (head.pruned ?? 0) + 1) > from) break;
+    needed.push({ database, lineage: stretch.lineage, from, to, version: to, chain: undefined, why, isFork: true });
   }
   return needed;
 }

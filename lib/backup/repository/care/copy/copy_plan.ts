@@ -30,6 +30,8 @@ export interface HistoryWish {
   log: LogObject[];
   /** The head that the target should have at least; with the source's objects. Undefined: none. */
   head: HeadDocument | undefined;
+  /** The object at whose end that head was cut back; its times are there to be read. */
+  cutBehind?: LogObject | undefined;
 }
 
 /** A backup that both repositories have. */
@@ -74,6 +76,8 @@ export function wishChosen(
   const byId = new Map(facts.backups.map((backup) => [backup.id, backup]));
   const chosen = new Map<string, BackupDocument>();
   const log = new Map<string, LogObject>();
+  // Of each history that others go on from the object that holds the last place at which one does.
+  const left = new Map<string, LogObject>();
   const open = [...ids];
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (chosen.has(id)) continue;
@@ -95,7 +99,12 @@ export function wishChosen(
     const plan = planRestore("copyTo", name, facts, wish, avoid);
     if ("entries" in plan) continue;
     open.push(plan.base.id);
-    for (const object of plan.log) log.set(object.key, object);
+    for (const object of plan.log) {
+      log.set(object.key, object);
+      const [, database, lineage] = object.key.split("/") as [string, string, string];
+      const history = historyOf(database, lineage);
+      if (lineage !== backup.lineage && object.last > (left.get(history)?.last ?? 0)) left.set(history, object);
+    }
   }
   const backups = parentsFirst([...chosen.values()]);
   const histories = new Map<string, HistoryWish>();
@@ -106,41 +115,48 @@ export function wishChosen(
     histories.set(key, history);
     history.log.push(object);
   }
-  for (const history of histories.values()) {
+  for (const [key, history] of histories) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === history.lineage);
-    if (head !== undefined) history.head = cutHead(head, backups, history.log);
+    if (head !== undefined) Object.assign(history, cutHead(head, backups, history.log, left.get(key)));
   }
   return { backups, histories: [...histories.values()] };
 }
 
 /**
- * A head that counts no more than what chosen backups need; undefined when none of them needs log. It knows the files of all
- * that the log holds, which may go on behind that: the target may count it.
+ * A head that counts no more than what chosen backups need: up to the last of them, or to the end of the object (`left`) in
+ * which others leave the history. Undefined when none of them needs log. It knows the files of all that the log holds, which
+ * may go on behind that: the target may count it.
  */
 function cutHead(
   head: HeadDocument,
   backups: readonly BackupDocument[],
   log: readonly LogObject[],
-): HeadDocument | undefined {
+  left: LogObject | undefined,
+): Pick<HistoryWish, "head" | "cutBehind"> {
   const first = log[0]!.first;
   const reach = Math.max(...log.map((object) => object.last));
   const mine = backups.filter(({ database, lineage }) => database === head.database && lineage === head.lineage);
   const last = mine.filter(({ log }) => log !== null).sort(byVersion).at(-1);
-  if (last === undefined) return undefined;
-  if (last.version >= head.version) return head;
-  const gaps = head.gaps.filter(({ from, to }) => from > first && to <= last.version);
-  const run = head.gaps.filter(({ to }) => to <= last.version).at(-1);
-  const start = Math.max(first, run === undefined ? 0 : run.to + 1, head.start <= last.version ? head.start : 0);
-  const covered = mine.filter(({ version }) => version === last.version).map(({ coveredUntil }) => coveredUntil);
+  const cutBehind = left !== undefined && left.last > (last?.version ?? 0) ? left : undefined;
+  const version = cutBehind?.last ?? last?.version;
+  if (version === undefined) return { head: undefined };
+  if (version >= head.version) return { head };
+  const gaps = head.gaps.filter(({ from, to }) => from > first && to <= version);
+  const run = head.gaps.filter(({ to }) => to <= version).at(-1);
+  const start = Math.max(first, run === undefined ? 0 : run.to + 1, head.start <= version ? head.start : 0);
+  const covered = mine.filter((backup) => backup.version === version).map(({ coveredUntil }) => coveredUntil);
   return {
-    ...head,
-    version: last.version,
-    timestamp: last.timestamp,
-    chain: last.log!.chain,
-    start,
-    coveredUntil: Math.max(...covered),
-    gaps,
-    ingests: head.ingests.filter(({ version }) => version >= first && version <= reach),
+    head: {
+      ...head,
+      version,
+      timestamp: cutBehind === undefined ? last!.timestamp : 0,
+      chain: cutBehind?.chain ?? last!.log!.chain,
+      start,
+      coveredUntil: Math.max(0, ...covered),
+      gaps,
+      ingests: head.ingests.filter((ingest) => ingest.version >= first && ingest.version <= reach),
+    },
+    cutBehind,
   };
 }
 

@@ -46,6 +46,7 @@ import {
 } from "./head_relation.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
+import { partsOf } from "./log_parts.ts";
 import { ObjectCopier, pairFiles } from "./object_copier.ts";
 import { gapAround } from "./stray_log.ts";
 
@@ -182,13 +183,14 @@ export class CopyRun {
       return walksOf(index, [...own, ...ends], this.#marked);
     };
     const held = heldBy(there.map((pair) => pair.target));
-    const parts = wish.log.flatMap((object, i): LogPart[] => {
-      const holding = held.find(({ from, to }) => from <= object.first && to >= object.first);
-      if (holding !== undefined && holding.to >= object.last) return [];
-      const after = holding === undefined ? undefined : { version: holding.to, chain: holding.chain };
-      return [{ object, after, before: wish.log[i - 1] }];
-    });
-    this.#options.report.reused += wish.log.length - parts.length;
+    const lying = index?.objects.filter(({ key }) => !this.#marked.has(key)) ?? [];
+    const sides = { from: this.#from, to: this.#to, signal: this.#options.signal };
+    const parts: LogPart[] = [];
+    for (const [i, object] of wish.log.entries()) {
+      const lacking = await partsOf(sides, object, wish.log[i - 1], held, lying);
+      if (lacking.length === 0) this.#options.report.reused++;
+      parts.push(...lacking);
+    }
     const strays = this.#strays(wish, index, heldBy(target.backups));
     const beside = [...index?.objects ?? [], ...wish.log];
     return { wish: { ...wish, head }, target: found, counted, relation, parts, held, strays, beside, ingests: [] };

@@ -39,8 +39,10 @@ export interface ChainPoint {
 export interface LogPart {
   /** The object. */
   object: LogObject;
-  /** Where the target's log ends within it; undefined: it is copied whole. */
+  /** Where the target's log ends within it; undefined: it is copied from its beginning. */
   after: ChainPoint | undefined;
+  /** Behind which the target has log of it again; undefined: it is copied to its end. */
+  until: ChainPoint | undefined;
   /** The object that lies before it without a hole, whose chain it must go on. */
   before: LogObject | undefined;
 }
@@ -82,27 +84,25 @@ export async function copyLog(
   signal: AbortSignal | undefined,
 ): Promise<CopiedLog> {
   return await again(to, signal, async () => {
-    const after = part.after !== undefined && await hasPoint(from, part.object, part.after, signal)
-      ? part.after
-      : undefined;
-    const { first, last, chain, key } = part.object;
+    const { chain: ends, key } = part.object;
+    const has = async (point: ChainPoint | undefined): Promise<ChainPoint | undefined> =>
+      point !== undefined && await hasPoint(from, part.object, point, signal) ? point : undefined;
+    const [after, until] = [await has(part.after), await has(part.until)];
+    const first = after === undefined ? part.object.first : after.version + 1;
+    const { version: last, chain } = until ?? { version: part.object.last, chain: ends };
     const [, database, lineage] = key.split("/") as [string, string, string];
-    const name = logPrefix(database, lineage) + logName(after === undefined ? first : after.version + 1, last, chain);
+    const name = logPrefix(database, lineage) + logName(first, last, chain);
     if (marked.has(name)) throw beingDeleted(to, name);
     for (let tries = 0;; tries++) {
       if (await to.store.head(name, { signal }) === undefined) {
-        const raw = (): AsyncIterable<Uint8Array> => rawLog(from, { ...part, after }, signal);
+        const raw = (): AsyncIterable<Uint8Array> => rawLog(from, { ...part, after, until }, signal);
         const how = { compression: to.compression ?? "zstd", digest: LOG_DIGEST, verify: true, signal } as const;
         const put = await putObject(to, name, raw, how);
         if (put !== undefined) return { storedBytes: put.storedBytes, made: true };
       }
       // An earlier copy was cut off behind it: used, when it is whole and has the history that its name says.
       try {
-        await readThrough(
-          to,
-          { key: name, first: after === undefined ? first : after.version + 1, last, chain },
-          signal,
-        );
+        await readThrough(to, { key: name, first, last, chain }, signal);
         if (await keepFound(to, name, signal)) return { storedBytes: 0, made: false };
       } catch (error) {
         if (!(error instanceof IntegrityError) || tries > 0) throw error;
@@ -130,7 +130,8 @@ export async function openNamed(
   throw foreign(context, object, `is of database ${head.database}, lineage ${head.lineage}`);
 }
 
-async function readThrough(
+/** Reads an object to its end, and makes sure that it is what its name says. */
+export async function readThrough(
   context: RepositoryContext,
   object: NamedLog,
   signal: AbortSignal | undefined,
@@ -142,9 +143,10 @@ async function readThrough(
 /** The raw bytes of a part: pieces are never cut, so that chains stay what they are. */
 async function* rawLog(
   from: RepositoryContext,
-  { object, after, before }: LogPart,
+  { object, after, until, before }: LogPart,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
+  const end = until === undefined ? undefined : await pieceBefore(from, object, until.version, signal);
   const { head, pieces } = await openNamed(from, object, signal);
   if (before !== undefined && before.last === head.first - 1 && before.chain !== head.previous) {
     await pieces.return(undefined as never);
@@ -154,14 +156,40 @@ async function* rawLog(
   let begun = false;
   for await (const piece of pieces) {
     if (after !== undefined && piece.last <= after.version) continue;
-    if (!begun) yield writeLogHead(after === undefined ? head : cutLogHead(head, after, piece));
+    if (!begun) yield writeLogHead(cutLogHead(head, after, piece, end));
     begun = true;
     yield piece.bytes;
+    if (piece.last === end?.last) return;
   }
 }
 
-function cutLogHead(head: LogHead, after: ChainPoint, first: LogPiece): LogHead {
-  return { ...head, previous: after.chain, first: first.first, minTimestamp: first.minTimestamp };
+/** What the head of a part says: `first` and `last` are its pieces. */
+function cutLogHead(
+  head: LogHead,
+  after: ChainPoint | undefined,
+  first: LogPiece,
+  last: Pick<LogPiece, "last" | "maxTimestamp"> | undefined,
+): LogHead {
+  const begun = after === undefined
+    ? head
+    : { ...head, previous: after.chain, first: first.first, minTimestamp: first.minTimestamp };
+  return last === undefined ? begun : { ...begun, last: last.last, maxTimestamp: last.maxTimestamp };
+}
+
+/** The piece of an object that ends at a version, of which it is known that one does. */
+async function pieceBefore(
+  context: RepositoryContext,
+  object: LogObject,
+  version: number,
+  signal: AbortSignal | undefined,
+): Promise<Pick<LogPiece, "last" | "maxTimestamp"> | undefined> {
+  const { pieces } = await openNamed(context, object, signal);
+  try {
+    for await (const { last, maxTimestamp } of pieces) if (last >= version) return { last, maxTimestamp };
+    return undefined;
+  } finally {
+    await pieces.return(undefined as never);
+  }
 }
 
 /** Whether a piece of the object ends at this version, with this chain. */

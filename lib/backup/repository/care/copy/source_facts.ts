@@ -10,9 +10,11 @@ import type { HeadDocument } from "../../../../format/repository/head_document.t
 import { readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { headKey } from "../../core/layout.ts";
-import { readHeads } from "../../log/heads.ts";
+import { justBefore, readHeads } from "../../log/heads.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
 import { holesBelow, neededLog } from "../check/structure.ts";
+import type { CopyWish, HistoryWish } from "./copy_plan.ts";
+import { logHeadOf } from "./log_copier.ts";
 
 /** A listing lacks something; the next one may have it. */
 export class UnsettledError extends IntegrityError {}
@@ -38,6 +40,25 @@ export async function readSource(context: RepositoryContext): Promise<Repository
     return earlier !== undefined && isCounted(facts, earlier) ? earlier : head;
   });
   return { ...facts, heads };
+}
+
+/** A wish whose heads know the times where they were cut back behind objects, which are read for that. */
+export async function withTimes(
+  context: RepositoryContext,
+  { backups, histories }: CopyWish,
+  signal: AbortSignal | undefined,
+): Promise<CopyWish> {
+  const timed: HistoryWish[] = [];
+  for (const { head, cutBehind, ...rest } of histories) {
+    if (head === undefined || cutBehind === undefined) {
+      timed.push({ head, ...rest });
+      continue;
+    }
+    const { maxTimestamp: timestamp } = await logHeadOf(context, cutBehind, signal);
+    const coveredUntil = Math.max(head.coveredUntil, justBefore(timestamp));
+    timed.push({ head: { ...head, timestamp, coveredUntil }, ...rest });
+  }
+  return { backups, histories: timed };
 }
 
 /** Whether the log that a head counts last was listed, if there has to be any. */

@@ -128,16 +128,38 @@ function furthest(sources: HeadSources): Place | undefined {
     const timestamp = read.get(last.key)?.maxTimestamp ?? 0;
     anchors.push({ version: last.last, chain: last.chain, timestamp, coveredUntil: justBefore(timestamp) });
   }
-  const ends = anchors.map((anchor) => forward(anchor, log, read));
-  const end = ends.reduce<Place | undefined>(
-    (best, one) => best === undefined || one.version > best.version ? one : best,
-    undefined,
-  );
+  let end = furthestOf(anchors, log, read);
   if (end === undefined) return undefined;
+  end = furthestOf([end, ...behindHole(sources, end)], log, read)!;
   // How long nothing else was committed is known from backups alone.
   const covered = backups.filter(({ version }) => version === end.version).map(({ coveredUntil }) => coveredUntil);
   return { ...end, coveredUntil: Math.max(end.coveredUntil, ...covered) };
 }
+
+function furthestOf(
+  anchors: readonly Place[],
+  log: readonly LogObject[],
+  read: ReadonlyMap<string, ReadLogObject>,
+): Place | undefined {
+  return anchors.map((anchor) => forward(anchor, log, read)).reduce<Place | undefined>(
+    (best, one) => best === undefined || one.version > best.version ? one : best,
+    undefined,
+  );
+}
+
+/**
+ * Where log begins that goes on from a base, and that nothing leads to: before it a pruning has let go of all but what other
+ * histories need.
+ */
+function behindHole({ backups, log, read }: HeadSources, { version }: Place): Place[] {
+  return log.flatMap(({ first, last, key }) => {
+    const previous = read.get(key)?.previous;
+    const isOfBase = backups.some(({ base, version: at }) => base !== null && at >= first - 1 && at <= last);
+    if (first <= version + 1 || previous === undefined || !isOfBase) return [];
+    return [{ version: first - 1, chain: previous, timestamp: 0, coveredUntil: 0 }];
+  });
+}
+
 /** As far as objects go on from a place; where two histories part, no further. */
 function forward(from: Place, log: readonly LogObject[], read: ReadonlyMap<string, ReadLogObject>): Place {
   let at = from;
