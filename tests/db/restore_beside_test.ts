@@ -154,7 +154,7 @@ describe("what was about to be written to a namespace that a restore gives anoth
           if (phase === "publish") beside ??= Promise.resolve().then(() => namespace.set(noText, 1)).catch(String);
         },
       });
-      const message = /^(TypeError: )?A restore gave the namespace "n" keyEncoding "utf8", and a key written to it is/;
+      const message = /^(TypeError: )?A restore gave the namespace "n" text keys, and a key written to it is/;
       assert.match(await beside as string, message);
       for (const operation of [sets!, deletes!]) {
         await assert.rejects(operation.commit(), { name: "TypeError", message });

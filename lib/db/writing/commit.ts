@@ -121,7 +121,7 @@ function rewrite(context: Context, writes: Writes): void {
     const own = key.subarray(found.from.length);
     if (found.textIn !== undefined && !isText(own)) {
       throw new TypeError(
-        `A restore gave the namespace "${found.textIn}" keyEncoding "utf8", and a key written to it is not UTF-8`,
+        `A restore gave the namespace "${found.textIn}" text keys, and a key written to it is not UTF-8`,
       );
     }
     return concatBytes(found.to, own);
