@@ -25,7 +25,7 @@ import { isWhole } from "../restoring/coverage.ts";
 import { backupKey, objectKey, pinKey } from "../core/layout.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { RecoveryRange } from "../restoring/recovery_points.ts";
-import { giveUp } from "./given_up.ts";
+import { giveUp } from "../core/given_up.ts";
 import { Aside } from "./repairing/aside.ts";
 import { freeLeases, healHouse, healIdentity, healManifests, healMisplacedHeads } from "./repairing/documents.ts";
 import { healLog, healObjects } from "./repairing/heal.ts";

@@ -24,6 +24,7 @@ import { parseObjectPath } from "../../../format/repository/object_name.ts";
 import { forgetBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, writeDocument } from "../core/documents.ts";
+import { giveUp } from "../core/given_up.ts";
 import { historyOf } from "../restoring/facts.ts";
 import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
@@ -40,7 +41,6 @@ import {
   without,
   withoutLog,
 } from "./prune_facts.ts";
-import { giveUp } from "../care/given_up.ts";
 import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
 import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";

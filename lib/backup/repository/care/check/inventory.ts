@@ -26,7 +26,7 @@ import { PART, REPOSITORY_KEY } from "../../core/layout.ts";
 import { storedPieces } from "../../core/objects.ts";
 import { OBJECT_BYTES } from "../../log/shipment.ts";
 import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
-import { AUDIT_REPAIRED } from "../given_up.ts";
+import { AUDIT_REPAIRED } from "../../core/given_up.ts";
 import type { Findings } from "./findings.ts";
 
 /** What there is. */

@@ -20,7 +20,7 @@ import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, logObjects } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
 import { runPool } from "../../core/pool.ts";
-import { giveUp } from "../given_up.ts";
+import { giveUp } from "../../core/given_up.ts";
 import { again } from "./again.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {

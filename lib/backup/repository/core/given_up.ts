@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { writeAudit } from "../core/audit.ts";
-import type { RepositoryContext } from "../core/context.ts";
+import { writeAudit } from "./audit.ts";
+import type { RepositoryContext } from "./context.ts";
 
 /** Action of the audit line that says what was given up: its keys, with spaces between. */
 export const AUDIT_REPAIRED = "audit-repair";
