@@ -7,6 +7,7 @@ import { ensureSlot } from "../../../lib/backup/repository/log/slots.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { GapError } from "../../../lib/base/errors.ts";
+import { yieldToLoop } from "../../../lib/base/yield.ts";
 import { Batch } from "../../../lib/format/log/batch.ts";
 import type { SlotMeta } from "../../../lib/format/manifest/manifest_edit.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -150,5 +151,31 @@ describe("a commit in the same millisecond as a backup before it", () => {
     await house.backup();
     assert.deepEqual((await house.restore({ at })).contents, house.states.get(1));
     assert.deepEqual((await house.restore({ at: at + 1 })).contents, house.states.get(2));
+  });
+});
+
+describe("a slot that a backup moves on", () => {
+  it("lets files of log go once the backup is done, its audit line as well", async () => {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    const logs = async (): Promise<string[]> => (await house.fs.list("/db")).filter((name) => name.endsWith(".log"));
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "2");
+    await house.engine.compact();
+    const before = await logs();
+    let atAudit: Promise<string[]> | undefined;
+    const isAudit = ({ operation, key }: { operation: string; key: string }): boolean => {
+      if (operation === "put" && key.startsWith("audit/")) atAudit = logs();
+      return false;
+    };
+    house.context = {
+      ...house.context,
+      store: new FaultStore(house.store, { faults: [{ at: isAudit, do: "refuse" }] }),
+    };
+    await house.backup({ type: "incremental" });
+    assert.deepEqual(await atAudit, before);
+    for (let i = 0; i < 20; i++) await yieldToLoop();
+    assert.ok((await logs()).length < before.length);
+    await house.engine.close();
   });
 });
