@@ -32,6 +32,9 @@ const CHANGED_SHARE = 9;
 
 const LOADED = ["holdfast", "level", "sqlite", "lmdb"];
 
+/** Those of them that a round changes. */
+const CHANGED = ["holdfast", "level"];
+
 /** One run. */
 class Comparison {
   readonly lines: Line[] = [];
@@ -57,6 +60,7 @@ class Comparison {
     }
     for (let round = 1; round <= this.#options.rounds; round++) {
       this.#broken.clear();
+      for (const name of CHANGED) await this.#renew(name);
       for (const step of this.#steps) {
         progress(`round ${round} of ${this.#options.rounds}, ${step.title ?? step.id}`);
         await this.#measure(step, round);
@@ -66,6 +70,15 @@ class Comparison {
       }
     }
     progress("");
+  }
+
+  /** Makes a loaded database again what it was: what earlier rounds left unmerged in it would be stored, too. */
+  async #renew(name: string): Promise<void> {
+    if (!this.#steps.some(({ source }) => source === name)) return;
+    await shell(
+      `[ -d ${name}.loaded ] || mv ${name} ${name}.loaded; rm -rf ${name}; cp -r ${name}.loaded ${name}`,
+      this.#root,
+    );
   }
 
   async #measure(step: Step, round: number): Promise<void> {

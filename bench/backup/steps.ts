@@ -5,8 +5,8 @@
  * loaded databases -> full backups, exports -> 104 MB changed in both -> incrementals -> restores -> logs replayed
  * ```
  *
- * Every round starts new repositories over the same databases; each changes them by another generation, so that rounds
- * work on as much data. What a step writes goes into a folder named after it, and away after the last step that needs it.
+ * Every round starts new repositories over the databases as they were loaded, and changes them by another generation, so
+ * that rounds work on as much data. What a step writes goes into a folder named after it, and away after the last step that needs it.
  *
  * @module
  */
@@ -115,12 +115,19 @@ export const STEPS: readonly Step[] = [
     needs: ["change.level"],
   },
 
-  { id: "restore.restic", title: "restore: restic", job: "tools.resticRestore", source: "full.restic" },
+  {
+    id: "restore.restic",
+    title: "restore: restic",
+    job: "tools.resticRestore",
+    source: "full.restic",
+    needs: ["incremental.restic"],
+  },
   {
     id: "restore.holdfast",
     title: "restore: holdfast, verified (defaults)",
     job: "holdfast.restore",
     source: "full.holdfast",
+    needs: ["incremental.holdfast"],
   },
   {
     id: "restore.holdfast-full",
@@ -129,7 +136,13 @@ export const STEPS: readonly Step[] = [
     source: "full.holdfast",
     options: { backupId: "full" },
   },
-  { id: "restore.borg", title: "restore: borg", job: "tools.borgRestore", source: "full.borg" },
+  {
+    id: "restore.borg",
+    title: "restore: borg",
+    job: "tools.borgRestore",
+    source: "full.borg",
+    needs: ["incremental.borg"],
+  },
   { id: "restore.cp", title: "restore: cp -r of LevelDB", job: "tools.copy", source: "export.cp-level" },
   { id: "restore.tar", title: "restore: zstd, tar", job: "tools.untar", source: "full.tar" },
   {
@@ -137,6 +150,7 @@ export const STEPS: readonly Step[] = [
     title: "restore: restic --verify",
     job: "tools.resticRestore",
     source: "full.restic",
+    needs: ["incremental.restic"],
     options: { verify: true },
   },
   { id: "code.holdfast", title: "loading the code of backups: holdfast", job: "holdfast.loadCode", source: "" },

@@ -24,8 +24,8 @@ export interface WritersOptions extends Common {
   only: readonly string[] | undefined;
 }
 
-/** What goes on beside the writers: the export, verified and without links, is there to compare. */
-const WORKS = ["full", "export", "none"] as const;
+/** What goes on beside the writers. */
+const WORKS = ["full", "none"] as const;
 
 /** Writers keep at least so much of their commits per second ... */
 const SHARE_MIN = 0.8;

@@ -16,13 +16,13 @@ const WARM_UP_MS = 2000;
 /** Values are made before and reused: making them must not be what writers wait for. */
 const VALUES = 4096;
 
-/** `options`: `{ writers, durability, ms, work: "none" | "export" | "full" }`. */
+/** `options`: `{ writers, durability, ms, work: "none" | "full" }`. */
 export const write: Job = async (task) => {
   const { writers, durability, ms, work } = task.options as {
     writers: number;
     durability: Durability;
     ms: number;
-    work: "none" | "export" | "full";
+    work: "none" | "full";
   };
   const values = Array.from({ length: VALUES }, (_, i) => entryValue(i, 1));
   await using db = await DB.open(task.source, { durability });
@@ -50,7 +50,7 @@ export const write: Job = async (task) => {
       if (work === "none") await pause(ms);
       // Short ones follow each other, or the window would tell more about the moment than about the backup.
       else {while (performance.now() - start < ms) {
-          await runOnce(db, work, join(task.target, String(times++)));
+          await db.backup(`${join(task.target, String(times++))}/`, { type: "full" });
         }}
     });
   } finally {
@@ -66,11 +66,6 @@ export const write: Job = async (task) => {
   await Promise.all(all);
   return { ...outcome, figures };
 };
-
-async function runOnce(db: DB, work: "export" | "full", target: string): Promise<void> {
-  if (work === "export") await db.export(target, { link: "never" });
-  else await db.backup(`${target}/`, { type: "full" });
-}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
