@@ -96,7 +96,7 @@ class Comparison {
         target: own,
         entries,
         count: step.count ?? Math.floor(entries / CHANGED_SHARE),
-        generation: round,
+        generation: step.generation ?? 0,
         options: step.options ?? {},
       });
       const line: Line = { row: step.id, round, ...outcome };

@@ -2,11 +2,12 @@
  * The steps of one round of the comparison, in the order in which they run.
  *
  * ```
- * loaded databases -> full backups, exports -> 104 MB changed in both -> incrementals -> restores -> logs replayed
+ * loaded databases -> full backups, exports -> 104 MB changed in both -> incrementals -> restores
+ *                  -> twice more: 104 MB changed, incrementals -> logs replayed
  * ```
  *
- * Every round starts new repositories over the databases as they were loaded, and changes them by another generation, so
- * that rounds work on as much data. What a step writes goes into a folder named after it, and away after the last step that needs it.
+ * Every round starts new repositories over the databases as they were loaded. One change is not enough to compare
+ * incrementals: what LevelDB has moved by merging its tables, which tools for files store again, comes with the later ones. What a step writes goes into a folder named after it, and away after the last step that needs it.
  *
  * @module
  */
@@ -26,6 +27,8 @@ export interface Step {
   into?: string;
   /** Steps that must have run. */
   needs?: readonly string[];
+  /** Which change, for those that make one. */
+  generation?: number;
   /** Options of the call. */
   options?: Task["options"];
   /** Entries or records, when not those changed. */
@@ -37,6 +40,52 @@ export const LOG_RECORDS = 50_000;
 
 const LINKED = { link: "auto", verify: false };
 const COPIED = { link: "never", verify: false };
+
+/** What the names of a round's incrementals end with: each backs up another 104 MB. */
+export const CHANGES = ["", "-2", "-3"] as const;
+
+const ORDINALS = ["first", "second", "third"];
+
+/** The `n`th change of both databases, and the incrementals behind it, each after the one before. */
+function changeAndBackUp(n: number): Step[] {
+  const name = (what: string): string => what + CHANGES[n - 1];
+  const title = (tool: string): string => `${ORDINALS[n - 1]} incremental: ${tool}`;
+  const change = (what: string): Step => ({
+    id: name(`change.${what}`),
+    job: `${what}.change`,
+    source: what,
+    generation: n,
+  });
+  return [
+    change("holdfast"),
+    change("level"),
+    {
+      id: name("incremental.holdfast"),
+      title: title("holdfast"),
+      job: "holdfast.backup",
+      source: "holdfast",
+      into: "full.holdfast",
+      needs: [name("change.holdfast")],
+      options: { type: "incremental" },
+    },
+    {
+      id: name("incremental.borg"),
+      title: title("borg lz4"),
+      job: "tools.borgBackup",
+      source: "level",
+      into: "full.borg",
+      needs: [name("change.level")],
+    },
+    {
+      id: name("incremental.restic"),
+      title: title("restic"),
+      job: "tools.resticBackup",
+      source: "level",
+      into: "full.restic",
+      needs: [name("change.level")],
+    },
+  ];
+}
 
 /** All steps. */
 export const STEPS: readonly Step[] = [
@@ -83,37 +132,7 @@ export const STEPS: readonly Step[] = [
   { id: "full.borg", title: "full: borg lz4 of LevelDB", job: "tools.borgBackup", source: "level" },
   { id: "full.restic", title: "full: restic of LevelDB", job: "tools.resticBackup", source: "level" },
 
-  {
-    id: "change.holdfast",
-    job: "holdfast.change",
-    source: "holdfast",
-  },
-  { id: "change.level", job: "level.change", source: "level" },
-  {
-    id: "incremental.holdfast",
-    title: "incremental: holdfast",
-    job: "holdfast.backup",
-    source: "holdfast",
-    into: "full.holdfast",
-    needs: ["change.holdfast"],
-    options: { type: "incremental" },
-  },
-  {
-    id: "incremental.borg",
-    title: "incremental: borg lz4",
-    job: "tools.borgBackup",
-    source: "level",
-    into: "full.borg",
-    needs: ["change.level"],
-  },
-  {
-    id: "incremental.restic",
-    title: "incremental: restic",
-    job: "tools.resticBackup",
-    source: "level",
-    into: "full.restic",
-    needs: ["change.level"],
-  },
+  ...changeAndBackUp(1),
 
   {
     id: "restore.restic",
@@ -172,6 +191,9 @@ export const STEPS: readonly Step[] = [
     source: "full.holdfast",
     needs: ["snapshot.holdfast"],
   },
+
+  ...changeAndBackUp(2),
+  ...changeAndBackUp(3),
 
   { id: "log.level", job: "level.fillLogAndDie", source: "", count: LOG_RECORDS },
   { id: "log.holdfast", job: "holdfast.fillLogAndDie", source: "", count: LOG_RECORDS },
