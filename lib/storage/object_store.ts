@@ -62,6 +62,8 @@ export interface GetOptions {
   length?: number | undefined;
   /** `true`: each piece of the body is used up when the next is asked for, so the store may use its memory again. */
   reuse?: boolean | undefined;
+  /** `true`: the caller holds the bytes against a digest of its own, so the store need not. They must be as many as they should. */
+  unchecked?: boolean | undefined;
   /** Gives up, also while the body is read. */
   signal?: AbortSignal | undefined;
 }

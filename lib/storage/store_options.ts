@@ -28,6 +28,8 @@ export interface CheckedGet {
   length: number;
   /** Whether memory of pieces may be used again. */
   reuse: boolean;
+  /** Whether checksums are left to the caller. */
+  unchecked: boolean;
   /** Gives up. */
   signal: AbortSignal | undefined;
 }
@@ -56,12 +58,13 @@ export function checkPut(options: unknown): CheckedPut {
 
 /** Checks options of `get`. */
 export function checkGet(options: unknown): CheckedGet {
-  const checked = checkOptions("get", options, ["offset", "length", "reuse", "signal"]);
+  const checked = checkOptions("get", options, ["offset", "length", "reuse", "unchecked", "signal"]);
   const range = { min: 0, max: Number.MAX_SAFE_INTEGER };
   const offset = numberOption("get", checked, "offset", 0, range);
   const length = numberOption("get", checked, "length", undefined, range) ?? Infinity;
   const reuse = booleanOption("get", checked, "reuse", false);
-  return { offset, length, reuse, signal: signalOption("get", checked) };
+  const unchecked = booleanOption("get", checked, "unchecked", false);
+  return { offset, length, reuse, unchecked, signal: signalOption("get", checked) };
 }
 
 /** Checks options of `list`. The empty prefix is fine, and so is the empty `after`. */

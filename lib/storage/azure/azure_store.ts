@@ -133,7 +133,7 @@ export class AzureStore implements ObjectStore {
 
   async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {
     checkKey("get", key);
-    const { offset, length, reuse, signal } = checkGet(options);
+    const { offset, length, signal, ...how } = checkGet(options);
     throwIfAborted(signal);
     return await this.#told("get", key, async () => {
       for (let tries = 0; tries < 3; tries++) {
@@ -143,7 +143,7 @@ export class AzureStore implements ObjectStore {
             this.#attempt(
               key,
               signal,
-              (blob, own) => fetchRange(blob, { offset, length: wanted, reuse }, own, this.#around.clock),
+              (blob, own) => fetchRange(blob, { offset, length: wanted, ...how }, own, this.#around.clock),
             )
           );
           if (first === undefined) return undefined;
@@ -151,7 +151,7 @@ export class AzureStore implements ObjectStore {
             const { bytes, size, etag } = first;
             const end = Math.min(size, offset + length);
             const whole = offset === 0 && end === size;
-            const body = this.#body(key, bytes, { at: offset + bytes.length, end, reuse }, etag, signal);
+            const body = this.#body(key, bytes, { at: offset + bytes.length, end, ...how }, etag, signal);
             return { size, etag: whole ? etag : undefined, body };
           }
         }
@@ -307,16 +307,16 @@ export class AzureStore implements ObjectStore {
   async *#body(
     key: string,
     bytes: Uint8Array,
-    rest: { at: number; end: number; reuse: boolean },
+    rest: { at: number; end: number; reuse: boolean; unchecked: boolean },
     etag: string,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
-    const { reuse } = rest;
+    const { reuse, unchecked } = rest;
     if (bytes.length > 0) yield bytes;
     throwIfAborted(signal);
     if (reuse) giveBack(bytes);
     const fetch = async (offset: number, length: number, own: AbortSignal): Promise<Uint8Array> => {
-      const range = { offset, length, reuse, etag };
+      const range = { offset, length, reuse, unchecked, etag };
       try {
         return (await this.#attempt(key, own, (blob, each) => fetchRange(blob, range, each, this.#around.clock))).bytes;
       } catch (error) {

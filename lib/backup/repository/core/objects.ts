@@ -112,7 +112,7 @@ async function verifyStored(
   { signal, pace }: PutObjectOptions,
 ): Promise<void> {
   async function* stored(): AsyncGenerator<Uint8Array> {
-    for await (const piece of storedPieces(context, key, undefined, signal)) {
+    for await (const piece of storedPieces(context, key, { signal, unchecked: true })) {
       yield piece;
       await pace?.took(piece.length, signal);
     }
@@ -127,14 +127,21 @@ async function verifyStored(
   );
 }
 
-/** The stored bytes of an object, at the allowed rate; each piece is used up when the next is asked for. One that is not there is `NotFoundError`. */
+/**
+ * The stored bytes of an object, at the allowed rate; each piece is used up when the next is asked for. One that is not
+ * there is `NotFoundError`. `unchecked`: the caller holds them against what the object says of itself.
+ */
 export async function* storedPieces(
   context: RepositoryContext,
   key: string,
-  bandwidth?: Bandwidth,
-  signal?: AbortSignal,
+  options: {
+    bandwidth?: Bandwidth | undefined;
+    signal?: AbortSignal | undefined;
+    unchecked?: boolean | undefined;
+  } = {},
 ): AsyncGenerator<Uint8Array> {
-  const found = await context.store.get(key, { reuse: true, signal });
+  const { bandwidth, signal, unchecked } = options;
+  const found = await context.store.get(key, { reuse: true, unchecked, signal });
   if (found === undefined) {
     throw new NotFoundError(`${key} is missing in ${context.name}; run verify, then repair (NOT_FOUND)`, { path: key });
   }
@@ -155,7 +162,8 @@ export async function* objectPieces(
     unchecked?: boolean | undefined;
   } = {},
 ): AsyncGenerator<Uint8Array> {
-  const source = readObject(storedPieces(context, key, options.bandwidth, options.signal), {
+  const { bandwidth, signal } = options;
+  const source = readObject(storedPieces(context, key, { bandwidth, signal, unchecked: true }), {
     name: `${key} in ${context.name}`,
     ...(context.ring === undefined ? {} : { ring: context.ring }),
     reuse: options.reuse ?? false,

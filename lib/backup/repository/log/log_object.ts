@@ -50,7 +50,7 @@ export async function putLogObject(
     const put = await putObject(context, key, raw, how);
     if (put !== undefined) return { storedBytes: put.storedBytes };
     try {
-      const found = await checkObject(storedPieces(context, key, undefined, options.signal), key);
+      const found = await checkObject(storedPieces(context, key, { signal: options.signal, unchecked: true }), key);
       return { storedBytes: found.storedBytes };
     } catch (error) {
       if (!(error instanceof IntegrityError) || tries > 0) throw error;

@@ -152,7 +152,7 @@ export class Contents {
   async #seal(key: string): Promise<void> {
     const { signal } = this.#options;
     const found = await checkObject(
-      storedPieces(this.#context, key, undefined, signal),
+      storedPieces(this.#context, key, { signal, unchecked: true }),
       `${key} in ${this.#context.name}`,
     );
     this.#count(found.storedBytes);

@@ -96,7 +96,7 @@ async function unfinishedBeyond(
   for (const { key, last } of beyond) {
     if (!beyond.some(({ first }) => first === last + 1)) continue;
     try {
-      const { rawBytes } = await checkObject(storedPieces(context, key, undefined, signal), key);
+      const { rawBytes } = await checkObject(storedPieces(context, key, { signal, unchecked: true }), key);
       if (rawBytes < OBJECT_BYTES) break;
       found.push(key);
     } catch (error) {
