@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { keyOf, type Pair } from "../data.ts";
+import { keyOf, type Pair, shuffled } from "../data.ts";
 
 /** The bytes of a value. */
 export const ENTRY_VALUE_BYTES = 1024;
@@ -48,11 +48,11 @@ export function* loaded(entries: number): Generator<Pair> {
 
 /**
  * The `generation`th change: `count` of the entries, spread evenly over all keys, other ones than those of the
- * generation before.
+ * generation before, in random order.
  */
 export function* changed(entries: number, count: number, generation: number): Generator<Pair> {
   const step = entries / count;
-  for (let n = 0; n < count; n++) {
+  for (const n of shuffled(count, generation + 1)) {
     const i = (Math.floor(n * step) + generation) % entries;
     yield [keyOf(i), entryValue(i, generation)];
   }

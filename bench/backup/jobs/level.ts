@@ -12,9 +12,11 @@ import { type Job, timed } from "./job.ts";
 /** How many entries one batch of a load has. */
 const BATCH = 1000;
 
-async function open(path: string): Promise<ClassicLevel<string, Uint8Array>> {
-  // The same write buffer as this database has, so that as much stays in the log.
-  const db = new ClassicLevel<string, Uint8Array>(path, { valueEncoding: "view", writeBufferSize: 64 * 2 ** 20 });
+/** The write buffer that this database has, so that as much stays in the log. */
+const LONG_LOG = { writeBufferSize: 64 * 2 ** 20 };
+
+async function open(path: string, options = {}): Promise<ClassicLevel<string, Uint8Array>> {
+  const db = new ClassicLevel<string, Uint8Array>(path, { valueEncoding: "view", ...options });
   await db.open();
   return db;
 }
@@ -34,7 +36,7 @@ async function write(path: string, pairs: Iterable<Pair>): Promise<void> {
   await db.close();
 }
 
-/** Loads all entries in key order, synced and closed. */
+/** Loads all entries in key order with the options that users have unless they give others, synced and closed. */
 export const load: Job = (task) => timed(() => write(task.source, loaded(task.entries)));
 
 /** Changes `count` entries. */
@@ -43,7 +45,7 @@ export const change: Job = (task) =>
 
 /** Writes `count` entries, one at a time, that stay in the log, and dies without closing. */
 export const fillLogAndDie: Job = async (task) => {
-  const db = await open(task.source);
+  const db = await open(task.source, LONG_LOG);
   for (const [key, value] of changed(task.count, task.count, 0)) await db.put(key, value);
   process.kill(process.pid, "SIGKILL");
   return { ms: 0 };
@@ -53,7 +55,7 @@ export const fillLogAndDie: Job = async (task) => {
 export const reopen: Job = async (task) => {
   let db: ClassicLevel<string, Uint8Array> | undefined;
   const outcome = await timed(async () => {
-    db = await open(task.source);
+    db = await open(task.source, LONG_LOG);
     if (!isEntryValue(0, db.getSync(keyOf(0)))) throw new Error("The first entry is wrong.");
   });
   for (let i = 0; i < task.count; i++) {
