@@ -249,7 +249,7 @@ describe("AzureStore get()", () => {
       let seen = 0;
       azure.proxy.faultOf = () => seen++ === 1 && fault !== undefined ? { do: fault } : undefined;
       const requests = await azure.sent(async () => {
-        assert.ok(equal(await bytesOf(await store.get("a", { unchecked: true })), bytes), fault);
+        assert.ok(equal(await bytesOf(await store.get("a", { unchecked: true })), bytes), `with ${fault}`);
       });
       assert.equal(requests.length, fault === undefined ? 3 : 4);
       for (const { headers } of requests) assert.equal(headers["x-ms-range-get-content-md5"], undefined);
