@@ -20,6 +20,7 @@ import {
   ReadOnlyError,
   type RepositoryOptions,
   StorageError,
+  type StoredObject,
 } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { FaultStore } from "../../lib/storage/fault_store.ts";
@@ -56,7 +57,41 @@ class BusyStore extends MemoryStore {
   }
 }
 
+/** A store that writes down which reads leave its checksums to the caller. */
+class AskedStore extends MemoryStore {
+  readonly asked: [key: string, unchecked: boolean | undefined][] = [];
+
+  override async get(...[key, options]: Parameters<MemoryStore["get"]>): Promise<StoredObject | undefined> {
+    this.asked.push([key, options?.unchecked]);
+    return await super.get(key, options);
+  }
+}
+
 describe("BackupRepository", () => {
+  it("leaves a store's checksums away where it has a digest of its own, and not where it copies bytes as they are", () =>
+    withDirectory(async (home) => {
+      const store = new AskedStore("asked");
+      await using db = await DB.open(join(home, "data"));
+      await db.set("a", 1);
+      await using repo = await BackupRepository.open(store);
+      await repo.backup(db, { type: "full" });
+      await db.set("b", 2);
+      await repo.backup(db, { type: "incremental" });
+      store.asked.length = 0;
+      await repo.restore(join(home, "restored"));
+      await repo.verify();
+      const whole = store.asked.filter(([key]) => /^(?:objects|log)\//.test(key));
+      assert.ok(whole.length > 4 && whole.every(([, unchecked]) => unchecked), JSON.stringify(store.asked));
+
+      const { objects } = await store.list({ prefix: "objects/" });
+      const [{ key }] = objects as [{ key: string }];
+      await store.put(key, new Uint8Array(100));
+      store.asked.length = 0;
+      await repo.repair();
+      const copied = store.asked.filter((asked) => asked[0] === key && !asked[1]);
+      assert.equal(copied.length, 1, JSON.stringify(store.asked));
+    }));
+
   it("opens by path and by file: URL, of real files that are for their owner alone", () =>
     withDirectory(async (home) => {
       await using db = await DB.open(join(home, "data"));
