@@ -7,7 +7,8 @@
  * ```
  *
  * Every round starts new repositories over the databases as they were loaded. One change is not enough to compare
- * incrementals: what LevelDB has moved by merging its tables, which tools for files store again, comes with the later ones. What a step writes goes into a folder named after it, and away after the last step that needs it.
+ * incrementals: what LevelDB has moved by merging its tables, which tools for files store again, comes with the later ones.
+ * What a step writes goes into a folder named after it, and away after the last step that needs it.
  *
  * @module
  */
