@@ -70,7 +70,7 @@ class AskedStore extends MemoryStore {
 describe("BackupRepository", () => {
   it("leaves a store's checksums away where it has a digest of its own, and not where it copies bytes as they are", () =>
     withDirectory(async (home) => {
-      const store = new AskedStore("asked");
+      const store = new AskedStore();
       await using db = await DB.open(join(home, "data"));
       await db.set("a", 1);
       await using repo = await BackupRepository.open(store);
@@ -84,7 +84,7 @@ describe("BackupRepository", () => {
       assert.ok(whole.length > 4 && whole.every(([, unchecked]) => unchecked), JSON.stringify(store.asked));
 
       const { objects } = await store.list({ prefix: "objects/" });
-      const [{ key }] = objects as [{ key: string }];
+      const { key } = objects[0]!;
       await store.put(key, new Uint8Array(100));
       store.asked.length = 0;
       await repo.repair();
