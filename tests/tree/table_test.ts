@@ -82,6 +82,27 @@ describe("a table", () => {
     ["no filter", { filterBitsPerKey: 0 }],
     ["a filter of 2 bits", { filterBitsPerKey: 2 }],
   ];
+  it("ends a block with 32 rows from a quarter of its bytes on, and with fewer where they fill it", async () => {
+    const rowsOfBlocks = async (cellBytes: number) => {
+      const cell = new Uint8Array(cellBytes).fill(5);
+      const rows = Array.from({ length: 500 }, (_, n) => ({
+        key: encodeText(`key/${String(n).padStart(6, "0")}`),
+        version: n + 1,
+        timestamp: 1000 + n,
+        cell,
+      }));
+      const fs = memoryFileSystem();
+      const table = open(fs, await writeTable(fs, PATH, rows, { blockBytes: 16384 }));
+      const most = Math.max(...table.index.rows);
+      for (const count of table.index.rows.subarray(0, -1)) assert.ok(most - count <= 1, `${count} and ${most} rows`);
+      table.close();
+      return most;
+    };
+    assert.equal(await rowsOfBlocks(20), 139); // 4 KiB of them
+    assert.equal(await rowsOfBlocks(200), 32);
+    assert.equal(await rowsOfBlocks(1000), 17);
+  });
+
   for (const [i, [name, options]] of cases.entries()) {
     it(`with ${name} gives back its rows in every way of reading`, async () => {
       const random = randomFrom(100 + i);

@@ -28,7 +28,10 @@ import type { RangeTombstones } from "../range_tombstones.ts";
 export interface TableWriterOptions {
   /** Whose table it is and its number. */
   identity: FileIdentity;
-  /** Raw bytes at which a block is complete. Smaller blocks read less per lookup, larger ones compress better. */
+  /**
+   * Raw bytes at which a block is complete; it is from a quarter of them on with `BLOCK_ROWS` rows. Smaller blocks read less
+   * per lookup, larger ones compress better.
+   */
   blockBytes?: number;
   /** Every so many rows a key is stored whole. Fewer make lookups faster, more make blocks smaller. */
   restartInterval?: number;
@@ -37,6 +40,9 @@ export interface TableWriterOptions {
   /** Bits of filter per key: 10 let 1 % of absent keys through, 0 is no filter. */
   filterBitsPerKey?: number;
 }
+
+/** Rows that are enough for a block: what more of them saves on disk, a lookup pays for by unpacking all of them. */
+const BLOCK_ROWS = 32;
 
 /** A block is cut early rather than grow to more than this many times its size by one long row. */
 const OVERSIZE = 2;
@@ -97,12 +103,7 @@ export class TableWriter {
   /** Adds a row that comes after the one before: a larger key, or the same key with a lower version. All is copied. */
   add(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array): void {
     const block = this.#block;
-    if (
-      block.rows > 0 &&
-      (block.bytes >= this.#blockBytes || block.bytes + key.length + cell.length > this.#blockBytes * OVERSIZE)
-    ) {
-      this.#cutBlock(key);
-    }
+    if (block.rows > 0 && this.#isComplete(block, key.length + cell.length)) this.#cutBlock(key);
     const last = this.#last;
     const shared = sharedPrefix(last, key);
     if (this.#rows === 0) {
@@ -168,6 +169,12 @@ export class TableWriter {
     }
     for (let i = shared; i < key.length; i++) this.#lastBuffer[i] = key[i]!;
     if (this.#last.length !== key.length) this.#last = this.#lastBuffer.subarray(0, key.length);
+  }
+
+  /** Whether a row of so many bytes belongs into the next block. */
+  #isComplete({ bytes, rows }: DataBlockBuilder, rowBytes: number): boolean {
+    const most = this.#blockBytes;
+    return bytes >= (rows < BLOCK_ROWS ? most : most / 4) || bytes + rowBytes > most * OVERSIZE;
   }
 
   /** Ends the data block before the row of `next`. */
