@@ -13,8 +13,8 @@ import { markAsUntransferable } from "node:worker_threads";
 /** One copy that is kept keeps a slab in memory, so slabs are small. */
 const SLAB_BYTES = 8192;
 
-/** Longer copies have memory of their own. */
-const COPY_BYTES_MAX = 1024;
+/** Longer copies have memory of their own. A value of 1 KiB is not, with what stands before it in its cell. */
+const COPY_BYTES_MAX = 1280;
 
 /** Node keeps arrays up to this length within the object; Deno none. */
 const WITHIN_OBJECT_BYTES = "Deno" in globalThis ? 0 : 64;

@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { ByteReader, type ByteWriter, DecodeError, decodeText, EMPTY_BYTES, varintLength } from "../base/bytes.ts";
+import { ByteReader, type ByteWriter, DecodeError, decodeTextAt, EMPTY_BYTES, varintLength } from "../base/bytes.ts";
 
 /** What a row does to its key. */
 export const OP_DELETE = 0;
@@ -111,35 +111,68 @@ export function cellExpiry(cell: Uint8Array): number | undefined {
 
 /** Takes a cell apart; throws `DecodeError` when it isn't one. */
 export function readCell(cell: Uint8Array): Cell {
-  const flags = cell[0];
-  if (flags === undefined) throw new DecodeError("empty cell", 0);
-  const op = flags & 3;
+  const { payloadStart, ...head } = readCellHead(cell, 0, cell.length);
+  return { ...head, payload: payloadStart === cell.length ? EMPTY_BYTES : cell.subarray(payloadStart) };
+}
+
+/** A cell but for its payload. */
+export interface CellHead extends Omit<Cell, "payload"> {
+  /** Where in the bytes the payload begins; it ends with the cell. */
+  payloadStart: number;
+}
+
+/** As `readCell` for the cell in `bytes[start, end)`, without a view of it. */
+export function readCellHead(bytes: Uint8Array, start: number, end: number): CellHead {
+  if (start >= end) throw new DecodeError("empty cell", 0);
+  const flags = bytes[start]!;
+  const op = cellOp(flags);
   if (op === 3) throw new DecodeError("unknown operation 3", 0);
+  const kind = cellKind(flags);
   if ((flags & (HAS_EXPIRY | HAS_TAGS)) === 0) {
-    return { op, kind: cellKind(flags), expiresAt: undefined, tags: [], payload: cell.subarray(1) };
+    return { op, kind, expiresAt: undefined, tags: [], payloadStart: start + 1 };
   }
-  const reader = new ByteReader(cell, 1);
+  const reader = new ByteReader(bytes, start + 1, end);
   const expiresAt = flags & HAS_EXPIRY ? reader.varint() : undefined;
   const tags: string[] = [];
   if (flags & HAS_TAGS) {
-    for (let n = reader.u8(); n > 0; n--) tags.push(readTag(reader));
+    for (let n = reader.u8(); n > 0; n--) {
+      const at = passTag(reader);
+      tags.push(tagText(bytes, at, reader.at));
+    }
   }
-  return {
-    op,
-    kind: cellKind(flags),
-    expiresAt,
-    tags,
-    payload: reader.left === 0 ? EMPTY_BYTES : cell.subarray(reader.at),
-  };
+  return { op, kind, expiresAt, tags, payloadStart: reader.at };
 }
 
-function readTag(reader: ByteReader): string {
-  const at = reader.at;
-  const bytes = reader.bytes(reader.u8());
+/** Whether the cell in `bytes[start, end)` has this tag (UTF-8); `DecodeError` where the cell ends within its tags. */
+export function cellHasTag(bytes: Uint8Array, start: number, end: number, tag: Uint8Array): boolean {
+  const flags = bytes[start]!;
+  if ((flags & HAS_TAGS) === 0) return false;
+  const reader = new ByteReader(bytes, start + 1, end);
+  if (flags & HAS_EXPIRY) reader.varint();
+  for (let n = reader.u8(); n > 0; n--) {
+    const at = passTag(reader);
+    if (reader.at - at !== tag.length) continue;
+    let i = 0;
+    while (i < tag.length && bytes[at + i] === tag[i]) i++;
+    if (i === tag.length) return true;
+  }
+  return false;
+}
+
+/** Passes a tag; answers where its text begins. It ends where the reader stands then. */
+function passTag(reader: ByteReader): number {
+  const length = reader.u8();
+  const { at } = reader;
+  if (length > reader.left) throw new DecodeError("bytes end early", at);
+  reader.at += length;
+  return at;
+}
+
+function tagText(bytes: Uint8Array, start: number, end: number): string {
   try {
-    return decodeText(bytes);
+    return decodeTextAt(bytes, start, end);
   } catch {
-    throw new DecodeError("tag is not text", at);
+    throw new DecodeError("tag is not text", start - 1);
   }
 }
 

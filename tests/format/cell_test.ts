@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import {
   ByteWriter,
   compareBytes,
+  concatBytes,
   DecodeError,
   encodeText,
   prefixEnd,
@@ -11,6 +12,7 @@ import {
 } from "../../lib/base/bytes.ts";
 import {
   cellExpiry,
+  cellHasTag,
   cellKind,
   cellLength,
   cellOp,
@@ -22,6 +24,7 @@ import {
   OP_DELETE,
   OP_SET,
   readCell,
+  readCellHead,
   replacePayload,
   writeCell,
 } from "../../lib/format/cell.ts";
@@ -55,12 +58,27 @@ describe("readCell()", () => {
       assert.equal(cellOp(out.buffer[0]!), op);
       assert.equal(cellKind(out.buffer[0]!), kind);
       assert.equal(cellExpiry(out.view()), expiresAt);
+      const around = concatBytes(new Uint8Array(3), out.view(), encodeText("tag 0"));
+      const hasTag = (tag: string) => cellHasTag(around, 3, 3 + out.length, encodeText(tag));
+      for (const tag of tags) assert.ok(hasTag(tag));
+      for (const tag of ["tag", "tag 0x", "tag 64", ""]) assert.ok(!hasTag(tag));
+      const { payloadStart, ...head } = readCellHead(around, 3, 3 + out.length);
+      assert.deepEqual(head, { op, kind, expiresAt, tags });
+      assert.equal(payloadStart, 3 + out.length - payload.length);
     });
   });
 
   it("refuses what is no cell", () => {
     for (const bytes of [[], [3], [0x41], [0x81], [0x81, 1], [0x81, 1, 5, 0x61], [0x81, 1, 1, 0xff]]) {
       assert.throws(() => readCell(new Uint8Array(bytes)), DecodeError, toHex(new Uint8Array(bytes)));
+    }
+  });
+
+  it("refuses what ends within its tags, and does not look behind it, when it is asked for one tag", () => {
+    const whole = new Uint8Array([0x81, 1, 5, ...encodeText("hello")]);
+    assert.ok(cellHasTag(whole, 0, whole.length, encodeText("hello")));
+    for (let end = 1; end < whole.length; end++) {
+      assert.throws(() => cellHasTag(whole, 0, end, encodeText("hello")), DecodeError, `${end} bytes`);
     }
   });
 });

@@ -6,7 +6,17 @@
 import { copyBytes, encodeText } from "../../base/bytes.ts";
 import { copyOut } from "../../base/small_copies.ts";
 import { FoundRow, type Row } from "../../tree/cursor.ts";
-import { type Cell, cellKind, cellOp, isPlainSet, KIND_JSON, OP_SET, readCell } from "../../format/cell.ts";
+import {
+  type Cell,
+  type CellHead,
+  cellKind,
+  cellOp,
+  isPlainSet,
+  KIND_JSON,
+  OP_SET,
+  readCell,
+  readCellHead,
+} from "../../format/cell.ts";
 import type { Engine } from "../../engine/types.ts";
 import { decodeValue, decodeValueAt, takeValue, type Value } from "./values.ts";
 
@@ -39,11 +49,10 @@ export interface Entry<K = string, V = Value> {
 }
 
 /** The value of a row, read at once. */
-export function rowValue(engine: Engine, row: Row): Value {
-  if (row instanceof FoundRow && isPlainSet(row.flags)) {
-    return decodeValueAt(cellKind(row.flags), row.bytes, row.start + 1, row.end);
-  }
-  return cellValue(engine, row, readCell(row.cell));
+export function rowValue(engine: Engine, of: Row): Value {
+  const row = found(of);
+  if (isPlainSet(row.flags)) return decodeValueAt(cellKind(row.flags), row.bytes, row.start + 1, row.end);
+  return valueBehind(engine, row, readCellHead(row.bytes, row.start, row.end));
 }
 
 /** The bytes of a row's value, read at once, in memory of their own: text as UTF-8, JSON as its text. */
@@ -56,8 +65,13 @@ export function rowBytes(engine: Engine, row: Row): Uint8Array {
   return encodeText(typeof value === "string" ? value : JSON.stringify(value));
 }
 
-function cellValue(engine: Engine, row: Row, cell: Cell): Value {
-  return cell.op === OP_SET ? decodeValue(cell.kind, cell.payload) : takeValue(cell.kind, engine.value(row));
+function found(row: Row): FoundRow {
+  return row instanceof FoundRow ? row : new FoundRow(row.version, row.timestamp, row.cell, 0, row.cell.length);
+}
+
+function valueBehind(engine: Engine, row: FoundRow, { op, kind, payloadStart }: CellHead): Value {
+  if (op !== OP_SET) return takeValue(kind, engine.value(row));
+  return decodeValueAt(kind, row.bytes, payloadStart, row.end);
 }
 
 /** Whether the row's value lies in a blob, so that it may be large enough to be read off the main thread. */
@@ -72,10 +86,11 @@ export async function rowValueAsync(engine: Engine, row: Row): Promise<Value> {
 }
 
 /** The entry of a row, with its value read at once. */
-export function rowEntry<K>(engine: Engine, key: K, row: Row): Entry<K> {
-  if (row instanceof FoundRow && isPlainSet(row.flags)) return makeEntry(key, row, { tags: [] }, rowValue(engine, row));
-  const cell = readCell(row.cell);
-  return makeEntry(key, row, cell, cellValue(engine, row, cell));
+export function rowEntry<K>(engine: Engine, key: K, of: Row): Entry<K> {
+  const row = found(of);
+  if (isPlainSet(row.flags)) return makeEntry(key, row, { tags: [] }, rowValue(engine, row));
+  const head = readCellHead(row.bytes, row.start, row.end);
+  return makeEntry(key, row, head, valueBehind(engine, row, head));
 }
 
 /** As `rowEntry`, read off the main thread when its value is large. */

@@ -10,6 +10,7 @@ import { catalogKey, readCatalogCell, readCatalogRow, writeCatalogCell } from ".
 import {
   cellExpiry,
   cellHasExpiry,
+  cellHasTag,
   DELETE_CELL,
   KIND_JSON,
   KIND_TEXT,
@@ -44,6 +45,7 @@ const cell: Target = {
     const found = readCell(bytes);
     assert.equal(cellExpiry(bytes), found.expiresAt);
     assert.equal(cellHasExpiry(bytes[0]!), found.expiresAt !== undefined);
+    for (const tag of found.tags) assert.ok(cellHasTag(bytes, 0, bytes.length, encodeText(tag)));
     // As it moves into a blob file and back.
     const moved = replacePayload(bytes, OP_BLOB, new Uint8Array([1, 2, 3]));
     assertSame(readCell(replacePayload(moved, found.op, found.payload)), found);
