@@ -96,9 +96,10 @@ export class TableIndex {
     for (let i = 0; i < count; i++) {
       // As it was read: the arrays would cut a number to its lower 32 bits.
       const length = reader.varint();
+      if (length > reader.left) throw new DecodeError("bytes end early", reader.at);
       this.#lengths[i] = length;
       this.#starts[i] = reader.at;
-      reader.bytes(length);
+      reader.at += length;
       this.offsets[i] = offset;
       offset += reader.varint();
       const rows = reader.varint();
@@ -108,9 +109,7 @@ export class TableIndex {
     this.offsets[count] = offset;
     if (reader.left > 0) throw new DecodeError("bytes behind the index", reader.at);
     for (let i = 1; i < count; i++) {
-      if (this.#compare(i, this.separator(i - 1)) < 0) {
-        throw new DecodeError("separators out of order", this.#starts[i]!);
-      }
+      if (!this.#follows(i)) throw new DecodeError("separators out of order", this.#starts[i]!);
     }
     this.#shared = count === 0 ? 0 : sharedPrefix(this.separator(0), this.separator(count - 1));
     for (let i = 0; i < count; i++) {
@@ -160,6 +159,19 @@ export class TableIndex {
       else high = middle;
     }
     return low;
+  }
+
+  /** Whether separator `i` is at or after the one before it. */
+  #follows(i: number): boolean {
+    const bytes = this.#bytes;
+    const [start, before] = [this.#starts[i]!, this.#starts[i - 1]!];
+    const [length, lengthBefore] = [this.#lengths[i]!, this.#lengths[i - 1]!];
+    const n = length < lengthBefore ? length : lengthBefore;
+    for (let at = 0; at < n; at++) {
+      const d = bytes[start + at]! - bytes[before + at]!;
+      if (d !== 0) return d > 0;
+    }
+    return length >= lengthBefore;
   }
 
   #compare(i: number, key: Uint8Array): number {
