@@ -414,6 +414,42 @@ describe("TableReader", () => {
     });
   }
 
+  for (const compression of ["none", "zstd"] as const) {
+    it(`cursors go their ways beside each other and leave a full cache as it is, with compression ${compression}`, async () => {
+      const random = randomFrom(17);
+      const rows = randomRows(random, 3000);
+      const fs = memoryFileSystem();
+      const cache = new BlockCache(200_000);
+      const table = open(fs, await writeTable(fs, PATH, rows, { blockBytes: 512, compression }), cache);
+      const walker = table.cursor();
+      for (let walks = 0; walks < 4; walks++) for (walker.seekFirst(); walker.valid; walker.next());
+      // Where each walk filled the cache with what the next one comes to last, none would find a block in it.
+      assert.ok(cache.hits > 300, `${cache.hits} hits`);
+      const cursors = Array.from({ length: 3 }, () => table.cursor());
+      const places = cursors.map((cursor, n) => {
+        const { key, version } = rows[900 * n]!;
+        cursor.seek(key, version);
+        return 900 * n;
+      });
+      for (let step = 0; step < 4000; step++) {
+        const n = random(3);
+        // More steps on than back, so that each gets through blocks that the others are in too.
+        const by = random(5) === 0 ? -1 : 1;
+        if (by > 0) cursors[n]!.next();
+        else cursors[n]!.previous();
+        places[n]! += by;
+        standsOn(cursors[n]!, rows[places[n]!]);
+        if (!cursors[n]!.valid) {
+          cursors[n]!.seekFirst();
+          places[n] = 0;
+        }
+        for (const [other, cursor] of cursors.entries()) standsOn(cursor, rows[places[other]!]);
+      }
+      compareAll(table, rows, rows.filter((_, n) => n % 7 === 0));
+      table.close();
+    });
+  }
+
   it("tells roughly where a key lies", async () => {
     const rows = randomRows(randomFrom(15), 500);
     const fs = memoryFileSystem();

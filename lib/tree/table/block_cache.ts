@@ -6,8 +6,9 @@
  * (3) Which block goes is decided by CLOCK: a hand goes round all cached blocks, spares each that was used since it last
  *     came by, and takes the first that was not. Nearly as good as least recently used, and a hit writes one byte.
  *
- * (4) In a full cache a lookup's block takes the place of one that may be as good, and memory of its own costs more than
- *     reading it. So few are kept, picked by chance: what is asked often gets in soon, what is asked once mostly not at all.
+ * (4) In a full cache a block that is missed takes the place of one that may be as good, and memory of its own costs more
+ *     than reading it. So few are kept, picked by chance: what is asked often gets in soon, what is asked once mostly not at
+ *     all, and a walk over more than fits leaves most of what is there for the next one.
  *
  * Blocks never change, so a block that was dropped stays good for those who still hold it.
  *
@@ -17,7 +18,7 @@ import type { DataBlock } from "../../format/table/data_block.ts";
 
 /** What a block takes beside its bytes: the objects around them, and hints for its rows. */
 const BLOCK_OVERHEAD_BYTES = 512;
-/** A cache that is so full has no room: of the blocks that single lookups miss then ... */
+/** A cache that is so full has no room: of the blocks that are missed then ... */
 const FULL_SHARE = 15 / 16;
 /** ... one in so many is kept. */
 const KEPT_OF = 8;
@@ -53,7 +54,7 @@ export class BlockCache {
     return new CachedTable(this, blocks);
   }
 
-  /** Whether the block that a lookup missed is to be kept. (4) */
+  /** Whether a block that was missed is to be kept. (4) */
   get keeps(): boolean {
     if (this.bytes < this.capacityBytes * FULL_SHARE) return true;
     // Xorshift: a row of lookups that comes again and again must not meet the same answers each time.
@@ -117,7 +118,7 @@ export class CachedTable {
     this.#places = new Int32Array(blocks);
   }
 
-  /** Whether the block that a lookup missed is to be kept. */
+  /** Whether a block that was missed is to be kept. */
   get keeps(): boolean {
     return this.#cache.keeps;
   }

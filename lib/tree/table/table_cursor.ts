@@ -16,14 +16,25 @@ export interface BlockSource {
   readonly globalVersion: number | undefined;
   /** The time that goes with it, ms. */
   readonly globalTimestamp: number;
-  /** Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. */
-  block(i: number, fill: boolean): DataBlock;
+  /**
+   * Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. One that a full cache does not keep
+   * may lie in `room`, and is good until the second next one does.
+   */
+  block(i: number, fill: boolean, room?: BlockRoom): DataBlock;
   /** Whether data block `i` is in the cache. */
   isCached(i: number): boolean;
   /** Checks and decodes the data block stored at `offset`. */
   decode(stored: Uint8Array, offset: number): DataBlock;
   /** Fills `into` from the file, off the main thread. */
   read(into: Uint8Array, offset: number): Promise<void>;
+}
+
+/** Memory for one block after the other. Two take turns: a block that can't be read leaves the one before as it was. */
+export interface BlockRoom {
+  /** The newest block's. */
+  held: Uint8Array | undefined;
+  /** The next one's. */
+  free: Uint8Array | undefined;
 }
 
 /** How a cursor reads. */
@@ -41,6 +52,7 @@ export class TableCursor implements Cursor {
   readonly #fill: boolean;
   readonly #globalVersion: number | undefined;
   readonly #rows = new BlockCursor();
+  readonly #room: BlockRoom = { held: undefined, free: undefined };
   #block = -1;
   #ahead: Uint8Array | undefined;
   #aheadOffset = 0;
@@ -138,7 +150,7 @@ export class TableCursor implements Cursor {
     rows.valid = false;
     if (i < 0 || i >= this.#table.index.count) return false;
     if (i !== this.#block || rows.block === undefined) {
-      rows.attach(this.#isAhead(i) ? this.#decodeAhead(i) : this.#table.block(i, this.#fill));
+      rows.attach(this.#isAhead(i) ? this.#decodeAhead(i) : this.#table.block(i, this.#fill, this.#room));
       this.#block = i;
     }
     return true;

@@ -23,7 +23,7 @@ import { FoundRow, NEWEST } from "../cursor.ts";
 import type { Damage } from "./damage.ts";
 import type { RangeTombstones } from "../range_tombstones.ts";
 import { checkTable } from "./table_check.ts";
-import { TableCursor, type TableCursorOptions } from "./table_cursor.ts";
+import { type BlockRoom, TableCursor, type TableCursorOptions } from "./table_cursor.ts";
 import { readTableFilter, readTableParts, salvageTableParts, type TableParts } from "./table_parts.ts";
 
 /** A block may share its memory with so much else before it is copied out of it. */
@@ -198,10 +198,12 @@ export class TableReader {
     return this.index.offsets[this.index.find(key)]!;
   }
 
-  /** Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. */
-  block(i: number, fill: boolean): DataBlock {
+  /** See `BlockSource.block`. */
+  block(i: number, fill: boolean, room?: BlockRoom): DataBlock {
     const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
-    return cached ?? (fill ? this.#fetch(i) : this.#read(i));
+    if (cached !== undefined) return cached;
+    if (!fill) return this.#read(i);
+    return room === undefined || this.#cached.keeps ? this.#fetch(i) : this.#readInto(i, room);
   }
 
   /** Data block `i` from the file, kept in the cache. */
@@ -216,6 +218,24 @@ export class TableReader {
     const offset = this.index.offsets[i]!;
     const raw = openBlock(stored, this.#seed, this.path, offset);
     return new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
+  }
+
+  /** Data block `i` from the file, in the room's memory, which grows with what comes. */
+  #readInto(i: number, room: BlockRoom): DataBlock {
+    const stored = this.#stored(i);
+    const offset = this.index.offsets[i]!;
+    let memory = room.free;
+    let raw = openBlock(stored, this.#seed, this.path, offset, memory);
+    const { buffer } = raw;
+    if (buffer === stored.buffer) {
+      if (memory === undefined || memory.length < raw.length) memory = new Uint8Array(raw.length);
+      memory.set(raw);
+      raw = memory.subarray(0, raw.length);
+    } else if (buffer !== memory?.buffer) memory = new Uint8Array(buffer);
+    const block = new DataBlock(raw, this.path, offset);
+    room.free = room.held;
+    room.held = memory;
+    return block;
   }
 
   /** Data block `i` from the file, in memory that the next reading uses again. */
