@@ -37,6 +37,14 @@ export interface Result extends Measured {
   writtenBytes?: number;
 }
 
+/**
+ * A process that has told its result has so long to end, ms. Node 26 may never: while it ends, a thread of V8's that compiles
+ * can wait for a garbage collection, which no one makes any more.
+ */
+const END_MS = 2000;
+
+const RESULT = /^RESULT (.*)\n/m;
+
 /** Runs one measurement in a process of its own; throws with what it said when it fails. */
 export async function runRow(job: Job): Promise<Result> {
   const { runtime, row, driver, folder, timeoutMs = 3_600_000 } = job;
@@ -49,12 +57,17 @@ export async function runRow(job: Job): Promise<Result> {
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   let out = "";
   let errors = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => out += text);
+  let ending: ReturnType<typeof setTimeout> | undefined;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+    if (RESULT.test(out)) ending ??= setTimeout(() => child.kill("SIGKILL"), END_MS);
+  });
   child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
   const [code, signal] = await once(child, "close") as [number | null, string | null];
   clearTimeout(timer);
-  const result = /^RESULT (.*)$/m.exec(out)?.[1];
-  if (code !== 0 || result === undefined) {
+  clearTimeout(ending);
+  const result = RESULT.exec(out)?.[1];
+  if (result === undefined || (code !== 0 && signal !== "SIGKILL")) {
     const said = saidIn(errors);
     throw new Error(`${driver}, ${row}: exit ${code ?? signal}; ${said}`);
   }
