@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { cp, mkdir, rm } from "node:fs/promises";
 import process from "node:process";
+import { runMeasured } from "./measured_process.ts";
 import type { Measured, Row } from "./rows/row.ts";
 import { command, type Runtime } from "./runtime.ts";
 
@@ -37,14 +36,6 @@ export interface Result extends Measured {
   writtenBytes?: number;
 }
 
-/**
- * A process that has told its result has so long to end, ms. Node 26 may never: while it ends, a thread of V8's that compiles
- * can wait for a garbage collection, which no one makes any more.
- */
-const END_MS = 2000;
-
-const RESULT = /^RESULT (.*)\n/m;
-
 /** Runs one measurement in a process of its own; throws with what it said when it fails. */
 export async function runRow(job: Job): Promise<Result> {
   const { runtime, row, driver, folder, timeoutMs = 3_600_000 } = job;
@@ -53,24 +44,8 @@ export async function runRow(job: Job): Promise<Result> {
     ...["--entries", String(job.entries), "--large", String(job.large), "--seconds", String(job.seconds)],
   ], folder);
   const env = job.codeCache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: job.codeCache };
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
-  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-  let out = "";
-  let errors = "";
-  let ending: ReturnType<typeof setTimeout> | undefined;
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-    if (RESULT.test(out)) ending ??= setTimeout(() => child.kill("SIGKILL"), END_MS);
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
-  const [code, signal] = await once(child, "close") as [number | null, string | null];
-  clearTimeout(timer);
-  clearTimeout(ending);
-  const result = RESULT.exec(out)?.[1];
-  if (result === undefined || (code !== 0 && signal !== "SIGKILL")) {
-    const said = saidIn(errors);
-    throw new Error(`${driver}, ${row}: exit ${code ?? signal}; ${said}`);
-  }
+  const { result, code, errors } = await runMeasured(program, args, { env, timeoutMs });
+  if (code !== 0 || result === undefined) throw new Error(`${driver}, ${row}: exit ${code}; ${saidIn(errors)}`);
   return JSON.parse(result) as Result;
 }
 

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { appendFile } from "node:fs/promises";
 import process from "node:process";
+import { runMeasured } from "../measured_process.ts";
 import { command, machine, type Runtime } from "../runtime.ts";
 import { type Outcome, type Task, Unavailable } from "./jobs/job.ts";
 
@@ -28,20 +27,14 @@ export async function runJob(
 ): Promise<Outcome & { runtime: string }> {
   const whole: Task = { source: "", target: "", entries: 0, count: 0, generation: 0, options: {}, ...task };
   const [program, args] = command(runtime, "backup/measure.ts", [name, JSON.stringify(whole)]);
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let out = "";
-  let errors = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => out += text);
-  child.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
-  const [code, signal] = await once(child, "close") as [number | null, string | null];
+  const { result, code, out, errors } = await runMeasured(program, args);
   const missing = /^UNAVAILABLE (.*)$/m.exec(out)?.[1];
   if (missing !== undefined) throw new Unavailable(missing);
-  const result = /^RESULT (.*)$/m.exec(out)?.[1];
   if (code === 0 && result !== undefined) return JSON.parse(result) as Outcome & { runtime: string };
   // Some jobs end by killing themselves, and that is what they are for.
-  if (signal === "SIGKILL" && name.endsWith("AndDie")) return { ms: 0, runtime };
+  if (code === "SIGKILL" && name.endsWith("AndDie")) return { ms: 0, runtime };
   const said = /^.*Error:.*$/m.exec(errors)?.[0] ?? errors.trim().split("\n").at(-1) ?? "";
-  throw new Error(`${name}: exit ${code ?? signal}; ${said.trim()}`);
+  throw new Error(`${name}: exit ${code}; ${said.trim()}`);
 }
 
 /** Appends measurements to a file, a JSON line each. */

@@ -326,10 +326,16 @@ export class ByteReader {
 
   /** The next `count` bytes as a view. */
   bytes(count: number): Uint8Array {
-    if (count > this.end - this.at) throw new DecodeError("bytes end early", this.at);
-    const view = this.buffer.subarray(this.at, this.at + count);
-    this.at += count;
-    return view;
+    const start = this.pass(count);
+    return this.buffer.subarray(start, this.at);
+  }
+
+  /** Passes the next `count` bytes; answers where they begin. */
+  pass(count: number): number {
+    const start = this.at;
+    if (count > this.end - start) throw new DecodeError("bytes end early", start);
+    this.at = start + count;
+    return start;
   }
 
   /** A length as varint, then that many bytes, as a view. */

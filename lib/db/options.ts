@@ -37,7 +37,7 @@ export interface ArchiveOptions {
 
 /** Inner sizes and sources of chance, for tests and experiments: the defaults suit real data. */
 export interface TuningOptions {
-  /** Raw bytes of a block of a table, which ends with 32 rows already from a quarter of them on. Default: 16 KiB. */
+  /** Raw bytes at which a block of a table is complete; with 32 rows a quarter of them is enough. Default: 16 KiB. */
   blockBytes?: number | undefined;
   /** Bytes at which a table is cut when tables are written. Default: 8 MiB. */
   tableBytes?: number | undefined;

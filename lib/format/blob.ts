@@ -147,7 +147,7 @@ export function readBlobHead(bytes: Uint8Array, seed: number, file: string, offs
     const version = reader.u64();
     const codec = reader.u8();
     const kind = reader.u8();
-    reader.bytes(2);
+    reader.pass(2);
     const known = codec === CODEC_NONE ? storedLength === rawLength : codec === CODEC_ZSTD && storedLength <= rawLength;
     if (!known || rawLength > BLOB_RAW_BYTES_MAX) throw new DecodeError("impossible lengths or codec", 8);
     return { payloadCrc, storedLength, rawLength, codec, kind, version, key: reader.bytes(keyLength) };

@@ -123,10 +123,10 @@ export interface CellHead extends Omit<Cell, "payload"> {
 
 /** As `readCell` for the cell in `bytes[start, end)`, without a view of it. */
 export function readCellHead(bytes: Uint8Array, start: number, end: number): CellHead {
-  if (start >= end) throw new DecodeError("empty cell", 0);
+  if (start >= end) throw new DecodeError("empty cell", start);
   const flags = bytes[start]!;
   const op = cellOp(flags);
-  if (op === 3) throw new DecodeError("unknown operation 3", 0);
+  if (op === 3) throw new DecodeError("unknown operation 3", start);
   const kind = cellKind(flags);
   if ((flags & (HAS_EXPIRY | HAS_TAGS)) === 0) {
     return { op, kind, expiresAt: undefined, tags: [], payloadStart: start + 1 };
@@ -136,7 +136,7 @@ export function readCellHead(bytes: Uint8Array, start: number, end: number): Cel
   const tags: string[] = [];
   if (flags & HAS_TAGS) {
     for (let n = reader.u8(); n > 0; n--) {
-      const at = passTag(reader);
+      const at = reader.pass(reader.u8());
       tags.push(tagText(bytes, at, reader.at));
     }
   }
@@ -150,22 +150,13 @@ export function cellHasTag(bytes: Uint8Array, start: number, end: number, tag: U
   const reader = new ByteReader(bytes, start + 1, end);
   if (flags & HAS_EXPIRY) reader.varint();
   for (let n = reader.u8(); n > 0; n--) {
-    const at = passTag(reader);
+    const at = reader.pass(reader.u8());
     if (reader.at - at !== tag.length) continue;
     let i = 0;
     while (i < tag.length && bytes[at + i] === tag[i]) i++;
     if (i === tag.length) return true;
   }
   return false;
-}
-
-/** Passes a tag; answers where its text begins. It ends where the reader stands then. */
-function passTag(reader: ByteReader): number {
-  const length = reader.u8();
-  const { at } = reader;
-  if (length > reader.left) throw new DecodeError("bytes end early", at);
-  reader.at += length;
-  return at;
 }
 
 function tagText(bytes: Uint8Array, start: number, end: number): string {

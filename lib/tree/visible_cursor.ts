@@ -15,6 +15,7 @@
  * @module
  */
 import { compareBytes, copyBytes, EMPTY_BYTES } from "../base/bytes.ts";
+import { KeptBytes } from "../base/kept_bytes.ts";
 import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { type Cursor, FoundRow } from "./cursor.ts";
 import { MergingCursor } from "./merging_cursor.ts";
@@ -288,23 +289,4 @@ function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
   return true;
-}
-
-/** Bytes copied into memory that is used again and again. */
-class KeptBytes {
-  #buffer = new Uint8Array(64);
-  /** What `view` is of: asking views for their `buffer` is slow where JavaScriptCore runs. */
-  #viewed = this.#buffer;
-  view: Uint8Array = EMPTY_BYTES;
-
-  set(bytes: Uint8Array): void {
-    const length = bytes.length;
-    if (length > this.#buffer.length) this.#buffer = new Uint8Array(length * 2);
-    if (length > 48) this.#buffer.set(bytes);
-    else for (let i = 0; i < length; i++) this.#buffer[i] = bytes[i]!;
-    if (this.view.length !== length || this.#viewed !== this.#buffer) {
-      this.view = this.#buffer.subarray(0, length);
-      this.#viewed = this.#buffer;
-    }
-  }
 }

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { copyOut } from "../../lib/base/small_copies.ts";
 
 const source = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
-const LENGTHS = [0, 1, 7, 8, 63, 64, 65, 100, 1023, 1024, 1025, 4000];
+const LENGTHS = [0, 1, 7, 8, 63, 64, 65, 100, 1023, 1024, 1025, 1280, 1281, 4000];
 
 describe("copyOut()", () => {
   it("copies what it is told to, of any length, as plain bytes", () => {

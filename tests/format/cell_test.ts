@@ -73,8 +73,10 @@ describe("readCell()", () => {
       assert.throws(() => readCell(new Uint8Array(bytes)), DecodeError, toHex(new Uint8Array(bytes)));
     }
   });
+});
 
-  it("refuses what ends within its tags, and does not look behind it, when it is asked for one tag", () => {
+describe("cellHasTag()", () => {
+  it("refuses a cell that ends within its tags, and does not look behind it", () => {
     const whole = new Uint8Array([0x81, 1, 5, ...encodeText("hello")]);
     assert.ok(cellHasTag(whole, 0, whole.length, encodeText("hello")));
     for (let end = 1; end < whole.length; end++) {

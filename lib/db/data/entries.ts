@@ -5,7 +5,7 @@
  */
 import { copyBytes, encodeText } from "../../base/bytes.ts";
 import { copyOut } from "../../base/small_copies.ts";
-import { FoundRow, type Row } from "../../tree/cursor.ts";
+import type { FoundRow, Row } from "../../tree/cursor.ts";
 import {
   type Cell,
   type CellHead,
@@ -49,24 +49,19 @@ export interface Entry<K = string, V = Value> {
 }
 
 /** The value of a row, read at once. */
-export function rowValue(engine: Engine, of: Row): Value {
-  const row = found(of);
+export function rowValue(engine: Engine, row: FoundRow): Value {
   if (isPlainSet(row.flags)) return decodeValueAt(cellKind(row.flags), row.bytes, row.start + 1, row.end);
   return valueBehind(engine, row, readCellHead(row.bytes, row.start, row.end));
 }
 
 /** The bytes of a row's value, read at once, in memory of their own: text as UTF-8, JSON as its text. */
-export function rowBytes(engine: Engine, row: Row): Uint8Array {
-  if (row instanceof FoundRow && isPlainSet(row.flags) && cellKind(row.flags) <= KIND_JSON) {
+export function rowBytes(engine: Engine, row: FoundRow): Uint8Array {
+  if (isPlainSet(row.flags) && cellKind(row.flags) <= KIND_JSON) {
     return copyOut(row.bytes, row.start + 1, row.end);
   }
   const value = rowValue(engine, row);
   if (value instanceof Uint8Array) return value;
   return encodeText(typeof value === "string" ? value : JSON.stringify(value));
-}
-
-function found(row: Row): FoundRow {
-  return row instanceof FoundRow ? row : new FoundRow(row.version, row.timestamp, row.cell, 0, row.cell.length);
 }
 
 function valueBehind(engine: Engine, row: FoundRow, { op, kind, payloadStart }: CellHead): Value {
@@ -75,8 +70,8 @@ function valueBehind(engine: Engine, row: FoundRow, { op, kind, payloadStart }: 
 }
 
 /** Whether the row's value lies in a blob, so that it may be large enough to be read off the main thread. */
-export function isBlob(row: Row): boolean {
-  return cellOp(row instanceof FoundRow ? row.flags : row.cell[0]!) !== OP_SET;
+export function isBlob(row: FoundRow): boolean {
+  return cellOp(row.flags) !== OP_SET;
 }
 
 /** The value of a row, read off the main thread when it is large. */
@@ -86,15 +81,14 @@ export async function rowValueAsync(engine: Engine, row: Row): Promise<Value> {
 }
 
 /** The entry of a row, with its value read at once. */
-export function rowEntry<K>(engine: Engine, key: K, of: Row): Entry<K> {
-  const row = found(of);
+export function rowEntry<K>(engine: Engine, key: K, row: FoundRow): Entry<K> {
   if (isPlainSet(row.flags)) return makeEntry(key, row, { tags: [] }, rowValue(engine, row));
   const head = readCellHead(row.bytes, row.start, row.end);
   return makeEntry(key, row, head, valueBehind(engine, row, head));
 }
 
 /** As `rowEntry`, read off the main thread when its value is large. */
-export async function rowEntryAsync<K>(engine: Engine, key: K, row: Row): Promise<Entry<K>> {
+export async function rowEntryAsync<K>(engine: Engine, key: K, row: FoundRow): Promise<Entry<K>> {
   if (!isBlob(row)) return rowEntry(engine, key, row);
   // A cursor's memory may be used again meanwhile.
   const kept = { version: row.version, timestamp: row.timestamp, cell: copyBytes(row.cell) };

@@ -4,7 +4,7 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
-import type { Row } from "../../tree/cursor.ts";
+import type { FoundRow } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import { type Entry, isBlob, rowEntry, rowEntryAsync, rowValue, rowValueAsync } from "../data/entries.ts";
@@ -167,7 +167,7 @@ export abstract class Reader<K extends Key = string> {
     return await countSteps(this.#plan("count", range, options));
   }
 
-  #row(call: string, key: K, options: ReadOptions | undefined): Row | undefined {
+  #row(call: string, key: K, options: ReadOptions | undefined): FoundRow | undefined {
     const source = this.#access.open(call, readOptions(call, options));
     return source.row(lookupKey(call, source.encoding, source.prefix, key));
   }
@@ -204,13 +204,13 @@ export abstract class Reader<K extends Key = string> {
 
 interface Found {
   source: ReadSource;
-  row: Row | undefined;
+  row: FoundRow | undefined;
   internal: Uint8Array;
 }
 
 interface FoundRows {
   source: ReadSource;
-  rows: (Row | undefined)[];
+  rows: (FoundRow | undefined)[];
 }
 
 function keyIn(source: ReadSource, internal: Uint8Array): Key {

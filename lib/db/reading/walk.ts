@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { compareBytes, concatBytes, EMPTY_BYTES, encodeText, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { compareBytes, concatBytes, encodeText, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { KeptBytes } from "../../base/kept_bytes.ts";
 import { cellHasTag } from "../../format/cell.ts";
 import { tagPrefix } from "../../format/space.ts";
 import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
@@ -78,11 +79,10 @@ class TagWalk implements Walk {
   readonly #cursor: ViewCursor;
   readonly #reverse: boolean;
   readonly #tracker: RangeTracker | undefined;
-  /** How long what the internal key of each row begins with is, before the user's key. */
-  readonly #rowPrefix: number;
-  /** The entry's internal key, put together in memory that the next step uses again, and the view of it. */
-  #keyRoom = new Uint8Array(64);
-  #key = EMPTY_BYTES;
+  /** Where the user's key begins in the internal key of each row. */
+  readonly #keyStart: number;
+  /** The entry's internal key. */
+  readonly #key = new KeptBytes();
 
   constructor(present: ReadSource, bounds: ListBounds, reverse: boolean) {
     const { engine } = present.context;
@@ -92,7 +92,7 @@ class TagWalk implements Walk {
     this.#tags = bounds.tags.map(encodeText);
     this.#reverse = reverse;
     const rows = tagPrefix(source.tagsPrefix, this.#tags[0]!);
-    this.#rowPrefix = rows.length;
+    this.#keyStart = rows.length;
     const within = { start: rowKey(rows, source, bounds.start), end: rowKey(rows, source, bounds.end) };
     this.#tracker = source.tracker?.range(within, reverse);
     try {
@@ -110,29 +110,13 @@ class TagWalk implements Walk {
     let passed = 0;
     while (this.#reverse ? cursor.previous() : cursor.next()) {
       this.#tracker?.reached(cursor.key);
-      const key = this.#entryKey(cursor.key);
+      const key = this.#key.join(this.#source.prefix, cursor.key, this.#keyStart);
       const row = this.#source.row(key);
       if (row !== undefined && row.version === cursor.version && this.#isTagged(row)) return { key, row };
       if (++passed === ROWS_PER_STEP) return PAUSE;
     }
     this.#tracker?.done();
     return undefined;
-  }
-
-  #entryKey(row: Uint8Array): Uint8Array {
-    const { prefix } = this.#source;
-    const length = prefix.length + row.length - this.#rowPrefix;
-    if (length > this.#keyRoom.length) {
-      this.#keyRoom = new Uint8Array(length * 2);
-      this.#key = EMPTY_BYTES;
-    }
-    // A view of the right length is good for every key, because each is put together in the same memory.
-    if (this.#key.length !== length) this.#key = this.#keyRoom.subarray(0, length);
-    const key = this.#key;
-    let at = 0;
-    for (let i = 0; i < prefix.length; i++) key[at++] = prefix[i]!;
-    for (let i = this.#rowPrefix; i < row.length; i++) key[at++] = row[i]!;
-    return key;
   }
 
   #isTagged({ bytes, start, end }: FoundRow): boolean {

@@ -6,7 +6,7 @@
 import { ByteReader, compareBytes, prefixEnd } from "../../base/bytes.ts";
 import { forEachOperation } from "../../format/log/batch.ts";
 import { CATALOG_SPACE, isTagSpace } from "../../format/space.ts";
-import type { Row } from "../../tree/cursor.ts";
+import type { FoundRow } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import { type Entry, rowEntry, rowEntryAsync } from "../data/entries.ts";
@@ -96,7 +96,7 @@ export function setChange<K extends Key>(
   context: Context,
   definition: Definition,
   key: Uint8Array,
-  row: Row,
+  row: FoundRow,
 ): Change<K> {
   const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
   return { type: "set", key: userKey, entry: rowEntry(context.engine, userKey, row), version: row.version };
@@ -107,7 +107,7 @@ export async function setChangeAsync<K extends Key>(
   context: Context,
   definition: Definition,
   key: Uint8Array,
-  row: Row,
+  row: FoundRow,
 ): Promise<Change<K>> {
   const userKey = decodeKey(definition.encoding, key, definition.prefix.length) as K;
   const entry = await rowEntryAsync(context.engine, userKey, row);

@@ -10,6 +10,7 @@ import { abortable, throwIfAborted } from "../../base/abort.ts";
 import { copyBytes } from "../../base/bytes.ts";
 import { booleanOption, checkOptions, numberOption, signalOption } from "../../base/options.ts";
 import type { CommitEvent } from "../../engine/types.ts";
+import { FoundRow } from "../../tree/cursor.ts";
 import { type Change, rangeChange, setChange, visitChanges } from "./change.ts";
 import type { Context } from "../context.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
@@ -181,7 +182,8 @@ function recordOf(context: Context, event: Event): CommitRecord {
     changes.push(path.length === 0 ? change : { ...change, namespace: [...path] });
   };
   visitChanges(context, version, event.ops, {
-    set: (whose, key, cell) => add(whose.path, setChange<Key>(context, whose, key, { version, timestamp, cell })),
+    set: (whose, key, cell) =>
+      add(whose.path, setChange<Key>(context, whose, key, new FoundRow(version, timestamp, cell, 0, cell.length))),
     delete(whose, key) {
       add(whose.path, { type: "delete", key: decodeKey(whose.encoding, key, whose.prefix.length), version });
     },

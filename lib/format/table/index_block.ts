@@ -96,10 +96,8 @@ export class TableIndex {
     for (let i = 0; i < count; i++) {
       // As it was read: the arrays would cut a number to its lower 32 bits.
       const length = reader.varint();
-      if (length > reader.left) throw new DecodeError("bytes end early", reader.at);
       this.#lengths[i] = length;
-      this.#starts[i] = reader.at;
-      reader.at += length;
+      this.#starts[i] = reader.pass(length);
       this.offsets[i] = offset;
       offset += reader.varint();
       const rows = reader.varint();
@@ -109,7 +107,9 @@ export class TableIndex {
     this.offsets[count] = offset;
     if (reader.left > 0) throw new DecodeError("bytes behind the index", reader.at);
     for (let i = 1; i < count; i++) {
-      if (!this.#follows(i)) throw new DecodeError("separators out of order", this.#starts[i]!);
+      if (this.#compareTo(i, bytes, this.#starts[i - 1]!, this.#lengths[i - 1]!) < 0) {
+        throw new DecodeError("separators out of order", this.#starts[i]!);
+      }
     }
     this.#shared = count === 0 ? 0 : sharedPrefix(this.separator(0), this.separator(count - 1));
     for (let i = 0; i < count; i++) {
@@ -161,29 +161,21 @@ export class TableIndex {
     return low;
   }
 
-  /** Whether separator `i` is at or after the one before it. */
-  #follows(i: number): boolean {
-    const bytes = this.#bytes;
-    const [start, before] = [this.#starts[i]!, this.#starts[i - 1]!];
-    const [length, lengthBefore] = [this.#lengths[i]!, this.#lengths[i - 1]!];
-    const n = length < lengthBefore ? length : lengthBefore;
-    for (let at = 0; at < n; at++) {
-      const d = bytes[start + at]! - bytes[before + at]!;
-      if (d !== 0) return d > 0;
-    }
-    return length >= lengthBefore;
+  #compare(i: number, key: Uint8Array): number {
+    return this.#compareTo(i, key, 0, key.length);
   }
 
-  #compare(i: number, key: Uint8Array): number {
+  /** Compares separator `i` with the `otherLength` bytes of `other` from `otherStart` on. */
+  #compareTo(i: number, other: Uint8Array, otherStart: number, otherLength: number): number {
     const bytes = this.#bytes;
     const start = this.#starts[i]!;
     const length = this.#lengths[i]!;
-    const n = length < key.length ? length : key.length;
+    const n = length < otherLength ? length : otherLength;
     for (let at = 0; at < n; at++) {
-      const d = bytes[start + at]! - key[at]!;
+      const d = bytes[start + at]! - other[otherStart + at]!;
       if (d !== 0) return d;
     }
-    return length - key.length;
+    return length - otherLength;
   }
 }
 

@@ -234,7 +234,8 @@ export class TableReader {
     } else if (buffer !== memory?.buffer) memory = new Uint8Array(buffer);
     const block = new DataBlock(raw, this.path, offset);
     room.free = room.held;
-    room.held = memory;
+    // That of one huge value is not kept for the blocks that follow.
+    room.held = memory.length > SCRATCH_BYTES ? undefined : memory;
     return block;
   }
 

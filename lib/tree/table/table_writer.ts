@@ -29,8 +29,8 @@ export interface TableWriterOptions {
   /** Whose table it is and its number. */
   identity: FileIdentity;
   /**
-   * Raw bytes at which a block is complete; it is from a quarter of them on with `BLOCK_ROWS` rows. Smaller blocks read less
-   * per lookup, larger ones compress better.
+   * Raw bytes at which a block is complete; with 32 rows a quarter of them is enough. Smaller blocks read less per lookup,
+   * larger ones compress better.
    */
   blockBytes?: number;
   /** Every so many rows a key is stored whole. Fewer make lookups faster, more make blocks smaller. */
