@@ -2,6 +2,7 @@
 import type { Defect, Tests } from "./defect.ts";
 
 const QUEUE = "lib/engine/writing/commit_queue.ts";
+const GROUP_SYNC = "lib/engine/writing/group_sync.ts";
 const SEGMENT = "lib/engine/log/log_segment.ts";
 const OUTPUT = "lib/engine/background/run_output.ts";
 const READER = "lib/format/log/record_reader.ts";
@@ -80,14 +81,12 @@ export const engineDefects: readonly Defect[] = [
     breaks: "what a caller was told is kept may be gone after a power cut",
     patches: [{
       file: QUEUE,
-      find: `    if (sync) await this.#sync(written);
-    else this.#leaveForLater(written);
-    this.#show(written);
-`,
-      replace: `    this.#show(written);
-    if (sync) await this.#sync(written);
-    else this.#leaveForLater(written);
-`,
+      find: "    try {\n      if (sync) await this.#syncs.sync(",
+      replace: "    this.#show(written);\n    try {\n      if (sync) await this.#syncs.sync(",
+    }, {
+      file: QUEUE,
+      find: "    else this.#later.note();\n    this.#show(written);\n",
+      replace: "    else this.#later.note();\n",
     }],
     caughtBy: cuts,
   },
@@ -106,9 +105,9 @@ export const engineDefects: readonly Defect[] = [
     breaks: "commits are acknowledged on a disk that has lost bytes before them",
     patches: [
       {
-        file: QUEUE,
-        find: "      store.fail(error);\n      for (const { waiting } of written) waiting.reject(error);\n",
-        replace: "      for (const { waiting } of written) waiting.reject(error);\n",
+        file: GROUP_SYNC,
+        find: "      store.fail(error);\n",
+        replace: "",
       },
       { file: SEGMENT, find: "    await earlier;\n", replace: "    await earlier.catch(() => {});\n" },
     ],

@@ -3,47 +3,9 @@ import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { IOError, ReadOnlyError } from "../../lib/base/errors.ts";
 import { LogSegment } from "../../lib/engine/log/log_segment.ts";
-import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { get, open, put } from "./fixture.ts";
-
-const ROOMY: Partial<EngineSettings> = { durability: "interval", flushInterval: 1, memtableBytes: 64 * 2 ** 20 };
-
-/** An engine of whose log's syncs each waits until it is let through, or failed. */
-async function withHeldSyncs(
-  changes: Partial<EngineSettings>,
-): Promise<{
-  fs: MemoryFileSystem;
-  engine: Engine;
-  begun: () => Promise<(error?: unknown) => void>;
-  waiting: () => number;
-  release: () => void;
-}> {
-  const waiting: ((error?: unknown) => void)[] = [];
-  let isHolding = false;
-  let tell: () => void = () => {};
-  const fs = memoryFileSystem({
-    delay: (name, path) => {
-      if (!isHolding || name !== "sync" || !path.endsWith(".log")) return undefined;
-      return new Promise<void>((resolve, reject) => {
-        waiting.push((error) => error === undefined ? resolve() : reject(error));
-        tell();
-      });
-    },
-  });
-  const engine = await open(fs, { ...ROOMY, ...changes });
-  await put(engine, { first: "1" }, "commit");
-  isHolding = true;
-  const begun = async (): Promise<(error?: unknown) => void> => {
-    if (waiting.length === 0) await new Promise<void>((resolve) => tell = resolve);
-    return waiting.shift()!;
-  };
-  const release = (): void => {
-    isHolding = false;
-    for (const letGo of waiting.splice(0)) letGo();
-  };
-  return { fs, engine, begun, waiting: () => waiting.length, release };
-}
+import { withHeldSyncs } from "./held_syncs.ts";
 
 describe("syncs that no commit waits for", () => {
   it("hold up neither such commits nor reads, and follow each other", async () => {

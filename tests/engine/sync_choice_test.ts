@@ -92,6 +92,21 @@ describe("a commit's sync", () => {
     await disk.engine.close();
   });
 
+  for (const { takes, groups } of [{ takes: 0.1, groups: 2 }, { takes: 2, groups: 1 }]) {
+    it(`of ${takes} ms is shared by ${groups === 1 ? "all" : "half"} of 32 writers`, async () => {
+      const disk = await diskOf();
+      disk.takes = takes;
+      await put(disk.engine, { a: "1" });
+      disk.calls.length = 0;
+      for (let i = 0; i < 5; i++) {
+        await Promise.all(Array.from({ length: 32 }, (_, writer) => put(disk.engine, { [`w${writer}`]: `${i}` })));
+      }
+      assert.equal(disk.calls.length, 5 * groups);
+      assert.equal(get(disk.engine, "w31"), "4");
+      await disk.engine.close();
+    });
+  }
+
   it("is made off the thread where others wait for their turn behind a long one", async () => {
     const disk = await diskOf();
     await writeAlone(disk, 10);

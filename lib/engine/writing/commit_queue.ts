@@ -6,9 +6,10 @@
  * (2) Nothing is visible before it is in the log (`buffered`: in the log's buffer), nothing that asked for `commit`
  *     before it is synced; and what is visible at one version includes all lower ones.
  * (3) A write that finds the disk full is cut off the log again and its commits are refused: they never appear later.
- * (4) After a failed sync it is unknown what the disk holds, so nothing more is acknowledged: the store fails for good.
+ * (4) Syncs follow each other, and groups are shown in their order, also where the next one is written meanwhile.
+ * (5) After a failed sync it is unknown what the disk holds, so nothing more is acknowledged: the store fails for good.
  *     A sync that no commit waits for goes on beside the queue; one that a commit does wait for comes after it.
- * (5) Tasks (pin, rotate, ingest, flush) run between groups, when all that was written is visible.
+ * (6) Tasks (pin, rotate, ingest, flush) run between groups, when all that was written is visible.
  *
  * @module
  */
@@ -17,6 +18,7 @@ import { Fifo } from "../../base/fifo.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { Batch } from "../../format/log/batch.ts";
 import { applySliced } from "./apply.ts";
+import { GroupSync } from "./group_sync.ts";
 import { LaterSync } from "./later_sync.ts";
 import type { Background } from "../background/background.ts";
 import type { Log } from "../log/log.ts";
@@ -24,7 +26,6 @@ import { LogBuffer } from "../log/log_buffer.ts";
 import { StoreView } from "../read_view.ts";
 import type { Reserve } from "../log/reserve.ts";
 import type { Store } from "../store.ts";
-import { SyncChoice } from "./sync_choice.ts";
 import { Throttle } from "./throttle.ts";
 import type { Commit, CommitEvent, CommitOptions, Durability } from "../types.ts";
 
@@ -62,7 +63,7 @@ export class CommitQueue {
   readonly #slicer: Slicer;
   readonly #buffer: LogBuffer;
   readonly #later: LaterSync;
-  readonly #choice = new SyncChoice();
+  readonly #syncs: GroupSync;
   readonly #listeners = new Set<(event: CommitEvent | { reset: true } & Commit) => void>();
   #queue = new Fifo<Waiting | Task>();
   #running: Promise<void> | undefined;
@@ -78,6 +79,7 @@ export class CommitQueue {
     this.#throttle = new Throttle(store, background);
     this.#slicer = new Slicer(store.settings.monotonic);
     this.#reserve = reserve;
+    this.#syncs = new GroupSync(store, log);
     this.#buffer = new LogBuffer(store, log, reserve);
     this.#later = new LaterSync(store, log, this.#buffer, (run) => this.exclusive(run));
     this.#lastVersion = store.visibleVersion;
@@ -124,6 +126,7 @@ export class CommitQueue {
       const first = this.#queue.first!;
       if (first.kind === "task") {
         this.#queue.shift();
+        await this.#syncs.settle();
         await first.run().catch(first.reject);
       } else {
         await this.#group().catch((error) => this.#refuseAll(error));
@@ -144,6 +147,7 @@ export class CommitQueue {
 
   /** Takes commits off the queue, writes, syncs and shows them. */
   async #group(): Promise<void> {
+    const { most, underWay } = await this.#syncs.turn(() => this.#queue.length);
     this.#store.assertWritable("write");
     await this.#makeRoom();
     if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
@@ -151,12 +155,13 @@ export class CommitQueue {
     const written: Written[] = [];
     let sync = false;
     let handOver = false;
+    let left = most;
     let bytes = 0;
-    while (bytes < GROUP_BYTES_MAX) {
+    while (bytes < GROUP_BYTES_MAX && left > 0) {
       const next = this.#queue.first;
       if (next === undefined || next.kind === "task") break;
       const chunk: Waiting[] = [];
-      while (bytes < GROUP_BYTES_MAX) {
+      while (bytes < GROUP_BYTES_MAX && left > 0) {
         const item = this.#queue.first;
         if (item === undefined || item.kind === "task") break;
         // A check reads the state just before its commit, so what comes earlier must be applied first.
@@ -166,6 +171,7 @@ export class CommitQueue {
         this.#queue.shift();
         if (item.check !== undefined && !this.#passes(item)) continue;
         chunk.push(item);
+        left--;
         bytes += item.batch.bytes;
         sync ||= item.durability === "commit";
         handOver ||= item.durability !== "buffered";
@@ -175,9 +181,9 @@ export class CommitQueue {
       if (this.#store.failure !== undefined) break;
     }
     if (written.length === 0) return;
-    if (sync) await this.#sync(written);
-    else this.#leaveForLater(written);
-    this.#show(written);
+    const shown = this.#conclude(written, sync);
+    if (sync && underWay) this.#syncs.leave(shown, written.length);
+    else await shown;
   }
 
   /** Makes sure that there is a segment to write to; on a full disk deletes get what can be freed for it. */
@@ -258,6 +264,8 @@ export class CommitQueue {
 
   /** Begins a new segment; false when the disk is full, and then nothing has changed. */
   async #tryRotateLog(): Promise<boolean> {
+    // What a memtable holds when it is sealed is visible, or the store has failed.
+    await this.#syncs.settle();
     try {
       await this.#log.rotate();
       return true;
@@ -268,40 +276,24 @@ export class CommitQueue {
     }
   }
 
-  async #sync(written: readonly Written[]): Promise<void> {
-    const store = this.#store;
-    const segment = this.#log.segment!;
-    const alone = written.length === 1 && this.#queue.length === 0 && !segment.isSyncing;
-    // Over simulated files time must not choose.
-    const atOnce = !store.isRepeatable && this.#choice.atOnce(alone);
-    const started = store.settings.monotonic();
+  /** Syncs a group, or leaves that for later, and shows it. */
+  async #conclude(written: readonly Written[], sync: boolean): Promise<void> {
     try {
-      if (atOnce) segment.syncSync();
-      else await segment.sync();
+      if (sync) await this.#syncs.sync(written.length, this.#queue.length === 0);
+      else {
+        await this.#syncs.settle();
+        // A sync of earlier commits may have failed meanwhile.
+        this.#store.assertWritable("write");
+      }
     } catch (error) {
-      store.fail(error);
       for (const { waiting } of written) waiting.reject(error);
       throw error;
     }
     // Earlier writes that waited for their sync have it now: nothing keeps the process. Unless what asked for the sync was
     // refused by a full disk, and what it would have taken along still waits.
-    if (this.#buffer.length === 0) this.#later.cancel();
+    if (sync && this.#buffer.length === 0) this.#later.cancel();
     else this.#later.note();
-    store.counters.syncs++;
-    const durationMs = store.settings.monotonic() - started;
-    this.#choice.took(durationMs, atOnce);
-    store.report({ type: "sync", durationMs, commits: written.length });
-  }
-
-  #leaveForLater(written: readonly Written[]): void {
-    try {
-      // A sync of earlier commits may have failed meanwhile.
-      this.#store.assertWritable("write");
-    } catch (error) {
-      for (const { waiting } of written) waiting.reject(error);
-      throw error;
-    }
-    this.#later.note();
+    this.#show(written);
   }
 
   #show(written: readonly Written[]): void {
