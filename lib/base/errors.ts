@@ -202,11 +202,19 @@ export class StorageError extends HoldfastError {
   readonly status: number | undefined;
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
+  /** How long the store asked to be left alone, ms, where it did. */
+  readonly retryAfterMs: number | undefined;
 
   /** Describes one failed request. */
   constructor(
     message: string,
-    request: { operation: string; key: string; status?: number | undefined; retryable: boolean },
+    request: {
+      operation: string;
+      key: string;
+      status?: number | undefined;
+      retryable: boolean;
+      retryAfterMs?: number | undefined;
+    },
     details?: ErrorDetails,
   ) {
     super("STORAGE", message, details);
@@ -214,5 +222,6 @@ export class StorageError extends HoldfastError {
     this.key = request.key;
     this.status = request.status;
     this.retryable = request.retryable;
+    this.retryAfterMs = request.retryAfterMs;
   }
 }

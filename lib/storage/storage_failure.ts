@@ -27,13 +27,17 @@ export interface StoreRequest {
 export function storageError(
   request: StoreRequest,
   reason: string,
-  { retryable = false, status, cause }: { retryable?: boolean; status?: number; cause?: unknown } = {},
+  { retryable = false, status, retryAfterMs, cause }: {
+    retryable?: boolean;
+    status?: number | undefined;
+    retryAfterMs?: number | undefined;
+    cause?: unknown;
+  } = {},
 ): StorageError {
   const { store, operation, key } = request;
   const what = key === "" ? store : `${key} in ${store}`;
-  return new StorageError(`Cannot ${operation} ${what}: ${reason} (STORAGE)`, { operation, key, status, retryable }, {
-    cause,
-  });
+  const facts = { operation, key, status, retryable, retryAfterMs };
+  return new StorageError(`Cannot ${operation} ${what}: ${reason} (STORAGE)`, facts, { cause });
 }
 
 /**

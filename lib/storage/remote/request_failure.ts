@@ -107,14 +107,19 @@ export function remoteError(
   // An answer to HEAD has no words.
   const said = failure.message.trim() === "" ? "the request was refused" : failure.message;
   const words = secrets.hide(oneLine(advice.reason ?? said)) + (marks === "" ? "" : ` (${secrets.hide(marks)})`);
-  const reason = words + (advice.remedy === undefined ? "" : `; ${secrets.hide(advice.remedy)}`);
+  const reason = words + (advice.remedy === undefined ? "" : `; ${secrets.hide(advice.remedy)}`) +
+    (failure.retryAfterMs === undefined ? "" : `; it asks to be left alone for ${seconds(failure.retryAfterMs)}`);
   const { kind } = advice;
   if (kind === "storage") {
-    const { status, retryable } = failure;
-    return storageError(request, reason, status === undefined ? { retryable } : { retryable, status });
+    const { status, retryable, retryAfterMs } = failure;
+    return storageError(request, reason, { retryable, status, retryAfterMs });
   }
   const what = request.key === "" ? request.store : `${request.key} in ${request.store}`;
   return new CLASSES[kind](`Cannot ${request.operation} ${what}: ${reason} (${CODES[kind]})`);
+}
+
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 1000)} s`;
 }
 
 /** The first line, without a full stop, and not endless. */

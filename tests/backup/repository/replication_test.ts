@@ -27,11 +27,12 @@ async function pass(house: House, replication: Replication, ms: number): Promise
 }
 
 /** A store that can be switched off. */
-function switchable(): { store: ObjectStore; away: (away: boolean) => void } {
+function switchable(retryAfterMs?: number): { store: ObjectStore; away: (away: boolean) => void } {
   const inner = new MemoryStore();
   let off = false;
   const check = (operation: string, key: string): void => {
-    if (off) throw new StorageError(`Cannot ${operation} ${key}: it is away`, { operation, key, retryable: true });
+    const facts = { operation, key, retryable: true, retryAfterMs };
+    if (off) throw new StorageError(`Cannot ${operation} ${key}: it is away`, facts);
   };
   const store: ObjectStore = {
     name: "switchable",
@@ -167,6 +168,25 @@ describe("replicate()", () => {
     }
     await replication.stop();
   });
+
+  for (const { asked, tries } of [{ asked: 120, tries: [4, 5] }, { asked: 86_400, tries: [1, 2] }]) {
+    it(`leaves a store alone that asks for ${asked} seconds, but for no more than an hour`, async () => {
+      const { store, away } = switchable(asked * SECOND);
+      const house = await House.make({ store });
+      const events: ReplicationEvent[] = [];
+      const replication = await house.replicate({ onEvent: (event) => void events.push(event) });
+      await replication.flush();
+      await house.set("a", "1");
+      away(true);
+      await pass(house, replication, 600 * SECOND);
+      const failures = events.filter(({ type }) => type === "failure").length;
+      assert.ok(failures >= tries[0]! && failures <= tries[1]!, `${failures} tries in ten minutes`);
+      away(false);
+      await pass(house, replication, 3700 * SECOND);
+      assert.equal(replication.status().lagVersions, 0);
+      await replication.stop();
+    });
+  }
 
   it("counts as lag what is being archived until it is, also when that takes long", async () => {
     const inner = new MemoryStore();

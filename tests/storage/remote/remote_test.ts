@@ -404,6 +404,13 @@ describe("remoteError()", () => {
     assert.equal(error.cause, undefined);
   });
 
+  it("tells how long the service asks to be left alone", () => {
+    const failure = new RequestFailure("Slow down", { status: 503, retryAfterMs: 119_500 });
+    const error = remoteError(request, failure, { kind: "storage", remedy: "wait" }, new Secrets()) as StorageError;
+    assert.match(error.message, /Slow down \(503\); wait; it asks to be left alone for 120 s \(STORAGE\)$/);
+    assert.deepEqual([error.retryable, error.retryAfterMs], [true, 119_500]);
+  });
+
   it("has the class that fits, and marks what may pass", () => {
     const failure = new RequestFailure("no", { status: 403 });
     const permission = remoteError(request, failure, { kind: "permission" }, new Secrets());

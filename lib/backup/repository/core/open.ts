@@ -12,7 +12,7 @@
  */
 import { DecryptionError, ExistsError, HoldfastError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
-import { monotonicNow, randomBytes, randomNumber } from "../../../base/simulation.ts";
+import { monotonicNow, randomBytes } from "../../../base/simulation.ts";
 import { delayWith, systemTimers, type Timers } from "../../../base/timers.ts";
 import { MARKER_NAME } from "../../../engine/file_names.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
@@ -107,7 +107,7 @@ export async function isRepository(fs: FileSystem, path: string): Promise<boolea
 /** Opens a repository, or makes one. */
 export async function openRepository(store: ObjectStore, settings: OpenSettings): Promise<RepositoryContext> {
   const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(settings.timers, ms, signal);
-  const retrying = new RetryingStore(store, { delay, random: randomNumber });
+  const retrying = new RetryingStore(store, { delay });
   const name = store.name;
   await retrying.probe({ write: !settings.readOnly && !settings.keyless });
   const about = await readRepository(retrying, name) ?? await make(retrying, settings);

@@ -1,12 +1,10 @@
 /**
- * A store whose passing failures are tried again, with growing, jittered pauses: 4 tries, about 0.1, 0.4 and 1.6 s apart. Not
- * more, for whoever waits should hear of it; a replication goes on trying by itself.
+ * A store whose passing failures are tried again (`again.ts`).
  *
  * A put of pieces can't be sent twice and is not tried again; callers make the pieces anew.
  *
  * @module
  */
-import { StorageError } from "../../../base/errors.ts";
 import type {
   CleanUpOptions,
   GetOptions,
@@ -20,28 +18,17 @@ import type {
   StoreCapabilities,
   StoredObject,
 } from "../../../storage/object_store.ts";
-
-const TRIES = 4;
-const FIRST_PAUSE_MS = 100;
-const GROWTH = 4;
-
-/** How pauses are made. */
-export interface RetryOptions {
-  /** Waits. */
-  delay: (ms: number, signal?: AbortSignal) => Promise<void>;
-  /** 0 to 1. */
-  random: () => number;
-}
+import { again } from "./again.ts";
 
 /** Wraps a store. */
 export class RetryingStore implements ObjectStore {
   readonly #inner: ObjectStore;
-  readonly #options: RetryOptions;
+  readonly #waits: { delay: (ms: number, signal?: AbortSignal) => Promise<void> };
 
-  /** Tries again what `inner` calls retryable. */
-  constructor(inner: ObjectStore, options: RetryOptions) {
+  /** Tries again what `inner` calls retryable; `waits` makes the pauses. */
+  constructor(inner: ObjectStore, waits: { delay: (ms: number, signal?: AbortSignal) => Promise<void> }) {
     this.#inner = inner;
-    this.#options = options;
+    this.#waits = waits;
   }
 
   get name(): string {
@@ -85,15 +72,7 @@ export class RetryingStore implements ObjectStore {
     return await this.#inner.cleanUp?.(options) ?? 0;
   }
 
-  async #again<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    for (let tries = 1;; tries++) {
-      try {
-        return await call();
-      } catch (error) {
-        if (tries === TRIES || !(error instanceof StorageError) || !error.retryable || signal?.aborted) throw error;
-      }
-      const pause = FIRST_PAUSE_MS * GROWTH ** (tries - 1);
-      await this.#options.delay(pause * (0.5 + this.#options.random()), signal);
-    }
+  #again<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return again(this.#waits, signal, call);
   }
 }

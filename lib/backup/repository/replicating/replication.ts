@@ -14,7 +14,13 @@
  *
  * @module
  */
-import { ClosedError, LineageError, PermissionError, RepositoryLockedError } from "../../../base/errors.ts";
+import {
+  ClosedError,
+  LineageError,
+  PermissionError,
+  RepositoryLockedError,
+  StorageError,
+} from "../../../base/errors.ts";
 import type { Engine } from "../../../engine/types.ts";
 import { basename } from "../../../files/paths.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
@@ -37,6 +43,9 @@ import { ensureSlot } from "../log/slots.ts";
 
 /** A failure is answered by pauses that double up to this. Not longer: a store that is back must be noticed. */
 const PAUSE_MS_MAX = 60_000;
+
+/** What a store may ask for on top: to be left alone. */
+const ASKED_MS_MAX = 3_600_000;
 
 /** Merging looks at the log this often. */
 const MERGE_EVERY_MS = 60_000;
@@ -208,7 +217,8 @@ export class Replication implements AsyncDisposable {
   #pause(): number {
     const doubled = this.#options.interval * 2 ** Math.min(this.#failures, 16);
     const [jitter] = this.#context.randomBytes(1);
-    return Math.min(PAUSE_MS_MAX, doubled) * (0.75 + 0.5 * jitter! / 255);
+    const asked = this.#failure instanceof StorageError ? this.#failure.retryAfterMs ?? 0 : 0;
+    return Math.min(ASKED_MS_MAX, asked) + Math.min(PAUSE_MS_MAX, doubled) * (0.75 + 0.5 * jitter! / 255);
   }
 
   #tick(): void {

@@ -21,7 +21,7 @@ import { LogIndex, logObjects } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
 import { runPool } from "../../core/pool.ts";
 import { giveUp } from "../../core/given_up.ts";
-import { again } from "./again.ts";
+import { again } from "../../core/again.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,

@@ -25,7 +25,7 @@ import { logPrefix } from "../../core/layout.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { LOG_DIGEST } from "../../log/log_object.ts";
 import { keepFound, objectPieces, putObject } from "../../core/objects.ts";
-import { again } from "./again.ts";
+import { again } from "../../core/again.ts";
 
 /** A version and the chain's hash there. */
 export interface ChainPoint {

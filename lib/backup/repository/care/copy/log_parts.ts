@@ -15,7 +15,7 @@ import type { RepositoryContext } from "../../core/context.ts";
 import { keepFound } from "../../core/objects.ts";
 import type { LogObject } from "../../log/log_chain.ts";
 import { holes } from "./head_relation.ts";
-import { again } from "./again.ts";
+import { again } from "../../core/again.ts";
 import { chainIn, logHeadOf, type LogPart, readThrough } from "./log_copier.ts";
 
 /** Log that the target has without a hole. */

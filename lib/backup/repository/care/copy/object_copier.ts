@@ -18,7 +18,7 @@ import { objectKey } from "../../core/layout.ts";
 import { objectPieces } from "../../core/objects.ts";
 import { type KnownObjects, place, type Placed, type PlacedSource } from "../../making/place.ts";
 import { runPool } from "../../core/pool.ts";
-import { again } from "./again.ts";
+import { again } from "../../core/again.ts";
 
 /** Contents up to this size are held between their digest and their sending: one for each transfer under way. */
 const HELD_BYTES_MAX = 8 * 2 ** 20;
