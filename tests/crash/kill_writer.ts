@@ -1,13 +1,11 @@
 /**
- * Run by the kill tests as a process of its own: `kill_writer.ts DIRECTORY FIRST` opens the database and writes numbers from
- * FIRST on, eight at a time, and says each one as soon as it is acknowledged, or `refused N CODE`. A full disk it outlasts for
+ * Run by the kill tests as a process of its own: `kill_writer.ts DIRECTORY FIRST WRITERS` opens the database and writes
+ * numbers from FIRST on, WRITERS at a time, and says each one as soon as it is acknowledged, or `refused N CODE`. A full disk it outlasts for
  * a while. It never ends by itself, unless a write fails: then it says what still works.
  */
 import process from "node:process";
 import { DB } from "../../mod.ts";
 import { entryKey, OPTIONS, write } from "./kill_plan.ts";
-
-const WRITERS = 8;
 
 /** So many refusals of a full disk make it believe that there will be no space. */
 const REFUSALS_MAX = 40;
@@ -20,7 +18,7 @@ let next = Number(process.argv[3]);
 let refusals = 0;
 say("open");
 const outcomes = await Promise.allSettled(
-  Array.from({ length: WRITERS }, async () => {
+  Array.from({ length: Number(process.argv[4]) }, async () => {
     while (true) {
       const n = next++;
       const failure = await write(db, n).then(() => undefined, (error) => ({ error }));

@@ -79,7 +79,10 @@ describe("a disk that loses power under a writer", () => {
         const runtime = runtimes[round % runtimes.length]!;
         const slow = untraced === undefined && round % 2 === 0;
         const after = pick(random, LIFE_MS) + (slow ? FIRST_SYNCS * SLOW_MS : 0);
-        const writer = startWriter({ runtime, directory, first: last + 1, through: slow ? slowSyncs(SLOW_MS) : [] });
+        const through = slow ? slowSyncs(SLOW_MS) : [];
+        // Half of them with so many writers that groups of commits overlap.
+        const writers = round % 4 < 2 ? 8 : 64;
+        const writer = startWriter({ runtime, directory, first: last + 1, writers, through });
         await writer.alive;
         await new Promise((resolve) => setTimeout(resolve, after));
         // It stands still for the cut, which takes its time: no sync may succeed meanwhile. What it says later doesn't

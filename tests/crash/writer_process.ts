@@ -45,6 +45,8 @@ export interface WriterOptions {
   directory: string;
   /** The first number that it writes. */
   first: number;
+  /** How many write at the same time; 8 unless given. Where there are many, groups of commits overlap. */
+  writers?: number;
   /** A program, with arguments, that starts it. */
   through?: readonly string[];
 }
@@ -78,7 +80,7 @@ export interface RunningWriter {
 }
 
 /** Starts a writer. */
-export function startWriter({ runtime, directory, first, through = [] }: WriterOptions): RunningWriter {
+export function startWriter({ runtime, directory, first, writers = 8, through = [] }: WriterOptions): RunningWriter {
   const [program, ...args] = [
     ...through,
     binaryOf(runtime),
@@ -86,6 +88,7 @@ export function startWriter({ runtime, directory, first, through = [] }: WriterO
     writer,
     directory,
     String(first),
+    String(writers),
   ];
   // A group of its own: who traces a process dies with it.
   const child = spawn(program!, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
