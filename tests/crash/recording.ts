@@ -23,14 +23,16 @@ export interface Recording {
 export async function record(workload: Workload): Promise<Recording> {
   const operations: Operation[] = [];
   const seen = new Set<Witness>();
+  let isSyncing = false;
   const disk = diskFor(workload, {
     beforeOperation: (operation) => {
       if (!operation.mutates) return;
       operations.push(operation);
       if (operation.path.endsWith(".blob")) seen.add("blob");
+      if (isSyncing && operation.name === "append" && operation.path.endsWith(".log")) seen.add("overlap");
       if (operation.name === "remove" && /MANIFEST/.test(operation.path)) seen.add("manifest");
     },
-  });
+  }, (isUnderWay) => isSyncing = isUnderWay);
   const onEvent = ({ type }: EngineEvent): void => {
     if (type === "flush" || type === "compaction") seen.add(type);
   };

@@ -23,7 +23,7 @@ export type Step =
   | { do: "export"; to: string };
 
 /** What a workload must have made happen to be worth its name. */
-export type Witness = "flush" | "compaction" | "blob" | "manifest";
+export type Witness = "flush" | "compaction" | "blob" | "manifest" | "overlap";
 
 /** A named list of steps and the limits they run under. */
 export interface Workload {
@@ -36,16 +36,30 @@ export interface Workload {
   near?: RegExp;
   /** A seed: file operations then take different times, so that what runs side by side meets in other orders. */
   delays?: number;
+  /** Syncs of the log take so long that other commits are written meanwhile. */
+  slowSyncs?: boolean;
 }
 
+/** Turns of the queue of promises that a slow sync of the log takes: twice what writing a group takes. */
+const SLOW_SYNC_TURNS = 60;
+
 /** An empty disk for a workload. */
-export function diskFor({ delays }: Workload, options: MemoryFileSystemOptions = {}): MemoryFileSystem {
-  if (delays === undefined) return memoryFileSystem(options);
-  const random = randomFrom(delays);
+export function diskFor(
+  workload: Workload,
+  options: MemoryFileSystemOptions = {},
+  onSlowSync: (isUnderWay: boolean) => void = () => {},
+): MemoryFileSystem {
+  const { delays, slowSyncs = false } = workload;
+  if (delays === undefined && !slowSyncs) return memoryFileSystem(options);
+  const random = delays === undefined ? undefined : randomFrom(delays);
   return memoryFileSystem({
     ...options,
-    delay: async () => {
-      for (let i = pick(random, 12); i > 0; i--) await undefined;
+    delay: async (name, path) => {
+      const slow = slowSyncs && name === "sync" && path.endsWith(".log");
+      if (slow) onSlowSync(true);
+      const turns = (slow ? SLOW_SYNC_TURNS : 0) + (random === undefined ? 0 : pick(random, 12));
+      for (let i = 0; i < turns; i++) await undefined;
+      if (slow) onSlowSync(false);
     },
   });
 }

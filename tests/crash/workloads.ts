@@ -4,7 +4,15 @@ import { type Workload, WorkloadBuilder } from "./workload.ts";
 
 /** All of them, for one seed. */
 export function workloads(seed: number): Workload[] {
-  return [modes(seed), rotation(seed + 1), blobs(seed + 2), ingests(seed + 3), exports(seed + 4), manifest(seed + 5)];
+  return [
+    crowds(seed + 6),
+    modes(seed),
+    rotation(seed + 1),
+    blobs(seed + 2),
+    ingests(seed + 3),
+    exports(seed + 4),
+    manifest(seed + 5),
+  ];
 }
 
 /** Shorter ones, for accidents of many kinds at each place. */
@@ -21,6 +29,7 @@ export function shortWorkloads(seed: number): Workload[] {
   c.commit("commit", c.put()).step("snapshot").ingest(true, 3).commit("interval", c.put()).step("release");
   c.ingest(true, 4).commit("commit", c.put()).step("wait", "close").commit("commit", c.put()).step("wait");
   return [
+    crowds(seed + 3),
     modes(seed + 2),
     {
       name: "flush and compaction",
@@ -51,6 +60,29 @@ function modes(seed: number): Workload {
     steps: b.steps,
     settings: { memtableBytes: 64 * 1024 },
     shows: [],
+  };
+}
+
+/** Many commits at once: half of a group is written while the other half is being synced. */
+function crowds(seed: number): Workload {
+  const b = new WorkloadBuilder(seed);
+  for (let round = 0; round < 6; round++) {
+    for (let i = 0; i < 7; i++) {
+      const mode = i === 4 ? "interval" : i === 5 && round % 2 === 0 ? "buffered" : "commit";
+      b.commit(mode, b.put(), ...(i % 3 === 0 ? [{ delete: b.key() }] : []));
+    }
+    if (round % 3 === 1) b.commit("commit", { from: "k10", to: "k15" });
+    b.step("wait");
+  }
+  b.commit("commit", b.put()).commit("commit", b.put()).step("close");
+  for (let i = 0; i < 5; i++) b.commit("commit", b.put());
+  b.step("wait");
+  return {
+    name: "groups that overlap",
+    steps: b.steps,
+    settings: { memtableBytes: 1024 },
+    shows: ["overlap", "flush"],
+    slowSyncs: true,
   };
 }
 

@@ -91,6 +91,19 @@ export const engineDefects: readonly Defect[] = [
     caughtBy: cuts,
   },
   {
+    name: "group acknowledged by the sync of the one before it",
+    breaks: "what was written while others were being synced may be gone after a power cut",
+    patches: [{
+      file: GROUP_SYNC,
+      find: "      else await segment.sync();",
+      replace: "      else await (this.#flights.length > 0 ? this.settle() : segment.sync());",
+    }],
+    caughtBy: {
+      file: "tests/crash/power_cut_test.ts",
+      only: "groups that overlap: leaves a prefix of the commits with all that was acknowledged",
+    },
+  },
+  {
     name: "version reused after recovery",
     breaks: "two commits have one version, of which a later recovery refuses the second",
     patches: [{

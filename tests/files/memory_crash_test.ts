@@ -46,6 +46,49 @@ describe("MemoryFileSystem.crash", () => {
     assert.deepEqual(await whole(fs, "/a"), content);
   });
 
+  it("keeps of a file that is written to during its sync what was there at the call", async () => {
+    const waiting: (() => void)[] = [];
+    let isHolding = false;
+    const fs = memoryFileSystem({
+      delay: (name) => isHolding && name === "sync" ? new Promise((resolve) => waiting.push(resolve)) : undefined,
+    });
+    const content = pattern(300);
+    const handle = await fs.open("/a", "create");
+    await handle.append(content.subarray(0, 100));
+    await handle.sync();
+    await fs.syncDirectory("/");
+    isHolding = true;
+    const kept = async (): Promise<Uint8Array> => await whole(fs.fork({ keep: "none" }), "/a");
+
+    // Longer by the time that it takes effect.
+    await handle.append(content.subarray(100, 200));
+    const first = handle.sync();
+    await handle.append(content.subarray(200));
+    assert.deepEqual(await kept(), content.slice(0, 100));
+    waiting.shift()!();
+    await first;
+    assert.deepEqual(await kept(), content.slice(0, 200));
+    // Cut and written anew.
+    const second = handle.sync();
+    await handle.truncate(50);
+    await handle.append(content.subarray(0, 10));
+    waiting.shift()!();
+    await second;
+    assert.deepEqual(await kept(), content);
+    const random = await whole(fs.fork({ keep: "random", random: seeded(1) }), "/a");
+    assert.deepEqual(random.subarray(0, 50), content.subarray(0, 50));
+    // Two at once, of which the later one is over first.
+    const third = handle.sync();
+    await handle.append(content.subarray(0, 5));
+    const fourth = handle.sync();
+    const [endThird, endFourth] = waiting.splice(0);
+    endFourth!();
+    await fourth;
+    endThird!();
+    await third;
+    assert.equal((await kept()).length, 65);
+  });
+
   it("ends every call and handle of the disk that lost power", async () => {
     const fs = memoryFileSystem();
     const handle = await fs.open("/a", "create");

@@ -73,8 +73,9 @@ export class EngineRun {
     this.#settings = engineSettings(random, () => this.#time);
     const slow = random.chance(0.5);
     this.#fs = memoryFileSystem({
-      delay: async () => {
-        if (slow) { for (let i = random.below(8); i > 0; i--) await undefined; }
+      // Syncs now and then take longer than it takes to write the next group of commits.
+      delay: async (name) => {
+        if (slow) { for (let i = random.below(name === "sync" ? 80 : 8); i > 0; i--) await undefined; }
       },
     });
   }

@@ -7,7 +7,7 @@ import { ClosedError, IOError } from "../../base/errors.ts";
 import type { FileHandle, OpenMode } from "../file_system.ts";
 import type { OperationName } from "./disk_operation.ts";
 import type { DiskUser, MemoryDisk } from "./memory_disk.ts";
-import type { MemoryFile } from "./memory_volume.ts";
+import type { MemoryFile, SyncUnderWay } from "./memory_volume.ts";
 
 /** A `FileHandle` over a file in memory. Closing works in every state, so that cleaning up after a power cut is quiet. */
 export class MemoryFileHandle implements FileHandle {
@@ -59,14 +59,29 @@ export class MemoryFileHandle implements FileHandle {
 
   syncSync(): void {
     this.#check("sync");
-    const file = this.#file;
-    this.#disk.mutating(this.#user, "sync", this.path, () => file.synced(), () => file.syncFailed());
+    const sync = this.#file.beginSync();
+    try {
+      this.#sync(sync);
+    } finally {
+      this.#file.endSync(sync);
+    }
   }
 
   async sync(): Promise<void> {
     this.#check("sync");
-    await this.#disk.wait("sync", this.path);
-    this.syncSync();
+    const sync = this.#file.beginSync();
+    try {
+      await this.#disk.wait("sync", this.path);
+      this.#check("sync");
+      this.#sync(sync);
+    } finally {
+      this.#file.endSync(sync);
+    }
+  }
+
+  #sync(sync: SyncUnderWay): void {
+    const file = this.#file;
+    this.#disk.mutating(this.#user, "sync", this.path, () => file.synced(sync), () => file.syncFailed());
   }
 
   sizeSync(): number {

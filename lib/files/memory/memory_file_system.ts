@@ -136,7 +136,7 @@ export class MemoryFileSystem implements FileSystem {
     node.content = new MemoryContent();
     node.content.append(changed);
     node.lost = [];
-    node.synced();
+    node.synced(node.beginSync());
   }
 
   /** Ends this process as by SIGKILL: its handles and calls fail, its locks are free, what it wrote stays. */

@@ -55,7 +55,7 @@ export function imageAfterCut(volume: MemoryVolume, keep: CrashKeep, random: () 
     if (file === undefined) {
       file = new MemoryFile();
       file.content = survivingContent(node, keep, random);
-      file.synced();
+      file.synced(file.beginSync());
       files.set(node, file);
     }
     file.uses++;

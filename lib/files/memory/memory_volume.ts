@@ -3,7 +3,8 @@
  *
  * Every file and directory has two states: the one that programs see, and the one that has surely reached the disk.
  *
- * 1. A file's bytes are durable up to its last sync. Those appended since are there or not, in any part.
+ * 1. A file's bytes are durable as they were when its last sync was called. Those appended since are there or not, in any
+ *    part.
  * 2. A change of names (create, rename, link, remove) is durable after `syncDirectory` of a directory it concerns. Until
  *    then it may be lost, but within one directory changes reach the disk in their order, and each one whole.
  * 3. A file that was synced but whose name was not may be gone; a name that was synced but whose file was not may lead to
@@ -13,6 +14,16 @@
  */
 import { ExistsError, IOError, NotFoundError } from "../../base/errors.ts";
 import { MemoryContent } from "./memory_content.ts";
+
+/** A sync that was called and has not taken effect: what was written since need not be in it. */
+export interface SyncUnderWay {
+  /** How many bytes there were at the call. */
+  readonly size: number;
+  /** Those bytes, kept once they were cut or written over; otherwise they are the first of the content. */
+  content: MemoryContent | undefined;
+  /** The least length since the call. */
+  floor: number;
+}
 
 /** A file: its bytes, and what is known to be durable of them. */
 export class MemoryFile {
@@ -26,6 +37,8 @@ export class MemoryFile {
   durable: MemoryContent | undefined;
   /** The least length since the last sync: below it `content` is what was synced. */
   floor = 0;
+  /** Syncs that have not taken effect, in the order of their calls. */
+  #syncing: SyncUnderWay[] = [];
   /** Parts that a failed sync gave up on: seen by programs, never written by any later sync. */
   lost: { from: number; to: number }[] = [];
   /** Zeros behind the end, which the next appends go over. */
@@ -62,6 +75,10 @@ export class MemoryFile {
   #touch(position: number): void {
     if (position < this.durableSize && this.durable === undefined) this.durable = this.content.copy(this.durableSize);
     this.floor = Math.min(this.floor, position);
+    for (const sync of this.#syncing) {
+      if (position < sync.size && sync.content === undefined) sync.content = this.content.copy(sync.size);
+      sync.floor = Math.min(sync.floor, position);
+    }
   }
 
   /** Cuts or grows to `size`. */
@@ -72,11 +89,27 @@ export class MemoryFile {
     this.ahead = 0;
   }
 
-  /** All that programs see is durable now, but for what an earlier failed sync lost. */
-  synced(): void {
-    this.durable = undefined;
-    this.durableSize = this.content.size;
-    this.floor = this.content.size;
+  /** A sync is called. */
+  beginSync(): SyncUnderWay {
+    const { size } = this.content;
+    const sync: SyncUnderWay = { size, content: undefined, floor: size };
+    this.#syncing.push(sync);
+    return sync;
+  }
+
+  /** It takes effect: what programs saw at its call is durable, but for what an earlier failed sync lost. */
+  synced(sync: SyncUnderWay): void {
+    // One called later may have taken effect already, and says more.
+    if (!this.#syncing.includes(sync)) return;
+    this.#syncing = this.#syncing.slice(this.#syncing.indexOf(sync) + 1);
+    this.durable = sync.content;
+    this.durableSize = sync.size;
+    this.floor = sync.floor;
+  }
+
+  /** It is over, with or without effect. */
+  endSync(sync: SyncUnderWay): void {
+    this.#syncing = this.#syncing.filter((other) => other !== sync);
   }
 
   /** A sync failed: the system forgets what it had not written, and no later sync will bring it back. */
