@@ -19,7 +19,11 @@ export function workloads(seed: number): Workload[] {
 export function shortWorkloads(seed: number): Workload[] {
   const b = new WorkloadBuilder(seed);
   for (let i = 0; i < 14; i++) {
-    b.commit(i % 3 === 0 ? "commit" : "interval", b.put(), b.put(b.key(), b.value(i % 5 === 0 ? 400 : 100)));
+    b.commit(
+      i % 3 === 0 ? "commit" : "interval",
+      b.put(),
+      b.put(i === 5 ? "long" : b.key(), b.value(i % 5 === 0 ? 400 : 100)),
+    );
     if (i % 4 === 0) b.step("wait");
   }
   b.commit("commit", { delete: b.key() }, { from: "k10", to: "k15" }).step("wait", "compact");
@@ -142,7 +146,10 @@ function ingests(seed: number): Workload {
 /** Copies that are made while writing goes on. */
 function exports(seed: number): Workload {
   const b = new WorkloadBuilder(seed);
-  for (let i = 0; i < 12; i++) b.commit("interval", b.put(), b.put(b.key(), b.value(i % 4 === 0 ? 600 : 120)));
+  // Of the long values one stays at least: under a key that no other goes over.
+  for (let i = 0; i < 12; i++) {
+    b.commit("interval", b.put(), b.put(i === 4 ? "long" : b.key(), b.value(i % 4 === 0 ? 600 : 120)));
+  }
   b.export("/first").commit("commit", b.put(), { delete: b.key() }).export("/second").step("close");
   b.commit("buffered", b.put()).export("/third");
   return { name: "exports beside writes", steps: b.steps, settings: {}, shows: ["flush", "blob"] };
@@ -193,5 +200,6 @@ export function mixed(seed: number, length: number): Workload {
     settings,
     shows: ["flush", "compaction"],
     ...(b.random() < 0.7 ? { delays: seed } : {}),
+    slowSyncs: b.random() < 0.5,
   };
 }
