@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { IOError, NoSpaceError, ReadOnlyError } from "../../lib/base/errors.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { SyncChoice } from "../../lib/engine/writing/sync_choice.ts";
 import type { EngineSettings } from "../../lib/engine/types.ts";
 import type { MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -129,20 +130,26 @@ describe("groups of commits that overlap", () => {
     await engine.close();
   });
 
-  it("are shown before a commit that waits for no sync", async () => {
-    const { engine, begun, release, writes, shown, letGo } = await overlapped();
-    const buffered = put(engine, { e: "1" }, "buffered").then(() => shown.push("e"));
-    letGo();
-    const second = await begun();
-    await Promise.all(writes.slice(0, 2));
-    await pause(1);
-    assert.deepEqual(shown, ["a", "b"]);
-    second();
-    await Promise.all([...writes, buffered]);
-    assert.deepEqual(shown, ["a", "b", "c", "d", "e"]);
-    release();
-    await engine.close();
-  });
+  for (const refused of [false, true]) {
+    it(`are shown before a commit that waits for no sync${refused ? ", behind one that did not pass" : ""}`, async () => {
+      const { engine, begun, release, writes, shown, letGo } = await overlapped();
+      if (refused) {
+        const batch = new Batch();
+        writes.push(engine.commit(batch, { durability: "commit", check: () => false }));
+      }
+      const buffered = put(engine, { e: "1" }, "buffered").then(() => shown.push("e"));
+      letGo();
+      const second = await begun();
+      await Promise.all(writes.slice(0, 2));
+      await pause(1);
+      assert.deepEqual(shown, ["a", "b"]);
+      second();
+      await Promise.all([...writes, buffered]);
+      assert.deepEqual(shown, ["a", "b", "c", "d", "e"]);
+      release();
+      await engine.close();
+    });
+  }
 
   it("are shown before a memtable that they filled is sealed", async () => {
     const long = { changes: { memtableBytes: 20_000 }, value: "x".repeat(6000) };

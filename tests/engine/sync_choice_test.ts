@@ -13,6 +13,8 @@ type Call = "at once" | "off the thread";
 interface Disk {
   engine: Engine;
   calls: Call[];
+  /** How often records were handed to the system. */
+  appends: number;
   /** What the next syncs take, ms. */
   takes: number;
   /** Thrown by the next sync at once. */
@@ -26,13 +28,14 @@ async function diskOf(flushInterval = 60_000): Promise<Disk> {
   const memory = memoryFileSystem();
   let now = 0;
   const calls: Call[] = [];
-  const disk = { calls, takes: 0.2, fails: undefined, holds: undefined } as unknown as Disk;
+  const disk = { calls, appends: 0, takes: 0.2, fails: undefined, holds: undefined } as unknown as Disk;
   const watched = (handle: FileHandle): FileHandle =>
     new Proxy(handle, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name);
         if (typeof value !== "function") return value;
         return (...args: unknown[]): unknown => {
+          if (name === "appendSync") disk.appends++;
           if (name === "sync" || name === "syncSync") {
             calls.push(name === "sync" ? "off the thread" : "at once");
             now += disk.takes;
@@ -106,6 +109,20 @@ describe("a commit's sync", () => {
       await disk.engine.close();
     });
   }
+
+  it("that nobody waits for splits no group", async () => {
+    const disk = await diskOf();
+    disk.takes = 0.1;
+    await put(disk.engine, { a: "1" });
+    disk.appends = 0;
+    for (let i = 0; i < 5; i++) {
+      const write = (_: unknown, writer: number): Promise<number> =>
+        put(disk.engine, { [`w${writer}`]: "1" }, "interval");
+      await Promise.all(Array.from({ length: 32 }, write));
+    }
+    assert.equal(disk.appends, 5);
+    await disk.engine.close();
+  });
 
   it("is made off the thread where others wait for their turn behind a long one", async () => {
     const disk = await diskOf();

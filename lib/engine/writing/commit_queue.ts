@@ -147,7 +147,9 @@ export class CommitQueue {
 
   /** Takes commits off the queue, writes, syncs and shows them. */
   async #group(): Promise<void> {
-    const { most, underWay } = await this.#syncs.turn(() => this.#queue.length);
+    const first = this.#queue.first;
+    const waits = first?.kind === "commit" && first.durability === "commit";
+    const { most, underWay } = await this.#syncs.turn(waits, () => this.#queue.length);
     this.#store.assertWritable("write");
     await this.#makeRoom();
     if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
@@ -281,6 +283,7 @@ export class CommitQueue {
     try {
       if (sync) await this.#syncs.sync(written.length, this.#queue.length === 0);
       else {
+        // Groups before it may be under way, where the commit that waited for a sync did not pass its check.
         await this.#syncs.settle();
         // A sync of earlier commits may have failed meanwhile.
         this.#store.assertWritable("write");

@@ -34,13 +34,14 @@ export class GroupSync {
 
   /**
    * Waits until the next group may be written, and answers how many commits it takes at most and whether its sync may be
-   * left `under way` while the group behind it is written. `queued` tells how many commits there are.
+   * left `under way` while the group behind it is written. `waits`: whether its first commit waits for a sync; `queued` tells
+   * how many commits there are.
    */
-  async turn(queued: () => number): Promise<{ most: number; underWay: boolean }> {
+  async turn(waits: boolean, queued: () => number): Promise<{ most: number; underWay: boolean }> {
     // One being synced and one waiting for its turn are enough.
     if (this.#flights.length > 1) await this.#flights[0]!.shown;
     const commits = this.#flights.reduce((sum, flight) => sum + flight.commits, queued());
-    const underWay = this.#choice.overlaps(commits);
+    const underWay = waits && this.#choice.overlaps(commits);
     if (!underWay) await this.settle();
     return { most: underWay && this.#flights.length === 0 ? Math.ceil(commits / 2) : Infinity, underWay };
   }
