@@ -46,6 +46,21 @@ function switchable(retryAfterMs?: number): { store: ObjectStore; away: (away: b
   return { store, away: (now) => void (off = now) };
 }
 
+/** A replication with a commit to ship whose store went away ten minutes ago, and how often it failed since. */
+async function withoutStore(
+  retryAfterMs?: number,
+): Promise<{ house: House; replication: Replication; failures: number; away: (away: boolean) => void }> {
+  const { store, away } = switchable(retryAfterMs);
+  const house = await House.make({ store });
+  const events: ReplicationEvent[] = [];
+  const replication = await house.replicate({ onEvent: (event) => void events.push(event) });
+  await replication.flush();
+  await house.set("a", "1");
+  away(true);
+  await pass(house, replication, 600 * SECOND);
+  return { house, replication, failures: events.filter(({ type }) => type === "failure").length, away };
+}
+
 describe("replicate()", () => {
   it("ships what was committed once the interval is over, and says how far it is behind", async () => {
     const house = await House.make();
@@ -142,18 +157,10 @@ describe("replicate()", () => {
   });
 
   it("backs off while the store is away, keeps all log, and catches up", async () => {
-    const { store, away } = switchable();
-    const house = await House.make({ store });
-    const events: ReplicationEvent[] = [];
-    const replication = await house.replicate({ onEvent: (event) => void events.push(event) });
-    await replication.flush();
-    await house.set("a", "1");
-    away(true);
-    await pass(house, replication, 600 * SECOND);
-    const failures = events.filter(({ type }) => type === "failure");
-    assert.ok(failures.length >= 5 && failures.length < 40, `${failures.length} tries in ten minutes`);
+    const { house, replication, failures, away } = await withoutStore();
+    assert.ok(failures >= 5 && failures < 40, `${failures} tries in ten minutes`);
     const { failures: row, error, lagVersions } = replication.status();
-    assert.equal(row, failures.length, "all of them in a row");
+    assert.equal(row, failures, "all of them in a row");
     assert.ok(error instanceof StorageError);
     assert.equal(lagVersions, 1);
     for (let i = 0; i < 20; i++) await house.set(`k${i}`, "x".repeat(2000));
@@ -171,15 +178,7 @@ describe("replicate()", () => {
 
   for (const { asked, tries } of [{ asked: 120, tries: [4, 5] }, { asked: 86_400, tries: [1, 2] }]) {
     it(`leaves a store alone that asks for ${asked} seconds, but for no more than an hour`, async () => {
-      const { store, away } = switchable(asked * SECOND);
-      const house = await House.make({ store });
-      const events: ReplicationEvent[] = [];
-      const replication = await house.replicate({ onEvent: (event) => void events.push(event) });
-      await replication.flush();
-      await house.set("a", "1");
-      away(true);
-      await pass(house, replication, 600 * SECOND);
-      const failures = events.filter(({ type }) => type === "failure").length;
+      const { house, replication, failures, away } = await withoutStore(asked * SECOND);
       assert.ok(failures >= tries[0]! && failures <= tries[1]!, `${failures} tries in ten minutes`);
       away(false);
       await pass(house, replication, 3700 * SECOND);
