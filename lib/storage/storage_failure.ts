@@ -13,6 +13,9 @@ import {
   StorageError,
 } from "../base/errors.ts";
 
+/** A store that asks to be left alone for longer is given up for now: whoever waits should hear of it. ms. */
+export const RETRY_AFTER_MS_MAX = 60_000;
+
 /** A request, for messages. */
 export interface StoreRequest {
   /** The store's name. */

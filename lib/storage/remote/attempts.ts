@@ -5,6 +5,7 @@
  */
 import { abortable, throwIfAborted } from "../../base/abort.ts";
 import { delayWith, type Timers } from "../../base/timers.ts";
+import { RETRY_AFTER_MS_MAX } from "../storage_failure.ts";
 import { RequestFailure } from "./request_failure.ts";
 
 /** How requests are made. */
@@ -23,9 +24,6 @@ export interface AttemptOptions {
 const FIRST_PAUSE_MS = 100;
 const GROWTH = 3;
 const PAUSE_MS_MAX = 10_000;
-
-/** A service that asks for more than this is given up for now: whoever waits should hear of it. */
-export const RETRY_AFTER_MS_MAX = 60_000;
 
 /**
  * Runs `run` until it succeeds, fails for good (anything but a retryable `RequestFailure`), or was tried often enough. What

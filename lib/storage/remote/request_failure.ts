@@ -108,7 +108,9 @@ export function remoteError(
   const said = failure.message.trim() === "" ? "the request was refused" : failure.message;
   const words = secrets.hide(oneLine(advice.reason ?? said)) + (marks === "" ? "" : ` (${secrets.hide(marks)})`);
   const reason = words + (advice.remedy === undefined ? "" : `; ${secrets.hide(advice.remedy)}`) +
-    (failure.retryAfterMs === undefined ? "" : `; it asks to be left alone for ${seconds(failure.retryAfterMs)}`);
+    (failure.retryAfterMs === undefined
+      ? ""
+      : `; it asks to be left alone for ${Math.ceil(failure.retryAfterMs / 1000)} s`);
   const { kind } = advice;
   if (kind === "storage") {
     const { status, retryable, retryAfterMs } = failure;
@@ -116,10 +118,6 @@ export function remoteError(
   }
   const what = request.key === "" ? request.store : `${request.key} in ${request.store}`;
   return new CLASSES[kind](`Cannot ${request.operation} ${what}: ${reason} (${CODES[kind]})`);
-}
-
-function seconds(ms: number): string {
-  return `${Math.ceil(ms / 1000)} s`;
 }
 
 /** The first line, without a full stop, and not endless. */

@@ -6,17 +6,19 @@
  */
 import { StorageError } from "../../../base/errors.ts";
 import { randomNumber } from "../../../base/simulation.ts";
+import { RETRY_AFTER_MS_MAX } from "../../../storage/storage_failure.ts";
+import type { RepositoryContext } from "./context.ts";
 
 const TRIES = 4;
 const FIRST_PAUSE_MS = 100;
 const GROWTH = 4;
 
-/** A store that asks to be left alone for longer is: whoever waits should hear of it. */
-const ASKED_MS_MAX = 60_000;
+/** What makes the pauses. */
+export type Waits = Pick<RepositoryContext, "delay">;
 
 /** Runs `work`, and again after a failure that may pass; never before the pause is over that the store asked for. */
 export async function again<T>(
-  { delay }: { delay: (ms: number, signal?: AbortSignal) => Promise<void> },
+  { delay }: Waits,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -27,7 +29,7 @@ export async function again<T>(
     } catch (error) {
       if (tries === TRIES || !(error instanceof StorageError) || !error.retryable || signal?.aborted) throw error;
       asked = error.retryAfterMs ?? 0;
-      if (asked > ASKED_MS_MAX) throw error;
+      if (asked > RETRY_AFTER_MS_MAX) throw error;
     }
     await delay(asked + FIRST_PAUSE_MS * GROWTH ** (tries - 1) * (0.5 + randomNumber()), signal);
   }

@@ -18,15 +18,15 @@ import type {
   StoreCapabilities,
   StoredObject,
 } from "../../../storage/object_store.ts";
-import { again } from "./again.ts";
+import { again, type Waits } from "./again.ts";
 
 /** Wraps a store. */
 export class RetryingStore implements ObjectStore {
   readonly #inner: ObjectStore;
-  readonly #waits: { delay: (ms: number, signal?: AbortSignal) => Promise<void> };
+  readonly #waits: Waits;
 
   /** Tries again what `inner` calls retryable; `waits` makes the pauses. */
-  constructor(inner: ObjectStore, waits: { delay: (ms: number, signal?: AbortSignal) => Promise<void> }) {
+  constructor(inner: ObjectStore, waits: Waits) {
     this.#inner = inner;
     this.#waits = waits;
   }
