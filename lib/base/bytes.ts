@@ -17,7 +17,8 @@ export const VARINT_BYTES_MAX = 8;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const { latin1Slice } = Buffer.prototype as unknown as {
+const { copy, latin1Slice } = Buffer.prototype as unknown as {
+  copy(this: Uint8Array, target: Uint8Array, at: number, start: number, end: number): number;
   latin1Slice(this: Uint8Array, start: number, end: number): string;
 };
 
@@ -67,6 +68,18 @@ export function concatBytes(...parts: Uint8Array[]): Uint8Array {
 /** A copy that shares no memory with `bytes` (also of a Node `Buffer`, whose `slice` would share). */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
+}
+
+/** Up to here a loop beats a native call. */
+const LOOP_BYTES_MAX = 24;
+
+/**
+ * Copies `source[start, end)` to `target` at `at`. Where `set` needs a view of part of the source, which takes longer than
+ * the copy and leaves garbage, this needs none (measured: half the time in Node, a third in Bun, the same in Deno).
+ */
+export function copyRange(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+  if (end - start > LOOP_BYTES_MAX) copy.call(source, target, at, start, end);
+  else for (let i = start; i < end; i++) target[at++] = source[i]!;
 }
 
 /** The smallest byte string greater than every string with this prefix; undefined when there is none (all 0xff). */
@@ -194,7 +207,7 @@ export class ByteWriter {
   /** The bytes as they are. */
   bytes(bytes: Uint8Array): void {
     this.reserve(bytes.length);
-    this.buffer.set(bytes, this.length);
+    copyRange(bytes, 0, bytes.length, this.buffer, this.length);
     this.length += bytes.length;
   }
 

@@ -15,7 +15,7 @@ import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import type { Key } from "../data/keys.ts";
 import type { Storable } from "../data/values.ts";
-import { durabilityOption, type EntryOptions, entryOptions, type WriteOptions } from "./write_options.ts";
+import { durabilityOption, type EntryOptions, entryOptions, PLAIN, type WriteOptions } from "./write_options.ts";
 import { Writes } from "./writes.ts";
 
 /** An entry to write: a pair, or an object when it has tags or expires. */
@@ -130,9 +130,14 @@ export class SetMany {
   #add(item: unknown): boolean {
     const before = this.#writes.batch.bytes;
     const call = `setMany: item ${this.#items}`;
-    const { key, value, ...options } = itemOf(call, item);
-    const { engine } = this.#context;
-    this.#writes.set(call, this.#definition, key, value, entryOptions(call, options, () => engine.now()));
+    if (Array.isArray(item)) {
+      if (item.length !== 2) throw new TypeError(`${call} is an array of ${item.length}; give [key, value]`);
+      this.#writes.set(call, this.#definition, item[0], item[1], PLAIN);
+    } else {
+      const { key, value, ...options } = itemOf(call, item);
+      const { engine } = this.#context;
+      this.#writes.set(call, this.#definition, key, value, entryOptions(call, options, () => engine.now()));
+    }
     this.#items++;
     this.#inWrites++;
     this.#progress.add(this.#writes.batch.bytes - before, 1);
@@ -183,10 +188,6 @@ export class SetMany {
 }
 
 function itemOf(call: string, item: unknown): Record<string, unknown> {
-  if (Array.isArray(item)) {
-    if (item.length === 2) return { key: item[0], value: item[1] };
-    throw new TypeError(`${call} is an array of ${item.length}; give [key, value]`);
-  }
   if (typeof item !== "object" || item === null) {
     throw new TypeError(`${call} must be [key, value] or { key, value }, not ${describeValue(item)}`);
   }

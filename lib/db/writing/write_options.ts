@@ -37,7 +37,8 @@ export interface CheckedEntryOptions {
 const DURABILITIES = ["commit", "interval", "buffered"] as const;
 const ENTRY_NAMES = ["tags", "expireIn", "expiresAt"];
 const SET_NAMES = [...ENTRY_NAMES, "durability"];
-const PLAIN: CheckedEntryOptions = { tags: [], expiresAt: undefined };
+/** Of an entry with nothing beside its value. */
+export const PLAIN: CheckedEntryOptions = { tags: [], expiresAt: undefined };
 
 /** The durability that a write asks for. */
 export function durabilityOption(call: string, checked: Record<string, unknown>): Durability | undefined {

@@ -15,7 +15,7 @@ import { internalKey, tagPrefix } from "../../format/space.ts";
 import type { Memtable } from "../../tree/memtable/memtable.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
-import { encodeKey } from "../data/keys.ts";
+import { lookupKey } from "../data/keys.ts";
 import { deleteBounds, isEmptyRange } from "../data/ranges.ts";
 import { encodeValue } from "../data/values.ts";
 import type { CheckedEntryOptions } from "./write_options.ts";
@@ -72,8 +72,9 @@ export class Writes {
 
   /** Sets a key. */
   set(call: string, definition: Definition, key: unknown, value: unknown, options: CheckedEntryOptions): void {
-    const internal = encodeKey(call, definition.encoding, definition.prefix, key);
+    // First, for it may call a program's own `toJSON`, and that the database, which looks keys up in the same memory.
     const { kind, payload } = encodeValue(call, value);
+    const internal = lookupKey(call, definition.encoding, definition.prefix, key);
     this.#define(definition);
     this.#put(internal, kind, payload, options.tags, options.expiresAt);
     for (const tag of options.tags) {
@@ -86,7 +87,7 @@ export class Writes {
 
   /** Deletes a key, there or not. */
   delete(call: string, definition: Definition, key: unknown): void {
-    const internal = encodeKey(call, definition.encoding, definition.prefix, key);
+    const internal = lookupKey(call, definition.encoding, definition.prefix, key);
     this.#use(definition);
     this.batch.delete(internal);
     this.#own()?.add(internal, OWN_VERSION, 0, DELETE_CELL);

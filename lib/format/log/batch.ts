@@ -30,10 +30,10 @@ import { type IngestInfo, ingestInfo } from "./ingest_info.ts";
 
 export type { IngestedFile, IngestInfo } from "./ingest_info.ts";
 
-const DELETE = 0;
-const PUT = 1;
-const DELETE_RANGE = 2;
-const INGEST = 3;
+export const DELETE = 0;
+export const PUT = 1;
+export const DELETE_RANGE = 2;
+export const INGEST = 3;
 
 const NO_TAGS: readonly Uint8Array[] = [];
 
@@ -184,45 +184,109 @@ export interface OperationVisitor {
   ingest(info: IngestInfo): void;
 }
 
-/**
- * Calls the visitor for each operation; throws `DecodeError` at the first that is none. Those before it were told, so
- * what must not be applied in part is checked first (`countOperations`). Begins at the byte `from`, stops after `most`
- * operations, returns where it stopped: so a huge commit can be walked through in slices.
- */
-export function forEachOperation(ops: Uint8Array, visitor: OperationVisitor, from = 0, most = Infinity): number {
-  const reader = new ByteReader(ops, from);
-  for (let n = 0; n < most && reader.at < reader.end; n++) {
-    const at = reader.at;
+/** One operation after the other, as places in the bytes: nothing is made for each. */
+export class OperationReader {
+  /** The operations. */
+  readonly bytes: Uint8Array;
+  /** What the operation is. */
+  code: number = DELETE;
+  /** Where its key is; of a range its start, of an ingest its JSON. */
+  keyStart = 0;
+  /** The end of the key. */
+  keyEnd = 0;
+  /** Where its cell is; of a range its end, unless it goes on to the last key: then this is -1. */
+  cellStart = 0;
+  /** The end of the cell. */
+  cellEnd = 0;
+  readonly #reader: ByteReader;
+
+  /** Begins at the byte `from`. */
+  constructor(ops: Uint8Array, from = 0) {
+    this.bytes = ops;
+    this.#reader = new ByteReader(ops, from);
+  }
+
+  /** Where the next operation begins. */
+  get at(): number {
+    return this.#reader.at;
+  }
+
+  /** Goes to the next operation; answers whether there is one. Throws `DecodeError` when it is none. */
+  next(): boolean {
+    const reader = this.#reader;
+    const { at } = reader;
+    if (at >= reader.end) return false;
     const code = reader.u8();
-    if (code === PUT) {
-      const key = reader.prefixed();
-      visitor.put(key, readCellBytes(reader));
-    } else if (code === DELETE) {
-      visitor.delete(reader.prefixed());
-    } else if (code === DELETE_RANGE) {
-      const start = reader.prefixed();
-      visitor.deleteRange(start, readEnd(reader));
-    } else if (code === INGEST) {
-      visitor.ingest(readIngest(reader));
-    } else {
-      throw new DecodeError(`unknown operation ${code}`, at);
+    if (code > INGEST) throw new DecodeError(`unknown operation ${code}`, at);
+    this.code = code;
+    this.keyStart = reader.pass(reader.varint());
+    this.keyEnd = reader.at;
+    if (code === PUT) this.#cell();
+    else if (code === DELETE_RANGE) this.#end();
+    return true;
+  }
+
+  #cell(): void {
+    const reader = this.#reader;
+    const { at } = reader;
+    this.cellStart = reader.pass(reader.varint());
+    this.cellEnd = reader.at;
+    if (this.cellStart === this.cellEnd) throw new DecodeError("empty cell", at);
+  }
+
+  #end(): void {
+    const reader = this.#reader;
+    const { at } = reader;
+    const has = reader.u8();
+    if (has > 1) throw new DecodeError(`range end marked ${has}`, at);
+    this.cellStart = has === 0 ? -1 : reader.pass(reader.varint());
+    this.cellEnd = reader.at;
+  }
+
+  /** The key, or the start of the range, as a view. */
+  get key(): Uint8Array {
+    return this.bytes.subarray(this.keyStart, this.keyEnd);
+  }
+
+  /** The cell as a view. */
+  get cell(): Uint8Array {
+    return this.bytes.subarray(this.cellStart, this.cellEnd);
+  }
+
+  /** The end of the range as a view; undefined when it goes on to the last key. */
+  get end(): Uint8Array | undefined {
+    return this.cellStart < 0 ? undefined : this.cell;
+  }
+
+  /** The files of an ingest; throws `DecodeError`. */
+  ingest(): IngestInfo {
+    try {
+      return ingestInfo(parseJson(decodeText(this.key)), "");
+    } catch (error) {
+      throw new DecodeError(`ingest: ${error instanceof Error ? error.message : error}`, this.keyStart);
     }
   }
-  return reader.at;
 }
 
-const NOTHING: OperationVisitor = { put() {}, delete() {}, deleteRange() {}, ingest() {} };
+/**
+ * Calls the visitor for each operation; throws `DecodeError` at the first that is none. Those before it were told, so
+ * what must not be applied in part is checked first (`countOperations`).
+ */
+export function forEachOperation(ops: Uint8Array, visitor: OperationVisitor): void {
+  const reader = new OperationReader(ops);
+  while (reader.next()) {
+    if (reader.code === PUT) visitor.put(reader.key, reader.cell);
+    else if (reader.code === DELETE) visitor.delete(reader.key);
+    else if (reader.code === DELETE_RANGE) visitor.deleteRange(reader.key, reader.end);
+    else visitor.ingest(reader.ingest());
+  }
+}
 
 /** How many operations there are; throws `DecodeError` unless all of them can be read. */
 export function countOperations(ops: Uint8Array): number {
+  const reader = new OperationReader(ops);
   let count = 0;
-  forEachOperation(ops, {
-    ...NOTHING,
-    put: () => void count++,
-    delete: () => void count++,
-    deleteRange: () => void count++,
-    ingest: () => void count++,
-  });
+  for (; reader.next(); count++) if (reader.code === INGEST) reader.ingest();
   return count;
 }
 
@@ -243,28 +307,4 @@ export function operationsOf(ops: Uint8Array): Operation[] {
     ingest: (info) => void out.push({ type: "ingest", info }),
   });
   return out;
-}
-
-function readCellBytes(reader: ByteReader): Uint8Array {
-  const at = reader.at;
-  const cell = reader.prefixed();
-  if (cell.length === 0) throw new DecodeError("empty cell", at);
-  return cell;
-}
-
-function readEnd(reader: ByteReader): Uint8Array | undefined {
-  const at = reader.at;
-  const has = reader.u8();
-  if (has > 1) throw new DecodeError(`range end marked ${has}`, at);
-  return has === 0 ? undefined : reader.prefixed();
-}
-
-function readIngest(reader: ByteReader): IngestInfo {
-  const at = reader.at;
-  const bytes = reader.prefixed();
-  try {
-    return ingestInfo(parseJson(decodeText(bytes)), "");
-  } catch (error) {
-    throw new DecodeError(`ingest: ${error instanceof Error ? error.message : error}`, at);
-  }
 }

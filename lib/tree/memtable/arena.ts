@@ -15,6 +15,7 @@
  *
  * @module
  */
+import { copyBytes, copyRange } from "../../base/bytes.ts";
 import { FoundRow } from "../cursor.ts";
 import { prefixNumber } from "./key_prefix.ts";
 
@@ -57,10 +58,19 @@ export class Arena {
     return this.#kept + this.#free;
   }
 
-  /** Copies a row in; answers its address. */
-  write(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array): number {
-    const keyLength = key.length;
-    const cellLength = cell.length;
+  /** Copies a row in, with the key `keys[keyStart, keyEnd)` and the cell `cells[cellStart, cellEnd)`; answers its address. */
+  write(
+    keys: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    version: number,
+    timestamp: number,
+    cells: Uint8Array,
+    cellStart: number,
+    cellEnd: number,
+  ): number {
+    const keyLength = keyEnd - keyStart;
+    const cellLength = cellEnd - cellStart;
     const inline = cellLength <= INLINE_CELL_BYTES_MAX;
     const length = HEAD_BYTES + keyLength + (inline ? cellLength : 0);
     if (length > this.#room - this.#free) this.#grow(length);
@@ -72,13 +82,13 @@ export class Arena {
     numbers[at >>> 3] = version;
     numbers[(at >>> 3) + 1] = timestamp;
     words[(at >>> 2) + 4] = keyLength;
-    copyInto(bytes, at + HEAD_BYTES, key);
+    copyRange(keys, keyStart, keyEnd, bytes, at + HEAD_BYTES);
     if (inline) {
       words[(at >>> 2) + 5] = cellLength;
-      copyInto(bytes, at + HEAD_BYTES + keyLength, cell);
+      copyRange(cells, cellStart, cellEnd, bytes, at + HEAD_BYTES + keyLength);
     } else {
       words[(at >>> 2) + 5] = (APART | this.#large.length) >>> 0;
-      this.#large.push(new Uint8Array(cell));
+      this.#large.push(copyBytes(cells.subarray(cellStart, cellEnd)));
       this.#kept += cellLength;
     }
     this.#free = (at + length + 7) & ~7;
@@ -207,11 +217,4 @@ export class Arena {
     const start = at + HEAD_BYTES;
     return prefixNumber(this.#bytes[chunk]!, start + from, start + this.#words[chunk]![(at >>> 2) + 4]!);
   }
-}
-
-/** A loop beats `set` on short input: there is no native call to enter. */
-function copyInto(target: Uint8Array, at: number, source: Uint8Array): void {
-  const length = source.length;
-  if (length > 48) target.set(source, at);
-  else for (let i = 0; i < length; i++) target[at + i] = source[i]!;
 }

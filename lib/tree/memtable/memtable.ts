@@ -15,6 +15,7 @@
  * @module
  */
 import { compareBytes } from "../../base/bytes.ts";
+import { KeptBytes } from "../../base/kept_bytes.ts";
 import { Arena, type SpareChunks } from "./arena.ts";
 import { type Cursor, type FoundRow, NEWEST, type RangeTombstone } from "../cursor.ts";
 import { MemtableCursor, type MemtableRows } from "./memtable_cursor.ts";
@@ -28,6 +29,9 @@ const ROW_BYTES = 16;
 const LEAF_ROWS_MAX = 256;
 /** Small, because every transaction has a memtable too. */
 const LEAF_ROWS_FIRST = 16;
+
+/** The key whose place is looked for. */
+const sought = new KeptBytes();
 
 /** Rows of several versions, sorted by key, then from new to old. */
 export class Memtable {
@@ -87,7 +91,22 @@ export class Memtable {
 
   /** Adds a row, of which it keeps a copy. A row of the same key and version is replaced. */
   add(key: Uint8Array, version: number, timestamp: number, cell: Uint8Array): void {
-    const address = this.#arena.write(key, version, timestamp, cell);
+    this.addRow(key, 0, key.length, version, timestamp, cell, 0, cell.length);
+  }
+
+  /** As `add`, with the key `keys[keyStart, keyEnd)` and the cell `cells[cellStart, cellEnd)`: nobody needs views of them. */
+  addRow(
+    keys: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    version: number,
+    timestamp: number,
+    cells: Uint8Array,
+    cellStart: number,
+    cellEnd: number,
+  ): void {
+    const address = this.#arena.write(keys, keyStart, keyEnd, version, timestamp, cells, cellStart, cellEnd);
+    const key = sought.take(keys, keyStart, keyEnd);
     this.#enterCommit(version);
     this.#commit[this.#commitRows++] = address;
     this.#view.generation++;
