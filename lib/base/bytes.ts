@@ -78,7 +78,7 @@ const LOOP_BYTES_MAX = 16;
  * garbage.
  */
 export function copyRange(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
-  if (end - start <= LOOP_BYTES_MAX) for (let i = start; i < end; i++) target[at++] = source[i]!;
+  if (end - start <= LOOP_BYTES_MAX) { for (let i = start; i < end; i++) target[at++] = source[i]!; }
   else if (end - start === source.length) target.set(source, at);
   else copy.call(source, target, at, start, end);
 }

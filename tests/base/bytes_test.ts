@@ -8,6 +8,7 @@ import {
   compareBytes,
   concatBytes,
   copyBytes,
+  copyRange,
   DecodeError,
   decodeText,
   decodeTextAt,
@@ -49,6 +50,20 @@ describe("byte strings", () => {
     buffer[0] = 9;
     assert.deepEqual(copy, bytes(1, 2));
     assert.equal(toHex(bytes(0, 10, 255)), "000aff");
+  });
+
+  it("are copied from and to anywhere, in whole and in part, and nothing beside them", () => {
+    const source = Uint8Array.from({ length: 200 }, (_, i) => i + 1);
+    for (const length of [0, 1, 15, 16, 17, 100, 199, 200]) {
+      for (const start of new Set([0, 200 - length])) {
+        for (const at of [0, 3]) {
+          const target = new Uint8Array(210);
+          copyRange(source, start, start + length, target, at);
+          const expected = concatBytes(new Uint8Array(at), source.slice(start, start + length));
+          assert.deepEqual(target, concatBytes(expected, new Uint8Array(210 - expected.length)));
+        }
+      }
+    }
   });
 
   it("turn into text only where they are UTF-8", () => {

@@ -4,7 +4,7 @@ import { concatBytes, EMPTY_BYTES, encodeText } from "../../lib/base/bytes.ts";
 import { KeptBytes } from "../../lib/base/kept_bytes.ts";
 
 /** Of lengths that need more memory, less, and as much as before, and both ways of copying. */
-const LENGTHS = [3, 0, 3, 48, 49, 64, 65, 10, 130, 10, 131, 0, 1000, 65];
+const LENGTHS = [3, 0, 3, 48, 49, 64, 65, 10, 3, 130, 10, 131, 10, 0, 1000, 3, 65];
 
 describe("KeptBytes", () => {
   it("holds what was set last, whatever was set before", () => {
@@ -15,6 +15,14 @@ describe("KeptBytes", () => {
       assert.deepEqual(kept.view, bytes);
       bytes.fill(0);
       if (length > 0) assert.equal(kept.view[0], n * 31 & 255);
+    }
+  });
+
+  it("takes part of other bytes", () => {
+    const kept = new KeptBytes();
+    const bytes = new Uint8Array(1100).map((_, i) => i * 7);
+    for (const [n, length] of LENGTHS.entries()) {
+      assert.deepEqual(kept.take(bytes, n, n + length), bytes.slice(n, n + length));
     }
   });
 
@@ -35,6 +43,9 @@ describe("KeptBytes", () => {
     kept.set(encodeText("one"));
     const { view } = kept;
     kept.set(encodeText("two"));
+    assert.equal(kept.view, view);
+    kept.set(encodeText("three"));
+    kept.set(encodeText("one"));
     assert.equal(kept.view, view);
   });
 });

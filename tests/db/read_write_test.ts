@@ -117,6 +117,22 @@ describe("writing", () => {
       for (const { timestamp } of commits) assert.ok(Math.abs(timestamp - Date.now()) < 60_000);
     }));
 
+  it("keeps its key, whatever a value does while it is turned into JSON", () =>
+    withDb(async (db) => {
+      const nosy = (value: number) => ({
+        toJSON() {
+          db.getSync("bb");
+          void db.set("cc", 3);
+          return value;
+        },
+      });
+      await db.set("aa", nosy(1));
+      await db.setMany([["dd", nosy(4)], { key: "ee", value: nosy(5) }]);
+      await db.atomic().set("ff", nosy(6)).commit();
+      assert.deepEqual(await all(db.keys()), ["aa", "cc", "dd", "ee", "ff"]);
+      assert.deepEqual(db.getManySync(["aa", "cc", "dd", "ee", "ff"]), [1, 3, 4, 5, 6]);
+    }));
+
   it("deletes what is missing as a commit like any other", () =>
     withDb(async (db) => {
       assert.equal((await db.delete("nothing")).version, 1);

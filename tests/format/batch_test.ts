@@ -4,10 +4,14 @@ import { ByteWriter, concatBytes, DecodeError, encodeText, toHex } from "../../l
 import {
   Batch,
   countOperations,
+  DELETE,
+  DELETE_RANGE,
   forEachOperation,
   type IngestInfo,
   type Operation,
+  OperationReader,
   operationsOf,
+  PUT,
   readCommit,
   writeCommit,
 } from "../../lib/format/log/batch.ts";
@@ -115,6 +119,23 @@ describe("Batch", () => {
     const [operation] = operationsOf(batch.ops.view());
     assert.ok(operation?.type === "put");
     assert.deepEqual(operation.cell.subarray(1), payload);
+  });
+});
+
+describe("OperationReader", () => {
+  it("says where each operation and what it holds stands", () => {
+    const bytes = new Uint8Array([9, 9, PUT, 2, 0, 97, 3, 5, 104, 105, DELETE, 2, 0, 98, DELETE_RANGE, 1, 99, 0]);
+    const reader = new OperationReader(bytes, 2);
+    const stands = () => [reader.code, reader.keyStart, reader.keyEnd, reader.cellStart, reader.cellEnd, reader.at];
+    assert.equal(reader.at, 2);
+    assert.equal(reader.next(), true);
+    assert.deepEqual(stands(), [PUT, 4, 6, 7, 10, 10]);
+    assert.equal(reader.next(), true);
+    assert.deepEqual(stands().slice(0, 3), [DELETE, 12, 14]);
+    assert.equal(reader.next(), true);
+    assert.deepEqual([...stands().slice(0, 3), reader.end], [DELETE_RANGE, 16, 17, undefined]);
+    assert.equal(reader.next(), false);
+    assert.equal(reader.next(), false);
   });
 });
 

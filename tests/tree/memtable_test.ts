@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compareBytes } from "../../lib/base/bytes.ts";
+import { compareBytes, concatBytes } from "../../lib/base/bytes.ts";
 import { NEWEST, type RangeTombstone } from "../../lib/tree/cursor.ts";
 import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { ArrayCursor, compareRows, type ModelRow, plain, type Random, show, showAt, withSeeds } from "./model.ts";
@@ -47,9 +47,16 @@ function change(random: Random, memtable: Memtable, model: Model, version: numbe
     model.addRange(tombstone);
   } else {
     const row = { key: random.key(), version, timestamp: version * 10, cell: random.cell() };
-    memtable.add(row.key, row.version, row.timestamp, row.cell);
+    if (random.chance(2)) memtable.add(row.key, row.version, row.timestamp, row.cell);
+    else addFromWithin(memtable, row);
     model.add(row);
   }
+}
+
+/** Adds a row whose key and cell stand in the middle of other bytes. */
+function addFromWithin(memtable: Memtable, { key, version, timestamp, cell }: ModelRow): void {
+  const [keys, cells] = [concatBytes(bytes("ab"), key, bytes("c")), concatBytes(bytes("d"), cell, bytes("ef"))];
+  memtable.addRow(keys, 2, 2 + key.length, version, timestamp, cells, 1, 1 + cell.length);
 }
 
 function assertSame(memtable: Memtable, model: Model): void {

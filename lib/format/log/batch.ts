@@ -30,10 +30,13 @@ import { type IngestInfo, ingestInfo } from "./ingest_info.ts";
 
 export type { IngestedFile, IngestInfo } from "./ingest_info.ts";
 
+/** A key is deleted. */
 export const DELETE = 0;
+/** A key is set. */
 export const PUT = 1;
+/** A range is deleted. */
 export const DELETE_RANGE = 2;
-export const INGEST = 3;
+const INGEST = 3;
 
 const NO_TAGS: readonly Uint8Array[] = [];
 
