@@ -49,6 +49,29 @@ describe("simulate()", () => {
     assert.ok(endings["store"]! > 0 && endings["ended"]! > 10, JSON.stringify(endings));
   });
 
+  it("has syncs take their time on some machines, also after their power was cut", async () => {
+    const most: number[] = [];
+    await simulate(async (machine) => {
+      for (let life = 0; life < 8; life++) await machine.run(() => counterLife(machine, { least: 0, most: Infinity }));
+      // As often as it takes for one to be there to the end.
+      let turns = 0;
+      while (turns === 0) {
+        await machine.run(async () => {
+          const db = await DB.open("/other", machine.openOptions);
+          let written = false;
+          const end = db.set("a", 1).finally(() => written = true);
+          let passed = 0;
+          for (; !written; passed++) await undefined;
+          await end;
+          turns = passed;
+        });
+      }
+      most.push(turns);
+    }, { seeds: 20, accidents: ["power"] });
+    const slow = most.filter((turns) => turns > 3 * Math.min(...most)).length;
+    assert.ok(slow > 3 && slow < 17, `${most}`);
+  });
+
   it("gives the same for the same seed", async () => {
     const traceOf = async (): Promise<string[]> => {
       const trace: string[] = [];

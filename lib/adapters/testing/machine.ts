@@ -15,7 +15,9 @@ import {
   type DiskFaultKind,
   type MemoryFileSystem,
   memoryFileSystem,
+  type MemoryFileSystemOptions,
   randomDiskFault,
+  slowSyncs,
 } from "../../files/memory/memory_file_system.ts";
 import { FaultStore, randomFault } from "../../storage/fault_store.ts";
 import { MemoryStore } from "../../storage/memory_store.ts";
@@ -53,7 +55,9 @@ export class SimulatedMachine {
   readonly #accidents: readonly AccidentKind[];
   readonly #onEnding: (ending: Ending) => void;
   readonly #stores = new Map<string, MemoryStore>();
-  #disk = memoryFileSystem();
+  /** In half of the machines syncs take their time, so that other writers go on meanwhile. */
+  readonly #diskOptions: MemoryFileSystemOptions;
+  #disk: MemoryFileSystem;
   #handles: FaultStore[] = [];
   #storeFault: number | undefined;
   #isHit = false;
@@ -70,6 +74,8 @@ export class SimulatedMachine {
     this.#accidents = accidents;
     this.random = random;
     this.clock = this.#time.clock;
+    this.#diskOptions = random() < 0.5 ? { delay: slowSyncs(random) } : {};
+    this.#disk = memoryFileSystem(this.#diskOptions);
   }
 
   /** The disk as the program that runs now sees it; another object for each run. */
@@ -183,7 +189,7 @@ export class SimulatedMachine {
     for (const store of this.#handles.splice(0)) store.kill();
     const disk = this.#disk;
     const keep = this.#pick(["none", "random", "scattered"] as const);
-    this.#disk = power ? disk.crash({ keep, random: this.random }) : disk.otherProcess();
+    this.#disk = power ? disk.crash({ keep, random: this.random }, this.#diskOptions) : disk.otherProcess();
     if (!power) disk.kill();
     // What the ended process still had under way meets closed doors.
     for (let i = 0; i < 20; i++) await yieldToLoop();

@@ -33,6 +33,17 @@ export interface MemoryFileSystemOptions {
   delay?: ((name: OperationName, path: string) => Promise<void> | undefined) | undefined;
 }
 
+/** Turns of the queue of promises that slow syncs take at most: several times what it takes to write a group of commits. */
+const SLOW_SYNC_TURNS_MAX = 200;
+
+/** A `delay` for which syncs of files take their time, as `random` says: meanwhile others go on. */
+export function slowSyncs(random: () => number): (name: OperationName, path: string) => Promise<void> | undefined {
+  const pass = async (turns: number): Promise<void> => {
+    for (; turns > 0; turns--) await undefined;
+  };
+  return (name) => name === "sync" ? pass(Math.floor(random() * SLOW_SYNC_TURNS_MAX)) : undefined;
+}
+
 /** Every call on a disk without power ends so. */
 export class PowerCutError extends IOError {
   /** Names the call and the path. */

@@ -17,7 +17,7 @@ import { MemoryDirectory, MemoryFile, type MemoryNode, MemoryVolume } from "./me
 export { type DiskFault, type DiskFaultKind, randomDiskFault } from "./disk_faults.ts";
 export { randomDamage } from "./disk_damage.ts";
 export type { Operation, OperationName } from "./disk_operation.ts";
-export { type MemoryFileSystemOptions, type PartialAppend, PowerCutError } from "./memory_disk.ts";
+export { type MemoryFileSystemOptions, type PartialAppend, PowerCutError, slowSyncs } from "./memory_disk.ts";
 export type { CrashKeep, CrashOptions } from "./memory_image.ts";
 
 /**

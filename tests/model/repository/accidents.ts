@@ -17,7 +17,7 @@ export async function die(world: World, kind: "kill" | "power", ended: () => voi
   world.leaveLeases();
   for (const place of [first, second]) place.end(kind === "power");
   const next = kind === "power"
-    ? disk.crash({ keep: random.pick(["none", "random", "scattered"]), random: random.next })
+    ? disk.crash({ keep: random.pick(["none", "random", "scattered"]), random: random.next }, world.diskOptions)
     : disk.otherProcess();
   if (kind === "kill") disk.kill();
   for (const home of homes) {

@@ -40,6 +40,11 @@ export class Chronicle {
     return state;
   }
 
+  /** Adds a state of a line that is there. */
+  add(lineage: string, state: State): void {
+    this.lines.get(lineage)!.states.set(state.version, state);
+  }
+
   /** Whose a version is, seen from a line that may have come behind it. */
   lineOf(lineage: string, version: number): Line | undefined {
     const line = this.lines.get(lineage);

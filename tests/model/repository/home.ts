@@ -29,6 +29,8 @@ export class Home {
   version = 0;
   /** What may have been committed by a call that got no answer. */
   pending: (() => Contents) | "anything" | undefined;
+  /** How many commits that may be; more than one only of calls that each set a key of its own. */
+  pendingMost = 1;
   replication: Replication | undefined;
   /** Versions that survive a power cut, and the end of the process. */
   durable = 0;
@@ -47,11 +49,11 @@ export class Home {
     const { path, options, chronicle, encoding, clock } = this.settings;
     this.db = await DB.open<Key>(path, { ...options, keyEncoding: encoding, fileSystem: fs, clock });
     const { lineage, version } = this.db;
+    const promised = after === "power" ? this.durable : after === "kill" ? this.written : this.version;
+    assert.ok(version >= promised, `${path} is back at version ${version}, and ${promised} was promised`);
     if (after === undefined) {
       this.note();
     } else if (this.#isKnownLine() && version <= this.version) {
-      const promised = after === "power" ? this.durable : after === "kill" ? this.written : this.version;
-      assert.ok(version >= promised, `${path} is back at version ${version}, and ${promised} was promised`);
       const line = lineage === this.lineage ? chronicle.lines.get(lineage) : undefined;
       // A copy that was never written to stands in another's line.
       if (line !== undefined && !engineOf(this.db)!.forked) chronicle.truncate(lineage, version);
@@ -60,15 +62,16 @@ export class Home {
       this.version = version;
     } else {
       assert.ok(this.pending !== undefined, `${path} is back at version ${version}, and ${this.version} was the last`);
-      assert.equal(version, this.version + 1, `${path}: the version of what was not answered`);
+      assert.ok(version <= this.version + this.pendingMost, `${path}: version ${version} of what was not answered`);
       const shown = this.settings.calmly(() => contentsOf(this.db));
       if (this.pending !== "anything") {
         const difference = differenceOf(shown, this.pending(), { moment: this.settings.latest(), versions: false });
         assert.equal(difference, undefined, `${path} after an accident`);
       }
-      this.note();
+      this.noteEach();
     }
     this.pending = undefined;
+    this.pendingMost = 1;
     this.durable = this.written = this.version;
   }
 
@@ -88,6 +91,24 @@ export class Home {
     this.lineage = lineage;
     this.version = version;
     return state;
+  }
+
+  /** Notes the present state, and each since the last one that was noted: commits that each set a key of its own. */
+  noteEach(): void {
+    const before = this.state;
+    const { contents } = this.note();
+    for (let version = before.version + 1; version < this.version; version++) {
+      const entries = new Map(before.contents.entries);
+      let timestamp: number | undefined;
+      for (const [id, row] of contents.entries) {
+        if (row.version <= before.version || row.version > version) continue;
+        entries.set(id, row);
+        if (row.version === version) timestamp = row.timestamp;
+      }
+      assert.ok(timestamp !== undefined, `${this.name}: nothing is of version ${version}`);
+      const { spaces } = contents;
+      this.settings.chronicle.add(this.lineage, { version, timestamp, contents: { entries, spaces } });
+    }
   }
 
   #assertKnown(): void {

@@ -9,7 +9,7 @@ import { rotDatabase, rotRepository } from "./rot.ts";
 import type { Place } from "./place.ts";
 import { attempt } from "./tasks.ts";
 import type { World } from "./world.ts";
-import { writeSome } from "./writes.ts";
+import { writeAtOnce, writeSome } from "./writes.ts";
 
 /** Something that is done. */
 export type Operation = (world: World) => Promise<unknown>;
@@ -32,6 +32,7 @@ const REPOSITORY: readonly (readonly [weight: number, Operation])[] = [
 /** Each with its weight. */
 export const OPERATIONS: readonly (readonly [weight: number, Operation])[] = [
   [45, (world) => writeSome(world, world.pickHome())],
+  [8, (world) => writeAtOnce(world, world.pickHome())],
   ...REPOSITORY,
   [2, flushOne],
   [3, compactOne],
@@ -57,6 +58,7 @@ export const FAULTY: readonly (readonly [weight: number, Operation])[] = [
 
 const WHILE_AILING: readonly (readonly [weight: number, Operation])[] = [
   [30, (world) => writeSome(world, world.pickHome())],
+  [20, (world) => writeAtOnce(world, world.pickHome())],
   ...REPOSITORY,
   [6, flushOne],
   [6, compactOne],

@@ -1,7 +1,12 @@
 /** The databases of a run, its repositories, and what is known of them. */
 import { setImmediate, setTimeout } from "node:timers";
 import type { KeyEncoding } from "../../../mod.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import {
+  type MemoryFileSystem,
+  memoryFileSystem,
+  type MemoryFileSystemOptions,
+  slowSyncs,
+} from "../../../lib/files/memory/memory_file_system.ts";
 import type { Simulation } from "../../../lib/base/simulation.ts";
 import { engineOf } from "../../../lib/engine/owner.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
@@ -50,7 +55,9 @@ export class World {
   readonly trace: string[] = [];
   /** Whether listings may lack what is there. */
   readonly stale: boolean;
-  disk: MemoryFileSystem = memoryFileSystem();
+  disk: MemoryFileSystem;
+  /** Of the disk, also after its power was cut: in half of the runs its syncs take their time. */
+  readonly diskOptions: MemoryFileSystemOptions;
   /** Leases of the dead hold until then. */
   lingering = 0;
   restores = 0;
@@ -73,6 +80,8 @@ export class World {
     const random = this.random = new Random(seed, 3);
     this.chance = new Random(seed, 4);
     this.stale = seed % 7 === 5;
+    this.diskOptions = seed % 2 === 0 ? { delay: slowSyncs(new Random(seed, 6).next) } : {};
+    this.disk = memoryFileSystem(this.diskOptions);
     const place = (name: string, store?: RealStore): Place =>
       new Place({
         name,

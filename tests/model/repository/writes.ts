@@ -1,8 +1,9 @@
 /** Random writes, each noted in the chronicle as soon as it is made. */
+import assert from "node:assert/strict";
 import type { EntryOptions, Key, KeySpace, WriteOptions } from "../../../mod.ts";
 import { engineOf } from "../../../lib/engine/owner.ts";
 import { NoSpaceError } from "../../../lib/base/errors.ts";
-import { beginningOf, randomKey, randomTag, randomValue } from "../values.ts";
+import { beginningOf, keyName, randomKey, randomTag, randomValue } from "../values.ts";
 import type { Home } from "./home.ts";
 import type { World } from "./world.ts";
 
@@ -110,6 +111,44 @@ export async function writeOne(world: World, home: Home): Promise<void> {
   if (mode === "commit") home.allDurable(version);
   if (mode === "interval") home.written = Math.max(home.written, version);
   world.note(`${home.name} ${write[0]} in "${space.name}" makes version ${version}`);
+}
+
+/** Several writers at once, each of which sets a few keys of its own, one after the other. */
+export async function writeAtOnce(world: World, home: Home): Promise<void> {
+  const { random } = world;
+  const { db, settings: { pool, encoding, options } } = home;
+  const keys = new Map<string, Key>();
+  for (let i = random.between(2, 60); i > 0; i--) {
+    const key = randomKey(random, pool, encoding);
+    keys.set(keyName(key), key);
+  }
+  const all = [...keys.values()];
+  const each = random.between(1, 4);
+  world.note(`${home.name}: ${all.length} keys by writers of ${each} at once`);
+  home.pending = "anything";
+  home.pendingMost = all.length;
+  const writers: Promise<void>[] = [];
+  for (let from = 0; from < all.length; from += each) {
+    const how = random.chance(0.7) ? { durability: "commit" as const } : randomDurability(world);
+    const mode = how.durability ?? options.durability ?? "commit";
+    const value = `${world.step} ${from} `.repeat(random.between(1, 20));
+    const write = async (): Promise<void> => {
+      let last = 0;
+      for (const key of all.slice(from, from + each)) {
+        const { version } = await db.set(key, value, how);
+        assert.ok(version > last, `${home.name}: the order of a writer's calls`);
+        last = version;
+        if (mode === "commit") home.durable = Math.max(home.durable, version);
+        if (mode !== "buffered") home.written = Math.max(home.written, version);
+      }
+    };
+    writers.push(write());
+  }
+  const results = await Promise.allSettled(writers);
+  home.noteEach();
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  home.pending = undefined;
+  world.note(`that makes version ${home.version}`);
 }
 
 /** A few commits, now and then with time going by in between. */
