@@ -94,15 +94,15 @@ export class AzureStore implements ObjectStore {
     const { blockBytes, concurrency } = this.#settings;
     const reader = body instanceof Uint8Array ? undefined : new BodyReader(body, signal);
     const parts = reader === undefined
-      ? new PartViews(body as Uint8Array, blockBytes)
-      : new PartCutter(reader, blockBytes);
+      ? new PartViews(body as Uint8Array, blockBytes, "md5")
+      : new PartCutter(reader, blockBytes, "md5");
     const condition: Conditions = ifAbsent ? { ifNoneMatch: "*" } : ifMatch !== undefined ? { ifMatch } : {};
     try {
       return await this.#told("put", key, async () => {
         const first = await parts.next();
         const second = first?.bytes.length === blockBytes ? await parts.next() : undefined;
         if (second === undefined) {
-          const put = await this.#putWhole(key, first ?? wholePart(new Uint8Array(0)), condition, signal);
+          const put = await this.#putWhole(key, first ?? wholePart(new Uint8Array(0), "md5"), condition, signal);
           if (first !== undefined) parts.giveBack(first);
           return put;
         }
@@ -230,23 +230,23 @@ export class AzureStore implements ObjectStore {
   /** One Put Blob. */
   async #putWhole(
     key: string,
-    { bytes, md5 }: Part,
+    { bytes, digest }: Part,
     condition: Conditions,
     signal: AbortSignal | undefined,
   ): Promise<{ etag: string } | undefined> {
     return await this.#write(key, condition, signal, (blob, own, mark) =>
       blob.upload(bufferOf(bytes), bytes.length, {
         ...writeOptions(this.#settings, condition, mark, own, this.#around.clock()),
-        transactionalContentMD5: md5,
+        transactionalContentMD5: digest.value,
       }));
   }
 
-  async #stage(key: string, id: string, { bytes, md5 }: Part, signal: AbortSignal): Promise<void> {
+  async #stage(key: string, id: string, { bytes, digest }: Part, signal: AbortSignal): Promise<void> {
     const { encryptionScope } = this.#settings;
     await this.#attempt(key, signal, (blob, own) =>
       blob.stageBlock(id, bufferOf(bytes), bytes.length, {
         abortSignal: own,
-        transactionalContentMD5: md5,
+        transactionalContentMD5: digest.value,
         ...(encryptionScope === undefined ? {} : { encryptionScope }),
       }));
   }

@@ -11,43 +11,57 @@ import { createHash } from "node:crypto";
 import { borrow, BUFFER_BYTES, giveBack } from "../../base/buffers.ts";
 import type { BodyReader } from "../body_reader.ts";
 
+/** By what a service verifies a body. */
+export type DigestName = "md5" | "sha256";
+
 /** A part of a body. */
 export interface Part {
   bytes: Uint8Array;
-  /** Its MD5. */
-  md5: Uint8Array;
+  /** Of the bytes, and of the kind that the parts were asked for with. */
+  digest: Digest;
+}
+
+/** A digest of bytes. */
+export interface Digest {
+  name: DigestName;
+  value: Uint8Array;
 }
 
 /** The part that holds all of some bytes. */
-export function wholePart(bytes: Uint8Array): Part {
-  return { bytes, md5: createHash("md5").update(bytes).digest() };
+export function wholePart(bytes: Uint8Array, name: DigestName): Part {
+  return { bytes, digest: { name, value: createHash(name).update(bytes).digest() } };
 }
 
 /** Gives the parts of a body. */
 export class PartCutter {
   readonly #reader: BodyReader;
   readonly #partBytes: number;
+  readonly #digest: DigestName;
   /** What was read and not handed out. */
   #rest: Uint8Array | undefined;
   #ended = false;
 
   /** Cuts what `reader` gives; the caller closes it. */
-  constructor(reader: BodyReader, partBytes: number) {
+  constructor(reader: BodyReader, partBytes: number, digest: DigestName) {
     this.#reader = reader;
     this.#partBytes = partBytes;
+    this.#digest = digest;
   }
 
   /** The next part: all but the last have the full size. Undefined at the end; an empty body has no part. */
   async next(): Promise<Part | undefined> {
     let buffer: Uint8Array | undefined;
     let filled = 0;
-    const hash = createHash("md5");
+    const name = this.#digest;
+    const hash = createHash(name);
     for (;;) {
       const piece = this.#rest ?? (this.#ended ? undefined : await this.#reader.next());
       this.#rest = undefined;
       if (piece === undefined) {
         this.#ended = true;
-        return filled === 0 ? undefined : { bytes: buffer!.subarray(0, filled), md5: hash.digest() };
+        return filled === 0
+          ? undefined
+          : { bytes: buffer!.subarray(0, filled), digest: { name, value: hash.digest() } };
       }
       if (piece.length === 0) continue;
       const taken = Math.min(piece.length, this.#partBytes - filled);
@@ -58,7 +72,7 @@ export class PartCutter {
       filled += taken;
       // A view on the producer's memory: it is used up before the producer is asked again.
       if (taken < piece.length) this.#rest = piece.subarray(taken);
-      if (filled === this.#partBytes) return { bytes: buffer, md5: hash.digest() };
+      if (filled === this.#partBytes) return { bytes: buffer, digest: { name, value: hash.digest() } };
     }
   }
 
@@ -82,12 +96,14 @@ export class PartCutter {
 export class PartViews {
   readonly #bytes: Uint8Array;
   readonly #partBytes: number;
+  readonly #digest: DigestName;
   #at = 0;
 
   /** Cuts `bytes`, which must not change until the last part was used. */
-  constructor(bytes: Uint8Array, partBytes: number) {
+  constructor(bytes: Uint8Array, partBytes: number, digest: DigestName) {
     this.#bytes = bytes;
     this.#partBytes = partBytes;
+    this.#digest = digest;
   }
 
   /** As `PartCutter.next`. */
@@ -95,7 +111,7 @@ export class PartViews {
     if (this.#at >= this.#bytes.length) return undefined;
     const bytes = this.#bytes.subarray(this.#at, this.#at + this.#partBytes);
     this.#at += bytes.length;
-    return wholePart(bytes);
+    return wholePart(bytes, this.#digest);
   }
 
   /** Does nothing. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DigestName } from "../remote/part_cutter.ts";
 import type { S3Settings } from "./options.ts";
 
 /** How a put is made to depend on what is there. */
@@ -22,8 +23,10 @@ export interface Abilities {
   ifMatch: boolean;
   /** How it does. */
   matchForm: MatchForm;
-  /** A body that does not match its MD5 is refused. */
+  /** A body that does not match its digest is refused. */
   checksums: boolean;
+  /** Which digest that is: in `Content-MD5`, or the SHA-256 that requests are signed with. */
+  digest: DigestName;
 }
 
 /** One service's ways. */
@@ -81,9 +84,9 @@ export const awsDialect: S3Dialect = {
   },
   known: ({ endpoint, conditions }) =>
     conditions !== undefined
-      ? { ...conditions, matchForm: conditions.bareTags ? "bare" : "quoted" }
+      ? { ...conditions, matchForm: conditions.bareTags ? "bare" : "quoted", digest: "md5" }
       : endpoint === undefined
-      ? { ifAbsent: true, ifMatch: true, matchForm: "quoted", checksums: true }
+      ? { ifAbsent: true, ifMatch: true, matchForm: "quoted", checksums: true, digest: "md5" }
       : undefined,
   conditionalCompletion: ({ endpoint }) => endpoint === undefined ? true : undefined,
   conditionHeaders(condition, form) {

@@ -33,7 +33,7 @@ export function googleDialect(credentials: GoogleCredentials, now: () => number)
     withoutCredentials:
       'pass option "credentials", or set GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account',
     permission,
-    known: () => ({ ifAbsent: true, ifMatch: true, matchForm: "bare", checksums: true }),
+    known: () => ({ ifAbsent: true, ifMatch: true, matchForm: "bare", checksums: true, digest: "md5" }),
     // Its uploads in parts take no preconditions.
     conditionalCompletion: () => false,
     conditionHeaders(condition: Condition) {

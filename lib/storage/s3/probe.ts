@@ -9,7 +9,8 @@
 import { toHex } from "../../base/bytes.ts";
 import { delayWith } from "../../base/timers.ts";
 import type { Abilities, Condition, MatchForm } from "./dialect.ts";
-import { md5, type S3Requests, UnansweredFailure } from "./requests.ts";
+import { type DigestName, wholePart } from "../remote/part_cutter.ts";
+import { digestHeaders, type S3Requests, UnansweredFailure } from "./requests.ts";
 
 /** What a condition led to. */
 type Outcome = { put: string } | "unmet" | "refused";
@@ -42,8 +43,9 @@ export async function probe(requests: S3Requests, signal: AbortSignal | undefine
 async function probeOnce(requests: S3Requests, key: string, signal: AbortSignal | undefined): Promise<Abilities> {
   const put = (condition: Condition, text: string, form: MatchForm = "quoted"): Promise<Outcome> =>
     putProbe(requests, key, condition, text, form, signal);
-  const checksums = await refusesDamage(requests, signal);
-  const none: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted", checksums };
+  const digest = await refusedDigest(requests, signal);
+  const checksums = digest !== undefined;
+  const none: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted", checksums, digest: digest ?? "md5" };
   const first = await put({ ifAbsent: true }, "1");
   if (typeof first !== "object") return none;
   const second = await put({ ifAbsent: true }, "2");
@@ -57,15 +59,30 @@ async function probeOnce(requests: S3Requests, key: string, signal: AbortSignal 
   return { ...none, ifAbsent };
 }
 
-/** Whether a body that does not match its checksum is refused, as an object and as a part of an upload. */
-async function refusesDamage(requests: S3Requests, signal: AbortSignal | undefined): Promise<boolean> {
+/**
+ * By which digest a body that does not match is refused, as an object and as a part of an upload; undefined: by none. The
+ * SHA-256 that a request is signed with costs nothing more; a service that wants an MD5 as well, as some do for objects under
+ * a lock, refuses what lacks it for another reason, and gets it.
+ */
+async function refusedDigest(requests: S3Requests, signal: AbortSignal | undefined): Promise<DigestName | undefined> {
+  const names: DigestName[] = requests.settings.lock === undefined ? ["sha256", "md5"] : ["md5"];
+  for (const name of names) if (await refusesDamage(requests, name, signal)) return name;
+  return undefined;
+}
+
+async function refusesDamage(
+  requests: S3Requests,
+  name: DigestName,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   // A key of its own: where it was taken, it would be in the way, and not everyone may delete.
   const key = ownKey(requests, "probe");
   const place = { Bucket: requests.settings.bucket, Key: requests.full(key) };
-  const [body, other] = [new Uint8Array([0]), new Uint8Array([1])];
+  const Body = new Uint8Array([0]);
+  const { digest } = wholePart(new Uint8Array([1]), name);
   const about = { operation: "put", key, signal, attempts: 1 };
-  const damaged = { ...place, Body: body, ContentMD5: md5(other) };
-  if (!await isRefused(requests.call(about, (sdk) => new sdk.PutObjectCommand(damaged)))) {
+  const damaged = { ...about, headers: digestHeaders(digest) };
+  if (!await isRefused(requests.call(damaged, (sdk) => new sdk.PutObjectCommand({ ...place, Body })))) {
     await removeOwn(requests, key);
     return false;
   }
@@ -74,12 +91,15 @@ async function refusesDamage(requests: S3Requests, signal: AbortSignal | undefin
   await isRefused(created.then(({ output }) => UploadId = output.UploadId));
   if (UploadId === undefined) return false;
   try {
-    const part = { ...damaged, UploadId, PartNumber: 1 };
-    return await isRefused(requests.call(about, (sdk) => new sdk.UploadPartCommand(part)));
+    const part = { ...place, Body, UploadId, PartNumber: 1 };
+    return await isRefused(requests.call(damaged, (sdk) => new sdk.UploadPartCommand(part)));
   } finally {
     await abortUpload(requests, key, UploadId);
   }
 }
+
+/** Codes by which services refuse a body that does not match its digest. */
+const MISMATCHES = ["BadDigest", "XAmzContentSHA256Mismatch"];
 
 /** Whether it is the checksum that a put fails by. Other refusals say nothing: where credentials are wrong, the puts that follow tell. */
 async function isRefused(put: Promise<unknown>): Promise<boolean> {
@@ -88,8 +108,9 @@ async function isRefused(put: Promise<unknown>): Promise<boolean> {
     return false;
   } catch (error) {
     const { status, code } = error instanceof UnansweredFailure ? error.failure : {};
-    if (code === "BadDigest") return true;
-    if (status === 400 || status === 501) return false;
+    if (code !== undefined && MISMATCHES.includes(code)) return true;
+    // To one that signs what it got, the SHA-256 is a wrong signature.
+    if (status === 400 || status === 501 || code === "SignatureDoesNotMatch") return false;
     throw error;
   }
 }
@@ -105,8 +126,9 @@ export async function probeCompletion(requests: S3Requests, signal: AbortSignal 
   const about = { operation: "put", key, signal };
   let uploadId: string | undefined;
   try {
-    const body = new Uint8Array([1]);
-    await requests.request(about, (sdk) => new sdk.PutObjectCommand({ ...place, Body: body, ContentMD5: md5(body) }));
+    const { bytes: Body, digest } = wholePart(new Uint8Array([1]), "md5");
+    const sent = { ...about, headers: digestHeaders(digest) };
+    await requests.request(sent, (sdk) => new sdk.PutObjectCommand({ ...place, Body }));
     const created = await requests.request<{ UploadId?: string }>(
       about,
       (sdk) => new sdk.CreateMultipartUploadCommand(place),
@@ -114,8 +136,8 @@ export async function probeCompletion(requests: S3Requests, signal: AbortSignal 
     uploadId = created.output.UploadId;
     const upload = { ...place, UploadId: uploadId };
     const part = await requests.request<{ ETag?: string }>(
-      about,
-      (sdk) => new sdk.UploadPartCommand({ ...upload, PartNumber: 1, Body: body, ContentMD5: md5(body) }),
+      sent,
+      (sdk) => new sdk.UploadPartCommand({ ...upload, PartNumber: 1, Body }),
     );
     const parts = [{ PartNumber: 1, ETag: part.output.ETag }];
     await requests.call(
@@ -167,19 +189,19 @@ async function putProbe(
   form: MatchForm,
   signal: AbortSignal | undefined,
 ): Promise<Outcome> {
-  const body = new TextEncoder().encode(text);
+  const { bytes: Body, digest } = wholePart(new TextEncoder().encode(text), "md5");
   const { bucket } = requests.settings;
   const about = {
     operation: "put",
     key,
     signal,
     attempts: 1,
-    headers: requests.dialect.conditionHeaders(condition, form),
+    headers: { ...digestHeaders(digest), ...requests.dialect.conditionHeaders(condition, form) },
   };
   try {
     const { headers } = await requests.call(
       about,
-      (sdk) => new sdk.PutObjectCommand({ Bucket: bucket, Key: requests.full(key), Body: body, ContentMD5: md5(body) }),
+      (sdk) => new sdk.PutObjectCommand({ Bucket: bucket, Key: requests.full(key), Body }),
     );
     return { put: requests.dialect.tagOf(headers) ?? "" };
   } catch (error) {

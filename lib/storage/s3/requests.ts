@@ -4,8 +4,9 @@
  * @module
  */
 import type { Sdk } from "./client.ts";
-import { createHash } from "node:crypto";
+import { Buffer } from "node:buffer";
 import { inAttempts } from "../remote/attempts.ts";
+import type { Digest } from "../remote/part_cutter.ts";
 import { remoteError, RequestFailure } from "../remote/request_failure.ts";
 import { Secrets } from "../remote/secrets.ts";
 import type { Timers } from "../../base/timers.ts";
@@ -194,9 +195,11 @@ function isLost({ harmless, status }: RequestFailure): boolean {
   return !harmless && (status === undefined || status < 300 || status === 502 || status === 504);
 }
 
-/** The checksum of a body, which each service verifies. */
-export function md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("base64");
+/** The headers by which a service verifies a body. The SDK makes no SHA-256 of its own where it is given one. */
+export function digestHeaders({ name, value }: Digest): Record<string, string> {
+  return name === "md5"
+    ? { "content-md5": Buffer.from(value).toString("base64") }
+    : { "x-amz-content-sha256": Buffer.from(value).toString("hex") };
 }
 
 /** Options of what is put: how it is encrypted, kept and locked. */

@@ -171,18 +171,20 @@ export class S3Store implements ObjectStore {
     signal: AbortSignal | undefined,
   ): Promise<{ etag: string } | undefined> {
     const { partBytes } = this.#settings;
+    // What is put before the service was asked has the digest that all of them know.
+    const { digest } = this.#abilities ?? NO_CONDITIONS;
     const options = async (): Promise<UploadOptions> => ({
       condition,
       abilities: condition === undefined ? NO_CONDITIONS : await this.#able(key, condition, signal),
       signal,
     });
     if (body instanceof Uint8Array && goesWhole(body.length, partBytes, condition)) {
-      return await putWhole(this.#requests, key, wholePart(body), await options());
+      return await putWhole(this.#requests, key, wholePart(body, digest), await options());
     }
     const parts: Parts = body instanceof Uint8Array
-      ? new PartViews(body, Math.max(partBytes, Math.ceil(body.length / PARTS_MAX)))
-      : new PartCutter(reader, partBytes);
-    const first = await parts.next() ?? wholePart(new Uint8Array(0));
+      ? new PartViews(body, Math.max(partBytes, Math.ceil(body.length / PARTS_MAX)), digest)
+      : new PartCutter(reader, partBytes, digest);
+    const first = await parts.next() ?? wholePart(new Uint8Array(0), digest);
     const second = first.bytes.length < partBytes ? undefined : await parts.next();
     if (second === undefined) {
       const put = await putWhole(this.#requests, key, first, await options());
@@ -227,4 +229,10 @@ export class S3Store implements ObjectStore {
   }
 }
 
-const NO_CONDITIONS: Abilities = { ifAbsent: false, ifMatch: false, matchForm: "quoted", checksums: false };
+const NO_CONDITIONS: Abilities = {
+  ifAbsent: false,
+  ifMatch: false,
+  matchForm: "quoted",
+  checksums: false,
+  digest: "md5",
+};

@@ -6,7 +6,8 @@
  * | at most a part, or bytes up to 5 GiB with a condition | any | one PUT, with the condition |
  * | more | none | an upload in parts |
  * | more | any, the service honours it at the completion (AWS) | an upload in parts, completed with the condition |
- * | more | any, it does not (Ceph, GCS) | an upload in parts to a name of our own, then one PUT with the condition, whose body is read from there |
+ * | up to as many parts as are sent at once | any, it does not (Ceph, GCS) | held in memory, then one PUT with the condition |
+ * | more | any, it does not | an upload in parts to a name of our own, then one PUT with the condition, whose body is read from there |
  *
  * The last is slow, as the bytes travel three times, and safe: the object appears whole by a single conditional request.
  *
@@ -16,18 +17,17 @@
  * @module
  */
 import type { Sdk } from "./client.ts";
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { toHex } from "../../base/bytes.ts";
 import { sendParts } from "../remote/in_parallel.ts";
-import type { Part, Parts } from "../remote/part_cutter.ts";
+import type { Digest, Part, Parts } from "../remote/part_cutter.ts";
 import { storageError } from "../storage_failure.ts";
 import type { Abilities, Condition } from "./dialect.ts";
 import { readObject } from "./download.ts";
 import { PARTS_MAX } from "./options.ts";
 import { abortUpload, ownKey, removeOwn } from "./probe.ts";
-import { putInput, type S3Requests, UnansweredFailure } from "./requests.ts";
+import { digestHeaders, putInput, type S3Requests, UnansweredFailure } from "./requests.ts";
 
 /** What a PUT may hold. */
 const PUT_BYTES_MAX = 5 * 2 ** 30;
@@ -49,13 +49,12 @@ export type Uploaded = { etag: string } | undefined;
 export async function putWhole(
   requests: S3Requests,
   key: string,
-  { bytes, md5 }: Part,
+  { bytes, digest }: Part,
   options: UploadOptions,
 ): Promise<Uploaded> {
-  return await putOnce(requests, key, options, deadlineOf(requests, bytes.length), () => ({
+  return await putOnce(requests, key, options, deadlineOf(requests, bytes.length), digest, () => ({
     Body: bytes,
     ContentLength: bytes.length,
-    ContentMD5: base64(md5),
   }));
 }
 
@@ -75,7 +74,51 @@ export async function putLarge(
 ): Promise<Uploaded> {
   const { condition, signal } = options;
   if (condition === undefined || await conditional()) return await upload(requests, key, parts, first, options);
+  const held = [...first];
+  // An upload in parts has as many in memory, and one that is being filled.
+  while (held.length <= requests.settings.concurrency) {
+    const part = await parts.next();
+    if (part === undefined) {
+      const put = await putHeld(requests, key, held, options);
+      held.forEach((part) => parts.giveBack(part));
+      return put;
+    }
+    held.push(part);
+  }
+  return await putSpooled(requests, key, parts, held, options);
+}
+
+/** Puts a body by one request from the parts it was cut into. */
+async function putHeld(
+  requests: S3Requests,
+  key: string,
+  held: readonly Part[],
+  options: UploadOptions,
+): Promise<Uploaded> {
+  const { name } = held[0]!.digest;
+  const sum = createHash(name);
+  let size = 0;
+  for (const { bytes } of held) {
+    sum.update(bytes);
+    size += bytes.length;
+  }
+  return await putOnce(requests, key, options, deadlineOf(requests, size), { name, value: sum.digest() }, () => ({
+    Body: Readable.from(held.map(({ bytes }) => bytes)),
+    ContentLength: size,
+  }));
+}
+
+/** Puts a body of many parts with a condition where the completion of an upload has none. */
+async function putSpooled(
+  requests: S3Requests,
+  key: string,
+  parts: Parts,
+  first: readonly Part[],
+  options: UploadOptions,
+): Promise<Uploaded> {
+  const { signal } = options;
   const spool = ownKey(requests, "spool");
+  // A stream goes unsigned.
   const sum = createHash("md5");
   let size = 0;
   const counted: Parts = {
@@ -99,8 +142,8 @@ export async function putLarge(
         `it has ${size} bytes, and this service honours conditions only for objects of up to 5 GiB`,
       );
     }
-    const contentMd5 = sum.digest("base64");
-    return await putOnce(requests, key, options, deadlineOf(requests, size), async () => {
+    const digest: Digest = { name: "md5", value: sum.digest() };
+    return await putOnce(requests, key, options, deadlineOf(requests, size), digest, async () => {
       const found = await readObject(requests, spool, {
         offset: 0,
         length: Infinity,
@@ -109,7 +152,7 @@ export async function putLarge(
         signal,
       });
       if (found === undefined) throw new Error("connection to the spooled object was lost");
-      return { Body: Readable.from(found.body), ContentLength: size, ContentMD5: contentMd5 };
+      return { Body: Readable.from(found.body), ContentLength: size };
     });
   } finally {
     await removeOwn(requests, spool);
@@ -127,6 +170,7 @@ async function putOnce(
   key: string,
   { condition, abilities, signal }: UploadOptions,
   deadlineMs: number,
+  digest: Digest,
   body: () => Partial<Sdk.PutObjectCommandInput> | Promise<Partial<Sdk.PutObjectCommandInput>>,
 ): Promise<Uploaded> {
   const { settings, dialect, surroundings } = requests;
@@ -136,7 +180,10 @@ async function putOnce(
     key,
     signal,
     deadlineMs,
-    headers: condition === undefined ? undefined : dialect.conditionHeaders(condition, abilities.matchForm),
+    headers: {
+      ...digestHeaders(digest),
+      ...(condition === undefined ? {} : dialect.conditionHeaders(condition, abilities.matchForm)),
+    },
   };
   try {
     const { headers } = await requests.call(about, async (sdk) =>
@@ -239,7 +286,7 @@ async function upload(
         );
       }
       const { headers } = await requests.request(
-        { ...about, signal: own },
+        { ...about, signal: own, headers: digestHeaders(part.digest) },
         (sdk) =>
           new sdk.UploadPartCommand({
             ...place,
@@ -247,7 +294,6 @@ async function upload(
             PartNumber: index + 1,
             Body: part.bytes,
             ContentLength: part.bytes.length,
-            ContentMD5: base64(part.md5),
           }),
       );
       return { PartNumber: index + 1, ETag: headers["etag"] };
@@ -296,8 +342,4 @@ async function keepLocked(
   if ((headers["x-amz-object-lock-mode"] ?? headers["x-goog-object-lock-mode"]) === ObjectLockMode) return;
   const retention = { Mode: ObjectLockMode, RetainUntilDate: ObjectLockRetainUntilDate };
   await requests.request(about, (sdk) => new sdk.PutObjectRetentionCommand({ ...place, Retention: retention }));
-}
-
-function base64(sum: Uint8Array): string {
-  return Buffer.from(sum).toString("base64");
 }

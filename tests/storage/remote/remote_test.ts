@@ -40,7 +40,7 @@ const md5Of = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("md5"
 async function partsOf(cutter: PartCutter, giveBack: boolean): Promise<Uint8Array[]> {
   const parts: Uint8Array[] = [];
   for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
-    assert.deepEqual(new Uint8Array(part.md5), md5Of(part.bytes));
+    assert.deepEqual(new Uint8Array(part.digest.value), md5Of(part.bytes));
     parts.push(part.bytes.slice());
     if (giveBack) cutter.giveBack(part);
   }
@@ -66,7 +66,7 @@ describe("PartCutter", () => {
           for (const giveBack of [false, true]) {
             const bytes = pattern(length);
             const body = streamed(bytes, pieceBytes);
-            const parts = await partsOf(new PartCutter(new BodyReader(body, undefined), partBytes), giveBack);
+            const parts = await partsOf(new PartCutter(new BodyReader(body, undefined), partBytes, "md5"), giveBack);
             assert.deepEqual(parts.slice(0, -1).filter((part) => part.length !== partBytes), []);
             assert.equal(parts.length, Math.ceil(length / partBytes));
             assert.ok(equal(new Uint8Array(Buffer.concat(parts)), bytes), `${length} ${pieceBytes} ${partBytes}`);
@@ -80,7 +80,7 @@ describe("PartCutter", () => {
 
   it("keeps parts that were not given back apart from those that follow", async () => {
     const bytes = pattern(1000);
-    const cutter = new PartCutter(new BodyReader(streamed(bytes, 30), undefined), 100);
+    const cutter = new PartCutter(new BodyReader(streamed(bytes, 30), undefined), 100, "md5");
     const parts: Uint8Array[] = [];
     for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) parts.push(part.bytes);
     assert.ok(equal(new Uint8Array(Buffer.concat(parts)), bytes));
@@ -88,7 +88,7 @@ describe("PartCutter", () => {
   });
 
   it("needs no more memory than what is held", async () => {
-    const cutter = new PartCutter(new BodyReader(streamed(pattern(30 * PART), 30_000), undefined), PART);
+    const cutter = new PartCutter(new BodyReader(streamed(pattern(30 * PART), 30_000), undefined), PART, "md5");
     const buffers = new Set<unknown>();
     const held: Part[] = [];
     for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
@@ -103,7 +103,7 @@ describe("PartCutter", () => {
     const first = borrow(MIB);
     giveBack(first);
     const bytes = pattern(3 * MIB);
-    const cutter = new PartCutter(new BodyReader(streamed(bytes, 300_000), undefined), 2 * MIB);
+    const cutter = new PartCutter(new BodyReader(streamed(bytes, 300_000), undefined), 2 * MIB, "md5");
     const part = await cutter.next();
     assert.ok(equal(part!.bytes, bytes.subarray(0, 2 * MIB)));
     assert.equal(borrow(MIB).buffer, first.buffer, "the part began in it");
@@ -111,22 +111,22 @@ describe("PartCutter", () => {
 
   it("makes checksums of what the producer gave, whatever becomes of the memory of a part", async () => {
     const bytes = pattern(3 * PART);
-    const cutter = new PartCutter(new BodyReader(streamed(bytes, 1000), undefined), PART);
+    const cutter = new PartCutter(new BodyReader(streamed(bytes, 1000), undefined), PART, "md5");
     const sums: Uint8Array[] = [];
     for (let part = await cutter.next(); part !== undefined; part = await cutter.next()) {
       part.bytes[7]! ^= 1;
-      sums.push(new Uint8Array(part.md5));
+      sums.push(new Uint8Array(part.digest.value));
     }
     assert.deepEqual(sums, [0, 1, 2].map((i) => md5Of(bytes.subarray(i * PART, (i + 1) * PART))));
   });
 
   it("does not copy bytes that are in memory already", async () => {
     const bytes = pattern(250);
-    const views = new PartViews(bytes, 100);
+    const views = new PartViews(bytes, 100, "md5");
     const lengths: number[] = [];
     for (let part = await views.next(); part !== undefined; part = await views.next()) {
       assert.equal(part.bytes.buffer, bytes.buffer);
-      assert.deepEqual(new Uint8Array(part.md5), md5Of(part.bytes));
+      assert.deepEqual(new Uint8Array(part.digest.value), md5Of(part.bytes));
       lengths.push(part.bytes.length);
     }
     assert.deepEqual(lengths, [100, 100, 50]);
@@ -135,7 +135,7 @@ describe("PartCutter", () => {
 
 describe("sendParts()", () => {
   it("sends at most as many at once as told, in bounded memory, and gives the results in order", async () => {
-    const cutter = new PartCutter(new BodyReader(streamed(pattern(20 * PART), 30_000), undefined), PART);
+    const cutter = new PartCutter(new BodyReader(streamed(pattern(20 * PART), 30_000), undefined), PART, "md5");
     const first = [(await cutter.next())!];
     let [running, most] = [0, 0];
     const buffers = new Set<unknown>();
@@ -156,7 +156,7 @@ describe("sendParts()", () => {
     const broken = new Error("broken");
     let [aborted, pieces] = [0, 0];
     const body = streamed(pattern(10_000), 100, () => pieces++);
-    const cutter = new PartCutter(new BodyReader(body, undefined), 100);
+    const cutter = new PartCutter(new BodyReader(body, undefined), 100, "md5");
     const sent = sendParts(cutter, [], 4, undefined, (_, index, signal) => {
       if (index === 5) return Promise.reject(broken);
       if (index < 2) return Promise.resolve();
@@ -177,7 +177,7 @@ describe("sendParts()", () => {
       const reason = new Error("enough");
       const giveUp = new AbortController();
       const body = streamed(pattern(300), 100, (piece) => piece < 2 ? undefined : new Promise(() => {}));
-      const cutter = new PartCutter(new BodyReader(body, giveUp.signal), 100);
+      const cutter = new PartCutter(new BodyReader(body, giveUp.signal), 100, "md5");
       const sent = sendParts(cutter, [], 4, giveUp.signal, async (_, index) => {
         await settle();
         if (index === 1) {

@@ -1,5 +1,6 @@
 /** What is particular to the S3 kind of store: on Ceph, some of it with accidents on the way there. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import {
   CreateMultipartUploadCommand,
@@ -127,6 +128,50 @@ function tests(ceph: S3Server): void {
       }
     });
 
+    it("and has bodies verified by the SHA-256 they are signed with where that is proven, else by their MD5", async () => {
+      const isProof = ({ method, headers }: SeenRequest): boolean =>
+        method === "PUT" && headers["content-md5"] === undefined;
+      const digestsOf = async (fate: Fate, options: S3Options): Promise<unknown[]> => {
+        let digests: unknown[] = [];
+        await behind((request) => isProof(request) ? fate : "pass", async (store, { requests }) => {
+          if (options.capabilities === undefined) assert.deepEqual(await store.probe!({ write: true }), ALL);
+          requests.length = 0;
+          await store.put("a", text("1"), { ifAbsent: true });
+          await store.put("b", streamed(pattern(6 * MIB), MIB));
+          const puts = requests.filter(({ method, path }) => method === "PUT" && !path.includes("retention"));
+          assert.equal(puts.length, 3);
+          digests = [...new Set(puts.map(({ headers }) => headers["content-md5"] === undefined ? "sha256" : "md5"))];
+          assert.equal(puts[0]!.headers["x-amz-content-sha256"], createHash("sha256").update("1").digest("hex"));
+        }, options);
+        return digests;
+      };
+      const asked = { capabilities: undefined };
+      assert.deepEqual(await digestsOf("pass", asked), ["sha256"]);
+      for (
+        const refusal of [
+          { status: 200 },
+          errorAnswer(400, "InvalidRequest"),
+          errorAnswer(403, "SignatureDoesNotMatch"),
+          errorAnswer(501, "NotImplemented"),
+        ]
+      ) {
+        assert.deepEqual(await digestsOf(refusal, asked), ["md5"]);
+      }
+      assert.deepEqual(await digestsOf("pass", {}), ["md5"]);
+    });
+
+    it("and leaves its bodies their MD5 under a lock, which AWS wants", async () => {
+      const locked = await newBucket(ceph, { locked: true });
+      const loopback = await startLoopback({ target: ceph.endpoint, fate: () => "pass" });
+      const objectLock = { mode: "GOVERNANCE", for: "1h" } as const;
+      const store = s3(`s3://${locked}/l`, { ...optionsFor(ceph), endpoint: loopback.endpoint, objectLock });
+      await store.probe!({ write: true });
+      await store.put("a", text("1"));
+      const puts = loopback.requests.filter(({ method }) => method === "PUT");
+      await loopback.stop();
+      assert.ok(puts.length > 3 && puts.every(({ headers }) => headers["content-md5"] !== undefined));
+    });
+
     it("and comes to the same when any one of its requests or answers is lost", async () => {
       let cases = 0;
       for (let at = 0; at < 12; at++) {
@@ -144,28 +189,49 @@ function tests(ceph: S3Server): void {
   });
 
   describe("S3Store puts large bodies with a condition", () => {
-    it("whole, of one winner only, and leaves no part", async () => {
-      await behind(() => "pass", async (store, loopback, place) => {
-        const bodies = [1, 2, 3].map((seed) => pattern(6 * MIB, seed));
-        const puts = await Promise.all(
-          bodies.map((body) => store.put("a", streamed(body, MIB), { ifAbsent: true })),
-        );
-        const winners = puts.flatMap((put, i) => put === undefined ? [] : [i]);
-        assert.equal(winners.length, 1);
-        const found = await store.get("a");
-        assert.ok(equal(await bytesOf(found), bodies[winners[0]!]!));
-        // Each completion is checked by the server: nothing but a PUT may make the object.
-        const completed = loopback.requests.filter(({ method, path }) =>
-          method === "POST" && /\/a\?uploadId/.test(path)
-        );
-        assert.deepEqual(completed.map(({ path }) => path), []);
-        const etag = puts[winners[0]!]!.etag;
-        const next = pattern(6 * MIB, 9);
-        assert.equal(await store.put("a", streamed(next, MIB), { ifMatch: "0".repeat(32) }), undefined);
-        assert.ok(await store.put("a", streamed(next, MIB), { ifMatch: etag }));
-        assert.ok(equal(await bytesOf(await store.get("a")), next));
-        assert.deepEqual(await everything(ceph, bucket, prefixOf(place)), [`${prefixOf(place)}a`]);
+    // As many parts as are sent at once are held, and one more shows that there are more.
+    const cases = [
+      { mebibytes: 6, concurrency: 1, isSpooled: true },
+      { mebibytes: 6, concurrency: 3, isSpooled: false },
+      { mebibytes: 15, concurrency: 3, isSpooled: false },
+      { mebibytes: 16, concurrency: 3, isSpooled: true },
+    ];
+    for (const { mebibytes, concurrency, isSpooled } of cases) {
+      it(`whole, of one winner only, and leaves no part (${mebibytes} MiB, ${concurrency} at once)`, async () => {
+        await behind(() => "pass", async (store, loopback, place) => {
+          const bodies = [1, 2, 3].map((seed) => pattern(mebibytes * MIB, seed));
+          const puts = await Promise.all(
+            bodies.map((body) => store.put("a", streamed(body, MIB), { ifAbsent: true })),
+          );
+          const winners = puts.flatMap((put, i) => put === undefined ? [] : [i]);
+          assert.equal(winners.length, 1);
+          const found = await store.get("a");
+          assert.ok(equal(await bytesOf(found), bodies[winners[0]!]!));
+          // Each completion is checked by the server: nothing but a PUT may make the object.
+          const completed = loopback.requests.filter(({ method, path }) =>
+            method === "POST" && /\/a\?uploadId/.test(path)
+          );
+          assert.deepEqual(completed.map(({ path }) => path), []);
+          assert.equal(loopback.requests.some(({ path }) => path.includes("spool")), isSpooled);
+          const etag = puts[winners[0]!]!.etag;
+          const next = pattern(mebibytes * MIB, 9);
+          assert.equal(await store.put("a", streamed(next, MIB), { ifMatch: "0".repeat(32) }), undefined);
+          assert.ok(await store.put("a", streamed(next, MIB), { ifMatch: etag }));
+          assert.ok(equal(await bytesOf(await store.get("a")), next));
+          assert.deepEqual(await everything(ceph, bucket, prefixOf(place)), [`${prefixOf(place)}a`]);
+        }, { concurrency });
       });
+    }
+
+    it("again when a connection breaks, from what it holds", async () => {
+      const isPut = ({ method, path }: SeenRequest): boolean => method === "PUT" && !path.includes("probe");
+      const body = pattern(12 * MIB);
+      for (const fate of ["cut before", "cut after", { status: 503 }] as const) {
+        await behind(once(isPut, fate), async (store) => {
+          assert.ok(await store.put("a", streamed(body, MIB), { ifAbsent: true }));
+          assert.ok(equal(await bytesOf(await store.get("a")), body));
+        });
+      }
     });
 
     it("and sends nothing of them when something is there", async () => {
@@ -336,18 +402,21 @@ function tests(ceph: S3Server): void {
 
   describe("S3Store's bytes are verified by the service", () => {
     it("which refuses a body that was changed on its way", async () => {
-      await behind(() => "pass", async (store, loopback) => {
-        loopback.options.rewrite = ({ body }) => {
-          if (body.length > 0) body[body.length >> 1]! ^= 1;
-        };
-        await assert.rejects(
-          store.put("a", pattern(1000)),
-          /SignatureDoesNotMatch|BadDigest|XAmzContentSHA256Mismatch/,
-        );
-        await assert.rejects(store.put("b", streamed(pattern(6 * MIB), MIB)));
-        loopback.options.rewrite = () => {};
-        assert.deepEqual(await keysOf(store), []);
-      });
+      for (const options of [CEPH_CAN, { capabilities: undefined }]) {
+        await behind(() => "pass", async (store, loopback) => {
+          if (options.capabilities === undefined) await store.probe!({ write: true });
+          loopback.options.rewrite = ({ body }) => {
+            if (body.length > 0) body[body.length >> 1]! ^= 1;
+          };
+          await assert.rejects(
+            store.put("a", pattern(1000)),
+            /SignatureDoesNotMatch|BadDigest|XAmzContentSHA256Mismatch/,
+          );
+          await assert.rejects(store.put("b", streamed(pattern(6 * MIB), MIB)));
+          loopback.options.rewrite = () => {};
+          assert.deepEqual(await keysOf(store), []);
+        }, options);
+      }
     });
   });
 
