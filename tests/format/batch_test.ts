@@ -124,16 +124,15 @@ describe("Batch", () => {
 
 describe("OperationReader", () => {
   it("says where each operation and what it holds stands", () => {
-    const bytes = new Uint8Array([9, 9, PUT, 2, 0, 97, 3, 5, 104, 105, DELETE, 2, 0, 98, DELETE_RANGE, 1, 99, 0]);
-    const reader = new OperationReader(bytes, 2);
-    const stands = () => [reader.code, reader.keyStart, reader.keyEnd, reader.cellStart, reader.cellEnd, reader.at];
-    assert.equal(reader.at, 2);
+    const bytes = new Uint8Array([PUT, 2, 0, 97, 3, 5, 104, 105, DELETE, 2, 0, 98, DELETE_RANGE, 1, 99, 0]);
+    const reader = new OperationReader(bytes);
+    const stands = () => [reader.code, reader.keyStart, reader.keyEnd, reader.cellStart, reader.cellEnd];
     assert.equal(reader.next(), true);
-    assert.deepEqual(stands(), [PUT, 4, 6, 7, 10, 10]);
+    assert.deepEqual(stands(), [PUT, 2, 4, 5, 8]);
     assert.equal(reader.next(), true);
-    assert.deepEqual(stands().slice(0, 3), [DELETE, 12, 14]);
+    assert.deepEqual(stands().slice(0, 3), [DELETE, 10, 12]);
     assert.equal(reader.next(), true);
-    assert.deepEqual([...stands().slice(0, 3), reader.end], [DELETE_RANGE, 16, 17, undefined]);
+    assert.deepEqual([...stands().slice(0, 3), reader.end], [DELETE_RANGE, 14, 15, undefined]);
     assert.equal(reader.next(), false);
     assert.equal(reader.next(), false);
   });

@@ -203,15 +203,10 @@ export class OperationReader {
   cellEnd = 0;
   readonly #reader: ByteReader;
 
-  /** Begins at the byte `from`. */
-  constructor(ops: Uint8Array, from = 0) {
+  /** Stands before the first. */
+  constructor(ops: Uint8Array) {
     this.bytes = ops;
-    this.#reader = new ByteReader(ops, from);
-  }
-
-  /** Where the next operation begins. */
-  get at(): number {
-    return this.#reader.at;
+    this.#reader = new ByteReader(ops);
   }
 
   /** Goes to the next operation; answers whether there is one. Throws `DecodeError` when it is none. */
