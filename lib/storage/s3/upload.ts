@@ -72,7 +72,7 @@ export async function putLarge(
   conditional: () => Promise<boolean>,
   options: UploadOptions,
 ): Promise<Uploaded> {
-  const { condition, signal } = options;
+  const { condition } = options;
   if (condition === undefined || await conditional()) return await upload(requests, key, parts, first, options);
   const held = [...first];
   // An upload in parts has as many in memory, and one that is being filled.
