@@ -37,6 +37,7 @@ export interface CheckedEntryOptions {
 const DURABILITIES = ["commit", "interval", "buffered"] as const;
 const ENTRY_NAMES = ["tags", "expireIn", "expiresAt"];
 const SET_NAMES = [...ENTRY_NAMES, "durability"];
+
 /** Of an entry with nothing beside its value. */
 export const PLAIN: CheckedEntryOptions = { tags: [], expiresAt: undefined };
 

@@ -44,7 +44,7 @@ async function applyInSlices(
   while (applySome(memtable, operations, version, timestamp, STEP)) await slicer.tick();
 }
 
-/** Applies up to `most` operations; answers whether there may be more. */
+/** Applies up to `most` operations; answers whether there may be more. Ingested files join the version, not the memtable. */
 function applySome(
   memtable: Memtable,
   operations: OperationReader,
@@ -62,7 +62,7 @@ function applySome(
       memtable.addRow(bytes, keyStart, keyEnd, version, timestamp, DELETE_CELL, 0, DELETE_CELL.length);
     } else if (code === DELETE_RANGE) {
       memtable.addRange({ start: operations.key, end: operations.end, version, timestamp });
-    } // Ingested files join the version, not the memtable.
+    }
   }
   return true;
 }

@@ -80,7 +80,7 @@ export async function putLarge(
     const part = await parts.next();
     if (part === undefined) {
       const put = await putHeld(requests, key, held, options);
-      held.forEach((part) => parts.giveBack(part));
+      for (const each of held) parts.giveBack(each);
       return put;
     }
     held.push(part);
@@ -118,7 +118,7 @@ async function putSpooled(
 ): Promise<Uploaded> {
   const { signal } = options;
   const spool = ownKey(requests, "spool");
-  // A stream goes unsigned.
+  // The one that every service checks, whatever the parts have.
   const sum = createHash("md5");
   let size = 0;
   const counted: Parts = {

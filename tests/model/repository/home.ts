@@ -29,7 +29,7 @@ export class Home {
   version = 0;
   /** What may have been committed by a call that got no answer. */
   pending: (() => Contents) | "anything" | undefined;
-  /** How many commits that may be; more than one only of calls that each set a key of its own. */
+  /** How many commits that may be: 1, also while there is none, but where calls at once each set a key of its own. */
   pendingMost = 1;
   replication: Replication | undefined;
   /** Versions that survive a power cut, and the end of the process. */
@@ -62,7 +62,8 @@ export class Home {
       this.version = version;
     } else {
       assert.ok(this.pending !== undefined, `${path} is back at version ${version}, and ${this.version} was the last`);
-      assert.ok(version <= this.version + this.pendingMost, `${path}: version ${version} of what was not answered`);
+      const unanswered = version - this.version;
+      assert.ok(unanswered >= 1 && unanswered <= this.pendingMost, `${path}: ${unanswered} commits without an answer`);
       const shown = this.settings.calmly(() => contentsOf(this.db));
       if (this.pending !== "anything") {
         const difference = differenceOf(shown, this.pending(), { moment: this.settings.latest(), versions: false });
@@ -70,9 +71,14 @@ export class Home {
       }
       this.noteEach();
     }
+    this.answered();
+    this.durable = this.written = this.version;
+  }
+
+  /** Every call has its answer. */
+  answered(): void {
     this.pending = undefined;
     this.pendingMost = 1;
-    this.durable = this.written = this.version;
   }
 
   /** Whether it stands in the line it stood in, or in one of its own that has left it just here. */

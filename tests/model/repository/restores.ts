@@ -73,7 +73,7 @@ export async function restoreInto(world: World, home: Home): Promise<void> {
   const shown = world.calmly(() => contentsOf(home.db));
   assert.equal(differenceOf(shown, expected(achieved), { moment: time.latest }), undefined, "what a restore made");
   home.note();
-  home.pending = undefined;
+  home.answered();
   home.allDurable();
 }
 

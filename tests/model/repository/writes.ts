@@ -106,7 +106,7 @@ export async function writeOne(world: World, home: Home): Promise<void> {
     stop();
   }
   const { version } = home.note();
-  home.pending = undefined;
+  home.answered();
   const mode = how.durability ?? settings.options.durability ?? "commit";
   if (mode === "commit") home.allDurable(version);
   if (mode === "interval") home.written = Math.max(home.written, version);
@@ -147,7 +147,7 @@ export async function writeAtOnce(world: World, home: Home): Promise<void> {
   const results = await Promise.allSettled(writers);
   home.noteEach();
   for (const result of results) if (result.status === "rejected") throw result.reason;
-  home.pending = undefined;
+  home.answered();
   world.note(`that makes version ${home.version}`);
 }
 
