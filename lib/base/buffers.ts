@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { systemTimers } from "./timers.ts";
 
 /** The most that is lent as one piece: a mebibyte and what formats put around it. */
@@ -30,6 +31,11 @@ const idle: ArrayBuffer[] = [];
 const idleLarge: ArrayBuffer[] = [];
 const lent = new WeakSet<ArrayBufferLike>();
 let goesSoon = false;
+
+/** Fresh memory that may hold any bytes: for who writes to all of it, or gives it to nobody. */
+export function uncleared(size: number): Uint8Array {
+  return size < SMALL_BYTES ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+}
 
 /** Memory of this size; from 32 KiB on it is used again. */
 export function borrow(size: number): Uint8Array {

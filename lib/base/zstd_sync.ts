@@ -9,14 +9,21 @@
  * @module
  */
 import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { uncleared } from "./buffers.ts";
 import { EMPTY_BYTES, equalBytes } from "./bytes.ts";
 import { isFrame } from "./zstd_format.ts";
 
 /** More room than there are raw bytes: that it stays unused says that nothing was held back. */
 export const SPARE_BYTES = 64;
 
-/** Longer frames are of several blocks, which Deno does not unpack in one step, and take so long that a call counts little. */
-const RAW_BYTES_MAX = 2 ** 17;
+/** Longer ones take so long to pack that a call counts little. */
+const PACKED_BYTES_MAX = 2 ** 17;
+
+/**
+ * Frames of several blocks, which Deno does not unpack in one step. Of a mebibyte the call takes twice as long, for memory that
+ * it touches first, and longer ones would grow what the unpacker keeps.
+ */
+const UNPACKED_BYTES_MAX = "Deno" in globalThis ? 2 ** 17 : 2 ** 20;
 
 /** No frame may ask for more memory than this for what it refers back to. */
 const WINDOW_LOG_MAX = 23;
@@ -101,7 +108,7 @@ export class SyncUnpacker {
    * front of `room` where that is given and has `SPARE_BYTES` more, else in memory of their own.
    */
   unpack(frame: Uint8Array, rawLength: number, room?: Uint8Array): Uint8Array | undefined {
-    if (rawLength > RAW_BYTES_MAX) return undefined;
+    if (rawLength > UNPACKED_BYTES_MAX) return undefined;
     this.#works ??= samples().every((raw) => {
       const found = this.#unpack(zstdCompressSync(raw), raw.length);
       return found !== undefined && equalBytes(found, raw);
@@ -113,8 +120,12 @@ export class SyncUnpacker {
     // The rest of anything else would be taken for the beginning of the next frame.
     if (!isFrame([frame], rawLength)) return undefined;
     const bytes = rawLength + SPARE_BYTES;
-    const into = room !== undefined && room.length >= bytes ? room : new Uint8Array(bytes);
-    if (this.#stream.run(frame, into, bytes) === SPARE_BYTES) return into.subarray(0, rawLength);
+    const isRoom = room !== undefined && room.length >= bytes;
+    const into = isRoom ? room : uncleared(bytes);
+    if (this.#stream.run(frame, into, bytes) === SPARE_BYTES) {
+      // Whoever gets it may look behind it: there was something else before.
+      return (isRoom ? into : into.fill(0, rawLength)).subarray(0, rawLength);
+    }
     this.#stream.giveUp();
     return undefined;
   }
@@ -133,7 +144,7 @@ export class SyncPacker {
 
   /** One frame, in memory that the next call uses again; undefined where `zstdCompressSync` has to be asked. */
   pack(raw: Uint8Array): Uint8Array | undefined {
-    if (raw.length > RAW_BYTES_MAX) return undefined;
+    if (raw.length > PACKED_BYTES_MAX) return undefined;
     this.#works ??= samples().every((sample) => {
       const frame = this.#pack(sample);
       return frame !== undefined && equalBytes(zstdDecompressSync(frame), sample);
@@ -143,7 +154,7 @@ export class SyncPacker {
 
   #pack(raw: Uint8Array): Uint8Array | undefined {
     // More than the longest frame of so many bytes.
-    if (this.#room.length === 0) this.#room = new Uint8Array(RAW_BYTES_MAX + 1024);
+    if (this.#room.length === 0) this.#room = new Uint8Array(PACKED_BYTES_MAX + 1024);
     const left = this.#stream.run(raw, this.#room, this.#room.length);
     const frame = left === undefined || left === 0 ? EMPTY_BYTES : this.#room.subarray(0, this.#room.length - left);
     if (frame.length > 0 && isFrame([frame], raw.length)) return frame;

@@ -12,15 +12,19 @@ function block(seed: number, length = 16_384): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 100 < 50 ? 97 + seed % 26 : Math.floor(random() * 256));
 }
 
+/** Deno unpacks no longer ones in one step. */
+const LENGTHS = [1, 100, 4096, 16_384, 2 ** 17, ...("Deno" in globalThis ? [] : [2 ** 17 + 1, 300_000, 2 ** 20])];
+
 const pack = (raw: Uint8Array): Uint8Array => new Uint8Array(zstdCompressSync(raw));
 
 describe("unpackSync", () => {
   it("is there in this runtime, and gives back one frame after the other, each in memory of its own", () => {
-    const raws = [1, 100, 4096, 16_384, 2 ** 17].map((length, seed) => block(seed, length));
+    const raws = LENGTHS.map((length, seed) => block(seed, length));
     const found = raws.map((raw) => unpackSync(pack(raw), raw.length)!);
     for (const [i, bytes] of found.entries()) {
       assert.ok(equalBytes(bytes, raws[i]!), `of ${raws[i]!.length}`);
       assert.ok(bytes.buffer.byteLength <= bytes.length + SPARE_BYTES);
+      assert.ok(new Uint8Array(bytes.buffer, bytes.length).every((byte) => byte === 0), `behind ${bytes.length}`);
     }
   });
 
@@ -50,9 +54,20 @@ describe("unpackSync", () => {
     assert.ok(equalBytes(unpackSync(frame, raw.length)!, raw));
   });
 
+  it("leaves longer frames than it unpacks to the call", () => {
+    const raw = block(5, LENGTHS.at(-1)! + 1);
+    assert.equal(unpackSync(pack(raw), raw.length), undefined);
+    assert.ok(equalBytes(decompressSync(pack(raw), raw.length), raw));
+  });
+
   it("never gives another length for a damaged frame, and the frame behind it is right", () => {
     const random = randomFrom(7);
-    const raws = [block(1), block(2)];
+    for (const raws of [[block(1), block(2)], [block(3, LENGTHS.at(-1)), block(4, 20_000)]]) {
+      assertRefused(random, raws);
+    }
+  });
+
+  function assertRefused(random: () => number, raws: readonly Uint8Array[]): void {
     const frames = raws.map(pack);
     let refused = 0;
     for (let i = 0; i < 400; i++) {
@@ -73,7 +88,7 @@ describe("unpackSync", () => {
       assert.ok(equalBytes(unpackSync(frames[1]!, raws[1]!.length)!, raws[1]!), `behind damage at ${at}`);
     }
     assert.ok(refused > 20, `${refused} refused`);
-  });
+  }
 });
 
 describe("a packer", () => {

@@ -1,6 +1,7 @@
 /** What the tests of log, manifest and marker share: seeds, files of records in memory, and ways to read them. */
 import process from "node:process";
 import { ByteWriter } from "../../lib/base/bytes.ts";
+import { writeCommitHead } from "../../lib/format/log/batch.ts";
 import { writeFooter, writeRecord } from "../../lib/format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, type FileKind, writeFileHeader } from "../../lib/format/identity.ts";
 import { type FileRecord, type ReadBytes, type ReaderState, RecordReader } from "../../lib/format/log/record_reader.ts";
@@ -21,6 +22,14 @@ export function forSeeds(count: number, body: (random: Random, seed: number) => 
       throw new Error(`fails with HOLDFAST_SEED=${seed}: ${text}`, { cause: error });
     }
   }
+}
+
+/** The record of a commit with these operations. */
+export function commitRecord(version: number, timestamp: number, syncedTo: number, ops: Uint8Array): Uint8Array {
+  const out = new ByteWriter();
+  writeCommitHead(out, version, timestamp, syncedTo);
+  out.bytes(ops);
+  return out.take();
 }
 
 /** A file built record by record, and where each record went. */

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter, concatBytes, decodeText, encodeText, startsWith, toHex } from "../../lib/base/bytes.ts";
-import { Batch, operationsOf, readCommit, writeCommit } from "../../lib/format/log/batch.ts";
+import { Batch, operationsOf, readCommit } from "../../lib/format/log/batch.ts";
 import { catalogKey, readCatalogKey } from "../../lib/format/catalog.ts";
 import { readCell, writeCell } from "../../lib/format/cell.ts";
 import { writeFooter, writeRecord } from "../../lib/format/log/frame.ts";
@@ -14,7 +14,7 @@ import { decodeEdit, encodeEdit } from "../../lib/format/manifest/manifest_edit.
 import { readMarker, writeMarker } from "../../lib/format/manifest/marker.ts";
 import { internalKey, spacePrefix, tagPrefix } from "../../lib/format/space.ts";
 import { bytesOf, DocumentedPage } from "./documented_page.ts";
-import { DATABASE, LINEAGE, readAll } from "./fixture.ts";
+import { commitRecord, DATABASE, LINEAGE, readAll } from "./fixture.ts";
 
 const page = new DocumentedPage("format.md");
 const example = (section: string) => page.example(section);
@@ -94,9 +94,8 @@ describe("docs/format.md", () => {
     const { bytes, stated } = example("Commit");
     const { ops, ...head } = readCommit(bytes);
     assert.deepEqual({ ...head, operations: shown(ops) }, stated);
-    const out = new ByteWriter();
-    writeCommit(out, stated.version, stated.timestamp, stated.syncedTo, batchOf(stated.operations).ops.view());
-    assert.deepEqual(out.take(), bytes);
+    const { version, timestamp, syncedTo, operations } = stated;
+    assert.deepEqual(commitRecord(version, timestamp, syncedTo, batchOf(operations).ops.view()), bytes);
   });
 
   it("shows a log segment that reads as stated", () => {
@@ -114,9 +113,8 @@ describe("docs/format.md", () => {
     const out = new ByteWriter();
     out.bytes(writeFileHeader("log", header));
     for (const { offset, version, timestamp, syncedTo, operations } of stated.records) {
-      const record = new ByteWriter();
-      writeCommit(record, version, timestamp, syncedTo, batchOf(operations).ops.view());
-      writeRecord(out, checksumSeed(header), offset, record.view());
+      const record = commitRecord(version, timestamp, syncedTo, batchOf(operations).ops.view());
+      writeRecord(out, checksumSeed(header), offset, record);
     }
     writeFooter(out, checksumSeed(header), stated.footer);
     assert.deepEqual(out.take(), bytes);

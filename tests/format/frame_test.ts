@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ByteWriter, encodeText, readU32, toHex } from "../../lib/base/bytes.ts";
+import { ByteWriter, encodeText, equalBytes, readU32, toHex } from "../../lib/base/bytes.ts";
 import {
   FOOTER_BYTES,
   FRAME_BYTES_MAX,
@@ -62,6 +62,19 @@ describe("writeRecord()", () => {
       writeRecord(out, 9, 64, patterned(length));
       assert.deepEqual(frames(out.view()), expected);
       assert.equal(out.length, recordSize(length));
+    }
+  });
+
+  it("writes a record in two parts as it writes it in one, wherever it is split", () => {
+    for (const length of [5, 40, FRAME_BYTES_MAX, 2 * FRAME_BYTES_MAX + 7]) {
+      const record = patterned(length);
+      const whole = new ByteWriter();
+      writeRecord(whole, 9, 64, record);
+      for (const at of [0, 1, 20, FRAME_BYTES_MAX - 1, FRAME_BYTES_MAX, FRAME_BYTES_MAX + 3, length - 1, length]) {
+        const out = new ByteWriter();
+        writeRecord(out, 9, 64, record.subarray(0, at), record.subarray(at));
+        assert.ok(equalBytes(out.view(), whole.view()), `${length} bytes, split at ${at}`);
+      }
     }
   });
 

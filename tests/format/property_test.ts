@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ByteReader, ByteWriter, compareBytes, DecodeError, prefixEnd, startsWith } from "../../lib/base/bytes.ts";
-import { Batch, type Operation, operationsOf, readCommit, writeCommit } from "../../lib/format/log/batch.ts";
+import { Batch, type Operation, operationsOf, readCommit } from "../../lib/format/log/batch.ts";
 import { cellExpiry, readCell, writeCell } from "../../lib/format/cell.ts";
+import { commitRecord } from "./fixture.ts";
 
 const bytes = fc.uint8Array({ maxLength: 40 });
 const whole = fc.maxSafeNat();
@@ -52,9 +53,7 @@ describe("formats, for any input", () => {
         else if (one.type === "delete") batch.delete(one.key);
         else batch.deleteRange(one.start, one.end);
       }
-      const out = new ByteWriter();
-      writeCommit(out, version, timestamp, syncedTo, batch.ops.view());
-      const back = readCommit(out.view());
+      const back = readCommit(commitRecord(version, timestamp, syncedTo, batch.ops.view()));
       assert.deepEqual([back.version, back.timestamp, back.syncedTo], [version, timestamp, syncedTo]);
       // What fast-check makes has no prototype.
       assert.deepEqual(operationsOf(back.ops), operations.map((one): Operation => ({ ...one })));

@@ -10,7 +10,7 @@ import { decodeValue } from "../../lib/db/data/values.ts";
 import { parseFileName } from "../../lib/engine/file_names.ts";
 import { catalogKey, readCatalogCell, writeCatalogCell } from "../../lib/format/catalog.ts";
 import { KIND_JSON, KIND_TEXT, writeCell } from "../../lib/format/cell.ts";
-import { Batch, writeCommit } from "../../lib/format/log/batch.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { IndexBuilder, TableIndex } from "../../lib/format/table/index_block.ts";
 import { ShapeError, whole } from "../../lib/format/manifest/json_shape.ts";
 import { parseJson } from "../../lib/format/manifest/json_text.ts";
@@ -18,7 +18,7 @@ import { decodeAuditLine } from "../../lib/format/repository/audit_line.ts";
 import { openDocument, sealOf, UNCHECKED } from "../../lib/format/repository/document.ts";
 import { leaseDocument } from "../../lib/format/repository/house_documents.ts";
 import { type KeyFile, unwrapKeyRing, wrapKeyRing } from "../../lib/format/repository/key_ring.ts";
-import { RecordFile } from "../format/fixture.ts";
+import { commitRecord, RecordFile } from "../format/fixture.ts";
 import { counting, REPOSITORY, RING } from "../format/repository/fixture.ts";
 import { inPieces } from "../backup/helpers.ts";
 import { recover } from "./targets/log.ts";
@@ -26,9 +26,7 @@ import { Steps } from "./target.ts";
 import { TABLE_TARGETS } from "./targets/table.ts";
 
 function segmentOf(operations: Uint8Array): Uint8Array {
-  const out = new ByteWriter();
-  writeCommit(out, 1, 1000, 64, operations);
-  return new RecordFile("log", 12).add(out.take()).bytes();
+  return new RecordFile("log", 12).add(commitRecord(1, 1000, 64, operations)).bytes();
 }
 
 const DEEP = 60_000;

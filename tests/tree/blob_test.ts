@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { encodeText } from "../../lib/base/bytes.ts";
+import { encodeText, equalBytes } from "../../lib/base/bytes.ts";
 import { ClosedError, CorruptionError, UnsupportedFormatError } from "../../lib/base/errors.ts";
 import { Slicer } from "../../lib/base/yield.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
@@ -76,6 +76,31 @@ describe("a blob file", () => {
       assert.throws(() => reader.readSync(pointers[0]!), ClosedError);
     });
   }
+
+  it("keeps apart long values packed one after the other, and hands out values that stay as they are", async () => {
+    const fs = memoryFileSystem();
+    const random = randomFrom(5);
+    const half = (seed: number): Uint8Array =>
+      new Uint8Array(900_000 + seed).map((_, i) => i % 100 < 50 ? seed : random(256));
+    const all = [half(1), half(2), new Uint8Array(300_000).map(() => random(256)), half(3), half(4)];
+    const handle = await fs.open(PATH, "create");
+    const writer = new BlobWriter(handle, { identity: identity(), compression: "auto" });
+    const pointers: BlobPointer[] = [];
+    // None is drained before the last is there.
+    for (const [i, value] of all.entries()) {
+      pointers.push(readBlobPointer(await writer.addBeside(keyOf(i), 100 + i, value, 2)));
+    }
+    const meta = await writer.finish();
+    await handle.close();
+    assert.deepEqual(pointers.map(({ length }, i) => length < all[i]!.length), [true, true, false, true, true]);
+    const reader = open(fs, meta);
+    const found = [
+      pointers.map((pointer) => reader.readSync(pointer)),
+      await Promise.all(pointers.map((pointer) => reader.read(pointer))),
+    ];
+    for (const each of found) assert.ok(each.every((value, i) => equalBytes(value, all[i]!)));
+    reader.close();
+  });
 
   it("says by itself whose values it holds", async () => {
     const fs = memoryFileSystem();

@@ -102,6 +102,34 @@ describe("memory of memtables", () => {
   });
 });
 
+describe("a long cell", () => {
+  const cellOf = (length: number): Uint8Array => new Uint8Array(length).map((_, i) => i % 251);
+
+  it("stays in the memory of its commit where that lasts and is hardly longer, and is copied otherwise", () => {
+    const memtable = new Memtable();
+    const commit = new Uint8Array(200_000);
+    const add = (key: string, start: number, end: number, isLasting: boolean): Uint8Array => {
+      commit.set(cellOf(end - start), start);
+      memtable.addRow(bytes(key), 0, key.length, 1, 1, commit, start, end, isLasting);
+      return memtable.get(bytes(key), NEWEST)!.cell;
+    };
+    const kept = add("lasting", 10, 150_010, true);
+    assert.deepEqual([kept.buffer === commit.buffer, kept.byteOffset, kept.length], [true, 10, 150_000]);
+    for (
+      const [key, start, end, isLasting] of [
+        ["not lasting", 10, 150_010, false],
+        ["less than half", 10, 99_000, true],
+        ["short", 0, 1000, true],
+      ] as const
+    ) {
+      const cell = add(key, start, end, isLasting);
+      assert.notEqual(cell.buffer, commit.buffer, key);
+      commit.fill(0);
+      assert.deepEqual(cell, cellOf(end - start), key);
+    }
+  });
+});
+
 describe("Memtable", () => {
   it("holds what a sorted array holds, whatever was added and deleted", () => {
     withSeeds(12, (random) => {

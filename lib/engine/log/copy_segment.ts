@@ -5,7 +5,7 @@
  */
 import { ByteWriter } from "../../base/bytes.ts";
 import type { FileHandle } from "../../files/file_system.ts";
-import { writeCommit } from "../../format/log/batch.ts";
+import { writeCommitHead } from "../../format/log/batch.ts";
 import { writeFooter, writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, readFileHeader, writeFileHeader } from "../../format/identity.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
@@ -48,15 +48,15 @@ async function copyRecords(
 ): Promise<number> {
   const header = writeFileHeader("log", { database, lineage: from.lineage, number });
   const seed = checksumSeed(readFileHeader("log", header, to.path));
-  const payload = new ByteWriter(4096);
+  const head = new ByteWriter(32);
   const out = new ByteWriter(4096);
   let written = 0;
   out.bytes(header);
   for (const { version, timestamp, ops } of readCommits(fs, path, { number: from.number, database }, from.end)) {
-    payload.reset();
+    head.reset();
     // Synced to 0: of a segment that was not yet named by the manifest (see row 11 of recovery.ts).
-    writeCommit(payload, version, timestamp, 0, ops);
-    writeRecord(out, seed, written + out.length, payload.view());
+    writeCommitHead(head, version, timestamp, 0);
+    writeRecord(out, seed, written + out.length, head.view(), ops);
     if (out.length < PIECE_BYTES) continue;
     written += out.length;
     await to.append(out.view());

@@ -7,7 +7,7 @@
  */
 import { ByteWriter } from "../../base/bytes.ts";
 import { NoSpaceError } from "../../base/errors.ts";
-import { type Batch, writeCommit } from "../../format/log/batch.ts";
+import { type Batch, writeCommitHead } from "../../format/log/batch.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import type { Log } from "./log.ts";
 import type { Reserve } from "./reserve.ts";
@@ -30,7 +30,7 @@ export class LogBuffer {
   readonly #reserve: Reserve;
   /** The first byte belongs at the segment's end. */
   #out = new ByteWriter(FIRST_BYTES);
-  readonly #payload = new ByteWriter(4096);
+  readonly #head = new ByteWriter(32);
   /** Whether any commit that waits sets a key. */
   #puts = 0;
   /** Whether the log must go on in a new segment, because its last write was cut off. */
@@ -50,9 +50,9 @@ export class LogBuffer {
   /** Adds a commit's record. */
   add(version: number, timestamp: number, batch: Batch): void {
     const segment = this.#log.segment!;
-    this.#payload.reset();
-    writeCommit(this.#payload, version, timestamp, segment.synced, batch.ops.view());
-    writeRecord(this.#out, segment.seed, segment.end + this.#out.length, this.#payload.view());
+    this.#head.reset();
+    writeCommitHead(this.#head, version, timestamp, segment.synced);
+    writeRecord(this.#out, segment.seed, segment.end + this.#out.length, this.#head.view(), batch.ops.view());
     this.#puts += batch.puts;
   }
 

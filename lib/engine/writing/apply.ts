@@ -16,12 +16,12 @@ const STEP = 256;
 
 /** Applies one commit's operations at once. */
 export function applyOperations(memtable: Memtable, ops: Uint8Array, version: number, timestamp: number): void {
-  applySome(memtable, new OperationReader(ops), version, timestamp, Infinity);
+  applySome(memtable, new OperationReader(ops), version, timestamp, false, Infinity);
 }
 
 /**
  * Applies one commit's operations, large ones in slices: nobody sees them before the commit is visible as a whole. To be
- * awaited when it answers with a promise.
+ * awaited when it answers with a promise. Where `isLasting`, nobody writes to `ops` any more: rows may keep them.
  */
 export function applySliced(
   memtable: Memtable,
@@ -29,9 +29,10 @@ export function applySliced(
   version: number,
   timestamp: number,
   slicer: Slicer,
+  isLasting = false,
 ): Promise<void> | undefined {
   if (ops.length < SLICED_BYTES) return void applyOperations(memtable, ops, version, timestamp);
-  return applyInSlices(memtable, new OperationReader(ops), version, timestamp, slicer);
+  return applyInSlices(memtable, new OperationReader(ops), version, timestamp, slicer, isLasting);
 }
 
 async function applyInSlices(
@@ -40,8 +41,9 @@ async function applyInSlices(
   version: number,
   timestamp: number,
   slicer: Slicer,
+  isLasting: boolean,
 ): Promise<void> {
-  while (applySome(memtable, operations, version, timestamp, STEP)) await slicer.tick();
+  while (applySome(memtable, operations, version, timestamp, isLasting, STEP)) await slicer.tick();
 }
 
 /** Applies up to `most` operations; answers whether there may be more. Ingested files join the version, not the memtable. */
@@ -50,6 +52,7 @@ function applySome(
   operations: OperationReader,
   version: number,
   timestamp: number,
+  isLasting: boolean,
   most: number,
 ): boolean {
   for (let n = 0; n < most; n++) {
@@ -57,7 +60,7 @@ function applySome(
     const { code, bytes, keyStart, keyEnd } = operations;
     if (code === PUT) {
       const { cellStart, cellEnd } = operations;
-      memtable.addRow(bytes, keyStart, keyEnd, version, timestamp, bytes, cellStart, cellEnd);
+      memtable.addRow(bytes, keyStart, keyEnd, version, timestamp, bytes, cellStart, cellEnd, isLasting);
     } else if (code === DELETE) {
       memtable.addRow(bytes, keyStart, keyEnd, version, timestamp, DELETE_CELL, 0, DELETE_CELL.length);
     } else if (code === DELETE_RANGE) {

@@ -9,7 +9,7 @@
  */
 import { ByteWriter, EMPTY_BYTES } from "../../base/bytes.ts";
 import { NoSpaceError } from "../../base/errors.ts";
-import { Batch, writeCommit } from "../../format/log/batch.ts";
+import { Batch, writeCommitHead } from "../../format/log/batch.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { toBase64 } from "../../format/manifest/json_shape.ts";
 import type { LevelTable } from "../../format/manifest/manifest_edit.ts";
@@ -170,10 +170,10 @@ async function writeToLog(segment: LogSegment, files: RunFiles, options: IngestO
     tables: files.tables.map(({ number, sha256, size }) => ({ number, sha256, size })),
     blobs: files.blobs.map(({ number, sha256, size }) => ({ number, sha256, size })),
   });
-  const payload = new ByteWriter(1024);
-  writeCommit(payload, commit.version, commit.timestamp, segment.synced, batch.ops.view());
-  const record = new ByteWriter(payload.length + 64);
-  writeRecord(record, segment.seed, segment.end, payload.view());
+  const head = new ByteWriter(32);
+  writeCommitHead(head, commit.version, commit.timestamp, segment.synced);
+  const record = new ByteWriter(batch.bytes + 64);
+  writeRecord(record, segment.seed, segment.end, head.view(), batch.ops.view());
   await segment.append(record.view());
   segment.note(commit.version, commit.timestamp);
   await segment.sync();

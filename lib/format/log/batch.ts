@@ -151,19 +151,11 @@ export interface CommitRecord {
   ops: Uint8Array;
 }
 
-/** Writes the record of a commit. */
-export function writeCommit(
-  out: ByteWriter,
-  version: number,
-  timestamp: number,
-  syncedTo: number,
-  ops: Uint8Array,
-): void {
-  out.reserve(24 + ops.length);
+/** Writes what the record of a commit begins with; its operations follow. */
+export function writeCommitHead(out: ByteWriter, version: number, timestamp: number, syncedTo: number): void {
   out.varint(version);
   out.varint(timestamp);
   out.varint(syncedTo);
-  out.bytes(ops);
 }
 
 /** Takes a record apart, its operations as they are; throws `DecodeError`. */

@@ -23,7 +23,7 @@
  *
  * @module
  */
-import { type ByteWriter, writeU32 } from "../../base/bytes.ts";
+import { type ByteWriter, copyRange, EMPTY_BYTES, writeU32 } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
 import { seedAt } from "../identity.ts";
 
@@ -61,20 +61,24 @@ export function recordSize(length: number): number {
   return length + FRAME_HEADER_BYTES * Math.ceil(length / FRAME_BYTES_MAX);
 }
 
-/** Appends the frames of one record; the next byte appended to `out` is to land at `fileOffset` of the file. */
-export function writeRecord(out: ByteWriter, seed: number, fileOffset: number, payload: Uint8Array): void {
-  const length = payload.length;
+/**
+ * Appends the frames of one record, which is `head` and `body` in a row; the next byte appended to `out` is to land at
+ * `fileOffset` of the file.
+ */
+export function writeRecord(
+  out: ByteWriter,
+  seed: number,
+  fileOffset: number,
+  head: Uint8Array,
+  body: Uint8Array = EMPTY_BYTES,
+): void {
+  const length = head.length + body.length;
   if (length === 0) throw new RangeError("a record must not be empty: zeros would pass for it");
-  if (length <= FRAME_BYTES_MAX) {
-    writeFrame(out, seed, fileOffset, FRAME_WHOLE, payload);
-    return;
-  }
   if (length > RECORD_BYTES_MAX) throw new RangeError(`a record of ${length} bytes is above ${RECORD_BYTES_MAX}`);
   out.reserve(recordSize(length));
   for (let start = 0; start < length; start += FRAME_BYTES_MAX) {
-    const end = start + FRAME_BYTES_MAX;
-    const type = start === 0 ? FRAME_FIRST : end < length ? FRAME_MIDDLE : FRAME_LAST;
-    writeFrame(out, seed, fileOffset, type, payload.subarray(start, end));
+    const end = Math.min(length, start + FRAME_BYTES_MAX);
+    writeFrame(out, seedAt(seed, fileOffset), frameType(start, end, length), head, body, start, end);
     fileOffset += FRAME_HEADER_BYTES + FRAME_BYTES_MAX;
   }
 }
@@ -84,19 +88,35 @@ export function writeFooter(out: ByteWriter, seed: number, fileOffset: number): 
   const payload = new Uint8Array(8);
   writeU32(payload, 0, fileOffset >>> 0);
   writeU32(payload, 4, Math.floor(fileOffset / 2 ** 32));
-  writeFrame(out, seed, fileOffset, FRAME_FOOTER, payload);
+  out.reserve(FOOTER_BYTES);
+  writeFrame(out, seedAt(seed, fileOffset), FRAME_FOOTER, payload, EMPTY_BYTES, 0, payload.length);
 }
 
-function writeFrame(out: ByteWriter, seed: number, fileOffset: number, type: number, payload: Uint8Array): void {
-  const length = payload.length;
-  const at = out.length;
-  out.reserve(FRAME_HEADER_BYTES + length);
-  const buffer = out.buffer;
-  const base = seedAt(seed, fileOffset);
-  writeU32(buffer, at + 4, crc32(payload, base));
-  writeU32(buffer, at + 8, length);
+/** The type of the frame that holds `[start, end)` of a record. */
+function frameType(start: number, end: number, length: number): number {
+  if (start > 0) return end < length ? FRAME_MIDDLE : FRAME_LAST;
+  return end < length ? FRAME_FIRST : FRAME_WHOLE;
+}
+
+/** Appends a frame of `[start, end)` of `head` and `body` in a row; there is room for it. */
+function writeFrame(
+  out: ByteWriter,
+  base: number,
+  type: number,
+  head: Uint8Array,
+  body: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const { buffer, length: at } = out;
+  const from = at + FRAME_HEADER_BYTES;
+  // The checksums are of the bytes where they end up: what is long is passed over twice, not three times.
+  const before = head.length;
+  copyRange(head, Math.min(start, before), Math.min(end, before), buffer, from);
+  copyRange(body, Math.max(start - before, 0), Math.max(end - before, 0), buffer, from + Math.max(before - start, 0));
+  out.length = from + end - start;
+  writeU32(buffer, at + 4, crc32(buffer, base, from, out.length));
+  writeU32(buffer, at + 8, end - start);
   writeU32(buffer, at + 12, type);
-  writeU32(buffer, at, crc32(buffer, base, at + 4, at + FRAME_HEADER_BYTES));
-  buffer.set(payload, at + FRAME_HEADER_BYTES);
-  out.length = at + FRAME_HEADER_BYTES + length;
+  writeU32(buffer, at, crc32(buffer, base, at + 4, from));
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
+import { borrow, giveBack, uncleared } from "../../base/buffers.ts";
 import { DecodeError, equalBytes } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
 import { CODEC_NONE, decompressSync } from "../../base/codec.ts";
@@ -137,15 +137,15 @@ export class BlobReader {
   }
 
   /** Memory for a record, once it is plausible that there is one: a pointer is not believed about its length. */
-  #memory({ number, offset, length }: BlobPointer): Uint8Array {
+  #memory({ number, offset, length, rawLength }: BlobPointer): Uint8Array {
     if (number !== this.header.number) {
       throw new CorruptionError(this.path, offset, `a pointer into file ${number} was followed here`);
     }
     if (offset < BLOB_RECORDS_AT || length < BLOB_HEAD_BYTES || offset + length > this.size - BLOB_FOOTER_BYTES) {
       throw new CorruptionError(this.path, offset, `no record of ${length} bytes fits there`);
     }
-    // Not cleared first: all of it is read, or it is given to nobody.
-    return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    // Of a packed value nobody keeps the record; another one is handed out as it is.
+    return length < rawLength ? borrow(length) : uncleared(length);
   }
 
   #value(pointer: BlobPointer, record: Uint8Array, read: number, key: Uint8Array | undefined): Uint8Array {
@@ -168,7 +168,9 @@ export class BlobReader {
     const payload = record.subarray(start);
     if (head.codec === CODEC_NONE) return payload;
     try {
-      return decompressSync(payload, head.rawLength);
+      const value = decompressSync(payload, head.rawLength);
+      giveBack(record);
+      return value;
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw new CorruptionError(this.path, offset + start, `the value cannot be decompressed: ${error.message}`);

@@ -84,8 +84,8 @@ export class BlobWriter {
 
   /** As `add`, compressing beside the main thread; nothing else may be added meanwhile. */
   async addBeside(key: Uint8Array, version: number, payload: Uint8Array, kind: number): Promise<Uint8Array> {
-    const stored = this.#isKept(payload) ? asItIs(payload) : await this.#compressor.storeBeside(payload);
-    return this.#put(key, version, payload, kind, stored);
+    const put = (stored: Stored) => this.#put(key, version, payload, kind, stored);
+    return this.#isKept(payload) ? put(asItIs(payload)) : await this.#compressor.storeBeside(payload, put);
   }
 
   #isKept(payload: Uint8Array): boolean {
@@ -99,7 +99,9 @@ export class BlobWriter {
     const fields = { storedLength: bytes.length, rawLength: payload.length, codec, kind, version, key };
     const head = writeBlobHead(fields, bytes, this.#seed, offset);
     this.#out.write(head);
-    this.#out.write(bytes);
+    // What is packed lies in memory that serves again.
+    if (bytes === payload) this.#out.write(bytes);
+    else this.#out.copy(bytes);
     this.#count++;
     const length = head.length + bytes.length;
     return writeBlobPointer({ number: this.#identity.number, offset, length, rawLength: payload.length });

@@ -7,8 +7,8 @@
  * row     := version f64 | timestamp f64 | key length u32 | cell length u32 | key | cell      begins at a multiple of 8
  * ```
  *
- * A cell above `INLINE_CELL_BYTES_MAX` lives in an array of its own and the row holds bit 31 and its number instead of
- * the length. This is memory only, never written to disk, so numbers are in the machine's byte order.
+ * A cell above `INLINE_CELL_BYTES_MAX` lives in an array of its own, or in that of its commit, and the row holds bit 31 and
+ * its number instead of the length. This is memory only, never written to disk, so numbers are in the machine's byte order.
  *
  * (1) A row never changes and never moves, so views on it and addresses of it stay good as long as the arena, or until it
  *     gives its memory back.
@@ -58,7 +58,10 @@ export class Arena {
     return this.#kept + this.#free;
   }
 
-  /** Copies a row in, with the key `keys[keyStart, keyEnd)` and the cell `cells[cellStart, cellEnd)`; answers its address. */
+  /**
+   * Copies a row in, with the key `keys[keyStart, keyEnd)` and the cell `cells[cellStart, cellEnd)`; answers its address. Where
+   * `isLasting`, nobody writes to `cells` any more, and a long cell that is most of it stays where it is.
+   */
   write(
     keys: Uint8Array,
     keyStart: number,
@@ -68,6 +71,7 @@ export class Arena {
     cells: Uint8Array,
     cellStart: number,
     cellEnd: number,
+    isLasting = false,
   ): number {
     const keyLength = keyEnd - keyStart;
     const cellLength = cellEnd - cellStart;
@@ -88,7 +92,8 @@ export class Arena {
       copyRange(cells, cellStart, cellEnd, bytes, at + HEAD_BYTES + keyLength);
     } else {
       words[(at >>> 2) + 5] = (APART | this.#large.length) >>> 0;
-      this.#large.push(copyBytes(cells.subarray(cellStart, cellEnd)));
+      const cell = cells.subarray(cellStart, cellEnd);
+      this.#large.push(isLasting && 2 * cellLength >= cells.buffer.byteLength ? cell : copyBytes(cell));
       this.#kept += cellLength;
     }
     this.#free = (at + length + 7) & ~7;

@@ -94,7 +94,10 @@ export class Memtable {
     this.addRow(key, 0, key.length, version, timestamp, cell, 0, cell.length);
   }
 
-  /** As `add`, with the key `keys[keyStart, keyEnd)` and the cell `cells[cellStart, cellEnd)`: nobody needs views of them. */
+  /**
+   * As `add`, with the key `keys[keyStart, keyEnd)` and the cell `cells[cellStart, cellEnd)`: nobody needs views of them. Where
+   * `isLasting`, nobody writes to `cells` any more, and the row may keep them.
+   */
   addRow(
     keys: Uint8Array,
     keyStart: number,
@@ -104,8 +107,10 @@ export class Memtable {
     cells: Uint8Array,
     cellStart: number,
     cellEnd: number,
+    isLasting = false,
   ): void {
-    const address = this.#arena.write(keys, keyStart, keyEnd, version, timestamp, cells, cellStart, cellEnd);
+    const arena = this.#arena;
+    const address = arena.write(keys, keyStart, keyEnd, version, timestamp, cells, cellStart, cellEnd, isLasting);
     const key = sought.take(keys, keyStart, keyEnd);
     this.#enterCommit(version);
     this.#commit[this.#commitRows++] = address;
@@ -113,7 +118,7 @@ export class Memtable {
     const number = this.#leafOf(key, version);
     const leaf = this.#leaves[number]!;
     const index = leaf.find(key, version, false);
-    if (leaf.isNear && this.#arena.compare(leaf.addresses[index]!, key, version, 0) === 0) {
+    if (leaf.isNear && arena.compare(leaf.addresses[index]!, key, version, 0) === 0) {
       leaf.replace(index, address);
       return;
     }

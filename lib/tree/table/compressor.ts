@@ -49,18 +49,19 @@ export class Compressor {
   /** The form in which `raw` is stored, in memory that the next call uses again. */
   store(raw: Uint8Array): Stored {
     if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
-    const bytes = packSync(raw);
-    return this.#judge(raw, this.#pays(raw, bytes.length) ? bytes : undefined);
+    return this.#judge(raw, packSync(raw));
   }
 
-  /** As `store`, in memory of its own, compressed beside the main thread, where the runtime does so. */
-  async storeBeside(raw: Uint8Array): Promise<Stored> {
-    if (!this.#isTried(raw) || !this.#isLikely(raw)) return asItIs(raw);
-    const bytes = await zstdFrame(raw, FAST, (pieces) => {
-      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      return this.#pays(raw, length) ? concatBytes(...pieces) : undefined;
+  /**
+   * What `take` makes of the form in which `raw` is stored, compressed beside the main thread, where the runtime does so; its
+   * memory is used up when `take` returns.
+   */
+  async storeBeside<T>(raw: Uint8Array, take: (stored: Stored) => T): Promise<T> {
+    if (!this.#isTried(raw) || !this.#isLikely(raw)) return take(asItIs(raw));
+    return await zstdFrame(raw, FAST, (pieces) => {
+      const [first, ...more] = pieces;
+      return take(this.#judge(raw, more.length === 0 ? first! : concatBytes(...pieces)));
     });
-    return this.#judge(raw, bytes);
   }
 
   #isTried(raw: Uint8Array): boolean {
@@ -81,8 +82,8 @@ export class Compressor {
     return length < raw.length && length <= raw.length * this.#limit;
   }
 
-  #judge(raw: Uint8Array, bytes: Uint8Array | undefined): Stored {
-    if (bytes !== undefined) {
+  #judge(raw: Uint8Array, bytes: Uint8Array): Stored {
+    if (this.#pays(raw, bytes.length)) {
       this.#failures = 0;
       return { codec: CODEC_ZSTD, bytes };
     }

@@ -58,13 +58,17 @@ export class FileOutput {
 
   /** Takes bytes: long ones as they are, so that they must not change until drained; short ones by copy. */
   write(bytes: Uint8Array): void {
+    if (bytes.length < PIECE_BYTES) return this.copy(bytes);
     this.position += bytes.length;
     this.#pending += bytes.length;
-    if (bytes.length >= PIECE_BYTES) {
-      this.#cut();
-      this.#queue.push({ bytes });
-      return;
-    }
+    this.#cut();
+    this.#queue.push({ bytes });
+  }
+
+  /** As `write`, long ones by copy too. */
+  copy(bytes: Uint8Array): void {
+    this.position += bytes.length;
+    this.#pending += bytes.length;
     this.#open.bytes(bytes);
     if (this.#open.length >= PIECE_BYTES) this.#cut();
   }

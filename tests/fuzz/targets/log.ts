@@ -6,19 +6,12 @@ import { emptyState, type ManifestState } from "../../../lib/engine/manifest/man
 import { recoverLog } from "../../../lib/engine/recovery/recovery.ts";
 import { salvageCommits } from "../../../lib/engine/recovery/salvage.ts";
 import { applySliced } from "../../../lib/engine/writing/apply.ts";
-import {
-  Batch,
-  countOperations,
-  type Operation,
-  operationsOf,
-  readCommit,
-  writeCommit,
-} from "../../../lib/format/log/batch.ts";
+import { Batch, countOperations, type Operation, operationsOf, readCommit } from "../../../lib/format/log/batch.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../../lib/format/cell.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../../lib/format/identity.ts";
 import { findLaterRecord, RecordReader } from "../../../lib/format/log/record_reader.ts";
 import { Memtable } from "../../../lib/tree/memtable/memtable.ts";
-import { RecordFile } from "../../format/fixture.ts";
+import { commitRecord, RecordFile } from "../../format/fixture.ts";
 import type { Part, Steps, Structure, Target } from "../target.ts";
 import { assertSame, assertSpelled, concat, DATABASE, filesOf, framedFile, LINEAGE, putFrame } from "./files.ts";
 
@@ -45,9 +38,7 @@ export function batches(): Batch[] {
 }
 
 function commit(version: number, batch: Batch, syncedTo = 64): Uint8Array {
-  const out = new ByteWriter();
-  writeCommit(out, version, 1000 + version, syncedTo, batch.ops.view());
-  return out.take();
+  return commitRecord(version, 1000 + version, syncedTo, batch.ops.view());
 }
 
 /** Operations as parts: what is before them, then keys, cells and bounds. Lengths are made anew. */
@@ -105,11 +96,10 @@ const commits: Target = {
     const operations = operationsOf(found.ops);
     steps.take(operations.length);
     assert.equal(countOperations(found.ops), operations.length);
-    const out = new ByteWriter();
-    writeCommit(out, found.version, found.timestamp, found.syncedTo, batchOf(operations).ops.view());
+    const out = commitRecord(found.version, found.timestamp, found.syncedTo, batchOf(operations).ops.view());
     // What an ingest says is JSON, which may be spelled otherwise.
-    if (operations.every(({ type }) => type !== "ingest")) assertSpelled(out.view(), bytes);
-    const again = readCommit(out.view());
+    if (operations.every(({ type }) => type !== "ingest")) assertSpelled(out, bytes);
+    const again = readCommit(out);
     assertSame({ ...again, ops: operationsOf(again.ops) }, { ...found, ops: operations });
     return operations;
   },
