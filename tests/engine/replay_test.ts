@@ -512,6 +512,24 @@ describe("replay()", () => {
     await engine.close();
   });
 
+  it("keeps nothing of a commit's memory, in which the next one may come", async () => {
+    const { engine, copied } = await staged(0);
+    for (const letter of ["a", "b", "c"]) await put(engine, { [letter]: letter.repeat(100_000) });
+    const commits = await commitsAfter(engine, 0);
+    const memory = new Uint8Array(110_000);
+    async function* source(): AsyncGenerator<CommitEvent> {
+      for (const commit of commits) {
+        memory.set(commit.ops);
+        yield { ...commit, ops: memory.subarray(0, commit.ops.length) };
+        await undefined;
+      }
+    }
+    await copied.replay(source(), NO_FILES);
+    assert.deepEqual(contents(copied), contents(engine));
+    await copied.close();
+    await engine.close();
+  });
+
   it("applies a commit of many large values without holding up the loop", async () => {
     const { engine, copied } = await staged(0);
     const batch = new Batch();
