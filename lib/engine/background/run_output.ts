@@ -89,6 +89,7 @@ export class RunOutput {
     cell: Uint8Array,
     value: Uint8Array,
   ): Promise<void> {
+    await this.#finishFullBlob();
     const [blob, kind] = [this.#openBlob(), cellKind(cell[0]!)];
     const isShort = value.length < LONG_BYTES;
     const pointer = isShort ? blob.add(key, version, value, kind) : await blob.addBeside(key, version, value, kind);
@@ -138,7 +139,7 @@ export class RunOutput {
     await this.#table?.writer.drain();
     if (this.#blob === undefined) return;
     await this.#blob.writer.drain();
-    if (this.#blob.writer.estimatedBytes >= BLOB_FILE_BYTES) await this.#finishBlob();
+    await this.#finishFullBlob();
   }
 
   /** Completes the table being written, with the deleted ranges that belong to its stretch of keys. */
@@ -152,6 +153,10 @@ export class RunOutput {
     this.#table = undefined;
     this.#tables.push(meta);
     this.bytes += meta.size;
+  }
+
+  async #finishFullBlob(): Promise<void> {
+    if (this.#blob !== undefined && this.#blob.writer.estimatedBytes >= BLOB_FILE_BYTES) await this.#finishBlob();
   }
 
   async #finishBlob(): Promise<void> {

@@ -43,6 +43,8 @@ export class BlobWriter {
   readonly #seed: number;
   readonly #compressor: Compressor;
   #count = 0;
+  /** Bytes that the next call of `addBeside` is to write while it compresses. */
+  #leftToNext = 0;
 
   /** Writes to `handle`, opened by `"create"`; the caller syncs and closes it. */
   constructor(handle: FileHandle, options: BlobWriterOptions) {
@@ -65,7 +67,7 @@ export class BlobWriter {
 
   /** Whether enough is pending for a call of `drain` to be worth it. */
   get wantsDrain(): boolean {
-    return this.#out.wantsDrain;
+    return this.#out.wantsDrain && this.#out.pending > this.#leftToNext;
   }
 
   /**
@@ -82,10 +84,20 @@ export class BlobWriter {
     );
   }
 
-  /** As `add`, compressing beside the main thread; nothing else may be added meanwhile. */
+  /**
+   * As `add`, compressing beside the main thread, which hashes and writes meanwhile what was added before. One call at a time,
+   * and nothing else may be added before it ends.
+   */
   async addBeside(key: Uint8Array, version: number, payload: Uint8Array, kind: number): Promise<Uint8Array> {
     const put = (stored: Stored) => this.#put(key, version, payload, kind, stored);
-    return this.#isKept(payload) ? put(asItIs(payload)) : await this.#compressor.storeBeside(payload, put);
+    if (this.#isKept(payload)) return put(asItIs(payload));
+    const drained = this.drain();
+    // Also behind a failure nothing of it may be under way when the call ends.
+    const [added] = await Promise.allSettled([this.#compressor.storeBeside(payload, put), drained]);
+    await drained;
+    if (added.status === "rejected") throw added.reason;
+    this.#leftToNext = this.#out.pending;
+    return added.value;
   }
 
   #isKept(payload: Uint8Array): boolean {
@@ -109,7 +121,9 @@ export class BlobWriter {
 
   /** Writes what is pending once that is 256 KiB or more. One call at a time. */
   async drain(): Promise<void> {
-    if (this.#out.wantsDrain) await this.#out.drain();
+    if (!this.#out.wantsDrain) return;
+    this.#leftToNext = 0;
+    await this.#out.drain();
   }
 
   /** Writes the rest and describes the file. */
