@@ -37,7 +37,7 @@ export interface ArchiveOptions {
 
 /** Inner sizes and sources of chance, for tests and experiments: the defaults suit real data. */
 export interface TuningOptions {
-  /** Raw bytes at which a block of a table is complete; with 32 rows a quarter of them is enough. Default: 16 KiB. */
+  /** Raw bytes at which a block of a table is complete; with 32 rows half of them is enough. Default: 8 KiB. */
   blockBytes?: number | undefined;
   /** Bytes at which a table is cut when tables are written. Default: 8 MiB. */
   tableBytes?: number | undefined;
@@ -177,7 +177,7 @@ export function openOptions(call: string, options: unknown): CheckedOpenOptions 
       historyBytes: bytes(history, "maxBytes", 64 * MIB, 0, Number.MAX_SAFE_INTEGER),
       archiveBytes: bytes(archive, "maxBytes", GIB, 0, Number.MAX_SAFE_INTEGER),
       archiveOnFull: choiceOption(call, archive, "onFull", "gap", ["gap", "stop"] as const),
-      blockBytes: bytes(tuning, "blockBytes", 16 * KIB, 64, MIB),
+      blockBytes: bytes(tuning, "blockBytes", 8 * KIB, 64, MIB),
       tableBytes: bytes(tuning, "tableBytes", 8 * MIB, KIB, GIB),
       level0Tables: bytes(tuning, "level0Tables", 4, 1, 1000),
       levelBytes: bytes(tuning, "levelBytes", 64 * MIB, KIB, 1024 * GIB),

@@ -42,7 +42,7 @@ export function engineSettings(random: Random, clock: () => number): EngineSetti
     historyBytes: random.pick([0, 4096, 64 * 2 ** 20]),
     archiveBytes: 2 ** 30,
     archiveOnFull: "gap",
-    blockBytes: tiny ? random.pick([64, 256, 512]) : 16 * 1024,
+    blockBytes: tiny ? random.pick([64, 256, 512]) : 8 * 1024,
     tableBytes: tiny ? random.pick([512, 1024, 4096]) : 32 * 2 ** 20,
     level0Tables: random.pick([1, 2, 3, 4]),
     levelBytes: tiny ? random.pick([1024, 4096, 16384]) : 64 * 2 ** 20,

@@ -29,8 +29,8 @@ export interface TableWriterOptions {
   /** Whose table it is and its number. */
   identity: FileIdentity;
   /**
-   * Raw bytes at which a block is complete; with 32 rows a quarter of them is enough. Smaller blocks read less per lookup,
-   * larger ones compress better.
+   * Raw bytes at which a block is complete; with 32 rows half of them is enough. Smaller blocks read less per lookup, larger
+   * ones compress better.
    */
   blockBytes?: number;
   /** Every so many rows a key is stored whole. Fewer make lookups faster, more make blocks smaller. */
@@ -78,7 +78,7 @@ export class TableWriter {
     this.#identity = options.identity;
     this.#out = new FileOutput(handle);
     this.#seed = checksumSeed(header);
-    this.#blockBytes = options.blockBytes ?? 16 * 1024;
+    this.#blockBytes = options.blockBytes ?? 8 * 1024;
     this.#block = new DataBlockBuilder(options.restartInterval ?? 4, this.#blockBytes);
     this.#filter = new FilterBuilder(options.filterBitsPerKey ?? 10);
     this.#compressor = new Compressor(options.compression ?? "auto");
@@ -174,7 +174,7 @@ export class TableWriter {
   /** Whether a row of so many bytes belongs into the next block. */
   #isComplete({ bytes, rows }: DataBlockBuilder, rowBytes: number): boolean {
     const most = this.#blockBytes;
-    return bytes >= (rows < BLOCK_ROWS ? most : most / 4) || bytes + rowBytes > most * OVERSIZE;
+    return bytes >= (rows < BLOCK_ROWS ? most : most / 2) || bytes + rowBytes > most * OVERSIZE;
   }
 
   /** Ends the data block before the row of `next`. */
