@@ -50,8 +50,8 @@ export interface CopiedPinned {
   checked: ReadonlySet<string>;
 }
 
-/** Files at once: while one is synced, others are read and written. */
-const CONCURRENCY = 4;
+/** Files at once: while some are synced and one is hashed, others are read and written. More only wait for each other. */
+const CONCURRENCY = 6;
 
 /** Makes `to` a database of exactly the pinned files: all synced, the marker among them. */
 export async function copyPinned(
@@ -95,9 +95,11 @@ export async function copyPinned(
     reporter.add(0, 1);
     return way;
   };
-  const [first, ...others] = [...fixed, ...logs];
-  if (first !== undefined && await copy(first) === "copy" && options.link === "auto") await checkSpace(fs, to, left);
-  await runPool(others, CONCURRENCY, async (file) => void await copy(file));
+  const files = [...fixed, ...logs];
+  // Whether bytes can be shared, the first one tells.
+  const first = options.link === "auto" ? files.shift() : undefined;
+  if (first !== undefined && await copy(first) === "copy") await checkSpace(fs, to, left);
+  await runPool(files, CONCURRENCY, async (file) => void await copy(file));
   for (const [name, bytes] of [[pin.manifestName, manifest], [MARKER_NAME, marker]] as const) {
     await writeSynced(fs, join(to, name), bytes);
     reporter.add(0, 1); // A few bytes that no total counts.
