@@ -10,6 +10,7 @@ import { KIND_BYTES } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix, tagPrefix } from "../../lib/format/space.ts";
 import { all, fill, name, open, put, removeRange, tinySettings } from "./fixture.ts";
+import { ingestSome } from "./staged.ts";
 
 const settings = tinySettings();
 
@@ -71,6 +72,56 @@ describe("repairDatabase()", () => {
       assert.equal(report.kept, entries.size, harm);
       assert.deepEqual(await contents(fs), entries, harm);
     }
+  });
+
+  for (const replace of [true, false]) {
+    const what = replace ? "everything" : "ranges";
+    it(`doesn't bring back ${what} that a restore replaced when the manifest is lost`, async () => {
+      for (const follows of [true, false]) {
+        const fs = memoryFileSystem();
+        const engine = await open(fs);
+        await fill(engine, 200);
+        await ingestSome(engine, 20, 60, replace);
+        if (follows) await put(engine, { behind: "it" });
+        const entries = all(engine);
+        assert.ok(entries.length < 100, `${entries.length}`);
+        await engine.compact();
+        await engine.close();
+        const manifest = (await fs.list("/db")).find((one) => one.startsWith("MANIFEST"))!;
+        await damage(fs, manifest, flip(100));
+        const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
+        assert.equal(report.kept, entries.length);
+        const repaired = await open(fs);
+        // A namespace that nobody named has a row with its name.
+        const found = all(repaired).filter(([key]) => !key.startsWith("\0recovered-"));
+        assert.deepEqual(found.map(([key]) => key), entries.map(([key]) => key));
+        assert.ok(found.every(([, text], i) => text === entries[i]![1]));
+        assert.ok((await repaired.verify()).ok);
+        await repaired.close();
+      }
+    });
+  }
+
+  it("keeps what a restore was to replace that never took effect", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await fill(engine, 200);
+    const entries = new Map(all(engine));
+    await engine.close();
+    const cut = fs.fork({ keep: "all" });
+    const restored = await open(fs);
+    const names = await fs.list("/db");
+    await ingestSome(restored, 20, 60, true);
+    // The record of it is in the log, and nothing else came of it.
+    const segment = (await fs.list("/db")).filter((one) => one.endsWith(".log") && !names.includes(one));
+    assert.equal(segment.length, 1);
+    const handle = await cut.open(`/db/${segment[0]}`, "create");
+    await handle.append(await readFile(fs, `/db/${segment[0]}`, Infinity));
+    await handle.close();
+    await restored.close();
+    await damage(cut, (await cut.list("/db")).find((one) => one.startsWith("MANIFEST"))!, flip(100));
+    await repairDatabase(cut, "/db", settings, { dryRun: false });
+    assert.deepEqual(await contents(cut), entries);
   });
 
   it("keeps all that the other files hold when a table is damaged, and says which keys may be lost", async () => {

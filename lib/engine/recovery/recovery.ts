@@ -28,7 +28,7 @@
  *
  * @module
  */
-import { DecodeError } from "../../base/bytes.ts";
+import { DecodeError, EMPTY_BYTES } from "../../base/bytes.ts";
 import { CorruptionError, HoldfastError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
 import type { Slicer } from "../../base/yield.ts";
@@ -38,7 +38,9 @@ import { FILE_HEADER_BYTES } from "../../format/identity.ts";
 import { findLaterRecord, type ReaderState } from "../../format/log/record_reader.ts";
 import { fileName, filePath, parseFileName } from "../file_names.ts";
 import { type OpenedSegment, openSegment } from "../log/log_segment.ts";
+import { base64Bytes } from "../../format/manifest/json_shape.ts";
 import type { ManifestState } from "../manifest/manifest_state.ts";
+import type { KeyBounds } from "../types.ts";
 import { namesOfPublication, namesSetAside } from "./replaced.ts";
 
 /** Read at a time in search of the last byte that is not zero. */
@@ -263,6 +265,15 @@ function syncedBeyond(record: Uint8Array, offset: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** What an ingest deletes of what was there before. */
+export function deletedBy({ replace, ranges }: IngestInfo): KeyBounds[] {
+  if (replace) return [{ start: EMPTY_BYTES, end: undefined }];
+  return ranges.map(({ start, end }) => ({
+    start: base64Bytes(start, "start"),
+    end: end === undefined ? undefined : base64Bytes(end, "end"),
+  }));
 }
 
 /** The ingest of a commit, if it is one: it is then the commit's only operation. */

@@ -14,7 +14,7 @@ import { type Marker, readMarker } from "../../format/manifest/marker.ts";
 import type { BlobMeta } from "../../format/table/table_meta.ts";
 import { BlobReader } from "../../tree/blob/blob_reader.ts";
 import { BlockCache } from "../../tree/table/block_cache.ts";
-import type { Cursor } from "../../tree/cursor.ts";
+import type { Cursor, RangeTombstone } from "../../tree/cursor.ts";
 import { Memtable } from "../../tree/memtable/memtable.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import { TableReader } from "../../tree/table/table_reader.ts";
@@ -24,7 +24,7 @@ import { readCommits } from "../log/log_segment.ts";
 import { loadManifest, MARKER_BYTES_MAX } from "../manifest/manifest.ts";
 import { findManifest, salvageIdentity } from "../manifest/salvage_manifest.ts";
 import { emptyState, type ManifestState } from "../manifest/manifest_state.ts";
-import { ingestOf, recoverLog, refuseUnnamed } from "./recovery.ts";
+import { deletedBy, ingestOf, recoverLog, refuseUnnamed } from "./recovery.ts";
 import { isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
 import type { EngineSettings } from "../types.ts";
 
@@ -73,6 +73,8 @@ class Gathering {
   readonly #cache = new BlockCache(0);
   readonly #readers: { close(): void }[] = [];
   readonly #global = new Map<number, { version: number; timestamp: number }>();
+  /** Ranges that ingests deleted, by the log, of which it is to be seen whether they took effect. */
+  readonly #replaced: RangeTombstone[] = [];
   readonly #evidence: Evidence;
   #manifest: ManifestState | undefined;
   /** Whether the manifest has lost its last edits, so that files it doesn't list may count. */
@@ -130,6 +132,7 @@ class Gathering {
     if (logDamage !== undefined && evidence.lost.length === 0) this.#lose(logDamage);
     for (const number of this.#numbers("table")) await this.#readTable(number);
     for (const number of this.#numbers("blob")) await this.#readBlob(number);
+    this.#deleteReplaced();
     return evidence;
   }
 
@@ -277,7 +280,11 @@ class Gathering {
         const ingest = ingestOf(commit);
         const { version, timestamp } = commit;
         for (const table of ingest?.tables ?? []) this.#global.set(table.number, { version, timestamp });
-        if (commit.version <= from || ingest !== undefined) continue;
+        if (commit.version <= from) continue;
+        if (ingest !== undefined) {
+          this.#replaced.push(...deletedBy(ingest).map((range) => ({ ...range, version, timestamp })));
+          continue;
+        }
         applyOperations(memtable, commit.ops, commit.version, commit.timestamp);
         evidence.maxVersion = Math.max(evidence.maxVersion, commit.version);
         evidence.maxTimestamp = Math.max(evidence.maxTimestamp, commit.timestamp);
@@ -285,6 +292,18 @@ class Gathering {
     }
     evidence.sources.push(memtable.cursor());
     if (!memtable.tombstones.isEmpty) evidence.tombstones.push(memtable.tombstones);
+  }
+
+  /**
+   * The table that deletes what an ingest replaced counts by the manifest alone, and is gone soon, while the log goes on
+   * holding what was there before. That an ingest took effect is shown by what came of it, or behind it: one that did not is
+   * the last record of all, and its files count for nothing where a manifest is there to say so.
+   */
+  #deleteReplaced(): void {
+    if (this.#manifest !== undefined && !this.#isBehind) return;
+    const tombstones = new RangeTombstones();
+    for (const range of this.#replaced) if (range.version <= this.#evidence.maxVersion) tombstones.add(range);
+    if (!tombstones.isEmpty) this.#evidence.tombstones.push(tombstones);
   }
 
   async #readTable(number: number): Promise<void> {

@@ -15,9 +15,8 @@ import { DecodeError } from "../../base/bytes.ts";
 import { ClosedError, IntegrityError, NoSpaceError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { IngestInfo } from "../../format/log/batch.ts";
-import { base64Bytes } from "../../format/manifest/json_shape.ts";
 import { Memtable } from "../../tree/memtable/memtable.ts";
-import { ingestOf } from "../recovery/recovery.ts";
+import { deletedBy, ingestOf } from "../recovery/recovery.ts";
 import type { Store } from "../store.ts";
 import type { Commit, CommitEvent, IngestOptions, ReplayOptions } from "../types.ts";
 import { applySliced } from "./apply.ts";
@@ -174,13 +173,7 @@ class Replay {
     await this.#vacate(commit.version, taken);
     await this.#options.ingestFiles(info, commit.version);
     const files = await surveyIngested(this.#store, info);
-    const options: IngestOptions = {
-      replace: info.replace,
-      ranges: info.ranges.map(({ start, end }) => ({
-        start: base64Bytes(start, "start"),
-        end: end === undefined ? undefined : base64Bytes(end, "end"),
-      })),
-    };
+    const options: IngestOptions = { replace: info.replace, ranges: deletedBy(info) };
     await background.alone(() => ingestAgain(this.#parts, files, options, commit));
     this.#last = commit;
   }
