@@ -1,5 +1,5 @@
 /**
- * Memory for pieces of files on their way, used again and again.
+ * Memory for pieces of files and for packed values on their way, used again and again.
  *
  * The first touch of fresh memory costs more than reading, hashing or copying what is put there (the system has to clear
  * and map each page), so whatever moves gigabytes borrows its pieces here. What is borrowed holds any bytes; it is given
@@ -17,7 +17,7 @@ export const BUFFER_BYTES: number = 2 ** 20 + 2 ** 10;
 /** Below this the system hands out memory that it has touched already. */
 const SMALL_BYTES = 2 ** 15;
 
-/** Buffers kept while nobody needs them: what a backup with its usual concurrency has in use. */
+/** Buffers kept while nobody needs them: what a backup with its usual concurrency, or a few reads of values, have in use. */
 const IDLE_MAX = 12;
 
 /** Large ones come in whole steps, so that those of nearly one size take each other's place. */
@@ -33,14 +33,14 @@ const lent = new WeakSet<ArrayBufferLike>();
 let goesSoon = false;
 
 /** Fresh memory that may hold any bytes: for who writes to all of it, or gives it to nobody. */
-export function uncleared(size: number): Uint8Array {
-  return size < SMALL_BYTES ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+export function uncleared(size: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(size < SMALL_BYTES ? new ArrayBuffer(size) : Buffer.allocUnsafeSlow(size).buffer);
 }
 
 /** Memory of this size; from 32 KiB on it is used again. */
 export function borrow(size: number): Uint8Array {
   if (size < SMALL_BYTES) return new Uint8Array(size);
-  const buffer = size > BUFFER_BYTES ? large(size) : idle.pop() ?? new ArrayBuffer(BUFFER_BYTES);
+  const buffer = size > BUFFER_BYTES ? large(size) : idle.pop() ?? uncleared(BUFFER_BYTES).buffer;
   lent.add(buffer);
   return new Uint8Array(buffer, 0, size);
 }

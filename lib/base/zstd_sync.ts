@@ -2,9 +2,9 @@
  * Small Zstandard frames at once, by a packer and an unpacker that are used again.
  *
  * `zstdDecompressSync` makes a stream, its options and a context of zstd for each call, which takes as long as the block
- * of 16 KiB that it is for, and so does the other way in Deno. The streams of `node:zlib` do their work by an object beneath them that has a `writeSync`, in
- * Node, Bun and Deno alike. That is nobody's promise: so it is tried out before it is used, all that it gives is held against
- * what it must be, and what it can't do, or does otherwise, is left to the call that is promised.
+ * that it is for, and so does the other way in Deno. The streams of `node:zlib` do their work by an object beneath them that
+ * has a `writeSync`, in Node, Bun and Deno alike. That is nobody's promise: so it is tried out before it is used, all that it
+ * gives is held against what it must be, and what it can't do, or does otherwise, is left to the call that is promised.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export const SPARE_BYTES = 64;
 const PACKED_BYTES_MAX = 2 ** 17;
 
 /**
- * Frames of several blocks, which Deno does not unpack in one step. Of a mebibyte the call takes twice as long, for memory that
- * it touches first, and longer ones would grow what the unpacker keeps.
+ * Longer frames are left to the call. Deno does not unpack frames of several blocks in one step; elsewhere the call takes twice
+ * as long for a mebibyte, for memory that it touches first, and longer frames would grow what the unpacker keeps.
  */
 const UNPACKED_BYTES_MAX = "Deno" in globalThis ? 2 ** 17 : 2 ** 20;
 

@@ -15,7 +15,7 @@ import {
   readCommit,
 } from "../../lib/format/log/batch.ts";
 import { KIND_JSON, KIND_TEXT, writeCell } from "../../lib/format/cell.ts";
-import { internalKey } from "../../lib/format/space.ts";
+import { internalKey, spacePrefix, tagPrefix } from "../../lib/format/space.ts";
 import type { Random } from "../model/random.ts";
 import { commitRecord, forSeeds, patterned } from "./fixture.ts";
 
@@ -152,6 +152,18 @@ describe("readCommit()", () => {
         { type: "delete", key: encodeText("\0b") },
       ],
     });
+  });
+
+  it("has room behind a cell for the rows of its tags", () => {
+    const batch = new Batch();
+    const [prefix, key] = [spacePrefix(0), encodeText("key")];
+    const tags = ["red", "x".repeat(255)].map(encodeText);
+    batch.putCell(prefix, key, KIND_TEXT, new Uint8Array(100_000), tags, 2 ** 45);
+    const { buffer } = batch.ops;
+    for (const tag of tags) {
+      batch.putCell(tagPrefix(spacePrefix(1), tag), key, KIND_TEXT, new Uint8Array(0), [], 2 ** 45);
+    }
+    assert.equal(batch.ops.buffer, buffer);
   });
 
   it("reads back what writeCommitHead() wrote, up to the largest numbers", () => {

@@ -102,6 +102,55 @@ describe("a blob file", () => {
     reader.close();
   });
 
+  it("is to be drained behind a value that it holds by reference, and behind others need not be", async () => {
+    const fs = memoryFileSystem();
+    const random = randomFrom(6);
+    const noise = new Uint8Array(800_000).map(() => random(256));
+    const half = noise.map((byte, i) => i % 100 < 50 ? 7 : byte);
+    const handle = await fs.open(PATH, "create");
+    const writer = new BlobWriter(handle, { identity: identity(), compression: "zstd" });
+    await writer.addBeside(keyOf(1), 1, half, 2);
+    assert.equal(writer.wantsDrain, false);
+    writer.add(keyOf(2), 2, noise.subarray(0, 1000));
+    assert.equal(writer.wantsDrain, true);
+    await writer.addBeside(keyOf(3), 3, noise, 2);
+    assert.equal(writer.wantsDrain, true);
+    await writer.drain();
+    await writer.finish();
+    await handle.close();
+  });
+
+  it("borrows memory for a few reads at once, and takes for more what their records need", async () => {
+    const fs = memoryFileSystem();
+    const random = randomFrom(7);
+    const all = Array.from(
+      { length: 60 },
+      (_, i) => new Uint8Array(100_000).map((_, at) => at % 100 < 50 ? i : random(256)),
+    );
+    const { pointers } = await write(fs, all, "zstd");
+    assert.ok(pointers.every(({ length }, i) => length > 40_000 && length < all[i]!.length));
+    const asked: Uint8Array[] = [];
+    const watched: FileSystem = Object.create(fs, {
+      openSync: {
+        value(path: string, mode: "read") {
+          const handle = fs.openSync(path, mode);
+          const readAt = handle.readAt.bind(handle);
+          handle.readAt = (into, position) => {
+            asked.push(into);
+            return readAt(into, position);
+          };
+          return handle;
+        },
+      },
+    });
+    const reader = open(watched);
+    const found = await Promise.all(pointers.map((pointer) => reader.read(pointer)));
+    assert.ok(found.every((value, i) => equalBytes(value, all[i]!)));
+    assert.equal(asked.length, all.length);
+    assert.ok(asked.filter(({ buffer, length }) => buffer.byteLength > length).length <= 8);
+    reader.close();
+  });
+
   it("says by itself whose values it holds", async () => {
     const fs = memoryFileSystem();
     const all = values(2, 20);

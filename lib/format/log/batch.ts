@@ -40,6 +40,9 @@ const INGEST = 3;
 
 const NO_TAGS: readonly Uint8Array[] = [];
 
+/** What a row for a tag takes at most, beside the tag and the key. */
+const TAG_ROW_BYTES = 64;
+
 /** The operations of one commit while it is put together. All bytes given are copied. */
 export class Batch {
   /** The operations' bytes. */
@@ -85,7 +88,10 @@ export class Batch {
   ): void {
     const ops = this.ops;
     const length = cellLength(payload, tags, expiresAt);
-    ops.reserve(1 + 8 + prefix.length + key.length + 8 + length);
+    // For its tags rows follow: a long cell must not be copied into more memory for the sake of these.
+    let room = 1 + 8 + prefix.length + key.length + 8 + length;
+    for (const tag of tags) room += TAG_ROW_BYTES + tag.length + key.length;
+    ops.reserve(room);
     ops.u8(PUT);
     ops.varint(prefix.length + key.length);
     ops.bytes(prefix);

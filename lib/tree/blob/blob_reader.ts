@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { borrow, giveBack, uncleared } from "../../base/buffers.ts";
+import { borrow, BUFFER_BYTES, giveBack, uncleared } from "../../base/buffers.ts";
 import { DecodeError, equalBytes } from "../../base/bytes.ts";
 import { crc32 } from "../../base/checksum.ts";
 import { CODEC_NONE, decompressSync } from "../../base/codec.ts";
-
 import { ClosedError, CorruptionError } from "../../base/errors.ts";
 import type { Slicer } from "../../base/yield.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
@@ -33,6 +32,15 @@ import {
 import type { BlobMeta } from "../../format/table/table_meta.ts";
 import { checkBlobs } from "./blob_check.ts";
 import type { Damage } from "../table/damage.ts";
+
+/**
+ * Reads off the main thread at once that borrow memory. It comes by the mebibyte, and more of it than is kept would be fresh:
+ * thousands of reads of records that take little would want thousands of mebibytes.
+ */
+const READS_BORROWING = 8;
+
+/** Reads off the main thread that are under way, of all files. */
+let reads = 0;
 
 /** An open blob file. Any damage found is `CorruptionError`. */
 export class BlobReader {
@@ -83,16 +91,21 @@ export class BlobReader {
 
   /** The value at a pointer. With `key`, the record must be that key's. */
   readSync(pointer: BlobPointer, key?: Uint8Array): Uint8Array {
-    const record = this.#memory(pointer);
+    const record = this.#memory(pointer, true);
     const n = this.#open().readAtSync(record, pointer.offset);
     return this.#value(pointer, record, n, key);
   }
 
   /** As `readSync`, reading off the main thread. */
   async read(pointer: BlobPointer, key?: Uint8Array): Promise<Uint8Array> {
-    const record = this.#memory(pointer);
-    const n = await this.#open().readAt(record, pointer.offset);
-    return this.#value(pointer, record, n, key);
+    const record = this.#memory(pointer, reads < READS_BORROWING);
+    reads++;
+    try {
+      const n = await this.#open().readAt(record, pointer.offset);
+      return this.#value(pointer, record, n, key);
+    } finally {
+      reads--;
+    }
   }
 
   /** The head of the record at `offset`, and where the next one begins: how repair and checks walk over the file. */
@@ -137,7 +150,7 @@ export class BlobReader {
   }
 
   /** Memory for a record, once it is plausible that there is one: a pointer is not believed about its length. */
-  #memory({ number, offset, length, rawLength }: BlobPointer): Uint8Array {
+  #memory({ number, offset, length, rawLength }: BlobPointer, mayBorrow: boolean): Uint8Array {
     if (number !== this.header.number) {
       throw new CorruptionError(this.path, offset, `a pointer into file ${number} was followed here`);
     }
@@ -145,7 +158,7 @@ export class BlobReader {
       throw new CorruptionError(this.path, offset, `no record of ${length} bytes fits there`);
     }
     // Of a packed value nobody keeps the record; another one is handed out as it is.
-    return length < rawLength ? borrow(length) : uncleared(length);
+    return mayBorrow && length < rawLength && length <= BUFFER_BYTES ? borrow(length) : uncleared(length);
   }
 
   #value(pointer: BlobPointer, record: Uint8Array, read: number, key: Uint8Array | undefined): Uint8Array {

@@ -43,7 +43,7 @@ export class BlobWriter {
   readonly #seed: number;
   readonly #compressor: Compressor;
   #count = 0;
-  /** Bytes that the next call of `addBeside` is to write while it compresses. */
+  /** Bytes, all of them copies, that the next call of `addBeside` is to write while it compresses. */
   #leftToNext = 0;
 
   /** Writes to `handle`, opened by `"create"`; the caller syncs and closes it. */
@@ -71,8 +71,8 @@ export class BlobWriter {
   }
 
   /**
-   * Adds the value of a row and gives the pointer to it: the payload of the row's new cell. A value of 256 KiB or more is
-   * not copied and must not change before it is drained. `kind` is the value's (see `format/cell.ts`).
+   * Adds the value of a row and gives the pointer to it: the payload of the row's new cell. A value of 256 KiB or more that is
+   * stored as it is is not copied, and must not change before it is drained. `kind` is the value's (see `format/cell.ts`).
    */
   add(key: Uint8Array, version: number, payload: Uint8Array, kind: number = KIND_BYTES): Uint8Array {
     return this.#put(
@@ -89,14 +89,18 @@ export class BlobWriter {
    * and nothing else may be added before it ends.
    */
   async addBeside(key: Uint8Array, version: number, payload: Uint8Array, kind: number): Promise<Uint8Array> {
-    const put = (stored: Stored) => this.#put(key, version, payload, kind, stored);
+    let isCopied = false;
+    const put = (stored: Stored): Uint8Array => {
+      isCopied = stored.bytes !== payload;
+      return this.#put(key, version, payload, kind, stored);
+    };
     if (this.#isKept(payload)) return put(asItIs(payload));
     const drained = this.drain();
     // Also behind a failure nothing of it may be under way when the call ends.
     const [added] = await Promise.allSettled([this.#compressor.storeBeside(payload, put), drained]);
     await drained;
     if (added.status === "rejected") throw added.reason;
-    this.#leftToNext = this.#out.pending;
+    this.#leftToNext = isCopied ? this.#out.pending : 0;
     return added.value;
   }
 

@@ -1,6 +1,6 @@
 /**
- * Bytes on their way to a new file: small writes are gathered into one, large ones are passed on without a copy, and the
- * whole file's SHA-256 is known at its end.
+ * Bytes on their way to a new file: small writes are gathered into one, large ones are passed on without a copy where their
+ * memory lasts, and the whole file's SHA-256 is known at its end.
  *
  * Nothing is written before `drain`: who adds to a table or blob file does so synchronously, in slices, and writes
  * between them.
