@@ -113,10 +113,16 @@ describe("a blob file", () => {
     assert.equal(writer.wantsDrain, false);
     writer.add(keyOf(2), 2, noise.subarray(0, 1000));
     assert.equal(writer.wantsDrain, true);
-    await writer.addBeside(keyOf(3), 3, noise, 2);
+    await writer.drain();
+    writer.add(keyOf(3), 3, noise.subarray(0, 300_000));
+    assert.equal(writer.wantsDrain, true);
+    await writer.addBeside(keyOf(4), 4, noise, 2);
     assert.equal(writer.wantsDrain, true);
     await writer.drain();
-    await writer.finish();
+    await writer.addBeside(keyOf(5), 5, half, 2);
+    // What fails to be written beside the packing fails the call.
+    handle.append = () => Promise.reject(new Error("no more"));
+    await assert.rejects(writer.addBeside(keyOf(6), 6, half, 2), /no more/);
     await handle.close();
   });
 
