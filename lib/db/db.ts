@@ -32,7 +32,7 @@ import { exportStream, type ExportStreamOptions } from "./export_stream.ts";
 import { fileSystemIn, type OpenOptions, openOptions } from "./options.ts";
 import { keyBounds, type KeyRange } from "./data/ranges.ts";
 import { type RepairReport, repairReport } from "./repair_report.ts";
-import { backupFloor, loadRest } from "./rest.ts";
+import { backupFloor, loadRest, repairWork } from "./rest.ts";
 
 /** Options of calls that name a database without opening it. */
 export interface PathOptions {
@@ -173,7 +173,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { settings } = openOptions("DB.repair", { keyEncoding, signal: signalOption("DB.repair", checked) });
     const progress = new ProgressReporter(functionOption<OnProgress>("DB.repair", checked, "onProgress"));
     progress.start("repair");
-    const { repairDatabase } = await import("../engine/recovery/repair.ts");
+    const { repairDatabase } = await repairWork();
     const report = await repairDatabase(fileSystem, pathOf("DB.repair", path), settings, {
       dryRun,
       onRows: (rows) => progress.add(0, rows),

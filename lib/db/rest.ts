@@ -72,6 +72,16 @@ export const repositoryWork: () => Promise<typeof import("./repository/work.ts")
   import("./repository/work.ts")
 );
 
+/** Repair of databases, which nobody needs who does not call it. */
+export const repairWork: () => Promise<typeof import("../engine/recovery/repair.ts")> = once(() =>
+  import("../engine/recovery/repair.ts")
+);
+
+/** Loads all of it: for what must go alike whether or not something was called in this process before. */
+export async function loadAll(): Promise<void> {
+  for (const load of [backupFloor, repositoryWork, repairWork]) await load();
+}
+
 /** Loads all of it from a second from now on, which keeps no process alive; the function given back calls that off. */
 export function loadRest(): () => void {
   const wait = (ms: number, at: number): () => void =>

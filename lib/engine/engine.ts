@@ -260,14 +260,15 @@ export class TreeEngine implements Engine {
 
   verify(options: { signal?: AbortSignal | undefined; onBytes?: (bytes: number) => void } = {}): Promise<VerifyReport> {
     this.#assertOpen("verify");
-    return verifyStore(this.#store, () => this.pin(), options);
+    return verifyStore(this.#store, () => this.pin({ asIs: true }), options);
   }
 
-  async pin(options: { finalTime?: boolean } = {}): Promise<Pin> {
+  /** `asIs`: behind a failure too, of what the files hold then, which may be more than what is shown. */
+  async pin(options: { finalTime?: boolean; asIs?: boolean } = {}): Promise<Pin> {
     this.#assertOpen("pin");
     if (this.readOnly) return pinStore(this.#store, this.#log.position());
     return await this.#queue.exclusive(async () => {
-      await this.#queue.settle();
+      if (options.asIs !== true || this.failure === undefined) await this.#queue.settle();
       if (options.finalTime === true) this.#queue.endTime();
       return pinStore(this.#store, this.#log.position());
     });

@@ -163,6 +163,29 @@ describe("opening what is damaged or too new", () => {
       assert.match(report.problems[0]!.file, TABLE);
     }));
 
+  it("is listed where work behind the writes met it and the database takes no more of them", () =>
+    withDirectory(async (root) => {
+      const path = join(root, "data");
+      await makeDatabase(path);
+      change(fileOf(path, TABLE), (bytes) => void (bytes[80]! ^= 1));
+      const db = await DB.open(path, { memtableBytes: 1024, tuning: { level0Tables: 1 } });
+      let written = 0;
+      const refused = await (async () => {
+        for (; written < 10_000; written++) await db.set("k1", `${written} `.repeat(50));
+      })().catch((error) => error);
+      assert.equal(refused.code, "READ_ONLY");
+      assert.match(refused.message, /Damaged data in .*\.sst/);
+      const listed = async (): Promise<string[]> => (await db.verify()).problems.map(({ file }) => file);
+      assert.deepEqual([...new Set(await listed())].map((file) => TABLE.test(file)), [true]);
+      // The newest is in the log alone.
+      for (const name of readdirSync(path).filter((each) => LOG.test(each))) {
+        change(join(path, name), (bytes) => void (bytes[80]! ^= 1));
+      }
+      assert.ok((await listed()).some((file) => LOG.test(file)));
+      assert.equal(await db.get("k1"), `${written - 1} `.repeat(50));
+      await assert.rejects(db.close(), { code: "READ_ONLY" });
+    }));
+
   it("is no reason for repair to give up what a newer release wrote", () =>
     withDirectory(async (root) => {
       for (

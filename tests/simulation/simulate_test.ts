@@ -18,6 +18,35 @@ async function counterLife(machine: SimulatedMachine, told: { least: number; mos
 }
 
 describe("simulate()", () => {
+  // Before all others: its first export is the first of this process.
+  it("gives the same for the same seed", async () => {
+    const traceOf = async (): Promise<string[]> => {
+      const trace: string[] = [];
+      await simulate(async (machine) => {
+        const told = { least: 0, most: 0 };
+        for (let round = 0; round < 3; round++) {
+          const life = async (): Promise<void> => {
+            await counterLife(machine, told);
+            await using db = await DB.open("/beside", machine.openOptions);
+            const write = async (): Promise<void> => {
+              for (let i = 0; i < 20; i++) await db.set("n", i);
+            };
+            const [{ version }] = await Promise.all([db.export(`/copy ${round}`), write()]);
+            trace.push(`${version}`);
+          };
+          trace.push(
+            await machine.run(life),
+            `${told.least} ${machine.fileSystem.operations}`,
+          );
+        }
+      }, { seeds: 20 });
+      return trace;
+    };
+    const first = await traceOf();
+    assert.deepEqual(await traceOf(), first);
+    assert.ok(new Set(first).size > 10);
+  });
+
   it("has accidents of every kind happen, and finds all that was acknowledged", async () => {
     const { seeds, endings } = await simulate(async (machine) => {
       const told = { least: 0, most: 0 };
@@ -70,25 +99,6 @@ describe("simulate()", () => {
     }, { seeds: 20, accidents: ["power"] });
     const slow = most.filter((turns) => turns > 3 * Math.min(...most)).length;
     assert.ok(slow > 3 && slow < 17, `${most}`);
-  });
-
-  it("gives the same for the same seed", async () => {
-    const traceOf = async (): Promise<string[]> => {
-      const trace: string[] = [];
-      await simulate(async (machine) => {
-        const told = { least: 0, most: 0 };
-        for (let life = 0; life < 3; life++) {
-          trace.push(
-            await machine.run(() => counterLife(machine, told)),
-            `${told.least} ${machine.fileSystem.operations}`,
-          );
-        }
-      }, { seeds: 10 });
-      return trace;
-    };
-    const first = await traceOf();
-    assert.deepEqual(await traceOf(), first);
-    assert.ok(new Set(first).size > 10);
   });
 
   it("sees a program that trusts what was not synced, names the seed, and fails again for it", async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { beginSimulation } from "../../base/simulation.ts";
+import { loadAll } from "../../db/rest.ts";
 import { type AccidentKind, ACCIDENTS, SimulatedMachine } from "./machine.ts";
 
 /** Options of `simulate`. */
@@ -69,6 +70,7 @@ export async function simulate(
       );
     }
   }
+  await loadAll();
   const endings: Record<string, number> = {};
   for (let seed = from; seed < from + seeds; seed++) {
     const random = seededRandom(seed);

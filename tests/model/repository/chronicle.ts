@@ -40,9 +40,9 @@ export class Chronicle {
     return state;
   }
 
-  /** Adds a state of a line that is there. */
+  /** Adds a state to the line whose it is, seen from one that is there and may have left it since. */
   add(lineage: string, state: State): void {
-    this.lines.get(lineage)!.states.set(state.version, state);
+    this.lineOf(lineage, state.version)!.states.set(state.version, state);
   }
 
   /** Whose a version is, seen from a line that may have come behind it. */

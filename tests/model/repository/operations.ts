@@ -52,7 +52,7 @@ export const OPERATIONS: readonly (readonly [weight: number, Operation])[] = [
 export const FAULTY: readonly (readonly [weight: number, Operation])[] = [
   ...OPERATIONS,
   [10, (world) => ailing(world, () => world.random.weighted(WHILE_AILING))],
-  [3, rotDatabase],
+  [8, rotDatabase],
   [1, rotRepository],
 ];
 

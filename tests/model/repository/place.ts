@@ -127,7 +127,9 @@ export class Place {
 
   /** The store below all faults of calls. */
   get #below(): ObjectStore {
-    return this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk });
+    const { time } = this.#settings;
+    const delay = (ms: number): Promise<void> => new Promise((resolve) => void time.set(ms, resolve, true));
+    return this.#inner ?? directoryStore("/repository", { fileSystem: this.#disk, clock: time.clock, delay });
   }
 
   /** Whether a key is there, whatever calls fail. */

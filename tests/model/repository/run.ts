@@ -12,6 +12,7 @@ import { hasCode } from "./tasks.ts";
 import { World } from "./world.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
 import { yieldToLoop } from "../../../lib/base/yield.ts";
+import { loadAll } from "../../../lib/db/rest.ts";
 import { Random } from "../random.ts";
 
 /** What is to be run. */
@@ -56,6 +57,7 @@ const DAY = 86_400_000;
 export async function runRepositoryModel(
   { seed, operations, faulty = false, profile = "any", stores }: RepositoryRun,
 ): Promise<RunResult> {
+  await loadAll();
   const simulation = beginSimulation(new Random(seed, 5).next);
   const forks = profile === "forks";
   const possible = forks ? FORKS : faulty ? FAULTY : OPERATIONS;
