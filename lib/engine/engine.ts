@@ -91,7 +91,7 @@ export class TreeEngine implements Engine {
     if (!forked || openLog !== undefined || logs.size > 0) engine.#background.wake();
     // Where a full disk kept recovery from writing the log anew, tables are tried before anything is shown.
     try {
-      await engine.#background.flushed();
+      if (log.isUnsure) await engine.#background.flushed();
     } catch (error) {
       if (error instanceof NoSpaceError) return engine;
       // Whoever opened gives the lock back, and nothing may be written after that.

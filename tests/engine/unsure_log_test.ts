@@ -6,7 +6,7 @@ import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/
 import { get, open, put } from "./fixture.ts";
 
 /** A disk with a commit that was acknowledged, and one whose sync failed: the disk has given up on its bytes. */
-async function withFailedSync(): Promise<MemoryFileSystem> {
+async function withFailedSync(lost = "not"): Promise<MemoryFileSystem> {
   let fails = false;
   const fs = memoryFileSystem({
     beforeOperation({ name, path }) {
@@ -18,7 +18,7 @@ async function withFailedSync(): Promise<MemoryFileSystem> {
   const engine = await open(fs);
   await put(engine, { a: "acknowledged" });
   fails = true;
-  await assert.rejects(put(engine, { b: "not" }), IOError);
+  await assert.rejects(put(engine, { b: lost }), IOError);
   fails = false;
   fs.kill();
   await engine.close().catch(() => {});
@@ -50,5 +50,19 @@ describe("an open on a full disk behind a failed sync", () => {
       await again.close();
     }
     await engine.close();
+  });
+
+  it("has it in tables before it is shown, where there is space for them", async () => {
+    const long = "so long, and packed so short ".repeat(5000);
+    const fs = await withFailedSync(long);
+    fs.capacityBytes = fs.usedBytes + 20_000;
+    const engine = await open(fs, { blobBytes: 2 ** 20, memtableBytes: 2 ** 20 });
+    assert.equal(get(engine, "b"), long);
+    const image = fs.fork({ keep: "none" });
+    await engine.close();
+    image.capacityBytes = Infinity;
+    const again = await open(image);
+    assert.equal(get(again, "b"), long);
+    await again.close();
   });
 });

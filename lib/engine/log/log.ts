@@ -19,7 +19,6 @@ export class Log {
   #segment: LogSegment | undefined;
   /** The segment found at open, finished by recovery but not yet registered so. */
   #previous: LogMeta | undefined;
-  /** Whether a power cut may take of `#previous` what is shown: it could not be written anew yet. */
   #isUnsure = false;
 
   /** `previous`: the newest segment as recovery left it. */
@@ -31,6 +30,11 @@ export class Log {
   /** The segment that takes records, if one was begun since open. */
   get segment(): LogSegment | undefined {
     return this.#segment;
+  }
+
+  /** Whether a power cut may take of what recovery found: on a full disk it could not be written anew yet. */
+  get isUnsure(): boolean {
+    return this.#isUnsure;
   }
 
   /** Where the newest segment ends now: what a pin or a reader may read. */

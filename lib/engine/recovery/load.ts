@@ -52,13 +52,17 @@ export async function recoverStore(
   const started = settings.monotonic();
   const slicer = new Slicer(settings.monotonic);
   const found = await recoverLog(fs, path, loaded.state, {
-    apply: ({ ops, version, timestamp }) => applySliced(store.memtable, ops, version, timestamp, slicer),
+    apply({ ops, version, timestamp }) {
+      // As it was when they were written: what is full can go while more comes. Readers flush nothing, and look in one sooner.
+      if (!settings.readOnly && store.memtable.bytes >= settings.memtableBytes) store.seal();
+      store.visibleVersion = version;
+      store.visibleTimestamp = timestamp;
+      return applySliced(store.memtable, ops, version, timestamp, slicer);
+    },
     slicer,
     signal: settings.signal,
     names: options.names,
   });
-  store.visibleVersion = found.version;
-  store.visibleTimestamp = found.timestamp;
   const open = loaded.state.openLog;
   const previous: LogMeta | undefined = open === undefined || found.openEnd === undefined ? undefined : {
     number: open.number,
