@@ -44,7 +44,9 @@ export function uniqueKey(
   const names = key.map(quoted).join(", ");
   // As bytes, whatever the column thinks of letters that differ in case: keys are bytes here.
   const by = key.map((name) => `${quoted(name)} collate binary`).join(", ");
-  const rows = `from ${quoted(table)} group by ${by} having count(*) > 1`;
+  // A key with NULL in it is none: such rows become no entries, and each is told by itself.
+  const whole = key.map((name) => `${quoted(name)} is not null`).join(" and ");
+  const rows = `from ${quoted(table)} where ${whole} group by ${by} having count(*) > 1`;
   const twice = file.first(`select ${names}, count(*) as "how many" ${rows} limit 1`);
   if (twice !== undefined) {
     const which = key.map((name) => `${name} = ${String(twice[name])}`).join(", ");
