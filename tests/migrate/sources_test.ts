@@ -195,6 +195,17 @@ describe("fromSqlite()", () => {
     }
   });
 
+  it("reads a table of which a trigger has the name", async () => {
+    await using db = await DB.open(":memory:");
+    const file = place("triggers.sqlite");
+    const sqlite = new DatabaseSync(file);
+    sqlite.exec("create table first (k text); create trigger both after insert on first begin select 1; end");
+    sqlite.exec("create table both (k text, v int); insert into both values ('a', 1)");
+    sqlite.close();
+    await migrate(db, fromSqlite(file, { table: "both", key: "k", value: "v" }));
+    assert.equal(await db.get("a"), 1);
+  });
+
   it("says what is not there", async () => {
     await using db = await DB.open(":memory:");
     const from = (file: string, options: object) =>

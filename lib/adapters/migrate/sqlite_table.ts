@@ -8,7 +8,8 @@ import { quoted, type SqliteFile } from "./sqlite_file.ts";
 
 /** The names of a table's columns; `TypeError` where there is no such table. */
 export function tableColumns(file: SqliteFile, table: string): string[] {
-  const found = file.first("select type from sqlite_master where name = ?", table);
+  // A trigger may have the name of a table.
+  const found = file.first("select type from sqlite_master where name = ? order by type = 'trigger'", table);
   if (found?.["type"] !== "table") {
     const names = [...file.rows("select name from sqlite_master where type = 'table' order by name")].map((row) =>
       row["name"]
