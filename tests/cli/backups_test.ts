@@ -179,6 +179,15 @@ describe("holdfast restore", () => {
     assert.equal(await keys("/ahead"), "a\nb\nc\n");
   });
 
+  it("makes no database that nothing would open, as export makes none", async () => {
+    await twoBackups();
+    for (const argv of [["restore", repo, ":memory:"], ["export", db, ":memory:"]]) {
+      const { code, stderr } = await cli(argv);
+      assert.equal(code, 2, argv.join(" "));
+      assert.match(stderr, /^error: a database in memory is gone with the command; give a directory$/m);
+    }
+  });
+
   it("asks before it touches a database that is there", async () => {
     await twoBackups();
     await write("d", "4");

@@ -175,6 +175,37 @@ describe("fromSqlite()", () => {
     writable.close();
   });
 
+  it("tells of each row whose key has NULL in it, however many there are", async () => {
+    await using db = await DB.open(":memory:");
+    const writable = new DatabaseSync(path);
+    writable.exec("create table partly (k text unique, j text, v int)");
+    writable.exec("insert into partly values ('a', 'x', 1), (null, 'x', 2), (null, 'x', 3)");
+    try {
+      const from = (key: string | string[], unsupported: "report" | "stop") =>
+        migrate(db, fromSqlite(path, { table: "partly", key, value: "v" }), { unsupported, again: true });
+      await assert.rejects(from("k", "stop"), { code: "MIGRATION", message: /its key, column k, is NULL; 1 entries/ });
+      assert.deepEqual((await from("k", "report")).leftOut.map(({ key }) => key), ["null", "null"]);
+      const { entries, leftOut } = await from(["j", "k"], "report");
+      assert.deepEqual([entries, leftOut.length], [1, 2]);
+      assert.deepEqual([await db.get("a"), await db.get(tuple.encode(["x", "a"]))], [1, 1]);
+      await assert.rejects(from("j", "report"), /3 rows have j = x, and would be one entry/);
+    } finally {
+      writable.exec("drop table partly");
+      writable.close();
+    }
+  });
+
+  it("reads a table of which a trigger has the name", async () => {
+    await using db = await DB.open(":memory:");
+    const file = place("triggers.sqlite");
+    const sqlite = new DatabaseSync(file);
+    sqlite.exec("create table first (k text); create trigger both after insert on first begin select 1; end");
+    sqlite.exec("create table both (k text, v int); insert into both values ('a', 1)");
+    sqlite.close();
+    await migrate(db, fromSqlite(file, { table: "both", key: "k", value: "v" }));
+    assert.equal(await db.get("a"), 1);
+  });
+
   it("says what is not there", async () => {
     await using db = await DB.open(":memory:");
     const from = (file: string, options: object) =>

@@ -42,6 +42,18 @@ describe("a database where a repository is meant, and the other way round", () =
     ]);
   });
 
+  it("is told without what an address may have of secrets", async () => {
+    assert.deepEqual(await refused("list", "https://a.blob.core.windows.net/c?sv=1&sig=secret"), [
+      "error: https://a.blob.core.windows.net/c?... is the address of a repository, and DB has to be a database",
+      "  usage: holdfast list [options] <DB>",
+    ]);
+    assert.deepEqual(await refused("backup", "s3://key:secret@bucket/x", db), [
+      "error: s3://...@bucket/x is the address of a repository, and DB has to be a database",
+      "  usage: holdfast backup [options] <DB> <TO>",
+      "  did you mean: holdfast backup '/my db' s3://...@bucket/x",
+    ]);
+  });
+
   it("is told by every command that takes one of them", async () => {
     const databases = [["get", "k"], ["set", "k", "v"], ["delete", "k"], ["list"], ["count"], ["export", "/x"]];
     const more = [["import", "/dump.jsonl"], ["watch"], ["compact"], ["slots"], ["replicate", "/r"], ["backup", "/r"]];

@@ -14,6 +14,7 @@ import { findProgram, missingPrograms } from "../storage/servers/own_process.ts"
 const directory = mkdtempSync(join(tmpdir(), "completion-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
 writeFileSync(join(directory, "entries.jsonl"), "");
+writeFileSync(join(directory, "two words.jsonl"), "");
 for (const shell of SHELLS) {
   writeFileSync(join(directory, `script.${shell}`), completionScript(shell, "holdfast", COMMANDS));
 }
@@ -25,6 +26,8 @@ const CASES: readonly (readonly [typed: string, completed: string])[] = [
   ["holdfast backup --compression zs", "zstd"],
   ["holdfast backup ./data ./entr", "./entries.jsonl"],
   ["holdfast verify ./data --key-file ./entr", "./entries.jsonl"],
+  ["holdfast backup ./data ./two", "./two words.jsonl"],
+  ["holdfast verify ./data --key-file ./two", "./two words.jsonl"],
   ["holdfast keys rot", "rotate"],
   ["holdfast keys add --new-k", "--new-key-file"],
   ["holdfast completions fi", "fish"],
@@ -81,8 +84,9 @@ async function tabs(words: readonly string[], ready: string): Promise<void> {
   try {
     await shell.type(`${ready}; echo REA''DY\n`, /READY/);
     for (const [typed, completed] of CASES) {
-      const rest = completed.slice(typed.split(" ").at(-1)!.length);
-      await shell.type(`${typed}\t`, new RegExp(`${rest.replace(".", "\\.")} ?`));
+      // As a shell writes it, for a pattern.
+      const rest = completed.slice(typed.split(" ").at(-1)!.length).replace(" ", "\\\\ ").replace(".", "\\.");
+      await shell.type(`${typed}\t`, new RegExp(`${rest} ?`));
       // Ctrl-U takes the line back.
       await shell.type("\u0015echo DO''NE\n", /DONE/);
     }

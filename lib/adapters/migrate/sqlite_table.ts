@@ -8,7 +8,8 @@ import { quoted, type SqliteFile } from "./sqlite_file.ts";
 
 /** The names of a table's columns; `TypeError` where there is no such table. */
 export function tableColumns(file: SqliteFile, table: string): string[] {
-  const found = file.first("select type from sqlite_master where name = ?", table);
+  // A trigger may have the name of a table.
+  const found = file.first("select type from sqlite_master where name = ? order by type = 'trigger'", table);
   if (found?.["type"] !== "table") {
     const names = [...file.rows("select name from sqlite_master where type = 'table' order by name")].map((row) =>
       row["name"]
@@ -44,7 +45,9 @@ export function uniqueKey(
   const names = key.map(quoted).join(", ");
   // As bytes, whatever the column thinks of letters that differ in case: keys are bytes here.
   const by = key.map((name) => `${quoted(name)} collate binary`).join(", ");
-  const rows = `from ${quoted(table)} group by ${by} having count(*) > 1`;
+  // A key with NULL in it is none: such rows become no entries, and each is told by itself.
+  const whole = key.map((name) => `${quoted(name)} is not null`).join(" and ");
+  const rows = `from ${quoted(table)} where ${whole} group by ${by} having count(*) > 1`;
   const twice = file.first(`select ${names}, count(*) as "how many" ${rows} limit 1`);
   if (twice !== undefined) {
     const which = key.map((name) => `${name} = ${String(twice[name])}`).join(", ");

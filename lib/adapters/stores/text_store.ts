@@ -4,19 +4,30 @@
  *
  * @module
  */
-import { decodeText, isText } from "../../base/bytes.ts";
-import type { Key } from "../../db/data/keys.ts";
+import { decodeText, encodeText, isText, prefixEnd } from "../../base/bytes.ts";
+import { decodeKey, type Key } from "../../db/data/keys.ts";
 import { decodeValue, encodeValue, type Storable, type Value } from "../../db/data/values.ts";
 import type { Entry } from "../../db/data/entries.ts";
+import { Batches } from "../../db/reading/batches.ts";
+import type { ListItem } from "../../db/reading/list.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import { accessOf } from "../../db/reading/reader.ts";
 import { deletePresent } from "../../db/writing/delete_present.ts";
 import type { EntryOptions } from "../../db/writing/write_options.ts";
 import type { Durability } from "../../engine/types.ts";
+import { cellExpiry } from "../../format/cell.ts";
 import type { Space } from "./store_place.ts";
 
 /** The first key of all. */
 const FIRST_KEY = "\0";
+
+/** So many keys are read at once. */
+const KEYS_AT_ONCE = 256;
+
+/** A key and when it expires, of which no value is read. */
+const EXPIRIES: ListItem<[key: Key, expiresAt: number | undefined]> = {
+  now: ({ encoding, prefix }, { key, row }) => [decodeKey(encoding, key, prefix.length), cellExpiry(row.cell)],
+};
 
 /** One entry to write. */
 export interface TextItem extends Pick<EntryOptions, "expireIn" | "expiresAt"> {
@@ -84,11 +95,33 @@ export class TextStore {
     await this.space.deleteRange(range, { durability: this.#durability });
   }
 
-  /** The keys that begin with a prefix, in order, as they are now or in a snapshot. */
-  async *keys(prefix: string, snapshot?: Snapshot<Key>): AsyncGenerator<string, void> {
-    for await (const key of this.space.keys({ prefix }, snapshot && { snapshot })) {
+  /** The keys that begin with a prefix, in order, as they are now. */
+  async *keys(prefix: string): AsyncGenerator<string, void> {
+    for await (const key of this.space.keys({ prefix })) {
       const text = textOf(key);
       if (text !== undefined) yield text;
+    }
+  }
+
+  /** The keys that begin with a prefix, as they are in a snapshot, with their times of expiry. */
+  async *expiries(
+    prefix: string,
+    snapshot: Snapshot<Key>,
+  ): AsyncGenerator<[key: string, expiresAt: number | undefined], void> {
+    const start = prefix === "" ? undefined : encodeText(prefix);
+    const range = { start, end: start && prefixEnd(start) };
+    const batches = new Batches(this.#call, this.space, range, { snapshot }, EXPIRIES);
+    try {
+      while (!batches.ended) {
+        const found: [Key, number | undefined][] = [];
+        await batches.read(found, KEYS_AT_ONCE);
+        for (const [key, expiresAt] of found) {
+          const text = textOf(key);
+          if (text !== undefined) yield [text, expiresAt];
+        }
+      }
+    } finally {
+      batches.close();
     }
   }
 

@@ -23,7 +23,7 @@ export class ItemWatch {
   readonly #prefix: string;
   readonly #listener: ItemListener;
   readonly #changes: AsyncIterableIterator<Change<Key>[], undefined>;
-  /** The keys that are there, with their times of expiry as far as they were told. */
+  /** The keys that are there, with their times of expiry. */
   #keys = new Map<string, number | undefined>();
   /** How many may be there before the expired ones are looked for. */
   #sweepAt = EXPIRED_MAX;
@@ -108,15 +108,15 @@ export class ItemWatch {
   /** Anything may have changed. */
   async #reset(): Promise<void> {
     const present = await this.#present();
-    for (const key of this.#keys.keys()) if (!present.has(key)) this.#tell("remove", key);
+    for (const key of this.#keys.keys()) if (!present.has(key) && !this.#hasExpired(key)) this.#tell("remove", key);
     this.#keys = present;
     for (const key of present.keys()) this.#tell("update", key);
   }
 
-  async #present(): Promise<Map<string, undefined>> {
+  async #present(): Promise<Map<string, number | undefined>> {
     using snapshot = this.#store.space.snapshot();
-    const keys = new Map<string, undefined>();
-    for await (const key of this.#store.keys(this.#prefix, snapshot)) keys.set(key, undefined);
+    const keys = new Map<string, number | undefined>();
+    for await (const [key, expiresAt] of this.#store.expiries(this.#prefix, snapshot)) keys.set(key, expiresAt);
     return keys;
   }
 

@@ -10,7 +10,7 @@ import type { Key } from "../../db/data/keys.ts";
 import { DB } from "../../db/db.ts";
 import type { BackupRepository } from "../../db/repository/backup_repository.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
-import { DATABASE, openToRead, openToWrite } from "../core/database.ts";
+import { DATABASE, localPath, openToRead, openToWrite } from "../core/database.ts";
 import { UsageError } from "../core/exit_code.ts";
 import { inputPieces } from "../core/forms.ts";
 import type { OptionSpec } from "../core/option_spec.ts";
@@ -213,6 +213,8 @@ export const restore: CommandSpec = {
   async run(call) {
     const { given, out, io } = call;
     const [from = "", to = ""] = call.words;
+    // As a directory it would be one that nothing opens.
+    localPath(to);
     await expectKind(call, to, "a database");
     const there = await DB.exists(to, { fileSystem: io.fileSystem });
     const [mode, overwrite, dryRun] = [

@@ -4,7 +4,7 @@
  * @module
  */
 import type { CommandSpec } from "../core/command.ts";
-import { DATABASE, openToRead } from "../core/database.ts";
+import { DATABASE, localPath, openToRead } from "../core/database.ts";
 import { UsageError } from "../core/exit_code.ts";
 import { isRepository } from "../core/places.ts";
 import { isAddress } from "../core/store.ts";
@@ -44,6 +44,8 @@ export const exporting: CommandSpec = {
     const overwrite = given.flag("overwrite");
     const noVerify = given.flag("no-verify");
     if (isAddress(to)) throw new UsageError("an export goes into a directory or file; backup goes into a bucket");
+    // As a directory it would be one that nothing opens.
+    localPath(to);
     const toStream = to === "-";
     if (toStream) {
       if (overwrite || noVerify || link !== undefined) {

@@ -33,6 +33,12 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
   const familyNames = families(commands).map((spec) => spec.name);
   return [
     `# Completion for bash: source this file, or put it where bash-completion looks.`,
+    `# A name of a file may hold spaces and stars: each line is one, as it stands.`,
+    `${name}_files() {`,
+    `  local path`,
+    `  COMPREPLY=()`,
+    `  while IFS= read -r path; do COMPREPLY+=("$path"); done < <(compgen -f -- "$1")`,
+    `}`,
     `${name}() {`,
     `  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="" words=""`,
     `  COMPREPLY=()`,
@@ -47,20 +53,20 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
     ...families(commands).map((spec) =>
       `    ${quoted(spec.name)}) words="${spec.commands!.map((each) => each.name).join(" ")} --help" ;;`
     ),
-    ...runnable(commands).flatMap((command) => bashCommand(command, commands)),
+    ...runnable(commands).flatMap((command) => bashCommand(name, command, commands)),
     `  esac`,
     `  # Options only where one is begun; everywhere else a path may stand.`,
     `  if [[ "$current" == -* || "$command" == "" || " ${familyNames.join(" ")} " == *" $command "* ]]; then`,
     `    COMPREPLY=($(compgen -W "$words" -- "$current"))`,
     `  else`,
-    `    COMPREPLY=($(compgen -f -- "$current"))`,
+    `    ${name}_files "$current"`,
     `  fi`,
     `}`,
     `complete -o filenames -F ${name} ${program}`,
   ];
 }
 
-function bashCommand(command: NamedCommand, commands: readonly CommandSpec[]): string[] {
+function bashCommand(name: string, command: NamedCommand, commands: readonly CommandSpec[]): string[] {
   const options = optionsOf(command);
   const valued = options.filter(({ kind }) => kind !== "flag");
   const words = options.map((each) => `--${each.name}`);
@@ -71,7 +77,7 @@ function bashCommand(command: NamedCommand, commands: readonly CommandSpec[]): s
     ...valued.map((option) => {
       const names = [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])].join("|");
       const reply = option.kind === "path"
-        ? `COMPREPLY=($(compgen -f -- "$current"))`
+        ? `${name}_files "$current"`
         : `COMPREPLY=($(compgen -W "${(option.choices ?? []).join(" ")}" -- "$current"))`;
       return `        ${names}) ${reply}; return ;;`;
     }),

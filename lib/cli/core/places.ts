@@ -35,15 +35,22 @@ export async function expectKind(call: Call, place: string, wanted: "a database"
   const at = words.indexOf(place);
   const role = spec.args[at]?.name ?? "that";
   const what = isAddress(place) ? "the address of a repository" : found;
-  const lines = [`${place} is ${what}, and ${role} has to be ${wanted}`, `  usage: ${usageOf(name, spec)}`];
+  const lines = [`${shown(place)} is ${what}, and ${role} has to be ${wanted}`, `  usage: ${usageOf(name, spec)}`];
   // With two words: whether they make sense the other way round.
   const [other, takes] = [words[1 - at], spec.args[1 - at]?.takes];
   if (other !== undefined && takes !== wanted && await kindAt(call.io, other) === wanted) {
     lines.push(
-      `  did you mean: ${[PROGRAM_NAME, name, ...[...words].reverse().map((word) => shellWord(word!))].join(" ")}`,
+      `  did you mean: ${
+        [PROGRAM_NAME, name, ...[...words].reverse().map((word) => shellWord(shown(word!)))].join(" ")
+      }`,
     );
   }
   throw new UsageError(lines.join("\n"));
+}
+
+/** A place as a message shows it: what stands before an address's host, or behind its question mark, may be a secret. */
+function shown(place: string): string {
+  return isAddress(place) ? place.replace(/\/\/[^/?]*@/, "//...@").replace(/\?[^]*$/, "?...") : place;
 }
 
 /** A word as a shell takes it. */

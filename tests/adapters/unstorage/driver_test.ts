@@ -360,6 +360,29 @@ describe("holdfastDriver()", () => {
     assert.deepEqual(told.slice(3), ["x"]);
   });
 
+  it("takes nothing for removed that had expired, also of what was there before the watch", async () => {
+    let now = 1_800_000_000_000;
+    await using db = await DB.open(":memory:", { clock: () => now });
+    const driver = holdfastDriver({ database: db, base: "of" });
+    const copy = await new Response(db.exportStream({ format: "jsonl" })).bytes();
+    for (const key of ["a", "b", "c"]) await driver.setItem(key, "1", { ttl: key === "b" ? 1000 : 1 });
+    const told: string[] = [];
+    const unwatch = await driver.watch((event, key) => told.push(`${event} ${key}`));
+    await driver.setItem("d", "1", { ttl: 1 });
+    await driver.setItem("e", "1");
+    const expect = async (...wanted: string[]): Promise<void> => {
+      for (let turn = 0; turn < 1000 && told.length < wanted.length; turn++) await settle();
+      assert.deepEqual(told.splice(0), wanted);
+    };
+    await expect("update d", "update e");
+    now += 2000;
+    await db.deleteRange({ start: "of:a", end: "of:c" });
+    await expect("remove b");
+    await db.restore(new Response(copy).body!);
+    await expect("remove e");
+    await unwatch();
+  });
+
   it("keeps no names of items that have expired", async () => {
     let now = 1_800_000_000_000;
     await using db = await DB.open(":memory:", { clock: () => now });
