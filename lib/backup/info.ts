@@ -80,9 +80,12 @@ export interface RestoreInfo {
   entries: number;
   /**
    * Only there where `entries` was not counted but is at most so many: a log was replayed over so many entries that counting
-   * would take longer than restoring. One that the log overwrote or deleted counts each time.
+   * would take longer than restoring, or a dry run went by what a backup of files says. One that was overwritten or deleted
+   * counts each time.
    */
   entriesAtMost?: true;
+  /** Only there in a dry run that found log to replay: how much each of its commits holds is not known, and they count as one. */
+  entriesAbout?: true;
   /** How many were left out because they have expired. */
   expired: number;
   /** Bytes read from the source (unpacked), or copied. */

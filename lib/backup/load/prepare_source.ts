@@ -26,7 +26,9 @@ export interface PreparedSource {
   /** What the repository it came from says. */
   part: RepositoryPart | undefined;
   /** Of a rehearsal: what would come of it. */
-  planned: Pick<RestoreInfo, "achieved" | "database" | "lineage" | "entries"> | undefined;
+  planned:
+    | Pick<RestoreInfo, "achieved" | "database" | "lineage" | "entries" | "entriesAtMost" | "entriesAbout">
+    | undefined;
 }
 
 /** How a source is prepared. */
@@ -85,6 +87,7 @@ export async function prepareSource(opened: OpenedSource, options: PrepareOption
         database: history.database,
         lineage: history.lineage,
         entries: base.entryCount + recordsReplayed,
+        ...(recordsReplayed === 0 ? { entriesAtMost: true } : { entriesAbout: true }),
       },
     };
   }

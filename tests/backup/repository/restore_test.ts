@@ -209,6 +209,9 @@ describe("restore() from a repository", () => {
       dryRun: true,
     });
     assert.deepEqual([info.achieved.version, info.recordsReplayed, info.requested.dryRun], [112, 12, true]);
+    assert.deepEqual([info.entriesAbout, info.entriesAtMost], [true, undefined]);
+    const base = await restoreTo(house.fs, settingsOf(), house.handle, "/never", { backupId: "full", dryRun: true });
+    assert.deepEqual([base.recordsReplayed, base.entriesAbout, base.entriesAtMost], [0, undefined, true]);
     assert.equal(await house.fs.stat("/never"), undefined);
     const read = store.calls.slice(before).filter(({ key }) => key.startsWith("objects/"));
     assert.deepEqual(read, []);
