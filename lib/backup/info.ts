@@ -76,11 +76,15 @@ export interface RestoreInfo {
   lineage: string;
   /** The backups it was made from; a portable or exported one has the name of its file or directory. */
   backups: string[];
-  /** How many entries were restored. */
+  /**
+   * How many entries were restored. A dry run from a repository reads none of them: it has the rows of the base, and of the
+   * `recordsReplayed` commits each as one.
+   */
   entries: number;
   /**
    * Only there where `entries` was not counted but is at most so many: a log was replayed over so many entries that counting
-   * would take longer than restoring. One that the log overwrote or deleted counts each time.
+   * would take longer than restoring, and one that the log overwrote or deleted counts each time; or it is a dry run from a
+   * repository, without a log to replay.
    */
   entriesAtMost?: true;
   /** How many were left out because they have expired. */

@@ -26,7 +26,7 @@ export interface PreparedSource {
   /** What the repository it came from says. */
   part: RepositoryPart | undefined;
   /** Of a rehearsal: what would come of it. */
-  planned: Pick<RestoreInfo, "achieved" | "database" | "lineage" | "entries"> | undefined;
+  planned: Pick<RestoreInfo, "achieved" | "database" | "lineage" | "entries" | "entriesAtMost"> | undefined;
 }
 
 /** How a source is prepared. */
@@ -85,6 +85,8 @@ export async function prepareSource(opened: OpenedSource, options: PrepareOption
         database: history.database,
         lineage: history.lineage,
         entries: base.entryCount + recordsReplayed,
+        // What the rows of a base come to, or the commits of a log, only reading them would tell.
+        ...(recordsReplayed === 0 ? { entriesAtMost: true as const } : {}),
       },
     };
   }

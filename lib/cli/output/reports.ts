@@ -82,6 +82,13 @@ export function backupDone(
     `in ${showDuration(durationMs)}`;
 }
 
+/** How many entries; a dry run doesn't know what the commits of a log come to. */
+function restoredEntries({ requested, entries, entriesAtMost, recordsReplayed }: RestoreInfo): string {
+  if (entriesAtMost) return `at most ${showCount(entries)}`;
+  if (!requested.dryRun || recordsReplayed === 0) return showCount(entries);
+  return `at most ${showCount(entries - recordsReplayed)}, and what ${showCounted(recordsReplayed, "commit")} wrote`;
+}
+
 /** What a restore did. */
 export async function printRestore(out: Output, info: RestoreInfo): Promise<void> {
   const { requested, achieved } = info;
@@ -93,7 +100,7 @@ export async function printRestore(out: Output, info: RestoreInfo): Promise<void
     ["from", `${requested.source}${backups.length === 0 ? "" : ` (${backups.join(", ")})`}`],
     wanted === undefined ? undefined : ["asked for", wanted],
     [requested.dryRun ? "would be" : "now", `version ${achieved.version} of ${showTime(achieved.timestamp)}`],
-    ["entries", `${info.entriesAtMost ? "at most " : ""}${showCount(info.entries)}`],
+    ["entries", restoredEntries(info)],
     info.expired === 0 ? undefined : ["expired", `${showCount(info.expired)} left out`],
     info.recordsReplayed === 0 ? undefined : ["replayed", showCounted(info.recordsReplayed, "commit")],
     ["read", showBytes(info.bytes)],
