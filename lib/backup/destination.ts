@@ -13,8 +13,16 @@ import { basename, dirname, join } from "../files/paths.ts";
 /** Object stores by their scheme, and where their clients are. */
 const STORES: Record<string, string> = { s3: "s3", gs: "gcs", gcs: "gcs", az: "azure", azure: "azure", abfss: "azure" };
 
-/** The path that a destination or source names; a string with the scheme of an object store is a `TypeError`. */
+/**
+ * The path that a destination or source names; a string with the scheme of an object store is a `TypeError`, and so is the
+ * name of a database in memory: it would be a directory of that name.
+ */
 export function localPath(call: string, path: string | URL): string {
+  if (path === ":memory:") {
+    throw new TypeError(
+      `${call}: ":memory:" is no path; a database in memory is opened with DB.open, and its own methods copy and restore it`,
+    );
+  }
   const text = path instanceof URL ? path.href : path;
   const scheme = typeof text === "string"
     ? /^([A-Za-z][A-Za-z0-9+.-]+):\/\//.exec(text)?.[1]?.toLowerCase()

@@ -91,7 +91,9 @@ export function numberOption<F extends number | undefined>(
   const integer = range.integer ?? true;
   // Stated positively so that NaN, which compares false with everything, is refused.
   if (!(value >= range.min && value <= range.max) || (integer && !Number.isInteger(value))) {
-    const bounds = range.max === Infinity ? `of at least ${range.min}` : `from ${range.min} to ${range.max}`;
+    const above = range.min === Number.MIN_VALUE; // nobody means 5e-324
+    const least = above ? "above 0" : range.max === Infinity ? `of at least ${range.min}` : `from ${range.min}`;
+    const bounds = range.max === Infinity ? least : `${least}${above ? ", up" : ""} to ${range.max}`;
     throw new RangeError(wrong(call, name, `${integer ? "a whole number" : "a number"} ${bounds}`, value));
   }
   return value;

@@ -290,8 +290,8 @@ export class TreeEngine implements Engine {
   async discard(files: RunFiles): Promise<void> {
     // An ingest that failed may have reached the disk all the same: the next open knows.
     if (this.#store.failure !== undefined) return;
-    for (const { number } of files.tables) await this.#store.fs.remove(this.filePath("table", number)).catch(() => {});
-    for (const { number } of files.blobs) await this.#store.fs.remove(this.filePath("blob", number)).catch(() => {});
+    for (const { number } of files.tables) await this.#store.remove("table", number);
+    for (const { number } of files.blobs) await this.#store.remove("blob", number);
   }
 
   async ingest(files: RunFiles, options: IngestOptions): Promise<Commit> {
@@ -368,6 +368,8 @@ export class TreeEngine implements Engine {
             store.version.release();
           } finally {
             store.closed = true;
+            // From here on the directory may be someone else's.
+            await store.removed();
             this.#lock.release();
           }
         }

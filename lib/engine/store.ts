@@ -84,7 +84,7 @@ export class Store implements FileHome {
   visibleTimestamp: number;
   /** What turned the database read-only. */
   failure: unknown;
-  /** Whether the lock was given back: files made from now on could get the numbers that a next writer gives to its own. */
+  /** Whether the lock goes back: files made from now on could get the numbers that a next writer gives to its own. */
   closed = false;
   /** Whether the last write found the disk full. */
   full = false;
@@ -252,11 +252,19 @@ export class Store implements FileHome {
     if (live.get(number) === file) live.delete(number);
     const state = this.manifest.state;
     const listed = kind === "table" ? state.tables.has(number) : state.blobs.has(number);
-    if (listed || this.settings.readOnly) return;
-    // A file that stays behind is removed at the next open.
-    const removal = this.fs.remove(filePath(this.path, kind, number)).catch(() => {});
+    if (!listed) void this.remove(kind, number);
+  }
+
+  /**
+   * Removes a file, or leaves it to the next open. Once closed it always does: a snapshot, a list or a restore that outlives
+   * the database must not take a file from what lies there by then, whose numbers may be the same.
+   */
+  async remove(kind: "table" | "blob" | "log", number: number): Promise<void> {
+    if (this.settings.readOnly || this.closed) return;
+    const removal = this.fs.remove(this.filePathOf(kind, number)).catch(() => {});
     this.#removals.add(removal);
-    void removal.then(() => this.#removals.delete(removal));
+    await removal;
+    this.#removals.delete(removal);
   }
 
   /** Resolves once the files that went are removed, or could not be. */
@@ -310,8 +318,7 @@ export class Store implements FileHome {
 
   /** Removes a segment that the manifest no longer lists, unless someone reads it: then its last reader does. */
   async removeLog(number: number): Promise<void> {
-    if (this.heldLogs.has(number) || this.settings.readOnly) return;
-    await this.fs.remove(filePath(this.path, "log", number)).catch(() => {});
+    if (!this.heldLogs.has(number)) await this.remove("log", number);
   }
 
   /** Whether all must happen in the same order each time: over simulated files a seed repeats a run. */

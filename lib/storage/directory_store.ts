@@ -102,7 +102,8 @@ export class DirectoryStore implements ObjectStore {
   readonly name: string;
   readonly capabilities: StoreCapabilities = { ifAbsent: true, ifMatch: true, ranges: true };
   readonly #fs: FileSystem;
-  readonly #root: string;
+  /** The directory. @internal */
+  readonly root: string;
   readonly #syncs: DirectorySyncs;
   readonly #directories: DurableDirectories;
   readonly #temporary: TemporaryFiles;
@@ -116,16 +117,16 @@ export class DirectoryStore implements ObjectStore {
     const checked = checkOptions(call, options, ["fileSystem", "clock", "delay", "randomBytes"]);
     const given = pathOf(call, path);
     this.#fs = fileSystemOf(call, checked["fileSystem"]);
-    this.#root = this.#fs.resolve(given);
+    this.root = this.#fs.resolve(given);
     this.name = `directory ${given}`;
     this.#syncs = new DirectorySyncs(this.#fs);
-    this.#directories = new DurableDirectories(this.#fs, this.#root, this.#syncs);
-    this.#temporary = new TemporaryFiles(this.#fs, join(this.#root, ".tmp~"), {
+    this.#directories = new DurableDirectories(this.#fs, this.root, this.#syncs);
+    this.#temporary = new TemporaryFiles(this.#fs, join(this.root, ".tmp~"), {
       clock: functionOption<() => number>(call, checked, "clock") ?? Date.now,
       randomBytes: functionOption<(length: number) => Uint8Array>(call, checked, "randomBytes") ?? randomBytes,
     });
     const delay = functionOption<(ms: number) => Promise<void>>(call, checked, "delay") ?? sleep;
-    this.#lock = new StoreLock(this.#fs, join(this.#root, ".lock~"), delay);
+    this.#lock = new StoreLock(this.#fs, join(this.root, ".lock~"), delay);
   }
 
   async put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined> {
@@ -174,7 +175,7 @@ export class DirectoryStore implements ObjectStore {
     checkKey("head", key);
     throwIfAborted(checkSignal("head", options));
     try {
-      const found = await this.#fs.stat(join(this.#root, key));
+      const found = await this.#fs.stat(join(this.root, key));
       return found?.kind === "file" ? { key, size: found.size } : undefined;
     } catch (error) {
       throw this.#failure("head", key, error);
@@ -185,7 +186,7 @@ export class DirectoryStore implements ObjectStore {
     const scope = checkList(options);
     const objects: ObjectInfo[] = [];
     try {
-      for await (const object of new DirectoryWalk(this.#fs, this.#root, scope).objects()) {
+      for await (const object of new DirectoryWalk(this.#fs, this.root, scope).objects()) {
         // One more than the page holds tells that there is a next one.
         if (objects.length === scope.limit) return { objects, next: objects.at(-1)!.key };
         objects.push(object);
@@ -200,11 +201,11 @@ export class DirectoryStore implements ObjectStore {
     checkKey("delete", key);
     const signal = checkSignal("delete", options);
     throwIfAborted(signal);
-    const path = join(this.#root, key);
+    const path = join(this.root, key);
     try {
       const found = await this.#fs.stat(path);
       if (found?.kind === "file") {
-        if (dirname(path) !== this.#root) refuseLink(this.#fs, dirname(path));
+        if (dirname(path) !== this.root) refuseLink(this.#fs, dirname(path));
         await this.#lock.run(() => removeIfThere(this.#fs, path), signal);
       }
       // Also when nothing was there: the one who removed it may not have come to syncing.
@@ -221,15 +222,15 @@ export class DirectoryStore implements ObjectStore {
   /** Bytes free where the store is, or will be. */
   async freeSpace(): Promise<number | undefined> {
     try {
-      const there = await this.#fs.stat(this.#root) !== undefined;
-      return await this.#fs.freeSpace(there ? this.#root : dirname(this.#root));
+      const there = await this.#fs.stat(this.root) !== undefined;
+      return await this.#fs.freeSpace(there ? this.root : dirname(this.root));
     } catch (error) {
       throw this.#failure("measure", "", error);
     }
   }
 
   async #put(key: string, body: BodyReader, conditions: CheckedPut): Promise<{ etag: string } | undefined> {
-    const path = join(this.#root, key);
+    const path = join(this.root, key);
     const parts = key.split("/").slice(0, -1);
     await this.#directories.ensure(parts);
     if (conditions.ifAbsent && (await this.#fs.stat(path))?.kind === "file") {
@@ -308,7 +309,7 @@ export class DirectoryStore implements ObjectStore {
   }
 
   async #open(key: string): Promise<FileHandle | undefined> {
-    const path = join(this.#root, key);
+    const path = join(this.root, key);
     try {
       return await this.#fs.open(path, "read");
     } catch (error) {
@@ -322,16 +323,16 @@ export class DirectoryStore implements ObjectStore {
 
   #failure(operation: string, key: string, error: unknown): unknown {
     const request = { store: this.name, operation, key };
-    const name = error instanceof HoldfastError ? error.path?.slice(this.#root.length + 1) : undefined;
+    const name = error instanceof HoldfastError ? error.path?.slice(this.root.length + 1) : undefined;
     if (error instanceof FileInTheWayError) {
-      const reason = error.path === this.#root
+      const reason = error.path === this.root
         ? "it is a file, not a directory"
         : name === key
         ? `there are objects below ${key}/, and a directory cannot hold both; use another key`
         : `${name} is an object, and a directory cannot hold any below it; use another key`;
       return storageError(request, reason, { cause: error });
     }
-    if (operation === "put" && error instanceof NotFoundError && error.path === this.#root) {
+    if (operation === "put" && error instanceof NotFoundError && error.path === this.root) {
       return storageError(request, "the directory that it is to be made in is not there; make it", { cause: error });
     }
     return storageFailure(request, error);

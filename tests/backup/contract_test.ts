@@ -153,6 +153,13 @@ describe("destinations", () => {
       [() => DB.restore(at("copy"), at("no/new")), "NotFoundError", /parent directory .* is missing/],
       [() => DB.restore(at("copy"), at("copy")), "ExistsError", /a database is there/],
       [() => DB.restore(at("copy"), at("data"), { overwrite: true }), "LockedError", /this process has it open/],
+      [
+        () => DB.restore(at("copy"), ":memory:"),
+        "TypeError",
+        /DB\.restore: ":memory:" is no path; .* opened with DB\.open/,
+      ],
+      [() => db.export(":memory:"), "TypeError", /db\.export: ":memory:" is no path/],
+      [() => db.backup(":memory:"), "TypeError", /db\.backup: ":memory:" is no path/],
       [() => DB.restore(at("nothing"), at("new")), "NotFoundError", /nothing is there; check the path/],
     ];
     for (const [call, name, message] of refusals) await assert.rejects(call(), { name, message });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Interruption, run } from "../../lib/cli/cli.ts";
@@ -170,6 +171,13 @@ describe("holdfast delete", () => {
     assert.deepEqual((await ok(["list", db, "--keys"])).stdout, "a/2\nc\n");
   });
 
+  it("counts the keys that were there", async () => {
+    await fill();
+    assert.match((await ok(["delete", db, "a/1", "nothing", "a/1"])).stderr, /^deleted 1 key \(/);
+    assert.match((await ok(["delete", db, "a/1"])).stderr, /^deleted 0 keys \(/);
+    assert.equal((await json(["delete", db, "b", "c"]))["count"], 2);
+  });
+
   it("asks before it deletes a range, and does nothing unless it hears yes", async () => {
     await fill();
     const range = ["delete", db, "--prefix", "a/"];
@@ -300,6 +308,8 @@ describe("holdfast import", () => {
         ['{"key":"/w==","value":"1","keyEncoding":"base64"}', /this key is not UTF-8/],
       ] as const
     ) assert.match((await cli(["import", db, "-", "--format", "jsonl"], { stdin: wrong })).stderr, why);
+    await putFile("/lines", new Uint8Array([...Buffer.from('{"key":"a","value":1}\n{"key":"b","value":"'), 255]));
+    assert.match((await cli(["import", db, "/lines"])).stderr, /line 2 of lines is not UTF-8/);
     assert.match((await cli(["import", db, "-"], { stdin: "no tab here", env: {} })).stderr, /--format/);
   });
 

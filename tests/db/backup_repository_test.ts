@@ -68,6 +68,34 @@ class AskedStore extends MemoryStore {
 }
 
 describe("BackupRepository", () => {
+  it("refuses to be inside of what it backs up", () =>
+    withDirectory(async (home) => {
+      await using db = await DB.open(join(home, "data"));
+      await db.set("a", 1);
+      await using inside = await BackupRepository.open(join(home, "data", "backups"));
+      const refusal = { name: "TypeError", message: /is the database's own directory or inside it; choose another/ };
+      await assert.rejects(inside.backup(db), refusal);
+      await assert.rejects(inside.backup(db, { prefix: "a" }), refusal);
+      await assert.rejects(db.backup(inside), refusal);
+      await assert.rejects(inside.replicate(db), refusal);
+      assert.deepEqual([await inside.list(), db.slots()], [[], []]);
+      await using beside = await BackupRepository.open(join(home, "data-backups"));
+      assert.equal((await beside.backup(db)).version, 1);
+    }));
+
+  it("says of a dry run's entries what it knows of them", () =>
+    withDb(async (db) => {
+      await using repo = await BackupRepository.open(new MemoryStore());
+      for (const value of [1, 2]) await db.set("a", value);
+      await repo.backup(db);
+      const planned = await repo.restore(db, { dryRun: true });
+      assert.deepEqual([planned.entriesAtMost, planned.entries >= 1], [true, true]);
+      await db.setMany(Array.from({ length: 10 }, (_, i) => [`b${i}`, i] as const));
+      await repo.backup(db);
+      const behind = await repo.restore(db, { dryRun: true });
+      assert.deepEqual([behind.entriesAtMost, behind.entries], [undefined, planned.entries + behind.recordsReplayed]);
+    }));
+
   it("leaves a store's checksums away where it has a digest of its own, and not where it copies bytes as they are", () =>
     withDirectory(async (home) => {
       const store = new AskedStore();

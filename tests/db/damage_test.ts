@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
 import { crc32 } from "../../lib/base/checksum.ts";
-import { DB } from "../../mod.ts";
+import { BackupRepository, DB } from "../../mod.ts";
 import { all, withDirectory } from "./helpers.ts";
 
 /** Every path below `directory` with the hash of its bytes. */
@@ -207,10 +207,16 @@ describe("opening what is no database", () => {
       writeFileSync(join(root, "file"), "dear");
       mkdirSync(join(root, "foreign"));
       writeFileSync(join(root, "foreign", "photo.jpg"), "x");
+      await (await BackupRepository.open(join(root, "backups"))).close();
       const before = hashes(root);
       const refusals: [string, string, RegExp][] = [
         ["file", "ExistsError", /it is a file, and a database is a directory; choose another path/],
         ["foreign", "ExistsError", /holds other files \(photo\.jpg\) and no database; choose an empty one/],
+        [
+          "backups",
+          "ExistsError",
+          /it is a backup repository; open it with BackupRepository\.open, or restore from it/,
+        ],
         ["file/data", "NotFoundError", /is not a directory/],
       ];
       for (const [name, error, message] of refusals) {

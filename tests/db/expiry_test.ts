@@ -99,7 +99,11 @@ describe("expiry", () => {
   it("refuses what is no time", () =>
     withDb(async (db) => {
       const cases: [object, string, RegExp][] = [
-        [{ expireIn: 0 }, "RangeError", /set: option "expireIn" must be a number from/],
+        [
+          { expireIn: 0 },
+          "RangeError",
+          /set: option "expireIn" must be a number above 0, up to 9007199254740991, not 0/,
+        ],
         [{ expireIn: -1 }, "RangeError", /expireIn/],
         [{ expireIn: NaN }, "RangeError", /expireIn/],
         [{ expireIn: Infinity }, "RangeError", /expireIn/],

@@ -120,6 +120,8 @@ describe("values", () => {
         gone: undefined,
         holes: [undefined, 1],
         boxed: [Object(1), Object("s"), Object(false)],
+        empty: [[], {}, Object.create(null), new (class Empty {})()],
+        said: Object.assign(new Error("x"), { toJSON: () => "an error" }),
         [Symbol("s")]: 1,
         ["__proto__"]: 1,
       };
@@ -142,6 +144,17 @@ describe("values", () => {
         [cycle, "set: value.inner.back is a cycle, which JSON cannot hold"],
         [{ m: new Map() }, "set: value.m is a Map, which JSON would empty; convert it to an array or object"],
         [new Set(), "set: value is a Set, which JSON would empty; convert it to an array or object"],
+        [Promise.resolve(1), "set: value is a Promise, which JSON would empty; await it"],
+        [[/x/], "set: value[0] is a RegExp, which JSON would empty; convert it to an array or object"],
+        [new Blob(["x"]), "set: value is a Blob, which JSON would empty; convert it to an array or object"],
+        [
+          { e: new RangeError("x") },
+          "set: value.e is a RangeError, whose message JSON would drop; convert it to an object",
+        ],
+        [
+          Object.assign(new Error("x"), { code: "X" }),
+          "set: value is an Error, whose message JSON would drop; convert it to an object",
+        ],
         [
           { b: bytes(1) },
           "set: value.b is bytes (a Uint8Array) inside JSON; store them as a value of their own or as a string",
@@ -152,7 +165,7 @@ describe("values", () => {
         ],
         [
           [new ArrayBuffer(1)],
-          "set: value[0] is bytes (a ArrayBuffer) inside JSON; store them as a value of their own or as a string",
+          "set: value[0] is bytes (an ArrayBuffer) inside JSON; store them as a value of their own or as a string",
         ],
         [{ s: "\udc00" }, "set: value.s is a string with a lone surrogate, which is not text"],
         [{ "\udc00": 1 }, 'set: value["\\udc00"] is named with a lone surrogate, which is not text'],
@@ -175,6 +188,9 @@ describe("values", () => {
         [{ d: new Date(0), a: [{ n: NaN }] }, /value\.a\[0\]\.n is NaN/],
         [{ x: { toJSON: () => ({ y: 1n }) } }, /value\.x\.y is a bigint/],
         [{ x: { toJSON: () => new Map() } }, /value\.x is a Map/],
+        [[new Date(0), Promise.resolve(1)], /value\[1\] is a Promise/],
+        [[new Date(0), { e: new Error("x") }], /value\[1\]\.e is an Error/],
+        [{ x: { toJSON: () => new Date(0) } }, /value\.x is a Date, which JSON would empty/],
         [{ toJSON: () => undefined }, /toJSON gave undefined, which is no value/],
         [cycle, /value\[1\]\.again is a cycle/],
         [[new Date(0), "\ud800"], /value\[1\] is a string with a lone surrogate/],

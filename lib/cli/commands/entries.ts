@@ -182,13 +182,19 @@ export const remove: CommandSpec = {
     const options = durabilityOf(call);
     if (keys.length > 0) {
       const operation = space.atomic();
-      for (const word of keys) operation.delete(await readKey(call, word, encoding));
+      // The database is ours, so what is there now is there when they are deleted.
+      const there = new Set<string>();
+      for (const word of keys) {
+        const key = await readKey(call, word, encoding);
+        if (await space.has(key)) there.add(typeof key === "string" ? key : hex(key));
+        operation.delete(key);
+      }
       const commit = await operation.commit(options);
       if (!commit.ok) throw new CommandFailure("the deletion was not committed");
       const { version, timestamp } = commit;
       return await out.result(
-        { version, timestamp },
-        () => out.note(`deleted ${showCounted(keys.length, "key")} (version ${version})`),
+        { version, timestamp, count: there.size },
+        () => out.note(`deleted ${showCounted(there.size, "key")} (version ${version})`),
       );
     }
     const range = await rangeOf(call, encoding);

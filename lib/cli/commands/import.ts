@@ -355,7 +355,7 @@ async function* numbered(
   }
   const { tags, expiresAt } = entryOptions(call);
   let number = 0;
-  for await (const whole of linesOf(pieces)) {
+  for await (const whole of linesOf(pieces, name)) {
     number++;
     // Editors and spreadsheets begin a file with a byte order mark, which is part of no key.
     const line = number === 1 ? whole.replace(/^\ufeff/, "") : whole;

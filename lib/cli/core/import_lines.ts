@@ -28,26 +28,28 @@ export interface LineEntry {
 /** Longer than the longest value as base64 in one line. */
 const LINE_BYTES_MAX = 400 * 2 ** 20;
 
-/** The lines of a text in pieces, without their ends; memory: one line. */
-export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+/** The lines of a text in pieces, without their ends; memory: one line. `name` is that of the text. */
+export async function* linesOf(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string> {
   let waiting: Uint8Array[] = [];
   let bytes = 0;
+  let number = 0;
+  const where = (): string => `line ${++number} of ${name}`;
   for await (const piece of pieces) {
     let from = 0;
     for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, from)) {
-      yield lineOf([...waiting, piece.subarray(from, at)]);
+      yield lineOf([...waiting, piece.subarray(from, at)], where());
       [waiting, bytes, from] = [[], 0, at + 1];
     }
     waiting.push(piece.slice(from));
     bytes += piece.length - from;
-    if (bytes > LINE_BYTES_MAX) throw new CommandFailure(`a line of more than ${LINE_BYTES_MAX} bytes is no entry`);
+    if (bytes > LINE_BYTES_MAX) throw new CommandFailure(`${where()} has more than ${LINE_BYTES_MAX} bytes: no entry`);
   }
-  if (bytes > 0) yield lineOf(waiting);
+  if (bytes > 0) yield lineOf(waiting, where());
 }
 
-function lineOf(pieces: Uint8Array[]): string {
+function lineOf(pieces: Uint8Array[], where: string): string {
   const text = textOf(Buffer.concat(pieces));
-  if (text === undefined) throw new CommandFailure("a line is not UTF-8");
+  if (text === undefined) throw new CommandFailure(`${where} is not UTF-8`);
   return text.endsWith("\r") ? text.slice(0, -1) : text;
 }
 

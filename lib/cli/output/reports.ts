@@ -82,19 +82,25 @@ export function backupDone(
     `in ${showDuration(durationMs)}`;
 }
 
+/** How many entries; a dry run doesn't know what the commits of a log come to. */
+function restoredEntries({ entries, entriesAtMost, entriesAbout, recordsReplayed }: RestoreInfo): string {
+  if (entriesAtMost) return `at most ${showCount(entries)}`;
+  if (!entriesAbout) return showCount(entries);
+  return `at most ${showCount(entries - recordsReplayed)}, and what ${showCounted(recordsReplayed, "commit")} wrote`;
+}
+
 /** What a restore did. */
 export async function printRestore(out: Output, info: RestoreInfo): Promise<void> {
   const { requested, achieved } = info;
   // An export is its own and only backup.
   const backups = info.backups.filter((each) => each !== requested.source);
-  const counted = info.entriesAtMost ? "at most " : info.entriesAbout ? "about " : "";
   const wanted = requested.backupId ?? (requested.version !== undefined ? `version ${requested.version}` : undefined) ??
     (requested.time !== undefined ? showTime(requested.time) : undefined);
   await out.facts([
     ["from", `${requested.source}${backups.length === 0 ? "" : ` (${backups.join(", ")})`}`],
     wanted === undefined ? undefined : ["asked for", wanted],
     [requested.dryRun ? "would be" : "now", `version ${achieved.version} of ${showTime(achieved.timestamp)}`],
-    ["entries", `${counted}${showCount(info.entries)}`],
+    ["entries", restoredEntries(info)],
     info.expired === 0 ? undefined : ["expired", `${showCount(info.expired)} left out`],
     info.recordsReplayed === 0 ? undefined : ["replayed", showCounted(info.recordsReplayed, "commit")],
     ["read", showBytes(info.bytes)],

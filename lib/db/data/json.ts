@@ -62,6 +62,19 @@ function isBoxed(value: object): boolean {
 }
 
 /**
+ * Refuses what keeps its contents where JSON doesn't look, as a promise does that should have been awaited, a RegExp or a
+ * Blob: they have a tag of their own and no properties. An error has some at times, and never its message among them.
+ */
+function checkObject(call: string, value: object, names: readonly string[], path: Path): void {
+  if (value instanceof Error) {
+    refuse(call, path, `${nameOf(value)}, whose message JSON would drop; convert it to an object`);
+  }
+  if (names.length > 0 || Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]") return;
+  const advice = value instanceof Promise ? "await it" : "convert it to an array or object";
+  refuse(call, path, `${nameOf(value)}, which JSON would empty; ${advice}`);
+}
+
+/**
  * Refuses a value that JSON can't hold. Returns true when `JSON.stringify` will see just what was checked here, false
  * when it would call `toJSON` or unbox, so that the result has to be checked as it is made (see `jsonText`).
  */
@@ -84,7 +97,9 @@ export function checkJson(call: string, value: unknown): boolean {
         path.pop();
       }
     } else {
-      for (const key of Object.keys(object)) {
+      const names = Object.keys(object);
+      checkObject(call, object, names, path);
+      for (const key of names) {
         path.push(key);
         if (hasLoneSurrogate(key)) refuse(call, path, "named with a lone surrogate, which is not text");
         if (!walk((object as Record<string, unknown>)[key])) return false;
@@ -117,6 +132,7 @@ export function jsonText(call: string, value: unknown): string {
     const plain = item instanceof Number || item instanceof String || item instanceof BigInt ? item.valueOf() : item;
     if (checkLeaf(call, plain, path)) return plain;
     if (holders.includes(plain as object)) refuse(call, path, "a cycle, which JSON cannot hold");
+    if (!isBoxed(plain as object)) checkObject(call, plain as object, Object.keys(plain as object), path);
     holders.push(plain as object);
     return plain;
   });

@@ -2,7 +2,8 @@
  * Values: bytes, text and JSON. The kind is stored with the entry, so what goes in comes out.
  *
  * JSON is what `JSON.stringify` makes of the value, except that it drops or bends nothing silently: NaN, infinities,
- * bigint, functions, symbols, cycles, Map, Set, bytes and lone surrogates are refused with the path to them.
+ * bigint, functions, symbols, cycles, Map, Set, promises, errors, bytes and lone surrogates are refused with the path to
+ * them.
  *
  * @module
  */

@@ -184,8 +184,6 @@ export class RunOutput {
     for (const open of [this.#table, this.#blob]) await open?.handle.close().catch(() => {});
     // The edit that names them may be on disk.
     if (this.#store.failure !== undefined) return;
-    for (const { kind, number } of this.#made) {
-      await this.#store.fs.remove(this.#store.filePathOf(kind, number)).catch(() => {});
-    }
+    for (const { kind, number } of this.#made) await this.#store.remove(kind, number);
   }
 }

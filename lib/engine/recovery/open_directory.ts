@@ -25,6 +25,12 @@ export function classifyDirectory(path: string, names: readonly string[]): Place
       `it is missing: this database was being replaced, and lies in ${former} as it was`,
     );
   }
+  if (names.includes("repository.json")) {
+    throw new ExistsError(
+      `Cannot open ${path}: it is a backup repository; open it with BackupRepository.open, or restore from it (EXISTS)`,
+      { path },
+    );
+  }
   const foreign = names.find((name) => !isOurs(name));
   if (foreign !== undefined) {
     throw new ExistsError(

@@ -16,6 +16,8 @@ export interface RepositoryContext {
   readonly store: ObjectStore;
   /** For messages. */
   readonly name: string;
+  /** The directory that it lies in, if it is one. */
+  readonly directory: string | undefined;
   /** Its id, 32 hex digits. */
   readonly id: string;
   /** The keys, when it is encrypted. */

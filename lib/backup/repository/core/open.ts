@@ -21,7 +21,7 @@ import { openDocument, sealDocument } from "../../../format/repository/document.
 import type { ObjectCompression } from "../../../format/repository/object.ts";
 import { type KeyRing, newKeyRing, type Secret } from "../../../format/repository/key_ring.ts";
 import { type RepositoryDocument, repositoryDocument } from "../../../format/repository/repository_document.ts";
-import { directoryStore } from "../../../storage/directory_store.ts";
+import { DirectoryStore, directoryStore } from "../../../storage/directory_store.ts";
 import type { ObjectStore } from "../../../storage/object_store.ts";
 import { Activities } from "./activities.ts";
 import { Bandwidth } from "./bandwidth.ts";
@@ -121,6 +121,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   return {
     store: retrying,
     name,
+    directory: store instanceof DirectoryStore ? store.root : undefined,
     id: about.id,
     ring,
     keyless: about.encryption !== null && ring === undefined,

@@ -24,6 +24,7 @@ import { newBackupId } from "../core/backup_id.ts";
 import { Bandwidth } from "../core/bandwidth.ts";
 import { writeBase } from "./base_writer.ts";
 import { indexBackups, knownObjects, readBackup, readBackups, readMarks } from "../core/catalog.ts";
+import { assertApart } from "../core/apart.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { writeDocument } from "../core/documents.ts";
 import { writeEntries } from "./entries_writer.ts";
@@ -48,6 +49,7 @@ export async function backupInto(
   options: CheckedRepositoryBackup,
 ): Promise<BackupInfo> {
   throwIfAborted(options.signal);
+  assertApart("backup", context, engine);
   const about = { type: options.type, database: engine.id };
   const subject = options.id ?? basename(engine.path);
   const ended = Promise.withResolvers<void>();

@@ -26,6 +26,7 @@ import { basename } from "../../../files/paths.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { backupInto } from "../making/backup.ts";
 import { readBackups } from "../core/catalog.ts";
+import { assertApart } from "../core/apart.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { backupKey } from "../core/layout.ts";
 import { isBase } from "../restoring/coverage.ts";
@@ -100,6 +101,7 @@ export class Replication implements AsyncDisposable {
   /** Begins. The first shipment and the claim on the history are awaited, so that what can't work is told at once. @internal */
   async start(): Promise<this> {
     try {
+      assertApart("replicate", this.#context, this.#engine);
       await ensureSlot(this.#engine, this.#context, this.#shipper);
       await this.#shipper.claim();
       await this.#findBase();
