@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { abortable } from "../base/abort.ts";
 import { describeValue } from "../base/options.ts";
 import type { Engine } from "../engine/types.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
@@ -13,6 +14,7 @@ import type { BackupInfo } from "./info.ts";
 import { backupInto } from "./repository/making/backup.ts";
 import { contextOf, isObjectStore, type RepositoryContext, type RepositoryHandle } from "./repository/core/context.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "./repository/core/open.ts";
+import { Shipper } from "./repository/log/shipper.ts";
 import { pruneRepository } from "./repository/pruning/prune.ts";
 
 const CALL = "db.backup";
@@ -76,6 +78,9 @@ async function withPruning(
   options: CheckedRepositoryBackup,
 ): Promise<BackupInfo> {
   const { prune, signal } = options;
+  // One at a time: that of a replication beside in this program is waited for, any other refuses this one.
+  const { basing } = Shipper.of(context, engine);
+  if (basing !== undefined) await abortable(basing, signal);
   const info = await backupInto(context, engine, options);
   try {
     if (prune !== undefined) await pruneRepository(context, prune, { signal });

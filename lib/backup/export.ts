@@ -40,12 +40,19 @@ export async function exportDatabase(
   const path = localPath(CALL, destination);
   throwIfAborted(checked.signal);
   const { packing, inner } = packingOf(path);
+  const isTar = /\.tar$/i.test(inner);
+  if (!isTar && (packing !== "none" || /\.(?:jsonl?|ndjson|zip)$/i.test(inner))) {
+    throw new TypeError(
+      `${CALL}: ${path} looks like a file, and an export is a directory or a .tar, .tar.gz or .tar.zst; ` +
+        `db.backup writes .json and .jsonl`,
+    );
+  }
   const started = engine.settings.monotonic();
   const resume = engine.deferCompaction();
   try {
     const info = await atPresent(
       engine,
-      () => /\.tar$/i.test(inner) ? exportTar(engine, path, packing, checked) : exportDirectory(engine, path, checked),
+      () => isTar ? exportTar(engine, path, packing, checked) : exportDirectory(engine, path, checked),
     );
     return { path: engine.fs.resolve(path), ...info, durationMs: engine.settings.monotonic() - started };
   } finally {

@@ -5,7 +5,7 @@
  */
 import { COMMANDS } from "./commands/mod.ts";
 import { type HelpStyle, type ProgramInfo, readArguments, type Wish } from "./core/arguments.ts";
-import { EXIT, OutputClosed } from "./core/exit_code.ts";
+import { EXIT, OutputClosed, UsageError } from "./core/exit_code.ts";
 import { tell } from "./core/failure.ts";
 import type { CliIo } from "./io.ts";
 import { helpColumns, Output } from "./output/output.ts";
@@ -33,6 +33,7 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
   let out = new Output(io, before);
   let wish: Wish | undefined;
   try {
+    assertText(argv);
     const color = wantsColor(io, io.stdout, before.noColor);
     const style: HelpStyle = { columns: helpColumns(io.stdout), paint: painter(color) };
     wish = await readArguments(PROGRAM, COMMANDS, argv, style, io.now());
@@ -51,6 +52,16 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
   } finally {
     out.endProgress();
   }
+}
+
+/** What is not UTF-8 has become this character by now, and two different keys the same one. */
+function assertText(argv: readonly string[]): void {
+  const bad = argv.find((word) => word.includes("\ufffd"));
+  if (bad === undefined) return;
+  throw new UsageError(
+    `${JSON.stringify(bad)} is not UTF-8, or has the character U+FFFD; give such a key as --key-as hex or base64, ` +
+      "a value as --as hex or base64, or either as @FILE",
+  );
 }
 
 /** How mistakes are printed that are found before all options are known. */

@@ -199,7 +199,7 @@ export class TreeEngine implements Engine {
   }
 
   async settled(): Promise<SettledPoint> {
-    this.#assertOpen("settle");
+    this.#assertOpen("archive");
     const store = this.#store;
     const point = (moment: number): SettledPoint => {
       const { visibleVersion: version, visibleTimestamp: timestamp } = store;

@@ -52,6 +52,13 @@ describe("holdfast set and get", () => {
     const refused = await cli(["set", db, "raw", "@/raw"]);
     assert.equal(refused.code, 2);
     assert.match(refused.stderr, /not UTF-8; give --as bytes/);
+    // What a runtime makes of bytes that are no text.
+    const garbled = await cli(["set", db, "gar\ufffdbled", "1"]);
+    assert.equal(garbled.code, 2);
+    assert.match(
+      garbled.stderr,
+      /"gar\ufffdbled" is not UTF-8, or has the character U\+FFFD; give such a key as --key-as/,
+    );
     assert.match((await cli(["set", db, "x", "@nowhere"])).stderr, /cannot read nowhere: there is no such file/);
     assert.match((await cli(["set", db, "-", "-"], { stdin: "x" })).stderr, /once only/);
   });

@@ -83,6 +83,20 @@ describe("replicate()", () => {
     await replication.stop();
   });
 
+  it("has a backup in the same program wait for the base that it just makes", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const replication = await house.replicate();
+    const gone = new AbortController();
+    const refused = assert.rejects(house.backup({ signal: gone.signal }), /too late/);
+    const made = house.backup({ id: "by-hand" });
+    gone.abort(new Error("too late"));
+    await refused;
+    assert.equal((await made).id, "by-hand");
+    assert.equal((await readBackups(house.context)).length, 2, "and the base");
+    await replication.stop();
+  });
+
   it("restores every second of the past exactly, without any call to backup", async () => {
     const house = await House.make();
     const replication = await house.replicate();

@@ -51,6 +51,8 @@ export class Shipper {
   readonly #turns = new Turns();
   /** Whether the database stood in another's history, and had nothing to archive there, when it was last looked at. @internal */
   stands = false;
+  /** The base that a replication in this program is just making. */
+  basing: Promise<void> | undefined;
   /** A writer that was overtaken stays so. */
   #overtaken: LineageError | undefined;
   /** The history that this writer has claimed: another's epoch in its head means that it was overtaken. */

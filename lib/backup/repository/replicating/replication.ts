@@ -62,7 +62,6 @@ export class Replication implements AsyncDisposable {
   readonly #abort = new AbortController();
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
-  #basing: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #dirty = true;
   #failures = 0;
@@ -163,10 +162,10 @@ export class Replication implements AsyncDisposable {
       if (this.#engine.forked) break;
     }
     // Log is worth nothing without a base. One that was under way may fail for what is over by now.
-    await this.#basing;
+    await this.#shipper.basing;
     await this.#lookForBase(true);
     if (this.#needsBase) await this.#ship(false);
-    await this.#basing;
+    await this.#shipper.basing;
     if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
   }
 
@@ -189,7 +188,7 @@ export class Replication implements AsyncDisposable {
     this.#cancel?.();
     await this.#running;
     this.#abort.abort(new ClosedError("The replication was stopped (CLOSED)"));
-    await this.#basing;
+    await this.#shipper.basing;
     try {
       if (this.#fenced === undefined && !this.#engine.closed) {
         await this.#shipper.ship({ heartbeat: true, verify: this.#options.verify });
@@ -279,7 +278,9 @@ export class Replication implements AsyncDisposable {
   async #keepHouse({ head, bytes }: Shipped): Promise<void> {
     const now = this.#context.clock();
     await this.#lookForBase(bytes > 0 && now - this.#seenAt >= LOOK_EVERY_MS);
-    if (this.#baseIsDue(head, now)) this.#basing ??= this.#makeBase().finally(() => this.#basing = undefined);
+    if (this.#baseIsDue(head, now)) {
+      this.#shipper.basing ??= this.#makeBase().finally(() => this.#shipper.basing = undefined);
+    }
     if (!this.#merges || now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
     try {
