@@ -20,7 +20,7 @@ const STORES: Record<string, string> = { s3: "s3", gs: "gcs", gcs: "gcs", az: "a
 export function localPath(call: string, path: string | URL): string {
   if (path === ":memory:") {
     throw new TypeError(
-      `${call}: ":memory:" is no path; a database in memory is opened with DB.open, and its own methods copy and restore it`,
+      `${call}: ":memory:" is no path; a database in memory is copied and restored while it is open`,
     );
   }
   const text = path instanceof URL ? path.href : path;

@@ -44,7 +44,7 @@ export async function exportDatabase(
   if (!isTar && (packing !== "none" || /\.(?:jsonl?|ndjson|zip)$/i.test(inner))) {
     throw new TypeError(
       `${CALL}: ${path} looks like a file, and an export is a directory or a .tar, .tar.gz or .tar.zst; ` +
-        `db.backup writes .json and .jsonl`,
+        `a backup is .json or .jsonl`,
     );
   }
   const started = engine.settings.monotonic();
