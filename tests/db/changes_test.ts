@@ -249,6 +249,15 @@ describe("changes", () => {
       assert.deepEqual(await reading, { value: undefined, done: true });
     }));
 
+  it("ends live with an error that is thrown into it while it waits for a commit", () =>
+    withDb(async (db) => {
+      const live = db.changes({ live: true });
+      const waiting = live.next();
+      await settle();
+      await assert.rejects(live.throw!(new Error("left")), { message: "left" });
+      assert.deepEqual(await waiting, { value: undefined, done: true });
+    }));
+
   it("refuses what makes no sense", () =>
     withDb(async (db) => {
       assert.throws(() => db.changes({ since: 1 }), {
