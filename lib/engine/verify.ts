@@ -5,7 +5,7 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { CorruptionError, HoldfastError } from "../base/errors.ts";
+import { ClosedError, CorruptionError, HoldfastError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
 import { join } from "../files/paths.ts";
 import { fileName, MARKER_NAME } from "./file_names.ts";
@@ -30,7 +30,13 @@ export async function verifyStore(
   const history = [...store.manifest.state.logs.values()]
     .filter(({ number }) => !needed.some((log) => log.number === number));
   const releaseHistory = store.holdLogs(history.map(({ number }) => number));
+  // Another may have the database by now: that it removed files is no damage.
+  const assertOpen = (): void => {
+    if (!store.closed) return;
+    throw new ClosedError(`Cannot verify ${store.path}: it was closed meanwhile; open it again (CLOSED)`);
+  };
   const seen = (bytes: number): void => {
+    assertOpen();
     report.files++;
     report.bytes += bytes;
     options.onBytes?.(bytes);
@@ -76,6 +82,7 @@ export async function verifyStore(
     }
     const manifest = fileName("manifest", store.manifest.number);
     await gather(problems, manifest, async () => seen(await manifestSize(store)));
+    assertOpen();
   } finally {
     releaseHistory();
     version.release();
