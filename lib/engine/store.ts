@@ -137,7 +137,9 @@ export class Store implements FileHome {
   /** Tells `onEvent`; what it throws is its own affair. */
   report(event: EngineEvent): void {
     try {
-      this.settings.onEvent?.(event);
+      const told: unknown = this.settings.onEvent?.(event);
+      // Of one that is asynchronous too: a rejection that nobody handles would end the process.
+      if (told instanceof Promise) told.catch(() => {});
     } catch {
       // A listener's error must not look like one of the database's.
     }

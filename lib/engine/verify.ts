@@ -5,10 +5,11 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { CorruptionError, HoldfastError } from "../base/errors.ts";
+import { ClosedError, CorruptionError, HoldfastError, NotFoundError } from "../base/errors.ts";
 import { Slicer } from "../base/yield.ts";
 import { join } from "../files/paths.ts";
 import { fileName, MARKER_NAME } from "./file_names.ts";
+import { isLetGo } from "./log/history.ts";
 import { readCommits } from "./log/log_segment.ts";
 import { loadManifest } from "./manifest/manifest.ts";
 import type { Store } from "./store.ts";
@@ -30,7 +31,13 @@ export async function verifyStore(
   const history = [...store.manifest.state.logs.values()]
     .filter(({ number }) => !needed.some((log) => log.number === number));
   const releaseHistory = store.holdLogs(history.map(({ number }) => number));
+  // Another may have the database by now: that it removed files is no damage.
+  const assertOpen = (): void => {
+    if (!store.closed) return;
+    throw new ClosedError(`Cannot verify ${store.path}: it was closed meanwhile; open it again (CLOSED)`);
+  };
   const seen = (bytes: number): void => {
+    assertOpen();
     report.files++;
     report.bytes += bytes;
     options.onBytes?.(bytes);
@@ -60,22 +67,19 @@ export async function verifyStore(
     }
     for (const { number, size, name } of needed) {
       await gather(problems, name, async () => {
-        for (const _ of commitsOf(store, number, size)) {
-          report.entries++;
-          if (slicer.due()) await slicer.tick();
-        }
+        await eachCommit(store, number, size, slicer, () => report.entries++);
       });
       seen(size);
     }
     for (const { number, end } of history) {
       await gather(problems, fileName("log", number), async () => {
-        if (await isLetGo(store, number)) return;
-        for (const _ of commitsOf(store, number, end)) if (slicer.due()) await slicer.tick();
+        await eachCommit(store, number, end, slicer, () => {});
       });
       seen(end);
     }
     const manifest = fileName("manifest", store.manifest.number);
     await gather(problems, manifest, async () => seen(await manifestSize(store)));
+    assertOpen();
   } finally {
     releaseHistory();
     version.release();
@@ -95,15 +99,22 @@ function expectPlace({ fs, settings }: Store, size: number, path: string): void 
   }
 }
 
-function commitsOf({ fs, path, database }: Store, number: number, end: number): Iterable<unknown> {
-  return readCommits(fs, path, { number, database }, end);
-}
-
-/** Whether the writer beside a read-only engine has removed a segment that is no longer needed. */
-async function isLetGo(store: Store, number: number): Promise<boolean> {
-  if (!store.settings.readOnly || store.fs.statSync(store.filePathOf("log", number)) !== undefined) return false;
-  const { state } = await loadManifest(store.fs, store.path);
-  return !state.logs.has(number);
+/** Reads a log segment; one that the writer beside a read-only engine has let go meanwhile is no concern of who reads. */
+async function eachCommit(
+  store: Store,
+  number: number,
+  end: number,
+  slicer: Slicer,
+  seen: () => void,
+): Promise<void> {
+  try {
+    for (const _ of readCommits(store.fs, store.path, { number, database: store.database }, end)) {
+      seen();
+      if (slicer.due()) await slicer.tick();
+    }
+  } catch (error) {
+    if (!(error instanceof NotFoundError) || !await isLetGo(store, number)) throw error;
+  }
 }
 
 /** Reads the manifest back; what was read while the next one took its place says nothing. */

@@ -46,6 +46,30 @@ describe("changes", () => {
     assert.deepEqual((await all(second.changes())).map(told), ["1: ", "2: deleteRange", "3: set another/x"]);
   });
 
+  it("says nothing of them either where the namespace was about to come and its commit was refused", async () => {
+    const place = onOneDisk();
+    const first = await DB.open("/db", place);
+    const refused = first.namespace("refused");
+    const brings = () => first.atomic().in(refused).check({ key: "x", version: 9 }).set("x", 1).commit();
+    const results = await Promise.all([brings(), refused.delete("secret"), brings(), first.clear()]);
+    assert.deepEqual(results.map((one) => "version" in one && one.version), [false, 1, false, 2]);
+    // Of one that did come it does.
+    const kept = first.namespace("kept");
+    await Promise.all([kept.set("a", 1), kept.delete("b")]);
+    await first.close();
+    const second = await DB.open("/db", place);
+    await second.namespace("another").set("x", 1);
+    await second.close();
+    await using third = await DB.open("/db", place);
+    assert.deepEqual((await all(third.changes())).map(told), [
+      "1: ",
+      "2: deleteRange",
+      "3: set kept/a",
+      "4: delete kept/b",
+      "5: set another/x",
+    ]);
+  });
+
   it("carries large values in full", () =>
     withDb(async (db) => {
       const large = new Uint8Array(3 * 2 ** 20).map((_, i) => i);
@@ -223,6 +247,15 @@ describe("changes", () => {
       await settle();
       await reader.cancel();
       assert.deepEqual(await reading, { value: undefined, done: true });
+    }));
+
+  it("ends live with an error that is thrown into it while it waits for a commit", () =>
+    withDb(async (db) => {
+      const live = db.changes({ live: true });
+      const waiting = live.next();
+      await settle();
+      await assert.rejects(live.throw!(new Error("left")), { message: "left" });
+      assert.deepEqual(await waiting, { value: undefined, done: true });
     }));
 
   it("refuses what makes no sense", () =>

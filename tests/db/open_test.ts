@@ -301,6 +301,22 @@ describe("looking after a database", () => {
       await assert.rejects(db.compact({ tag: "x" } as object), { name: "TypeError", message: /unknown option "tag"/ });
     }));
 
+  it("verify ends with the database, and takes for no damage what another one does to it then", async () => {
+    let ms = 0;
+    // Each look at this clock finds a slice used up.
+    const options = { ...onOneDisk(), tuning: { tableBytes: 1024, monotonic: () => ms += 2 } };
+    const db = await DB.open("/d", options);
+    await db.setMany(Array.from({ length: 2000 }, (_, i) => [`k${i}`, "v".repeat(100)] as const));
+    await db.compact();
+    const verified = assert.rejects(db.verify(), { name: "ClosedError" });
+    await db.close();
+    const other = await DB.open("/d", options);
+    await other.set("k1", 1);
+    await other.compact();
+    await other.close();
+    await verified;
+  });
+
   it("repair of a database that is whole keeps everything", async () => {
     const disk = onOneDisk();
     const db = await DB.open("/d", disk);

@@ -138,6 +138,20 @@ describe("watch", () => {
     assert.deepEqual((await first).value?.map(({ entry }) => entry?.value), [large("a"), large("b")]);
   });
 
+  it("hands out large values a few at a time, wherever they lie", () =>
+    withDb(async (db) => {
+      const items = ["a", "b", "c", "d"].map((key) => [key, new Uint8Array(600_000)] as const);
+      const later = db.watch();
+      await db.setMany(items);
+      await db.compact();
+      const first = db.watch(undefined, { initial: true });
+      for (const watch of [later, first]) {
+        const steps = [(await watch.next()).value, (await watch.next()).value];
+        assert.deepEqual(steps.map((changes) => changes?.map(({ key }) => key)), [["a", "b"], ["c", "d"]]);
+        await watch.return!();
+      }
+    }));
+
   it("ends with what it could not read, and does not go on without it", async () => {
     let fails = true;
     const disk = memoryFileSystem().fork({ keep: "all" }, {

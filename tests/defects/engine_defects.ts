@@ -131,9 +131,9 @@ export const engineDefects: readonly Defect[] = [
     breaks: "a write that its caller was told had failed is there later",
     patches: [{
       file: QUEUE,
-      find: `        start.cut();
-        this.#lastVersion = start.version;
-        this.#lastTimestamp = start.timestamp;
+      find: `      start.cut();
+      this.#lastVersion = start.version;
+      this.#lastTimestamp = start.timestamp;
 `,
       replace: "",
     }],

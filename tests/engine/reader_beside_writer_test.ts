@@ -24,6 +24,23 @@ describe("a reader beside a writer", () => {
     assert.equal(await reader.get("third"), "x");
   });
 
+  it("does not take a log that the writer has let go since for damage", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess(), history: { maxBytes: 0 } });
+    await writer.set("a", "x");
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    await writer.compact();
+    await writer.set("b", "x");
+    assert.deepEqual((await disk.list("/db")).filter((name) => name.endsWith(".log")), ["000003.log"]);
+    const { ok, problems } = await reader.verify();
+    assert.deepEqual([ok, problems], [true, []]);
+    assert.equal(await reader.get("a"), "x");
+    // One that is gone though the manifest names it is damage here too.
+    await reader.refresh();
+    await disk.remove("/db/000003.log");
+    assert.deepEqual((await reader.verify()).problems.map(({ file }) => file), ["000003.log"]);
+  });
+
   it("still reports what is damaged each time it is read", async () => {
     const disk = memoryFileSystem();
     await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });

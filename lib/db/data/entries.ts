@@ -6,6 +6,7 @@
 import { copyBytes, encodeText } from "../../base/bytes.ts";
 import { copyOut } from "../../base/small_copies.ts";
 import type { FoundRow, Row } from "../../tree/cursor.ts";
+import { readBlobPointer } from "../../format/blob.ts";
 import {
   type Cell,
   type CellHead,
@@ -72,6 +73,12 @@ function valueBehind(engine: Engine, row: FoundRow, { op, kind, payloadStart }: 
 /** Whether the row's value lies in a blob, so that it may be large enough to be read off the main thread. */
 export function isBlob(row: FoundRow): boolean {
   return cellOp(row.flags) !== OP_SET;
+}
+
+/** How many bytes a row takes with its value, wherever that lies. */
+export function valueBytes(row: FoundRow): number {
+  const { cell } = row;
+  return isBlob(row) ? readBlobPointer(readCell(cell).payload).rawLength : cell.length;
 }
 
 /** The value of a row, read off the main thread when it is large. */

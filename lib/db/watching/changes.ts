@@ -77,6 +77,12 @@ class Waiting {
     return event;
   }
 
+  /** Nobody waits any more. */
+  leave(): void {
+    this.left = true;
+    this.wakeUp();
+  }
+
   wakeUp(): void {
     this.#wake?.();
     this.#wake = undefined;
@@ -106,11 +112,15 @@ export function listChanges(context: Context, options: unknown): AsyncGenerator<
   const waiting = new Waiting();
   const records = follow(context, since, signal, waiting);
   const leave = records.return.bind(records);
-  // By itself it would wait for the step under way, and that one for a commit that may never come.
+  const fail = records.throw.bind(records);
+  // By themselves they would wait for the step under way, and that one for a commit that may never come.
   records.return = (value) => {
-    waiting.left = true;
-    waiting.wakeUp();
+    waiting.leave();
     return leave(value);
+  };
+  records.throw = (error) => {
+    waiting.leave();
+    return fail(error);
   };
   return records;
 }

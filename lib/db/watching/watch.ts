@@ -10,6 +10,7 @@ import { internalKey } from "../../format/space.ts";
 import { type Change, rangeChange, setChangeAsync } from "./change.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
+import { valueBytes } from "../data/entries.ts";
 import { decodeKey, encodeBound, encodeKey, type Key } from "../data/keys.ts";
 import { PendingChanges, type Wanted } from "./pending.ts";
 import { wholeSpace } from "../data/ranges.ts";
@@ -175,7 +176,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         const key = decodeKey(definition.encoding, change.key, definition.prefix.length) as K;
         changes.push({ type: "delete", key, version: change.version });
       } else {
-        bytes += row.cell.length;
+        bytes += valueBytes(row);
         changes.push(await setChangeAsync<K>(this.#context, definition, change.key, row));
       }
     }
@@ -213,7 +214,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         break;
       }
       if (step === PAUSE) continue;
-      bytes += step.row.cell.length;
+      bytes += valueBytes(step.row);
       changes.push(await setChangeAsync<K>(this.#context, definition, step.key, step.row));
     }
     return changes;

@@ -13,6 +13,7 @@
 import { ByteReader, concatBytes, copyBytes, isText, prefixEnd, startsWith } from "../../base/bytes.ts";
 import type { Commit, Durability, ReadView } from "../../engine/types.ts";
 import { type Batch, forEachOperation } from "../../format/log/batch.ts";
+import { catalogKey } from "../../format/catalog.ts";
 import { CATALOG_SPACE, spacePrefix } from "../../format/space.ts";
 import type { Definition } from "../catalog/definition.ts";
 import type { Context } from "../context.ts";
@@ -40,11 +41,17 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
       if (isElsewhere(writes)) rewrite(context, writes);
       unclear = !catalog.agrees(state, namespacesOf(writes));
       if (unclear || (terms.check !== undefined && !terms.check(state))) return false;
-      leaveOutAbsent(writes);
+      leaveOutAbsent(writes, state);
       return true;
     };
-  }
-  if (restoring === undefined) leaveOutAbsent(writes);
+  } else if (namespacesOf(writes).some((one) => one.arriving > 0 && !one.persisted && !writes.defined.has(one))) {
+    // What would bring it may be refused yet: that is known at the turn.
+    check = (state) => {
+      if (terms.check !== undefined && !terms.check(state)) return false;
+      leaveOutAbsent(writes, state);
+      return true;
+    };
+  } else leaveOutAbsent(writes);
   for (const definition of writes.defined) arrive(definition, 1);
   let commit;
   try {
@@ -82,10 +89,10 @@ function arrive(definition: Definition, by: 1 | -1): void {
   for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.arriving += by;
 }
 
-/** Leaves out what would be deleted in namespaces that aren't there and aren't about to be. */
-function leaveOutAbsent(writes: Writes): void {
+/** Leaves out what would be deleted in namespaces that aren't there, just before the commit where `state` is given. */
+function leaveOutAbsent(writes: Writes, state?: ReadView): void {
   const absent = namespacesOf(writes)
-    .filter((one) => !one.persisted && one.arriving === 0 && !writes.defined.has(one))
+    .filter((one) => !one.persisted && !writes.defined.has(one) && !isIn(state, one))
     .flatMap(({ prefix, tagsPrefix }) => [prefix, tagsPrefix]);
   if (absent.length === 0) return;
   const isThere = (key: Uint8Array): boolean => !absent.some((prefix) => startsWith(key, prefix));
@@ -96,6 +103,11 @@ function leaveOutAbsent(writes: Writes): void {
     deleteRange: (start, end) => isThere(start) && batch.deleteRange(start, end),
     ingest: (info) => batch.ingest(info),
   });
+}
+
+/** Whether the catalog row of a namespace is in a state. */
+function isIn(state: ReadView | undefined, { parent, name }: Definition): boolean {
+  return state?.get(catalogKey(parent!.space, name)) !== undefined;
 }
 
 /**

@@ -65,7 +65,7 @@ export async function* readHistory(
 }
 
 /** Whether the writer beside a read-only engine has let a segment go; else one that is not there is damage. */
-async function isLetGo(store: Store, number: number): Promise<boolean> {
+export async function isLetGo(store: Store, number: number): Promise<boolean> {
   if (!store.settings.readOnly) return false;
   const { state } = await loadManifest(store.fs, store.path);
   return !state.logs.has(number) && state.openLog?.number !== number;

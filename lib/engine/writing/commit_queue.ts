@@ -229,31 +229,39 @@ export class CommitQueue {
     const segment = this.#log.segment!;
     const start = { cut: this.#buffer.mark(), version: this.#lastVersion, timestamp: this.#lastTimestamp };
     const written: Written[] = [];
-    for (const waiting of chunk) {
-      const version = ++this.#lastVersion;
-      const timestamp = this.#lastTimestamp = Math.max(this.#lastTimestamp, store.now());
-      this.#buffer.add(version, timestamp, waiting.batch);
-      written.push({ version, timestamp, waiting });
-    }
-    if (handOver || this.#buffer.length >= store.settings.bufferBytes) {
-      if (sync) segment.fillAhead(this.#buffer.length);
-      try {
-        await this.#buffer.handOver();
-      } catch (error) {
-        start.cut();
-        this.#lastVersion = start.version;
-        this.#lastTimestamp = start.timestamp;
-        for (const waiting of chunk) waiting.reject(error);
-        // Earlier chunks of this group are in the log and go on; later commits will try again.
-        return [];
+    try {
+      for (const waiting of chunk) {
+        const version = ++this.#lastVersion;
+        const timestamp = this.#lastTimestamp = Math.max(this.#lastTimestamp, store.now());
+        this.#buffer.add(version, timestamp, waiting.batch);
+        written.push({ version, timestamp, waiting });
       }
+      if (handOver || this.#buffer.length >= store.settings.bufferBytes) {
+        if (sync) segment.fillAhead(this.#buffer.length);
+        await this.#buffer.handOver();
+      }
+    } catch (error) {
+      // Memory may have run out too: the versions are given to others, or the log would have a gap.
+      start.cut();
+      this.#lastVersion = start.version;
+      this.#lastTimestamp = start.timestamp;
+      for (const waiting of chunk) waiting.reject(error);
+      // Earlier chunks of this group are in the log and go on; later commits will try again.
+      return [];
     }
-    for (const { version, timestamp, waiting } of written) {
-      segment.note(version, timestamp);
-      const applied = applySliced(store.memtable, waiting.batch.ops.view(), version, timestamp, this.#slicer, true);
-      if (applied !== undefined) await applied;
-      store.counters.commits++;
-      store.counters.userBytes += waiting.batch.bytes;
+    try {
+      for (const { version, timestamp, waiting } of written) {
+        segment.note(version, timestamp);
+        const applied = applySliced(store.memtable, waiting.batch.ops.view(), version, timestamp, this.#slicer, true);
+        if (applied !== undefined) await applied;
+        store.counters.commits++;
+        store.counters.userBytes += waiting.batch.bytes;
+      }
+    } catch (error) {
+      // In the log and not, or in part, in memory: whatever is read from now on an open would contradict.
+      store.fail(error);
+      for (const waiting of chunk) waiting.reject(error);
+      return [];
     }
     return written;
   }
