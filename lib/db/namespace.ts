@@ -12,7 +12,7 @@ import type { Key } from "./data/keys.ts";
 
 /** Options of `namespace`. */
 export interface NamespaceOptions {
-  /** How its keys are given, fixed by the first write to it. Default: the stored one, else the parent's. */
+  /** How its keys are given: the same for all handles, and for good from the first write on. Default: the stored one, else the parent's. */
   keyEncoding?: KeyEncoding | undefined;
 }
 
