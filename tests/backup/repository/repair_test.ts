@@ -484,4 +484,25 @@ describe("a repaired repository", () => {
       assert.deepEqual((await verify(to)).problems, []);
     }
   });
+
+  it("lets a writer begin anew that had archived where nothing is left to tell of it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "lost" });
+    const key = headKey(house.engine.id, house.engine.lineage);
+    for (const each of [key, "backups/lost.json"]) await house.store.delete(each);
+    await repair(house.context);
+    assert.equal(await house.store.head(key), undefined);
+    // The same process, which remembers the head, and has something to tell there: that nothing came for a while.
+    house.time.now += 5000;
+    await house.backup({ id: "next" });
+    await house.set("b", "2");
+    await house.backup({ id: "last", type: "incremental" });
+    for (const backupId of ["next", "last"]) {
+      const { contents, info } = await house.restore({ backupId });
+      assert.deepEqual(contents, house.states.get(info.achieved.version));
+    }
+    assert.deepEqual((await verify(house.context)).problems, []);
+    await house.engine.close();
+  });
 });
