@@ -192,7 +192,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     return this.#engine.id;
   }
 
-  /** The history it writes: 32 hex digits. A copy or a restored database begins a new one at its first write. */
+  /** The history it writes: 32 hex digits. A copy or a restored database begins a new one at its first write, a repair in any case. */
   get lineage(): string {
     return this.#engine.lineage;
   }

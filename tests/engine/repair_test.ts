@@ -202,6 +202,40 @@ describe("repairDatabase()", () => {
     await assert.rejects(repairDatabase(fs, "/db", slow, { dryRun: true, onRows }), /enough/);
   });
 
+  it("begins a history of its own, one version on: what it keeps is no state that there was", async () => {
+    for (const harm of ["table", "manifest", "manifest is lost"]) {
+      const { fs } = await example();
+      const before = await open(fs);
+      const { id, lineage, visibleVersion, visibleTimestamp } = before;
+      await before.compact();
+      await before.close();
+      const names = await fs.list("/db");
+      const manifest = names.find((one) => one.startsWith("MANIFEST"))!;
+      if (harm === "table") await damage(fs, names.find((one) => one.endsWith(".sst"))!, flip(90));
+      if (harm === "manifest") await damage(fs, manifest, flip(100));
+      if (harm === "manifest is lost") await fs.remove(`/db/${manifest}`);
+      // Its clock is behind the last commit's time.
+      await repairDatabase(fs, "/db", tinySettings({ clock: () => 5, randomId: () => new Uint8Array(16).fill(7) }), {
+        dryRun: false,
+      });
+      const repaired = await open(fs);
+      assert.equal(repaired.id, id, harm);
+      assert.equal(repaired.lineage, "07".repeat(16), harm);
+      assert.deepEqual(repaired.meta.parents.at(-1), { lineage, version: visibleVersion }, harm);
+      assert.equal(repaired.forked, false, harm);
+      assert.equal(repaired.visibleVersion, visibleVersion + 1, harm);
+      assert.ok(repaired.visibleTimestamp > visibleTimestamp, harm);
+      await assert.rejects(
+        async () => {
+          for await (const _ of repaired.history(visibleVersion));
+        },
+        { code: "HISTORY_GONE" },
+        harm,
+      );
+      await repaired.close();
+    }
+  });
+
   it("says what it would do and changes nothing with dryRun", async () => {
     const { fs } = await example();
     const table = (await fs.list("/db")).find((one) => one.endsWith(".sst"))!;

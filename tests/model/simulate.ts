@@ -8,6 +8,7 @@
  *     npm run simulate -- --ops 200           so many operations each
  *     npm run simulate -- --profile forks     runs in which histories part and archiving is cut off
  *     npm run simulate -- --profile checks    runs with stores that check what they take: nothing is read back
+ *     npm run simulate -- --profile mends     runs in which what is lost for good is repaired, and life goes on
  *
  * Each run is a random mixture of writes, transactions, scans, exports, backups, replication, pruning, restores,
  * compactions and reopenings of one to four databases and two repositories, beside power cuts, ends of the process, I/O

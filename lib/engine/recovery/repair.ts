@@ -10,7 +10,7 @@
  */
 import { HoldfastError, NotFoundError, UnsupportedFormatError } from "../../base/errors.ts";
 import { throwIfAborted } from "../../base/abort.ts";
-import { ByteReader } from "../../base/bytes.ts";
+import { ByteReader, toHex } from "../../base/bytes.ts";
 import { Slicer } from "../../base/yield.ts";
 import { copyFile } from "../../files/copy.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -92,7 +92,7 @@ async function rebuild(
   evidence: Evidence,
   options: { dryRun: boolean; onRows?: ((rows: number) => void) | undefined },
 ): Promise<EngineRepairReport> {
-  const { state } = evidence;
+  const state: ManifestState = { ...evidence.state, database: historyOfItsOwn(evidence, settings) };
   const write = evidence.damaged && !options.dryRun;
   const none = { number: 0, seed: 0, fresh: false, closed: false, size: 0, end: 0 };
   const store = new Store(fs, path, settings, { ...none, state });
@@ -112,14 +112,17 @@ async function rebuild(
     if (!write) return { kept, lost, setAside: [] };
     const files = await output.finish();
     const tagTables = await tags.finish(new Slicer(settings.monotonic));
-    for (const { key, cell } of found) nameOutput.add(key, evidence.maxVersion, evidence.maxTimestamp, cell);
+    // As of a commit that is in no log.
+    const lastVersion = evidence.maxVersion + 1;
+    const lastTimestamp = Math.max(evidence.maxTimestamp + 1, settings.clock());
+    for (const { key, cell } of found) nameOutput.add(key, lastVersion, lastTimestamp, cell);
     const namesTables = (await nameOutput.finish()).tables;
     const blobs = [...evidence.blobs.values()].filter((blob) => files.tables.some((table) => pointsTo(table, blob)));
     const next: ManifestState = {
       ...state,
-      forked: true,
-      lastVersion: evidence.maxVersion,
-      lastTimestamp: evidence.maxTimestamp,
+      forked: false,
+      lastVersion,
+      lastTimestamp,
       openLog: undefined,
       logs: new Map(),
       // Names were known last and stand first: a run of their own, above the other.
@@ -153,6 +156,16 @@ async function rebuild(
     }
     throw error;
   }
+}
+
+/**
+ * What is kept is no state that the history before it had, were nothing lost but names: it begins a history of its own,
+ * one version on, so that no backup and no archived log of what was before passes for its own.
+ */
+function historyOfItsOwn({ state, maxVersion }: Evidence, settings: EngineSettings): ManifestState["database"] {
+  const { database } = state;
+  const parents = [...database.parents, { lineage: database.lineage, version: maxVersion }];
+  return { ...database, lineage: toHex(settings.randomId()), parents };
 }
 
 /** What a newer release wrote is not damaged: to rebuild it by today's rules would lose what they don't know. */
@@ -227,6 +240,8 @@ async function mergeAll(
     }
     if (filter.isNewKey(key) && output !== undefined && output.tableBytes >= settings.tableBytes) await output.cut();
     if (filter.decide(key, version, cell) === "keep") {
+      // Tables don't say when their newest row was written, and the manifest that did may be lost.
+      evidence.maxTimestamp = Math.max(evidence.maxTimestamp, timestamp);
       names.see(key, cell);
       if (space !== CATALOG_SPACE) {
         kept++;

@@ -242,7 +242,8 @@ class Gathering {
     }
     return {
       id: headers[0]!.database,
-      lineage: headers[0]!.lineage,
+      // The newest file's: older ones may be of a history that this one came from.
+      lineage: headers.at(-1)!.lineage,
       keyEncoding: this.#settings.keyEncoding ?? "utf8",
       createdAt: this.#settings.clock(),
       parents: [],

@@ -9,7 +9,9 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { dump } from "../fixture.ts";
 import { assertBackupsRestore, assertSamePoints, openOver, rangesOf, type Source } from "./copy_fixture.ts";
+import { repair, verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
+import { assertAllRestore, prune } from "./prune_fixture.ts";
 
 const gapsOf = async (context: RepositoryContext): Promise<[number, number][]> =>
   (await readHeads(context))[0]!.gaps.map(({ from, to }) => [from, to]);
@@ -47,5 +49,33 @@ describe("a gap that a copy of chosen backups left", () => {
     await copyRepository(from, to, {});
     await assertBackupsRestore(to, states);
     await assertSamePoints(from, to, states);
+  });
+});
+
+describe("a gap that a repair noted in the source", () => {
+  it("is none in a target that has the log, were it that a backup alone vouches for it which the source has lost", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    await house.backup({ id: "base", type: "full" });
+    for (const id of ["inc-2", "inc-3"]) {
+      await house.set(id, id);
+      await house.backup({ id, type: "incremental" });
+    }
+    await house.set("b", "b");
+    await house.backup({ id: "newest", type: "snapshot" });
+    const [from, to] = [house.context, await openOver(new MemoryStore(), house.time.clock)];
+    await copyRepository(from, to, {});
+    // Nothing needs the log between the last incremental backup and the newest base.
+    const target = Object.assign(Object.create(house), { context: to });
+    assert.equal((await prune(target, { keepLast: 9 })).logObjects, 1);
+    const [, lost] = await allKeys(house.store, PART.log);
+    await house.store.delete(lost!.key);
+    await repair(from);
+    assert.deepEqual(await gapsOf(from), [[3, 3]]);
+    await copyRepository(from, to, {});
+    assert.deepEqual(await gapsOf(to), []);
+    assert.deepEqual((await verify(to)).problems, []);
+    assert.deepEqual(await assertAllRestore(target), ["base", "inc-2", "inc-3", "newest"]);
+    await house.engine.close();
   });
 });

@@ -8,7 +8,7 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
-import { headKey } from "../../../lib/backup/repository/core/layout.ts";
+import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -483,5 +483,45 @@ describe("a repaired repository", () => {
       await copyRepository(house.context, to, options);
       assert.deepEqual((await verify(to)).problems, []);
     }
+  });
+
+  it("lets a writer begin anew that had archived where nothing is left to tell of it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "lost" });
+    const key = headKey(house.engine.id, house.engine.lineage);
+    for (const each of [key, "backups/lost.json"]) await house.store.delete(each);
+    await repair(house.context);
+    assert.equal(await house.store.head(key), undefined);
+    // The same process, which remembers the head, and has something to tell there: that nothing came for a while.
+    house.time.now += 5000;
+    await house.backup({ id: "next" });
+    await house.set("b", "2");
+    await house.backup({ id: "last", type: "incremental" });
+    for (const backupId of ["next", "last"]) {
+      const { contents, info } = await house.restore({ backupId });
+      assert.deepEqual(contents, house.states.get(info.achieved.version));
+    }
+    assert.deepEqual((await verify(house.context)).problems, []);
+    await house.engine.close();
+  });
+
+  it("has log noted as lost that points in time need behind an older base, once the newest one is lost too", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "older", type: "full" });
+    await house.set("b", "2");
+    await house.set("c", "3");
+    await house.backup({ id: "newest", type: "full" });
+    const [log] = await keysOf(house.store, "log/");
+    await house.store.delete(log!);
+    const { base } = (await readBackups(house.context)).find(({ id }) => id === "newest")!;
+    await house.store.delete(objectKey(base!.files[0]!.object));
+    const { lostBackups, repaired } = await repair(house.context);
+    assert.deepEqual(lostBackups.map(({ id }) => id), ["newest"]);
+    assert.ok(repaired.some((what) => what.includes("versions 2 to 3 noted as lost")), repaired.join());
+    assert.deepEqual((await verify(house.context)).problems, []);
+    assert.deepEqual(await points(house.context), ["1-1"]);
+    await house.engine.close();
   });
 });

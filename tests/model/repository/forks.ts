@@ -126,7 +126,7 @@ async function daysLater(world: World): Promise<void> {
 }
 
 /** A few backups go from one repository to the other, or all, be it that they were pruned there. */
-async function copyBack(world: World): Promise<void> {
+export async function copyBack(world: World): Promise<void> {
   const { random } = world;
   const [from, to] = random.chance(0.7) ? [world.second, world.first] : [world.first, world.second];
   const ids = [...from.backups.keys()];

@@ -75,6 +75,12 @@ export class Home {
     this.durable = this.written = this.version;
   }
 
+  /** Nothing is promised any more: what it is opened with next is what it has. */
+  beginAnew(): void {
+    this.answered();
+    this.version = this.durable = this.written = 0;
+  }
+
   /** Every call has its answer. */
   answered(): void {
     this.pending = undefined;

@@ -1,4 +1,5 @@
 /** A repository of a run: its store, which may fail and die, and the handle. */
+import { Buffer } from "node:buffer";
 import { BackupRepository, type Encryption, type RepositoryOptions } from "../../../mod.ts";
 import { type DiskFault, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
@@ -135,6 +136,41 @@ export class Place {
   /** Whether a key is there, whatever calls fail. */
   async holds(key: string): Promise<boolean> {
     return await this.#below.head(key) !== undefined;
+  }
+
+  /** All its keys, whatever calls fail. */
+  async keys(): Promise<string[]> {
+    const keys: string[] = [];
+    for (let after: string | undefined;;) {
+      const { objects, next } = await this.#below.list({ after });
+      keys.push(...objects.map(({ key }) => key));
+      if ((after = next) === undefined) return keys;
+    }
+  }
+
+  /** Changes an object behind everyone's back, or takes it away. */
+  async damage(key: string, change: (bytes: Uint8Array) => Uint8Array | undefined): Promise<void> {
+    const store = this.#below;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of (await store.get(key))!.body) pieces.push(piece.slice());
+    const changed = change(new Uint8Array(Buffer.concat(pieces)));
+    if (changed === undefined) await store.delete(key);
+    else await store.put(key, changed);
+  }
+
+  /** Another process that has it open, as long as `work` goes on. */
+  async elsewhere<T>(work: (repo: BackupRepository) => Promise<T>): Promise<T> {
+    const [encryption] = this.secrets;
+    const options = this.#options();
+    const repo = await BackupRepository.open(
+      this.#below,
+      encryption === undefined ? options : { ...options, encryption },
+    );
+    try {
+      return await work(repo);
+    } finally {
+      await repo.close();
+    }
   }
 
   /** All its objects, in a store of their own. */

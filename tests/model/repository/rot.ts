@@ -96,7 +96,8 @@ async function repairRotten(world: World, home: Home, image: MemoryFileSystem): 
   }
 }
 
-function wasThere({ chronicle }: World, home: Home, id: string, text: string, version: number): boolean {
+/** Whether an entry with that text was there, at that version where it says one. */
+export function wasThere({ chronicle }: World, home: Home, id: string, text: string, version: number): boolean {
   // The commit of files that a restore took in is in the manifest alone; without it their rows are the oldest of all. And a
   // namespace whose name is lost gets one of repair's.
   const isRenamed = id.startsWith("recovered-");

@@ -6,9 +6,10 @@ import { copyOver } from "./backups.ts";
 import { check } from "./check.ts";
 import { FORKS, FORKS_ARCHIVES } from "./forks.ts";
 import type { Home } from "./home.ts";
+import { MENDING } from "./mending.ts";
 import type { RealStore } from "./place.ts";
 import { FAULTY, OPERATIONS } from "./operations.ts";
-import { hasCode } from "./tasks.ts";
+import { doAsTold, hasCode } from "./tasks.ts";
 import { World } from "./world.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
 import { yieldToLoop } from "../../../lib/base/yield.ts";
@@ -30,9 +31,10 @@ export interface RepositoryRun {
 
 /**
  * What kinds of runs there are: of everything; of histories that part and archiving that is cut off; of everything, with
- * stores that check what they take, so that nothing is read back.
+ * stores that check what they take, so that nothing is read back; of databases and repositories that lose files and objects,
+ * are repaired and go on.
  */
-export const PROFILES = ["any", "forks", "checks"] as const;
+export const PROFILES = ["any", "forks", "checks", "mends"] as const;
 
 /** One of them. */
 export type Profile = typeof PROFILES[number];
@@ -60,7 +62,7 @@ export async function runRepositoryModel(
   await loadAll();
   const simulation = beginSimulation(new Random(seed, 5).next);
   const forks = profile === "forks";
-  const possible = forks ? FORKS : faulty ? FAULTY : OPERATIONS;
+  const possible = profile === "mends" ? MENDING : forks ? FORKS : faulty ? FAULTY : OPERATIONS;
   const checks = profile === "checks";
   const world = new World(seed, simulation, { faulty, checks, stores, archives: forks ? FORKS_ARCHIVES : undefined });
   try {
@@ -122,13 +124,16 @@ async function finish(world: World): Promise<void> {
   }
   // What a pruning had marked when it died refuses copies until the next one, as their error says.
   await second.repo.prune({ keepLast: Number.MAX_SAFE_INTEGER });
-  assert.ok(await copyOver(world), "the last copy");
+  // Of what was lost while nothing needed it.
+  if (world.mended) { for (const { repo } of [first, second]) await repo.repair(); }
+  const copied = await copyOver(world);
+  assert.ok(copied || world.mended, "the last copy");
   for (const place of [first, second]) {
     const report = await place.repo.verify();
     assert.deepEqual(report.problems, [], `${place.name}: verify`);
     assert.equal(report.ok, true);
   }
-  await assertAllCopied(world);
+  if (copied) await assertAllCopied(world);
   await check(world, first, { share: 1, times: 6 });
   await check(world, second, { share: 0.5, times: 3 });
   await checkSecrets(first);
@@ -139,12 +144,20 @@ async function finish(world: World): Promise<void> {
 
 /**
  * What `work` gives; undefined where a copy that stands in the same history has archived into it: who did so last is the one
- * from then on, and the other begins anew.
+ * from then on, and the other begins anew. Where something is lost for good, what an error says is done, once.
  */
-async function unlessOvertaken<T>(world: World, home: Home, work: () => Promise<T>): Promise<T | undefined> {
+async function unlessOvertaken<T>(
+  world: World,
+  home: Home,
+  work: () => Promise<T>,
+  mayBeTold: boolean = world.mended,
+): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
+    if (mayBeTold && await doAsTold(world, [world.first], error)) {
+      return await unlessOvertaken(world, home, work, false);
+    }
     const shares = world.homes.some((other) => other !== home && other.lineage === home.lineage);
     if (!shares || !hasCode(error, "LINEAGE")) throw error;
     await home.db.close();

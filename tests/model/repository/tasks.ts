@@ -41,8 +41,35 @@ export async function attempt<T>(
     if (places.some((place) => place.stale) && hasCode(error, "INTEGRITY", "NOT_FOUND", "GAP")) return undefined;
     if (error instanceof RepositoryLockedError && (busy || world.mayBeLocked)) return undefined;
     if (also(error)) return undefined;
+    if (world.mended && await doAsTold(world, places, error)) return undefined;
     throw error;
   }
+}
+
+/** What errors say that is to be done, where a repository has lost heads and log. */
+export async function doAsTold(world: World, places: readonly Place[], error: unknown): Promise<boolean> {
+  const told = `${error}`;
+  const isMissing = hasCode(error, "INTEGRITY");
+  // Log that was lost while nothing needed it may be needed once a pruning has let go of the base behind it.
+  if (
+    isMissing && /log that it counted is there; run repair|run verify, then repair there, and copy again/.test(told)
+  ) {
+    for (const { repo } of places) await repo.repair();
+    world.count("told: repair");
+    return true;
+  }
+  if (isMissing && /an older state of the repository has been put back; db\.dropSlot/.test(told)) {
+    for (const { db, replication } of world.homes) {
+      if (replication !== undefined) continue;
+      for (const { repo } of places) if (db.slots().some(({ id }) => id === repo.id)) await db.dropSlot(repo.id);
+    }
+    world.count("told: dropSlot");
+    return true;
+  }
+  // Begun anew where a head was lost, and not in the copy.
+  if (!hasCode(error, "LINEAGE") || !/neither goes on where the other ends/.test(told)) return false;
+  world.count("told: copy into another repository");
+  return true;
 }
 
 /** Whether something goes on that nobody waits for: a base of a replication. */

@@ -64,6 +64,8 @@ export class World {
   step = 0;
   /** Whether calls on the disk may fail. */
   ails = false;
+  /** Whether a repository has lost something for good: then errors may say what is to be done. */
+  mended = false;
   /** What happened, by kind. */
   readonly counts: Record<string, number> = {};
   readonly #archives: readonly (readonly [weight: number, number])[];

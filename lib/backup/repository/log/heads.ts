@@ -94,8 +94,8 @@ export function newHead(
 }
 
 /**
- * Switches the head. `LineageError` when another writer has switched it meanwhile, `IntegrityError` when it was lost,
- * `HeadTouchedError` when a repair or a pruning has. An answer that was lost is looked up.
+ * Switches the head. `LineageError` when another writer has switched it meanwhile, `HeadTouchedError` when a repair or a
+ * pruning has, or it is gone. An answer that was lost is looked up.
  */
 export async function switchHead(context: RepositoryContext, from: Head, to: HeadDocument): Promise<Head> {
   const key = headKey(to.database, to.lineage);
@@ -105,6 +105,8 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   const found = await readHead(context, to.database, to.lineage);
   if (found !== undefined && JSON.stringify(found.body) === JSON.stringify(to)) return found;
   if (found === undefined) {
+    // A repair found nothing that tells of this history, or the head is lost: a new beginning knows which, by the log.
+    if (from.etag !== undefined) throw new HeadTouchedError(key);
     throw new IntegrityError(`${key} in ${context.name} is gone; run verify, then repair`, { path: key });
   }
   // Also by its own new writer: the answer to its claim was lost, and then the head was touched.

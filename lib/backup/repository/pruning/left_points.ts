@@ -6,8 +6,9 @@
  *
  * @module
  */
+import type { BackupDocument } from "../../../format/repository/backup_document.ts";
 import { historyOf } from "../restoring/facts.ts";
-import { recoveryRanges } from "../restoring/recovery_points.ts";
+import { type RecoveryRange, recoveryRanges } from "../restoring/recovery_points.ts";
 import type { PruneState } from "./prune_facts.ts";
 import { Recovery } from "./retention/recovery.ts";
 
@@ -83,4 +84,14 @@ function add(points: Map<string, Span[]>, history: string, span: Span): void {
   const there = points.get(history);
   if (there === undefined) points.set(history, [span]);
   else there.push(span);
+}
+
+/** The planner's promise, held against what restores themselves would find: the first backup that would not restore. */
+export function unrestorable(before: PruneState, after: PruneState): BackupDocument | undefined {
+  const [was, is] = [recoveryRanges(before.facts), recoveryRanges(after.facts)];
+  return after.facts.backups.find(({ database, lineage, version, selective }) => {
+    const holds = ({ from, to, ...range }: RecoveryRange): boolean =>
+      range.database === database && range.lineage === lineage && from.version <= version && version <= to.version;
+    return !selective && was.some(holds) && !is.some(holds);
+  });
 }

@@ -46,6 +46,7 @@ import type { LogFact } from "./retention/facts.ts";
 import type { PlannedBackup, PlannedLog } from "./retention.ts";
 import { childrenFirst, keepParents, namedByOthers } from "./parents.ts";
 import { neededLog, strandedLog } from "./retention/needed_log.ts";
+import { unrestorable } from "./left_points.ts";
 import { keepVouching, VOUCHES, withoutSpared } from "./spared_log.ts";
 import { tellPruned, trimHead } from "../log/trim_head.ts";
 
@@ -177,7 +178,7 @@ export class Pruning {
       await assertNotPinned(this.#context, [...freed].filter((id) => pinned.has(id)));
     }
     this.#tell(first, state, freed, vouching);
-    const broken = unrestorable(state, without(state, freed));
+    const broken = unrestorable(state, without(state, freed))?.id;
     if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
     if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
     await this.#lease.assertHeld();
@@ -228,7 +229,7 @@ export class Pruning {
       const state = await this.#state(gone);
       const going = withoutSpared(state, goingLog(state, wanted, duplicates));
       const after = withoutLog(state, new Set(going.map(({ key }) => key)));
-      const broken = unrestorable(this.#first, after);
+      const broken = unrestorable(this.#first, after)?.id;
       if (broken === undefined) {
         this.#report.points.after = recoveryRanges(after.facts);
         await this.#tellHeads(going.filter(({ key }) => marked?.free.has(key) === true && !duplicates.has(key)));
@@ -386,15 +387,4 @@ function wouldBreak({ name }: RepositoryContext, id: string, done: string): Hold
     `Cannot prune ${name}: backup ${id} would no longer restore; ${done}, run verify, and report it when that finds nothing ` +
       "(INTERNAL)",
   );
-}
-
-/** The planner's promise, held against what restores themselves would find: the first backup that would not restore. */
-function unrestorable(before: PruneState, after: PruneState): string | undefined {
-  const [was, is] = [recoveryRanges(before.facts), recoveryRanges(after.facts)];
-  const broken = after.facts.backups.find(({ database, lineage, version, selective }) => {
-    const holds = ({ from, to, ...range }: RecoveryRange): boolean =>
-      range.database === database && range.lineage === lineage && from.version <= version && version <= to.version;
-    return !selective && was.some(holds) && !is.some(holds);
-  });
-  return broken?.id;
 }

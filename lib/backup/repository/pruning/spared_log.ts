@@ -1,11 +1,11 @@
 /**
- * Log and backups that no history needs and that yet must stay: they tell what is meant at the place where another history
- * left, and nothing else vouches for what lies before it. Pure.
+ * Log and backups that no history needs and that yet must stay, for nothing else vouches for the log before them: they tell
+ * what is meant at the place where another history left, or lead on from a backup whose parent is lost. Pure.
  *
  * @module
  */
 import { historyOf } from "../restoring/facts.ts";
-import { type Lack, lackingPoints, type Points, wantedPoints } from "./left_points.ts";
+import { type Lack, lackingPoints, type Points, unrestorable, wantedPoints } from "./left_points.ts";
 import { keepParents } from "./parents.ts";
 import { type PruneState, without, withoutLog } from "./prune_facts.ts";
 import type { LogFact } from "./retention/facts.ts";
@@ -26,6 +26,9 @@ export function withoutSpared(state: PruneState, going: readonly LogFact[]): rea
       if (less.length === left.length || (lackingWithout(less).get(history)?.count ?? 0) === count) continue;
       for (const parent of parents) spared.add(parent);
     }
+    // One whose parent is lost is found by log that it does not vouch for itself.
+    const broken = unrestorable(state, withoutLog(state, new Set(left.map(({ key }) => key))));
+    if (broken !== undefined) spared.add(historyOf(broken.database, broken.lineage));
     const rest = left.filter(({ database, lineage }) => !spared.has(historyOf(database, lineage)));
     if (rest.length === left.length) return left;
     left = rest;

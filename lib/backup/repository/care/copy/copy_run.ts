@@ -72,7 +72,7 @@ interface HistoryCopy {
   counted: HeadDocument | undefined;
   relation: HeadRelation | undefined;
   parts: LogPart[];
-  /** The target's log before. */
+  /** The target's log before; also what leads to a backup that the source has lost: that is no gap there. */
   held: (ReturnType<typeof walksOf>[number] & { maxTimestamp?: number })[];
   /** Log that lies in the target, and that neither its documents nor the source know. */
   strays: LogObject[];
@@ -182,16 +182,17 @@ export class CopyRun {
       const ends = mine.flatMap(({ log }) => log === null ? [] : [{ version: log.to, chain: log.chain }]);
       return walksOf(index, [...own, ...ends], this.#marked);
     };
-    const held = heldBy(there.map((pair) => pair.target));
+    const same = heldBy(there.map((pair) => pair.target));
     const lying = index?.objects.filter(({ key }) => !this.#marked.has(key)) ?? [];
     const sides = { from: this.#from, to: this.#to, signal: this.#options.signal };
     const parts: LogPart[] = [];
     for (const [i, object] of wish.log.entries()) {
-      const lacking = await partsOf(sides, object, wish.log[i - 1], held, lying);
+      const lacking = await partsOf(sides, object, wish.log[i - 1], same, lying);
       if (lacking.length === 0) this.#options.report.reused++;
       parts.push(...lacking);
     }
-    const strays = this.#strays(wish, index, heldBy(target.backups));
+    const held = heldBy(target.backups);
+    const strays = this.#strays(wish, index, held);
     const beside = [...index?.objects ?? [], ...wish.log];
     return { wish: { ...wish, head }, target: found, counted, relation, parts, held, strays, beside, ingests: [] };
   }

@@ -28,6 +28,7 @@ import { holesBelow, neededLog } from "../check/structure.ts";
 import { RepositoryLockedError } from "../../../../base/errors.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { isDamage, readDocument, writeDocument } from "../../core/documents.ts";
+import { isWhole } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
 import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
 import { headKey, objectKey, PART } from "../../core/layout.ts";
@@ -310,7 +311,10 @@ function brokenHeads(patient: Patient): Set<string> {
   const gone = new Set(
     patient.seen.findings.all.flatMap(({ key, kind }) => kind === "damaged" && key.startsWith(PART.log) ? [key] : []),
   );
-  for (const { database, lineage, from, version, chain } of neededLog({ ...patient.seen.inventory, facts })) {
+  // Those that have lost objects go too, and then points in time begin at an older base.
+  const backups = facts.backups.filter(({ base }) => base === null || isWhole(base, patient.bad));
+  const needed = neededLog({ ...patient.seen.inventory, facts: { ...facts, backups } });
+  for (const { database, lineage, from, version, chain } of needed) {
     const index = facts.logs.get(historyOf(database, lineage));
     if (holesBelow(index, { version, chain }, from).length > 0) keys.add(headKey(database, lineage));
   }
