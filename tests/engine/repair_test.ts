@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
-import { NotFoundError } from "../../lib/base/errors.ts";
+import { NotFoundError, PermissionError } from "../../lib/base/errors.ts";
 import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -51,6 +51,25 @@ async function contents(fs: MemoryFileSystem): Promise<Map<string, string>> {
 }
 
 describe("repairDatabase()", () => {
+  it("says what it would do where nothing may be written, and does nothing there", async () => {
+    const { fs } = await example();
+    const table = (await fs.list("/db")).find((file) => file.endsWith(".sst"))!;
+    await damage(fs, table, flip(100));
+    const said = await repairDatabase(fs.fork({ keep: "all" }), "/db", settings, { dryRun: true });
+    assert.ok(said.lost.length > 0);
+    const refuse = (): never => {
+      throw new PermissionError("Cannot write: the disk is mounted to be read (PERMISSION)");
+    };
+    const readable = new Proxy(fs.fork({ keep: "all" }, { beforeOperation: refuse }), {
+      get(target, name: keyof MemoryFileSystem) {
+        const found = name === "lock" ? async () => refuse() : target[name];
+        return typeof found === "function" ? found.bind(target) : found;
+      },
+    });
+    assert.deepEqual(await repairDatabase(readable, "/db", settings, { dryRun: true }), said);
+    await assert.rejects(repairDatabase(readable, "/db", settings, { dryRun: false }), { code: "PERMISSION" });
+  });
+
   it("leaves a sound database as it is", async () => {
     const { fs, entries } = await example();
     const before = await fs.list("/db");
