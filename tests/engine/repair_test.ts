@@ -57,13 +57,10 @@ describe("repairDatabase()", () => {
     await damage(fs, table, flip(100));
     const said = await repairDatabase(fs.fork({ keep: "all" }), "/db", settings, { dryRun: true });
     assert.ok(said.lost.length > 0);
-    const refuse = (): never => {
-      throw new PermissionError("Cannot write: the disk is mounted to be read (PERMISSION)");
-    };
-    const readable = new Proxy(fs.fork({ keep: "all" }, { beforeOperation: refuse }), {
-      get(target, name: keyof MemoryFileSystem) {
-        const found = name === "lock" ? async () => refuse() : target[name];
-        return typeof found === "function" ? found.bind(target) : found;
+    const readable = fs.fork({ keep: "all" }, {
+      beforeOperation({ name, mutates }) {
+        if (!mutates && name !== "lock") return;
+        throw new PermissionError(`Cannot ${name}: the disk is mounted to be read (PERMISSION)`);
       },
     });
     assert.deepEqual(await repairDatabase(readable, "/db", settings, { dryRun: true }), said);
