@@ -34,7 +34,8 @@ export class Chronicle {
     const line = this.lines.get(lineage) ?? { database, lineage, parents: [], states: new Map() };
     this.lines.set(lineage, line);
     if (line.database !== database) throw new Error(`lineage ${lineage} belongs to two databases`);
-    line.parents = parents;
+    // What a repair brings back without its manifest knows nothing of those before, nor does what is restored from that.
+    if (parents.length >= line.parents.length) line.parents = parents;
     const state = { version: db.version, timestamp: db.timestamp, contents: contentsOf(db) };
     line.states.set(state.version, state);
     return state;
