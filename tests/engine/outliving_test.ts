@@ -6,16 +6,23 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { TableMeta } from "../../lib/format/table/table_meta.ts";
 import { fill, key, open } from "./fixture.ts";
 
+/** A database with a list under way, which holds tables that are no longer needed by others. */
+async function withList() {
+  const fs = memoryFileSystem();
+  const engine = await open(fs);
+  await fill(engine, 100);
+  await engine.compact();
+  const list = engine.read().cursor();
+  assert.ok(list.next());
+  const held = (await fs.list("/db")).filter((name) => name.endsWith(".sst"));
+  await fill(engine, 100, "w");
+  await engine.compact();
+  return { fs, engine, list, held };
+}
+
 describe("A closed database", () => {
   it("has removed what it was about to before it lets go of the directory", async () => {
-    const fs = memoryFileSystem();
-    const engine = await open(fs);
-    await fill(engine, 100);
-    await engine.compact();
-    const list = engine.read().cursor();
-    assert.ok(list.next());
-    await fill(engine, 100, "w");
-    await engine.compact();
+    const { fs, engine, list } = await withList();
     const remove = fs.remove.bind(fs);
     const { promise: free, resolve: letGo } = Promise.withResolvers<void>();
     fs.remove = async (path) => {
@@ -34,15 +41,7 @@ describe("A closed database", () => {
   });
 
   it("takes no file from its successor when a list is let go of late", async () => {
-    const fs = memoryFileSystem();
-    const engine = await open(fs);
-    await fill(engine, 100);
-    await engine.compact();
-    const list = engine.read().cursor();
-    assert.ok(list.next());
-    const pinned = (await fs.list("/db")).filter((name) => name.endsWith(".sst"));
-    await fill(engine, 100, "w");
-    await engine.compact();
+    const { fs, engine, list, held } = await withList();
     await engine.close();
     for (const name of await fs.list("/db")) await fs.remove(`/db/${name}`);
 
@@ -50,7 +49,7 @@ describe("A closed database", () => {
     await fill(successor, 100);
     await successor.compact();
     const files = (await fs.list("/db")).sort();
-    assert.ok(pinned.some((name) => files.includes(name)), "no number is there twice");
+    assert.ok(held.some((name) => files.includes(name)), "no number is there twice");
     list.close();
     await null;
     assert.deepEqual((await fs.list("/db")).sort(), files);

@@ -9,7 +9,7 @@ import { all } from "../db/helpers.ts";
 
 const KIB = 2 ** 10;
 
-/** Few commits of 40 KiB each: 1.6 MB of log in one segment, among it overwritten keys and a deleted range. */
+/** Forty commits of 40 KiB each: 1.6 MB of log in one segment, among it overwritten keys and a deleted range. */
 async function killed(): Promise<{ disk: MemoryFileSystem; entries: unknown[]; commits: number }> {
   const disk = memoryFileSystem();
   const db = await DB.open("/data", { ...optionsOn(disk), memtableBytes: 8192 * KIB });

@@ -33,23 +33,24 @@ export async function* linesOf(pieces: AsyncIterable<Uint8Array>, name: string):
   let waiting: Uint8Array[] = [];
   let bytes = 0;
   let number = 0;
-  const where = (): string => `line ${++number} of ${name}`;
   for await (const piece of pieces) {
     let from = 0;
     for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, from)) {
-      yield lineOf([...waiting, piece.subarray(from, at)], where());
+      yield lineOf([...waiting, piece.subarray(from, at)], ++number, name);
       [waiting, bytes, from] = [[], 0, at + 1];
     }
     waiting.push(piece.slice(from));
     bytes += piece.length - from;
-    if (bytes > LINE_BYTES_MAX) throw new CommandFailure(`${where()} has more than ${LINE_BYTES_MAX} bytes: no entry`);
+    if (bytes > LINE_BYTES_MAX) {
+      throw new CommandFailure(`line ${number + 1} of ${name} has more than ${LINE_BYTES_MAX} bytes: no entry`);
+    }
   }
-  if (bytes > 0) yield lineOf(waiting, where());
+  if (bytes > 0) yield lineOf(waiting, ++number, name);
 }
 
-function lineOf(pieces: Uint8Array[], where: string): string {
+function lineOf(pieces: Uint8Array[], number: number, name: string): string {
   const text = textOf(Buffer.concat(pieces));
-  if (text === undefined) throw new CommandFailure(`${where} is not UTF-8`);
+  if (text === undefined) throw new CommandFailure(`line ${number} of ${name} is not UTF-8`);
   return text.endsWith("\r") ? text.slice(0, -1) : text;
 }
 

@@ -1,5 +1,6 @@
 /** A repository of a run: its store, which may fail and die, and the handle. */
 import { Buffer } from "node:buffer";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { BackupRepository, type Encryption, type RepositoryOptions } from "../../../mod.ts";
 import { type DiskFault, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
@@ -140,20 +141,13 @@ export class Place {
 
   /** All its keys, whatever calls fail. */
   async keys(): Promise<string[]> {
-    const keys: string[] = [];
-    for (let after: string | undefined;;) {
-      const { objects, next } = await this.#below.list({ after });
-      keys.push(...objects.map(({ key }) => key));
-      if ((after = next) === undefined) return keys;
-    }
+    return (await allKeys(this.#below, "")).map(({ key }) => key);
   }
 
   /** Changes an object behind everyone's back, or takes it away. */
   async damage(key: string, change: (bytes: Uint8Array) => Uint8Array | undefined): Promise<void> {
     const store = this.#below;
-    const pieces: Uint8Array[] = [];
-    for await (const piece of (await store.get(key))!.body) pieces.push(piece.slice());
-    const changed = change(new Uint8Array(Buffer.concat(pieces)));
+    const changed = change(await bytesOf((await store.get(key))!.body));
     if (changed === undefined) await store.delete(key);
     else await store.put(key, changed);
   }
@@ -238,4 +232,11 @@ export class Place {
     if (!power) this.#disk.kill();
     this.#disk = next;
   }
+}
+
+/** All bytes of an object. */
+export async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body) pieces.push(piece.slice());
+  return new Uint8Array(Buffer.concat(pieces));
 }

@@ -3,15 +3,14 @@
  * or refused, and what a repair brings back once was.
  */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { BackupRepository, DB, type Key } from "../../../mod.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { HoldfastError } from "../../../lib/base/errors.ts";
 import { type MemoryFileSystem, randomDamage } from "../../../lib/files/memory/memory_file_system.ts";
-import type { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { check } from "./check.ts";
 import { type Contents, contentsOf, differenceOf } from "./contents.ts";
 import type { Home } from "./home.ts";
-import type { Place } from "./place.ts";
+import { bytesOf, type Place } from "./place.ts";
 import type { World } from "./world.ts";
 
 /** One file of a database is damaged. */
@@ -125,12 +124,12 @@ export async function rotRepository(world: World): Promise<void> {
   const { random, first } = world;
   await world.quiet();
   const store = await first.copied();
-  const all = await allKeys(store);
+  const all = (await allKeys(store, "")).map(({ key }) => key);
   // Whoever held them is not there.
   for (const key of all) if (key.startsWith("locks/")) await store.delete(key);
   const key = random.pick(all.filter((each) => !/^(locks|audit|gc)\//.test(each)));
   const found = (await store.get(key))!;
-  const bytes = await whole(found.body);
+  const bytes = await bytesOf(found.body);
   const lost = random.chance(0.3) || bytes.length === 0;
   if (lost) await store.delete(key);
   else await store.put(key, randomDamage(bytes, random.next));
@@ -156,19 +155,4 @@ export async function rotRepository(world: World): Promise<void> {
   } finally {
     await repo.close();
   }
-}
-
-async function allKeys(store: MemoryStore): Promise<string[]> {
-  const keys: string[] = [];
-  for (let after: string | undefined;;) {
-    const { objects, next } = await store.list({ after });
-    keys.push(...objects.map(({ key }) => key));
-    if ((after = next) === undefined) return keys;
-  }
-}
-
-async function whole(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body) pieces.push(piece.slice());
-  return new Uint8Array(Buffer.concat(pieces));
 }
