@@ -166,6 +166,13 @@ export class Store implements FileHome {
     }
   }
 
+  /** What a full disk keeps from being done, as in "write to". */
+  noSpace(doing: string): NoSpaceError {
+    return new NoSpaceError(`Cannot ${doing} ${this.path}: the disk is full; free space and try again (NO_SPACE)`, {
+      path: this.path,
+    });
+  }
+
   /**
    * Refuses to add to the log while what repositories lack of it fills the archive. Deletes too: only a repository that
    * catches up, or is dropped, makes room.

@@ -310,6 +310,21 @@ describe("Engine", () => {
     await engine.close();
   });
 
+  it("refuses to compact on a full disk what it can't write into tables, and does once there is space", async () => {
+    const fs = memoryFileSystem({ capacityBytes: 64 * 1024 });
+    const engine = await open(fs, { memtableBytes: 1024 * 1024, historyBytes: 0 });
+    await assert.rejects(async () => {
+      for (let i = 0;; i++) await put(engine, { [name(i)]: "x".repeat(200) });
+    }, NoSpaceError);
+    const written = all(engine).length;
+    await assert.rejects(engine.compact(), { name: "NoSpaceError", message: /^Cannot compact .*the disk is full/ });
+    fs.capacityBytes = 1024 * 1024;
+    await engine.compact();
+    assert.ok(engine.stats().levels.some(({ tables }) => tables > 0));
+    assert.equal(all(engine).length, written);
+    await engine.close();
+  });
+
   it("lets deletes in from its reserve when the disk is full", async () => {
     const fs = memoryFileSystem({ capacityBytes: 1300 * 1024 });
     const engine = await open(fs, { memtableBytes: 8 * 1024 * 1024, reserve: true });

@@ -354,17 +354,18 @@ export class CommitQueue {
   }
 
   /**
-   * Hands over what is buffered, begins a new log segment and a new memtable; the old one goes to tables. On a full disk
-   * nothing changes: the memtable grows on, and what is written fits or is refused.
+   * Hands over what is buffered, begins a new log segment and a new memtable; the old one goes to tables. False on a full
+   * disk, where nothing changes: the memtable grows on, and what is written fits or is refused.
    */
-  async rotate(): Promise<void> {
+  async rotate(): Promise<boolean> {
     const store = this.#store;
     // Also when the memtable is empty: commits that changed nothing have their records too, and must not come later.
     await this.#buffer.handOver();
-    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
-    if (!await this.#tryRotateLog()) return;
+    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return true;
+    if (!await this.#tryRotateLog()) return false;
     store.seal();
     this.#background.wake();
+    return true;
   }
 
   /** Hands over and syncs all that was written so far. Only within a task. */
