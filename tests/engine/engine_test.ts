@@ -55,6 +55,17 @@ describe("Engine", () => {
     await engine.close();
   });
 
+  it("acknowledges more commits of one turn than a call takes arguments", async () => {
+    const engine = await open(memoryFileSystem());
+    const empty = new Batch();
+    let done = 0;
+    for (let i = 0; i < 150_000; i++) void engine.commit(empty).then(() => done++);
+    // Behind all of them.
+    await engine.flush();
+    assert.equal(done, 150_000);
+    await engine.close();
+  });
+
   it("lets a check see commits that came before it in the same group", async () => {
     const engine = await open(memoryFileSystem());
     const first = put(engine, { a: "1" });

@@ -178,7 +178,8 @@ export class CommitQueue {
         sync ||= item.durability === "commit";
         handOver ||= item.durability !== "buffered";
       }
-      if (chunk.length > 0) written.push(...await this.#write(chunk, { handOver, sync }));
+      // One by one: there may be more than a call takes arguments.
+      if (chunk.length > 0) { for (const each of await this.#write(chunk, { handOver, sync })) written.push(each); }
       // Behind a write that failed for good the segment may hold anything.
       if (this.#store.failure !== undefined) break;
     }
