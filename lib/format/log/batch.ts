@@ -51,6 +51,8 @@ export class Batch {
   count = 0;
   /** How many of them set a key: without any the commit only frees space. */
   puts = 0;
+  /** How many of them delete a range. */
+  ranges = 0;
 
   /** Starts with room for `capacity` bytes. */
   constructor(capacity = 256) {
@@ -128,6 +130,7 @@ export class Batch {
     ops.u8(end === undefined ? 0 : 1);
     if (end !== undefined) ops.prefixed(end);
     this.count++;
+    this.ranges++;
   }
 
   /** Takes files into the database. */
@@ -142,6 +145,7 @@ export class Batch {
     this.ops.reset();
     this.count = 0;
     this.puts = 0;
+    this.ranges = 0;
   }
 }
 
