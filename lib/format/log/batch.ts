@@ -24,6 +24,7 @@
  * @module
  */
 import { ByteReader, ByteWriter, DecodeError, decodeText, encodeText } from "../../base/bytes.ts";
+import { shortArray } from "../../base/small_copies.ts";
 import { cellLength, writeCell } from "../cell.ts";
 import { parseJson } from "../manifest/json_text.ts";
 import { type IngestInfo, ingestInfo } from "./ingest_info.ts";
@@ -56,7 +57,7 @@ export class Batch {
 
   /** Starts with room for `capacity` bytes. */
   constructor(capacity = 256) {
-    this.ops = new ByteWriter(capacity);
+    this.ops = new ByteWriter(shortArray(capacity));
   }
 
   /** How many bytes the operations take. */
