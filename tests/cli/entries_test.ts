@@ -343,6 +343,12 @@ describe("holdfast import", () => {
     }
   });
 
+  it("reads what begins with empty lines", async () => {
+    await ok(["import", db, "-", "--create"], { stdin: '\n\r\n{"key":"a","value":1}\n' });
+    await ok(["import", db, "-"], { stdin: "\n" });
+    assert.deepEqual((await jsonLines(["list", db])).map(({ key }) => key), ["a"]);
+  });
+
   it("reads what begins with a byte order mark", async () => {
     await ok(["import", db, "-", "--create"], { stdin: '\ufeff{"key":"a","value":1}\n{"key":"\ufeffb","value":1}' });
     await ok(["import", db, "-"], { stdin: "\ufeffc\t1\n\ufeffd\t1" });

@@ -263,7 +263,7 @@ class Migration {
     } catch (error) {
       const reason = reasonOf(error);
       if (reason === undefined) throw error;
-      return { key: showKey(key), reason };
+      return { key: showKey(key), reason: reason.replace(/^atomic\.set: /, "") };
     }
     const bytes = item.bytes ?? key.length + sizeOf(value);
     this.#writes.entries++;
