@@ -169,6 +169,37 @@ describe("migrate()", () => {
     assert.deepEqual([await db.count(), await a.count(), await b.namespace("c").count()], [0, 3, 3]);
   });
 
+  it("ends with the signal's reason while the source gives nothing, and closes it", async () => {
+    for (const opens of [true, false]) {
+      await using db = await DB.open(":memory:");
+      const end = new AbortController();
+      const closed = Promise.withResolvers<void>();
+      const stuck = Promise.withResolvers<void>();
+      const later = setTimeout(() => stuck.reject(new Error("it was waited for")), 2000);
+      const wait = (): Promise<void> => {
+        setTimeout(() => end.abort(new Error("enough")), 0);
+        return stuck.promise;
+      };
+      const source: MigrationSource = {
+        id: "stuck",
+        async open() {
+          if (!opens) await wait();
+          return {
+            async *entries() {
+              yield { key: "a", value: 1 };
+              await wait();
+            },
+            close: async () => closed.resolve(),
+          };
+        },
+      };
+      await assert.rejects(migrate(db, source, { signal: end.signal }), /enough/);
+      clearTimeout(later);
+      stuck.resolve();
+      await closed.promise;
+    }
+  });
+
   it("ends with the signal's reason, and checks its options", async () => {
     await using db = await DB.open(":memory:");
     const end = new AbortController();

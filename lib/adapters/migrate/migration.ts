@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../../base/abort.ts";
+import { abortable, throwIfAborted, untilAborted } from "../../base/abort.ts";
 import {
   booleanOption,
   checkOptions,
@@ -187,7 +187,12 @@ class Migration {
     this.#checkPlan();
     const earlier = this.#mark.entries;
     if (found?.finishedAt !== undefined) return this.#report(earlier, found.finishedAt);
-    const source = await this.#source.open();
+    const opening = this.#source.open();
+    const source = await abortable(opening, this.#signal).catch((error) => {
+      // It may open yet.
+      opening.then((late) => late.close()).catch(() => {});
+      throw error;
+    });
     try {
       // From here on it is not done any more, also when this run ends before it has a mark of its own.
       if (this.#again && !this.#dryRun) await marksOf(this.#db).delete(this.#key);
@@ -229,8 +234,8 @@ class Migration {
   async #read(source: OpenSource): Promise<void> {
     this.#progress.start("import", { totalItems: source.total });
     this.#progress.add(this.#mark.bytes, this.#mark.entries + this.#mark.expired + this.#mark.unsupported);
-    for await (const item of source.entries(this.#into.keyEncoding, this.#mark.position)) {
-      throwIfAborted(this.#signal);
+    const items = source.entries(this.#into.keyEncoding, this.#mark.position);
+    for await (const item of untilAborted(items, this.#signal)) {
       const before = this.#mark.bytes;
       const refused = this.#take(item);
       if (refused !== undefined && this.#stops && !this.#dryRun) {
