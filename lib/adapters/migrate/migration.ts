@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { abortable, throwIfAborted, untilAborted } from "../../base/abort.ts";
+import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import {
   booleanOption,
   checkOptions,
@@ -187,12 +187,8 @@ class Migration {
     this.#checkPlan();
     const earlier = this.#mark.entries;
     if (found?.finishedAt !== undefined) return this.#report(earlier, found.finishedAt);
-    const opening = this.#source.open();
-    const source = await abortable(opening, this.#signal).catch((error) => {
-      // It may open yet.
-      opening.then((late) => late.close()).catch(() => {});
-      throw error;
-    });
+    // This is waited for in any case: what is still being opened would keep the next run out.
+    const source = await this.#source.open();
     try {
       // From here on it is not done any more, also when this run ends before it has a mark of its own.
       if (this.#again && !this.#dryRun) await marksOf(this.#db).delete(this.#key);
