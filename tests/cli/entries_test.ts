@@ -343,6 +343,13 @@ describe("holdfast import", () => {
     }
   });
 
+  it("knows lines by their beginning, however long the first is", async () => {
+    await putFile("/lines", `${JSON.stringify({ value: "x".repeat(2 ** 19), key: "a" })}\n{"key":"b","value":1}\n`);
+    await ok(["import", db, "/lines", "--create"]);
+    assert.deepEqual((await jsonLines(["list", db, "--keys"])).map(({ key }) => key), ["a", "b"]);
+    await removeFile("/lines");
+  });
+
   it("reads what begins with empty lines", async () => {
     await ok(["import", db, "-", "--create"], { stdin: '\n\r\n{"key":"a","value":1}\n' });
     await ok(["import", db, "-"], { stdin: "\n" });

@@ -308,9 +308,12 @@ async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefin
   };
 }
 
+/** How an entry may begin, and no document of entries does. Of a long line there is no more than that to see. */
+const ENTRY = /^\{\s*"(?:key|value|encoding|kind|tags|namespace|expiresAt|expires_at)"\s*:/;
+
 function formatOf(start: string, name: string): Format {
   const [line = ""] = start.split("\n", 1);
-  if (line.startsWith("{")) return /^\{\s*"key"\s*:/.test(line) || isEntry(line) ? "jsonl" : "portable";
+  if (line.startsWith("{")) return ENTRY.test(line) || isEntry(line) ? "jsonl" : "portable";
   if (line.startsWith("[")) return "portable";
   if (line.includes("\t")) return "tsv";
   throw new CommandFailure(`${name} is no file of entries that is known; give --format`);
