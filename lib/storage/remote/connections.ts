@@ -1,10 +1,12 @@
 /**
- * Connections that end with the request that is given up on them.
+ * Connections of Deno, where requests are given up.
  *
- * Deno sends a request a second time, by itself, when the connection breaks that it reused: also when that was destroyed on
- * purpose. So what was aborted, or had reached its deadline, would be done after all, and keep the process alive until it is
- * answered. It takes those for reused which say so; here none does, and a connection that breaks is an attempt that failed,
- * as elsewhere.
+ * - Deno sends a request a second time, by itself, when the connection breaks that it reused: also when that was destroyed on
+ *   purpose. So what was aborted, or had its deadline, would be done after all, and keep the process alive until it is
+ *   answered. It takes those for reused which say so; here none does, and a connection that breaks is an attempt that
+ *   failed, as elsewhere.
+ * - A request that is given up as it is made leaves its connection to the next, which then hears of an error twice. Clients
+ *   listen once, and the second would end the program.
  *
  * @module
  */
@@ -30,13 +32,18 @@ export function ownConnections(maxSockets = Infinity): Connections | undefined {
 class PlainAgent extends HttpAgent {
   override reuseSocket(socket: Duplex, request: ClientRequest): void {
     super.reuseSocket(socket, request);
-    request.reusedSocket = false;
+    takeAsNew(request);
   }
 }
 
 class SecureAgent extends HttpsAgent {
   override reuseSocket(socket: Duplex, request: ClientRequest): void {
     super.reuseSocket(socket, request);
-    request.reusedSocket = false;
+    takeAsNew(request);
   }
+}
+
+function takeAsNew(request: ClientRequest): void {
+  request.reusedSocket = false;
+  request.on("error", () => {});
 }

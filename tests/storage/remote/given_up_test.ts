@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { Agent, type ClientRequest, createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import process from "node:process";
 import { after, describe, it } from "node:test";
 import { azure } from "../../../lib/adapters/azure.ts";
 import { s3 } from "../../../lib/adapters/s3.ts";
@@ -14,6 +15,7 @@ const server = createServer((request, response) => {
   seen.push(request);
   request.on("error", () => {}).resume();
   if (/\/p\/waits(?:\?|$)/.test(request.url!)) return onWaiting();
+  if (/\/p\/breaks(?:\?|$)/.test(request.url!)) return request.socket.resetAndDestroy();
   // Services of both kinds say so, and connections stay open.
   const lastModified = new Date(0).toUTCString();
   request.once("end", () => {
@@ -72,6 +74,34 @@ for (const [name, open] of Object.entries(STORES)) {
       onWaiting = () => {};
       const requests = await sent((store) => assert.rejects(store.delete("waits"), /no answer within/), 200);
       assert.deepEqual(requests, ["DELETE waits", "PUT last"]);
+    });
+
+    it("outlives it when it breaks behind one that was given up as it was made", async () => {
+      if (!("Deno" in globalThis)) return; // Deno's own.
+      const store = open(60_000);
+      await store.put("first", new Uint8Array(1));
+      const giveUp = new AbortController();
+      const { reuseSocket } = Agent.prototype as unknown as {
+        reuseSocket(socket: Socket, request: ClientRequest): void;
+      };
+      Object.assign(Agent.prototype, {
+        reuseSocket(this: Agent, socket: Socket, request: ClientRequest) {
+          reuseSocket.call(this, socket, request);
+          process.nextTick(() => giveUp.abort(new Error("enough")));
+        },
+      });
+      try {
+        await assert.rejects(store.put("large", new Uint8Array(3e6), { signal: giveUp.signal }), /enough/);
+      } finally {
+        Object.assign(Agent.prototype, { reuseSocket });
+      }
+      const uncaught: unknown[] = [];
+      const note = (error: unknown): void => void uncaught.push(error);
+      process.on("uncaughtException", note);
+      await assert.rejects(store.put("breaks", new Uint8Array(1)), { code: "STORAGE" });
+      await store.put("last", new Uint8Array(1));
+      process.off("uncaughtException", note);
+      assert.deepEqual(uncaught, []);
     });
   });
 }
