@@ -46,8 +46,6 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
   readonly #stop: () => void;
   #initial: boolean;
   #walk: { source: ReadSource; walk: Walk } | undefined;
-  /** Changes up to this version are in the entries given first. */
-  #from = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
   #ended = false;
@@ -61,12 +59,8 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     const signal = signalOption("watch", checked);
     this.#context = context;
     this.#wanted = wantedOf(definition, range);
-    this.#pending = new PendingChanges(context, this.#wanted);
-    const stopListening = context.engine.onCommit((event) => {
-      if (event.version <= this.#from) return;
-      this.#pending.add(event);
-      if (!this.#pending.isEmpty) this.#wakeUp();
-    });
+    this.#pending = new PendingChanges(this.#wanted, () => this.#wakeUp());
+    const stopListening = context.watchers.add(context, this.#pending);
     const onClose = (): void => this.#end();
     const onAbort = (): void => {
       this.#error ??= { reason: signal!.reason };
@@ -185,11 +179,12 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
 
   /** The entries that were there at the first step. */
   async #entries(): Promise<Change<K>[]> {
-    const { definition, keys, bounds } = this.#wanted;
+    const { definition, keys, prefix } = this.#wanted;
     const changes: Change<K>[] = [];
     if (this.#walk === undefined) {
       const source = new ReadSource(this.#context, definition);
-      this.#from = source.version;
+      // Changes up to there are in the entries given first.
+      this.#pending.from = source.version;
       this.#pending.clear();
       if (keys !== undefined) {
         this.#initial = false;
@@ -200,7 +195,10 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         // All at once: nothing keeps the files of a row whose value is to be read in a later turn.
         return await Promise.all(found.map(({ key, row }) => setChangeAsync<K>(this.#context, definition, key, row)));
       }
-      this.#walk = { source, walk: openWalk(source, { ...bounds(source.prefix), tags: [] }, false) };
+      this.#walk = {
+        source,
+        walk: openWalk(source, { ...wholeSpace(concatBytes(source.prefix, prefix)), tags: [] }, false),
+      };
     }
     const { walk } = this.#walk;
     for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
@@ -225,23 +223,13 @@ function wantedOf(definition: Definition, range: unknown): Wanted {
   const checked = checkOptions("watch", range, ["prefix", "keys"]);
   const { prefix, keys } = checked;
   if (keys === undefined) {
-    // Kept as bytes: a restore may bring the namespace another encoding, in which the prefix is no key.
     const own = prefix === undefined
       ? EMPTY_BYTES
       : encodeBound("watch", "prefix", definition.encoding, EMPTY_BYTES, prefix);
-    let space = definition.prefix;
-    let bounds = wholeSpace(concatBytes(space, own));
-    return {
-      definition,
-      keys: undefined,
-      bounds(now) {
-        if (now !== space) bounds = wholeSpace(concatBytes(space = now, own));
-        return bounds;
-      },
-    };
+    return { definition, keys: undefined, prefix: own };
   }
   if (prefix !== undefined) throw new TypeError("watch: both prefix and keys; give one of them");
   if (!Array.isArray(keys)) throw new TypeError(`watch: keys must be an array of keys, not ${describeValue(keys)}`);
   const wanted = keys.map((key) => encodeKey("watch", definition.encoding, EMPTY_BYTES, key));
-  return { definition, keys: wanted, bounds: wholeSpace };
+  return { definition, keys: wanted, prefix: EMPTY_BYTES };
 }
