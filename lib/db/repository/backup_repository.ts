@@ -196,7 +196,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** The states that can be restored, as ranges: every version inside restores exactly. */
   async recoveryPoints(
-    options?: { from?: Date | number; to?: Date | number; database?: string; lineage?: string },
+    options?: Pick<parts.BackupFilter, "from" | "to" | "database" | "lineage">,
   ): Promise<parts.RecoveryRange[]> {
     const call = "recoveryPoints";
     const context = this.#context(call);
