@@ -115,6 +115,11 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     return keyless || ring !== undefined;
   }
 
+  /** The IANA time zone in which retention counts days, and a schedule tells times unless it is given another. */
+  get timeZone(): string {
+    return this.#parts.timeZone;
+  }
+
   /** Whether it takes no writes. */
   get readOnly(): boolean {
     return this.#parts.readOnly;
