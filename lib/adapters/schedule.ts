@@ -22,6 +22,7 @@
  *
  * @module
  */
+import { describeValue } from "../base/options.ts";
 import { checkScheduleOptions } from "./schedule/options.ts";
 import { Scheduler } from "./schedule/scheduler.ts";
 import type { Schedule, ScheduledDatabase, ScheduledRepository, ScheduleOptions } from "./schedule/types.ts";
@@ -57,5 +58,16 @@ export function schedule<D extends ScheduledDatabase & object>(
   db: D,
   options: ScheduleOptions,
 ): Schedule {
+  assertOpened(repository, "first", "a repository");
+  assertOpened(db, "second", "a database");
   return new Scheduler(repository, db, checkScheduleOptions(options, repository.timeZone, db));
+}
+
+/** The first job may be days away: what was not awaited would be noticed then. */
+function assertOpened(handle: object, place: string, what: string): void {
+  if (typeof handle === "object" && handle !== null && !("then" in handle)) return;
+  const remedy = handle instanceof Promise ? "; await it" : "";
+  throw new TypeError(
+    `schedule: the ${place} argument must be ${what} that is open, not ${describeValue(handle)}${remedy}`,
+  );
 }

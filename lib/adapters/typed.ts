@@ -98,6 +98,11 @@ export function typed<T = Value, K extends Key = string>(
   space: KeySpace<K>,
   options?: CodecOptions<T>,
 ): TypedSpace<K, T, T>;
+/** As above, where keys are bytes. */
+export function typed<T = Value>(
+  space: KeySpace<Uint8Array>,
+  options?: CodecOptions<T>,
+): TypedSpace<Uint8Array, T, T>;
 export function typed(space: KeySpace<Key>, options?: object): TypedSpace<Key, unknown, unknown> {
   if (!(space instanceof KeySpace)) {
     throw new TypeError(`typed: expected a database or a namespace, not ${describeValue(space)}`);

@@ -4,7 +4,7 @@
  * @module
  */
 import { ExistsError, NoSpaceError, NotFoundError, PermissionError } from "../base/errors.ts";
-import { pathOf } from "../base/options.ts";
+import { pathOf, schemeOf } from "../base/options.ts";
 import { isOurs, MARKER_NAME } from "../engine/file_names.ts";
 import { formerDatabase, namesOfPublication } from "../engine/recovery/replaced.ts";
 import type { FileSystem } from "../files/file_system.ts";
@@ -24,18 +24,12 @@ export function localPath(call: string, path: string | URL): string {
     );
   }
   const text = path instanceof URL ? path.href : path;
-  const scheme = typeof text === "string"
-    ? /^([A-Za-z][A-Za-z0-9+.-]+):\/\//.exec(text)?.[1]?.toLowerCase()
-    : undefined;
-  if (scheme !== undefined && scheme !== "file") {
-    const store = STORES[scheme];
-    throw new TypeError(
-      store === undefined
-        ? `${call}: ${scheme}:// is not a path; give a path or a file: URL`
-        : `${call}: ${scheme}:// needs a client: import { ${store} } from "@holdfast/db/${store}" and pass ${store}("${text}")`,
-    );
-  }
-  return pathOf(call, scheme === "file" && typeof path === "string" ? new URL(path) : path);
+  const scheme = schemeOf(text) ?? "";
+  const store = STORES[scheme];
+  if (store === undefined) return pathOf(call, path);
+  throw new TypeError(
+    `${call}: ${scheme}:// needs a client: import { ${store} } from "@holdfast/db/${store}" and pass ${store}("${text}")`,
+  );
 }
 
 /** What is at a directory destination now. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { copyBytes, decodeText, isText } from "../base/bytes.ts";
+import { ClosedError } from "../base/errors.ts";
 import { throwIfAborted } from "../base/abort.ts";
 import { describeValue } from "../base/options.ts";
 import type { Slicer } from "../base/yield.ts";
@@ -101,14 +102,18 @@ interface Walked {
 }
 
 async function* walk(source: ReadEntries): AsyncGenerator<Walked> {
-  const { view, selection, slicer, signal } = source;
+  const { engine, view, selection, slicer, signal } = source;
   for (const space of source.spaces) {
     if (!isNamespaceSelected(selection, space.path)) continue;
     const skip = spacePrefix(space.space).length;
     const { start, end } = spaceRange(space.space, selection.prefix);
     const cursor = view.cursor(start, end);
     try {
-      while (cursor.next()) {
+      for (;;) {
+        if (engine.closed) {
+          throw new ClosedError(`Cannot read on in ${engine.path}: it was closed meanwhile; open it again (CLOSED)`);
+        }
+        if (!cursor.next()) break;
         yield {
           space,
           key: cursor.key.subarray(skip),

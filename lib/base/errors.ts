@@ -31,6 +31,8 @@ export class HoldfastError extends Error {
 
 /** The database is open elsewhere for writing (`LOCKED`). */
 export class LockedError extends HoldfastError {
+  /** Always `"LOCKED"`. */
+  declare readonly code: "LOCKED";
   /** Says who holds the lock where that is known. */
   constructor(message: string, details?: ErrorDetails) {
     super("LOCKED", message, details);
@@ -39,6 +41,8 @@ export class LockedError extends HoldfastError {
 
 /** The handle was closed before or during the call (`CLOSED`). */
 export class ClosedError extends HoldfastError {
+  /** Always `"CLOSED"`. */
+  declare readonly code: "CLOSED";
   /** Names the call that came too late. */
   constructor(message: string, details?: ErrorDetails) {
     super("CLOSED", message, details);
@@ -47,6 +51,8 @@ export class ClosedError extends HoldfastError {
 
 /** The database takes no writes: opened so, or turned so by a failure that `cause` holds (`READ_ONLY`). */
 export class ReadOnlyError extends HoldfastError {
+  /** Always `"READ_ONLY"`. */
+  declare readonly code: "READ_ONLY";
   /** Names the refused call. */
   constructor(message: string, details?: ErrorDetails) {
     super("READ_ONLY", message, details);
@@ -55,6 +61,8 @@ export class ReadOnlyError extends HoldfastError {
 
 /** Bytes on disk are not what was written there (`CORRUPTION`). */
 export class CorruptionError extends HoldfastError {
+  /** Always `"CORRUPTION"`. */
+  declare readonly code: "CORRUPTION";
   /** The damaged file. */
   readonly file: string;
   /** Where in the file, in bytes from its start. */
@@ -76,6 +84,8 @@ export class CorruptionError extends HoldfastError {
 
 /** Other commits kept changing what the transaction read (`CONFLICT`). */
 export class ConflictError extends HoldfastError {
+  /** Always `"CONFLICT"`. */
+  declare readonly code: "CONFLICT";
   /** Says how often it was tried. */
   constructor(message: string, details?: ErrorDetails) {
     super("CONFLICT", message, details);
@@ -84,6 +94,8 @@ export class ConflictError extends HoldfastError {
 
 /** Something is already there that must not be overwritten (`EXISTS`). */
 export class ExistsError extends HoldfastError {
+  /** Always `"EXISTS"`. */
+  declare readonly code: "EXISTS";
   /** Names what is there. */
   constructor(message: string, details?: ErrorDetails) {
     super("EXISTS", message, details);
@@ -92,6 +104,8 @@ export class ExistsError extends HoldfastError {
 
 /** A file, directory, database, backup or namespace is not there (`NOT_FOUND`). */
 export class NotFoundError extends HoldfastError {
+  /** Always `"NOT_FOUND"`. */
+  declare readonly code: "NOT_FOUND";
   /** Names what is missing. */
   constructor(message: string, details?: ErrorDetails) {
     super("NOT_FOUND", message, details);
@@ -100,6 +114,8 @@ export class NotFoundError extends HoldfastError {
 
 /** The disk is full; writing goes on by itself once there is space (`NO_SPACE`). */
 export class NoSpaceError extends HoldfastError {
+  /** Always `"NO_SPACE"`. */
+  declare readonly code: "NO_SPACE";
   /** Names the file that could not grow. */
   constructor(message: string, details?: ErrorDetails) {
     super("NO_SPACE", message, details);
@@ -108,6 +124,8 @@ export class NoSpaceError extends HoldfastError {
 
 /** The system or the runtime forbids it (`PERMISSION`). */
 export class PermissionError extends HoldfastError {
+  /** Always `"PERMISSION"`. */
+  declare readonly code: "PERMISSION";
   /** Names the path and the right that is missing. */
   constructor(message: string, details?: ErrorDetails) {
     super("PERMISSION", message, details);
@@ -116,6 +134,8 @@ export class PermissionError extends HoldfastError {
 
 /** The system failed to read, write or sync (`IO`). */
 export class IOError extends HoldfastError {
+  /** Always `"IO"`. */
+  declare readonly code: "IO";
   /** Names the call and the path. */
   constructor(message: string, details?: ErrorDetails) {
     super("IO", message, details);
@@ -124,6 +144,8 @@ export class IOError extends HoldfastError {
 
 /** The log no longer reaches back that far (`HISTORY_GONE`). */
 export class HistoryGoneError extends HoldfastError {
+  /** Always `"HISTORY_GONE"`. */
+  declare readonly code: "HISTORY_GONE";
   /** Names the version asked for and the oldest one kept. */
   constructor(message: string, details?: ErrorDetails) {
     super("HISTORY_GONE", message, details);
@@ -132,6 +154,8 @@ export class HistoryGoneError extends HoldfastError {
 
 /** A time was asked for that is not known completely (`GAP`). */
 export class GapError extends HoldfastError {
+  /** Always `"GAP"`. */
+  declare readonly code: "GAP";
   /** What was asked for. */
   readonly requested: number;
   /** The latest that can be had, if anything. */
@@ -147,6 +171,8 @@ export class GapError extends HoldfastError {
 
 /** A copy or backup does not match its own checksums (`INTEGRITY`). */
 export class IntegrityError extends HoldfastError {
+  /** Always `"INTEGRITY"`. */
+  declare readonly code: "INTEGRITY";
   /** Names the object and what does not match. */
   constructor(message: string, details?: ErrorDetails) {
     super("INTEGRITY", message, details);
@@ -155,6 +181,8 @@ export class IntegrityError extends HoldfastError {
 
 /** The key or passphrase does not open this repository (`DECRYPTION`). */
 export class DecryptionError extends HoldfastError {
+  /** Always `"DECRYPTION"`. */
+  declare readonly code: "DECRYPTION";
   /** Names the repository. */
   constructor(message: string, details?: ErrorDetails) {
     super("DECRYPTION", message, details);
@@ -163,6 +191,8 @@ export class DecryptionError extends HoldfastError {
 
 /** Two histories would be mixed (`LINEAGE`). */
 export class LineageError extends HoldfastError {
+  /** Always `"LINEAGE"`. */
+  declare readonly code: "LINEAGE";
   /** Names both histories. */
   constructor(message: string, details?: ErrorDetails) {
     super("LINEAGE", message, details);
@@ -171,6 +201,8 @@ export class LineageError extends HoldfastError {
 
 /** A file is of a format this release does not know (`UNSUPPORTED_FORMAT`). */
 export class UnsupportedFormatError extends HoldfastError {
+  /** Always `"UNSUPPORTED_FORMAT"`. */
+  declare readonly code: "UNSUPPORTED_FORMAT";
   /** The format found. */
   readonly found: string;
   /** The formats this release reads. */
@@ -186,6 +218,8 @@ export class UnsupportedFormatError extends HoldfastError {
 
 /** Another program works on the repository (`REPOSITORY_LOCKED`). */
 export class RepositoryLockedError extends HoldfastError {
+  /** Always `"REPOSITORY_LOCKED"`. */
+  declare readonly code: "REPOSITORY_LOCKED";
   /** Says who holds it and until when. */
   constructor(message: string, details?: ErrorDetails) {
     super("REPOSITORY_LOCKED", message, details);
@@ -194,6 +228,8 @@ export class RepositoryLockedError extends HoldfastError {
 
 /** An object store refused or failed a request (`STORAGE`). */
 export class StorageError extends HoldfastError {
+  /** Always `"STORAGE"`. */
+  declare readonly code: "STORAGE";
   /** The operation, such as `"put"`. */
   readonly operation: string;
   /** The object's key. */

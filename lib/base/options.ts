@@ -176,7 +176,18 @@ export function timeOption<F extends number | undefined>(
 /** A `Date` reaches 100,000,000 days to either side of the epoch. */
 const TIME_MAX = 8.64e15;
 
-/** The file path that `path` names: a string as it is, or a `file:` URL. Throws `TypeError` for anything else. */
+/** What a URL begins with: two letters or more, since one is a drive. */
+const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]+):\/\//;
+
+/** The scheme of a text that is a URL, such as `"s3"`; undefined for a path. */
+export function schemeOf(text: unknown): string | undefined {
+  return typeof text === "string" ? SCHEME.exec(text)?.[1]?.toLowerCase() : undefined;
+}
+
+/**
+ * The file path that `path` names: a string as it is, or a `file:` URL, also as a string. Throws `TypeError` for anything else;
+ * a directory named `https:` is nobody's wish.
+ */
 export function pathOf(call: string, path: string | URL): string {
   if (path instanceof URL) {
     if (path.protocol !== "file:") {
@@ -189,7 +200,10 @@ export function pathOf(call: string, path: string | URL): string {
   }
   if (path === "") throw new TypeError(`${call}: path must not be empty; "." is the current directory`);
   if (path.includes("\0")) throw new TypeError(`${call}: path must not contain a zero character`);
-  return path;
+  const scheme = schemeOf(path);
+  if (scheme === undefined) return path;
+  if (scheme !== "file") throw new TypeError(`${call}: ${scheme}:// is not a path; give a path or a file: URL`);
+  return fileURLToPath(path);
 }
 
 /** The known name that `name` most likely meant, or undefined when none is near. */

@@ -165,9 +165,8 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    * with `UnsupportedFormatError`.
    */
   static async repair(path: string | URL, options?: RepairOptions): Promise<RepairReport> {
-    const { fileSystem, checked } = fileSystemIn("DB.repair", options, [
-      ...["dryRun", "keyEncoding", "signal", "onProgress"],
-    ]);
+    const names = ["dryRun", "keyEncoding", "signal", "onProgress"];
+    const { fileSystem, checked } = fileSystemIn("DB.repair", options, names);
     const dryRun = booleanOption("DB.repair", checked, "dryRun", false);
     const keyEncoding = checked.keyEncoding as KeyEncoding | undefined;
     const { settings } = openOptions("DB.repair", { keyEncoding, signal: signalOption("DB.repair", checked) });
@@ -237,6 +236,8 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    * ```
    */
   namespace(name: string, options: NamespaceOptions & { keyEncoding: "bytes" }): Namespace<Uint8Array>;
+  /** As above, with keys of text, whatever those of the database are. */
+  namespace(name: string, options: NamespaceOptions & { keyEncoding: "utf8" }): Namespace<string>;
   /** As above; `L` is what its keys are: those of the database unless stated. */
   namespace<L extends Key = K>(name: string, options?: NamespaceOptions): Namespace<L>;
   namespace(name: string, options?: NamespaceOptions): Namespace<Key> {
@@ -286,8 +287,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { encoding, prefix } = this.#context.catalog.root;
     const bounds = range === undefined ? undefined : keyBounds("compact", encoding, prefix, range);
     progress.start("compact");
-    const onTables = (bytes: number, tables: number): void => progress.add(bytes, tables);
-    await this.#engine.compact(bounds?.start, bounds?.end, signal, onTables);
+    await this.#engine.compact(bounds?.start, bounds?.end, signal, (bytes, tables) => progress.add(bytes, tables));
     progress.finish();
   }
 

@@ -171,7 +171,8 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
   /**
    * Changes as they are committed, from the call on: arrays of what has gathered since the last one, of each key only the
    * newest. With more than 10,000 keys waiting, or after a restore, there is one change of type `"reset"`: read again.
-   * Closing the database ends the iteration. Namespaces inside are left out, expiry is no change.
+   * Closing the database ends the iteration. Namespaces inside are left out, expiry is no change. Leave a watch that is no
+   * longer wanted (`break`, `return()`, a signal): one that is merely forgotten gathers on until the database closes.
    *
    * @example
    * ```ts

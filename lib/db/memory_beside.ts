@@ -91,5 +91,8 @@ class MemoryBeside implements FileSystem {
 /** Files in memory beside those on a disk. */
 export async function memoryBeside(disk: FileSystem): Promise<FileSystem> {
   const { memoryFileSystem } = await import("../files/memory/memory_file_system.ts");
-  return new MemoryBeside(memoryFileSystem(), disk);
+  const memory = memoryFileSystem();
+  // Whoever makes a directory syncs those above it, and one of them is the disk's.
+  await memory.makeDirectory(MEMORY_DIRECTORY, { parents: true });
+  return new MemoryBeside(memory, disk);
 }

@@ -18,7 +18,8 @@ export interface NamespaceOptions {
 
 /**
  * A key space of its own: its keys never clash with others, its commits share the database's versions. It comes into
- * being with the first write; a handle costs nothing, and any number of handles of one name are the same namespace.
+ * being with the first write. Any number of handles of one name are the same namespace; a name that was asked for is
+ * remembered until the database closes, written to or not.
  *
  * @example
  * ```ts
@@ -60,6 +61,8 @@ export class Namespace<K extends Key = string> extends KeySpace<K> {
 
   /** A namespace inside this one; see `DB.namespace`. */
   namespace(name: string, options: NamespaceOptions & { keyEncoding: "bytes" }): Namespace<Uint8Array>;
+  /** A namespace inside this one; see `DB.namespace`. */
+  namespace(name: string, options: NamespaceOptions & { keyEncoding: "utf8" }): Namespace<string>;
   /** A namespace inside this one; see `DB.namespace`. */
   namespace<L extends Key = K>(name: string, options?: NamespaceOptions): Namespace<L>;
   namespace(name: string, options?: NamespaceOptions): Namespace<Key> {

@@ -97,8 +97,7 @@ export class TreeEngine implements Engine {
       // Whoever opened gives the lock back, and nothing may be written after that.
       await engine.#background.close();
       await store.manifest.close().catch(() => {});
-      store.ingested.close();
-      store.version.release();
+      store.letGo();
       throw error;
     }
     return engine;
@@ -364,8 +363,7 @@ export class TreeEngine implements Engine {
         } finally {
           this.#log.segment?.close().catch(() => {});
           try {
-            store.ingested.close();
-            store.version.release();
+            store.letGo();
           } finally {
             store.closed = true;
             // From here on the directory may be someone else's.

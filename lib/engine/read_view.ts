@@ -91,7 +91,6 @@ export class StoreView implements ReadView {
   cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Memtable): ViewCursor {
     const store = this.#store;
     const files = store.version.retain();
-    store.pins++;
     try {
       const sources: Cursor[] = [];
       const tombstones: (RangeTombstones | undefined)[] = [];
@@ -120,14 +119,14 @@ export class StoreView implements ReadView {
       const rows = MergingCursor.of(sources, tombstones);
       const covering = tombstones.filter((list) => list !== undefined && !list.isEmpty) as RangeTombstones[];
       if (overlay !== undefined) overlay.readers++;
+      const held = { files };
+      store.cursors.add(held);
       return new PinnedCursor(rows, covering, options, () => {
         if (overlay !== undefined) overlay.readers--;
-        files.release();
-        store.pins--;
+        if (store.cursors.delete(held)) files.release();
       });
     } catch (error) {
       files.release();
-      store.pins--;
       throw error;
     }
   }

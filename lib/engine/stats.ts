@@ -52,7 +52,7 @@ export function statsOf(store: Store, log: Log, stall: StallReason | undefined):
     compactions: counters.compactions,
     stall,
     stalledMs: counters.stalledMs,
-    pins: store.pins + store.snapshots.size,
+    pins: store.pins + store.cursors.size + store.snapshots.size,
     failure: store.failure,
     full: store.full,
   };

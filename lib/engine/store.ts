@@ -96,7 +96,9 @@ export class Store implements FileHome {
   readonly heldLogs: Map<number, number> = new Map();
   /** Ingested files that repositories still lack. */
   readonly ingested = new IngestHolds();
-  /** Cursors and pins open. */
+  /** What cursors hold that are open, or that were begun and left: not the cursors, whose memory goes by itself. */
+  readonly cursors: Set<{ readonly files: Version }> = new Set();
+  /** Pins open. */
   pins = 0;
   #lastNow = 0;
   #tables = new Map<number, LiveTable>();
@@ -256,6 +258,14 @@ export class Store implements FileHome {
   seal(): void {
     this.sealed.push({ memtable: this.memtable, version: this.visibleVersion, timestamp: this.visibleTimestamp });
     this.memtable = new Memtable(this.spareChunks);
+  }
+
+  /** Lets go of all files, those too of a cursor that was begun and left; nobody steps on once the database is closed. */
+  letGo(): void {
+    for (const { files } of this.cursors) files.release();
+    this.cursors.clear();
+    this.ingested.close();
+    this.version.release();
   }
 
   /** Files that versions no longer need: removed unless the manifest still lists them (a version being replaced). */

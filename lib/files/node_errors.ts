@@ -87,8 +87,10 @@ export function nodeError(call: string, path: string, error: unknown): HoldfastE
     case "EACCES":
     case "EPERM":
     case "EROFS":
-    case "NotCapable":
+    case "ERR_ACCESS_DENIED":
       return new PermissionError(`${message}; check the rights of this user and of the runtime`, details);
+    case "NotCapable":
+      return new PermissionError(`${message}; run Deno with --allow-read and --allow-write for it`, details);
     case "ENOSPC":
     case "EDQUOT":
       return new NoSpaceError(`${message}; free some space`, details);

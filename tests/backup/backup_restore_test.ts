@@ -42,6 +42,22 @@ const leftovers = async (fs: FileSystem, path = "/db"): Promise<string[]> =>
   (await fs.list(path)).filter((name) => name.startsWith(".") || name.endsWith(".run"));
 
 describe("backupTo", () => {
+  it("ends with a ClosedError when the database is closed meanwhile, also where a value lies in a blob", async () => {
+    for (const blobs of [false, true]) {
+      const fs = memoryFileSystem();
+      const engine = await openAt(fs, "/db");
+      await write(engine, (batch) => {
+        for (let i = 0; i < 50; i++) put(batch, 0, `k${i}`, { value: blobs ? new Uint8Array(100_000) : "short" });
+      });
+      await engine.compact();
+      let closing: Promise<void> | undefined;
+      const filter = (): boolean => (closing ??= engine.close()) !== undefined;
+      await assert.rejects(backupTo(engine, "/x.json", { filter }), { code: "CLOSED" });
+      await closing;
+      assert.deepEqual((await fs.list("/")).sort(), ["db"]);
+    }
+  });
+
   it("writes what skv reads: version, created_at, total_records, records of key, value, encoding", async () => {
     const fs = memoryFileSystem();
     const engine = await openAt(fs, "/db");

@@ -126,12 +126,18 @@ describe("pathOf", () => {
   it("takes strings as they are and file URLs", () => {
     assert.equal(pathOf("DB.open", "./data"), "./data");
     assert.equal(pathOf("DB.open", new URL("file:///tmp/a%20b")), "/tmp/a b");
+    assert.equal(pathOf("DB.open", "file:///tmp/a%20b"), "/tmp/a b");
+    assert.equal(pathOf("DB.open", "C://a"), "C://a");
   });
 
   it("refuses everything else", () => {
     assert.throws(() => pathOf("DB.open", ""), TypeError);
     assert.throws(() => pathOf("DB.open", "a\0b"), TypeError);
     assert.throws(() => pathOf("DB.open", new URL("https://example.com/a")), /not a https: URL/);
+    assert.throws(
+      () => pathOf("DB.open", "s3://bucket/a"),
+      /DB.open: s3:\/\/ is not a path; give a path or a file: URL/,
+    );
     assert.throws(() => pathOf("DB.open", 5 as never), /DB.open: path must be a string or a file: URL, not 5/);
   });
 });

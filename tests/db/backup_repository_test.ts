@@ -210,6 +210,27 @@ describe("BackupRepository", () => {
       assert.deepEqual((await repo.history()).map(({ action, result }) => [action, result]), [["backup", "ok"]]);
     }));
 
+  it("forgets a replication that was stopped, with its database, and leaves nothing on its signal", () =>
+    withDb(async (db) => {
+      await using repo = await BackupRepository.open(new MemoryStore());
+      const { signal } = new AbortController();
+      let listening = 0;
+      const add = signal.addEventListener.bind(signal);
+      const remove = signal.removeEventListener.bind(signal);
+      signal.addEventListener = (...args: Parameters<typeof add>) => (listening++, add(...args));
+      signal.removeEventListener = (...args: Parameters<typeof remove>) => (listening--, remove(...args));
+      const running = await repo.replicate(db);
+      for (let i = 0; i < 3; i++) {
+        await using replication = await repo.replicate(db, { signal });
+        await db.set("a", i);
+        await replication.flush();
+      }
+      assert.deepEqual(repo.status().replications.map(({ state }) => state), ["waiting"]);
+      assert.equal(listening, 0);
+      await running.stop();
+      assert.deepEqual(repo.status().replications, []);
+    }));
+
   it("refuses after close, read-only, without a key and without a backup, each by name", () =>
     withDb(async (db) => {
       const store = new MemoryStore();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type CommitRecord, DB } from "../../mod.ts";
+import { encodeText } from "../../lib/base/bytes.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, onOneDisk, settle, withDb } from "./helpers.ts";
 
@@ -96,6 +97,45 @@ describe("changes", () => {
       await db.set("a", 1);
       assert.deepEqual((await all(db.changes())).map(told), ["1: set a"]);
     }, { durability: "buffered" }));
+
+  it("leaves no file open when nobody asks for the rest", async () => {
+    const fileSystem = memoryFileSystem();
+    const openSync = fileSystem.openSync.bind(fileSystem);
+    let open = 0;
+    fileSystem.openSync = (path, mode) => {
+      const handle = openSync(path, mode);
+      if (mode !== "read" || !path.endsWith(".log")) return handle;
+      open++;
+      const closeSync = handle.closeSync.bind(handle);
+      handle.closeSync = () => {
+        open--;
+        closeSync();
+      };
+      return handle;
+    };
+    await using db = await DB.open("/db", { fileSystem });
+    for (let i = 1; i < 600; i++) db.set("a", i);
+    await db.set("a", "x".repeat(2 ** 20));
+    await db.set("a", "last");
+    const versions = (await all(db.changes())).map(({ version }) => version);
+    assert.deepEqual(versions, Array.from({ length: 601 }, (_, i) => i + 1));
+    assert.equal((await db.changes().next()).value?.version, 1);
+    assert.equal((await db.changes({ since: 300, live: true }).next()).value?.version, 301);
+    assert.equal(open, 0);
+  });
+
+  it("gives what stands before damage, and then says where it is", async () => {
+    const fileSystem = memoryFileSystem();
+    await using db = await DB.open("/db", { fileSystem });
+    await db.set("a", 1);
+    await db.set("b", "damaged");
+    const [log = ""] = (await fileSystem.list("/db")).filter((name) => name.endsWith(".log"));
+    const text = encodeText("damaged");
+    fileSystem.damage(`/db/${log}`, (bytes) => bytes.fill(0, Buffer.from(bytes.buffer).lastIndexOf(text)));
+    const records = db.changes();
+    assert.equal((await records.next()).value?.version, 1);
+    await assert.rejects(records.next(), { code: "CORRUPTION", file: log });
+  });
 
   it("is a HistoryGoneError once the log no longer reaches back that far", () =>
     withDb(async (db) => {

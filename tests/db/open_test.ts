@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, it } from "node:test";
-import { DB, type OpenOptions } from "../../mod.ts";
+import { DB, type FileSystem, type OpenOptions } from "../../mod.ts";
+import { MEMORY_DIRECTORY, memoryBeside } from "../../lib/db/memory_beside.ts";
 import { all, onOneDisk, withDb, withDirectory } from "./helpers.ts";
 
 describe("DB.open", () => {
@@ -26,6 +27,18 @@ describe("DB.open", () => {
       assert.deepEqual(second.namespaces(), ["n"]);
       await second.close();
     }));
+
+  it("asks nothing of the disk for :memory:", async () => {
+    const asked: string[] = [];
+    const disk = new Proxy({}, { get: (_, name) => () => assert.fail(asked[asked.push(String(name)) - 1]) });
+    const fileSystem = await memoryBeside(disk as FileSystem);
+    {
+      await using db = await DB.open(MEMORY_DIRECTORY, { fileSystem });
+      await db.set("a", 1);
+      await db.compact();
+    }
+    assert.deepEqual(asked, []);
+  });
 
   it("leaves nothing on disk for :memory:, and each is a database of its own", async () => {
     await using one = await DB.open(":memory:");

@@ -40,6 +40,31 @@ describe("A closed database", () => {
     assert.ok((await fs.list("/db")).length < before);
   });
 
+  it("has no file open for a list that was begun and left", async () => {
+    const { fs, engine } = await withList();
+    const open = new Set<string>();
+    const openSync = fs.openSync.bind(fs);
+    fs.openSync = (path, mode) => {
+      const handle = openSync(path, mode);
+      if (mode !== "read") return handle;
+      open.add(path);
+      const closeSync = handle.closeSync.bind(handle);
+      handle.closeSync = () => {
+        open.delete(path);
+        closeSync();
+      };
+      return handle;
+    };
+    const left = engine.read().cursor();
+    assert.ok(left.next());
+    await fill(engine, 100);
+    await engine.compact();
+    assert.ok(open.size > 0);
+    await engine.close();
+    assert.deepEqual([...open], []);
+    left.close();
+  });
+
   it("takes no file from its successor when a list is let go of late", async () => {
     const { fs, engine, list, held } = await withList();
     await engine.close();

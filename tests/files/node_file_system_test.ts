@@ -90,6 +90,7 @@ describe("nodeError", () => {
       EACCES: PermissionError,
       EPERM: PermissionError,
       EROFS: PermissionError,
+      ERR_ACCESS_DENIED: PermissionError,
       ENOSPC: NoSpaceError,
       EDQUOT: NoSpaceError,
       EIO: IOError,
@@ -112,6 +113,7 @@ describe("nodeError", () => {
     const refused = new Error("Requires read access");
     refused.name = "NotCapable";
     assert.ok(nodeError("open", "x", refused) instanceof PermissionError);
+    assert.match(nodeError("open", "x", refused).message, /run Deno with --allow-read and --allow-write for it$/);
     assert.equal(failureCode("text"), "UNKNOWN");
     assert.equal(failureCode(new Error("?")), "UNKNOWN");
   });

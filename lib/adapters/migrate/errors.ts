@@ -7,6 +7,8 @@ import { HoldfastError, NotFoundError } from "../../base/errors.ts";
 
 /** What can't be kept was met and was not to be left out, or a source can't be read (`MIGRATION`). */
 export class MigrationError extends HoldfastError {
+  /** Always `"MIGRATION"`. */
+  declare readonly code: "MIGRATION";
   /** The source. */
   readonly source: string;
   /** The entry's key as a message shows it, where one entry is the reason. */

@@ -22,6 +22,8 @@ export interface ValueIssue {
  * database as something else than the schema says.
  */
 export class InvalidValueError extends HoldfastError {
+  /** Always `"INVALID_VALUE"`. */
+  declare readonly code: "INVALID_VALUE";
   /** All that is wrong. */
   readonly issues: readonly ValueIssue[];
   /** The key of the entry; undefined where there is none, as in `parse`. */
@@ -42,6 +44,8 @@ export class InvalidValueError extends HoldfastError {
 
 /** A schema answered with a promise where the value is needed at once (`ASYNC_SCHEMA`); `get`, `list` and `set` wait. */
 export class AsyncSchemaError extends HoldfastError {
+  /** Always `"ASYNC_SCHEMA"`. */
+  declare readonly code: "ASYNC_SCHEMA";
   /** Names the call and the key. */
   constructor(call: string, key: Key) {
     super(

@@ -115,6 +115,11 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     return keyless || ring !== undefined;
   }
 
+  /** The IANA time zone in which retention counts days, and a schedule tells times unless it is given another. */
+  get timeZone(): string {
+    return this.#parts.timeZone;
+  }
+
   /** Whether it takes no writes. */
   get readOnly(): boolean {
     return this.#parts.readOnly;
@@ -196,7 +201,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** The states that can be restored, as ranges: every version inside restores exactly. */
   async recoveryPoints(
-    options?: { from?: Date | number; to?: Date | number; database?: string; lineage?: string },
+    options?: Pick<parts.BackupFilter, "from" | "to" | "database" | "lineage">,
   ): Promise<parts.RecoveryRange[]> {
     const call = "recoveryPoints";
     const context = this.#context(call);
@@ -245,8 +250,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** What is going on: calls under way through this handle, and its replications. */
   status(): { activities: parts.Activity[]; replications: parts.ReplicationStatus[] } {
-    const context = this.#context("status");
-    return { activities: context.activities.list(), replications: this.#statuses() };
+    return { activities: this.#context("status").activities.list(), replications: this.#statuses() };
   }
 
   /** Whether the backups are as they should be: `"OK"`, or a list of findings. */
@@ -328,14 +332,10 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   async replicate(db: parts.BackupSource, options?: parts.ReplicationOptions): Promise<parts.Replication> {
     const context = this.#writable("replicate");
     const checked = this.#work.replicationOptions("replicate", options);
-    const replication = new this.#work.Replication(context, openEngineOf("replicate", db), checked);
+    const forget = (): void => void this.#replications.delete(replication);
+    const replication = new this.#work.Replication(context, openEngineOf("replicate", db), checked, forget);
     this.#replications.add(replication);
-    try {
-      return await replication.start();
-    } catch (error) {
-      this.#replications.delete(replication);
-      throw error;
-    }
+    return await replication.start();
   }
 
   /** Stops its replications and lets go. Calls under way go on. */

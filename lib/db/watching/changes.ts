@@ -32,7 +32,7 @@ export interface CommitRecord {
 export interface ChangesOptions {
   /** Commits after this version. Default: 0, all there are. */
   since?: number | undefined;
-  /** Goes on with what is committed later, until it is left or the database closes. Default: false. */
+  /** Goes on with what is committed later, until it is left (forgetting it is not enough) or the database closes. Default: false. */
   live?: boolean | undefined;
   /** Ends the iteration: its next step rejects with the signal's reason. */
   signal?: AbortSignal | undefined;

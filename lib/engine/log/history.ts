@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { copyBytes } from "../../base/bytes.ts";
 import { HistoryGoneError, NotFoundError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
+import { FILE_HEADER_BYTES } from "../../format/identity.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
 import { loadManifest } from "../manifest/manifest.ts";
 import type { Log } from "./log.ts";
@@ -12,8 +14,9 @@ import { readCommits } from "./log_segment.ts";
 import type { Store } from "../store.ts";
 import type { CommitEvent } from "../types.ts";
 
-/** Commits between two turns of the event loop. */
+/** What is read at once, between two turns of the event loop: so many commits, or bytes and one more commit. */
 const STEP = 256;
+const STEP_BYTES = 2 ** 20;
 
 /** The segments that hold commits, oldest first, the one in use last. */
 export function keptLogs(store: Store, log: Log): LogMeta[] {
@@ -30,7 +33,10 @@ export function historyGone(store: Store, since: number, first: number): History
   );
 }
 
-/** The commits after `since` that are visible when reading begins; `settle` hands over what is still buffered. */
+/**
+ * The commits after `since` that are visible when reading begins; `settle` hands over what is still buffered. No file is open
+ * between two steps: whoever never asks for the next one leaves none behind.
+ */
 export async function* readHistory(
   store: Store,
   log: Log,
@@ -45,22 +51,49 @@ export async function* readHistory(
   if (first > since + 1) throw historyGone(store, since, first);
   const release = store.holdLogs(logs.map((one) => one.number));
   try {
-    let count = 0;
-    for (const { number, end, lastVersion } of logs) {
-      try {
-        for (const commit of readCommits(store.fs, store.path, { number, database: store.database }, end)) {
-          if (commit.version <= since) continue;
-          if (commit.version > until) return;
-          yield { version: commit.version, timestamp: commit.timestamp, ops: commit.ops };
-          if (++count % STEP === 0) await yieldToLoop();
+    for (const log of logs) {
+      for (let start: number | undefined = FILE_HEADER_BYTES; start !== undefined;) {
+        let commits: CommitEvent[];
+        try {
+          [commits, start] = readStep(store, log, start, since, until);
+        } catch (error) {
+          if (!(error instanceof NotFoundError) || !await isLetGo(store, log.number)) throw error;
+          throw historyGone(store, since, log.lastVersion + 1);
         }
-      } catch (error) {
-        if (!(error instanceof NotFoundError) || !await isLetGo(store, number)) throw error;
-        throw historyGone(store, since, lastVersion + 1);
+        yield* commits;
+        await yieldToLoop();
       }
     }
   } finally {
     release();
+  }
+}
+
+/** Some commits of a segment from the byte `start` on, and where the next ones begin; undefined: there are none. */
+function readStep(
+  { fs, path, database }: Store,
+  { number, end }: LogMeta,
+  start: number,
+  since: number,
+  until: number,
+): [commits: CommitEvent[], next: number | undefined] {
+  const commits: CommitEvent[] = [];
+  let next = start;
+  let bytes = 0;
+  try {
+    for (const { version, timestamp, ops, end: behind } of readCommits(fs, path, { number, database }, end, start)) {
+      if (version > until) break;
+      if (version <= since) continue;
+      commits.push({ version, timestamp, ops: copyBytes(ops) });
+      next = behind;
+      bytes += ops.length;
+      if (commits.length === STEP || bytes >= STEP_BYTES) return [commits, next];
+    }
+    return [commits, undefined];
+  } catch (error) {
+    // What stands before damage is given first.
+    if (commits.length === 0) throw error;
+    return [commits, next];
   }
 }
 

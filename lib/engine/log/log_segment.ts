@@ -261,14 +261,15 @@ export function openSegment(
   }
 }
 
-/** The commits of a segment between two versions, oldest first, up to the byte `end`; damage is `CorruptionError`. */
+/** The commits of a segment, oldest first, up to the byte `end` and from `start` on; damage is `CorruptionError`. */
 export function* readCommits(
   fs: FileSystem,
   directory: string,
   expected: { number: number; database: string },
   end: number,
+  start?: number,
 ): Iterable<CommitRecord & { offset: number; end: number }> {
-  const segment = openSegment(fs, directory, expected, end);
+  const segment = openSegment(fs, directory, expected, end, start);
   try {
     for (let found = segment.reader.next(); found !== undefined; found = segment.reader.next()) {
       yield { ...readCommit(found.record), offset: found.offset, end: found.end };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NotFoundError } from "../../base/errors.ts";
+import { ClosedError, NotFoundError } from "../../base/errors.ts";
 import { type BlobPointer, readBlobPointer } from "../../format/blob.ts";
 import { cellOp, OP_BLOB, readCell } from "../../format/cell.ts";
 import type { Row } from "../../tree/cursor.ts";
@@ -39,6 +39,7 @@ export async function readValue(store: Store, row: Row): Promise<Uint8Array> {
 function blobOf(store: Store, pointer: BlobPointer): LiveBlob {
   const blob = store.blobAt(pointer.number);
   if (blob !== undefined) return blob;
+  if (store.closed) throw new ClosedError(`Cannot read a value in ${store.path}: it was closed meanwhile (CLOSED)`);
   throw new NotFoundError(
     `Cannot read a value in ${store.path}: its blob file ${pointer.number} is gone; the row is older than the cursor ` +
       `that kept it (NOT_FOUND)`,

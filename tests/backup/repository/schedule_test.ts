@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { schedule, type ScheduleOptions } from "../../../lib/adapters/schedule.ts";
 import { cronTimes } from "../../../lib/adapters/schedule/cron.ts";
 import { ClosedError, DecryptionError } from "../../../lib/base/errors.ts";
+import { BackupRepository, DB, MemoryStore } from "../../../mod.ts";
 import { readFile } from "../../../lib/files/read.ts";
 import { DAY, HOUR, MINUTE, NOON, stage } from "./schedule_fixture.ts";
 
@@ -381,6 +382,28 @@ describe("options of schedule()", () => {
     assert.throws(start({ full: "0 1 * * *", retryDelay: "soon" }), TypeError);
     assert.throws(start({ full: "0 1 * * *", journal: "/data/schedule.json" }), /must not lie within/);
     assert.doesNotThrow(start({ full: "0 1 * * *", journal: "/database.json" }));
+  });
+
+  it("are in the repository's time zone unless they name another", async () => {
+    await using db = await DB.open(":memory:");
+    await using repo = await BackupRepository.open(new MemoryStore(), { timeZone: "Asia/Tokyo" });
+    const hourOf = async (options: ScheduleOptions): Promise<number> => {
+      await using jobs = schedule(repo, db, options);
+      await jobs.ready;
+      return new Date(jobs.status().jobs.full!.nextAt!).getUTCHours();
+    };
+    assert.equal(await hourOf({ full: "0 1 * * *" }), 16);
+    assert.equal(await hourOf({ full: "0 1 * * *", timeZone: "UTC" }), 1);
+  });
+
+  it("come behind a repository and a database that were awaited", async () => {
+    const { repo, db } = await stage({ full: "0 1 * * *" });
+    const options = { full: "0 1 * * *" };
+    assert.throws(() => schedule(Promise.resolve(repo) as never, db, options), {
+      message: "schedule: the first argument must be a repository that is open, not a Promise; await it",
+    });
+    assert.throws(() => schedule(repo, Promise.resolve(db) as never, options), /the second argument .* await it/);
+    assert.throws(() => schedule(repo, undefined as never, options), /the second argument .*, not undefined/);
   });
 
   it("let an idle process end", async () => {

@@ -82,19 +82,25 @@ export class Replication implements AsyncDisposable {
   /** The same of what is being archived just now, which may take long, or fail. */
   #shippingSince: number | undefined;
 
-  /** See `startReplication`. @internal */
-  constructor(context: RepositoryContext, engine: Engine, options: CheckedReplication) {
+  /** `onEnd`: it is over, and has nothing more to tell. @internal */
+  constructor(context: RepositoryContext, engine: Engine, options: CheckedReplication, onEnd: () => void = () => {}) {
     this.#context = context;
     this.#engine = engine;
     this.#options = options;
     this.#shipper = Shipper.of(context, engine);
-    this.#stopListening = engine.onCommit(({ timestamp }) => {
+    const stopListening = engine.onCommit(({ timestamp }) => {
       this.#waitingSince ??= timestamp;
       if (this.#dirty) return;
       this.#dirty = true;
       this.#schedule();
     });
-    options.signal?.addEventListener("abort", () => void this.stop().catch(() => {}), { once: true });
+    const onAbort = (): void => void this.stop().catch(() => {});
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+    this.#stopListening = () => {
+      stopListening();
+      options.signal?.removeEventListener("abort", onAbort);
+      if (this.#fenced === undefined) onEnd(); // who was overtaken has a reason that must be heard
+    };
   }
 
   /** Begins. The first shipment and the claim on the history are awaited, so that what can't work is told at once. @internal */
@@ -106,6 +112,7 @@ export class Replication implements AsyncDisposable {
       await this.#findBase();
       await this.#ship(false);
     } catch (error) {
+      this.#fenced = undefined; // it is told here
       this.#end();
       throw error;
     }
