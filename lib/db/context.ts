@@ -21,7 +21,7 @@ export class Context {
   readonly delay: (ms: number) => Promise<void>;
   /** Called when the database closes, before the engine does. */
   readonly closing: Set<() => void> = new Set();
-  /** Settles when the restore that is under way has ended; undefined: none is. */
+  /** Settles when the restore that is under way writes here no more; undefined: none does. */
   restoring: Promise<void> | undefined;
   /** Readings of the catalog that failed, or are under way. */
   readonly #loads: (() => void)[] = [];
@@ -55,6 +55,22 @@ export class Context {
     for (let load = this.#loads[0]; load !== undefined; load = this.#loads[0]) {
       load();
       this.#loads.shift();
+    }
+  }
+
+  /** Long work, given up by the signal that it gets when the database is closed meanwhile. */
+  async whileOpen<T>(call: string, work: (closing: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const close = (): void => {
+      controller.abort(
+        new ClosedError(`Cannot ${call}: the database ${this.path} was closed meanwhile; open it again (CLOSED)`),
+      );
+    };
+    this.closing.add(close);
+    try {
+      return await work(controller.signal);
+    } finally {
+      this.closing.delete(close);
     }
   }
 

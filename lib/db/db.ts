@@ -333,6 +333,10 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     while (context.restoring !== undefined) await context.restoring;
     const { promise, resolve } = Promise.withResolvers<void>();
     context.restoring = promise;
+    const onLeft = (): void => {
+      if (context.restoring === promise) context.restoring = undefined;
+      resolve();
+    };
     try {
       // Namespaces that are just being made are in the catalog before the restore looks at it.
       if (!this.readOnly) await this.#engine.flush();
@@ -340,21 +344,22 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
       const spaces = this.readOnly
         ? undefined
         : { first: catalog.leaveGap(), reserve: (path: readonly string[]) => catalog.reserve(path) };
-      return await restoreInto(this.#engine, from, options, spaces);
+      const work = (closing: AbortSignal): Promise<RestoreInfo> =>
+        restoreInto(this.#engine, from, options, { spaces, closing, onLeft });
+      return await context.whileOpen("restore", work);
     } finally {
-      context.restoring = undefined;
-      resolve();
+      onLeft();
     }
   }
 
   /**
-   * Writes and syncs what is pending and lets go of everything. Watches end; whatever else is called later is a
-   * `ClosedError`. Rejects when a failure in the background kept something from being written. Safe to call twice.
+   * Writes and syncs what is pending and lets go of everything. Watches end; restores that are under way are given up, and
+   * they and whatever else is called later reject with `ClosedError`. Rejects when a failure in the background kept something from being written. Safe to call twice.
    */
   async close(): Promise<void> {
     this.#stopListening();
     for (const close of [...this.#context.closing]) close();
-    await this.#engine.close();
+    await this.#engine.close(this.#context.restoring);
   }
 
   /** As `close`. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
-import { throwIfAborted } from "../../base/abort.ts";
+import { abortable, throwIfAborted } from "../../base/abort.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 
 /** Bytes in pieces; what `Response.body`, a file stream, an array of pieces or a generator are. */
@@ -23,12 +23,26 @@ export function isByteStream(value: unknown): value is ByteStream {
 
 /** The pieces of a stream, each checked to be bytes; the stream is cancelled when the reader stops early. */
 export async function* piecesOf(call: string, stream: ByteStream, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  for await (const piece of iterableOf(stream)) {
-    throwIfAborted(signal);
-    if (!(piece instanceof Uint8Array)) {
-      throw new TypeError(`${call}: the source stream must give Uint8Array pieces, not ${describeValue(piece)}`);
+  const iterable = iterableOf(stream);
+  const pieces = Symbol.asyncIterator in iterable ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]();
+  let ended = false;
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const { done, value: piece } = await abortable(Promise.resolve(pieces.next()), signal);
+      ended = done === true;
+      if (ended) return;
+      if (!(piece instanceof Uint8Array)) {
+        throw new TypeError(`${call}: the source stream must give Uint8Array pieces, not ${describeValue(piece)}`);
+      }
+      if (piece.length > 0) yield piece;
     }
-    if (piece.length > 0) yield piece;
+  } finally {
+    if (!ended) {
+      const cancelled = (async () => void await pieces.return?.())().catch(() => {});
+      // A stream may be stuck; nobody waits for it any more.
+      if (signal?.aborted !== true) await cancelled;
+    }
   }
 }
 
