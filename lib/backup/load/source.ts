@@ -22,6 +22,7 @@ import {
   RESERVE_NAME,
 } from "../../engine/file_names.ts";
 import type { FileSystem } from "../../files/file_system.ts";
+import { inWords } from "../../files/kinds.ts";
 import { join } from "../../files/paths.ts";
 import type { Secret } from "../../format/repository/key_ring.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
@@ -97,8 +98,9 @@ export async function openSource(
   }
   const path = localPath(call, source);
   const info = await fs.stat(path);
-  if (info === undefined) {
-    throw new NotFoundError(`Cannot restore from ${path}: nothing is there; check the path (NOT_FOUND)`, { path });
+  if (info === undefined || info.kind === "link") {
+    const found = info === undefined ? "nothing is there" : `it is ${inWords(info)}`;
+    throw new NotFoundError(`Cannot restore from ${path}: ${found}; check the path (NOT_FOUND)`, { path });
   }
   if (info.kind === "directory") {
     if (await fs.stat(join(path, MARKER_NAME)) !== undefined) return { kind: "directory", name: path, path };
