@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type Change, ClosedError, DB } from "../../mod.ts";
@@ -113,6 +114,16 @@ describe("restore into an open database", () => {
       });
     }));
 });
+
+it("a restore names the file whose stream it reads", () =>
+  withDirectory(async (directory) => {
+    const path = join(directory, "damaged.json");
+    writeFileSync(path, '[{"key":5}]');
+    await withDb(async (db) => {
+      await assert.rejects(db.restore(createReadStream(path)), (error: Error) => error.message.includes(path));
+      await assert.rejects(db.restore([readFileSync(path)]), /of the source stream/);
+    });
+  }));
 
 /** How the work ends; "not yet" when it doesn't within so many rounds of the event loop. */
 async function endOf(work: Promise<unknown>): Promise<unknown> {
