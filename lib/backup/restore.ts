@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../base/abort.ts";
+import { anyOf, throwIfAborted } from "../base/abort.ts";
 import { IntegrityError, ReadOnlyError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import type { Commit, Engine, IngestOptions } from "../engine/types.ts";
@@ -68,8 +68,7 @@ export async function restoreInto(
   inside?: Inside,
 ): Promise<RestoreInfo> {
   const given = checkRestoreOptions(CALL, options, false);
-  const signals = [given.signal, inside?.closing].filter((signal) => signal !== undefined);
-  const signal = AbortSignal.any(signals);
+  const signal = anyOf(given.signal, inside?.closing);
   const checked = { ...given, signal };
   const { dryRun } = checked;
   const { fs } = engine;

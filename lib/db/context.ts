@@ -60,6 +60,19 @@ export class Context {
 
   /** Long work, given up by the signal that it gets when the database is closed meanwhile. */
   async whileOpen<T>(call: string, work: (closing: AbortSignal) => Promise<T>): Promise<T> {
+    const { closing, forget } = this.untilClosed(call);
+    try {
+      return await work(closing);
+    } catch (error) {
+      // Whatever it met: the next one to open the database may have removed a file.
+      throw closing.aborted ? closing.reason : error;
+    } finally {
+      forget();
+    }
+  }
+
+  /** A signal that fires when the database is closed, with what `call` fails with then; to be forgotten when that has ended. */
+  untilClosed(call: string): { closing: AbortSignal; forget: () => void } {
     const controller = new AbortController();
     const close = (): void => {
       controller.abort(
@@ -67,11 +80,7 @@ export class Context {
       );
     };
     this.closing.add(close);
-    try {
-      return await work(controller.signal);
-    } finally {
-      this.closing.delete(close);
-    }
+    return { closing: controller.signal, forget: () => void this.closing.delete(close) };
   }
 
   /** Throws `ClosedError` once the database is closed. */

@@ -301,13 +301,16 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     this.#context.assertOpen("export");
     const to = fixedPath(this.#engine.fs, destination);
     const { exportDatabase } = await backupFloor();
-    return await exportDatabase(this.#engine, to, options);
+    return await this.#context.whileOpen(
+      "export",
+      (closing) => exportDatabase(this.#engine, to, options, closing),
+    );
   }
 
   /** As `export`, as a stream: a tar archive, or with `format: "jsonl"` a portable backup. */
   exportStream(options?: ExportStreamOptions): ReadableStream<Uint8Array> {
     this.#context.assertOpen("exportStream");
-    return exportStream(this.#engine, options);
+    return exportStream(this.#engine, options, (call) => this.#context.untilClosed(call));
   }
 
   /**
@@ -318,7 +321,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     this.#context.assertOpen("backup");
     const to = fixedPath(this.#engine.fs, destination);
     const { backupTo } = await backupFloor();
-    return await backupTo(this.#engine, to, options);
+    return await this.#context.whileOpen("backup", (closing) => backupTo(this.#engine, to, options, closing));
   }
 
   /**
@@ -353,8 +356,8 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   }
 
   /**
-   * Writes and syncs what is pending and lets go of everything. Watches end; restores that are under way are given up, and
-   * they and whatever else is called later reject with `ClosedError`. Rejects when a failure in the background kept something from being written. Safe to call twice.
+   * Writes and syncs what is pending and lets go of everything. Watches end; exports, backups and restores that are under way
+   * are given up, and they and whatever else is called later reject with `ClosedError`. Rejects when a failure in the background kept something from being written. Safe to call twice.
    */
   async close(): Promise<void> {
     this.#stopListening();

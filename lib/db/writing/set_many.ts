@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../../base/abort.ts";
+import { anyOf, throwIfAborted } from "../../base/abort.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { checkOptions, describeValue, functionOption, signalOption } from "../../base/options.ts";
 import { type OnProgress, ProgressReporter } from "../../base/progress.ts";
@@ -110,7 +110,7 @@ export class SetMany {
     let ended = false;
     try {
       await this.#context.whileOpen("setMany", async (closing) => {
-        const signal = this.#signal === undefined ? closing : AbortSignal.any([this.#signal, closing]);
+        const signal = anyOf(this.#signal, closing)!;
         // One listener for all steps.
         let giveUp: (reason: unknown) => void = () => {};
         signal.addEventListener("abort", () => giveUp(signal.reason));
