@@ -30,6 +30,12 @@ import { hasLoneSurrogate } from "../data/keys.ts";
 /** A restore that merges gives out key spaces above those it sees; what is asked for meanwhile stays out of its way. */
 const RESTORE_GAP = 2 ** 20;
 
+/**
+ * For so many restores it is known whose key spaces were whose before. Each takes a copy of the catalog, and whoever reads
+ * changes from before more of them is told to begin anew by the first of these restores.
+ */
+const OLDER_MAX = 4;
+
 /** The root and all namespaces. */
 export class Catalog {
   /** The root. */
@@ -57,7 +63,9 @@ export class Catalog {
     const view = engine.read();
     // First of all: when they can't be read, nothing has changed.
     const rows = catalogRows(view);
-    if (replacedAt !== undefined) this.#older.unshift({ until: replacedAt, bySpace: this.#asItIs() });
+    if (replacedAt !== undefined) {
+      this.#older = [{ until: replacedAt, bySpace: this.#asItIs() }, ...this.#older].slice(0, OLDER_MAX);
+    }
     this.#bySpace = new Map([[this.root.space, this.root]]);
     this.#loaded = view.version;
     const forks = engine.meta.parents;
