@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { runInNewContext } from "node:vm";
 import { DB } from "../../mod.ts";
 import { Definition } from "../../lib/db/catalog/definition.ts";
+import { accessOf } from "../../lib/db/reading/reader.ts";
 import { all, settle } from "./helpers.ts";
 
 /** Collects garbage; undefined where a runtime doesn't let that be asked for. */
@@ -40,6 +41,26 @@ describe("a namespace that is only asked for", () => {
     assert.ok(left.length < 500, `${left.length} are left`);
     assert.ok(left.includes("held") && left.includes("kept"), `${left}`);
     assert.equal(root.child("held"), held);
+  });
+
+  it("is not kept for a commit that was refused, or never made", async (t) => {
+    const collect = collector();
+    if (collect === undefined) return t.diagnostic("not tried: garbage can't be collected on demand");
+    await using db = await DB.open(":memory:");
+    const { context, definition: root } = accessOf("test", db);
+    for (let i = 0; i < 300; i++) {
+      const refused = db.namespace(`refused${i}`).atomic().check({ key: "k", version: 1 }).set("k", 1);
+      assert.equal((await refused.commit()).ok, false);
+      db.namespace(`never${i}`).atomic().set("k", 1);
+    }
+    await db.namespace("written").set("k", 1);
+    for (let i = 0; i < 5; i++) {
+      await settle();
+      collect();
+    }
+    const left = [...root.children()].map(({ name }) => name);
+    assert.ok(left.length < 300, `${left.length} are left`);
+    assert.deepEqual(context.catalog.names(root), ["written"]);
   });
 
   it("is the same one again where it was let go of in the middle of a transaction", async (t) => {

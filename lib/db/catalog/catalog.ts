@@ -140,15 +140,29 @@ export class Catalog {
   writeRows(batch: Batch, definition: Definition): void {
     if (definition.persisted || definition.parent === undefined) return;
     this.writeRows(batch, definition.parent);
-    definition.parent.keep(definition);
-    this.#bySpace.set(definition.space, definition);
     const cell = writeCatalogCell({ space: definition.space, keyEncoding: definition.encoding });
     batch.put(catalogKey(definition.parent.space, definition.name), cell);
   }
 
-  /** Notes that the rows of a namespace and all around it are in the database. */
-  persisted(definition: Definition): void {
-    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.persisted = true;
+  /** A commit is on its way that brings the rows of a namespace and of all around it. */
+  arrive(definition: Definition): void {
+    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) {
+      at.arriving++;
+      if (at.persisted) continue;
+      at.parent?.keep(at);
+      this.#bySpace.set(at.space, at);
+    }
+  }
+
+  /** It has ended; whether the rows are in the database. */
+  arrived(definition: Definition, areIn: boolean): void {
+    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) {
+      at.arriving--;
+      if (areIn) at.persisted = true;
+      if (at.persisted || at.arriving > 0) continue;
+      at.parent?.letGo(at);
+      this.#bySpace.delete(at.space);
+    }
   }
 
   /**

@@ -25,7 +25,7 @@ export class Definition {
   readonly name: string;
   /** Its names from the outermost to its own; [] for the root. */
   readonly path: readonly string[];
-  /** The namespaces inside that are in the database, or were to be. */
+  /** The namespaces inside that are in the database, or about to be. */
   readonly #kept: Map<string, Definition> = new Map();
   /** Those that were only asked for: a program may ask for any number of names. */
   readonly #asked: Map<string, Asked> = new Map();
@@ -82,7 +82,7 @@ export class Definition {
     }
   }
 
-  /** Knows a new namespace inside as long as somebody holds it. */
+  /** Knows a namespace inside as long as somebody holds it. */
   ask(child: Definition): void {
     const asked = weakly(child);
     this.#asked.set(child.name, asked);
@@ -98,6 +98,12 @@ export class Definition {
   keep(child: Definition): void {
     this.#asked.delete(child.name);
     this.#kept.set(child.name, child);
+  }
+
+  /** Knows it no longer than somebody holds it. */
+  letGo(child: Definition): void {
+    this.#kept.delete(child.name);
+    this.ask(child);
   }
 
   /** Puts it into a key space; undefined: into none. */
