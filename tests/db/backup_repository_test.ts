@@ -155,6 +155,18 @@ describe("BackupRepository", () => {
     await assert.rejects(again.close(), StorageError);
   });
 
+  it("shows a replication that was stopped until the next one begins: each would stay in memory", async () => {
+    await using db = await DB.open(":memory:");
+    await using repo = await BackupRepository.open(new MemoryStore());
+    const states = (): string[] => repo.status().replications.map(({ state }) => state);
+    for (let i = 0; i < 3; i++) {
+      const replication = await repo.replicate(db);
+      assert.equal(states().length, 1);
+      await replication.stop();
+      assert.deepEqual(states(), ["stopped"]);
+    }
+  });
+
   it("is what db.backup and db.restore take by its path, too", () =>
     withDirectory(async (home) => {
       await using db = await DB.open(join(home, "data"));

@@ -325,6 +325,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const context = this.#writable("replicate");
     const checked = this.#work.replicationOptions("replicate", options);
     const replication = new this.#work.Replication(context, openEngineOf("replicate", db), checked);
+    // Those that were stopped are shown until then.
+    for (const one of this.#replications) if (one.hasEnded) this.#replications.delete(one);
     this.#replications.add(replication);
     try {
       return await replication.start();

@@ -63,6 +63,7 @@ export class Replication implements AsyncDisposable {
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #ended = false;
   #dirty = true;
   #failures = 0;
   #failure: unknown;
@@ -174,6 +175,11 @@ export class Replication implements AsyncDisposable {
     return this.#stopping !== undefined;
   }
 
+  /** Whether `stop` was called and has come to its end. @internal */
+  get hasEnded(): boolean {
+    return this.#stopping !== undefined && this.#ended;
+  }
+
   /** Archives what there is, moves the slot on, and ends. What keeps that from succeeding is thrown; it has ended all the same. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
@@ -199,6 +205,7 @@ export class Replication implements AsyncDisposable {
   }
 
   #end(): void {
+    this.#ended = true;
     this.#cancel?.();
     this.#stopListening();
     this.#report({ type: "stopped" });
