@@ -127,6 +127,11 @@ export class Store implements FileHome {
     return this.manifest.state.database.id;
   }
 
+  /** Whether the memtable has grown to where another one takes its place. */
+  get isMemtableFull(): boolean {
+    return this.memtable.bytes >= this.settings.memtableBytes;
+  }
+
   /** The clock, which never runs backward. */
   now(): number {
     const now = this.settings.clock();

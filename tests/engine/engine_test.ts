@@ -55,6 +55,37 @@ describe("Engine", () => {
     await engine.close();
   });
 
+  it("fills no memtable beyond its limit with ranges that lie in each other, all deleted in one turn", async () => {
+    const memtableBytes = 256 * 1024;
+    const engine = await open(memoryFileSystem(), { memtableBytes });
+    await fill(engine, 500);
+    let most = 0;
+    const deleted: Promise<unknown>[] = [];
+    for (let i = 0; i < 250; i++) {
+      deleted.push(
+        removeRange(engine, name(i), name(500 - i)).then(() => {
+          most = Math.max(most, engine.stats().memtableBytes);
+        }),
+      );
+    }
+    await Promise.all(deleted);
+    // One that takes writes, and two that wait to be flushed.
+    assert.ok(most < 3.5 * memtableBytes, `${most} bytes in memtables`);
+    assert.deepEqual(all(engine).length, 0);
+    await engine.close();
+  });
+
+  it("acknowledges more commits of one turn than a call takes arguments", async () => {
+    const engine = await open(memoryFileSystem());
+    const empty = new Batch();
+    let done = 0;
+    for (let i = 0; i < 150_000; i++) void engine.commit(empty).then(() => done++);
+    // Behind all of them.
+    await engine.flush();
+    assert.equal(done, 150_000);
+    await engine.close();
+  });
+
   it("lets a check see commits that came before it in the same group", async () => {
     const engine = await open(memoryFileSystem());
     const first = put(engine, { a: "1" });
