@@ -12,7 +12,7 @@
  *
  * @module
  */
-export { DB, type PathOptions, type RepairOptions, type WorkOptions } from "./lib/db/db.ts";
+export { DB } from "./lib/db/db.ts";
 export type { ExportStreamOptions } from "./lib/db/export_stream.ts";
 export { Reader } from "./lib/db/reading/reader.ts";
 export { KeySpace } from "./lib/db/key_space.ts";
@@ -20,7 +20,14 @@ export { Namespace, type NamespaceOptions } from "./lib/db/namespace.ts";
 export { Snapshot } from "./lib/db/reading/snapshot.ts";
 export { Transaction, type TransactionOptions } from "./lib/db/writing/transaction.ts";
 export { type AtomicCheck, AtomicOperation, type AtomicResult } from "./lib/db/writing/atomic.ts";
-export type { ArchiveOptions, HistoryOptions, OpenOptions, TuningOptions } from "./lib/db/options.ts";
+export type {
+  ArchiveOptions,
+  HistoryOptions,
+  OpenOptions,
+  PathOptions,
+  TuningOptions,
+  WorkOptions,
+} from "./lib/db/options.ts";
 export type { Key } from "./lib/db/data/keys.ts";
 export type { Json, Storable, Value } from "./lib/db/data/values.ts";
 export type { Entry } from "./lib/db/data/entries.ts";
@@ -31,7 +38,7 @@ export type { SetManyItem, SetManyOptions, SetManyResult } from "./lib/db/writin
 export type { WatchOptions, WatchRange } from "./lib/db/watching/watch.ts";
 export type { Change } from "./lib/db/watching/change.ts";
 export type { ChangesOptions, CommitRecord } from "./lib/db/watching/changes.ts";
-export type { LostKeys, RepairReport } from "./lib/db/repair_report.ts";
+export type { LostKeys, RepairOptions, RepairReport } from "./lib/db/repair.ts";
 export type {
   Commit,
   Durability,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../base/abort.ts";
+import { anyOf, throwIfAborted } from "../base/abort.ts";
 import { IntegrityError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { Slicer } from "../base/yield.ts";
@@ -32,9 +32,11 @@ export async function backupPortable(
   engine: Engine,
   destination: string | URL,
   options?: BackupOptions,
+  closing?: AbortSignal,
 ): Promise<BackupInfo> {
   const { fs, settings } = engine;
-  const checked = checkBackupOptions(CALL, options);
+  const given = checkBackupOptions(CALL, options);
+  const checked = { ...given, signal: anyOf(given.signal, closing) };
   const path = localPath(CALL, destination);
   const { packing, format } = formOf(path, checked);
   await checkFile(CALL, fs, path, { overwrite: checked.overwrite, source: engine.path });

@@ -22,11 +22,12 @@ const CALL = "db.backup";
 /** Where a backup may go. */
 export type BackupDestination = string | URL | ObjectStore | RepositoryHandle;
 
-/** Makes a backup. */
+/** Makes a backup; given up when `closing` says that the database is being closed. */
 export async function backupTo(
   engine: Engine,
   destination: BackupDestination,
   options?: BackupOptions,
+  closing?: AbortSignal,
 ): Promise<BackupInfo> {
   const context = contextOf(destination);
   if (context !== undefined) return await backupIntoRepository(engine, context, options);
@@ -38,7 +39,7 @@ export async function backupTo(
   }
   const path = localPath(CALL, destination);
   const { fs } = engine;
-  if (!await meansRepository(fs, path)) return await backupPortable(engine, destination, options);
+  if (!await meansRepository(fs, path)) return await backupPortable(engine, destination, options, closing);
   if (isWithin(fs.resolve(path), fs.resolve(engine.path))) {
     throw new TypeError(
       `${CALL}: the destination ${path} is the database's own directory or inside it; choose another`,

@@ -8,6 +8,7 @@ import { pathOf, schemeOf } from "../base/options.ts";
 import { isOurs, MARKER_NAME } from "../engine/file_names.ts";
 import { formerDatabase, namesOfPublication } from "../engine/recovery/replaced.ts";
 import type { FileSystem } from "../files/file_system.ts";
+import { inWords } from "../files/kinds.ts";
 import { basename, dirname, join } from "../files/paths.ts";
 
 /** Object stores by their scheme, and where their clients are. */
@@ -54,7 +55,9 @@ export async function checkDirectory(
     return "missing";
   }
   if (info.kind !== "directory") {
-    throw new ExistsError(`Cannot write ${path}: a file is in its place; choose another path (EXISTS)`, { path });
+    throw new ExistsError(`Cannot write ${path}: ${inWords(info)} is in its place; choose another path (EXISTS)`, {
+      path,
+    });
   }
   const names = (await fs.list(path)).filter((name) => !name.startsWith(".stage-"));
   const foreign = names.find((name) => !isOurs(name));
@@ -97,8 +100,10 @@ export async function checkFile(
   }
   const info = await fs.stat(path);
   if (info === undefined) return await checkParent(call, fs, path);
-  if (info.kind !== "file") {
-    throw new ExistsError(`Cannot write ${path}: a directory is in its place; choose another path (EXISTS)`, { path });
+  if (info.kind !== "file" && !(info.kind === "link" && options.overwrite)) {
+    throw new ExistsError(`Cannot write ${path}: ${inWords(info)} is in its place; choose another path (EXISTS)`, {
+      path,
+    });
   }
   if (!options.overwrite) {
     throw new ExistsError(`Cannot write ${path}: the file exists; pass overwrite: true to replace it (EXISTS)`, {

@@ -5,7 +5,7 @@
  * @module
  */
 import { IntegrityError, NotFoundError } from "../base/errors.ts";
-import { throwIfAborted } from "../base/abort.ts";
+import { anyOf, throwIfAborted } from "../base/abort.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import type { Engine } from "../engine/types.ts";
@@ -29,14 +29,17 @@ const CALL = "db.export";
  * Exports to a directory, or to one file when the name ends in `.tar`, `.tar.gz`, `.tgz` or `.tar.zst`.
  *
  * Throws before anything is written: `ExistsError`, `NotFoundError` (parent missing), `PermissionError`, `NoSpaceError`,
- * `TypeError` (inside the database's own directory). On failure and abort the destination is as it was.
+ * `TypeError` (inside the database's own directory). On failure and abort, and when the database is closed, the destination
+ * is as it was.
  */
 export async function exportDatabase(
   engine: Engine,
   destination: string | URL,
   options?: ExportOptions,
+  closing?: AbortSignal,
 ): Promise<ExportInfo> {
-  const checked = checkExportOptions(CALL, options);
+  const given = checkExportOptions(CALL, options);
+  const checked = { ...given, signal: anyOf(given.signal, closing) };
   const path = localPath(CALL, destination);
   throwIfAborted(checked.signal);
   const { packing, inner } = packingOf(path);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../base/abort.ts";
+import { anyOf, throwIfAborted } from "../base/abort.ts";
 import { IntegrityError, ReadOnlyError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import type { Commit, Engine, IngestOptions } from "../engine/types.ts";
@@ -42,22 +42,35 @@ export interface RestoreSpaces {
   reserve: ReserveSpace;
 }
 
+/** What an open database adds to a restore into it. */
+export interface Inside {
+  /**
+   * From `first` on the caller keeps key spaces free for the namespaces that come with the source; a merge asks `reserve` for
+   * them, as others may write to those namespaces meanwhile.
+   */
+  spaces?: RestoreSpaces | undefined;
+  /** Fires when the database is closed. */
+  closing: AbortSignal;
+  /** Called once nothing is left in its directory of what was written aside. */
+  onLeft: () => void;
+}
+
 /**
  * Restores a source (an exported directory or tar file, a portable file, a stream of either) into an open database. Entries
  * get the one new version; values, kinds, tags and expiry are kept.
  *
- * With a selection, `"replace"` replaces what is selected and leaves the rest. `spaces`: from `first` on the caller keeps key
- * spaces free for the namespaces that come with the source; a merge asks `reserve` for them, as others may write to those
- * namespaces meanwhile.
+ * With a selection, `"replace"` replaces what is selected and leaves the rest.
  */
 export async function restoreInto(
   engine: Engine,
   source: RestoreSource,
   options?: RestoreOptions,
-  spaces?: RestoreSpaces,
+  inside?: Inside,
 ): Promise<RestoreInfo> {
-  const checked = checkRestoreOptions(CALL, options, false);
-  const { signal, dryRun } = checked;
+  const given = checkRestoreOptions(CALL, options, false);
+  const signal = anyOf(given.signal, inside?.closing);
+  const checked = { ...given, signal };
+  const { dryRun } = checked;
   const { fs } = engine;
   throwIfAborted(signal);
   if (engine.readOnly && !dryRun) {
@@ -71,7 +84,7 @@ export async function restoreInto(
     engine.path,
     checked,
     (lease, onProgress) =>
-      restoreOpened(engine, opened, checked, { lease, given: spaces, reporter: new ProgressReporter(onProgress) }),
+      restoreOpened(engine, opened, checked, { lease, inside, reporter: new ProgressReporter(onProgress) }),
   );
 }
 
@@ -79,9 +92,9 @@ async function restoreOpened(
   engine: Engine,
   opened: OpenedSource,
   checked: CheckedRestoreOptions,
-  { lease, given, reporter }: {
+  { lease, inside, reporter }: {
     lease: Lease | undefined;
-    given: RestoreSpaces | undefined;
+    inside: Inside | undefined;
     reporter: ProgressReporter;
   },
 ): Promise<RestoreInfo> {
@@ -101,8 +114,8 @@ async function restoreOpened(
     directory: scratch.path,
     memoryBytes: settings.memtableBytes,
     spaces: wholly ? spaces.slice(0, 1) : spaces,
-    firstSpace: given?.first ?? nextSpace(spaces),
-    reserve: mode === "merge" && !dryRun ? given?.reserve : undefined,
+    firstSpace: inside?.spaces?.first ?? nextSpace(spaces),
+    reserve: mode === "merge" && !dryRun ? inside?.spaces?.reserve : undefined,
     countOnly: dryRun,
     moment: checked.expiry === "keep" ? engine.now() : undefined,
     call: CALL,
@@ -150,6 +163,7 @@ async function restoreOpened(
   } finally {
     await load.close();
     await scratch.remove();
+    inside?.onLeft();
     await closeSource(opened).catch(() => {}); // The first failure is the one to tell.
   }
 }

@@ -9,6 +9,12 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw signal.reason;
 }
 
+/** Fires as soon as one of them does; undefined where there is none. */
+export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
+  const given = signals.filter((signal) => signal !== undefined);
+  return given.length > 1 ? AbortSignal.any(given) : given[0];
+}
+
 /**
  * Settles as `promise` does, or rejects with the signal's reason as soon as that fires. The work behind `promise` goes on;
  * how it ends is then nobody's concern, and a late failure of it raises no unhandled rejection.

@@ -65,6 +65,11 @@ export function monotonicNow(): number {
   return seeded === undefined ? performance.now() : simulatedNow += TICK_MS;
 }
 
+/** What lasts as long as somebody else holds it; in a simulation for good, for nobody knows when garbage is collected. */
+export function weakly<T extends object>(value: T): { deref(): T | undefined } {
+  return seeded === undefined ? new WeakRef(value) : { deref: () => value };
+}
+
 /** What a process as a whole keeps in mind; a simulated one begins with nothing. */
 export function ofProcess<T extends object>(make: () => T): () => T {
   const kept = new WeakMap<object, T>();

@@ -24,7 +24,7 @@ export class Context {
   readonly watchers: Watchers = new Watchers();
   /** Called when the database closes, before the engine does. */
   readonly closing: Set<() => void> = new Set();
-  /** Settles when the restore that is under way has ended; undefined: none is. */
+  /** Settles when the restore that is under way writes here no more; undefined: none does. */
   restoring: Promise<void> | undefined;
   /** Readings of the catalog that failed, or are under way. */
   readonly #loads: (() => void)[] = [];
@@ -59,6 +59,31 @@ export class Context {
       load();
       this.#loads.shift();
     }
+  }
+
+  /** Long work, given up by the signal that it gets when the database is closed meanwhile. */
+  async whileOpen<T>(call: string, work: (closing: AbortSignal) => Promise<T>): Promise<T> {
+    const { closing, forget } = this.untilClosed(call);
+    try {
+      return await work(closing);
+    } catch (error) {
+      // Whatever it met: the next one to open the database may have removed a file.
+      throw closing.aborted ? closing.reason : error;
+    } finally {
+      forget();
+    }
+  }
+
+  /** A signal that fires when the database is closed, with what `call` fails with then; to be forgotten when that has ended. */
+  untilClosed(call: string): { closing: AbortSignal; forget: () => void } {
+    const controller = new AbortController();
+    const close = (): void => {
+      controller.abort(
+        new ClosedError(`Cannot ${call}: the database ${this.path} was closed meanwhile; open it again (CLOSED)`),
+      );
+    };
+    this.closing.add(close);
+    return { closing: controller.signal, forget: () => void this.closing.delete(close) };
   }
 
   /** Throws `ClosedError` once the database is closed. */

@@ -14,13 +14,13 @@ import type {
   RestoreSource,
 } from "../backup/mod.ts";
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
-import { booleanOption, checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
+import { checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
 import { databaseExists, destroyDatabase, openEngine } from "../engine/open.ts";
 import { ownEngine } from "../engine/owner.ts";
 import type { Engine, EngineStats, KeyEncoding, VerifyReport } from "../engine/types.ts";
 import type { SlotMeta } from "../format/manifest/manifest_edit.ts";
-import type { FileSystem } from "../files/file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
+import { fixedPath } from "../files/paths.ts";
 import { Catalog } from "./catalog/catalog.ts";
 import { type ChangesOptions, type CommitRecord, listChanges } from "./watching/changes.ts";
 import { Context } from "./context.ts";
@@ -29,32 +29,10 @@ import type { Key } from "./data/keys.ts";
 import { MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
 import { type Namespace, type NamespaceOptions, openNamespace } from "./namespace.ts";
 import { exportStream, type ExportStreamOptions } from "./export_stream.ts";
-import { fileSystemIn, type OpenOptions, openOptions } from "./options.ts";
+import { fileSystemIn, type OpenOptions, openOptions, type PathOptions, type WorkOptions } from "./options.ts";
 import { keyBounds, type KeyRange } from "./data/ranges.ts";
-import { type RepairReport, repairReport } from "./repair_report.ts";
-import { backupFloor, loadRest, repairWork } from "./rest.ts";
-
-/** Options of calls that name a database without opening it. */
-export interface PathOptions {
-  /** Where files lie. Default: the system's. */
-  fileSystem?: FileSystem | undefined;
-}
-
-/** Options of long work on an open database. */
-export interface WorkOptions {
-  /** Ends it: the call rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
-  /** Told how far it has come. */
-  onProgress?: OnProgress | undefined;
-}
-
-/** Options of `DB.repair`. */
-export interface RepairOptions extends PathOptions, WorkOptions {
-  /** Only says what would be done. Default: false. */
-  dryRun?: boolean | undefined;
-  /** What keys are, for when nothing is left of the manifest, which says so. Default: `"utf8"`. */
-  keyEncoding?: KeyEncoding | undefined;
-}
+import { repairAt, type RepairOptions, type RepairReport } from "./repair.ts";
+import { backupFloor, loadRest } from "./rest.ts";
 
 /**
  * An open database.
@@ -155,8 +133,9 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     }
     const { fileSystem: fs } = fileSystemIn("DB.restore", place, []);
     const { settings } = openOptions("DB.restore", undefined);
+    const [from, to] = [fixedPath(fs, source), fixedPath(fs, destination)];
     const { restoreTo } = await backupFloor();
-    return await restoreTo(fs, settings, source, destination, rest);
+    return await restoreTo(fs, settings, from, to, rest);
   }
 
   /**
@@ -165,20 +144,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    * with `UnsupportedFormatError`.
    */
   static async repair(path: string | URL, options?: RepairOptions): Promise<RepairReport> {
-    const names = ["dryRun", "keyEncoding", "signal", "onProgress"];
-    const { fileSystem, checked } = fileSystemIn("DB.repair", options, names);
-    const dryRun = booleanOption("DB.repair", checked, "dryRun", false);
-    const keyEncoding = checked.keyEncoding as KeyEncoding | undefined;
-    const { settings } = openOptions("DB.repair", { keyEncoding, signal: signalOption("DB.repair", checked) });
-    const progress = new ProgressReporter(functionOption<OnProgress>("DB.repair", checked, "onProgress"));
-    progress.start("repair");
-    const { repairDatabase } = await repairWork();
-    const report = await repairDatabase(fileSystem, pathOf("DB.repair", path), settings, {
-      dryRun,
-      onRows: (rows) => progress.add(0, rows),
-    });
-    progress.finish();
-    return repairReport(report);
+    return await repairAt(path, options);
   }
 
   /** Where it is: an absolute path, or `":memory:"`. */
@@ -334,14 +300,18 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async export(destination: string | URL, options?: ExportOptions): Promise<ExportInfo> {
     this.#context.assertOpen("export");
+    const to = fixedPath(this.#engine.fs, destination);
     const { exportDatabase } = await backupFloor();
-    return await exportDatabase(this.#engine, destination, options);
+    return await this.#context.whileOpen(
+      "export",
+      (closing) => exportDatabase(this.#engine, to, options, closing),
+    );
   }
 
   /** As `export`, as a stream: a tar archive, or with `format: "jsonl"` a portable backup. */
   exportStream(options?: ExportStreamOptions): ReadableStream<Uint8Array> {
     this.#context.assertOpen("exportStream");
-    return exportStream(this.#engine, options);
+    return exportStream(this.#engine, options, (call) => this.#context.untilClosed(call));
   }
 
   /**
@@ -350,8 +320,9 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async backup(destination: BackupDestination, options?: BackupOptions): Promise<BackupInfo> {
     this.#context.assertOpen("backup");
+    const to = fixedPath(this.#engine.fs, destination);
     const { backupTo } = await backupFloor();
-    return await backupTo(this.#engine, destination, options);
+    return await this.#context.whileOpen("backup", (closing) => backupTo(this.#engine, to, options, closing));
   }
 
   /**
@@ -361,10 +332,15 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   async restore(source: RestoreSource, options?: RestoreOptions): Promise<RestoreInfo> {
     const context = this.#context;
     context.assertOpen("restore");
+    const from = fixedPath(this.#engine.fs, source);
     const { restoreInto } = await backupFloor();
     while (context.restoring !== undefined) await context.restoring;
     const { promise, resolve } = Promise.withResolvers<void>();
     context.restoring = promise;
+    const onLeft = (): void => {
+      if (context.restoring === promise) context.restoring = undefined;
+      resolve();
+    };
     try {
       // Namespaces that are just being made are in the catalog before the restore looks at it.
       if (!this.readOnly) await this.#engine.flush();
@@ -372,21 +348,22 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
       const spaces = this.readOnly
         ? undefined
         : { first: catalog.leaveGap(), reserve: (path: readonly string[]) => catalog.reserve(path) };
-      return await restoreInto(this.#engine, source, options, spaces);
+      const work = (closing: AbortSignal): Promise<RestoreInfo> =>
+        restoreInto(this.#engine, from, options, { spaces, closing, onLeft });
+      return await context.whileOpen("restore", work);
     } finally {
-      context.restoring = undefined;
-      resolve();
+      onLeft();
     }
   }
 
   /**
-   * Writes and syncs what is pending and lets go of everything. Watches end; whatever else is called later is a
-   * `ClosedError`. Rejects when a failure in the background kept something from being written. Safe to call twice.
+   * Writes and syncs what is pending and lets go of everything. Watches end; exports, backups and restores that are under way
+   * are given up, and they and whatever else is called later reject with `ClosedError`. Rejects when a failure in the background kept something from being written. Safe to call twice.
    */
   async close(): Promise<void> {
     this.#stopListening();
     for (const close of [...this.#context.closing]) close();
-    await this.#engine.close();
+    await this.#engine.close(this.#context.restoring);
   }
 
   /** As `close`. */

@@ -1,5 +1,5 @@
 /**
- * The options of `DB.open`, their limits, and why.
+ * The options of `DB.open`, their limits, and why; and those that several calls share.
  *
  * @module
  */
@@ -13,10 +13,25 @@ import {
   numberOption,
   signalOption,
 } from "../base/options.ts";
+import type { OnProgress } from "../base/progress.ts";
 import { monotonicNow, randomBytes, randomNumber } from "../base/simulation.ts";
 import type { Durability, EngineEvent, EngineSettings, KeyEncoding } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
+
+/** Options of calls that name a database without opening it. */
+export interface PathOptions {
+  /** Where files lie. Default: the system's. */
+  fileSystem?: FileSystem | undefined;
+}
+
+/** Options of long work on an open database. */
+export interface WorkOptions {
+  /** Ends it: the call rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Told how far it has come. */
+  onProgress?: OnProgress | undefined;
+}
 
 /** How much log is kept for `changes()`. */
 export interface HistoryOptions {
@@ -202,6 +217,11 @@ export function fileSystemIn(call: string, options: unknown, names: readonly str
 } {
   const checked = checkOptions(call, options, ["fileSystem", ...names]);
   return { fileSystem: fileSystemOption(call, checked["fileSystem"]) ?? nodeFileSystem(), checked };
+}
+
+/** Where files lie by options of which all else is checked later. */
+export function fileSystemOf(call: string, options: unknown): FileSystem {
+  return fileSystemOption(call, (options as OpenOptions | null | undefined)?.fileSystem) ?? nodeFileSystem();
 }
 
 function nested(call: string, checked: CheckedOptions, name: string, names: readonly string[]): CheckedOptions {

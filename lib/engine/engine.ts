@@ -341,11 +341,11 @@ export class TreeEngine implements Engine {
     if (this.readOnly) await this.#refresher.refresh();
   }
 
-  close(): Promise<void> {
-    return this.#closing ??= this.#close();
+  close(last?: Promise<void>): Promise<void> {
+    return this.#closing ??= this.#close(last);
   }
 
-  async #close(): Promise<void> {
+  async #close(last: Promise<void> | undefined): Promise<void> {
     const store = this.#store;
     try {
       if (!this.readOnly) {
@@ -354,6 +354,7 @@ export class TreeEngine implements Engine {
         await this.#queue.exclusive(() => this.#finish());
       }
     } finally {
+      await last;
       await this.#background.close();
       try {
         if (!this.readOnly && store.failure === undefined) await this.#reserve.help(() => this.#log.close());

@@ -381,8 +381,8 @@ export interface Engine {
   unarchivedBytes(version: number): number;
   /** Read-only engines: moves to the writer's newest committed state. */
   refresh(): Promise<void>;
-  /** Writes and syncs what is pending, lets go of everything. */
-  close(): Promise<void>;
+  /** Writes and syncs what is pending, lets go of everything, though not before `last`, which never fails, has ended. */
+  close(last?: Promise<void>): Promise<void>;
 }
 
 /** Writes one sorted run (as many tables as it takes, and their blobs) aside, for `Engine.ingest`. */

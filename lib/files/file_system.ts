@@ -31,8 +31,8 @@ export interface MakeOptions {
 
 /** What `stat` tells. */
 export interface FileInfo {
-  /** What it is; links are followed. */
-  kind: "file" | "directory" | "other";
+  /** What it is; links are followed, and one that leads nowhere is a `"link"`. */
+  kind: "file" | "directory" | "link" | "other";
   /** Length in bytes (0 for a directory). */
   size: number;
 }

@@ -66,6 +66,12 @@ export function nodeFileSystem(): FileSystem {
   return new NodeFileSystem();
 }
 
+/** Whether a link is there, wherever it leads. */
+function isLink(path: string): boolean {
+  // With a slash at its end it would be followed.
+  return lstatSync(path.replace(/\/+$/, ""), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
 class NodeFileSystem implements FileSystem {
   readonly kind = "node";
 
@@ -99,7 +105,8 @@ class NodeFileSystem implements FileSystem {
       return { kind, size: kind === "file" ? info.size : 0 };
     } catch (error) {
       const code = failureCode(error);
-      if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+      if (code === "ENOENT") return isLink(path) ? { kind: "link", size: 0 } : undefined;
+      if (code === "ENOTDIR") return undefined;
       throw nodeError("look at", path, error);
     }
   }

@@ -1,9 +1,10 @@
 /**
- * Joining and splitting paths, thinly: a path stays as the caller wrote it until a file system resolves it.
+ * Joining and splitting paths, thinly, and fixing those that callers give.
  *
  * @module
  */
 import * as nodePath from "node:path";
+import type { FileSystem } from "./file_system.ts";
 
 /** The path of a name inside a directory, or further down. */
 export function join(directory: string, ...names: string[]): string {
@@ -18,4 +19,16 @@ export function dirname(path: string): string {
 /** The last part of `path`. */
 export function basename(path: string): string {
   return nodePath.basename(path);
+}
+
+/**
+ * A path that a caller gave, from the root on: work that takes its time keeps to it, though the process changes its directory
+ * meanwhile. Its last part may be a link, and is left as it is. What is no relative path is given back as it came, be it one
+ * to refuse.
+ */
+export function fixedPath<T>(fs: FileSystem, given: T): T | string {
+  if (typeof given !== "string" || given === "" || given === ":memory:" || given.includes("\0")) return given;
+  if (nodePath.isAbsolute(given) || /^[A-Za-z][A-Za-z0-9+.-]+:\/\//.test(given)) return given;
+  // A slash at the end says what is meant.
+  return join(fs.resolve(dirname(given)), basename(given), /[/\\]$/.test(given) ? "/" : "");
 }

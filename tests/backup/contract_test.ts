@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import {
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -10,6 +11,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -170,6 +172,26 @@ describe("destinations", () => {
     await db.export(at("file.tar"), { overwrite: true });
     await db.backup(at("file.json"), { overwrite: true });
     for (const name of ["full", "file.tar", "file.json", "plain", "copy"]) rmSync(at(name), { recursive: true });
+  });
+
+  it("that are links leading nowhere are refused as such, and replaced with overwrite as files are", async () => {
+    const names = ["link", "link.tar", "link.json"];
+    for (const name of names) symlinkSync(at("nowhere"), at(name));
+    const refusals: [() => Promise<unknown>, string, RegExp][] = [
+      [() => db.export(at("link")), "ExistsError", /a link that leads nowhere is in its place/],
+      [() => db.export(at("link.tar")), "ExistsError", /a link that leads nowhere is in its place/],
+      [() => db.backup(at("link.json")), "ExistsError", /a link that leads nowhere is in its place/],
+      [() => db.backup(at("link/")), "ExistsError", /as a repository: it is a link that leads nowhere/],
+      [() => DB.open(at("link")), "ExistsError", /it is a link that leads nowhere, and a database is a directory/],
+      [() => DB.restore(at("link"), at("new")), "NotFoundError", /Cannot restore from .*: it is a link that leads/],
+    ];
+    try {
+      for (const [call, name, message] of refusals) await assert.rejects(call, { name, message });
+      await db.backup(at("link.json"), { overwrite: true });
+      assert.equal(lstatSync(at("link.json")).isFile(), true);
+    } finally {
+      for (const name of names) rmSync(at(name));
+    }
   });
 
   it("with too little space are a NoSpaceError, and nothing is left there", async () => {

@@ -389,6 +389,14 @@ describe("holdfast import", () => {
     assert.deepEqual([code, /line 2 of standard input: the value has the number 123.*round/.test(stderr)], [1, true]);
   });
 
+  it("names the portable file that can't be read", async () => {
+    const damaged = '{"format":"holdfast.portable","version":"1.0","entries":[{"key":5}]}';
+    const { code, stderr } = await cli(["import", db, "-", "--create", "--format", "portable"], { stdin: damaged });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /standard input/);
+    assert.doesNotMatch(stderr, /source stream/);
+  });
+
   it("refuses for portable files what they say themselves", async () => {
     await fillKinds();
     await ok(["export", db, "/portable.json"]);

@@ -172,7 +172,7 @@ describe("on a terminal", () => {
       [/The same again: /, `${secret}\r`],
     ]);
     assert.equal(made.code, 0, made.screen);
-    assert.match(made.screen, /made directory safe \(encrypted/);
+    assert.match(made.screen, /made directory \S*safe \(encrypted/);
     assert.ok(!made.screen.includes("correct"), "the passphrase is not shown");
     const left = await onTerminal(["backups", "safe"], [[/Passphrase of safe: /, "\u0003"]]);
     assert.equal(left.code, 130, left.screen);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
-import { repairReport } from "../../lib/db/repair_report.ts";
+import { repairReport } from "../../lib/db/repair.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { DELETED, overwrite } from "./beneath.ts";

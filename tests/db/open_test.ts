@@ -339,4 +339,20 @@ describe("looking after a database", () => {
     assert.deepEqual(report.lost, []);
     await assert.rejects(DB.repair("/nothing", disk), { name: "NotFoundError" });
   });
+
+  it("repair tells the time by the clock it is given", async () => {
+    const { fileSystem } = onOneDisk();
+    const clock = (): number => 4_000_000_000_000.5;
+    const db = await DB.open("/d", { fileSystem, clock: () => 1 });
+    await db.set("k", 1);
+    await db.close();
+    await fileSystem.remove("/d/CURRENT");
+    await assert.rejects(DB.repair("/d", { fileSystem, clock: 5 as never }), { name: "TypeError" });
+    await DB.repair("/d", { fileSystem, clock });
+    const aside = (await fileSystem.list("/d")).filter((name) => name.startsWith("damaged-"));
+    assert.deepEqual(aside, ["damaged-20961002T070640.000Z"]);
+    const repaired = await DB.open("/d", { fileSystem, clock });
+    assert.equal(repaired.timestamp, 4_000_000_000_000);
+    await repaired.close();
+  });
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type Change, DB } from "../../mod.ts";
-import { all, withDb, withDirectory } from "./helpers.ts";
+import { type Change, ClosedError, DB } from "../../mod.ts";
+import { all, onOneDisk, settle, withDb, withDirectory } from "./helpers.ts";
 
 async function backedUp(path: string): Promise<string> {
   await using db = await DB.open(":memory:");
@@ -112,4 +113,77 @@ describe("restore into an open database", () => {
         assert.equal(await db.get("k"), 1);
       });
     }));
+});
+
+it("a restore names the file whose stream it reads", () =>
+  withDirectory(async (directory) => {
+    const path = join(directory, "damaged.json");
+    writeFileSync(path, '[{"key":5}]');
+    await withDb(async (db) => {
+      await assert.rejects(db.restore(createReadStream(path)), (error: Error) => error.message.includes(path));
+      await assert.rejects(db.restore([readFileSync(path)]), /of the source stream/);
+    });
+  }));
+
+/** How the work ends; "not yet" when it doesn't within so many rounds of the event loop. */
+async function endOf(work: Promise<unknown>): Promise<unknown> {
+  let turns = 0;
+  const late = async (): Promise<string> => {
+    while (turns++ < 500) await settle();
+    return "not yet";
+  };
+  return await Promise.race([work.then(() => "done", (error) => error), late()]);
+}
+
+/** A source that is stuck after its first bytes; `isAsked` resolves when more is wanted of it. */
+function stuck(): { source: AsyncIterable<Uint8Array>; isAsked: Promise<void>; goOn: () => void } {
+  const asked = Promise.withResolvers<void>();
+  const more = Promise.withResolvers<void>();
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    yield new TextEncoder().encode(`[{"key":"a","value":"1"},${" ".repeat(1000)}`);
+    asked.resolve();
+    await more.promise;
+    yield new TextEncoder().encode('{"key":"b","value":"2"}]');
+  }
+  return { source: pieces(), isAsked: asked.promise, goOn: more.resolve };
+}
+
+describe("a restore whose source is stuck", () => {
+  it("is given up when the database closes, before its directory may be someone else's", async () => {
+    const { fileSystem } = onOneDisk();
+    const db = await DB.open("/d", { fileSystem });
+    await db.set("k", 1);
+    const { source, isAsked, goOn } = stuck();
+    const restored = endOf(db.restore(source));
+    await Promise.race([isAsked, restored]);
+    const stages = async () => (await fileSystem.list("/d")).filter((name) => name.startsWith(".stage-"));
+    assert.equal((await stages()).length, 1);
+    await db.close();
+    assert.deepEqual(await stages(), []);
+    const error = await restored;
+    assert.ok(error instanceof ClosedError, `${error}`);
+    await using again = await DB.open("/d", { fileSystem });
+    goOn();
+    await settle();
+    assert.deepEqual(await all(again.keys()), ["k"]);
+    assert.deepEqual(await stages(), []);
+  });
+
+  it("is given up by its signal", async () => {
+    for (const into of ["an open database", "a path"]) {
+      const { fileSystem } = onOneDisk();
+      await using db = await DB.open("/d", { fileSystem });
+      const { source, isAsked } = stuck();
+      const controller = new AbortController();
+      const { signal } = controller;
+      const work = into === "a path"
+        ? DB.restore(source, "/new", { fileSystem, signal })
+        : db.restore(source, { signal });
+      const end = endOf(work);
+      await Promise.race([isAsked, end]);
+      const reason = new Error("given up");
+      controller.abort(reason);
+      assert.equal(await end, reason, into);
+    }
+  });
 });

@@ -5,6 +5,20 @@ import { IOError } from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
 
+describe("changes from before many restores", () => {
+  it("are told as long as it is known whose they were, then as a reset: each restore would keep a catalog in memory", async () => {
+    await using db = await DB.open(":memory:");
+    const source = [new TextEncoder().encode("[]")];
+    for (let i = 0; i < 8; i++) {
+      await db.namespace("n").set(`k${i}`, i);
+      await db.restore(source);
+    }
+    const told: string[] = [];
+    for await (const { changes } of db.changes()) for (const change of changes) told.push(change.type);
+    assert.deepEqual(told, [...Array(4).fill(["reset", "reset"]), ...Array(4).fill(["set", "reset"])].flat());
+  });
+});
+
 describe("a restore into an open database, whose new catalog can't be read at once", () => {
   for (const mode of ["replace", "merge"] as const) {
     it(`shows the namespaces of before or of after, never none, ${mode}`, async () => {

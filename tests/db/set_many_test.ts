@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB, type SetManyItem } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { all, TestClock, withDb } from "./helpers.ts";
+import { all, settle, TestClock, withDb } from "./helpers.ts";
 
 function* numbered(count: number, size = 10): Generator<readonly [string, string]> {
   for (let i = 0; i < count; i++) yield [`k${String(i).padStart(6, "0")}`, "v".repeat(size)] as const;
@@ -182,6 +182,35 @@ describe("setMany", () => {
       };
       await assert.rejects(db.setMany(source), { name: "RangeError", message: /the key is empty/, committed: 0 });
     }));
+
+  it("rejects when the database closes while its source is stuck", async () => {
+    const db = await DB.open(":memory:");
+    let returned = false;
+    let given = 0;
+    const stuck: AsyncIterable<SetManyItem> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          given++ < 2000 ? Promise.resolve({ done: false, value: [`k${given}`, "v".repeat(100)] }) : waiting(),
+        return: () => {
+          returned = true;
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      }),
+    };
+    const asked = Promise.withResolvers<void>();
+    const waiting = (): Promise<never> => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    let error: { code?: string; committed?: number } | undefined;
+    db.setMany(stuck).catch((reason) => error = reason);
+    await asked.promise;
+    await db.close();
+    for (let i = 0; i < 100 && error === undefined; i++) await settle();
+    assert.equal(error?.code, "CLOSED");
+    assert.ok(error?.committed! > 0, `${error?.committed}`);
+    assert.ok(returned);
+  });
 
   it("wraps a thrown thing that can carry nothing", () =>
     withDb(async (db) => {

@@ -62,9 +62,11 @@ describe("Engine", () => {
     let most = 0;
     const deleted: Promise<unknown>[] = [];
     for (let i = 0; i < 250; i++) {
-      deleted.push(removeRange(engine, name(i), name(500 - i)).then(() => {
-        most = Math.max(most, engine.stats().memtableBytes);
-      }));
+      deleted.push(
+        removeRange(engine, name(i), name(500 - i)).then(() => {
+          most = Math.max(most, engine.stats().memtableBytes);
+        }),
+      );
     }
     await Promise.all(deleted);
     // One that takes writes, and two that wait to be flushed.

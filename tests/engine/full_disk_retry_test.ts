@@ -101,3 +101,28 @@ describe("a write that waits for memtables to be written", () => {
     await engine.close();
   });
 });
+
+describe("a full disk that is simulated", () => {
+  it("is not tried again because real time has gone by: a run would not repeat", async () => {
+    const fs = memoryFileSystem();
+    let full = 0;
+    const onEvent = (event: { type: string }): void => void (event.type === "space" && full++);
+    const engine = await open(fs, { memtableBytes: 4096, onEvent });
+    const { setTimeout: real } = globalThis;
+    const timers: unknown[] = [];
+    globalThis.setTimeout = ((run: () => void, ms: number) => {
+      timers.push(ms);
+      return real(run, ms);
+    }) as typeof setTimeout;
+    try {
+      for (let i = 0; engine.stats().pendingFlushes === 0; i++) await put(engine, { [name(i)]: "x".repeat(200) });
+      fs.capacityBytes = fs.usedBytes;
+      await until("the full disk", () => full > 0 || undefined);
+      assert.deepEqual(timers, []);
+    } finally {
+      globalThis.setTimeout = real;
+      fs.capacityBytes = Infinity;
+      await engine.close();
+    }
+  });
+});

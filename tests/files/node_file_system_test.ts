@@ -31,6 +31,15 @@ describe("nodeFileSystem", () => {
     lock.release();
   });
 
+  it("tells of a link that leads nowhere", async () => {
+    const fs = nodeFileSystem();
+    const path = `${newPlace()}/link`;
+    symlinkSync(`${path}-target`, path);
+    for (const given of [path, `${path}/`]) assert.deepEqual(await fs.stat(given), { kind: "link", size: 0 });
+    mkdirSync(`${path}-target`);
+    assert.equal((await fs.stat(path))?.kind, "directory");
+  });
+
   it("removes a link and not what it leads to", async () => {
     const fs = nodeFileSystem();
     const directory = newPlace();

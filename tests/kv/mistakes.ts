@@ -159,6 +159,24 @@ export const MISTAKES: Mistake[] = [
     run: (kv) => kv.list({ prefix: [] }, { batchSize: 0 }),
     ours: "at once Error: batchSize must be a positive integer: received 0",
   },
+  ...["batchSize", "consistency", "reverse", "cursor"].map((option) => ({
+    name: `${option} is null`,
+    run: (kv: Any) => drained(kv.list({ prefix: [] }, { [option]: null })),
+    ours: "succeeds",
+  })),
+  {
+    name: "limit is null",
+    run: (kv) => kv.list({ prefix: [] }, { limit: null }),
+    ours: "at once Error: Limit must be a positive integer: received null",
+  },
+  {
+    name: "reverse is not true",
+    run: async (kv) => {
+      await kv.atomic().set(["r", 1], 1).set(["r", 2], 2).commit();
+      for await (const { key } of kv.list({ prefix: ["r"] }, { reverse: 1 })) throw new Error(`${key[1]} is the first`);
+    },
+    ours: "later Error: 1 is the first",
+  },
   {
     name: "batchSize is 2,000",
     run: (kv) => drained(kv.list({ prefix: [] }, { batchSize: 2000 })),

@@ -32,6 +32,7 @@ const CASES: readonly (readonly [typed: string, completed: string])[] = [
   ["holdfast keys add --new-k", "--new-key-file"],
   ["holdfast completions fi", "fish"],
   ["holdfast help sched", "schedule"],
+  ["holdfast help keys rot", "rotate"],
 ];
 
 /** Says why a shell is not tried. They are installed by the long form only: fish alone brings man and groff with it. */

@@ -27,7 +27,7 @@ export const COMMIT_VERSIONSTAMP: unique symbol = Symbol("commit versionstamp");
 
 /** Refuses a level of consistency that is none; they are all the same here. */
 export function checkConsistency(options: { consistency?: KvConsistencyLevel } | undefined): void {
-  const level = options?.consistency;
+  const level = options?.consistency ?? undefined;
   if (level === undefined || level === "strong" || level === "eventual") return;
   throw new TypeError(`unknown variant \`${String(level)}\`, expected \`strong\` or \`eventual\``);
 }

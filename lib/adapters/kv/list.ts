@@ -94,7 +94,8 @@ export class KvList<T> implements KvListIterator<T> {
   constructor(core: KvCore, selector: KvListSelector, options: KvListOptions = {}) {
     const { limit, batchSize, cursor, reverse } = options;
     positive("Limit", limit);
-    positive("batchSize", batchSize);
+    // Null is no size, though it is a limit that makes no sense.
+    positive("batchSize", batchSize ?? undefined);
     checkConsistency(options);
     if (cursor !== undefined && cursor !== null && typeof cursor !== "string") {
       throw new TypeError(`cursor must be a string, not ${typeof cursor}`);
@@ -103,7 +104,7 @@ export class KvList<T> implements KvListIterator<T> {
     this.#selector = checkSelector(selector);
     this.#limit = limit ?? Infinity;
     this.#batchSize = batchSize ?? Math.min(limit ?? BATCH, BATCH_MAX);
-    this.#reverse = reverse ?? false;
+    this.#reverse = reverse === true;
     // An empty one is that of a list that has come to its end, and as in Deno begins anew.
     this.#from = cursor === "" ? undefined : cursor ?? undefined;
   }

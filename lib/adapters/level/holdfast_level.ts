@@ -6,10 +6,11 @@
 import { DB } from "../../db/db.ts";
 import type { Key } from "../../db/data/keys.ts";
 import type { Namespace } from "../../db/namespace.ts";
-import type { OpenOptions } from "../../db/options.ts";
-import type { RepairReport } from "../../db/repair_report.ts";
+import { fileSystemOf, type OpenOptions } from "../../db/options.ts";
+import type { RepairReport } from "../../db/repair.ts";
 import { pathOf } from "../../base/options.ts";
 import type { Durability } from "../../engine/types.ts";
+import { fixedPath } from "../../files/paths.ts";
 import {
   type AbstractBatchOperation,
   type AbstractBatchOptions,
@@ -79,6 +80,8 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
   /** The database that was given, which is not ours to open and close. */
   readonly #given: DB<Key> | undefined;
   readonly #location: string | URL;
+  /** The same, from the root on. */
+  readonly #place: string | URL;
   readonly #namespace: readonly string[];
   #open: Opened | undefined;
 
@@ -121,6 +124,7 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
     super(manifest, options);
     this.#given = given;
     this.#location = given?.path ?? location as string | URL;
+    this.#place = fixedPath(fileSystemOf(call, options), this.#location);
     this.#namespace = namespace;
   }
 
@@ -226,7 +230,7 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
     const opening = this.#given === undefined ? checkedOpenOptions(call, options) : checkedOptionsOver(call, options);
     let db: DB<Key> | undefined;
     try {
-      db = this.#given ?? await openDatabase(this.#location, opening);
+      db = this.#given ?? await openDatabase(this.#place, opening);
       this.#open = { db, entries: new LevelEntries(spaceIn(db, this.#namespace)), durability: opening.durability };
     } catch (error) {
       // Nobody else could close it, and it would stay locked.

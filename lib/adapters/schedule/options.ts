@@ -18,6 +18,7 @@ import { checkHealthPolicy, type HealthPolicy } from "../../backup/repository/ca
 import { checkPolicy, type RetentionPolicy } from "../../backup/repository/pruning/retention_policy.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { nodeFileSystem } from "../../files/node_file_system.ts";
+import { fixedPath } from "../../files/paths.ts";
 import { type CronTimes, cronTimes } from "./cron.ts";
 import type { JobName, ScheduledDatabase, ScheduleEvent, ScheduleFinding, ScheduleOptions } from "./types.ts";
 
@@ -108,7 +109,7 @@ export function checkScheduleOptions(
 
 /** A database's directory holds its own files only: a strange one there is in the way of an export, and of its checks. */
 function journalPath(given: string | URL, database: string | undefined, files: FileSystem): string {
-  const path = pathOf(`${CALL}: option "journal"`, given);
+  const path = fixedPath(files, pathOf(`${CALL}: option "journal"`, given));
   if (database !== undefined) {
     const [file, directory] = [files.resolve(path), files.resolve(database)];
     if (file === directory || file.startsWith(`${directory}/`) || file.startsWith(`${directory}\\`)) {

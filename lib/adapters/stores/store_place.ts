@@ -9,8 +9,9 @@ import { describeValue, pathOf } from "../../base/options.ts";
 import { DB } from "../../db/db.ts";
 import type { Key } from "../../db/data/keys.ts";
 import { Namespace } from "../../db/namespace.ts";
-import { OPEN_NAMES, type OpenOptions, openOptions } from "../../db/options.ts";
+import { fileSystemOf, OPEN_NAMES, type OpenOptions, openOptions } from "../../db/options.ts";
 import type { Durability, EngineEvent } from "../../engine/types.ts";
+import { fixedPath } from "../../files/paths.ts";
 
 /** A directory, `":memory:"`, or what is open already: a database, or a namespace of one. */
 export type StoreLocation = string | URL | DB<string> | DB<Uint8Array> | Namespace<string> | Namespace<Uint8Array>;
@@ -66,6 +67,7 @@ export class StorePlace {
     openOptions(call, options);
     this.durability = undefined;
     this.name = String(location);
+    const place = fixedPath(fileSystemOf(call, options), location);
     const { onEvent } = options;
     const settings: OpenOptions = {
       ...options,
@@ -75,7 +77,7 @@ export class StorePlace {
       },
     };
     this.#open = () =>
-      DB.open<Key>(location, settings).catch((error) => {
+      DB.open<Key>(place, settings).catch((error) => {
         // The next call tries again: whoever has the lock may have gone by then.
         this.#opening = undefined;
         onFailure(error);

@@ -22,6 +22,7 @@ import {
   RESERVE_NAME,
 } from "../../engine/file_names.ts";
 import type { FileSystem } from "../../files/file_system.ts";
+import { inWords } from "../../files/kinds.ts";
 import { join } from "../../files/paths.ts";
 import type { Secret } from "../../format/repository/key_ring.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
@@ -33,7 +34,7 @@ import { type ByteStream, isByteStream, PieceReader, piecesOf, readPieces } from
 import { decodeTarHeader, TAR_BLOCK } from "../archive/tar_header.ts";
 import { readTar } from "../archive/tar_reader.ts";
 
-/** Where a restore reads from. */
+/** Where a restore reads from. Errors name a stream by its `path`, if it has one as those of files in Node. */
 export type RestoreSource = string | URL | ByteStream | ObjectStore | RepositoryHandle;
 
 /** A source once it was looked at. */
@@ -87,7 +88,7 @@ export async function openSource(
     return { kind: "repository", name: context.name, context };
   }
   if (isObjectStore(source)) return await repositoryIn(source, encryption);
-  if (isByteStream(source)) return await sniff(piecesOf(call, source, signal), "the source stream");
+  if (isByteStream(source)) return await sniff(piecesOf(call, source, signal), nameOfStream(source));
   if (typeof source !== "string" && !(source instanceof URL)) {
     throw new TypeError(
       `${call}: source must be a path, a file: URL, a stream of bytes, a store or a repository, not ${
@@ -97,8 +98,9 @@ export async function openSource(
   }
   const path = localPath(call, source);
   const info = await fs.stat(path);
-  if (info === undefined) {
-    throw new NotFoundError(`Cannot restore from ${path}: nothing is there; check the path (NOT_FOUND)`, { path });
+  if (info === undefined || info.kind === "link") {
+    const found = info === undefined ? "nothing is there" : `it is ${inWords(info)}`;
+    throw new NotFoundError(`Cannot restore from ${path}: ${found}; check the path (NOT_FOUND)`, { path });
   }
   if (info.kind === "directory") {
     if (await fs.stat(join(path, MARKER_NAME)) !== undefined) return { kind: "directory", name: path, path };
@@ -116,6 +118,12 @@ export async function openSource(
     );
   }
   return await sniff(readPieces(fs, path, signal), path);
+}
+
+/** Streams of files have their path on them, as Node makes them. */
+function nameOfStream(source: ByteStream): string {
+  const { path } = source as { path?: unknown };
+  return typeof path === "string" && path !== "" ? path : "the source stream";
 }
 
 async function repositoryIn(store: ObjectStore, encryption: Secret | undefined): Promise<OpenedRepository> {

@@ -110,7 +110,8 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
     refuse(call, ["as", "tag", "expire-in", "expires-at", "durability", "namespace"], "portable files, which say it");
     refuse(call, ["resume"], "portable files, which come in as one step");
     await using db = await target(call, path, dryRun);
-    const info: RestoreInfo = await db.restore(text.pieces as ByteStream, {
+    const named: ByteStream = Object.assign(text.pieces, { path: name });
+    const info: RestoreInfo = await db.restore(named, {
       ...{ mode: "merge", dryRun, signal: io.signal },
       onProgress: out.progress("import"),
     });

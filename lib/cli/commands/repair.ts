@@ -5,7 +5,7 @@
  */
 import type { RepositoryRepairReport } from "../../backup/repository/mod.ts";
 import { DB } from "../../db/db.ts";
-import type { RepairReport } from "../../db/repair_report.ts";
+import type { RepairReport } from "../../db/repair.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { UsageError } from "../core/exit_code.ts";

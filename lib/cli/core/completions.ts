@@ -50,9 +50,7 @@ function bash(program: string, commands: readonly CommandSpec[]): string[] {
     ],
     `  case "$command" in`,
     `    "") words="${[...commands.map((spec) => spec.name), "--help", "--version"].join(" ")}" ;;`,
-    ...families(commands).map((spec) =>
-      `    ${quoted(spec.name)}) words="${spec.commands!.map((each) => each.name).join(" ")} --help" ;;`
-    ),
+    ...families(commands).map((spec) => `    ${quoted(spec.name)}) words="${namesIn(spec)} --help" ;;`),
     ...runnable(commands).flatMap((command) => bashCommand(name, command, commands)),
     `  esac`,
     `  # Options only where one is begun; everywhere else a path may stand.`,
@@ -81,6 +79,9 @@ function bashCommand(name: string, command: NamedCommand, commands: readonly Com
         : `COMPREPLY=($(compgen -W "${(option.choices ?? []).join(" ")}" -- "$current"))`;
       return `        ${names}) ${reply}; return ;;`;
     }),
+    ...(isCommand(command.spec.args[0]) ? families(commands) : []).map((family) =>
+      `        ${family.name}) COMPREPLY=($(compgen -W "${namesIn(family)}" -- "$current")); return ;;`
+    ),
     `      esac`,
     `      words="${words.join(" ")}"`,
     ...(choices.length === 0 ? [] : [
@@ -92,9 +93,18 @@ function bashCommand(name: string, command: NamedCommand, commands: readonly Com
   ];
 }
 
+/** Whether a word is a command, and the one behind it one of its family. */
+function isCommand(word: ArgumentSpec | undefined): boolean {
+  return word?.kind === "command";
+}
+
+function namesIn(family: CommandSpec): string {
+  return family.commands!.map(({ name }) => name).join(" ");
+}
+
 /** What a word may be, where that can be listed. */
 function choicesOf(word: ArgumentSpec | undefined, commands: readonly CommandSpec[]): readonly string[] {
-  return word?.kind === "command" ? commands.map(({ name }) => name) : word?.choices ?? [];
+  return isCommand(word) ? commands.map(({ name }) => name) : word?.choices ?? [];
 }
 
 function zsh(program: string, commands: readonly CommandSpec[]): string[] {
@@ -157,8 +167,12 @@ function zshCommand(spec: CommandSpec, indent: string, commands: readonly Comman
     const values = zshValues(word.kind, choices.length === 0 ? undefined : choices);
     return quoted(`${word.many ? "*" : index + 1}:${word.name}:${values}`);
   });
+  const inFamilies = (isCommand(spec.args[0]) ? families(commands) : []).map((family) =>
+    `${indent}  if [[ "$CURRENT $words[2]" == "3 ${family.name}" ]]; then compadd -- ${namesIn(family)}; return; fi`
+  );
   return [
     `${indent}${spec.name})`,
+    ...inFamilies,
     `${indent}  _arguments ${[...options, ...words].join(` \\\n${indent}    `)}`,
     `${indent}  ;;`,
   ];
@@ -194,9 +208,14 @@ function fish(program: string, commands: readonly CommandSpec[]): string[] {
     ),
     ...runnable(commands).flatMap((command) => {
       const when = `${complete} -n ${fishQuoted(`${at} ${command.name}`)}`;
-      const choices = choicesOf(command.spec.args[0], commands);
+      const [word] = command.spec.args;
+      const choices = choicesOf(word, commands);
+      const first = isCommand(word) ? `${complete} -n ${fishQuoted(`${only} ${command.name}`)}` : when;
       return [
-        ...(choices.length === 0 ? [] : [`${when} -f -a ${fishQuoted(choices.join(" "))}`]),
+        ...(choices.length === 0 ? [] : [`${first} -f -a ${fishQuoted(choices.join(" "))}`]),
+        ...(isCommand(word) ? families(commands) : []).map((family) =>
+          `${complete} -n ${fishQuoted(`${only} ${command.name} ${family.name}`)} -f -a ${fishQuoted(namesIn(family))}`
+        ),
         ...optionsOf(command).map((option) => {
           const short = option.short === undefined ? "" : ` -s ${option.short}`;
           const value = option.kind === "flag"

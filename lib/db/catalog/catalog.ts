@@ -30,11 +30,18 @@ import { hasLoneSurrogate } from "../data/keys.ts";
 /** A restore that merges gives out key spaces above those it sees; what is asked for meanwhile stays out of its way. */
 const RESTORE_GAP = 2 ** 20;
 
+/**
+ * For so many restores it is known whose key spaces were whose before. Each takes a copy of the catalog, and whoever reads
+ * changes from before more of them is told to begin anew by the first of these restores.
+ */
+const OLDER_MAX = 4;
+
 /** The root and all namespaces. */
 export class Catalog {
   /** The root. */
   readonly root: Definition;
   readonly #readOnly: boolean;
+  /** What may have entries. */
   #bySpace: Map<number, Definition> = new Map();
   #next = FIRST_NAMESPACE_SPACE;
   /** Key spaces for the namespaces that a merging restore brings, by path; see `reserve`. */
@@ -56,30 +63,29 @@ export class Catalog {
     const view = engine.read();
     // First of all: when they can't be read, nothing has changed.
     const rows = catalogRows(view);
-    if (replacedAt !== undefined) this.#older.unshift({ until: replacedAt, bySpace: this.#asItIs() });
+    if (replacedAt !== undefined) {
+      this.#older = [{ until: replacedAt, bySpace: this.#asItIs() }, ...this.#older].slice(0, OLDER_MAX);
+    }
     this.#bySpace = new Map([[this.root.space, this.root]]);
     this.#loaded = view.version;
     const forks = engine.meta.parents;
     const byParent = Map.groupBy(rows, (row) => row.parent);
     for (const row of rows) this.#next = Math.max(this.#next, row.space + 2);
     const place = (parent: Definition): void => {
-      for (const child of parent.children.values()) child.persisted = false;
+      for (const child of parent.children()) child.persisted = false;
       const own = byParent.get(parent.space) ?? [];
       // Once: rows that put a namespace inside itself lead no further.
       byParent.delete(parent.space);
       for (const row of own) {
-        let child = parent.children.get(row.name);
-        if (child === undefined) {
-          child = new Definition(row.keyEncoding, parent, row.name);
-          parent.children.set(row.name, child);
-        }
+        const child = parent.child(row.name) ?? new Definition(row.keyEncoding, parent, row.name);
+        parent.keep(child);
         child.encoding = row.keyEncoding;
         child.persisted = true;
         child.place(row.space);
         child.since = forks.findLast((fork) => fork.version < row.version)?.version ?? 0;
         this.#bySpace.set(row.space, child);
       }
-      for (const child of parent.children.values()) {
+      for (const child of parent.children()) {
         if (!child.persisted) this.#assign(child);
         place(child);
       }
@@ -90,11 +96,11 @@ export class Catalog {
   /** The namespace `name` inside `parent`, known or new. */
   define(call: string, parent: Definition, name: unknown, encoding: KeyEncoding | undefined): Definition {
     checkName(call, name);
-    let found = parent.children.get(name);
+    let found = parent.child(name);
     if (found === undefined) {
       found = new Definition(encoding ?? parent.encoding, parent, name);
       this.#assign(found);
-      parent.children.set(name, found);
+      parent.ask(found);
     }
     if (encoding !== undefined && encoding !== found.encoding) {
       throw new TypeError(
@@ -106,7 +112,7 @@ export class Catalog {
 
   /** The names of the namespaces inside `parent` that were written to, in the order of their UTF-8 bytes. */
   names(parent: Definition): string[] {
-    const names = [...parent.children.values()].filter((child) => child.persisted).map((child) => child.name);
+    const names = [...parent.children()].filter((child) => child.persisted).map((child) => child.name);
     return names.sort((a, b) => compareBytes(encodeText(a), encodeText(b)));
   }
 
@@ -138,9 +144,25 @@ export class Catalog {
     batch.put(catalogKey(definition.parent.space, definition.name), cell);
   }
 
-  /** Notes that the rows of a namespace and all around it are in the database. */
-  persisted(definition: Definition): void {
-    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.persisted = true;
+  /** A commit is on its way that brings the rows of a namespace and of all around it. */
+  arrive(definition: Definition): void {
+    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) {
+      at.arriving++;
+      if (at.persisted) continue;
+      at.parent?.keep(at);
+      this.#bySpace.set(at.space, at);
+    }
+  }
+
+  /** It has ended; whether the rows are in the database. */
+  arrived(definition: Definition, areIn: boolean): void {
+    for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) {
+      at.arriving--;
+      if (areIn) at.persisted = true;
+      if (at.persisted || at.arriving > 0) continue;
+      at.parent?.letGo(at);
+      this.#bySpace.delete(at.space);
+    }
   }
 
   /**
@@ -165,14 +187,12 @@ export class Catalog {
    */
   reserve(path: readonly string[]): { space: number; keyEncoding: KeyEncoding | undefined } {
     let found: Definition | undefined = this.root;
-    for (const name of path) found = found?.children.get(name);
-    if (found !== undefined) {
-      const isSettled = found.persisted || found.arriving > 0;
-      return { space: found.space, keyEncoding: isSettled ? found.encoding : undefined };
-    }
-    const space = this.#reserved.get(JSON.stringify(path)) ?? this.#take();
+    for (const name of path) found = found?.child(name);
+    const space = found?.space ?? this.#reserved.get(JSON.stringify(path)) ?? this.#take();
+    // Also where it is known: it may be let go of, and asked for again.
     this.#reserved.set(JSON.stringify(path), space);
-    return { space, keyEncoding: undefined };
+    const isSettled = found !== undefined && (found.persisted || found.arriving > 0);
+    return { space, keyEncoding: isSettled ? found?.encoding : undefined };
   }
 
   /** Whether the rows of a state still say what is assumed here of these namespaces. */
@@ -205,7 +225,7 @@ export class Catalog {
     if (this.#readOnly) return definition.place(undefined);
     definition.place(this.#reserved.get(JSON.stringify(definition.path)) ?? this.#take());
     definition.since = this.#loaded;
-    this.#bySpace.set(definition.space, definition);
+    if (definition.parent?.keeps(definition)) this.#bySpace.set(definition.space, definition);
   }
 
   #take(): number {

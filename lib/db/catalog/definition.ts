@@ -3,11 +3,19 @@
  *
  * @module
  */
+import { weakly } from "../../base/simulation.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { ROOT_SPACE, spacePrefix } from "../../format/space.ts";
 
 /** The key space that holds nothing, ever: where a namespace points that is not in the catalog. */
 export const NO_SPACE = 3;
+
+/** A namespace as long as somebody holds it. */
+type Asked = ReturnType<typeof weakly<Definition>>;
+
+const forgetting = new FinalizationRegistry<{ from: Map<string, Asked>; name: string; asked: Asked }>(
+  ({ from, name, asked }) => from.get(name) === asked && from.delete(name),
+);
 
 /** The root or a namespace; handles share it, so that all of them follow when a restore gives it another space. */
 export class Definition {
@@ -17,8 +25,10 @@ export class Definition {
   readonly name: string;
   /** Its names from the outermost to its own; [] for the root. */
   readonly path: readonly string[];
-  /** The namespaces inside, known or asked for. */
-  readonly children: Map<string, Definition> = new Map();
+  /** The namespaces inside that are in the database, or about to be. */
+  readonly #kept: Map<string, Definition> = new Map();
+  /** Those that were only asked for: a program may ask for any number of names. */
+  readonly #asked: Map<string, Asked> = new Map();
   /** How its keys look. */
   encoding: KeyEncoding;
   /** Whether its catalog row is known to be in the database. */
@@ -58,6 +68,44 @@ export class Definition {
     return this.#tagsPrefix;
   }
 
+  /** The namespace of a name inside, known or asked for. */
+  child(name: string): Definition | undefined {
+    return this.#kept.get(name) ?? this.#asked.get(name)?.deref();
+  }
+
+  /** All namespaces inside, known or asked for. */
+  *children(): IterableIterator<Definition> {
+    yield* this.#kept.values();
+    for (const asked of this.#asked.values()) {
+      const child = asked.deref();
+      if (child !== undefined) yield child;
+    }
+  }
+
+  /** Knows a namespace inside as long as somebody holds it. */
+  ask(child: Definition): void {
+    const asked = weakly(child);
+    this.#asked.set(child.name, asked);
+    forgetting.register(child, { from: this.#asked, name: child.name, asked });
+  }
+
+  /** Whether it knows a namespace inside for good. */
+  keeps(child: Definition): boolean {
+    return this.#kept.get(child.name) === child;
+  }
+
+  /** Knows a namespace inside for good. */
+  keep(child: Definition): void {
+    this.#asked.delete(child.name);
+    this.#kept.set(child.name, child);
+  }
+
+  /** Knows it no longer than somebody holds it. */
+  letGo(child: Definition): void {
+    this.#kept.delete(child.name);
+    this.ask(child);
+  }
+
   /** Puts it into a key space; undefined: into none. */
   place(space: number | undefined): void {
     this.#space = space ?? NO_SPACE;
@@ -68,6 +116,6 @@ export class Definition {
   /** It and all inside it. */
   *subtree(): IterableIterator<Definition> {
     yield this;
-    for (const child of this.children.values()) yield* child.subtree();
+    for (const child of this.children()) yield* child.subtree();
   }
 }

@@ -12,8 +12,9 @@ import { booleanOption, checkOptions, choiceOption, describeValue, timeOption } 
 import { engineOf } from "../../engine/owner.ts";
 import type { Engine } from "../../engine/types.ts";
 import type { FileSystem } from "../../files/file_system.ts";
+import { fixedPath } from "../../files/paths.ts";
 import type { ObjectStore } from "../../storage/object_store.ts";
-import { openOptions } from "../options.ts";
+import { fileSystemOf, openOptions } from "../options.ts";
 import { repositoryWork } from "../rest.ts";
 import type * as work from "./work.ts";
 import type { RepositoryOptions } from "./repository_options.ts";
@@ -87,16 +88,10 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    */
   static async open(target: string | URL | ObjectStore, options?: RepositoryOptions): Promise<BackupRepository> {
     const call = "BackupRepository.open";
+    const place = fixedPath(fileSystemOf(call, options), target);
     const code = await repositoryWork();
-    const { settings, fileSystem } = code.repositoryOptions(call, options);
-    if (code.isObjectStore(target)) {
-      return new BackupRepository(code, await code.openRepository(target, settings), fileSystem);
-    }
-    if (typeof target !== "string" && !(target instanceof URL)) {
-      throw new TypeError(`${call}: target must be a path, a file: URL or a store, not ${describeValue(target)}`);
-    }
-    const store = await code.storeAt(fileSystem, code.localPath(call, target));
-    return new BackupRepository(code, await code.openRepository(store, settings), fileSystem);
+    const { context, fileSystem } = await code.repositoryAt(call, place, options);
+    return new BackupRepository(code, context, fileSystem);
   }
 
   /** Its id: 32 hex digits. */
@@ -141,7 +136,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
       return await destination.restore(this, options);
     }
     const { settings } = openOptions("restore", undefined);
-    return await this.#work.restoreTo(this.#fs, settings, this, destination as string | URL, options);
+    const to = fixedPath(this.#fs, destination as string | URL);
+    return await this.#work.restoreTo(this.#fs, settings, this, to, options);
   }
 
   /** The backups, the oldest first by version. */

@@ -9,7 +9,7 @@ import { localPath } from "../../backup/mod.ts";
 import { toHex } from "../../base/bytes.ts";
 import { NotFoundError, PermissionError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
-import { join } from "../../files/paths.ts";
+import { fixedPath, join } from "../../files/paths.ts";
 import { removeTree } from "../../files/publish.ts";
 
 /** Runs `work` in a new directory inside `given`, or inside the system's place for temporary files. */
@@ -19,7 +19,7 @@ export async function drillIn<T>(
   fs: FileSystem,
   work: (fs: FileSystem, directory: string) => Promise<T>,
 ): Promise<T> {
-  const parent = given === undefined ? temporary(call) : localPath(call, given);
+  const parent = given === undefined ? temporary(call) : fixedPath(fs, localPath(call, given));
   if ((await fs.stat(parent))?.kind !== "directory") {
     throw new NotFoundError(`Cannot drill in ${parent}: there is no such directory; make it first (NOT_FOUND)`, {
       path: parent,

@@ -5,6 +5,6 @@
  */
 export * from "../../backup/repository/mod.ts";
 export { checkEncryption } from "../../backup/encryption.ts";
-export { localPath, restoreTo } from "../../backup/mod.ts";
+export { restoreTo } from "../../backup/mod.ts";
 export { drillIn } from "./drill_place.ts";
-export { repositoryOptions } from "./repository_options.ts";
+export { repositoryAt } from "./repository_at.ts";

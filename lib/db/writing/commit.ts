@@ -53,18 +53,17 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
       return true;
     };
   } else leaveOutAbsent(writes);
-  for (const definition of writes.defined) arrive(definition, 1);
+  for (const definition of writes.defined) catalog.arrive(definition);
   let commit;
   try {
     commit = await engine.commit(writes.batch, { durability: terms.durability, check });
   } finally {
-    for (const definition of writes.defined) arrive(definition, -1);
+    for (const definition of writes.defined) catalog.arrived(definition, commit !== undefined);
   }
   if (unclear) {
     await restoring;
     return await commitWrites(context, writes, terms);
   }
-  if (commit !== undefined) { for (const definition of writes.defined) catalog.persisted(definition); }
   return commit;
 }
 
@@ -83,11 +82,6 @@ function isElsewhere(writes: Writes): boolean {
 
 function namespacesOf(writes: Writes): Definition[] {
   return Array.from(writes.used.values(), ({ definition }) => definition);
-}
-
-/** Counts a commit that brings the catalog rows of a namespace and of all around it. */
-function arrive(definition: Definition, by: 1 | -1): void {
-  for (let at: Definition | undefined = definition; at !== undefined; at = at.parent) at.arriving += by;
 }
 
 /** Leaves out what would be deleted in namespaces that aren't there, just before the commit where `state` is given. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { abortable, throwIfAborted } from "../../base/abort.ts";
+import { anyOf, throwIfAborted } from "../../base/abort.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { checkOptions, describeValue, functionOption, signalOption } from "../../base/options.ts";
 import { type OnProgress, ProgressReporter } from "../../base/progress.ts";
@@ -109,16 +109,23 @@ export class SetMany {
     const iterator = items[Symbol.asyncIterator]();
     let ended = false;
     try {
-      for (;;) {
-        throwIfAborted(this.#signal);
-        const step = await abortable(Promise.resolve(iterator.next()), this.#signal);
-        if (step.done) {
-          ended = true;
-          return await this.#finish();
+      await this.#context.whileOpen("setMany", async (closing) => {
+        const signal = anyOf(this.#signal, closing)!;
+        // One listener for all steps.
+        let giveUp: (reason: unknown) => void = () => {};
+        signal.addEventListener("abort", () => giveUp(signal.reason));
+        for (;;) {
+          throwIfAborted(signal);
+          const step = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
+            giveUp = reject;
+            Promise.resolve(iterator.next()).then(resolve, reject);
+          });
+          ended = step.done === true;
+          if (ended) return await this.#finish();
+          if (this.#add(step.value)) await this.#handOver();
+          else if (this.#items % 64 === 0) await this.#slicer.tick();
         }
-        if (this.#add(step.value)) await this.#handOver();
-        else if (this.#items % 64 === 0) await this.#slicer.tick();
-      }
+      });
     } catch (error) {
       // As `for await` would, but not waiting for a source that may be stuck. Its own failure is not the one to tell of.
       if (!ended) (async () => await iterator.return?.())().catch(() => {});

@@ -42,6 +42,8 @@ export interface TransactionState {
   readonly reads: ReadSet;
   /** What it has written. */
   readonly writes: Writes;
+  /** The key spaces it is seen from: one that is not there yet keeps its place as long as somebody holds it. */
+  readonly seen: Set<Definition>;
   /** Whether it has come to its end. */
   ended: boolean;
 }
@@ -92,6 +94,7 @@ export class Transaction<K extends Key = string> extends Reader<K> {
       },
     };
     super(access);
+    state.seen.add(definition);
     this.#state = state;
     this.#definition = definition;
   }
@@ -174,7 +177,7 @@ async function runOnce<K extends Key, T>(
   const snapshot = context.engine.snapshot();
   const reads = new ReadSet();
   const writes = new Writes(context, new Memtable());
-  const state: TransactionState = { context, point: snapshot, reads, writes, ended: false };
+  const state: TransactionState = { context, point: snapshot, reads, writes, seen: new Set(), ended: false };
   try {
     const result = await run(new Transaction<K>(state, definition));
     state.ended = true;

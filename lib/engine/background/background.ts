@@ -211,7 +211,8 @@ export class Background {
   }
 
   #retryLater(): void {
-    if (this.#retryTimer !== undefined) return;
+    // Real time would decide what comes first; the next write tries again as well.
+    if (this.#retryTimer !== undefined || this.#store.isRepeatable) return;
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined;
       this.wake();

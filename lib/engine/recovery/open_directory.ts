@@ -5,6 +5,7 @@
  */
 import { CorruptionError, ExistsError, NotFoundError, PermissionError } from "../../base/errors.ts";
 import type { FileInfo, FileSystem } from "../../files/file_system.ts";
+import { inWords } from "../../files/kinds.ts";
 import { join } from "../../files/paths.ts";
 import { FORMER_SUFFIX, isOurs, MARKER_NAME, parseFileName, STAGE_PREFIX } from "../file_names.ts";
 
@@ -63,7 +64,7 @@ export async function lookAt(fs: FileSystem, path: string): Promise<Place> {
   }
   if (info.kind !== "directory") {
     throw new ExistsError(
-      `Cannot open ${path}: it is a file, and a database is a directory; choose another path (EXISTS)`,
+      `Cannot open ${path}: it is ${inWords(info)}, and a database is a directory; choose another path (EXISTS)`,
       { path },
     );
   }

@@ -68,7 +68,11 @@ export async function mendDatabase(world: World): Promise<void> {
   }
   world.count("databases mended");
   try {
-    const { lost, setAside, kept } = await DB.repair(home.name, { fileSystem: disk, keyEncoding: settings.encoding });
+    const { lost, setAside, kept } = await DB.repair(home.name, {
+      fileSystem: disk,
+      keyEncoding: settings.encoding,
+      clock: settings.clock,
+    });
     world.note(`${home.name} is repaired: ${kept} kept, ${lost.length} lost, ${setAside.length} set aside`);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;

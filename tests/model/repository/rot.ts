@@ -73,7 +73,8 @@ function assertOnce(world: World, home: Home, db: DB<Key>): void {
 /** Every entry that a repair brings back was there once; the database works again. */
 async function repairRotten(world: World, home: Home, image: MemoryFileSystem): Promise<void> {
   try {
-    await DB.repair(home.name, { fileSystem: image, keyEncoding: home.settings.encoding });
+    const { encoding: keyEncoding, clock } = home.settings;
+    await DB.repair(home.name, { fileSystem: image, keyEncoding, clock });
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     world.note(`repair refuses: ${error}`);

@@ -16,6 +16,7 @@ import { monotonicNow, randomBytes } from "../../../base/simulation.ts";
 import { delayWith, systemTimers, type Timers } from "../../../base/timers.ts";
 import { MARKER_NAME } from "../../../engine/file_names.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
+import { inWords } from "../../../files/kinds.ts";
 import { join } from "../../../files/paths.ts";
 import { openDocument, sealDocument } from "../../../format/repository/document.ts";
 import type { ObjectCompression } from "../../../format/repository/object.ts";
@@ -76,7 +77,9 @@ export async function storeAt(fs: FileSystem, path: string): Promise<ObjectStore
   const info = await fs.stat(path);
   if (info !== undefined) {
     if (info.kind !== "directory") {
-      throw new ExistsError(`Cannot use ${path} as a repository: it is a file; give a directory (EXISTS)`, { path });
+      throw new ExistsError(`Cannot use ${path} as a repository: it is ${inWords(info)}; give a directory (EXISTS)`, {
+        path,
+      });
     }
     const names = await fs.list(path);
     if (!names.includes(REPOSITORY_KEY)) {

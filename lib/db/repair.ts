@@ -1,13 +1,29 @@
 /**
- * What a repair found, in the users' terms.
+ * Repair: its options, and what it found in the users' terms.
  *
  * @module
  */
 import { ByteReader, copyBytes, decodeText, isText } from "../base/bytes.ts";
+import { booleanOption, functionOption, pathOf } from "../base/options.ts";
+import { type OnProgress, ProgressReporter } from "../base/progress.ts";
 import type { EngineRepairReport } from "../engine/recovery/repair.ts";
 import type { LostRange } from "../engine/recovery/salvage.ts";
+import type { KeyEncoding } from "../engine/types.ts";
+import { fixedPath } from "../files/paths.ts";
 import { CATALOG_SPACE, isTagSpace } from "../format/space.ts";
 import type { Key } from "./data/keys.ts";
+import { fileSystemIn, openOptions, type PathOptions, type WorkOptions } from "./options.ts";
+import { repairWork } from "./rest.ts";
+
+/** Options of `DB.repair`. */
+export interface RepairOptions extends PathOptions, WorkOptions {
+  /** Only says what would be done. Default: false. */
+  dryRun?: boolean | undefined;
+  /** What keys are, for when nothing is left of the manifest, which says so. Default: `"utf8"`. */
+  keyEncoding?: KeyEncoding | undefined;
+  /** ms since the Unix epoch, as of `DB.open`: for the name of `damaged-<time>/`, and the time of the repair. Default: `Date.now`. */
+  clock?: (() => number) | undefined;
+}
 
 /** A range of keys of which entries may be lost. */
 export interface LostKeys {
@@ -29,6 +45,27 @@ export interface RepairReport {
   lost: LostKeys[];
   /** The original files that lie in `damaged-<time>/` now; none when nothing was damaged. */
   setAside: string[];
+}
+
+/** See `DB.repair`. */
+export async function repairAt(path: string | URL, options: RepairOptions | undefined): Promise<RepairReport> {
+  const call = "DB.repair";
+  const { fileSystem, checked } = fileSystemIn(call, options, [
+    ...["dryRun", "keyEncoding", "clock", "signal", "onProgress"],
+  ]);
+  const dryRun = booleanOption(call, checked, "dryRun", false);
+  const { keyEncoding, clock, signal } = checked;
+  const { settings } = openOptions(call, { keyEncoding, clock, signal });
+  const progress = new ProgressReporter(functionOption<OnProgress>(call, checked, "onProgress"));
+  const place = fixedPath(fileSystem, pathOf(call, path));
+  progress.start("repair");
+  const { repairDatabase } = await repairWork();
+  const report = await repairDatabase(fileSystem, place, settings, {
+    dryRun,
+    onRows: (rows) => progress.add(0, rows),
+  });
+  progress.finish();
+  return repairReport(report);
 }
 
 /** Turns internal keys into users' keys. */
