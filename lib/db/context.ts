@@ -6,7 +6,6 @@
 import { ClosedError } from "../base/errors.ts";
 import type { Engine } from "../engine/types.ts";
 import type { Catalog } from "./catalog/catalog.ts";
-import { Watchers } from "./watching/watchers.ts";
 
 /** The inside of an open database. */
 export class Context {
@@ -20,8 +19,6 @@ export class Context {
   readonly random: () => number;
   /** Resolves after so many ms. */
   readonly delay: (ms: number) => Promise<void>;
-  /** The watches. */
-  readonly watchers: Watchers = new Watchers();
   /** Called when the database closes, before the engine does. */
   readonly closing: Set<() => void> = new Set();
   /** Settles when the restore that is under way writes here no more; undefined: none does. */

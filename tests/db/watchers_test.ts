@@ -4,7 +4,7 @@ import type { CommitEvent } from "../../lib/engine/types.ts";
 import type { Definition } from "../../lib/db/catalog/definition.ts";
 import type { Context } from "../../lib/db/context.ts";
 import { PendingChanges } from "../../lib/db/watching/pending.ts";
-import { Watchers } from "../../lib/db/watching/watchers.ts";
+import { watchFor } from "../../lib/db/watching/watchers.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { withSeeds } from "../tree/model.ts";
 
@@ -39,10 +39,9 @@ const keyIn = (definition: Definition, key: string): Uint8Array => Uint8Array.of
 describe("the watches of a database", () => {
   it("go through a commit together, and through none when the last has ended", () => {
     const { listeners, spaces, context } = told();
-    const watchers = new Watchers();
     const ends = Array.from({ length: 100 }, (_, i) => {
       const wanted = { definition: spaces[i % 2]!, keys: undefined, prefix: bytes(`${i}`) };
-      return watchers.add(context, new PendingChanges(wanted, () => {}));
+      return watchFor(context, new PendingChanges(wanted, () => {}));
     });
     assert.equal(listeners.size, 1);
     for (const end of ends) end();
@@ -52,7 +51,6 @@ describe("the watches of a database", () => {
   it("are told of what they want, each of them, and of nothing else", () => {
     withSeeds(40, (random) => {
       const { spaces, context, commit } = told();
-      const watchers = new Watchers();
       const key = (): string =>
         Array.from({ length: 1 + random.below(4) }, () => random.pick(["a", "b", "ä"])).join("");
       const some = Array.from({ length: 30 }, () => {
@@ -64,7 +62,7 @@ describe("the watches of a database", () => {
           () => one.calls++,
         );
         const one = { definition, keys, prefix, pending, calls: 0, end: () => {} };
-        one.end = watchers.add(context, pending);
+        one.end = watchFor(context, pending);
         return one;
       });
       for (let n = 0; n < 60; n++) {

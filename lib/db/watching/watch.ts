@@ -15,6 +15,7 @@ import { decodeKey, encodeBound, encodeKey, type Key } from "../data/keys.ts";
 import { PendingChanges, type Wanted } from "./pending.ts";
 import { wholeSpace } from "../data/ranges.ts";
 import { ReadSource } from "../reading/read_source.ts";
+import { watchFor } from "./watchers.ts";
 import { openWalk, PAUSE, type Walk } from "../reading/walk.ts";
 
 /** What to watch: keys that begin with `prefix`, or certain keys; all of the key space when both are left out. */
@@ -60,7 +61,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     this.#context = context;
     this.#wanted = wantedOf(definition, range);
     this.#pending = new PendingChanges(this.#wanted, () => this.#wakeUp());
-    const stopListening = context.watchers.add(context, this.#pending);
+    const stopListening = watchFor(context, this.#pending);
     const onClose = (): void => this.#end();
     const onAbort = (): void => {
       this.#error ??= { reason: signal!.reason };

@@ -12,18 +12,31 @@ import type { Context } from "../context.ts";
 import { visitChanges } from "./change.ts";
 import { nameOf, type PendingChanges } from "./pending.ts";
 
+const known = new WeakMap<Context, Watchers>();
+
+/** Tells a watch of a database's changes from now on; the function given back ends that. */
+export function watchFor(context: Context, pending: PendingChanges): () => void {
+  const watchers = known.get(context) ?? new Watchers(context);
+  known.set(context, watchers);
+  return watchers.add(pending);
+}
+
 /** The watches of one database. */
-export class Watchers {
+class Watchers {
+  readonly #context: Context;
   readonly #spaces = new Map<Definition, SpaceWatchers>();
   #stopListening: (() => void) | undefined;
 
-  /** Tells these of changes from now on; the function given back ends that. */
-  add(context: Context, pending: PendingChanges): () => void {
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  add(pending: PendingChanges): () => void {
     const { definition } = pending.wanted;
     const space = this.#spaces.get(definition) ?? new SpaceWatchers();
     this.#spaces.set(definition, space);
     space.add(pending);
-    this.#stopListening ??= context.engine.onCommit((event) => this.#tell(context, event));
+    this.#stopListening ??= this.#context.engine.onCommit((event) => this.#tell(event));
     return () => {
       space.remove(pending);
       if (space.all.size === 0) this.#spaces.delete(definition);
@@ -33,13 +46,13 @@ export class Watchers {
     };
   }
 
-  #tell(context: Context, event: CommitEvent | { reset: true; version: number }): void {
+  #tell(event: CommitEvent | { reset: true; version: number }): void {
     const { version } = event;
     const reset = (): void => {
       for (const { all } of this.#spaces.values()) for (const pending of all) pending.resetAt(version);
     };
     if ("reset" in event) return reset();
-    visitChanges(context, version, event.ops, {
+    visitChanges(this.#context, version, event.ops, {
       set: (whose, key) => this.#spaces.get(whose)?.note("set", whose, key, version),
       delete: (whose, key) => this.#spaces.get(whose)?.note("delete", whose, key, version),
       deleteRange: (whose, start, end) => {
