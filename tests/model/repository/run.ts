@@ -124,8 +124,6 @@ async function finish(world: World): Promise<void> {
   }
   // What a pruning had marked when it died refuses copies until the next one, as their error says.
   await second.repo.prune({ keepLast: Number.MAX_SAFE_INTEGER });
-  // Of what was lost while nothing needed it.
-  if (world.mended) { for (const { repo } of [first, second]) await repo.repair(); }
   const copied = await copyOver(world);
   assert.ok(copied || world.mended, "the last copy");
   for (const place of [first, second]) {

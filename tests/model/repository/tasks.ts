@@ -50,10 +50,7 @@ export async function attempt<T>(
 export async function doAsTold(world: World, places: readonly Place[], error: unknown): Promise<boolean> {
   const told = `${error}`;
   const isMissing = hasCode(error, "INTEGRITY");
-  // Log that was lost while nothing needed it may be needed once a pruning has let go of the base behind it.
-  if (
-    isMissing && /log that it counted is there; run repair|run verify, then repair there, and copy again/.test(told)
-  ) {
+  if (isMissing && /log that it counted is there; run repair/.test(told)) {
     for (const { repo } of places) await repo.repair();
     world.count("told: repair");
     return true;

@@ -28,8 +28,7 @@ export function chainVersions({ facts, log }: Inventory): Set<number> {
 
 /** Follows the log from each anchor, and finds what does not belong to it. */
 export function checkChains(inventory: Inventory, contents: Contents, findings: Findings): void {
-  for (const { database, lineage, from, isFork = false, ...anchor } of neededLog(inventory)) {
-    if (isFork) continue;
+  for (const { database, lineage, from, ...anchor } of neededLog(inventory)) {
     const index = inventory.facts.logs.get(historyOf(database, lineage));
     if (index !== undefined) checkWalk(index, anchor, from, contents, findings);
   }

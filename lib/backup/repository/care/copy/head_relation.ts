@@ -177,7 +177,18 @@ export function headBeforeLog(
 }
 
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
-export function mergeHeads({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
+export function mergeHeads(merge: HeadMerge): HeadDocument {
+  const { pruned: _, ...head } = countBoth(merge);
+  const { target, stretches, held } = merge;
+  // What the target counts and lacks is lost there. What else is not there was let go of in the source, or not chosen.
+  const counted = target === undefined
+    ? []
+    : [{ from: Math.max(target.start, (target.pruned ?? 0) + 1), to: target.version }];
+  const left = holes(head.start, head.version, [...held, ...stretches, ...counted]).at(-1);
+  return left === undefined ? head : { ...head, pruned: left.to };
+}
+
+function countBoth({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
   if (target === undefined) {
     const gaps = withStrays(source.gaps, strays);
     return { ...source, writer: REPAIR_WRITER, gaps, start: Math.max(source.start, behindGaps(gaps)) };
@@ -191,9 +202,7 @@ export function mergeHeads({ source, target, relation, stretches, held, strays }
     ...lost.map((hole) => gapOf(hole, source, target, stretches)),
   ], ({ from }) => from);
   const gaps = withStrays(known, strays);
-  const pruned = Math.max(source.pruned ?? 0, target.pruned ?? 0);
   const common = {
-    ...(pruned === 0 ? {} : { pruned }),
     gaps,
     ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
   };
