@@ -32,16 +32,20 @@ const COMPARE_BYTES = 4 * 2 ** 20;
 /** How often log is listed anew that is merged while it is compared; a merge has nothing left to do when it is through. */
 const COMPARE_TRIES = 5;
 
-/** Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. */
+/**
+ * Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. `seen`: the head as
+ * this writer saw it last.
+ */
 export async function attach(
   context: RepositoryContext,
   engine: Engine,
   writer: string,
   at: number | undefined,
+  seen: HeadDocument | undefined,
 ): Promise<Head> {
   const found = await readHead(context, engine.id, engine.lineage);
   const slot = slotOf(engine, context);
-  if (found === undefined) return await begin(context, engine, writer, at);
+  if (found === undefined) return await begin(context, engine, writer, at, seen);
   const { body } = found;
   // A copy that was never written to stands in its original's history, wherever that has gone since.
   if (engine.forked) return found;
@@ -76,6 +80,7 @@ async function begin(
   engine: Engine,
   writer: string,
   at: number | undefined,
+  seen: HeadDocument | undefined,
 ): Promise<Head> {
   // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
   const key = headKey(engine.id, engine.lineage);
@@ -83,6 +88,10 @@ async function begin(
   if (left !== undefined && !engine.forked) {
     // Another may have begun it since we looked, a copy of the repository for one.
     if (await readHead(context, engine.id, engine.lineage) !== undefined) throw new HeadTouchedError(key);
+    // Nothing that it counted is there, so nothing told of its loss: what lies there this writer has just put behind it.
+    if (seen?.lineage === engine.lineage && logObjects([{ key: left, size: 0 }])[0]!.first > seen.version) {
+      return { body: { ...seen, start: seen.version + 1, ingests: [] }, etag: undefined };
+    }
     throw new IntegrityError(
       `Cannot archive the log of ${engine.path} in ${context.name}: its head is lost, and log that it counted is there; ` +
         "run repair",

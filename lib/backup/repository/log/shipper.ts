@@ -47,6 +47,7 @@ export class Shipper {
   #context: RepositoryContext;
   readonly #writer: string;
   #head: Head | undefined;
+  #seen: HeadDocument | undefined;
   #follower: LogFollower | undefined;
   readonly #turns = new Turns();
   /** Whether the database stood in another's history, and had nothing to archive there, when it was last looked at. @internal */
@@ -121,8 +122,8 @@ export class Shipper {
   }
 
   #letGo(): void {
-    this.#follower?.close();
-    this.#follower = undefined;
+    this.endFollowing();
+    this.#seen = this.#head?.body ?? this.#seen;
     this.#head = undefined;
   }
 
@@ -156,7 +157,7 @@ export class Shipper {
     if (this.#head !== undefined) return;
     const slot = slotOf(this.#engine, this.#context);
     this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
-    const head = await attach(this.#context, this.#engine, this.#writer, at);
+    const head = await attach(this.#context, this.#engine, this.#writer, at, this.#seen);
     const { lineage, writer } = head.body;
     if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
       throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);

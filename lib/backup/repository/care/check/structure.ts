@@ -15,7 +15,7 @@
  */
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
 import { coverageOf } from "../../restoring/coverage.ts";
-import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
+import { historyOf } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
 import { REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogAnchor, LogIndex } from "../../log/log_chain.ts";
