@@ -153,7 +153,7 @@ async function unlessOvertaken<T>(
   try {
     return await work();
   } catch (error) {
-    if (mayBeTold && await doAsTold(world, [world.first], error)) {
+    if (mayBeTold && await doAsTold(world, { places: [world.first] }, error)) {
       return await unlessOvertaken(world, home, work, false);
     }
     const shares = world.homes.some((other) => other !== home && other.lineage === home.lineage);
