@@ -118,7 +118,8 @@ export function diverged(source: HeadSide, target: HeadSide): LineageError {
   return new LineageError(
     `Cannot copy the log of database ${source.head.database}, lineage ${source.head.lineage}: ${tell(source)}, ` +
       `${tell(target)}, and neither goes on where the other ends: each was archived by itself; ` +
-      "copy into another repository (LINEAGE)",
+      `copy into another repository; or, where what was archived in ${source.context.name} was lost and began anew, make a full ` +
+      "backup there, prune what is older, and copy again (LINEAGE)",
   );
 }
 
