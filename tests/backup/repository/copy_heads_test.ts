@@ -207,7 +207,7 @@ describe("mergeHeads", () => {
     assert.deepEqual(ranges(head), [[6, 9]]);
   });
 
-  it("notes up to where log was let go, unless what is in either makes it whole", () => {
+  it("notes up to where log was let go in the target, or in the source, unless the target has it", () => {
     const pruned = (
       own: readonly [pruned: number, ...log: ReturnType<typeof stretch>[]],
       theirs: readonly [pruned: number, ...log: ReturnType<typeof stretch>[]],
@@ -221,6 +221,8 @@ describe("mergeHeads", () => {
     assert.equal(pruned([4, stretch(1, 1), stretch(5, 9)], [4, stretch(5, 9)], "equal"), 4);
     assert.equal(pruned([4, stretch(5, 9)], [0, stretch(1, 9)], "equal"), undefined);
     assert.equal(pruned([4, stretch(5, 9)], [3, stretch(4, 5)], "behind"), 3);
+    // A pruning may be about to delete it.
+    assert.equal(pruned([0, stretch(1, 9)], [3, stretch(1, 5)], "behind"), 3);
     // What is lost in the target is no pruning's, and stays to be found.
     assert.equal(pruned([4, stretch(5, 9)], [0, stretch(3, 5)], "behind"), undefined);
     const chosen = { source: headOf({ version: 9 }), stretches: [stretch(1, 2), stretch(7, 9)], held: [], strays: [] };

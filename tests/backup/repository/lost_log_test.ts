@@ -45,7 +45,7 @@ describe("log between two bases", () => {
     await house.engine.close();
   });
 
-  it("is not missed where a copy of chosen backups left it out, until a later copy brings it", async () => {
+  it("is not missed where a copy of chosen backups left it out", async () => {
     const house = await House.make();
     for (const [i, type] of (["full", "incremental", "full", "incremental"] as const).entries()) {
       await house.set("a", String(i));
@@ -61,10 +61,6 @@ describe("log between two bases", () => {
       await copyRepository(house.context, to, {});
       assert.deepEqual((await verify(to)).problems, []);
       assert.deepEqual(await points(to), ["2-8"]);
-      // From here on it is missed there too.
-      const log = (await keysOf(to.store, "log/")).find((key) => key.includes("/0000000000000005-"));
-      await to.store.delete(log!);
-      assert.equal((await verify(to, "none")).ok, false);
     }
     await house.engine.close();
   });

@@ -181,12 +181,13 @@ export function headBeforeLog(
 export function mergeHeads(merge: HeadMerge): HeadDocument {
   const { pruned: _, ...head } = countBoth(merge);
   const { target, stretches, held } = merge;
+  const noted = target?.pruned ?? 0;
   // What the target counts and lacks is lost there. What else is not there was let go of in the source, or not chosen.
-  const counted = target === undefined
-    ? []
-    : [{ from: Math.max(target.start, (target.pruned ?? 0) + 1), to: target.version }];
-  const left = holes(head.start, head.version, [...held, ...stretches, ...counted]).at(-1);
-  return left === undefined ? head : { ...head, pruned: left.to };
+  const counted = target === undefined ? [] : [{ from: Math.max(target.start, noted + 1), to: target.version }];
+  const left = holes(head.start, head.version, [...held, ...stretches, ...counted]).at(-1)?.to ?? 0;
+  // What a pruning there has noted it may be about to delete.
+  const pruned = Math.max(noted, left);
+  return pruned === 0 ? head : { ...head, pruned };
 }
 
 function countBoth({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
