@@ -34,14 +34,24 @@ export function checkChains(inventory: Inventory, contents: Contents, findings: 
   }
 }
 
+/** What does not belong to a log is no finding where other objects lead as far: a writer that was overtaken may have left it. */
 function checkWalk(index: LogIndex, anchor: LogAnchor, downTo: number, contents: Contents, findings: Findings): void {
+  const avoid = findings.avoid;
+  const found: LogObject[] = [];
+  const { from } = index.walkBack(anchor, downTo, avoid);
   // Each round finds one more that does not belong, so it ends.
   for (;;) {
-    const { objects } = index.walkBack(anchor, downTo, findings.avoid);
-    const foreign = foreignIn(objects, anchor, contents.log);
-    if (foreign === undefined) return;
+    const walk = index.walkBack(anchor, downTo, avoid);
+    const foreign = foreignIn(walk.objects, anchor, contents.log);
+    if (foreign !== undefined) {
+      found.push(foreign);
+      avoid.add(foreign.key);
+      continue;
+    }
+    if (walk.from <= Math.max(from, downTo)) return;
     const detail = "it is whole, but not of the history that leads up to what is archived behind it";
-    findings.add({ key: foreign.key, kind: "damaged", detail });
+    for (const { key } of found) findings.add({ key, kind: "damaged", detail });
+    return;
   }
 }
 
