@@ -8,7 +8,7 @@ import { FORKS, FORKS_ARCHIVES } from "./forks.ts";
 import type { Home } from "./home.ts";
 import { MENDING } from "./mending.ts";
 import type { RealStore } from "./place.ts";
-import { FAULTY, OPERATIONS } from "./operations.ts";
+import { FAULTY, OPERATIONS, tellsOfLostHeads } from "./operations.ts";
 import { doAsTold, hasCode } from "./tasks.ts";
 import { World } from "./world.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
@@ -127,7 +127,11 @@ async function finish(world: World): Promise<void> {
   const copied = await copyOver(world);
   assert.ok(copied || world.mended, "the last copy");
   for (const place of [first, second]) {
-    const report = await place.repo.verify();
+    let report = await place.repo.verify();
+    if (tellsOfLostHeads(world, report.problems)) {
+      await place.repo.repair();
+      report = await place.repo.verify();
+    }
     assert.deepEqual(report.problems, [], `${place.name}: verify`);
     assert.equal(report.ok, true);
   }
