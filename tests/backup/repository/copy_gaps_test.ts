@@ -5,7 +5,7 @@ import { LineageError } from "../../../lib/base/errors.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
-import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, headKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -126,4 +126,42 @@ describe("a history that began anew in a source that had lost all of it", () => 
       await house.engine.close();
     });
   }
+});
+
+describe("a head", () => {
+  it("comes along for the log of a chosen backup that a base leads to without it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "one", type: "full" });
+    await house.set("b", "2");
+    await house.backup({ id: "two", type: "incremental" });
+    await house.backup({ id: "same", type: "full" });
+    await house.set("c", "3");
+    await house.backup({ id: "three", type: "incremental" });
+    const to = await openOver(new MemoryStore(), house.time.clock);
+    for (const backups of [["two"], undefined]) {
+      await copyRepository(house.context, to, { backups });
+      assert.deepEqual((await verify(to)).problems, []);
+    }
+    house.context = to;
+    await assertAllRestore(house);
+    await house.engine.close();
+  });
+
+  it("that the source has lost ends a copy, of all or of some", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "one", type: "full" });
+    await house.set("b", "2");
+    await house.backup({ id: "two", type: "incremental" });
+    await house.store.delete(headKey(house.engine.id, house.engine.lineage));
+    const to = await openOver(new MemoryStore(), house.time.clock);
+    for (const backups of [undefined, ["two"]]) {
+      await assert.rejects(copyRepository(house.context, to, { backups }), /is gone.*run verify, then repair there/);
+    }
+    await repair(house.context);
+    await copyRepository(house.context, to, {});
+    assert.deepEqual((await verify(to)).problems, []);
+    await house.engine.close();
+  });
 });

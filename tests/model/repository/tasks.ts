@@ -51,7 +51,10 @@ export async function doAsTold(world: World, circumstances: Circumstances, error
   const { places } = circumstances;
   const told = `${error}`;
   const isMissing = hasCode(error, "INTEGRITY");
-  if (isMissing && /log that it counted is there; run repair/.test(told)) {
+  if (
+    isMissing &&
+    /log that it counted is there; run repair|archived log that it has to count; run verify, then repair/.test(told)
+  ) {
     for (const { name, repo } of places) {
       await attempt(world, `${name}: repair, as told`, circumstances, () => repo.repair());
     }
