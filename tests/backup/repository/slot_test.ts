@@ -13,6 +13,7 @@ import { yieldToLoop } from "../../../lib/base/yield.ts";
 import { Batch } from "../../../lib/format/log/batch.ts";
 import type { SlotMeta } from "../../../lib/format/manifest/manifest_edit.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { collect } from "../helpers.ts";
 import { openAt, put, settingsOf, write } from "../fixture.ts";
 import { repair, verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
@@ -257,4 +258,28 @@ describe("a slot that is ahead of a head that a repair made", () => {
     await assert.rejects(house.backup({ type: "incremental" }), LineageError);
     for (const engine of [copy, house.engine]) await engine.close();
   });
+});
+
+describe("a head that was put back from an earlier run of the program", () => {
+  for (const isBehind of [false, true]) {
+    it(isBehind ? "is told to be older than the slot" : "is gone on from, where it counts all the same", async () => {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      const key = headKey(house.engine.id, house.engine.lineage);
+      const older = await collect((await house.store.get(key))!.body);
+      await house.engine.close();
+      await house.open();
+      if (isBehind) await house.set("b", "2");
+      await house.backup({ type: "full" });
+      await house.store.put(key, older);
+      await house.set("c", "3");
+      if (isBehind) await assert.rejects(house.backup(), /an older state of the repository has been put back/);
+      else {
+        const { id, version } = await house.backup({ type: "incremental" });
+        assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(version));
+      }
+      await house.engine.close();
+    });
+  }
 });

@@ -158,10 +158,10 @@ export class Shipper {
     const slot = slotOf(this.#engine, this.#context);
     this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
     const head = await attach(this.#context, this.#engine, this.#writer, at, this.#seen);
-    const { lineage, writer } = head.body;
-    if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
-      throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);
-    }
+    const { body } = head;
+    // Of a lower epoch than the one that was seen it has been put back, and overtakes nobody.
+    const isOther = ![this.#writer, REPAIR_WRITER].includes(body.writer) && body.epoch >= (this.#seen?.epoch ?? 0);
+    if (isOther && this.#claimed === body.lineage) throw overtaken(this.#context, body, body);
     this.#head = head;
   }
 
