@@ -69,7 +69,9 @@ export async function attach(
         "restore from the repository into a new directory (LINEAGE)",
     );
   }
-  if (slot !== undefined && slot.version < body.version) await compare(context, engine, body, slot.version, writer);
+  // Without a slot it may be that of another copy: then the last commit tells, where it is still there.
+  const after = slot?.version ?? body.version - 1;
+  if (after < body.version) await compare(context, engine, body, after, writer);
   return found;
 }
 

@@ -117,7 +117,7 @@ function checkHeadFresh(
   const follows = beyond.some((one) =>
     !unfinished.has(one.key) && beyond.some((other) => other.first === one.last + 1)
   );
-  const reaches = beyond.some(({ first }) => first <= head.version);
+  const reaches = beyond.some(({ key, first }) => first <= head.version && !unfinished.has(key));
   if (!follows && !reaches) return;
   const detail =
     `it stands at version ${head.version}, and log up to ${beyond.at(-1)!.last} was counted by a later one: ` +
