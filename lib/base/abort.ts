@@ -32,3 +32,34 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
     );
   });
 }
+
+/**
+ * The items, one after the other. The signal also ends the wait for one that does not come; nobody waits then for the end of
+ * what gives them either.
+ */
+export async function* untilAborted<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  let isWaiting = false;
+  let ended = false;
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      isWaiting = true;
+      const step = await abortable(Promise.resolve(iterator.next()), signal);
+      isWaiting = false;
+      ended = step.done === true;
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    if (!ended) {
+      const returned = Promise.resolve(iterator.return?.());
+      // One that hangs would let its own end wait as well, and one that has failed has said so.
+      if (isWaiting) returned.catch(() => {});
+      else await returned;
+    }
+  }
+}

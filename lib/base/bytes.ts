@@ -164,9 +164,9 @@ export class ByteWriter {
   /** How many bytes have been written. */
   length = 0;
 
-  /** Starts with room for `capacity` bytes. */
-  constructor(capacity = 256) {
-    this.buffer = new Uint8Array(capacity);
+  /** Starts with room for so many bytes, or in the memory given. */
+  constructor(room: number | Uint8Array = 256) {
+    this.buffer = typeof room === "number" ? new Uint8Array(room) : room;
   }
 
   /** Makes room for `count` more bytes. */

@@ -27,15 +27,29 @@ let used = 0;
 /** A copy of `bytes[start, end)`. */
 export function copyOut(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
-  if (!hasSlabs || length <= WITHIN_OBJECT_BYTES || length > COPY_BYTES_MAX) {
+  if (!liesInSlab(length)) {
     // A buffer of Node's gives one of its kind, and by its own `slice` a view.
     return bytes.constructor === Uint8Array ? bytes.slice(start, end) : new Uint8Array(bytes.subarray(start, end));
   }
+  const out = inSlab(length);
+  out.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+  return out;
+}
+
+/** An array of zeros, for what is not kept for long. */
+export function shortArray(length: number): Uint8Array {
+  return liesInSlab(length) ? inSlab(length) : new Uint8Array(length);
+}
+
+function liesInSlab(length: number): boolean {
+  return hasSlabs && length > WITHIN_OBJECT_BYTES && length <= COPY_BYTES_MAX;
+}
+
+function inSlab(length: number): Uint8Array {
   if (used + length > slab.byteLength) newSlab();
   const out = new Uint8Array(slab, used, length);
   // Numbers of eight bytes can be read in place.
   used += (length + 7) & ~7;
-  out.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
   return out;
 }
 

@@ -230,7 +230,7 @@ export class TreeEngine implements Engine {
     throwIfAborted(signal);
     if (this.readOnly) throw this.#readOnlyError("compact");
     await this.#reserve.help(async () => {
-      await this.#queue.exclusive(() => this.#queue.rotate());
+      if (!await this.#queue.exclusive(() => this.#queue.rotate())) throw this.#store.noSpace("compact");
       await this.#background.flushed();
     });
     await compactRange(this.#store, this.#background, start, end, signal, onTables);

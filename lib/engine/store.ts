@@ -127,6 +127,11 @@ export class Store implements FileHome {
     return this.manifest.state.database.id;
   }
 
+  /** Whether the memtable has grown to where another one takes its place. */
+  get isMemtableFull(): boolean {
+    return this.memtable.bytes >= this.settings.memtableBytes;
+  }
+
   /** The clock, which never runs backward. */
   now(): number {
     const now = this.settings.clock();
@@ -164,6 +169,13 @@ export class Store implements FileHome {
         { cause: this.failure, path: this.path },
       );
     }
+  }
+
+  /** What a full disk keeps from being done, as in "write to". */
+  noSpace(doing: string): NoSpaceError {
+    return new NoSpaceError(`Cannot ${doing} ${this.path}: the disk is full; free space and try again (NO_SPACE)`, {
+      path: this.path,
+    });
   }
 
   /**

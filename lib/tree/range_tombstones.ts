@@ -35,14 +35,20 @@ export interface Fragment {
   versions: FragmentVersion[];
 }
 
+/** A leaf of more fragments is cut in two. */
+const LEAF_MAX = 256;
+
 /** The deleted ranges of one source of rows. */
 export class RangeTombstones {
-  #fragments: Fragment[] = [];
+  /** The fragments, in leaves, so that one put in between moves few others. Only a single leaf may be empty. */
+  #leaves: Fragment[][] = [[]];
   #bytes = 0;
+  /** What `#find` found: fields of one object, since a lookup must not cost a new one. */
+  readonly #found = { leaf: 0, at: 0 };
 
   /** Whether nothing is deleted here. */
   get isEmpty(): boolean {
-    return this.#fragments.length === 0;
+    return this.#leaves[0]!.length === 0;
   }
 
   /** Roughly how much memory it takes. */
@@ -55,21 +61,18 @@ export class RangeTombstones {
     if (tombstone.end !== undefined && compareBytes(tombstone.start, tombstone.end) >= 0) return;
     const end = tombstone.end && copyBytes(tombstone.end);
     const of: FragmentVersion = { version: tombstone.version, timestamp: tombstone.timestamp };
-    this.#bytes += tombstone.start.length + (end?.length ?? 0) + 2 * FRAGMENT_BYTES;
-    const fragments = this.#fragments;
-    const first = this.#find(tombstone.start);
-    // What becomes of fragments[first, last), left to right; `at` is where the rest of the tombstone begins.
+    // What becomes of those it meets, left to right; `at` is where the rest of the tombstone begins.
     const cut: Fragment[] = [];
+    let met = 0;
     let at: Uint8Array | undefined = copyBytes(tombstone.start);
-    let last = first;
-    for (; at !== undefined && last < fragments.length; last++) {
-      const there = fragments[last]!;
-      if (!isBelow(there.start, end)) break;
+    for (const there of this.#from(tombstone.start)) {
+      if (at === undefined || !isBelow(there.start, end)) break;
+      met++;
+      this.#bytes -= bytesOf(there);
       const order = compareBytes(there.start, at);
       if (order < 0) cut.push({ start: there.start, end: at, versions: there.versions.slice() });
       if (order > 0) cut.push({ start: at, end: there.start, versions: [of] });
       const from: Uint8Array = order < 0 ? at : there.start;
-      this.#bytes += VERSION_BYTES;
       if (end !== undefined && isBelow(end, there.end)) {
         cut.push({ start: from, end, versions: withVersion(there.versions.slice(), of) });
         cut.push({ start: end, end: there.end, versions: there.versions });
@@ -80,7 +83,9 @@ export class RangeTombstones {
       }
     }
     if (at !== undefined && isBelow(at, end)) cut.push({ start: at, end, versions: [of] });
-    this.#replace(first, last, cut);
+    for (const fragment of cut) this.#bytes += bytesOf(fragment);
+    this.#find(tombstone.start);
+    this.#replace(this.#found.leaf, this.#found.at, met, cut);
   }
 
   /** The highest version, up to `atVersion`, of a tombstone over `key`; 0: there is none. */
@@ -104,14 +109,13 @@ export class RangeTombstones {
 
   /** All fragments, by key; not to be changed. */
   fragments(): readonly Fragment[] {
-    return this.#fragments;
+    return this.#leaves.length === 1 ? this.#leaves[0]! : this.#leaves.flat();
   }
 
   /** What of it lies in `from <= key < to`; undefined is no bound. */
   clip(from: Uint8Array | undefined, to: Uint8Array | undefined): RangeTombstones {
     const out = new RangeTombstones();
-    for (let i = from === undefined ? 0 : this.#find(from); i < this.#fragments.length; i++) {
-      const fragment = this.#fragments[i]!;
+    for (const fragment of this.#from(from)) {
       if (!isBelow(fragment.start, to)) break;
       out.#append({
         start: from !== undefined && compareBytes(fragment.start, from) < 0 ? copyBytes(from) : fragment.start,
@@ -124,51 +128,127 @@ export class RangeTombstones {
 
   /** All of them in one. */
   static merge(list: Iterable<RangeTombstones>): RangeTombstones {
-    const out = new RangeTombstones();
-    for (const one of list) {
-      for (const { start, end, versions } of one.#fragments) {
-        for (let i = versions.length - 1; i >= 0; i--) out.add({ start, end, ...versions[i]! });
-      }
+    let parts = Array.from(list, (one) => one.fragments()).filter((part) => part.length > 0);
+    // By twos: otherwise those of the first would be gone through once for each of the others.
+    while (parts.length > 1) {
+      const twos: (readonly Fragment[])[] = [];
+      for (let i = 0; i < parts.length; i += 2) twos.push(mergeTwo(parts[i]!, parts[i + 1] ?? []));
+      parts = twos;
     }
+    const out = new RangeTombstones();
+    for (const { start, end, versions } of parts[0] ?? []) out.#append({ start, end, versions: versions.slice() });
     return out;
   }
 
-  /** Puts `cut` where fragments[first, last) are; at the end and one for one, the usual cases, it moves no others. */
-  #replace(first: number, last: number, cut: Fragment[]): void {
-    const fragments = this.#fragments;
-    if (first === fragments.length || cut.length === last - first) {
-      for (let i = 0; i < cut.length; i++) fragments[first + i] = cut[i]!;
-    } else if (cut.length <= 3) fragments.splice(first, last - first, ...cut);
-    else this.#fragments = fragments.slice(0, first).concat(cut, fragments.slice(last));
+  /** Puts `cut` where `met` fragments are from there on; at the end and one for one, the usual cases, it moves no others. */
+  #replace(first: number, at: number, met: number, cut: readonly Fragment[]): void {
+    const leaves = this.#leaves;
+    let leaf = leaves[first]!;
+    let last = first;
+    let end = at + met;
+    while (end > leaves[last]!.length) end -= leaves[last++]!.length;
+    if (last === first && (at === leaf.length || cut.length === met)) {
+      for (let i = 0; i < cut.length; i++) leaf[at + i] = cut[i]!;
+    } else leaf = leaf.slice(0, at).concat(cut, leaves[last]!.slice(end));
+    const count = Math.ceil(leaf.length / LEAF_MAX);
+    if (count === 1) leaves.splice(first, last - first + 1, leaf);
+    else {
+      const length = Math.ceil(leaf.length / count);
+      const pieces = Array.from({ length: count }, (_, i) => leaf.slice(i * length, (i + 1) * length));
+      leaves.splice(first, last - first + 1, ...pieces);
+    }
   }
 
   #append(fragment: Fragment): void {
-    this.#fragments.push(fragment);
-    this.#bytes += fragment.start.length + FRAGMENT_BYTES + VERSION_BYTES * fragment.versions.length;
+    const leaf = this.#leaves.at(-1)!;
+    if (leaf.length < LEAF_MAX) leaf.push(fragment);
+    else this.#leaves.push([fragment]);
+    this.#bytes += bytesOf(fragment);
   }
 
-  /** The index of the first fragment that ends above `key`. */
-  #find(key: Uint8Array): number {
+  /** The fragments from the first one on that ends above `key`; undefined: from the first of all. */
+  *#from(key: Uint8Array | undefined): Generator<Fragment, void> {
+    if (key !== undefined) this.#find(key);
+    let { leaf, at } = key === undefined ? { leaf: 0, at: 0 } : this.#found;
+    for (; leaf < this.#leaves.length; leaf++, at = 0) {
+      const fragments = this.#leaves[leaf]!;
+      for (; at < fragments.length; at++) yield fragments[at]!;
+    }
+  }
+
+  /** Leaves in `#found` the place of the first fragment that ends above `key`, or behind the last one. */
+  #find(key: Uint8Array): void {
+    const leaves = this.#leaves;
     let low = 0;
-    let high = this.#fragments.length;
+    let high = leaves.length - 1;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (isBelow(key, this.#fragments[middle]!.end)) high = middle;
+      if (isBelow(key, leaves[middle]!.at(-1)!.end)) high = middle;
       else low = middle + 1;
     }
-    return low;
+    const fragments = leaves[low]!;
+    this.#found.leaf = low;
+    low = 0;
+    high = fragments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBelow(key, fragments[middle]!.end)) high = middle;
+      else low = middle + 1;
+    }
+    this.#found.at = low;
   }
 
   #around(key: Uint8Array): Fragment | undefined {
-    if (this.#fragments.length === 0) return undefined;
-    const fragment = this.#fragments[this.#find(key)];
+    if (this.isEmpty) return undefined;
+    this.#find(key);
+    const fragment = this.#leaves[this.#found.leaf]![this.#found.at];
     return fragment !== undefined && compareBytes(fragment.start, key) <= 0 ? fragment : undefined;
   }
+}
+
+/** The fragments of two lists, cut where either has a bound. */
+function mergeTwo(left: readonly Fragment[], right: readonly Fragment[]): Fragment[] {
+  const out: Fragment[] = [];
+  let [i, j] = [0, 0];
+  // What is left of the fragments that are next.
+  let a = left[0];
+  let b = right[0];
+  while (a !== undefined && b !== undefined) {
+    const order = compareBytes(a.start, b.start);
+    const first = order <= 0 ? a : b;
+    const other = order <= 0 ? b : a;
+    // Up to here the same commits deleted all.
+    const bound = order === 0 ? other.end : other.start;
+    const end = bound !== undefined && isBelow(bound, first.end) ? bound : first.end;
+    const versions = order === 0 ? united(a.versions, b.versions) : first.versions;
+    out.push({ start: first.start, end, versions });
+    if (order <= 0) a = behind(a, end) ?? left[++i];
+    if (order >= 0) b = behind(b, end) ?? right[++j];
+  }
+  if (a !== undefined) out.push(a);
+  if (b !== undefined) out.push(b);
+  return out.concat(left.slice(i + 1), right.slice(j + 1));
+}
+
+/** What of a fragment lies at `end` and above. */
+function behind(fragment: Fragment, end: Uint8Array | undefined): Fragment | undefined {
+  return end !== undefined && isBelow(end, fragment.end) ? { ...fragment, start: end } : undefined;
+}
+
+/** The versions of both, each once. */
+function united(a: readonly FragmentVersion[], b: readonly FragmentVersion[]): FragmentVersion[] {
+  const out = a.slice();
+  for (const of of b) withVersion(out, of);
+  return out;
 }
 
 /** What a fragment and a version in it take in memory, measured roughly: objects with two or three fields. */
 const FRAGMENT_BYTES = 120;
 const VERSION_BYTES = 40;
+
+function bytesOf({ start, versions }: Fragment): number {
+  return start.length + FRAGMENT_BYTES + VERSION_BYTES * versions.length;
+}
 
 /** Whether `key` is below `end`, where undefined is above all. */
 function isBelow(key: Uint8Array, end: Uint8Array | undefined): boolean {

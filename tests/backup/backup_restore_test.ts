@@ -439,6 +439,42 @@ describe("restoreInto", () => {
     await engine.close();
   });
 
+  it("ends with the signal's reason while a stream gives nothing more, and cancels that", async () => {
+    const fs = memoryFileSystem();
+    const engine = await openAt(fs, "/db");
+    await fillSample(engine);
+    await backupTo(engine, "/dump.jsonl");
+    const bytes = await readFile(fs, "/dump.jsonl");
+    const before = dump(engine);
+    for (const given of [0, 200]) {
+      for (const asIterable of [false, true]) {
+        const abort = new AbortController();
+        let isCancelled = false;
+        let late: ReturnType<typeof setTimeout> | undefined;
+        // Asked for more, it does not answer.
+        const stalled = (): Promise<void> => {
+          setTimeout(() => abort.abort(new Error("enough")), 0);
+          return new Promise((_, reject) => late = setTimeout(() => reject(new Error("it was waited for")), 2000));
+        };
+        const pieces = given === 0 ? [] : [bytes.slice(0, given)];
+        const stream = new ReadableStream<Uint8Array>({
+          pull: (controller) => pieces.length === 0 ? stalled() : controller.enqueue(pieces.pop()!),
+          cancel: () => void (isCancelled = true),
+        }, { highWaterMark: 0 });
+        const iterable = (async function* () {
+          yield* pieces;
+          await stalled();
+        })();
+        const restoring = restoreInto(engine, asIterable ? iterable : stream, { signal: abort.signal });
+        await assert.rejects(restoring, /enough/);
+        clearTimeout(late);
+        assert.equal(isCancelled, !asIterable);
+        assert.deepEqual(dump(engine), before);
+      }
+    }
+    await engine.close();
+  });
+
   it("changes nothing in a dry run", async () => {
     const { fs, engine } = await sample();
     await backupTo(engine, "/x.json");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { abortable, throwIfAborted } from "../../lib/base/abort.ts";
+import { abortable, throwIfAborted, untilAborted } from "../../lib/base/abort.ts";
 
 describe("throwIfAborted", () => {
   it("throws the signal's own reason, whatever it is", () => {
@@ -41,5 +41,50 @@ describe("abortable", () => {
     for (let i = 0; i < 10; i++) await abortable(Promise.resolve(i), signal);
     await abortable(Promise.reject(new Error("own")), signal).catch(() => {});
     assert.equal(listeners, 0);
+  });
+});
+
+describe("untilAborted", () => {
+  it("gives what there is, asynchronous or not, and ends what gives it where the reader does", async () => {
+    const ends: string[] = [];
+    async function* later(): AsyncGenerator<number> {
+      try {
+        yield* [1, 2, 3];
+      } finally {
+        ends.push("later");
+      }
+    }
+    for (const items of [[1, 2, 3], later()]) {
+      assert.deepEqual(await Array.fromAsync(untilAborted(items, undefined)), [1, 2, 3]);
+    }
+    for await (const item of untilAborted(later(), new AbortController().signal)) if (item === 2) break;
+    assert.deepEqual(ends, ["later", "later"]);
+    const failing = (async function* () {
+      yield 1;
+      throw new Error("own");
+    })();
+    await assert.rejects(Array.fromAsync(untilAborted(failing, undefined)), /own/);
+  });
+
+  it("ends with the reason while it waits for what does not come, nor ends", async () => {
+    for (
+      const items of [
+        (async function* () {
+          yield 1;
+          await new Promise(() => {});
+        })(),
+        {
+          [Symbol.asyncIterator]: () => ({
+            next: () => new Promise<never>(() => {}),
+            return: () => Promise.reject(new Error("own")),
+          }),
+        },
+      ]
+    ) {
+      const abort = new AbortController();
+      const all = Array.fromAsync(untilAborted<number>(items, abort.signal));
+      setTimeout(() => abort.abort(new Error("enough")), 0);
+      await assert.rejects(all, /enough/);
+    }
   });
 });

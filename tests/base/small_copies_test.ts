@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { copyOut } from "../../lib/base/small_copies.ts";
+import { copyOut, shortArray } from "../../lib/base/small_copies.ts";
 
 const source = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
 const LENGTHS = [0, 1, 7, 8, 63, 64, 65, 100, 1023, 1024, 1025, 1280, 1281, 4000];
@@ -42,5 +42,20 @@ describe("copyOut()", () => {
       assert.throws(() => structuredClone(first, { transfer: [first.buffer as ArrayBuffer] }));
     }
     assert.deepEqual(second, source.slice(100, 200));
+  });
+});
+
+describe("shortArray()", () => {
+  it("gives zeros that nobody else sees, among copies", () => {
+    const arrays = Array.from({ length: 2000 }, (_, i) => {
+      copyOut(source, 0, 100);
+      const array = shortArray(LENGTHS[i % LENGTHS.length]!);
+      assert.ok(array.every((byte) => byte === 0), `array ${i} is of zeros`);
+      return array.fill(i);
+    });
+    for (const [i, array] of arrays.entries()) {
+      assert.equal(array.length, LENGTHS[i % LENGTHS.length]!);
+      assert.ok(array.every((byte) => byte === (i & 255)), `array ${i} is left alone`);
+    }
   });
 });

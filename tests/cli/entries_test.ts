@@ -343,6 +343,19 @@ describe("holdfast import", () => {
     }
   });
 
+  it("knows lines by their beginning, however long the first is", async () => {
+    await putFile("/lines", `${JSON.stringify({ value: "x".repeat(2 ** 19), key: "a" })}\n{"key":"b","value":1}\n`);
+    await ok(["import", db, "/lines", "--create"]);
+    assert.deepEqual((await jsonLines(["list", db, "--keys"])).map(({ key }) => key), ["a", "b"]);
+    await removeFile("/lines");
+  });
+
+  it("reads what begins with empty lines", async () => {
+    await ok(["import", db, "-", "--create"], { stdin: '\n\r\n{"key":"a","value":1}\n' });
+    await ok(["import", db, "-"], { stdin: "\n" });
+    assert.deepEqual((await jsonLines(["list", db])).map(({ key }) => key), ["a"]);
+  });
+
   it("reads what begins with a byte order mark", async () => {
     await ok(["import", db, "-", "--create"], { stdin: '\ufeff{"key":"a","value":1}\n{"key":"\ufeffb","value":1}' });
     await ok(["import", db, "-"], { stdin: "\ufeffc\t1\n\ufeffd\t1" });

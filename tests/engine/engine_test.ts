@@ -55,6 +55,35 @@ describe("Engine", () => {
     await engine.close();
   });
 
+  it("fills no memtable beyond its limit with ranges that lie in each other, all deleted in one turn", async () => {
+    const memtableBytes = 256 * 1024;
+    const engine = await open(memoryFileSystem(), { memtableBytes });
+    await fill(engine, 500);
+    let most = 0;
+    const deleted: Promise<unknown>[] = [];
+    for (let i = 0; i < 250; i++) {
+      deleted.push(removeRange(engine, name(i), name(500 - i)).then(() => {
+        most = Math.max(most, engine.stats().memtableBytes);
+      }));
+    }
+    await Promise.all(deleted);
+    // One that takes writes, and two that wait to be flushed.
+    assert.ok(most < 3.5 * memtableBytes, `${most} bytes in memtables`);
+    assert.deepEqual(all(engine).length, 0);
+    await engine.close();
+  });
+
+  it("acknowledges more commits of one turn than a call takes arguments", async () => {
+    const engine = await open(memoryFileSystem());
+    const empty = new Batch();
+    let done = 0;
+    for (let i = 0; i < 150_000; i++) void engine.commit(empty).then(() => done++);
+    // Behind all of them.
+    await engine.flush();
+    assert.equal(done, 150_000);
+    await engine.close();
+  });
+
   it("lets a check see commits that came before it in the same group", async () => {
     const engine = await open(memoryFileSystem());
     const first = put(engine, { a: "1" });
@@ -307,6 +336,21 @@ describe("Engine", () => {
     await engine.close();
     engine = await open(fs, { memtableBytes: 1024 * 1024 });
     assert.equal(all(engine).length, written + 1);
+    await engine.close();
+  });
+
+  it("refuses to compact on a full disk what it can't write into tables, and does once there is space", async () => {
+    const fs = memoryFileSystem({ capacityBytes: 64 * 1024 });
+    const engine = await open(fs, { memtableBytes: 1024 * 1024, historyBytes: 0 });
+    await assert.rejects(async () => {
+      for (let i = 0;; i++) await put(engine, { [name(i)]: "x".repeat(200) });
+    }, NoSpaceError);
+    const written = all(engine).length;
+    await assert.rejects(engine.compact(), { name: "NoSpaceError", message: /^Cannot compact .*the disk is full/ });
+    fs.capacityBytes = 1024 * 1024;
+    await engine.compact();
+    assert.ok(engine.stats().levels.some(({ tables }) => tables > 0));
+    assert.equal(all(engine).length, written);
     await engine.close();
   });
 

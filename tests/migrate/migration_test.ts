@@ -169,6 +169,27 @@ describe("migrate()", () => {
     assert.deepEqual([await db.count(), await a.count(), await b.namespace("c").count()], [0, 3, 3]);
   });
 
+  it("ends with the signal's reason while the source gives nothing, and closes it", async () => {
+    await using db = await DB.open(":memory:");
+    const end = new AbortController();
+    let late: ReturnType<typeof setTimeout> | undefined;
+    let isClosed = false;
+    const source: MigrationSource = {
+      id: "stuck",
+      open: async () => ({
+        async *entries() {
+          yield { key: "a", value: 1 };
+          setTimeout(() => end.abort(new Error("enough")), 0);
+          await new Promise((_, reject) => late = setTimeout(() => reject(new Error("it was waited for")), 2000));
+        },
+        close: async () => void (isClosed = true),
+      }),
+    };
+    await assert.rejects(migrate(db, source, { signal: end.signal }), /enough/);
+    clearTimeout(late);
+    assert.ok(isClosed);
+  });
+
   it("ends with the signal's reason, and checks its options", async () => {
     await using db = await DB.open(":memory:");
     const end = new AbortController();

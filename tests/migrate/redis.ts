@@ -109,6 +109,18 @@ describe("fromRedis()", () => {
     await using db = await DB.open(":memory:");
     const [port = 0] = await freePorts(1);
     await assert.rejects(migrate(db, fromRedis(`redis://127.0.0.1:${port}`)), { code: "MIGRATION" });
+    if (client !== undefined) {
+      const source = fromRedis(url);
+      const cut = {
+        ...source,
+        async open() {
+          const opened = await source.open();
+          await client!.sendCommand(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+          return opened;
+        },
+      };
+      await assert.rejects(migrate(db, cut), { code: "MIGRATION", message: /^Cannot read redis 127.*Socket closed/ });
+    }
     assert.throws(() => fromRedis("http://127.0.0.1"), /must begin with redis/);
     assert.throws(() => fromRedis("local host"), /no URL/);
     assert.throws(() => fromRedis({} as never), /a client of redis or ioredis, not an object/);

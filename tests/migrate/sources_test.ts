@@ -1,7 +1,7 @@
 /** Each source as its own library writes it. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -88,7 +88,7 @@ describe("fromLevel()", () => {
     const [, leftOut] = await read("text");
     assert.deepEqual(
       leftOut,
-      ['"": atomic.set: the key ', '"c": its value is not UTF'],
+      ['"": the key is empty; a ', '"c": its value is not UTF'],
     );
     await level.close();
   });
@@ -206,6 +206,24 @@ describe("fromSqlite()", () => {
     assert.equal(await db.get("a"), 1);
   });
 
+  it("reads a file in mode WAL where nothing can be made beside it", async () => {
+    const file = place("still.sqlite");
+    const writer = new DatabaseSync(file);
+    writer.exec(
+      "pragma journal_mode = wal; create table t (k text, v text); insert into t values ('a', 'in the file')",
+    );
+    writer.close();
+    // As on a disk that is only read: the library can't make its file of that name.
+    symlinkSync(place("nowhere/at/all"), `${file}-shm`);
+    const source = fromSqlite(file, { table: "t", key: "k", value: "v" });
+    await using db = await DB.open(":memory:");
+    assert.equal((await migrate(db, source)).entries, 1);
+    assert.equal(await db.get("a"), "in the file");
+    // What is in a log would be missed.
+    writeFileSync(`${file}-wal`, "a log");
+    await assert.rejects(migrate(db, source, { again: true }), { code: "MIGRATION", message: /unable to open/ });
+  });
+
   it("says what is not there", async () => {
     await using db = await DB.open(":memory:");
     const from = (file: string, options: object) =>
@@ -253,6 +271,31 @@ describe("fromLmdb()", () => {
     const plain = await migrate(other, fromLmdb(path, { database: "named" }), { unsupported: "report" });
     assert.deepEqual(plain.leftOut.map(({ key }) => key), ['"date"']);
     await assert.rejects(migrate(other, fromLmdb(path, { database: "none" })), /no database named "none"/);
+  });
+
+  it("reads directories and files whatever they are called", async () => {
+    await using db = await DB.open(":memory:");
+    for (const [name, noSubdir] of [["directory.db", false], ["plain-file", true]] as const) {
+      const lmdb = openLmdb({ path: place(name), noSubdir });
+      await lmdb.put(name, 1);
+      await lmdb.close();
+      assert.equal((await migrate(db, fromLmdb(place(name)))).entries, 1);
+      assert.equal(await db.get(name), 1);
+    }
+  });
+
+  it("tells of entries for which lmdb gives the key of another", async () => {
+    const lmdb = openLmdb<unknown, number | number[]>({ path: place("twins") });
+    for (const key of [1, [1], 2]) await lmdb.put(key, JSON.stringify(key));
+    for (const stops of [false, true]) {
+      await using db = await DB.open(":memory:");
+      const source = fromLmdb(lmdb, { id: "twins", keys: "tuple" });
+      // Between the two, where it goes on behind the first.
+      if (stops) await assert.rejects(migrate(db, source), { code: "MIGRATION", message: /^Cannot keep 1 of twins/ });
+      const report = await migrate(db, source, { unsupported: "report" });
+      assert.deepEqual([report.entries, report.leftOut.map(({ key }) => key)], [2, ["1"]]);
+    }
+    await lmdb.close();
   });
 
   it("makes tuples of keys that are not text", async () => {

@@ -162,6 +162,38 @@ describe("RangeTombstones", () => {
     });
   });
 
+  it("covers with thousands of fragments what each of many ranges covers", () => {
+    const keyOf = (i: number): Uint8Array => Uint8Array.of(i >> 8, i & 255);
+    const keys = 3000;
+    withSeeds(4, (random) => {
+      const parts = Array.from({ length: 3 }, () => new RangeTombstones());
+      const expected = parts.map(() => Array.from({ length: keys }, () => [] as number[]));
+      for (let version = 1; version <= 4500; version++) {
+        const part = random.below(parts.length);
+        // Mostly short, so that there are many; now and then one over all leaves.
+        const from = random.below(keys);
+        const to = from + (random.chance(200) ? keys : random.chance(20) ? random.below(600) : random.below(3));
+        const end = to > keys ? undefined : keyOf(to);
+        parts[part]!.add({ start: keyOf(from), end, version, timestamp: version });
+        for (let i = from; i < Math.min(to, keys); i++) expected[part]![i]!.push(version);
+      }
+      const merged = RangeTombstones.merge(parts);
+      const all = expected[0]!.map((_, i) => expected.flatMap((each) => each[i]!).sort((a, b) => a - b));
+      const middle = keyOf(keys >> 1);
+      const clipped = merged.clip(middle, undefined);
+      const atVersion = 1 + random.below(4500);
+      for (const [of, versions] of [...parts.map((part, i) => [part, expected[i]!] as const), [merged, all] as const]) {
+        assertFragments(of);
+        assert.ok(of.fragments().length > 600, `${of.fragments().length} fragments`);
+        for (let i = 0; i < keys; i++) {
+          const newest = versions[i]!.findLast((version) => version <= atVersion) ?? 0;
+          assert.equal(of.coveringVersion(keyOf(i), atVersion), newest, `key ${i}`);
+          if (of === merged) assert.equal(clipped.coveringVersion(keyOf(i), atVersion), i < keys >> 1 ? 0 : newest);
+        }
+      }
+    });
+  });
+
   it("the same tombstones give the same fragments in every order up to where they are cut", () => {
     withSeeds(20, (random) => {
       const list = randomTombstones(random, 12);

@@ -96,8 +96,16 @@ export function fromLmdb(lmdb: string | URL | LmdbLike, options?: LmdbSourceOpti
             yield { shown: showKey(key), unsupported };
           }
           const from = after === undefined ? undefined : keyAt(after);
+          let before: string | undefined;
           for (const key of opened.getKeys(from === undefined ? {} : { start: from })) {
             const position = positionOf(key);
+            // It keeps 1 and [1] apart, and gives for both the one key and the value of the first.
+            if (position !== undefined && position === before) {
+              const unsupported = "lmdb gives the same key for another entry, as for 1 and [1], and not its value";
+              yield { shown: showKey(key), unsupported };
+              continue;
+            }
+            before = position;
             // The position itself is done with.
             if (position !== undefined && position === after) continue;
             yield itemOf(position, key, () => ({
@@ -132,7 +140,7 @@ async function openPath(path: string, database: string | undefined, name: string
   if (info === undefined) throw noSource(path);
   try {
     await assertLmdb(info.isDirectory() ? join(path, "data.mdb") : path);
-    return await openLmdb(path, database);
+    return await openLmdb(path, info.isDirectory(), database);
   } catch (cause) {
     if (cause instanceof TypeError || (cause as { code?: unknown }).code === "NOT_INSTALLED") throw cause;
     throw unreadable(name, cause);

@@ -24,11 +24,12 @@ export interface LmdbLike {
 }
 
 /** Opens the database in a directory or file for reading: the one in it that has a name, or the first one. */
-export async function openLmdb(path: string, name: string | undefined): Promise<LmdbLike> {
+export async function openLmdb(path: string, isDirectory: boolean, name: string | undefined): Promise<LmdbLike> {
   const { open } = await import("lmdb").catch((cause) => {
     throw notInstalled("lmdb", cause);
   });
-  const root = open({ path, readOnly: true });
+  // Unless told, it takes any path with a dot in its last name for a file, and any other for a directory.
+  const root = open({ path, readOnly: true, noSubdir: !isDirectory });
   if (name === undefined) return root as unknown as LmdbLike;
   const database = root.openDB({ name });
   if (database === undefined) {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../../base/abort.ts";
+import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import {
   booleanOption,
   checkOptions,
@@ -187,6 +187,7 @@ class Migration {
     this.#checkPlan();
     const earlier = this.#mark.entries;
     if (found?.finishedAt !== undefined) return this.#report(earlier, found.finishedAt);
+    // This is waited for in any case: what is still being opened would keep the next run out.
     const source = await this.#source.open();
     try {
       // From here on it is not done any more, also when this run ends before it has a mark of its own.
@@ -229,8 +230,8 @@ class Migration {
   async #read(source: OpenSource): Promise<void> {
     this.#progress.start("import", { totalItems: source.total });
     this.#progress.add(this.#mark.bytes, this.#mark.entries + this.#mark.expired + this.#mark.unsupported);
-    for await (const item of source.entries(this.#into.keyEncoding, this.#mark.position)) {
-      throwIfAborted(this.#signal);
+    const items = source.entries(this.#into.keyEncoding, this.#mark.position);
+    for await (const item of untilAborted(items, this.#signal)) {
       const before = this.#mark.bytes;
       const refused = this.#take(item);
       if (refused !== undefined && this.#stops && !this.#dryRun) {
@@ -263,7 +264,7 @@ class Migration {
     } catch (error) {
       const reason = reasonOf(error);
       if (reason === undefined) throw error;
-      return { key: showKey(key), reason };
+      return { key: showKey(key), reason: reason.replace(/^atomic\.set: /, "") };
     }
     const bytes = item.bytes ?? key.length + sizeOf(value);
     this.#writes.entries++;

@@ -10,6 +10,7 @@
 import { isText } from "../../base/bytes.ts";
 import { checkOptions, choiceOption, stringOption } from "../../base/options.ts";
 import type { Storable } from "../../db/data/values.ts";
+import { unreadable } from "./errors.ts";
 import { commandsOf, type IoRedisLike, type NodeRedisLike, type SendCommand, textOf } from "./redis_client.ts";
 import { connectRedis } from "./redis_package.ts";
 import {
@@ -81,8 +82,16 @@ export function fromRedis(
     plan: JSON.stringify({ values: form }),
     async open() {
       const client = isAddress ? await connectRedis(redis, id) : undefined;
-      const send = commandsOf(client ?? redis as NodeRedisLike | IoRedisLike);
-      const close = async (): Promise<void> => void await client?.close();
+      const command = commandsOf(client ?? redis as NodeRedisLike | IoRedisLike);
+      const send: SendCommand = async (...args) => {
+        try {
+          return await command(...args);
+        } catch (cause) {
+          throw unreadable(id, cause);
+        }
+      };
+      // Not by waiting for answers: they may be what has not come.
+      const close = async (): Promise<void> => client?.destroy();
       try {
         const run = /^run_id:(\w+)/m.exec(textOf(await send("INFO", "server")))?.[1] ?? "";
         return {

@@ -10,7 +10,7 @@ import type { NodeRedisLike } from "./redis_client.ts";
 export async function connectRedis(
   url: string,
   source: string,
-): Promise<NodeRedisLike & { close(): Promise<unknown> }> {
+): Promise<NodeRedisLike & { destroy(): void }> {
   const { createClient } = await import("redis").catch((cause) => {
     throw notInstalled("redis", cause);
   });
@@ -22,5 +22,5 @@ export async function connectRedis(
   } catch (cause) {
     throw unreadable(source, cause);
   }
-  return client as unknown as NodeRedisLike & { close(): Promise<unknown> };
+  return client as unknown as NodeRedisLike & { destroy(): void };
 }

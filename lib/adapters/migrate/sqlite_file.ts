@@ -4,8 +4,12 @@
  * @module
  */
 import { stat } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
 import { HoldfastError } from "../../base/errors.ts";
 import { noSource, unreadable } from "./errors.ts";
+
+/** SQLITE_CANTOPEN. */
+const CANT_OPEN = 14;
 
 /** What a column of a row holds. Whole numbers are bigints, so that none is rounded. */
 export type SqlValue = null | bigint | number | string | Uint8Array;
@@ -40,34 +44,52 @@ export async function openSqliteFile(path: string, source: string): Promise<Sqli
       throw unreadable(source, cause);
     }
   };
-  const database = guarded(() => new DatabaseSync(path, { readOnly: true }));
-  const prepare = (sql: string) => {
-    const statement = database.prepare(sql);
-    statement.setReadBigInts(true);
-    return statement;
-  };
-  const file: SqliteFile = {
-    *rows(sql, ...values) {
-      const rows = guarded(() => prepare(sql).iterate(...values)[Symbol.iterator]());
-      for (;;) {
-        const { done, value } = guarded(() => rows.next());
-        if (done) return;
-        yield value as SqlRow;
-      }
-    },
-    first(sql, ...values) {
-      return guarded(() => prepare(sql).get(...values)) as SqlRow | undefined;
-    },
-    close: () => database.close(),
+  const from = (place: string | URL): SqliteFile => {
+    const database = guarded(() => new DatabaseSync(place, { readOnly: true }));
+    const prepare = (sql: string) => {
+      const statement = database.prepare(sql);
+      statement.setReadBigInts(true);
+      return statement;
+    };
+    const file: SqliteFile = {
+      *rows(sql, ...values) {
+        const rows = guarded(() => prepare(sql).iterate(...values)[Symbol.iterator]());
+        for (;;) {
+          const { done, value } = guarded(() => rows.next());
+          if (done) return;
+          yield value as SqlRow;
+        }
+      },
+      first(sql, ...values) {
+        return guarded(() => prepare(sql).get(...values)) as SqlRow | undefined;
+      },
+      close: () => database.close(),
+    };
+    try {
+      // Only now the file is looked at.
+      file.first("select count(*) from sqlite_master");
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    return file;
   };
   try {
-    // Only now the file is looked at.
-    file.first("select count(*) from sqlite_master");
+    return from(path);
   } catch (error) {
-    file.close();
-    throw error;
+    // A file in mode WAL wants files beside it. Where none can be made, nobody else has it open, and all is in the file
+    // itself unless there is a log.
+    const log = await stat(`${path}-wal`).catch(() => undefined);
+    if (codeOf(error) !== CANT_OPEN || (log !== undefined && log.size > 0)) throw error;
+    const still = pathToFileURL(path);
+    still.search = "?immutable=1";
+    return from(still);
   }
-  return file;
+}
+
+/** SQLite's own number for what went wrong. */
+function codeOf(error: unknown): unknown {
+  return ((error as { cause?: unknown }).cause as { errcode?: unknown } | undefined)?.errcode;
 }
 
 /** A name of a table or column as SQL has it. */

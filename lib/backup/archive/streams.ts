@@ -5,7 +5,7 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
-import { throwIfAborted } from "../../base/abort.ts";
+import { throwIfAborted, untilAborted } from "../../base/abort.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 
 /** Bytes in pieces; what `Response.body`, a file stream, an array of pieces or a generator are. */
@@ -21,10 +21,12 @@ export function isByteStream(value: unknown): value is ByteStream {
     typeof (value as { getReader?: unknown }).getReader === "function";
 }
 
-/** The pieces of a stream, each checked to be bytes; the stream is cancelled when the reader stops early. */
+/**
+ * The pieces of a stream, each checked to be bytes; the stream is cancelled when the reader stops early, or the signal says
+ * so.
+ */
 export async function* piecesOf(call: string, stream: ByteStream, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  for await (const piece of iterableOf(stream)) {
-    throwIfAborted(signal);
+  for await (const piece of untilAborted(iterableOf(stream), signal)) {
     if (!(piece instanceof Uint8Array)) {
       throw new TypeError(`${call}: the source stream must give Uint8Array pieces, not ${describeValue(piece)}`);
     }
@@ -33,27 +35,25 @@ export async function* piecesOf(call: string, stream: ByteStream, signal?: Abort
 }
 
 function iterableOf(stream: ByteStream): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-  if (Symbol.asyncIterator in stream || Symbol.iterator in stream) return stream;
-  return readerPieces(stream as ReadableStream<Uint8Array>);
+  // By a reader where there is one: the stream's own iterator, if it has any, waits for the next piece before it cancels.
+  return "getReader" in stream ? { [Symbol.asyncIterator]: () => readerPieces(stream) } : stream;
 }
 
-/** For streams of runtimes that have no async iterator on `ReadableStream`. */
-async function* readerPieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+function readerPieces(stream: ReadableStream<Uint8Array>): AsyncIterator<Uint8Array> {
   const reader = stream.getReader();
-  let ended = false;
-  try {
-    for (;;) {
+  return {
+    async next() {
       const { done, value } = await reader.read();
-      if (done) {
-        ended = true;
-        return;
-      }
-      yield value;
-    }
-  } finally {
-    if (!ended) await reader.cancel().catch(() => {});
-    reader.releaseLock();
-  }
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return { done, value: undefined };
+    },
+    async return() {
+      await reader.cancel().catch(() => {});
+      reader.releaseLock();
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 /**

@@ -162,7 +162,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
 
 /** Ends it at the line that was given last, which the database refuses. */
 function refuseLine({ where }: Begun, reason: string, committed?: number): never {
-  throw Object.assign(new CommandFailure(`${where}: ${reason.replace(/^atomic\.set: /, "")}`), { committed });
+  throw Object.assign(new CommandFailure(`${where}: ${reason}`), { committed });
 }
 
 /** The database; in a dry run it is only read, and where there is none yet, one in memory takes its place. */
@@ -285,7 +285,7 @@ async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefin
   let start = "";
   let ended = false;
   // A header of a portable file has a few hundred bytes.
-  while (!ended && start.length < 4096 && !start.includes("\n")) {
+  while (!ended && start.length < 4096 && !start.trimStart().includes("\n")) {
     const { value, done } = await iterator.next();
     ended = done === true;
     if (done) break;
@@ -308,9 +308,12 @@ async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefin
   };
 }
 
+/** How an entry may begin, and no document of entries does. Of a long line there is no more than that to see. */
+const ENTRY = /^\{\s*"(?:key|value|encoding|kind|tags|namespace|expiresAt|expires_at)"\s*:/;
+
 function formatOf(start: string, name: string): Format {
   const [line = ""] = start.split("\n", 1);
-  if (line.startsWith("{")) return /^\{\s*"key"\s*:/.test(line) || isEntry(line) ? "jsonl" : "portable";
+  if (line.startsWith("{")) return ENTRY.test(line) || isEntry(line) ? "jsonl" : "portable";
   if (line.startsWith("[")) return "portable";
   if (line.includes("\t")) return "tsv";
   throw new CommandFailure(`${name} is no file of entries that is known; give --format`);

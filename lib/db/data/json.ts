@@ -5,6 +5,9 @@
  */
 import { hasLoneSurrogate, nameOf } from "./keys.ts";
 
+/** Arrays and objects within each other: far more than data has, and less than any runtime's stack and JSON can do. */
+const DEPTH_MAX = 1000;
+
 type Path = (string | number)[];
 
 /** Names that can follow a dot; all others are written in brackets. */
@@ -22,6 +25,11 @@ function written(path: Path): string {
 
 function refuse(call: string, path: Path, why: string): never {
   throw new TypeError(`${call}: ${written(path)} is ${why}`);
+}
+
+function checkDepth(call: string, depth: number): void {
+  if (depth <= DEPTH_MAX) return;
+  throw new RangeError(`${call}: the value has more than 1,000 arrays and objects within each other`);
 }
 
 /** Refuses what JSON would drop or bend; returns whether `value` is done with (not an object to look into). */
@@ -90,6 +98,7 @@ export function checkJson(call: string, value: unknown): boolean {
     if (isBoxed(object)) return false;
     if (open.has(object)) refuse(call, path, "a cycle, which JSON cannot hold");
     open.add(object);
+    checkDepth(call, open.size);
     if (Array.isArray(object)) {
       for (let i = 0; i < object.length; i++) {
         path.push(i);
@@ -134,6 +143,7 @@ export function jsonText(call: string, value: unknown): string {
     if (holders.includes(plain as object)) refuse(call, path, "a cycle, which JSON cannot hold");
     if (!isBoxed(plain as object)) checkObject(call, plain as object, Object.keys(plain as object), path);
     holders.push(plain as object);
+    checkDepth(call, holders.length - 1);
     return plain;
   });
   if (text === undefined) throw new TypeError(`${call}: toJSON gave undefined, which is no value; use null`);

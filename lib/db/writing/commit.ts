@@ -31,11 +31,12 @@ export interface CommitTerms {
 export async function commitWrites(context: Context, writes: Writes, terms: CommitTerms): Promise<Commit | undefined> {
   context.assertCatalog();
   const { engine, catalog, restoring } = context;
+  if (!writes.usesNamespaces) return await engine.commit(writes.batch, terms);
   // Put together before a restore gave the namespaces other key spaces.
   if (isElsewhere(writes)) rewrite(context, writes);
   let unclear = false;
   let { check } = terms;
-  if (restoring !== undefined && writes.used.size > 0) {
+  if (restoring !== undefined) {
     check = (state) => {
       // One that is not in the new catalog gets another key space as well.
       if (isElsewhere(writes)) rewrite(context, writes);
@@ -68,8 +69,8 @@ export async function commitWrites(context: Context, writes: Writes, terms: Comm
 }
 
 /** As `commitWrites` without a check: there is always a commit. */
-export async function commitAll(context: Context, writes: Writes, durability: Durability | undefined): Promise<Commit> {
-  return (await commitWrites(context, writes, { durability }))!;
+export function commitAll(context: Context, writes: Writes, durability: Durability | undefined): Promise<Commit> {
+  return commitWrites(context, writes, { durability }) as Promise<Commit>;
 }
 
 /** Whether namespaces have other key spaces now than those written to, or their keys look otherwise. */

@@ -41,11 +41,10 @@ export interface Used {
 export class Writes {
   /** The operations. */
   readonly batch: Batch;
-  /** The key spaces of namespaces written to, and whose each was then: restores may have given one several in turn. */
-  readonly used: Map<number, Used> = new Map();
-  /** Those of them whose catalog rows are among the operations, or known to be in the database. */
-  readonly defined: Set<Definition> = new Set();
   readonly #context: Context;
+  // Made at the first need: most commits write to no namespace.
+  #used: Map<number, Used> | undefined;
+  #defined: Set<Definition> | undefined;
   #overlay: Memtable | undefined;
   #last: Uint8Array | undefined;
 
@@ -57,6 +56,21 @@ export class Writes {
     this.batch = new Batch(capacity);
     this.#context = context;
     this.#overlay = overlay;
+  }
+
+  /** Whether any namespace was written to. */
+  get usesNamespaces(): boolean {
+    return this.#used !== undefined;
+  }
+
+  /** The key spaces of namespaces written to, and whose each was then: restores may have given one several in turn. */
+  get used(): Map<number, Used> {
+    return this.#used ??= new Map();
+  }
+
+  /** Those of them whose catalog rows are among the operations, or known to be in the database. */
+  get defined(): Set<Definition> {
+    return this.#defined ??= new Set();
   }
 
   /** Where each operation is applied too. */

@@ -225,11 +225,7 @@ export class Background {
       this.#checkStop();
       await this.progress();
       this.#store.assertWritable("flush");
-      if (this.#store.full) {
-        throw new NoSpaceError(`Cannot write tables in ${this.#store.path}: the disk is full (NO_SPACE)`, {
-          path: this.#store.path,
-        });
-      }
+      if (this.#store.full) throw this.#store.noSpace("write tables in");
     }
   }
 

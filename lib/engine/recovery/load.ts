@@ -54,7 +54,7 @@ export async function recoverStore(
   const found = await recoverLog(fs, path, loaded.state, {
     apply({ ops, version, timestamp }) {
       // As it was when they were written: what is full can go while more comes. Readers flush nothing, and look in one sooner.
-      if (!settings.readOnly && store.memtable.bytes >= settings.memtableBytes) store.seal();
+      if (!settings.readOnly && store.isMemtableFull) store.seal();
       store.visibleVersion = version;
       store.visibleTimestamp = timestamp;
       return applySliced(store.memtable, ops, version, timestamp, slicer);

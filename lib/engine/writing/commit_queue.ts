@@ -166,10 +166,9 @@ export class CommitQueue {
       while (bytes < GROUP_BYTES_MAX && left > 0) {
         const item = this.#queue.first;
         if (item === undefined || item.kind === "task") break;
-        // A check reads the state just before its commit, so what comes earlier must be applied first.
-        if (item.check !== undefined && chunk.length > 0) break;
-        // On a full disk each stands for itself: a delete fits where the write before it doesn't.
-        if (this.#store.full && chunk.length > 0) break;
+        // A check reads the state just before its commit, so what comes earlier must be applied first. On a full disk each
+        // stands for itself: a delete fits where the write before it doesn't.
+        if (chunk.length > 0 && (item.check !== undefined || this.#store.full)) break;
         this.#queue.shift();
         if (item.check !== undefined && !this.#passes(item)) continue;
         chunk.push(item);
@@ -177,10 +176,13 @@ export class CommitQueue {
         bytes += item.batch.bytes;
         sync ||= item.durability === "commit";
         handOver ||= item.durability !== "buffered";
+        // How much it adds to the memtable depends on what was deleted before, and is known once it is there.
+        if (item.batch.ranges > 0) break;
       }
-      if (chunk.length > 0) written.push(...await this.#write(chunk, { handOver, sync }));
+      // One by one: there may be more than a call takes arguments.
+      if (chunk.length > 0) { for (const each of await this.#write(chunk, { handOver, sync })) written.push(each); }
       // Behind a write that failed for good the segment may hold anything.
-      if (this.#store.failure !== undefined) break;
+      if (this.#store.failure !== undefined || this.#store.isMemtableFull) break;
     }
     if (written.length === 0) return;
     const shown = this.#conclude(written, sync);
@@ -350,21 +352,22 @@ export class CommitQueue {
   /** Waits while flush and compaction are behind, and seals a full memtable. */
   async #makeRoom(): Promise<void> {
     await this.#throttle.wait(this.#queuedBytes(), this.#queueFrees());
-    if (this.#store.memtable.bytes >= this.#store.settings.memtableBytes) await this.rotate();
+    if (this.#store.isMemtableFull) await this.rotate();
   }
 
   /**
-   * Hands over what is buffered, begins a new log segment and a new memtable; the old one goes to tables. On a full disk
-   * nothing changes: the memtable grows on, and what is written fits or is refused.
+   * Hands over what is buffered, begins a new log segment and a new memtable; the old one goes to tables. False on a full
+   * disk, where nothing changes: the memtable grows on, and what is written fits or is refused.
    */
-  async rotate(): Promise<void> {
+  async rotate(): Promise<boolean> {
     const store = this.#store;
     // Also when the memtable is empty: commits that changed nothing have their records too, and must not come later.
     await this.#buffer.handOver();
-    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
-    if (!await this.#tryRotateLog()) return;
+    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return true;
+    if (!await this.#tryRotateLog()) return false;
     store.seal();
     this.#background.wake();
+    return true;
   }
 
   /** Hands over and syncs all that was written so far. Only within a task. */

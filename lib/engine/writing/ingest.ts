@@ -42,11 +42,8 @@ export function ingestFiles(parts: IngestParts, files: RunFiles, options: Ingest
   return queue.exclusive(async () => {
     store.assertWritable("restore");
     store.assertArchiveHasRoom();
-    await queue.rotate();
+    if (!await queue.rotate()) throw store.noSpace("restore into");
     await background.flushed();
-    if (!store.memtable.isEmpty || !store.memtable.tombstones.isEmpty) {
-      throw new NoSpaceError(`Cannot restore into ${store.path}: the disk is full (NO_SPACE)`, { path: store.path });
-    }
     return await background.alone(() => ingestAlone(parts, files, options));
   });
 }

@@ -12,7 +12,7 @@
  */
 import { throwIfAborted } from "../../base/abort.ts";
 import { DecodeError } from "../../base/bytes.ts";
-import { ClosedError, IntegrityError, NoSpaceError } from "../../base/errors.ts";
+import { ClosedError, IntegrityError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { IngestInfo } from "../../format/log/batch.ts";
 import { Memtable } from "../../tree/memtable/memtable.ts";
@@ -156,11 +156,7 @@ class Replay {
       this.#checkStop();
       await this.#parts.background.progress();
       store.assertWritable("replay");
-      if (store.full) {
-        throw new NoSpaceError(`Cannot replay commits in ${store.path}: the disk is full (NO_SPACE)`, {
-          path: store.path,
-        });
-      }
+      if (store.full) throw store.noSpace("replay commits in");
     }
   }
 

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { NoSpaceError } from "../../base/errors.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import type { Background } from "../background/background.ts";
 import { decideStall, type Stall } from "./stall.ts";
@@ -34,10 +33,7 @@ export class Throttle {
       if (store.full && !await this.#background.retry()) {
         // Deletes must get in, or space could never be freed: the memtable grows, by no more than the log finds room for.
         if (frees) return;
-        throw new NoSpaceError(
-          `Cannot write to ${store.path}: the disk is full; free space and try again (NO_SPACE)`,
-          { path: store.path },
-        );
+        throw store.noSpace("write to");
       }
       if (!reported) store.report({ type: "stall", reason: stall.reason, delayMs: 0 });
       reported = true;

@@ -24,6 +24,7 @@
  * @module
  */
 import { ByteReader, ByteWriter, DecodeError, decodeText, encodeText } from "../../base/bytes.ts";
+import { shortArray } from "../../base/small_copies.ts";
 import { cellLength, writeCell } from "../cell.ts";
 import { parseJson } from "../manifest/json_text.ts";
 import { type IngestInfo, ingestInfo } from "./ingest_info.ts";
@@ -51,10 +52,12 @@ export class Batch {
   count = 0;
   /** How many of them set a key: without any the commit only frees space. */
   puts = 0;
+  /** How many of them delete a range. */
+  ranges = 0;
 
   /** Starts with room for `capacity` bytes. */
   constructor(capacity = 256) {
-    this.ops = new ByteWriter(capacity);
+    this.ops = new ByteWriter(shortArray(capacity));
   }
 
   /** How many bytes the operations take. */
@@ -128,6 +131,7 @@ export class Batch {
     ops.u8(end === undefined ? 0 : 1);
     if (end !== undefined) ops.prefixed(end);
     this.count++;
+    this.ranges++;
   }
 
   /** Takes files into the database. */
@@ -142,6 +146,7 @@ export class Batch {
     this.ops.reset();
     this.count = 0;
     this.puts = 0;
+    this.ranges = 0;
   }
 }
 

@@ -278,7 +278,7 @@ export class AzureStore implements ObjectStore {
       if (!(error instanceof RequestFailure) || !conditional) throw error;
       const lostBlocks = error.code === "InvalidBlockList";
       if (!lostBlocks && !isConflict(error, condition)) throw error;
-      // Looked at in any case: a runtime may send a request again by itself when its connection breaks; Deno does.
+      // Looked at in any case: a runtime, or what lies between, may send a request again by itself.
       const there = await this.#properties(key, signal);
       if (there !== undefined && there.mark === mark) return { etag: there.etag };
       // Whoever dropped our blocks wrote the blob: the condition does not hold any more.

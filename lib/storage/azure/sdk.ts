@@ -6,7 +6,8 @@
  *
  * @module
  */
-import type { ContainerClient, StoragePipelineOptions } from "@azure/storage-blob";
+import type { ContainerClient, Pipeline, StoragePipelineOptions } from "@azure/storage-blob";
+import { type Connections, ownConnections } from "../remote/connections.ts";
 import { defaultCredential } from "./identity.ts";
 import type { AzureSettings } from "./settings.ts";
 
@@ -39,21 +40,36 @@ export async function containerClient(
   transport: AzureTransport | undefined,
 ): Promise<ContainerClient> {
   assertPermitted();
-  const { BlobServiceClient, StorageSharedKeyCredential } = await import("@azure/storage-blob");
-  const options: StoragePipelineOptions = {
+  const { AnonymousCredential, BlobServiceClient, newPipeline, StorageSharedKeyCredential } = await import(
+    "@azure/storage-blob"
+  );
+  const { auth, account, endpoint, container } = settings;
+  const credential = auth.kind === "sas"
+    ? new AnonymousCredential()
+    : auth.kind === "key"
+    ? new StorageSharedKeyCredential(account, auth.accountKey)
+    : auth.kind === "credential"
+    ? auth.credential
+    : await defaultCredential();
+  const pipeline = newPipeline(credential, {
     retryOptions: { maxTries: 1 },
     userAgentOptions: { userAgentPrefix: "holdfast" },
     ...(transport === undefined ? {} : { httpClient: transport }),
-  };
-  const { auth, account, endpoint, container } = settings;
-  const service = auth.kind === "sas"
-    ? new BlobServiceClient(`${endpoint}?${auth.token}`, undefined, options)
-    : auth.kind === "key"
-    ? new BlobServiceClient(endpoint, new StorageSharedKeyCredential(account, auth.accountKey), options)
-    : new BlobServiceClient(
-      endpoint,
-      auth.kind === "credential" ? auth.credential : await defaultCredential(),
-      options,
-    );
+  });
+  const connections = ownConnections();
+  if (connections !== undefined) pipeline.factories.push(connecting(connections));
+  const service = new BlobServiceClient(auth.kind === "sas" ? `${endpoint}?${auth.token}` : endpoint, pipeline);
   return service.getContainerClient(container);
+}
+
+/** Makes requests by these, but for those that go by a proxy. */
+function connecting({ http, https }: Connections): Pipeline["factories"][number] {
+  return {
+    create: (next) => ({
+      sendRequest(request) {
+        request.agent ??= request.url.startsWith("https:") ? https : http;
+        return next.sendRequest(request);
+      },
+    }),
+  };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type * as Sdk from "@aws-sdk/client-s3";
+import { ownConnections } from "../remote/connections.ts";
 import type { S3Dialect } from "./dialect.ts";
 import type { S3Settings } from "./options.ts";
 
@@ -28,6 +29,8 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 export async function loadClient(settings: S3Settings, dialect: S3Dialect): Promise<S3Client> {
   const sdk = await import("@aws-sdk/client-s3");
   const { region, endpoint, pathStyle, credentials } = settings;
+  const sockets = { maxSockets: SOCKETS_MAX };
+  const { http, https } = ownConnections(SOCKETS_MAX) ?? { http: sockets, https: sockets };
   const client = new sdk.S3Client({
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
@@ -38,7 +41,7 @@ export async function loadClient(settings: S3Settings, dialect: S3Dialect): Prom
     // Checksums are made here, of a kind that every service verifies; services other than AWS refuse the SDK's own.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: { httpAgent: { maxSockets: SOCKETS_MAX }, httpsAgent: { maxSockets: SOCKETS_MAX } },
+    requestHandler: { httpAgent: http, httpsAgent: https },
     // A library does not write to the console.
     logger: quiet,
     ...await dialect.clientOptions?.(settings),

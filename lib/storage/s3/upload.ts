@@ -220,7 +220,7 @@ async function unmet(
   const isGone = status === 404 && code !== "NoSuchBucket" && code !== "NoSuchUpload";
   const mayBeOurs = code === "NoSuchUpload";
   if (status !== 412 && !isGone && !mayBeOurs) return undefined;
-  // Also where no answer was lost: Deno sends a request again by itself when a connection that was used before breaks.
+  // Also where no answer was lost: a runtime, or what lies between, may send a request again by itself.
   const there = await lookUp(requests, key, id, signal);
   if (there !== undefined) return there;
   if (mayBeOurs) return undefined;

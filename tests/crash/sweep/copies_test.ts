@@ -9,7 +9,8 @@ describe("copies", () => {
   for (const making of copies) {
     it(`${making.name}: leaves it whole or absent, and does it the next time`, async () => {
       const cases = sumOf(await sweep(scenarioOf(making), 0.5));
-      assert.ok(cases >= (LONG ? 100 / SHARE : 1), `${cases} cases`);
+      // The smallest has a hundred; which of them a share takes is left to chance.
+      assert.ok(cases >= (LONG ? 75 / SHARE : 1), `${cases} cases`);
     });
   }
 });

@@ -138,7 +138,7 @@ function cutHead(
   log: readonly LogObject[],
   left: LogObject | undefined,
 ): Pick<HistoryWish, "head" | "cutBehind"> {
-  const reach = Math.max(0, ...log.map((object) => object.last));
+  const reach = log.reduce((most, { last }) => Math.max(most, last), 0);
   const mine = backups.filter(({ database, lineage }) => database === head.database && lineage === head.lineage);
   const last = mine.filter(({ log }) => log !== null).sort(byVersion).at(-1);
   const cutBehind = left !== undefined && left.last > (last?.version ?? 0) ? left : undefined;
