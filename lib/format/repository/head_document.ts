@@ -35,7 +35,7 @@ export interface HeadDocument {
   gaps: ArchiveGap[];
   /** Files that joined the database without passing through its log, by the version they came with. */
   ingests: ArchivedIngest[];
-  /** Log up to this version was let go by prunings, here and there; absent when none was. */
+  /** Log up to this version was let go by prunings, or left out by a copy, here and there; absent when none was. */
   pruned?: number;
 }
 

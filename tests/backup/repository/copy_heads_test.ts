@@ -207,19 +207,26 @@ describe("mergeHeads", () => {
     assert.deepEqual(ranges(head), [[6, 9]]);
   });
 
-  it("keeps the note of what was pruned in either", () => {
-    const pruned = (one: number | undefined, other: number | undefined, relation: "behind" | "ahead" | "equal") => {
-      const [version, its] = { behind: [9, 5], equal: [9, 9], ahead: [5, 9] }[relation] as [number, number];
-      const source = headOf({ version, ...(one === undefined ? {} : { pruned: one }) });
-      const target = headOf({ version: its, ...(other === undefined ? {} : { pruned: other }) });
-      return mergeHeads({ source, target, relation, stretches: [stretch(1, 9)], held: [stretch(1, its)], strays: [] })
-        .pruned;
+  it("notes up to where log was let go in the target, or in the source, unless the target has it", () => {
+    const pruned = (
+      own: readonly [pruned: number, ...log: ReturnType<typeof stretch>[]],
+      theirs: readonly [pruned: number, ...log: ReturnType<typeof stretch>[]],
+      relation: "behind" | "equal",
+    ): number | undefined => {
+      const [[before, ...stretches], [after, ...held]] = [own, theirs];
+      const source = headOf({ version: 9, pruned: before });
+      const target = headOf({ version: relation === "equal" ? 9 : 5, pruned: after });
+      return mergeHeads({ source, target, relation, stretches, held, strays: [] }).pruned;
     };
-    for (const relation of ["behind", "equal", "ahead"] as const) {
-      const found = [pruned(3, undefined, relation), pruned(undefined, 4, relation), pruned(3, 4, relation)];
-      assert.deepEqual(found, [3, 4, 4], relation);
-      assert.equal(pruned(undefined, undefined, relation), undefined);
-    }
+    assert.equal(pruned([4, stretch(1, 1), stretch(5, 9)], [4, stretch(5, 9)], "equal"), 4);
+    assert.equal(pruned([4, stretch(5, 9)], [0, stretch(1, 9)], "equal"), undefined);
+    assert.equal(pruned([4, stretch(5, 9)], [3, stretch(4, 5)], "behind"), 3);
+    // A pruning may be about to delete it.
+    assert.equal(pruned([0, stretch(1, 9)], [3, stretch(1, 5)], "behind"), 3);
+    // What is lost in the target is no pruning's, and stays to be found.
+    assert.equal(pruned([4, stretch(5, 9)], [0, stretch(3, 5)], "behind"), undefined);
+    const chosen = { source: headOf({ version: 9 }), stretches: [stretch(1, 2), stretch(7, 9)], held: [], strays: [] };
+    assert.equal(mergeHeads({ ...chosen, target: undefined, relation: undefined }).pruned, 6);
   });
 
   it("leaves one that is ahead where it is, with what joined it", () => {

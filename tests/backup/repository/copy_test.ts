@@ -9,6 +9,7 @@ import { readBackup, readBackups, readPins } from "../../../lib/backup/repositor
 import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { backupKey, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
@@ -183,6 +184,7 @@ describe("copyRepository", () => {
     for (const key of (await contentsOf(house.store, PART.log)).keys()) {
       if (Number(key.split("/")[3]!.slice(17, 33)) <= base!.version) await house.store.delete(key);
     }
+    await tellPruned(from, engine.id, engine.lineage, base!.version);
     await copyRepository(from, to, {});
     const [head] = await readHeads(to);
     assert.deepEqual(head!.gaps.map(({ from, to, chain }) => ({ from, to, chain })), [

@@ -219,7 +219,5 @@ export function isUnnoticed(sample: Sample, key: string, way: string): boolean {
   if (way !== "deleted") return false;
   return key.startsWith("proofs/") ||
     // Backups that no other builds on.
-    ["inc2", "inc3", "part"].some((id) => key === `backups/${id}.json`) ||
-    // Its one version is that of a base: no state is lost. A pruning would have taken it, too.
-    key.includes(`/${String(sample.backups.get("snap")).padStart(16, "0")}-`);
+    ["inc2", "inc3", "part"].some((id) => key === `backups/${id}.json`);
 }

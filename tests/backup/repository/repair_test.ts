@@ -14,7 +14,7 @@ import { restoreInto } from "../../../lib/backup/restore.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { mine } from "../../crash/random.ts";
 import { openOver } from "./copy_fixture.ts";
-import { copyOf, image as listing, keysOf } from "./prune_fixture.ts";
+import { copyOf, image as listing, keysOf, prune } from "./prune_fixture.ts";
 import { House } from "./house.ts";
 import {
   DAMAGES,
@@ -504,6 +504,32 @@ describe("a repaired repository", () => {
     }
     assert.deepEqual((await verify(house.context)).problems, []);
     await house.engine.close();
+  });
+
+  it("is not asked for by a writer whose head was lost where nothing told of it", async () => {
+    for (const counted of [0, 2]) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup({ id: "one", type: "full" });
+      for (let i = 0; i < counted; i++) await house.set("b", `${i}`);
+      await house.backup({ id: "two", type: "full" });
+      await prune(house, { keepLast: 1 });
+      assert.deepEqual(await keysOf(house.store, "log/"), []);
+      await house.store.delete(headKey(house.engine.id, house.engine.lineage));
+      assert.deepEqual((await repair(house.context)).repaired, []);
+      await house.set("c", "3");
+      await house.set("d", "4");
+      for (const [id, type] of [["three", "incremental"], ["four", "full"]] as const) {
+        await house.backup({ id, type });
+        assert.deepEqual((await verify(house.context)).problems, []);
+        await house.set("e", id);
+      }
+      await house.backup({ id: "last", type: "incremental" });
+      assert.deepEqual(await points(house.context), [`${counted + 1}-${counted + 5}`]);
+      const { contents, info } = await house.restore({ backupId: "last" });
+      assert.deepEqual(contents, house.states.get(info.achieved.version));
+      await house.engine.close();
+    }
   });
 
   it("has log noted as lost that points in time need behind an older base, once the newest one is lost too", async () => {

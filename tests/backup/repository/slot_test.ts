@@ -1,18 +1,23 @@
 /** A database's slot for a repository, dropped and made anew. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { headKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { ensureSlot } from "../../../lib/backup/repository/log/slots.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
-import { GapError } from "../../../lib/base/errors.ts";
+import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import { yieldToLoop } from "../../../lib/base/yield.ts";
 import { Batch } from "../../../lib/format/log/batch.ts";
 import type { SlotMeta } from "../../../lib/format/manifest/manifest_edit.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
-import { put, settingsOf } from "../fixture.ts";
+import { collect } from "../helpers.ts";
+import { openAt, put, settingsOf, write } from "../fixture.ts";
+import { repair, verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
+import { keysOf } from "./prune_fixture.ts";
 
 /** Drops it, in an earlier run of the program. */
 async function dropped(house: House): Promise<void> {
@@ -76,8 +81,8 @@ describe("a slot that is ahead of where a new head begins", () => {
     assert.deepEqual(house.engine.slots().map(({ version }) => version), [2]);
     await house.engine.close();
     await house.open("/fork");
-    await house.set("e", "3");
     await house.engine.compact();
+    await house.set("e", "3");
     house.time.now += LEASE_MS + 1;
     await house.backup();
     const { lineage } = house.engine;
@@ -178,4 +183,103 @@ describe("a slot that a backup moves on", () => {
     assert.ok((await logs()).length < before.length);
     await house.engine.close();
   });
+});
+
+describe("a slot that is ahead of a head that a repair made", () => {
+  /** Archived up to version 4; then the head is lost, and the log from version 3 on. */
+  async function repaired(house: House): Promise<void> {
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, "2");
+      await Shipper.of(house.context, house.engine).ship({ heartbeat: true });
+    }
+    for (const key of (await keysOf(house.store, "log/")).slice(1)) await house.store.delete(key);
+    await house.store.delete(headKey(house.engine.id, house.engine.lineage));
+    await repair(house.context);
+    const [head] = await readHeads(house.context);
+    assert.deepEqual([head!.version, house.engine.slots()[0]!.version], [2, 4]);
+  }
+
+  for (const isNew of [false, true]) {
+    it(`goes back to it where the log is there${isNew ? ", in another process" : ""}, and leaves no hole`, async () => {
+      const house = await House.make();
+      await repaired(house);
+      if (isNew) {
+        await house.engine.close();
+        await house.open();
+      }
+      await house.set("e", "3");
+      await house.backup({ type: "incremental" });
+      assert.deepEqual((await verify(house.context)).problems, []);
+      for (let version = 1; version <= 5; version++) {
+        const { contents } = await house.restore({ at: { version } });
+        assert.deepEqual(contents, house.states.get(version));
+      }
+      await house.engine.close();
+    });
+  }
+
+  it("is left to be dropped where the log has gone", async () => {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    await repaired(house);
+    await house.engine.compact();
+    await house.set("e", "3");
+    await assert.rejects(house.backup(), /version 4 was archived there.*db\.dropSlot/);
+    await house.engine.dropSlot(house.context.id);
+    const { version } = await house.backup();
+    assert.equal(version, 5);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    await assert.rejects(house.restore({ at: { version: 3 } }), GapError);
+    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+    await house.engine.close();
+  });
+
+  it("does not go back to a head that tells of another copy's commits", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.copyDirectory("/copy");
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await Shipper.of(house.context, house.engine).ship({ heartbeat: true });
+    const lose = async (...prefixes: string[]): Promise<void> => {
+      for (const prefix of prefixes) {
+        for (const key of await keysOf(house.store, prefix)) await house.store.delete(key);
+      }
+    };
+    await lose("heads/", "log/");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+    await house.backup({ type: "incremental" }, copy);
+    await lose("heads/");
+    await repair(house.context);
+    assert.equal((await readHeads(house.context))[0]!.version, 2);
+    await house.set("d", "3");
+    await assert.rejects(house.backup({ type: "incremental" }), LineageError);
+    for (const engine of [copy, house.engine]) await engine.close();
+  });
+});
+
+describe("a head that was put back from an earlier run of the program", () => {
+  for (const isBehind of [false, true]) {
+    it(isBehind ? "is told to be older than the slot" : "is gone on from, where it counts all the same", async () => {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      const key = headKey(house.engine.id, house.engine.lineage);
+      const older = await collect((await house.store.get(key))!.body);
+      await house.engine.close();
+      await house.open();
+      if (isBehind) await house.set("b", "2");
+      await house.backup({ type: "full" });
+      await house.store.put(key, older);
+      await house.set("c", "3");
+      if (isBehind) await assert.rejects(house.backup(), /an older state of the repository has been put back/);
+      else {
+        const { id, version } = await house.backup({ type: "incremental" });
+        assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(version));
+      }
+      await house.engine.close();
+    });
+  }
 });

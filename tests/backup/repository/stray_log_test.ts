@@ -1,7 +1,7 @@
 /** Log that a writer left which was overtaken: it lies beside the right one, and must not stand in its way. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { IntegrityError } from "../../../lib/base/errors.ts";
+import { IntegrityError, LineageError } from "../../../lib/base/errors.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
@@ -11,7 +11,8 @@ import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
-import { dump, openAt, settingsOf } from "../fixture.ts";
+import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
 
 /** A database with log for each of its versions 2 to 6 in an object of its own, behind a base at 1. */
@@ -57,10 +58,11 @@ async function addStray(house: House, first: number, last: number, changed: bool
 
 describe("stray log", () => {
   for (const changed of [false, true]) {
-    it(`does not keep a version from being restored (${changed ? "of other commits" : "cut otherwise"})`, async () => {
+    it(`is no damage, and each version restores (${changed ? "of other commits" : "cut otherwise"})`, async () => {
       for (const [first, last] of [[2, 3], [3, 5], [5, 6], [2, 6]] as const) {
         const house = await oneByOne();
         await addStray(house, first, last, changed);
+        assert.deepEqual((await verify(house.context)).problems, [], `beside ${first} to ${last}`);
         for (let version = 1; version <= 6; version++) {
           const { contents } = await house.restore({ at: { version } });
           assert.deepEqual(contents, house.states.get(version), `version ${version} beside ${first} to ${last}`);
@@ -115,5 +117,37 @@ describe("stray log", () => {
       (error) => error instanceof IntegrityError || /gap|point/i.test(`${error}`),
     );
     await house.engine.close();
+  });
+});
+
+describe("two copies of a database that write into one history", () => {
+  it("leave log beyond the head, which is no older one that was put back", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+    const { id } = await house.backup({ type: "incremental" }, copy);
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await assert.rejects(house.backup({ type: "incremental" }), LineageError);
+    assert.equal((await allKeys(house.store, PART.log)).length, 2);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    assert.deepEqual((await house.restore({ backupId: id })).contents, dump(copy, true));
+    for (const engine of [copy, house.engine]) await engine.close();
+  });
+
+  it("are told apart, though neither has a slot, by the last commit that is archived", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await house.backup({}, copy);
+    await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+    await house.backup({ type: "incremental" }, copy);
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await assert.rejects(house.backup(), LineageError);
+    assert.deepEqual((await house.restore()).contents, dump(copy, true));
+    for (const engine of [copy, house.engine]) await engine.close();
   });
 });

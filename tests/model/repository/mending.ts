@@ -119,7 +119,9 @@ export async function mendRepository(world: World, place: Place): Promise<void> 
     world.leaveLeases();
   }
   const work = () => place.repo.repair();
-  let done = await attempt(world, `${place.name}: repair`, { places: [place] }, work);
+  // A replication may move a head under it.
+  const beside = world.homes.some(({ replication }) => replication !== undefined);
+  let done = await attempt(world, `${place.name}: repair`, { places: [place], beside }, work);
   if (place.store.dead) {
     await die(world, random.pick(["kill", "power"]));
     done = await attempt(world, `${place.name}: repair again`, { places: [place] }, work);
@@ -128,7 +130,11 @@ export async function mendRepository(world: World, place: Place): Promise<void> 
       world.time.step(3_600_000);
       done = await attempt(world, `${place.name}: repair at last`, { places: [place] }, work);
     }
-  } else place.heal();
+  } else {
+    place.heal();
+    await world.quiet();
+    if (beside) done ??= await attempt(world, `${place.name}: repair again`, { places: [place] }, work);
+  }
   assert.ok(done !== undefined, `${place.name} is repaired`);
   const { repaired, lostBackups, setAside } = done.value;
   world.note(`${place.name}: ${repaired.join("; ")}; lost ${lostBackups.map(({ id }) => id)}, aside ${setAside}`);

@@ -41,20 +41,23 @@ export async function attempt<T>(
     if (places.some((place) => place.stale) && hasCode(error, "INTEGRITY", "NOT_FOUND", "GAP")) return undefined;
     if (error instanceof RepositoryLockedError && (busy || world.mayBeLocked)) return undefined;
     if (also(error)) return undefined;
-    if (world.mended && await doAsTold(world, places, error)) return undefined;
+    if (world.mended && await doAsTold(world, { places, beside }, error)) return undefined;
     throw error;
   }
 }
 
 /** What errors say that is to be done, where a repository has lost heads and log. */
-export async function doAsTold(world: World, places: readonly Place[], error: unknown): Promise<boolean> {
+export async function doAsTold(world: World, circumstances: Circumstances, error: unknown): Promise<boolean> {
+  const { places } = circumstances;
   const told = `${error}`;
   const isMissing = hasCode(error, "INTEGRITY");
-  // Log that was lost while nothing needed it may be needed once a pruning has let go of the base behind it.
   if (
-    isMissing && /log that it counted is there; run repair|run verify, then repair there, and copy again/.test(told)
+    isMissing &&
+    /log that it counted is there; run repair|archived log that it has to count; run verify, then repair/.test(told)
   ) {
-    for (const { repo } of places) await repo.repair();
+    for (const { name, repo } of places) {
+      await attempt(world, `${name}: repair, as told`, circumstances, () => repo.repair());
+    }
     world.count("told: repair");
     return true;
   }

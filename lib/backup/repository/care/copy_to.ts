@@ -24,7 +24,7 @@ import { CopyRun } from "./copy/copy_run.ts";
 import { wishAll, wishChosen } from "./copy/copy_plan.ts";
 import { MisfitError } from "./copy/log_copier.ts";
 import type { RepositoryFacts } from "../restoring/facts.ts";
-import { assertLogListed, readSource, UnsettledError, withTimes } from "./copy/source_facts.ts";
+import { assertHeadsListed, assertLogListed, readSource, UnsettledError, withTimes } from "./copy/source_facts.ts";
 import { PART } from "../core/layout.ts";
 import { HeadTouchedError } from "../log/heads.ts";
 import { type Lease, withLease } from "../core/lease.ts";
@@ -152,6 +152,7 @@ async function copyFacts(
       const wish = backups === undefined
         ? wishAll(facts, avoid)
         : await withTimes(from, wishChosen(from.name, facts, backups, avoid), signal);
+      assertHeadsListed(from, facts, wish);
       return await new CopyRun(from, to, { wish, reporter, leases, report, signal }).run();
     } catch (error) {
       if (plans === PLANS_MAX || !(isPlannable(error, avoid) || isNew(error, seen))) throw error;

@@ -3,7 +3,7 @@
  *
  * | head of the present lineage | of a parent | archiving begins |
  * |---|---|---|
- * | there | - | behind that head, unless it is ahead of the database or behind its slot |
+ * | there | - | behind that head, unless it is ahead of the database or behind its slot (but for a repaired one) |
  * | none | there, behind the fork, and the slot is older than the fork | behind the parent's head: the rest of it first |
  * | none | there, at or beyond the fork, and the slot is older than the fork or the log reaches back to it | at the fork |
  * | none | otherwise | at the slot, or now |
@@ -20,7 +20,7 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, firstKey } from "../core/documents.ts";
 import { lineagePath } from "./lineage_path.ts";
-import { type Head, HeadTouchedError, newHead, overtaken, readHead } from "./heads.ts";
+import { type Head, HeadTouchedError, newHead, overtaken, readHead, REPAIR_WRITER } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
 import { readLog } from "./log_reader.ts";
@@ -32,25 +32,35 @@ const COMPARE_BYTES = 4 * 2 ** 20;
 /** How often log is listed anew that is merged while it is compared; a merge has nothing left to do when it is through. */
 const COMPARE_TRIES = 5;
 
-/** Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. */
+/**
+ * Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. `seen`: the head as
+ * this writer saw it last.
+ */
 export async function attach(
   context: RepositoryContext,
   engine: Engine,
   writer: string,
   at: number | undefined,
+  seen: HeadDocument | undefined,
 ): Promise<Head> {
   const found = await readHead(context, engine.id, engine.lineage);
   const slot = slotOf(engine, context);
-  if (found === undefined) return await begin(context, engine, writer, at);
+  if (found === undefined) return await begin(context, engine, writer, at, seen);
   const { body } = found;
   // A copy that was never written to stands in its original's history, wherever that has gone since.
   if (engine.forked) return found;
   if (slot !== undefined && body.version < slot.version) {
-    throw new IntegrityError(
-      `${context.name} says that the log of ${engine.path} is archived up to version ${body.version}, but version ` +
-        `${slot.version} was archived there: an older state of the repository has been put back; ` +
-        `db.dropSlot("${slot.id}") makes a new beginning`,
-    );
+    // Behind one that a repair made all is archived anew, where the log still has the very commit at which it stands. Without
+    // that nothing shows whose history it tells of, nor that there will be no hole: then it is not for this to go on.
+    if (body.writer !== REPAIR_WRITER || await compare(context, engine, body, body.version - 1, writer) === 0) {
+      throw new IntegrityError(
+        `${context.name} says that the log of ${engine.path} is archived up to version ${body.version}, but version ` +
+          `${slot.version} was archived there: an older state of the repository has been put back; ` +
+          `db.dropSlot("${slot.id}") makes a new beginning`,
+      );
+    }
+    await engine.setSlot({ ...slot, version: body.version });
+    return found;
   }
   if (engine.visibleVersion < body.version) {
     throw new LineageError(
@@ -59,16 +69,10 @@ export async function attach(
         "restore from the repository into a new directory (LINEAGE)",
     );
   }
-  if (slot === undefined || slot.version >= body.version) return found;
-  for (let tries = 1;; tries++) {
-    try {
-      await compare(context, engine, body, slot.version, writer);
-      return found;
-    } catch (error) {
-      // What was listed may have been merged since.
-      if (!(error instanceof NotFoundError) || tries === COMPARE_TRIES) throw error;
-    }
-  }
+  // Without a slot it may be that of another copy: then the last commit tells, where it is still there.
+  const after = slot?.version ?? body.version - 1;
+  if (after < body.version) await compare(context, engine, body, after, writer);
+  return found;
 }
 
 async function begin(
@@ -76,6 +80,7 @@ async function begin(
   engine: Engine,
   writer: string,
   at: number | undefined,
+  seen: HeadDocument | undefined,
 ): Promise<Head> {
   // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
   const key = headKey(engine.id, engine.lineage);
@@ -83,6 +88,10 @@ async function begin(
   if (left !== undefined && !engine.forked) {
     // Another may have begun it since we looked, a copy of the repository for one.
     if (await readHead(context, engine.id, engine.lineage) !== undefined) throw new HeadTouchedError(key);
+    // Nothing that it counted is there, so nothing told of its loss: what lies there this writer has just put behind it.
+    if (seen?.lineage === engine.lineage && logObjects([{ key: left, size: 0 }])[0]!.first > seen.version) {
+      return { body: { ...seen, start: seen.version + 1, ingests: [] }, etag: undefined };
+    }
     throw new IntegrityError(
       `Cannot archive the log of ${engine.path} in ${context.name}: its head is lost, and log that it counted is there; ` +
         "run repair",
@@ -147,34 +156,48 @@ async function reachesBack(engine: Engine, version: number): Promise<boolean> {
   }
 }
 
-/** Holds what the repository has beyond the slot against this database's own log. */
-async function compare(
+/** Holds what the repository has behind `after` against this database's own log; says how many commits both still have. */
+async function compare(...of: Parameters<typeof compareOnce>): Promise<number> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await compareOnce(...of);
+    } catch (error) {
+      // What was listed may have been merged since.
+      if (!(error instanceof NotFoundError) || tries === COMPARE_TRIES) throw error;
+    }
+  }
+}
+
+async function compareOnce(
   context: RepositoryContext,
   engine: Engine,
   head: HeadDocument,
   after: number,
   writer: string,
-): Promise<void> {
+): Promise<number> {
   const index = new LogIndex(logObjects(await allKeys(context.store, logPrefix(head.database, head.lineage))));
   const walk = index.walkBack({ version: head.version, chain: head.chain }, after + 1);
   const from = Math.max(after, walk.from - 1);
   const theirs = readLog(context, walk.objects, { after: from, upTo: head.version });
   const follower = engine.follow(from);
+  let compared = 0;
   try {
     for (;;) {
       const ours = await follower.next(COMPARE_BYTES);
-      if (ours === undefined) return;
+      if (ours === undefined) return compared;
       for (const commit of ours.commits) {
-        if (commit.version > head.version) return;
+        if (commit.version > head.version) return compared;
         const step = await theirs.next();
         const same = !step.done && step.value.version === commit.version &&
           step.value.timestamp === commit.timestamp && equalBytes(step.value.ops, commit.ops);
         if (!same) throw overtaken(context, { ...head, writer }, head);
+        compared++;
       }
     }
   } catch (error) {
     // What is gone from the log can't be compared; that gap is met again when the log is followed.
     if (!(error instanceof HistoryGoneError)) throw error;
+    return compared;
   } finally {
     follower.close();
     await theirs.return(undefined);

@@ -111,6 +111,8 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   }
   // Also by its own new writer: the answer to its claim was lost, and then the head was touched.
   if ([REPAIR_WRITER, from.body.writer, to.writer].includes(found.body.writer)) throw new HeadTouchedError(key);
+  // One of a lower epoch has been put back from before. (3)
+  if (found.body.epoch < from.body.epoch) throw new HeadTouchedError(key);
   throw overtaken(context, to, found.body);
 }
 

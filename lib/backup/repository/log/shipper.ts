@@ -47,6 +47,7 @@ export class Shipper {
   #context: RepositoryContext;
   readonly #writer: string;
   #head: Head | undefined;
+  #seen: HeadDocument | undefined;
   #follower: LogFollower | undefined;
   readonly #turns = new Turns();
   /** Whether the database stood in another's history, and had nothing to archive there, when it was last looked at. @internal */
@@ -121,8 +122,8 @@ export class Shipper {
   }
 
   #letGo(): void {
-    this.#follower?.close();
-    this.#follower = undefined;
+    this.endFollowing();
+    this.#seen = this.#head?.body ?? this.#seen;
     this.#head = undefined;
   }
 
@@ -156,11 +157,11 @@ export class Shipper {
     if (this.#head !== undefined) return;
     const slot = slotOf(this.#engine, this.#context);
     this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
-    const head = await attach(this.#context, this.#engine, this.#writer, at);
-    const { lineage, writer } = head.body;
-    if (this.#claimed === lineage && writer !== this.#writer && writer !== REPAIR_WRITER) {
-      throw overtaken(this.#context, { ...head.body, writer: this.#writer }, head.body);
-    }
+    const head = await attach(this.#context, this.#engine, this.#writer, at, this.#seen);
+    const { body } = head;
+    // Of a lower epoch than the one that was seen it has been put back, and overtakes nobody.
+    const isOther = ![this.#writer, REPAIR_WRITER].includes(body.writer) && body.epoch >= (this.#seen?.epoch ?? 0);
+    if (isOther && this.#claimed === body.lineage) throw overtaken(this.#context, body, body);
     this.#head = head;
   }
 

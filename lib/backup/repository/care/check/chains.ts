@@ -28,21 +28,30 @@ export function chainVersions({ facts, log }: Inventory): Set<number> {
 
 /** Follows the log from each anchor, and finds what does not belong to it. */
 export function checkChains(inventory: Inventory, contents: Contents, findings: Findings): void {
-  for (const { database, lineage, from, isFork = false, ...anchor } of neededLog(inventory)) {
-    if (isFork) continue;
+  for (const { database, lineage, from, ...anchor } of neededLog(inventory)) {
     const index = inventory.facts.logs.get(historyOf(database, lineage));
     if (index !== undefined) checkWalk(index, anchor, from, contents, findings);
   }
 }
 
+/** What does not belong to a log is no finding where other objects lead as far: a writer that was overtaken may have left it. */
 function checkWalk(index: LogIndex, anchor: LogAnchor, downTo: number, contents: Contents, findings: Findings): void {
+  const avoid = findings.avoid;
+  const found: LogObject[] = [];
+  const { from } = index.walkBack(anchor, downTo, avoid);
   // Each round finds one more that does not belong, so it ends.
   for (;;) {
-    const { objects } = index.walkBack(anchor, downTo, findings.avoid);
-    const foreign = foreignIn(objects, anchor, contents.log);
-    if (foreign === undefined) return;
+    const walk = index.walkBack(anchor, downTo, avoid);
+    const foreign = foreignIn(walk.objects, anchor, contents.log);
+    if (foreign !== undefined) {
+      found.push(foreign);
+      avoid.add(foreign.key);
+      continue;
+    }
+    if (walk.from <= Math.max(from, downTo)) return;
     const detail = "it is whole, but not of the history that leads up to what is archived behind it";
-    findings.add({ key: foreign.key, kind: "damaged", detail });
+    for (const { key } of found) findings.add({ key, kind: "damaged", detail });
+    return;
   }
 }
 

@@ -26,6 +26,7 @@ import { PART, REPOSITORY_KEY } from "../../core/layout.ts";
 import { storedPieces } from "../../core/objects.ts";
 import { OBJECT_BYTES } from "../../log/shipment.ts";
 import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
+import { chainIn } from "../copy/log_copier.ts";
 import { AUDIT_REPAIRED } from "../../core/given_up.ts";
 import type { Findings } from "./findings.ts";
 
@@ -39,7 +40,10 @@ export interface Inventory {
   log: LogObject[];
   /** The heads as they were after the log was listed. */
   laterHeads: HeadDocument[];
-  /** Keys of log beyond its head that more may follow before the head is moved: all objects of a shipment but its last. */
+  /**
+   * Keys of log beyond its head that no head has counted, though more may follow it, or it begins before where the head stands:
+   * all objects of a shipment but its last, and those of a writer that was overtaken.
+   */
   unfinished: ReadonlySet<string>;
   /** Ids of backups that are pinned. */
   pins: string[];
@@ -74,6 +78,7 @@ export async function readInventory(
   for (const head of laterHeads) {
     const index = logs.get(historyOf(head.database, head.lineage));
     for (const key of await unfinishedBeyond(context, index, head.version, signal)) unfinished.add(key);
+    for (const key of await strayBeyond(context, index, head, signal)) unfinished.add(key);
   }
   const objects = new Map<string, number>();
   for await (const { key, size } of eachKey(context.store, PART.objects, signal)) {
@@ -101,6 +106,25 @@ async function unfinishedBeyond(
       found.push(key);
     } catch (error) {
       // Damaged, or merged by now.
+      if (!isDamage(error) && !(error instanceof NotFoundError)) throw error;
+    }
+  }
+  return found;
+}
+
+/** Of another chain than the head's, though it begins before where that stands. */
+async function strayBeyond(
+  context: RepositoryContext,
+  index: LogIndex | undefined,
+  { version, chain }: HeadDocument,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const object of index?.objects ?? []) {
+    if (object.first > version || object.last <= version) continue;
+    try {
+      if (await chainIn(context, object, version, signal) !== chain) found.push(object.key);
+    } catch (error) {
       if (!isDamage(error) && !(error instanceof NotFoundError)) throw error;
     }
   }

@@ -6,18 +6,16 @@
  * | each object that a backup or a head refers to is there, with the stored bytes it was written with | missing, or to be read |
  * | the parent of each backup is there | missing |
  * | the log that a backup needs reaches from its base to its version, across lineages | a hole |
- * | the log behind the newest base of a history reaches up to its head, and before a fork as far as heads count it | a hole |
+ * | the log that a head counts is there, but for what a pruning let go, which it notes | a hole |
  * | a history with log has a head, which is not behind what backups say was archived | missing, stale |
  * | what is pinned is there | stray |
 | a proof is of what its name says | damaged |
  *
- * Log between older bases may have been pruned: that it is not there proves nothing.
- *
  * @module
  */
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
-import { type Coverage, coverageOf } from "../../restoring/coverage.ts";
-import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
+import { coverageOf } from "../../restoring/coverage.ts";
+import { historyOf } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
 import { REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogAnchor, LogIndex } from "../../log/log_chain.ts";
@@ -119,7 +117,7 @@ function checkHeadFresh(
   const follows = beyond.some((one) =>
     !unfinished.has(one.key) && beyond.some((other) => other.first === one.last + 1)
   );
-  const reaches = beyond.some(({ first }) => first <= head.version);
+  const reaches = beyond.some(({ key, first }) => first <= head.version && !unfinished.has(key));
   if (!follows && !reaches) return;
   const detail =
     `it stands at version ${head.version}, and log up to ${beyond.at(-1)!.last} was counted by a later one: ` +
@@ -131,8 +129,6 @@ function checkHeadFresh(
 type NeededLog = LogAnchor & LogRange & {
   /** For people. */
   why: string;
-  /** Nothing vouches for the anchor: which of several objects there is meant is not for this to say. */
-  isFork?: boolean;
 };
 
 /** The log that must be there. */
@@ -153,40 +149,10 @@ export function neededLog({ facts }: Pick<Inventory, "facts">): NeededLog[] {
       needed.push({ database, lineage: stretch.lineage, from, to, version: to, chain, why: `backup ${id} needs it` });
     }
   }
-  for (const head of facts.heads) {
-    const { database, lineage, version, chain, start, pruned = 0 } = head;
-    const coverage = coverageOf(facts, head);
-    const base = coverage.bases.at(-1);
-    // What a pruning let go is no loss, though a copy of the database may have put a base before it since.
-    const from = Math.max(start, (base?.version ?? 0) + 1, pruned + 1);
-    const why = "points in time behind the newest base need it";
+  for (const { database, lineage, version, chain, start, pruned = 0 } of facts.heads) {
+    const from = Math.max(start, pruned + 1);
+    const why = "points in time need it";
     if (from <= version) needed.push({ database, lineage, from, to: version, version, chain, why });
-    needed.push(...neededBeforeFork(facts, head, coverage));
-  }
-  return needed;
-}
-
-/**
- * What the points of a history need of those that it came from, behind the newest base, where that is one of theirs. Only what
- * heads count and no pruning let go, and that is reached by the history's own log.
- */
-function neededBeforeFork(
-  { heads }: Pick<RepositoryFacts, "heads">,
-  { database, lineage, version, start, pruned = 0 }: HeadDocument,
-  { path, bases }: Pick<Coverage, "path" | "bases">,
-): NeededLog[] {
-  const needed: NeededLog[] = [];
-  const base = bases.at(-1);
-  const own = path.at(-1)!;
-  if (base === undefined || version < own.from || Math.max(start, pruned + 1) > own.from) return needed;
-  const why = `points in time of lineage ${lineage}, which goes on from there, need it`;
-  for (const stretch of path.slice(0, -1).reverse()) {
-    const { to } = stretch;
-    const from = Math.max(stretch.from, base.version + 1);
-    const head = heads.find((each) => each.database === database && each.lineage === stretch.lineage);
-    if (from > to || head === undefined || head.version < to) break;
-    if (Math.max(head.start, (head.pruned ?? 0) + 1) > from) break;
-    needed.push({ database, lineage: stretch.lineage, from, to, version: to, chain: undefined, why, isFork: true });
   }
   return needed;
 }

@@ -108,13 +108,18 @@ export function wishChosen(
   }
   const backups = parentsFirst([...chosen.values()]);
   const histories = new Map<string, HistoryWish>();
-  for (const object of [...log.values()].sort((a, b) => a.first - b.first || a.last - b.last)) {
-    const [, database, lineage] = object.key.split("/") as [string, string, string];
+  const wishOf = (database: string, lineage: string): HistoryWish => {
     const key = historyOf(database, lineage);
     const history = histories.get(key) ?? { database, lineage, log: [], head: undefined };
     histories.set(key, history);
-    history.log.push(object);
+    return history;
+  };
+  for (const object of [...log.values()].sort((a, b) => a.first - b.first || a.last - b.last)) {
+    const [, database, lineage] = object.key.split("/") as [string, string, string];
+    wishOf(database, lineage).log.push(object);
   }
+  // Whose log was archived under a head wants one, also where a base leads to its version without that.
+  for (const { database, lineage, log } of backups) if (log !== null) wishOf(database, lineage);
   for (const [key, history] of histories) {
     const head = facts.heads.find((each) => each.database === history.database && each.lineage === history.lineage);
     if (head !== undefined) Object.assign(history, cutHead(head, backups, history.log, left.get(key)));
@@ -133,7 +138,6 @@ function cutHead(
   log: readonly LogObject[],
   left: LogObject | undefined,
 ): Pick<HistoryWish, "head" | "cutBehind"> {
-  const first = log[0]!.first;
   const reach = log.reduce((most, { last }) => Math.max(most, last), 0);
   const mine = backups.filter(({ database, lineage }) => database === head.database && lineage === head.lineage);
   const last = mine.filter(({ log }) => log !== null).sort(byVersion).at(-1);
@@ -141,6 +145,7 @@ function cutHead(
   const version = cutBehind?.last ?? last?.version;
   if (version === undefined) return { head: undefined };
   if (version >= head.version) return { head };
+  const first = Math.min(log[0]?.first ?? Infinity, version + 1);
   const gaps = head.gaps.filter(({ from, to }) => from > first && to <= version);
   const run = head.gaps.filter(({ to }) => to <= version).at(-1);
   const start = Math.max(first, run === undefined ? 0 : run.to + 1, head.start <= version ? head.start : 0);

@@ -118,7 +118,8 @@ export function diverged(source: HeadSide, target: HeadSide): LineageError {
   return new LineageError(
     `Cannot copy the log of database ${source.head.database}, lineage ${source.head.lineage}: ${tell(source)}, ` +
       `${tell(target)}, and neither goes on where the other ends: each was archived by itself; ` +
-      "copy into another repository (LINEAGE)",
+      `copy into another repository; or, where what was archived in ${source.context.name} was lost and began anew, make a full ` +
+      "backup there, prune what is older, and copy again (LINEAGE)",
   );
 }
 
@@ -177,7 +178,19 @@ export function headBeforeLog(
 }
 
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
-export function mergeHeads({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
+export function mergeHeads(merge: HeadMerge): HeadDocument {
+  const { pruned: _, ...head } = countBoth(merge);
+  const { target, stretches, held } = merge;
+  const noted = target?.pruned ?? 0;
+  // What the target counts and lacks is lost there. What else is not there was let go of in the source, or not chosen.
+  const counted = target === undefined ? [] : [{ from: Math.max(target.start, noted + 1), to: target.version }];
+  const left = holes(head.start, head.version, [...held, ...stretches, ...counted]).at(-1)?.to ?? 0;
+  // What a pruning there has noted it may be about to delete.
+  const pruned = Math.max(noted, left);
+  return pruned === 0 ? head : { ...head, pruned };
+}
+
+function countBoth({ source, target, relation, stretches, held, strays }: HeadMerge): HeadDocument {
   if (target === undefined) {
     const gaps = withStrays(source.gaps, strays);
     return { ...source, writer: REPAIR_WRITER, gaps, start: Math.max(source.start, behindGaps(gaps)) };
@@ -191,9 +204,7 @@ export function mergeHeads({ source, target, relation, stretches, held, strays }
     ...lost.map((hole) => gapOf(hole, source, target, stretches)),
   ], ({ from }) => from);
   const gaps = withStrays(known, strays);
-  const pruned = Math.max(source.pruned ?? 0, target.pruned ?? 0);
   const common = {
-    ...(pruned === 0 ? {} : { pruned }),
     gaps,
     ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
   };

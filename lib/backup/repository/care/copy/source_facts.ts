@@ -80,3 +80,21 @@ export function assertLogListed(context: RepositoryContext, facts: RepositoryFac
     );
   }
 }
+
+/** `UnsettledError` for log that is wanted and has no head, which the target would lack too. */
+export function assertHeadsListed(
+  context: RepositoryContext,
+  { heads }: RepositoryFacts,
+  { histories }: CopyWish,
+): void {
+  const there = new Set(heads.map(({ database, lineage }) => headKey(database, lineage)));
+  for (const { database, lineage, log } of histories) {
+    const key = headKey(database, lineage);
+    if (log.length === 0 || there.has(key)) continue;
+    throw new UnsettledError(
+      `Cannot copy ${context.name}: ${key} is gone, and there is archived log that it has to count; ` +
+        "run verify, then repair there, and copy again",
+      { path: key },
+    );
+  }
+}

@@ -300,7 +300,7 @@ async function switchTo(
   );
 }
 
-/** Heads over log that is lost, from where it is still needed on. */
+/** Heads over log that is lost. */
 function brokenHeads(patient: Patient): Set<string> {
   const keys = new Set<string>();
   const { facts } = patient;
@@ -308,24 +308,12 @@ function brokenHeads(patient: Patient): Set<string> {
     const objects = ingests.flatMap(({ files }) => files.map(({ object }) => objectKey(object)));
     if (objects.some((object) => patient.bad.has(object))) keys.add(headKey(database, lineage));
   }
-  const gone = new Set(
-    patient.seen.findings.all.flatMap(({ key, kind }) => kind === "damaged" && key.startsWith(PART.log) ? [key] : []),
-  );
   // Those that have lost objects go too, and then points in time begin at an older base.
   const backups = facts.backups.filter(({ base }) => base === null || isWhole(base, patient.bad));
   const needed = neededLog({ ...patient.seen.inventory, facts: { ...facts, backups } });
   for (const { database, lineage, from, version, chain } of needed) {
     const index = facts.logs.get(historyOf(database, lineage));
     if (holesBelow(index, { version, chain }, from).length > 0) keys.add(headKey(database, lineage));
-  }
-  for (const key of gone) {
-    const [, database, lineage] = key.split("/");
-    const head = headKey(database!, lineage!);
-    const index = facts.logs.get(historyOf(database!, lineage!));
-    const old = patient.heads.find((each) => headKey(each.database, each.lineage) === head);
-    if (old !== undefined && holesBelow(index, old, Math.max(old.start, (old.pruned ?? 0) + 1)).length > 0) {
-      keys.add(head);
-    }
   }
   return keys;
 }
