@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { blame } from "../../../lib/backup/repository/care/check/affected.ts";
+import { Findings } from "../../../lib/backup/repository/care/check/findings.ts";
+import { neededLog } from "../../../lib/backup/repository/care/check/structure.ts";
+import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import { type BaseDocument, type Coverage, reachOf } from "../../../lib/backup/repository/restoring/coverage.ts";
+import type { RepositoryFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import type { BackupDocument } from "../../../lib/format/repository/backup_document.ts";
 
 /** A history whose log ends where its newest base stands. */
 function coverage(end: { version: number; coveredUntil: number }, to = Infinity): Coverage {
@@ -28,5 +34,50 @@ describe("what is known of the time behind a base", () => {
   it("is nothing at a fork, whatever is known in the history that was left there", () => {
     const found = reachOf({ ...coverage({ version: 5, coveredUntil: 150 }, 5), bases: [base] }, base);
     assert.deepEqual(found, { version: 5, timestamp: 100, coveredUntil: 99 });
+  });
+});
+
+describe("a thousand backups of one history, made on top of each other", () => {
+  /** The first has a base; `reads` counts how often anything goes through all. */
+  function thousand(base: BackupDocument["base"]): RepositoryFacts & { reads: number } {
+    const backups = Array.from({ length: 1000 }, (_, i) => ({
+      id: `b${i}`,
+      parentId: i === 0 ? null : `b${i - 1}`,
+      database: "d",
+      lineage: "l",
+      parents: [],
+      version: i + 1,
+      timestamp: i,
+      coveredUntil: i,
+      selective: false,
+      base: i === 0 ? base : null,
+      log: i === 0 ? null : { from: i + 1, to: i + 1, chain: `c${i}` },
+    })) as unknown as BackupDocument[];
+    return {
+      reads: 0,
+      heads: [],
+      logs: new Map(),
+      get backups() {
+        this.reads++;
+        return backups;
+      },
+    };
+  }
+
+  it("are gone through a few times to tell which of them need what", () => {
+    const facts = thousand({ files: [] } as unknown as BackupDocument["base"]);
+    assert.equal(neededLog({ facts }).length, 999);
+    assert.ok(facts.reads < 20, `${facts.reads} times`);
+  });
+
+  it("are gone through a few times to tell which are lost, and by what", () => {
+    const facts = thousand(null);
+    const findings = new Findings();
+    const key = backupKey("b5");
+    findings.add({ key, kind: "damaged", detail: "gone" });
+    const found = blame({ facts, findings, ingests: new Map() }).find(({ finding }) => finding.key === key);
+    // Itself, and all that were made on top of it.
+    assert.equal(found!.backups.length, 995);
+    assert.ok(facts.reads < 20, `${facts.reads} times`);
   });
 });

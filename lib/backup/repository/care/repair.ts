@@ -21,7 +21,7 @@ import { blame, isRestorable, ownId } from "./check/affected.ts";
 import { inspect } from "./check/inspect.ts";
 import type { Inventory } from "./check/inventory.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { isWhole } from "../restoring/coverage.ts";
+import { Coverages, isWhole } from "../restoring/coverage.ts";
 import { backupKey, objectKey, pinKey } from "../core/layout.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { RecoveryRange } from "../restoring/recovery_points.ts";
@@ -138,7 +138,8 @@ async function setLostAside(patient: Patient, before: RecoveryRange[]): Promise<
   const blamed = blame({ facts, findings, ingests });
   // One that lost objects of its own goes too, whatever else leads to its version: the next one would share them.
   const isBroken = ({ base }: BackupDocument): boolean => base !== null && !isWhole(base, bad);
-  const lost = patient.backups.filter((backup) => isBroken(backup) || !isRestorable({ facts, ingests }, backup, bad));
+  const coverages = new Coverages(facts, bad);
+  const lost = patient.backups.filter((backup) => isBroken(backup) || !isRestorable(coverages, ingests, backup));
   const lostBackups = lost.map((backup) => {
     const own = new Set(backup.base?.files.map(({ object }) => objectKey(object)));
     const why = blamed.filter(({ finding, backups }) => backups.includes(backup.id) || own.has(finding.key));

@@ -24,6 +24,7 @@ import type { RepositoryContext } from "../core/context.ts";
 import { backupKey, objectKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
 import { writeProof } from "../core/proofs.ts";
+import { Coverages } from "../restoring/coverage.ts";
 import { planRestore } from "../restoring/restore_plan.ts";
 import { withReaderLease } from "../restoring/source.ts";
 
@@ -144,9 +145,10 @@ function neededFor(inventory: Inventory, id: string | undefined): Set<string> {
       ...referencedObjects(inventory),
     ]);
   }
-  const backup = facts.backups.find((each) => each.id === id);
+  const coverages = new Coverages(facts);
+  const backup = coverages.backup(id);
   const keys = new Set(backup?.base?.files.map(({ object }) => objectKey(object)));
-  if (backup === undefined || !isRestorable({ facts, ingests: new Map() }, backup, new Set())) return keys;
+  if (backup === undefined || !isRestorable(coverages, new Map(), backup)) return keys;
   const wish = {
     point: { backupId: id },
     database: undefined,
@@ -154,7 +156,7 @@ function neededFor(inventory: Inventory, id: string | undefined): Set<string> {
     allowEarlier: false,
     replayLog: true,
   };
-  const plan = planRestore("verify", "", facts, wish);
+  const plan = planRestore("verify", "", coverages, wish);
   if ("entries" in plan) return keys;
   for (const { object } of plan.base.base.files) keys.add(objectKey(object));
   for (const { key } of plan.log) keys.add(key);

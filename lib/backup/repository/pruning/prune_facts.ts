@@ -10,7 +10,7 @@ import { type Proof, proof } from "../../../format/repository/house_documents.ts
 import { forgetBackups, readPins } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, readAllDocuments } from "../core/documents.ts";
-import { coverAfter, type Coverage, coverageOf, reachOf } from "../restoring/coverage.ts";
+import { coverAfter, type Coverage, Coverages, reachOf } from "../restoring/coverage.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import { LogIndex } from "../log/log_chain.ts";
@@ -86,13 +86,7 @@ function planFacts(
   const { backups, heads, logs } = facts;
   const verified = verifiedIds(proofs);
   const ids = new Set<string | null>(backups.map(({ id }) => id));
-  const coverages = new Map<string, Coverage>();
-  const coverage = (body: BackupDocument): Coverage => {
-    const history = historyOf(body.database, body.lineage);
-    const found = coverages.get(history) ?? coverageOf(facts, body);
-    coverages.set(history, found);
-    return found;
-  };
+  const coverages = new Coverages(facts);
   const log: LogFact[] = [];
   for (const [history, index] of logs) {
     const [database, lineage] = history.split("/") as [string, string];
@@ -112,7 +106,13 @@ function planFacts(
   return {
     backups: backups.map((body) => {
       const isThere = ids.has(body.parentId);
-      return backupFact(body, needsOf(body, coverage(body), isThere), sizes, pins.has(body.id), verified.has(body.id));
+      return backupFact(
+        body,
+        needsOf(body, coverages.of(body), isThere),
+        sizes,
+        pins.has(body.id),
+        verified.has(body.id),
+      );
     }),
     log,
     lineages: heads,

@@ -67,6 +67,50 @@ interface End extends LogAnchor {
   coveredUntil: number;
 }
 
+/**
+ * The coverages of a repository's histories, each found out once: thousands of backups have the same one. For facts, and
+ * objects to be avoided, that stay as they are.
+ */
+export class Coverages {
+  /** What the repository holds. */
+  readonly facts: RepositoryFacts;
+  /** Keys of objects that are known to be damaged. */
+  readonly avoid: ReadonlySet<string> | undefined;
+  readonly #found = new Map<string, Coverage>();
+  readonly #backups: ReadonlyMap<string, BackupDocument>;
+
+  /** Over these facts. */
+  constructor(facts: RepositoryFacts, avoid?: ReadonlySet<string>) {
+    this.facts = facts;
+    this.avoid = avoid;
+    this.#backups = new Map(facts.backups.map((backup) => [backup.id, backup]));
+  }
+
+  /** The coverage of a history. */
+  of(history: History): Coverage {
+    const { database, lineage, parents } = history;
+    const name = JSON.stringify([database, lineage, parents]);
+    const found = this.#found.get(name) ?? coverageOf(this.facts, history, this.avoid);
+    this.#found.set(name, found);
+    return found;
+  }
+
+  /** The backup of that id. */
+  backup(id: string): BackupDocument | undefined {
+    return this.#backups.get(id);
+  }
+
+  /** Whether a backup was made on top of the one of that id, which need not be there. */
+  isOnTopOf({ parentId }: BackupDocument, id: string | undefined): boolean {
+    // Of documents that go round in a circle none is passed twice.
+    for (let left = this.#backups.size; parentId !== null && left >= 0; left--) {
+      if (parentId === id) return true;
+      parentId = this.#backups.get(parentId)?.parentId ?? null;
+    }
+    return false;
+  }
+}
+
 /** The coverage of a history. `avoid`: keys of objects that are known to be damaged. */
 export function coverageOf(facts: RepositoryFacts, history: History, avoid?: ReadonlySet<string>): Coverage {
   const path = lineagePath(history.lineage, history.parents);
@@ -129,8 +173,9 @@ function coversOf(
     }
   }
   // Also of backups behind a fork: theirs is the same log up to there.
-  for (const { lineage, log, timestamp, coveredUntil, ...backup } of facts.backups) {
-    if (backup.database === database && lineage === stretch.lineage && log !== null) {
+  for (const backup of facts.backups) {
+    const { log, timestamp, coveredUntil } = backup;
+    if (backup.database === database && backup.lineage === stretch.lineage && log !== null) {
       ends.push({ version: log.to, chain: log.chain, timestamp, coveredUntil });
     }
   }

@@ -19,13 +19,13 @@ import {
   type BaseDocument,
   coverAfter,
   type Coverage,
-  coverageOf,
+  type Coverages,
   isBase,
   isWhole,
   type LogCover,
   reachOf,
 } from "./coverage.ts";
-import { chooseHistory, type History, type RepositoryFacts, type WantedHistory } from "./facts.ts";
+import { chooseHistory, type History, type WantedHistory } from "./facts.ts";
 import type { LogObject } from "../log/log_chain.ts";
 
 /** What is wanted. */
@@ -68,16 +68,15 @@ export interface EntriesPlan {
 export function planRestore(
   call: string,
   name: string,
-  facts: RepositoryFacts,
+  coverages: Coverages,
   wish: RestoreWish,
-  avoid?: ReadonlySet<string>,
 ): RestorePlan | EntriesPlan {
   const { backupId } = wish.point;
   if (backupId === undefined) {
-    const history = chooseHistory(call, name, facts, wish);
-    return planPoint(call, name, coverageOf(facts, history, avoid), wish);
+    const history = chooseHistory(call, name, coverages.facts, wish);
+    return planPoint(call, name, coverages.of(history), wish);
   }
-  const backup = facts.backups.find(({ id }) => id === backupId);
+  const backup = coverages.backup(backupId);
   if (backup === undefined) {
     throw new NotFoundError(`Cannot restore backup ${backupId}: ${name} has none of that id; see list() (NOT_FOUND)`);
   }
@@ -87,10 +86,10 @@ export function planRestore(
     }
   }
   if (backup.base !== null && backup.selective) return { entries: { ...backup, base: backup.base } };
-  if (isBase(backup) && isWhole(backup.base, avoid)) {
-    return planOf(coverageOf(facts, backup, avoid), backup, undefined, backup.version, undefined);
+  if (isBase(backup) && isWhole(backup.base, coverages.avoid)) {
+    return planOf(coverages.of(backup), backup, undefined, backup.version, undefined);
   }
-  const coverage = coverageOf(facts, backup, avoid);
+  const coverage = coverages.of(backup);
   const plan = atVersion(coverage, backup.version);
   if (plan !== undefined) {
     return wish.replayLog ? plan : planOf(coverage, plan.base, undefined, plan.base.version, undefined);

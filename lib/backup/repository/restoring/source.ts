@@ -20,6 +20,7 @@ import { materialize, type Materialized } from "./materialize.ts";
 import { objectPieces } from "../core/objects.ts";
 import { planRestore } from "./restore_plan.ts";
 import { type ResolvedPlan, resolvePlan } from "./resolve_time.ts";
+import { Coverages } from "./coverage.ts";
 import type { BaseDocument } from "./coverage.ts";
 
 /** What a restore takes from a repository. */
@@ -66,7 +67,7 @@ export async function findState(
     if (damage !== undefined && !isNamed(wish)) throw damage;
     let plan;
     try {
-      plan = planRestore(call, context.name, facts, wish, avoid);
+      plan = planRestore(call, context.name, new Coverages(facts, avoid), wish);
     } catch (error) {
       throw failure ?? damage ?? error;
     }

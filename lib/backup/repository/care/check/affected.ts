@@ -8,7 +8,7 @@
  */
 import { HoldfastError } from "../../../../base/errors.ts";
 import type { BackupDocument } from "../../../../format/repository/backup_document.ts";
-import { coverageOf, isBase, isWhole } from "../../restoring/coverage.ts";
+import { Coverages, isBase, isWhole } from "../../restoring/coverage.ts";
 import type { RepositoryFacts } from "../../restoring/facts.ts";
 import { backupKey, headKey, logPrefix, objectKey, PART } from "../../core/layout.ts";
 import { lineagePath, type LineageStretch } from "../../log/lineage_path.ts";
@@ -36,14 +36,15 @@ const ANY: Omit<RestoreWish, "point"> = {
 
 /** Whether a listed backup can be restored by what is not damaged. */
 export function isRestorable(
-  { facts, ingests }: Pick<AffectedInput, "facts" | "ingests">,
+  coverages: Coverages,
+  ingests: AffectedInput["ingests"],
   backup: BackupDocument,
-  avoid: ReadonlySet<string>,
 ): boolean {
+  const { avoid } = coverages;
   try {
-    const plan = planRestore("verify", "", facts, { ...ANY, point: { backupId: backup.id } }, avoid);
+    const plan = planRestore("verify", "", coverages, { ...ANY, point: { backupId: backup.id } });
     if ("entries" in plan) return isWhole(plan.entries.base, avoid);
-    if (plan.ingests.some(({ files }) => files.some(({ object }) => avoid.has(objectKey(object))))) return false;
+    if (plan.ingests.some(({ files }) => files.some(({ object }) => avoid?.has(objectKey(object))))) return false;
     const path = lineagePath(backup.lineage, backup.parents);
     for (const { database, lineage, version } of ingests.values()) {
       if (database !== backup.database || version <= plan.base.version || version > plan.end) continue;
@@ -63,10 +64,11 @@ function isWithin(stretch: LineageStretch, lineage: string, version: number): bo
 
 /** Every finding, with the ids of the backups that are lost by it. */
 export function blame(input: AffectedInput): { finding: Finding; backups: string[] }[] {
-  const { facts, findings } = input;
-  const avoid = findings.avoid;
-  const lost = facts.backups.filter((backup) => !isRestorable(input, backup, avoid));
-  const uses = new Map(lost.map((backup) => [backup.id, usesOf(facts, backup)]));
+  const { facts, findings, ingests } = input;
+  const left = new Coverages(facts, findings.avoid);
+  const lost = facts.backups.filter((backup) => !isRestorable(left, ingests, backup));
+  const whole = new Coverages(facts);
+  const uses = new Map(lost.map((backup) => [backup.id, usesOf(whole, backup)]));
   for (const { id, base, log } of lost) {
     if (findings.all.some((finding) => uses.get(id)!(finding))) continue;
     const detail = base === null || log !== null
@@ -89,21 +91,17 @@ export function ownId(key: string): string | undefined {
 }
 
 /** Whether a backup would use what a finding is about. */
-function usesOf(facts: RepositoryFacts, backup: BackupDocument): (finding: Finding) => boolean {
-  const own = new Set(backup.base?.files.map(({ object }) => objectKey(object)));
-  if (isBase(backup) || backup.selective) return ({ key }) => own.has(key);
+function usesOf(coverages: Coverages, backup: BackupDocument): (finding: Finding) => boolean {
+  if (isBase(backup) || backup.selective) return ({ key }) => backup.base !== null && keysOf(backup.base).has(key);
   const path = lineagePath(backup.lineage, backup.parents);
-  const coverage = coverageOf(facts, backup);
+  const coverage = coverages.of(backup);
   const base = coverage.bases.findLast(({ version }) => version <= backup.version);
-  for (const { object } of base?.base.files ?? []) own.add(objectKey(object));
   const after = base?.version ?? 0;
-  for (const { version, files } of coverage.ingests) {
-    if (version <= after || version > backup.version) continue;
-    for (const { object } of files) own.add(objectKey(object));
-  }
-  const ancestors = ancestorsOf(facts, backup);
+  const ingests = coverage.ingests.filter(({ version }) => version > after && version <= backup.version);
   return ({ key, range }) => {
-    if (own.has(key) || ancestors.has(key)) return true;
+    if (base !== undefined && keysOf(base.base).has(key)) return true;
+    if (ingests.some((ingest) => keysOf(ingest).has(key))) return true;
+    if (coverages.isOnTopOf(backup, ownId(key))) return true;
     for (const { lineage, from, to } of path) {
       if (key === headKey(backup.database, lineage)) return true;
       const prefix = logPrefix(backup.database, lineage);
@@ -115,13 +113,16 @@ function usesOf(facts: RepositoryFacts, backup: BackupDocument): (finding: Findi
   };
 }
 
-function ancestorsOf(facts: RepositoryFacts, backup: BackupDocument): Set<string> {
-  const keys = new Set<string>();
-  for (let at: BackupDocument | undefined = backup; at !== undefined && at.parentId !== null;) {
-    const { parentId }: BackupDocument = at;
-    if (keys.has(backupKey(parentId))) break;
-    keys.add(backupKey(parentId));
-    at = facts.backups.find(({ id }) => id === parentId);
-  }
+/** The files of a base or an ingest. */
+interface Files {
+  files: readonly { object: string }[];
+}
+
+const knownKeys = new WeakMap<Files, ReadonlySet<string>>();
+
+/** The keys of their objects, made once: thousands of backups may lie on the same base. */
+function keysOf(of: Files): ReadonlySet<string> {
+  const keys = knownKeys.get(of) ?? new Set(of.files.map(({ object }) => objectKey(object)));
+  knownKeys.set(of, keys);
   return keys;
 }

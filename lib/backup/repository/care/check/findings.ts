@@ -42,10 +42,13 @@ export interface Finding {
 /** All findings, by key. */
 export class Findings {
   readonly #byKey = new Map<string, Finding>();
+  #inOrder: readonly Finding[] | undefined;
 
   /** Takes one up, unless the object has one already. */
   add(finding: Finding): void {
-    if (!this.#byKey.has(finding.key)) this.#byKey.set(finding.key, finding);
+    if (this.#byKey.has(finding.key)) return;
+    this.#byKey.set(finding.key, finding);
+    this.#inOrder = undefined;
   }
 
   /** Takes up what reading an object failed with. */
@@ -66,8 +69,8 @@ export class Findings {
   }
 
   /** All, in the order of their keys. */
-  get all(): Finding[] {
-    return [...this.#byKey.values()].sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+  get all(): readonly Finding[] {
+    return this.#inOrder ??= [...this.#byKey.values()].sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
   }
 
   /** Whether something was not there, which another look may find. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { RepositoryContext } from "../../core/context.ts";
-import { coverageOf } from "../../restoring/coverage.ts";
+import { Coverages } from "../../restoring/coverage.ts";
 import { objectKey } from "../../core/layout.ts";
 import type { Inventory } from "./inventory.ts";
 
@@ -24,11 +24,12 @@ export function sampleOf(
     const there = keys.filter((key) => wanted.has(key) && sizes.has(key));
     if (there.length > 0) chosen.add(there[random(there.length)]!);
   };
+  const coverages = new Coverages(facts);
   for (const backup of facts.backups) {
     const { base, log: range } = backup;
     if (base !== null) oneOf(base.files.map(({ object }) => objectKey(object)));
     if (range === null) continue;
-    const covers = coverageOf(facts, backup).covers.flatMap((cover) => cover.objects);
+    const covers = coverages.of(backup).covers.flatMap((cover) => cover.objects);
     oneOf(covers.filter(({ first, last }) => last >= range.from && first <= range.to).map(({ key }) => key));
   }
   const rest = [...wanted].filter((key) => sizes.has(key) && !chosen.has(key));

@@ -14,7 +14,7 @@
  * @module
  */
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
-import { coverageOf } from "../../restoring/coverage.ts";
+import { Coverages } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
 import { REPAIR_WRITER } from "../../log/heads.ts";
@@ -134,10 +134,11 @@ type NeededLog = LogAnchor & LogRange & {
 /** The log that must be there. */
 export function neededLog({ facts }: Pick<Inventory, "facts">): NeededLog[] {
   const needed: NeededLog[] = [];
+  const coverages = new Coverages(facts);
   for (const backup of facts.backups) {
     const { id, database, version, log } = backup;
     if (backup.base !== null) continue;
-    const { path, bases } = coverageOf(facts, backup);
+    const { path, bases } = coverages.of(backup);
     // Without a base it is lost; what it has of its own is looked at all the same.
     const base = bases.findLast((each) => each.version <= version);
     const after = base?.version ?? (log?.from ?? version + 1) - 1;

@@ -15,6 +15,7 @@ import type { BackupDocument } from "../../../../format/repository/backup_docume
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
 import { parseObjectPath } from "../../../../format/repository/object_name.ts";
 import { byVersion } from "../../core/catalog.ts";
+import { Coverages } from "../../restoring/coverage.ts";
 import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
@@ -73,7 +74,7 @@ export function wishChosen(
   ids: readonly string[],
   avoid?: ReadonlySet<string>,
 ): CopyWish {
-  const byId = new Map(facts.backups.map((backup) => [backup.id, backup]));
+  const coverages = new Coverages(facts, avoid);
   const chosen = new Map<string, BackupDocument>();
   const log = new Map<string, LogObject>();
   // Of each history that others go on from the object that holds the last place at which one does.
@@ -81,13 +82,13 @@ export function wishChosen(
   const open = [...ids];
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (chosen.has(id)) continue;
-    const backup = byId.get(id);
+    const backup = coverages.backup(id);
     if (backup === undefined) {
       throw new NotFoundError(`Cannot copy backup ${id}: ${name} has none of that id; see list() (NOT_FOUND)`);
     }
     chosen.set(id, backup);
     // A parent that was deleted is no loss while another base leads here, which the plan finds.
-    if (backup.parentId !== null && byId.has(backup.parentId)) open.push(backup.parentId);
+    if (backup.parentId !== null && coverages.backup(backup.parentId) !== undefined) open.push(backup.parentId);
     if (backup.base !== null) continue;
     const wish = {
       point: { backupId: id },
@@ -96,7 +97,7 @@ export function wishChosen(
       allowEarlier: false,
       replayLog: true,
     };
-    const plan = planRestore("copyTo", name, facts, wish, avoid);
+    const plan = planRestore("copyTo", name, coverages, wish);
     if ("entries" in plan) continue;
     open.push(plan.base.id);
     for (const object of plan.log) {

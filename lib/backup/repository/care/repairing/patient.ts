@@ -73,7 +73,9 @@ export class Patient {
       if (this.bad.has(object.key)) continue;
       const [, database, lineage] = object.key.split("/");
       const history = historyOf(database!, lineage!);
-      logs.set(history, [...logs.get(history) ?? [], object]);
+      const same = logs.get(history);
+      if (same === undefined) logs.set(history, [object]);
+      else same.push(object);
     }
     return {
       backups: this.backups,

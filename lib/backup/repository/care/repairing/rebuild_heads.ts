@@ -28,7 +28,7 @@ import { holesBelow, neededLog } from "../check/structure.ts";
 import { RepositoryLockedError } from "../../../../base/errors.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { isDamage, readDocument, writeDocument } from "../../core/documents.ts";
-import { isWhole } from "../../restoring/coverage.ts";
+import { Coverages, isWhole } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
 import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
 import { headKey, objectKey, PART } from "../../core/layout.ts";
@@ -236,10 +236,10 @@ export async function rebuildHeads(patient: Patient): Promise<void> {
     const old = patient.heads.find((head) => headKey(head.database, head.lineage) === key);
     const log = patient.facts.logs.get(historyOf(database, lineage))?.objects ?? [];
     // What only a backup that is lost itself speaks of (another repository's, for one) gets no head.
-    const { facts, bad } = patient;
+    const coverages = new Coverages(patient.facts, patient.bad);
     const isNeeded = log.length > 0 ||
       patient.backups.some((backup) =>
-        backup.database === database && isRestorable({ facts, ingests: seen.contents.ingests }, backup, bad)
+        backup.database === database && isRestorable(coverages, seen.contents.ingests, backup)
       );
     if (kind === "missing" && !isNeeded) continue;
     const body = headOf({
