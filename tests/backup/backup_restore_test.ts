@@ -460,7 +460,7 @@ describe("restoreInto", () => {
     const engine = await openAt(fs, "/db");
     await fillSample(engine);
     await backupTo(engine, "/dump.jsonl");
-    const bytes = await readFile(fs, "/dump.jsonl");
+    const bytes = await readFile(fs, "/dump.jsonl", Infinity);
     const before = dump(engine);
     for (const given of [0, 200]) {
       for (const asIterable of [false, true]) {
