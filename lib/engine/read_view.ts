@@ -13,9 +13,9 @@ import { hashKey } from "../format/table/filter.ts";
 import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
-import { RangeTombstones } from "../tree/range_tombstones.ts";
+import { type DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
 import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
-import { Run, RunCursor } from "./version/run.ts";
+import { Run, RunCursor, RunTombstones } from "./version/run.ts";
 import type { Store } from "./store.ts";
 import type { ReadView, ViewCursor } from "./types.ts";
 
@@ -93,7 +93,7 @@ export class StoreView implements ReadView {
     const files = store.version.retain();
     try {
       const sources: Cursor[] = [];
-      const tombstones: (RangeTombstones | undefined)[] = [];
+      const tombstones: (DeletedRanges | undefined)[] = [];
       let version = this.version;
       if (overlay !== undefined) {
         version += 0.5;
@@ -111,13 +111,11 @@ export class StoreView implements ReadView {
         if (tables.length === 0) continue;
         sources.push(new RunCursor(new Run(tables)));
         const deleting = tables.filter((table) => table.meta.tombstones > 0);
-        tombstones.push(
-          deleting.length === 0 ? undefined : RangeTombstones.merge(deleting.map((table) => table.reader().tombstones)),
-        );
+        tombstones.push(deleting.length === 0 ? undefined : new RunTombstones(new Run(deleting)));
       }
       const options: VisibleOptions = { version, moment: this.moment, start, end };
       const rows = MergingCursor.of(sources, tombstones);
-      const covering = tombstones.filter((list) => list !== undefined && !list.isEmpty) as RangeTombstones[];
+      const covering = tombstones.filter((list): list is DeletedRanges => list?.isEmpty === false);
       if (overlay !== undefined) overlay.readers++;
       const held = { files };
       store.cursors.add(held);
@@ -155,7 +153,7 @@ export class StoreView implements ReadView {
 class PinnedCursor extends VisibleCursor implements ViewCursor {
   #release: (() => void) | undefined;
 
-  constructor(rows: Cursor, tombstones: readonly RangeTombstones[], options: VisibleOptions, release: () => void) {
+  constructor(rows: Cursor, tombstones: readonly DeletedRanges[], options: VisibleOptions, release: () => void) {
     super(rows, tombstones, options);
     this.#release = release;
   }

@@ -12,7 +12,7 @@
  */
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
 import { type Cursor, type FoundRow, NEWEST } from "./cursor.ts";
-import type { RangeTombstones } from "./range_tombstones.ts";
+import type { DeletedRanges } from "./range_tombstones.ts";
 
 /** A source, and where it stands. */
 interface Head {
@@ -26,7 +26,7 @@ interface Head {
 /** A cursor over the rows of all sources. */
 export class MergingCursor implements Cursor {
   readonly #all: readonly Head[];
-  readonly #tombstones: readonly (RangeTombstones | undefined)[];
+  readonly #tombstones: readonly (DeletedRanges | undefined)[];
   readonly #heads: Head[];
   #live = 0;
   #backward = false;
@@ -35,14 +35,14 @@ export class MergingCursor implements Cursor {
    * Merges `sources`, the newest first. `tombstones[i]` are the deleted ranges of source i; they are used only by
    * `skipCovered`.
    */
-  constructor(sources: readonly Cursor[], tombstones: readonly (RangeTombstones | undefined)[] = []) {
+  constructor(sources: readonly Cursor[], tombstones: readonly (DeletedRanges | undefined)[] = []) {
     this.#all = sources.map((cursor, rank) => ({ cursor, rank, key: EMPTY_BYTES, version: 0 }));
     this.#heads = this.#all.slice();
     this.#tombstones = tombstones;
   }
 
   /** A cursor over all of them; a single source needs no merging and is returned itself. */
-  static of(sources: readonly Cursor[], tombstones: readonly (RangeTombstones | undefined)[] = []): Cursor {
+  static of(sources: readonly Cursor[], tombstones: readonly (DeletedRanges | undefined)[] = []): Cursor {
     return sources.length === 1 ? sources[0]! : new MergingCursor(sources, tombstones);
   }
 

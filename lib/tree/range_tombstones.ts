@@ -35,11 +35,26 @@ export interface Fragment {
   versions: FragmentVersion[];
 }
 
+/** Deleted ranges to be asked by key. */
+export interface DeletedRanges {
+  /** Whether nothing is deleted. */
+  readonly isEmpty: boolean;
+  /** The highest version, up to `atVersion`, of a tombstone over `key`; 0: there is none. */
+  coveringVersion(key: Uint8Array, atVersion: number): number;
+  /**
+   * The end of the fragment around `key`: up to there `coveringVersion` answers the same. Undefined: no end. To be asked
+   * only where `coveringVersion` is not 0.
+   */
+  coveringEnd(key: Uint8Array, atVersion: number): Uint8Array | undefined;
+  /** The first key of the fragment around `key`; undefined where there is none. */
+  coveringStart(key: Uint8Array, atVersion: number): Uint8Array | undefined;
+}
+
 /** A leaf of more fragments is cut in two. */
 const LEAF_MAX = 256;
 
 /** The deleted ranges of one source of rows. */
-export class RangeTombstones {
+export class RangeTombstones implements DeletedRanges {
   /** The fragments, in leaves, so that one put in between moves few others. Only a single leaf may be empty. */
   #leaves: Fragment[][] = [[]];
   #bytes = 0;
@@ -88,21 +103,18 @@ export class RangeTombstones {
     this.#replace(this.#found.leaf, this.#found.at, met, cut);
   }
 
-  /** The highest version, up to `atVersion`, of a tombstone over `key`; 0: there is none. */
+  /** See `DeletedRanges`. */
   coveringVersion(key: Uint8Array, atVersion: number): number {
     const fragment = this.#around(key);
     return fragment === undefined ? 0 : newestVersion(fragment.versions, atVersion);
   }
 
-  /**
-   * The end of the fragment around `key`: up to there `coveringVersion` answers the same. Undefined: no end. To be asked
-   * only where `coveringVersion` is not 0.
-   */
+  /** See `DeletedRanges`. */
   coveringEnd(key: Uint8Array, _atVersion: number): Uint8Array | undefined {
     return this.#around(key)?.end;
   }
 
-  /** The first key of the fragment around `key`; undefined where there is none. */
+  /** See `DeletedRanges`. */
   coveringStart(key: Uint8Array, _atVersion: number): Uint8Array | undefined {
     return this.#around(key)?.start;
   }

@@ -19,7 +19,7 @@ import { KeptBytes } from "../base/kept_bytes.ts";
 import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { type Cursor, FoundRow } from "./cursor.ts";
 import { MergingCursor } from "./merging_cursor.ts";
-import type { RangeTombstones } from "./range_tombstones.ts";
+import type { DeletedRanges } from "./range_tombstones.ts";
 
 /** How a reader looks at rows. */
 export interface VisibleOptions {
@@ -46,7 +46,7 @@ const BACK = 4;
 export class VisibleCursor {
   readonly #rows: Cursor;
   readonly #merge: MergingCursor | undefined;
-  readonly #tombstones: readonly RangeTombstones[];
+  readonly #tombstones: readonly DeletedRanges[];
   readonly #atVersion: number;
   readonly #moment: number;
   readonly #start: Uint8Array | undefined;
@@ -61,7 +61,7 @@ export class VisibleCursor {
   #keptTimestamp = 0;
 
   /** Stands before the first row. Reads nothing yet. */
-  constructor(rows: Cursor, tombstones: readonly RangeTombstones[], options: VisibleOptions) {
+  constructor(rows: Cursor, tombstones: readonly DeletedRanges[], options: VisibleOptions) {
     this.#rows = rows;
     this.#merge = rows instanceof MergingCursor ? rows : undefined;
     this.#tombstones = tombstones;

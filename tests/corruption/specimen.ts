@@ -71,20 +71,22 @@ export async function makeSpecimen(name: string, options: { closed: boolean; id?
   const pictures = new Map<number, Picture>();
   let db = await DB.open(PATH, optionsFor(disk, id));
   const note = async (): Promise<void> => void pictures.set(db.version, await pictureOf(db));
+  // Held until they are written to: asked for again they might get other key spaces.
+  const log = db.namespace("log");
+  const inner = log.namespace("inner");
   pictures.set(0, await pictureOf(db));
 
-  const inner = (): ReturnType<DB["namespace"]> => db.namespace("log").namespace("inner");
   for (let i = 0; i < 14; i++) {
     await db.set(`a/${pad(i)}`, { n: i, t: text(40) }, { tags: i % 2 === 0 ? ["even"] : ["odd", "old"] });
     await note();
   }
   for (let i = 0; i < 4; i++) {
-    await db.namespace("log").set(`n/${pad(i)}`, text(30), { tags: ["odd"] });
+    await log.set(`n/${pad(i)}`, text(30), { tags: ["odd"] });
     await note();
     await db.set(`large/${i}`, new TextEncoder().encode(text(260 + 10 * i)), { tags: ["even"] });
     await note();
   }
-  await inner().set("deep", [1, 2, 3]);
+  await inner.set("deep", [1, 2, 3]);
   await note();
   await db.compact();
   // Deleted ranges and overwritten entries above what lies below.

@@ -6,6 +6,7 @@
 import { compareBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import type { TableMeta } from "../../format/table/table_meta.ts";
 import type { Cursor, FoundRow } from "../../tree/cursor.ts";
+import type { DeletedRanges, RangeTombstones } from "../../tree/range_tombstones.ts";
 import type { LiveTable } from "./live_file.ts";
 
 /** Negative, zero or positive as the table lies wholly before `key`, holds it in its range, or lies wholly after it. */
@@ -83,6 +84,36 @@ export class Run {
       out.push(table);
     }
     return out;
+  }
+}
+
+/** The deleted ranges of a run, each asked of its own table: there may be any number of them, and a list meets few. */
+export class RunTombstones implements DeletedRanges {
+  readonly isEmpty = false;
+  readonly #run: Run;
+
+  /** `run`: the tables that have any. */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  /** See `DeletedRanges`. */
+  coveringVersion(key: Uint8Array, atVersion: number): number {
+    return this.#at(key)?.coveringVersion(key, atVersion) ?? 0;
+  }
+
+  /** See `DeletedRanges`. */
+  coveringEnd(key: Uint8Array, atVersion: number): Uint8Array | undefined {
+    return this.#at(key)?.coveringEnd(key, atVersion);
+  }
+
+  /** See `DeletedRanges`. */
+  coveringStart(key: Uint8Array, atVersion: number): Uint8Array | undefined {
+    return this.#at(key)?.coveringStart(key, atVersion);
+  }
+
+  #at(key: Uint8Array): RangeTombstones | undefined {
+    return this.#run.tableAt(key)?.reader().tombstones;
   }
 }
 
