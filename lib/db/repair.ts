@@ -50,9 +50,8 @@ export interface RepairReport {
 /** See `DB.repair`. */
 export async function repairAt(path: string | URL, options: RepairOptions | undefined): Promise<RepairReport> {
   const call = "DB.repair";
-  const { fileSystem, checked } = fileSystemIn(call, options, [
-    ...["dryRun", "keyEncoding", "clock", "signal", "onProgress"],
-  ]);
+  const names = ["dryRun", "keyEncoding", "clock", "signal", "onProgress"];
+  const { fileSystem, checked } = fileSystemIn(call, options, names);
   const dryRun = booleanOption(call, checked, "dryRun", false);
   const { keyEncoding, clock, signal } = checked;
   const { settings } = openOptions(call, { keyEncoding, clock, signal });
