@@ -81,17 +81,17 @@ export function fromRedis(
     id,
     plan: JSON.stringify({ values: form }),
     async open() {
-      const client = isAddress ? await connectRedis(redis, id) : undefined;
-      const command = commandsOf(client ?? redis as NodeRedisLike | IoRedisLike);
+      const own = isAddress ? await connectRedis(redis, id) : undefined;
+      const command = commandsOf(own?.client ?? redis as NodeRedisLike | IoRedisLike);
       const send: SendCommand = async (...args) => {
         try {
           return await command(...args);
         } catch (cause) {
-          throw unreadable(id, cause);
+          throw unreadable(id, own?.failure() ?? cause);
         }
       };
       // Not by waiting for answers: they may be what has not come.
-      const close = async (): Promise<void> => client?.destroy();
+      const close = async (): Promise<void> => own?.client.destroy();
       try {
         const run = /^run_id:(\w+)/m.exec(textOf(await send("INFO", "server")))?.[1] ?? "";
         return {
