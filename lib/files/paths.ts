@@ -4,6 +4,7 @@
  * @module
  */
 import * as nodePath from "node:path";
+import { schemeOf } from "../base/options.ts";
 import type { FileSystem } from "./file_system.ts";
 
 /** The path of a name inside a directory, or further down. */
@@ -28,7 +29,7 @@ export function basename(path: string): string {
  */
 export function fixedPath<T>(fs: FileSystem, given: T): T | string {
   if (typeof given !== "string" || given === "" || given === ":memory:" || given.includes("\0")) return given;
-  if (nodePath.isAbsolute(given) || /^[A-Za-z][A-Za-z0-9+.-]+:\/\//.test(given)) return given;
+  if (nodePath.isAbsolute(given) || schemeOf(given) !== undefined) return given;
   // A slash at the end says what is meant.
   return join(fs.resolve(dirname(given)), basename(given), /[/\\]$/.test(given) ? "/" : "");
 }
