@@ -206,6 +206,19 @@ describe("watch", () => {
     assert.deepEqual(await watch.next(), { value: undefined, done: true });
   });
 
+  it("hears on when another one is left twice", () =>
+    withDb(async (db) => {
+      const left = db.watch();
+      await left.return!();
+      const watch = db.watch();
+      await left.return!();
+      let heard: string[] = [];
+      void next(watch).then((changes) => heard = changes);
+      await db.set("a", 1);
+      await settle();
+      assert.deepEqual(heard, ["set a=1@1"]);
+    }));
+
   it("rejects with the reason of its signal", () =>
     withDb(async (db) => {
       const controller = new AbortController();

@@ -38,7 +38,8 @@ class Watchers {
     space.add(pending);
     this.#stopListening ??= this.#context.engine.onCommit((event) => this.#tell(event));
     return () => {
-      space.remove(pending);
+      // Ended twice, it would take the place of one that has begun meanwhile.
+      if (!space.remove(pending)) return;
       if (space.all.size === 0) this.#spaces.delete(definition);
       if (this.#spaces.size > 0) return;
       this.#stopListening?.();
@@ -79,14 +80,16 @@ class SpaceWatchers {
     }
   }
 
-  remove(pending: PendingChanges): void {
-    this.all.delete(pending);
+  /** Whether it was there. */
+  remove(pending: PendingChanges): boolean {
+    if (!this.all.delete(pending)) return false;
     for (const [names, name] of this.#places(pending)) {
       const there = names.get(name);
       there?.delete(pending);
       if (there?.size === 0) names.delete(name);
     }
     for (const [length, names] of this.#prefixes) if (names.size === 0) this.#prefixes.delete(length);
+    return true;
   }
 
   note(type: "set" | "delete", { prefix }: Definition, key: Uint8Array, version: number): void {

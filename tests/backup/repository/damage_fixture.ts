@@ -36,6 +36,19 @@ export async function storeOf(image: Image): Promise<MemoryStore> {
   return store;
 }
 
+/** A repository whose log between two bases, "older" and "newest", is lost. */
+export async function withoutLogBetween(): Promise<House> {
+  const house = await House.make();
+  await house.set("a", "1");
+  await house.backup({ id: "older", type: "full" });
+  await house.set("b", "2");
+  await house.set("c", "3");
+  await house.backup({ id: "newest", type: "full" });
+  const [log] = await keysOf(house.store, "log/");
+  await house.store.delete(log!);
+  return house;
+}
+
 /** A repository with what it should give back. */
 export interface Sample {
   house: House;

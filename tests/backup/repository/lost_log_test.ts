@@ -8,9 +8,8 @@ import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openOver } from "./copy_fixture.ts";
-import { repair, verify } from "./damage_fixture.ts";
+import { repair, verify, withoutLogBetween } from "./damage_fixture.ts";
 import { House } from "./house.ts";
-import { keysOf } from "./prune_fixture.ts";
 
 async function points(context: RepositoryContext): Promise<string[]> {
   const ranges = recoveryRanges(await readFacts(context));
@@ -19,14 +18,7 @@ async function points(context: RepositoryContext): Promise<string[]> {
 
 describe("log between two bases", () => {
   it("is missed by verify once it is lost, and given up by repair before anything needs it", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup({ id: "older", type: "full" });
-    await house.set("b", "2");
-    await house.set("c", "3");
-    await house.backup({ id: "newest", type: "full" });
-    const [log] = await keysOf(house.store, "log/");
-    await house.store.delete(log!);
+    const house = await withoutLogBetween();
     for (const read of ["none", "all"] as const) {
       const { problems } = await verify(house.context, read);
       assert.deepEqual(problems.map(({ detail, backups }) => [detail, backups]), [

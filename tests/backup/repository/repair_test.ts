@@ -29,6 +29,7 @@ import {
   storeOf,
   swapped,
   verify,
+  withoutLogBetween,
 } from "./damage_fixture.ts";
 
 const samples: Record<string, Promise<Sample>> = { plain: sampleRepository(), encrypted: sampleRepository(true) };
@@ -533,14 +534,7 @@ describe("a repaired repository", () => {
   });
 
   it("has log noted as lost that points in time need behind an older base, once the newest one is lost too", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup({ id: "older", type: "full" });
-    await house.set("b", "2");
-    await house.set("c", "3");
-    await house.backup({ id: "newest", type: "full" });
-    const [log] = await keysOf(house.store, "log/");
-    await house.store.delete(log!);
+    const house = await withoutLogBetween();
     const { base } = (await readBackups(house.context)).find(({ id }) => id === "newest")!;
     await house.store.delete(objectKey(base!.files[0]!.object));
     const { lostBackups, repaired } = await repair(house.context);
