@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ClosedError, DB, type Progress } from "../../mod.ts";
+import { Context } from "../../lib/db/context.ts";
 import { onOneDisk } from "./helpers.ts";
 
 async function filled(): Promise<{ db: DB; list: () => Promise<string[]> }> {
@@ -41,4 +42,16 @@ describe("a database that closes ends", () => {
       if (!name.includes("repository")) assert.deepEqual(await list(), ["d"]);
     });
   }
+
+  it("what fails by it with the reason, and other work with its own", async () => {
+    const context = new Context({ path: "/d" } as unknown as Context);
+    const broken = new Error("a file is gone");
+    await assert.rejects(context.whileOpen("export", () => Promise.reject(broken)), broken);
+    const closing = context.whileOpen("export", () => {
+      for (const close of context.closing) close();
+      return Promise.reject(broken);
+    });
+    await assert.rejects(closing, ClosedError);
+    assert.equal(context.closing.size, 0);
+  });
 });
