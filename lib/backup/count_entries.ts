@@ -43,10 +43,12 @@ export async function countEntries(
   const read = async (start: Uint8Array, end: Uint8Array | undefined): Promise<void> => {
     const cursor = view.cursor(start, end);
     try {
-      while (cursor.next()) {
-        const expiresAt = cellExpiry(cursor.cell);
-        if (expiresAt !== undefined && expiresAt <= moment) counts.expired++;
-        else counts.entries++;
+      for (let found = cursor.nextSome(); found !== false; found = cursor.nextSome()) {
+        if (found === true) {
+          const expiresAt = cellExpiry(cursor.cell);
+          if (expiresAt !== undefined && expiresAt <= moment) counts.expired++;
+          else counts.entries++;
+        }
         if (slicer.due()) {
           throwIfAborted(signal);
           await slicer.tick();

@@ -113,14 +113,17 @@ async function* walk(source: ReadEntries): AsyncGenerator<Walked> {
         if (engine.closed) {
           throw new ClosedError(`Cannot read on in ${engine.path}: it was closed meanwhile; open it again (CLOSED)`);
         }
-        if (!cursor.next()) break;
-        yield {
-          space,
-          key: cursor.key.subarray(skip),
-          cell: cursor.cell,
-          version: cursor.version,
-          timestamp: cursor.timestamp,
-        };
+        const found = cursor.nextSome();
+        if (found === false) break;
+        if (found === true) {
+          yield {
+            space,
+            key: cursor.key.subarray(skip),
+            cell: cursor.cell,
+            version: cursor.version,
+            timestamp: cursor.timestamp,
+          };
+        }
         if (slicer.due()) {
           throwIfAborted(signal);
           await slicer.tick();

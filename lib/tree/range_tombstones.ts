@@ -138,17 +138,19 @@ export class RangeTombstones implements DeletedRanges {
     return out;
   }
 
+  /** Those of fragments in key order that don't overlap, which become its own. */
+  static of(fragments: Iterable<Fragment>): RangeTombstones {
+    const out = new RangeTombstones();
+    for (const fragment of fragments) out.#append(fragment);
+    return out;
+  }
+
   /** All of them in one. */
   static merge(list: Iterable<RangeTombstones>): RangeTombstones {
-    let parts = Array.from(list, (one) => one.fragments()).filter((part) => part.length > 0);
-    // By twos: otherwise those of the first would be gone through once for each of the others.
-    while (parts.length > 1) {
-      const twos: (readonly Fragment[])[] = [];
-      for (let i = 0; i < parts.length; i += 2) twos.push(mergeTwo(parts[i]!, parts[i + 1] ?? []));
-      parts = twos;
-    }
     const out = new RangeTombstones();
-    for (const { start, end, versions } of parts[0] ?? []) out.#append({ start, end, versions: versions.slice() });
+    for (const { start, end, versions } of mergeFragments(Array.from(list, (one) => one.fragments()))) {
+      out.#append({ start, end, versions: versions.slice() });
+    }
     return out;
   }
 
@@ -218,13 +220,22 @@ export class RangeTombstones implements DeletedRanges {
   }
 }
 
-/** The fragments of two lists, cut where either has a bound. */
-function mergeTwo(left: readonly Fragment[], right: readonly Fragment[]): Fragment[] {
-  const out: Fragment[] = [];
-  let [i, j] = [0, 0];
+/**
+ * The fragments of all sources, each in key order, cut where any has a bound; they share what they hold with the sources.
+ * What a source gives is asked for as it is needed.
+ */
+export function mergeFragments(sources: readonly Iterable<Fragment>[]): Iterable<Fragment> {
+  if (sources.length < 2) return sources[0] ?? [];
+  // By halves: otherwise those of the first would be gone through once for each of the others.
+  const middle = sources.length >>> 1;
+  return mergeTwo(mergeFragments(sources.slice(0, middle)), mergeFragments(sources.slice(middle)));
+}
+
+function* mergeTwo(left: Iterable<Fragment>, right: Iterable<Fragment>): Generator<Fragment, void> {
+  const [lefts, rights] = [left[Symbol.iterator](), right[Symbol.iterator]()];
   // What is left of the fragments that are next.
-  let a = left[0];
-  let b = right[0];
+  let a = next(lefts);
+  let b = next(rights);
   while (a !== undefined && b !== undefined) {
     const order = compareBytes(a.start, b.start);
     const first = order <= 0 ? a : b;
@@ -233,13 +244,16 @@ function mergeTwo(left: readonly Fragment[], right: readonly Fragment[]): Fragme
     const bound = order === 0 ? other.end : other.start;
     const end = bound !== undefined && isBelow(bound, first.end) ? bound : first.end;
     const versions = order === 0 ? united(a.versions, b.versions) : first.versions;
-    out.push({ start: first.start, end, versions });
-    if (order <= 0) a = behind(a, end) ?? left[++i];
-    if (order >= 0) b = behind(b, end) ?? right[++j];
+    yield { start: first.start, end, versions };
+    if (order <= 0) a = behind(a, end) ?? next(lefts);
+    if (order >= 0) b = behind(b, end) ?? next(rights);
   }
-  if (a !== undefined) out.push(a);
-  if (b !== undefined) out.push(b);
-  return out.concat(left.slice(i + 1), right.slice(j + 1));
+  for (; a !== undefined; a = next(lefts)) yield a;
+  for (; b !== undefined; b = next(rights)) yield b;
+}
+
+function next<T>(iterator: Iterator<T, void>): T | undefined {
+  return iterator.next().value ?? undefined;
 }
 
 /** What of a fragment lies at `end` and above. */
@@ -263,7 +277,7 @@ function bytesOf({ start, versions }: Fragment): number {
 }
 
 /** Whether `key` is below `end`, where undefined is above all. */
-function isBelow(key: Uint8Array, end: Uint8Array | undefined): boolean {
+export function isBelow(key: Uint8Array, end: Uint8Array | undefined): boolean {
   return end === undefined || compareBytes(key, end) < 0;
 }
 
@@ -280,7 +294,8 @@ function countAbove(versions: readonly FragmentVersion[], atVersion: number): nu
   return low;
 }
 
-function newestVersion(versions: readonly FragmentVersion[], atVersion: number): number {
+/** The newest of `versions` up to `atVersion`; 0: there is none. */
+export function newestVersion(versions: readonly FragmentVersion[], atVersion: number): number {
   return versions[countAbove(versions, atVersion)]?.version ?? 0;
 }
 

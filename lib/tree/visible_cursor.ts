@@ -10,6 +10,7 @@
  * forward  on the row that `#rows` stands on
  * back     on the row copied into #kept; `#rows` stands somewhere before it, because walking back meets the oldest row
  *          of a key first and knows the newest one only when it is past it
+ * paused   on no row; `#rows` stands on the one to be looked at next, for moving back somewhere before #place
  * ```
  *
  * @module
@@ -36,11 +37,19 @@ export interface VisibleOptions {
 /** After so many rows of one key, or deleted with one range, a seek is cheaper than another step. */
 const STEPS_BEFORE_SEEK = 8;
 
+/** What a move answers that passed many rows and has found none yet; the next one goes on from there. */
+export const PAUSE: unique symbol = Symbol("pause");
+
+/** So many rows that aren't seen are passed in one move. */
+const ROWS_PER_MOVE = 64;
+
 const FIRST = 0;
 const LAST = 1;
 const BEFORE_KEY = 2;
-const FORWARD = 3;
-const BACK = 4;
+const PAUSED = 3;
+const PAUSED_BACK = 4;
+const FORWARD = 5;
+const BACK = 6;
 
 /** A cursor over the rows that a reader sees. */
 export class VisibleCursor {
@@ -123,6 +132,22 @@ export class VisibleCursor {
 
   /** Moves to the next row; false when there is none, and then it stands behind the last. */
   next(): boolean {
+    for (;;) {
+      const found = this.nextSome();
+      if (found !== PAUSE) return found;
+    }
+  }
+
+  /** Moves to the row before; false when there is none, and then it stands before the first. */
+  previous(): boolean {
+    for (;;) {
+      const found = this.previousSome();
+      if (found !== PAUSE) return found;
+    }
+  }
+
+  /** As `next`, but looks at few rows: for who lets others have their turn. */
+  nextSome(): boolean | typeof PAUSE {
     const rows = this.#rows;
     switch (this.#at) {
       case LAST:
@@ -132,6 +157,7 @@ export class VisibleCursor {
         else rows.seek(this.#start, this.#atVersion);
         break;
       case BEFORE_KEY:
+      case PAUSED_BACK:
         rows.seek(this.#place.view, this.#atVersion);
         break;
       case FORWARD:
@@ -143,12 +169,12 @@ export class VisibleCursor {
         break;
     }
     const found = this.#findForward();
-    this.#at = found ? FORWARD : LAST;
+    this.#at = found === PAUSE ? PAUSED : found ? FORWARD : LAST;
     return found;
   }
 
-  /** Moves to the row before; false when there is none, and then it stands before the first. */
-  previous(): boolean {
+  /** As `previous`, but looks at few rows. */
+  previousSome(): boolean | typeof PAUSE {
     const rows = this.#rows;
     switch (this.#at) {
       case FIRST:
@@ -158,26 +184,28 @@ export class VisibleCursor {
         else rows.seekBefore(this.#end);
         break;
       case FORWARD:
+      case PAUSED:
         this.#place.set(rows.key);
         rows.seekBefore(this.#place.view);
         break;
       case BEFORE_KEY:
         rows.seekBefore(this.#place.view);
         break;
-        // BACK: what is left of the key's rows is too new and passed like all that is.
+        // BACK, PAUSED_BACK: what is left of the key's rows is too new and passed like all that is.
     }
     const found = this.#findBack();
-    this.#at = found ? BACK : FIRST;
+    this.#at = found === PAUSE ? PAUSED_BACK : found ? BACK : FIRST;
     return found;
   }
 
   /** From any row on: stands on the first one that is seen. */
-  #findForward(): boolean {
+  #findForward(): boolean | typeof PAUSE {
     const rows = this.#rows;
     const end = this.#end;
     let newer = 0;
-    while (rows.valid) {
+    for (let passed = 0; rows.valid; passed++) {
       if (end !== undefined && compareBytes(rows.key, end) >= 0) return false;
+      if (passed === ROWS_PER_MOVE) return PAUSE;
       if (rows.version > this.#atVersion) {
         if (++newer < STEPS_BEFORE_SEEK) rows.next();
         else {
@@ -213,12 +241,13 @@ export class VisibleCursor {
   }
 
   /** From any row back: keeps the first one that is seen. */
-  #findBack(): boolean {
+  #findBack(): boolean | typeof PAUSE {
     const rows = this.#rows;
     const start = this.#start;
-    while (rows.valid) {
+    for (let passed = 0; rows.valid; passed++) {
       // The oldest row of its key.
       if (start !== undefined && compareBytes(rows.key, start) < 0) return false;
+      if (passed === ROWS_PER_MOVE) return PAUSE;
       const found = this.#keepNewest();
       const key = this.#place.view;
       const covered = found && this.#isCovered(key, this.#keptVersion);

@@ -6,7 +6,7 @@ import { planRetention } from "../../lib/engine/log/log_retention.ts";
 import { applyEdit, copyState, emptyState, stateAsEdit } from "../../lib/engine/manifest/manifest_state.ts";
 import { classifyDirectory } from "../../lib/engine/recovery/open_directory.ts";
 import { decideSegment } from "../../lib/engine/recovery/recovery.ts";
-import { keptTombstones, RowFilter } from "../../lib/engine/background/row_filter.ts";
+import { RowFilter } from "../../lib/engine/background/row_filter.ts";
 import { SnapshotList, Stripes } from "../../lib/engine/version/snapshots.ts";
 import { decideStall } from "../../lib/engine/writing/stall.ts";
 import { DELETE_CELL } from "../../lib/format/cell.ts";
@@ -180,19 +180,6 @@ describe("RowFilter", () => {
     assert.equal(stale.decide(a, 1, SET), "drop");
     const above = new RowFilter(new Stripes([], 0), none, () => false, () => true);
     assert.equal(above.decide(a, 1, SET), "keep");
-  });
-});
-
-describe("keptTombstones()", () => {
-  it("keeps one a stripe, and drops the oldest stripe's at the bottom", () => {
-    const tombstones = new RangeTombstones();
-    for (const version of [2, 3, 7, 8]) tombstones.add({ start: a, end: b, version, timestamp: 0 });
-    const versions = (bottom: boolean): number[] => {
-      const kept = keptTombstones(tombstones, new Stripes([5], 0), () => bottom);
-      return kept.fragments().flatMap((fragment) => fragment.versions.map((one) => one.version));
-    };
-    assert.deepEqual(versions(false), [8, 3]);
-    assert.deepEqual(versions(true), [8]);
   });
 });
 

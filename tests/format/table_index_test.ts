@@ -138,7 +138,7 @@ describe("readTombstones", () => {
     assert.deepEqual(readTombstones(writeTombstones(fragments)), fragments);
   });
 
-  it("keeps a range without end, and refuses ranges out of order", () => {
+  it("keeps a range without end, and refuses ranges and versions out of order", () => {
     const versions = [{ version: 7, timestamp: 9 }, { version: 3, timestamp: 8 }];
     const [a, c, e] = ["a", "c", "e"].map(encodeText) as [Uint8Array, Uint8Array, Uint8Array];
     const good = [{ start: a, end: c, versions }, { start: c, end: undefined, versions }];
@@ -149,6 +149,9 @@ describe("readTombstones", () => {
         [{ start: a, end: a, versions }],
         [{ start: a, end: undefined, versions }, { start: c, end: e, versions }],
         [{ start: a, end: e, versions }, { start: c, end: e, versions }],
+        [{ start: a, end: c, versions: [] }],
+        [{ start: a, end: c, versions: versions.toReversed() }],
+        [{ start: a, end: c, versions: [versions[0]!, versions[0]!] }],
       ]
     ) assert.throws(() => readTombstones(writeTombstones(bad)), DecodeError);
     const bytes = writeTombstones(good);

@@ -66,7 +66,7 @@ export async function writeTable(
     writer.add(row.key, row.version, row.timestamp, row.cell);
     await writer.drain();
   }
-  if (tombstones !== undefined) writer.addTombstones(tombstones);
+  if (tombstones !== undefined) writer.addTombstones(tombstones.fragments());
   const meta = await writer.finish();
   await handle.sync();
   await handle.close();

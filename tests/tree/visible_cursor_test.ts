@@ -6,7 +6,7 @@ import { type Cursor, NEWEST, type RangeTombstone } from "../../lib/tree/cursor.
 import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { MergingCursor } from "../../lib/tree/merging_cursor.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
-import { VisibleCursor, type VisibleOptions } from "../../lib/tree/visible_cursor.ts";
+import { PAUSE, VisibleCursor, type VisibleOptions } from "../../lib/tree/visible_cursor.ts";
 import { ArrayCursor, compareRows, type ModelRow, type Random, show, withSeeds } from "./model.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -217,5 +217,41 @@ describe("VisibleCursor", () => {
       assert.deepEqual(keys.slice(3), ["key 14999", "key 14998", "busy"]);
     }
     assert.ok(steps < 200, `${steps} steps`);
+  });
+
+  it("pauses where it passes many rows that are not seen, and goes on from there either way", () => {
+    const keyOf = (n: number): Uint8Array => bytes(`key ${n + 1000}`);
+    withSeeds(6, (random) => {
+      const memtable = new Memtable();
+      const kept: string[] = [];
+      for (let n = 0; n < 2000; n++) {
+        const isKept = random.chance(150);
+        if (isKept) kept.push(text(keyOf(n)));
+        memtable.add(keyOf(n), n + 1, 0, Uint8Array.of(isKept ? 5 : OP_DELETE));
+      }
+      const cursor = new VisibleCursor(memtable.cursor(), [], { version: NEWEST, moment: 0 });
+      let pauses = 0;
+      // The gap before element `gap`, or on it; a pause stays in the gap.
+      let gap = 0;
+      let on = false;
+      for (let i = 0; i < 400; i++) {
+        const isForward = random.chance(2);
+        for (let more = 1 + random.below(30); more > 0; more--) {
+          const found = isForward ? cursor.nextSome() : cursor.previousSome();
+          if (isForward && on) gap++;
+          on = false;
+          if (found === PAUSE) pauses++;
+          else if (isForward) assert.equal(found, on = gap < kept.length);
+          else {
+            on = --gap >= 0;
+            if (gap < 0) gap = 0;
+            assert.equal(found, on);
+          }
+          assert.equal(cursor.valid, on);
+          if (on) assert.equal(text(cursor.key), kept[gap]);
+        }
+      }
+      assert.ok(pauses > 300, `${pauses} pauses`);
+    });
   });
 });

@@ -12,13 +12,14 @@
 import { throwIfAborted } from "../../base/abort.ts";
 import { concatBytes } from "../../base/bytes.ts";
 import { Slicer } from "../../base/yield.ts";
+import { PAUSE } from "../../tree/visible_cursor.ts";
 import { isBlob } from "../data/entries.ts";
 import { wholeSpace } from "../data/ranges.ts";
 import { type ListItem, STEPS_PER_CLOCK } from "./list.ts";
 import type { ListOptions } from "./read_options.ts";
 import type { ReadSource } from "./read_source.ts";
 import { accessOf } from "./reader.ts";
-import { openWalk, PAUSE, type Step, type Walk } from "./walk.ts";
+import { openWalk, type Step, type Walk } from "./walk.ts";
 
 /** `start <= key < end`, any bytes; an absent bound bounds nothing. @internal */
 export interface ByteRange {

@@ -10,12 +10,13 @@
  */
 import { throwIfAborted } from "../../base/abort.ts";
 import { Slicer, yieldToLoop } from "../../base/yield.ts";
+import { PAUSE } from "../../tree/visible_cursor.ts";
 import { type Entry, isBlob, rowEntry, rowEntryAsync } from "../data/entries.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
 import type { ListBounds } from "../data/ranges.ts";
 import type { CheckedListOptions } from "./read_options.ts";
 import type { ReadSource } from "./read_source.ts";
-import { openWalk, PAUSE, type Step, type Walk } from "./walk.ts";
+import { openWalk, type Step, type Walk } from "./walk.ts";
 
 /** The first chunk is small, because many lists are left early; later ones double up to the largest. */
 const CHUNK_FIRST = 8;

@@ -14,6 +14,7 @@ import { cellHasTag } from "../../format/cell.ts";
 import { tagPrefix } from "../../format/space.ts";
 import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
 import type { FoundRow } from "../../tree/cursor.ts";
+import { PAUSE } from "../../tree/visible_cursor.ts";
 import type { ListBounds } from "../data/ranges.ts";
 import type { RangeTracker, ReadSource } from "./read_source.ts";
 
@@ -25,15 +26,12 @@ export interface Step {
   row: FoundRow;
 }
 
-/** What a step answers that looked at many rows and found none that counts: the caller may pause, then goes on. */
-export const PAUSE: unique symbol = Symbol("pause");
-
 /** So many rows of the index that don't count are passed in one step. */
 const ROWS_PER_STEP = 64;
 
 /** A walk that has begun; it holds files until `close`. */
 export interface Walk {
-  /** The next entry; undefined at the end. */
+  /** The next entry; undefined at the end. PAUSE: many rows don't count; the caller may let others have their turn. */
   step(): Step | typeof PAUSE | undefined;
   /** Lets go of the files. Safe to call twice. */
   close(): void;
@@ -57,9 +55,11 @@ class EntryWalk implements Walk {
     if (reverse) this.#cursor.seekEnd();
   }
 
-  step(): Step | undefined {
+  step(): Step | typeof PAUSE | undefined {
     const cursor = this.#cursor;
-    if (!(this.#reverse ? cursor.previous() : cursor.next())) {
+    const found = this.#reverse ? cursor.previousSome() : cursor.nextSome();
+    if (found === PAUSE) return PAUSE;
+    if (!found) {
       this.#tracker?.done();
       return undefined;
     }
@@ -107,16 +107,19 @@ class TagWalk implements Walk {
   step(): Step | typeof PAUSE | undefined {
     const cursor = this.#cursor;
     this.#source.assertKept();
-    let passed = 0;
-    while (this.#reverse ? cursor.previous() : cursor.next()) {
+    for (let passed = 0; passed < ROWS_PER_STEP; passed++) {
+      const found = this.#reverse ? cursor.previousSome() : cursor.nextSome();
+      if (found === PAUSE) return PAUSE;
+      if (!found) {
+        this.#tracker?.done();
+        return undefined;
+      }
       this.#tracker?.reached(cursor.key);
       const key = this.#key.join(this.#source.prefix, cursor.key, this.#keyStart);
       const row = this.#source.row(key);
       if (row !== undefined && row.version === cursor.version && this.#isTagged(row)) return { key, row };
-      if (++passed === ROWS_PER_STEP) return PAUSE;
     }
-    this.#tracker?.done();
-    return undefined;
+    return PAUSE;
   }
 
   #isTagged({ bytes, start, end }: FoundRow): boolean {

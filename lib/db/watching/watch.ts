@@ -6,7 +6,9 @@
  */
 import { concatBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import { booleanOption, checkOptions, describeValue, signalOption } from "../../base/options.ts";
+import { Slicer } from "../../base/yield.ts";
 import { internalKey } from "../../format/space.ts";
+import { PAUSE } from "../../tree/visible_cursor.ts";
 import { type Change, rangeChange, setChangeAsync } from "./change.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -16,7 +18,7 @@ import { PendingChanges, type Wanted } from "./pending.ts";
 import { wholeSpace } from "../data/ranges.ts";
 import { ReadSource } from "../reading/read_source.ts";
 import { watchFor } from "./watchers.ts";
-import { openWalk, PAUSE, type Walk } from "../reading/walk.ts";
+import { openWalk, type Walk } from "../reading/walk.ts";
 
 /** What to watch: keys that begin with `prefix`, or certain keys; all of the key space when both are left out. */
 export interface WatchRange<K extends Key = string> {
@@ -202,6 +204,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
       };
     }
     const { walk } = this.#walk;
+    const slicer = new Slicer(this.#context.engine.settings.monotonic);
     for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
       // The namespace may have another key space by now, and these keys would be taken for keys of that.
       if (this.#pending.reset !== undefined) break;
@@ -212,7 +215,10 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         this.#walk = undefined;
         break;
       }
-      if (step === PAUSE) continue;
+      if (step === PAUSE) {
+        await slicer.tick();
+        continue;
+      }
       bytes += valueBytes(step.row);
       changes.push(await setChangeAsync<K>(this.#context, definition, step.key, step.row));
     }

@@ -2,21 +2,21 @@
  * Carrying out a compaction plan, in slices, on the main thread.
  *
  * Output tables are cut between keys, never between versions of one key, so that every table of a level is disjoint from
- * its neighbours. A range tombstone is cut at the same places: each output takes the part that lies in its own stretch, so
- * that the stretches together cover what the inputs covered.
+ * its neighbours. A range tombstone is cut at the same places (see `kept_ranges.ts`).
  *
  * @module
  */
-import { ByteReader, concatBytes, copyBytes } from "../../base/bytes.ts";
+import { ByteReader, concatBytes } from "../../base/bytes.ts";
 import type { Slicer } from "../../base/yield.ts";
 import { cellOp, OP_BLOB, readCell } from "../../format/cell.ts";
 import { readBlobPointer } from "../../format/blob.ts";
 import { isTagSpace, spacePrefix } from "../../format/space.ts";
 import { MergingCursor } from "../../tree/merging_cursor.ts";
-import { RangeTombstones } from "../../tree/range_tombstones.ts";
+import type { Fragment } from "../../tree/range_tombstones.ts";
 import { type CompactionPlan, isBottom } from "./compaction_picker.ts";
 import { StoreView } from "../read_view.ts";
-import { keptTombstones, RowFilter } from "./row_filter.ts";
+import { KeptRanges } from "./kept_ranges.ts";
+import { RowFilter } from "./row_filter.ts";
 import { type Run, RunCursor } from "../version/run.ts";
 import { LONG_BYTES, type RunFiles, RunOutput } from "./run_output.ts";
 import type { Store } from "../store.ts";
@@ -71,32 +71,33 @@ async function merge(
   // What is in tables outlives a power cut, commits after that may not: they must not decide over rows on disk. Snapshots
   // taken from now on see this version or a later one.
   const present = store.manifest.state.lastVersion;
-  const tombstones = RangeTombstones.merge(
-    plan.inputs.flatMap((run) => run.tables.filter((table) => table.meta.tombstones > 0))
-      .map((table) => table.reader().tombstones),
-  );
+  const output = new RunOutput(store);
+  const pause = async () => {
+    if (!slicer.due()) return;
+    await slicer.tick();
+    checkStop();
+  };
+  const ranges = new KeptRanges(output, plan.inputs.map(fragmentsOf), {
+    stripes,
+    isBottom: (start, end) => isBottom(version, outputLevel, start, end),
+    pause,
+  });
   const filter = new RowFilter(
     stripes,
-    tombstones,
+    ranges,
     (key) => isBottom(version, outputLevel, key, key),
     (key, at, stripeEnd) => isStaleTag(store, key, at, Math.min(stripeEnd, present)),
   );
-  const kept = keptTombstones(tombstones, stripes, (start, end) => isBottom(version, outputLevel, start, end));
   const rows = MergingCursor.of(plan.inputs.map((run) => new RunCursor(run, false)));
-  const output = new RunOutput(store);
   const cutter = new GrandparentCutter(version.deeper[outputLevel], store.settings.tableBytes);
-  let stretch: Uint8Array | undefined;
   try {
     let step = 0;
     for (rows.seekFirst(); rows.valid; rows.next()) {
       const { key, version: at, timestamp, cell } = rows;
       if (filter.isNewKey(key)) {
+        if (ranges.reaches(key)) await ranges.take(key);
         const full = output.tableBytes >= store.settings.tableBytes;
-        if (!output.isBetweenTables && (full || cutter.crosses(key))) {
-          const next = copyBytes(key);
-          await output.cut(kept.clip(stretch, next));
-          stretch = next;
-        }
+        if (!output.isBetweenTables && (full || cutter.crosses(key))) await ranges.cut(key);
       }
       const fate = filter.decide(key, at, cell);
       const moved = fate === "keep" ? movedValue(version, plan, cell) : undefined;
@@ -104,17 +105,19 @@ async function merge(
       else if (fate !== "drop") output.add(key, at, timestamp, fate === "keep" ? cell : DELETE);
       if (moved !== undefined || ++step % STEP === 0) {
         if (output.wantsDrain) await output.drain();
-        if (slicer.due()) {
-          await slicer.tick();
-          checkStop();
-        }
+        await pause();
       }
     }
-    return await output.finish(kept.clip(stretch, undefined));
+    return await ranges.finish();
   } catch (error) {
     await output.abort();
     throw error;
   }
+}
+
+/** The deleted ranges of a run, each table's once those before it have been gone through. */
+function* fragmentsOf(run: Run): Generator<Fragment, void> {
+  for (const table of run.tables) if (table.meta.tombstones > 0) yield* table.reader().tombstones.fragments();
 }
 
 const DELETE = new Uint8Array(1);

@@ -5,7 +5,8 @@
  */
 import type { Slicer } from "../../base/yield.ts";
 import { isBottom } from "./compaction_picker.ts";
-import { keptTombstones, RowFilter } from "./row_filter.ts";
+import { KeptRanges } from "./kept_ranges.ts";
+import { RowFilter } from "./row_filter.ts";
 import { RunOutput } from "./run_output.ts";
 import type { Store } from "../store.ts";
 import type { Version } from "../version/version.ts";
@@ -24,17 +25,24 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
   try {
     const stripes = store.snapshots.stripes(store.now());
     const { tombstones } = memtable;
-    const filter = new RowFilter(stripes, tombstones, (key) => holdsNothing(version, key, key));
-    const kept = keptTombstones(tombstones, stripes, (start, end) => holdsNothing(version, start, end));
+    const pause = async () => {
+      if (!slicer.due()) return;
+      await slicer.tick();
+      checkStop();
+    };
+    const ranges = new KeptRanges(output, [tombstones.fragments()], {
+      stripes,
+      isBottom: (start, end) => holdsNothing(version, start, end),
+      pause,
+    });
+    const filter = new RowFilter(stripes, ranges, (key) => holdsNothing(version, key, key));
     const rows = memtable.cursor();
-    let stretch: Uint8Array | undefined;
     let step = 0;
     for (rows.seekFirst(); rows.valid; rows.next()) {
       const { key, version: at, timestamp, cell } = rows;
-      if (filter.isNewKey(key) && output.tableBytes >= store.settings.tableBytes) {
-        const next = key.slice();
-        await output.cut(kept.clip(stretch, next));
-        stretch = next;
+      if (filter.isNewKey(key)) {
+        if (ranges.reaches(key)) await ranges.take(key);
+        if (output.tableBytes >= store.settings.tableBytes) await ranges.cut(key);
       }
       const fate = filter.decide(key, at, cell);
       const isLong = fate === "keep" && output.isLong(cell);
@@ -43,13 +51,10 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
       else if (fate === "delete") output.add(key, at, timestamp, DELETE);
       if (isLong || ++step % STEP === 0) {
         if (output.wantsDrain) await output.drain();
-        if (slicer.due()) {
-          await slicer.tick();
-          checkStop();
-        }
+        await pause();
       }
     }
-    const files = await output.finish(kept.clip(stretch, undefined));
+    const files = await ranges.finish();
     const run = files.tables[0]?.number;
     await store.edit(() => ({
       addTables: files.tables.map((table) => ({ level: 0, run: run!, table })),

@@ -1,5 +1,5 @@
 /**
- * What flush and compaction keep: a pure decision per row and per deleted range.
+ * What flush and compaction keep: a pure decision per row.
  *
  * A row may go when no reader can see it: a newer row of its key, or a range tombstone over it, lies in the same stripe
  * (see `snapshots.ts`). A delete may go once nothing older can lie below it. An entry that has expired for every reader
@@ -8,8 +8,11 @@
  * @module
  */
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
-import { RangeTombstones } from "../../tree/range_tombstones.ts";
+import type { DeletedRanges } from "../../tree/range_tombstones.ts";
 import type { Stripes } from "../version/snapshots.ts";
+
+/** The deleted ranges over the rows, asked in key order. */
+export type CoveringRanges = Pick<DeletedRanges, "isEmpty" | "coveringVersion">;
 
 /** What becomes of a row. */
 export type RowFate = "keep" | "drop" | "delete";
@@ -17,7 +20,7 @@ export type RowFate = "keep" | "drop" | "delete";
 /** Decides row by row, in key order, newest version first. */
 export class RowFilter {
   readonly #stripes: Stripes;
-  readonly #tombstones: RangeTombstones;
+  readonly #tombstones: CoveringRanges;
   readonly #isBottom: (key: Uint8Array) => boolean;
   readonly #isStale: ((key: Uint8Array, version: number, stripeEnd: number) => boolean) | undefined;
   /** The key of the row before, in memory that serves all rows: a copy for each would be garbage at once. */
@@ -33,7 +36,7 @@ export class RowFilter {
    */
   constructor(
     stripes: Stripes,
-    tombstones: RangeTombstones,
+    tombstones: CoveringRanges,
     isBottom: (key: Uint8Array) => boolean,
     isStale?: (key: Uint8Array, version: number, stripeEnd: number) => boolean,
   ) {
@@ -79,24 +82,4 @@ export class RowFilter {
   #atBottom(key: Uint8Array): boolean {
     return this.#bottom ??= this.#isBottom(key);
   }
-}
-
-/** The deleted ranges that still hide something from some reader. */
-export function keptTombstones(
-  tombstones: RangeTombstones,
-  stripes: Stripes,
-  isBottom: (start: Uint8Array, end: Uint8Array | undefined) => boolean,
-): RangeTombstones {
-  const kept = new RangeTombstones();
-  for (const { start, end, versions } of tombstones.fragments()) {
-    const bottom = isBottom(start, end);
-    let seen = -1;
-    for (const { version, timestamp } of versions) {
-      const stripe = stripes.of(version);
-      if (stripe === seen || (stripe === 0 && bottom)) continue;
-      seen = stripe;
-      kept.add({ start, end, version, timestamp });
-    }
-  }
-  return kept;
 }

@@ -11,7 +11,7 @@ import type { FileHandle } from "../../files/file_system.ts";
 import { cellKind, cellOp, OP_BLOB, OP_SET, readCell, replacePayload } from "../../format/cell.ts";
 import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 import { BlobWriter } from "../../tree/blob/blob_writer.ts";
-import type { RangeTombstones } from "../../tree/range_tombstones.ts";
+import type { Fragment } from "../../tree/range_tombstones.ts";
 import { TableWriter } from "../../tree/table/table_writer.ts";
 import type { Store } from "../store.ts";
 
@@ -143,8 +143,8 @@ export class RunOutput {
   }
 
   /** Completes the table being written, with the deleted ranges that belong to its stretch of keys. */
-  async cut(tombstones?: RangeTombstones): Promise<void> {
-    if (tombstones !== undefined && !tombstones.isEmpty) this.#openTable().addTombstones(tombstones);
+  async cut(deleted: readonly Fragment[] = []): Promise<void> {
+    if (deleted.length > 0) this.#openTable().addTombstones(deleted);
     const table = this.#table;
     if (table === undefined) return;
     const meta = await table.writer.finish();
@@ -171,8 +171,8 @@ export class RunOutput {
   }
 
   /** Completes and syncs everything, names included. */
-  async finish(tombstones?: RangeTombstones): Promise<RunFiles> {
-    await this.cut(tombstones);
+  async finish(deleted?: readonly Fragment[]): Promise<RunFiles> {
+    await this.cut(deleted);
     await this.#finishBlob();
     if (this.#made.length > 0) await this.#store.fs.syncDirectory(this.#store.path);
     this.#store.counters.tableBytes += this.bytes;

@@ -15,18 +15,19 @@ interface Held {
 
 /** Snapshots in version order. */
 export class SnapshotList {
-  #held: Held[] = [];
+  // A set keeps the order, and lets any of thousands go at once.
+  readonly #held = new Set<Held>();
 
   /** How many are held. */
   get size(): number {
-    return this.#held.length;
+    return this.#held.size;
   }
 
   /** Holds the state after `version`; expiry is judged at `moment`. */
   take(version: number, timestamp: number, moment: number): EngineSnapshot {
     const held = { version, moment };
     // Versions never go down, so the list stays sorted.
-    this.#held.push(held);
+    this.#held.add(held);
     const snapshot = {
       version,
       timestamp,
@@ -34,7 +35,7 @@ export class SnapshotList {
       released: false,
       release: () => {
         snapshot.released = true;
-        this.#held = this.#held.filter((other) => other !== held);
+        this.#held.delete(held);
       },
     };
     return snapshot;
@@ -42,9 +43,13 @@ export class SnapshotList {
 
   /** The stripes as of now, for one flush or compaction; `now` judges expiry for those who hold nothing. */
   stripes(now: number): Stripes {
-    const versions = [...new Set(this.#held.map((held) => held.version))];
-    const moment = this.#held.reduce((least, held) => Math.min(least, held.moment), now);
-    return new Stripes(versions, moment);
+    const versions = new Set<number>();
+    let moment = now;
+    for (const held of this.#held) {
+      versions.add(held.version);
+      moment = Math.min(moment, held.moment);
+    }
+    return new Stripes([...versions], moment);
   }
 }
 

@@ -185,7 +185,7 @@ async function writeTombstones(store: Store, ranges: readonly KeyBounds[]): Prom
   for (const { start, end } of ranges) tombstones.add({ start, end, version: 0, timestamp: 0 });
   const output = new RunOutput(store);
   try {
-    return (await output.finish(tombstones)).tables[0]!;
+    return (await output.finish(tombstones.fragments())).tables[0]!;
   } catch (error) {
     await output.abort();
     throw error;

@@ -144,12 +144,21 @@ export function readTombstones(bytes: Uint8Array): StoredFragment[] {
   const fragments: StoredFragment[] = [];
   let before: StoredFragment | undefined;
   for (let n = reader.varint(); n > 0; n--) {
-    const fragment: StoredFragment = { start: reader.prefixed(), end: undefined, versions: [] };
-    if (reader.u8() !== 0) fragment.end = reader.prefixed();
-    for (let versions = reader.varint(); versions > 0; versions--) {
-      fragment.versions.push({ version: reader.varint(), timestamp: reader.varint() });
+    const from = reader.prefixed();
+    const fragment: StoredFragment = {
+      start: from,
+      end: reader.u8() === 0 ? undefined : reader.prefixed(),
+      versions: [],
+    };
+    const { start, end, versions } = fragment;
+    for (let left = reader.varint(); left > 0; left--) {
+      const version = { version: reader.varint(), timestamp: reader.varint() };
+      if (versions.length > 0 && versions.at(-1)!.version <= version.version) {
+        throw new DecodeError("versions of a deleted range out of order", reader.at);
+      }
+      versions.push(version);
     }
-    const { start, end } = fragment;
+    if (versions.length === 0) throw new DecodeError("a deleted range without a version", reader.at);
     const meets = before === undefined || (before.end !== undefined && compareBytes(before.end, start) <= 0);
     if (!meets || (end !== undefined && compareBytes(start, end) >= 0)) {
       throw new DecodeError("deleted ranges out of order", reader.at);

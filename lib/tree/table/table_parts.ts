@@ -214,16 +214,10 @@ function covering(index: TableIndex, end: number, file: string, at: number): Tab
 }
 
 function toTombstones(raw: Uint8Array, meta: KnownMeta): RangeTombstones {
-  const out = new RangeTombstones();
-  for (const { start, end, versions } of readTombstones(raw)) {
-    for (const { version, timestamp } of versions.reverse()) {
-      out.add({
-        start,
-        end,
-        version: meta?.globalVersion ?? version,
-        timestamp: meta?.globalVersion === undefined ? timestamp : meta.globalTimestamp ?? 0,
-      });
-    }
+  const fragments = readTombstones(raw);
+  const version = meta?.globalVersion;
+  if (version !== undefined) {
+    for (const fragment of fragments) fragment.versions = [{ version, timestamp: meta?.globalTimestamp ?? 0 }];
   }
-  return out;
+  return RangeTombstones.of(fragments);
 }

@@ -22,7 +22,6 @@ import type { BlobUse, TableMeta } from "../../format/table/table_meta.ts";
 import { type TableProperties, writeTableProperties } from "../../format/table/table_properties.ts";
 import { type Compression, Compressor, type Stored } from "./compressor.ts";
 import { FileOutput } from "./file_output.ts";
-import type { RangeTombstones } from "../range_tombstones.ts";
 
 /** How a table is written. */
 export interface TableWriterOptions {
@@ -130,9 +129,9 @@ export class TableWriter {
   }
 
   /** Deleted ranges that belong to this table; once, before `finish`. Clip them to the table's part of the keys first. */
-  addTombstones(tombstones: RangeTombstones): void {
-    this.#fragments = tombstones.fragments();
-    for (const { versions } of this.#fragments) {
+  addTombstones(fragments: readonly StoredFragment[]): void {
+    this.#fragments = fragments;
+    for (const { versions } of fragments) {
       for (const { version, timestamp } of versions) this.#cover(version, timestamp);
     }
   }
