@@ -22,6 +22,7 @@ export { Transaction, type TransactionOptions } from "./lib/db/writing/transacti
 export { type AtomicCheck, AtomicOperation, type AtomicResult } from "./lib/db/writing/atomic.ts";
 export type {
   ArchiveOptions,
+  ClockOptions,
   HistoryOptions,
   OpenOptions,
   PathOptions,

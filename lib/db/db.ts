@@ -29,7 +29,14 @@ import type { Key } from "./data/keys.ts";
 import { MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
 import { type Namespace, type NamespaceOptions, openNamespace } from "./namespace.ts";
 import { exportStream, type ExportStreamOptions } from "./export_stream.ts";
-import { fileSystemIn, type OpenOptions, openOptions, type PathOptions, type WorkOptions } from "./options.ts";
+import {
+  type ClockOptions,
+  fileSystemIn,
+  type OpenOptions,
+  openOptions,
+  type PathOptions,
+  type WorkOptions,
+} from "./options.ts";
 import { keyBounds, type KeyRange } from "./data/ranges.ts";
 import { repairAt, type RepairOptions, type RepairReport } from "./repair.ts";
 import { backupFloor, loadRest } from "./rest.ts";
@@ -121,18 +128,20 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   static async restore(
     source: RestoreSource,
     destination: string | URL,
-    options?: RestoreOptions & PathOptions,
+    options?: RestoreOptions & PathOptions & ClockOptions,
   ): Promise<RestoreInfo> {
-    // Where files lie is checked here, all else where it is used.
+    // What concerns the new database is checked here, all else where it is used.
     let rest: RestoreOptions | undefined = options;
     let place: PathOptions | undefined;
+    let time: ClockOptions | undefined;
     if (typeof options === "object" && options !== null && !Array.isArray(options)) {
-      const { fileSystem, ...others } = options;
+      const { fileSystem, clock, ...others } = options;
       rest = others;
       place = { fileSystem };
+      time = { clock };
     }
     const { fileSystem: fs } = fileSystemIn("DB.restore", place, []);
-    const { settings } = openOptions("DB.restore", undefined);
+    const { settings } = openOptions("DB.restore", time);
     const [from, to] = [fixedPath(fs, source), fixedPath(fs, destination)];
     const { restoreTo } = await backupFloor();
     return await restoreTo(fs, settings, from, to, rest);

@@ -25,6 +25,12 @@ export interface PathOptions {
   fileSystem?: FileSystem | undefined;
 }
 
+/** What the time is for calls on a database that is not open. */
+export interface ClockOptions {
+  /** ms since the Unix epoch, as of `DB.open`: decides what has expired. Default: `Date.now`. */
+  clock?: (() => number) | undefined;
+}
+
 /** Options of long work on an open database. */
 export interface WorkOptions {
   /** Ends it: the call rejects with the signal's reason. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type Change, ClosedError, DB } from "../../mod.ts";
+import { BackupRepository, type Change, ClosedError, DB } from "../../mod.ts";
 import { all, onOneDisk, settle, withDb, withDirectory } from "./helpers.ts";
 
 async function backedUp(path: string): Promise<string> {
@@ -185,5 +185,36 @@ describe("a restore whose source is stuck", () => {
       controller.abort(reason);
       assert.equal(await end, reason, into);
     }
+  });
+});
+
+describe("what has expired", () => {
+  it("is decided by the clock of the restore: its own option, or the repository's", async () => {
+    const { fileSystem } = onOneDisk();
+    let now = 1000;
+    const clock = () => now;
+    await using db = await DB.open("/d", { fileSystem, clock });
+    const repository = await BackupRepository.open("/repo/", { fileSystem, clock });
+    await db.set("before", 1, { expiresAt: 2000 });
+    await db.backup("/b.jsonl");
+    await db.export("/export");
+    await repository.backup(db);
+    const sources = { file: "/b.jsonl", database: "/export", repository };
+    for (const [at, expected] of [[1999, 1], [2000, 0]] as const) {
+      now = at;
+      for (const [name, source] of Object.entries(sources)) {
+        const { entries } = await DB.restore(source, `/${name}-${at}`, { fileSystem, clock });
+        assert.equal(entries, expected, name);
+      }
+      const { entries } = await repository.restore(`/by-repository-${at}`);
+      assert.equal(entries, expected);
+    }
+    const { entries } = await DB.restore("/b.jsonl", "/by-the-system", { fileSystem });
+    assert.equal(entries, 0);
+    await assert.rejects(DB.restore("/b.jsonl", "/none", { fileSystem, clock: 5 as never }), {
+      name: "TypeError",
+      message: /DB\.restore: option "clock" must be a function/,
+    });
+    await repository.close();
   });
 });

@@ -131,11 +131,11 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    * one atomic step.
    */
   async restore(destination: string | URL | RestoreTarget, options?: RestoreOptions): Promise<RestoreInfo> {
-    this.#context("restore");
+    const { clock } = this.#context("restore");
     if (typeof destination === "object" && destination !== null && "restore" in destination) {
       return await destination.restore(this, options);
     }
-    const { settings } = openOptions("restore", undefined);
+    const { settings } = openOptions("restore", { clock });
     const to = fixedPath(this.#fs, destination as string | URL);
     return await this.#work.restoreTo(this.#fs, settings, this, to, options);
   }
@@ -261,7 +261,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const context = this.#withKey(call);
     const checked = checkOptions(call, options, [...POINT, "directory", ...LONG_OPTIONS]);
     const wish = pointOptions(call, checked);
-    const { settings } = openOptions(call, undefined);
+    const { settings } = openOptions(call, { clock: context.clock });
     return await this.#work.drillIn(
       call,
       checked["directory"] as string | URL | undefined,
