@@ -241,6 +241,9 @@ describe("BackupRepository", () => {
       await assert.rejects(repo.backup({} as DB), TypeError);
       await assert.rejects(repo.replicate({} as DB), TypeError);
       await assert.rejects(repo.copyTo({} as BackupRepository), TypeError);
+      // Before it looks for the directory.
+      const drill = repo.drill({ directory: "missing", signal: 5 as never });
+      await assert.rejects(drill, { name: "TypeError", message: /"signal"/ });
       await using reader = await BackupRepository.open(store, { readOnly: true });
       for (const call of [() => reader.backup(db), () => reader.delete("x"), () => reader.prune({ keepLast: 1 })]) {
         await assert.rejects(call, ReadOnlyError);

@@ -260,14 +260,13 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const call = "drill";
     const context = this.#withKey(call);
     const checked = checkOptions(call, options, [...POINT, "directory", ...LONG_OPTIONS]);
-    const wish = pointOptions(call, checked);
+    const parts = { wish: pointOptions(call, checked), ...longOptions(call, checked) };
     const { settings } = openOptions(call, { clock: context.clock });
     return await this.#work.drillIn(
       call,
       checked["directory"] as string | URL | undefined,
       this.#fs,
-      (fs, directory) =>
-        this.#work.drillRepository(context, { fs, directory, settings, wish, ...longOptions(call, checked) }),
+      (fs, directory) => this.#work.drillRepository(context, { fs, directory, settings, ...parts }),
     );
   }
 
