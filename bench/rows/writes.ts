@@ -1,5 +1,5 @@
 /**
- * Rows that put and delete.
+ * Rows that put, delete, and take away.
  *
  * @module
  */
@@ -14,12 +14,13 @@ const BATCH = 1000;
 /** How many delete at the same time. */
 const DELETERS = 16;
 
-/** All rows that only write. */
+/** All rows that mostly write. */
 export const WRITES: readonly Row[] = [
   { id: "put-1", title: "durable put, 1 writer", unit: "/s", needs: "nothing", measure: (task) => put(task, 1) },
   { id: "put-64", title: "durable put, 64 writers", unit: "/s", needs: "nothing", measure: (task) => put(task, 64) },
   { id: "delete", title: `delete, random, ${DELETERS} clients`, unit: "/s", needs: "copy", measure: deleteEach },
   { id: "delete-batch", title: "delete, random, batches of 1000", unit: "/s", needs: "copy", measure: deleteBatches },
+  { id: "queue", title: "take the first entry, and delete it", unit: "/s", needs: "copy", measure: takeFirst },
 ];
 
 async function put({ kind, directory, seconds }: Task, writers: number): Promise<Measured> {
@@ -79,6 +80,24 @@ async function deleteBatches({ kind, directory, entries }: Task): Promise<Measur
   const checked = await checkRest(driver, order, count);
   await driver.close();
   return { value: count / ms * 1000, operations: count, ms, checked };
+}
+
+/** As a worker empties a queue: what was deleted lies in front of what is next. */
+async function takeFirst({ kind, directory, entries, seconds }: Task): Promise<Measured> {
+  const driver = await kind.open(directory, "load");
+  const order = Uint32Array.from({ length: entries }, (_, i) => i);
+  let next = 0;
+  const operation = async () => {
+    let first: string | undefined;
+    await driver.scan(undefined, 1, (key) => first = key);
+    if (first !== keyOf(next)) throw new Error(`${first} is not the first one, ${keyOf(next)}.`);
+    await driver.delete(first);
+    next++;
+  };
+  const measured = await work({ clients: 1, seconds, more: () => next < entries, operation });
+  const checked = await checkRest(driver, order, next);
+  await driver.close();
+  return { ...measured, checked };
 }
 
 /** What is left has to be what comes behind the first `deleted` of this order. */

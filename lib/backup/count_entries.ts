@@ -8,7 +8,7 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { compareBytes } from "../base/bytes.ts";
+import { behindKey, compareBytes } from "../base/bytes.ts";
 import { Slicer } from "../base/yield.ts";
 import type { Engine } from "../engine/types.ts";
 import { cellExpiry } from "../format/cell.ts";
@@ -71,16 +71,9 @@ export async function countEntries(
       if (!isInside) continue;
       await read(at, smallest);
       counts.entries += rows;
-      at = behind(largest);
+      at = behindKey(largest);
     }
     await read(at, end);
   }
   return counts;
-}
-
-/** The key right after another. */
-function behind(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
 }

@@ -83,6 +83,13 @@ export function copyRange(source: Uint8Array, start: number, end: number, target
   else copy.call(source, target, at, start, end);
 }
 
+/** The first byte string behind another. */
+export function behindKey(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}
+
 /** The smallest byte string greater than every string with this prefix; undefined when there is none (all 0xff). */
 export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
   let n = prefix.length;

@@ -14,6 +14,7 @@ import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { type DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
+import type { Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
 import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
 import type { Store } from "./store.ts";
@@ -113,7 +114,11 @@ export class StoreView implements ReadView {
         const deleting = tables.filter((table) => table.meta.tombstones > 0);
         tombstones.push(deleting.length === 0 ? undefined : new RunTombstones(new Run(deleting)));
       }
-      const options: VisibleOptions = { version, moment: this.moment, start, end };
+      const { moment } = this;
+      // What a transaction has written hides nothing where it has written nothing yet; later rows are not for this cursor.
+      const isPlain = overlay === undefined || overlay.isEmpty;
+      const unseen = isPlain ? new UnseenByView(store, this.version, moment) : undefined;
+      const options: VisibleOptions = { version, moment, start, end, unseen };
       const rows = MergingCursor.of(sources, tombstones);
       const covering = tombstones.filter((list): list is DeletedRanges => list?.isEmpty === false);
       if (overlay !== undefined) overlay.readers++;
@@ -211,6 +216,40 @@ class OverlayCursor implements Cursor {
   }
   previous(): void {
     this.#rows.previous();
+  }
+}
+
+/** What one cursor knows of stretches without a row that is seen. */
+class UnseenByView implements Unseen {
+  readonly #store: Store;
+  readonly #version: number;
+  readonly #moment: number;
+  /** What the cursor was opened over. */
+  readonly #memtable: Memtable;
+  readonly #isSource: boolean;
+  readonly #epoch: number;
+
+  /** Of a cursor that is opened now. */
+  constructor(store: Store, version: number, moment: number) {
+    this.#store = store;
+    this.#version = version;
+    this.#moment = moment;
+    this.#memtable = store.memtable;
+    this.#isSource = !store.memtable.isEmpty;
+    this.#epoch = store.unseen.epoch;
+  }
+
+  around(key: Uint8Array): UnseenRange | undefined {
+    return this.#store.unseen.around(key, this.#version, this.#moment);
+  }
+
+  note(start: Uint8Array, end: Uint8Array | undefined): void {
+    const { memtable, unseen, visibleVersion } = this.#store;
+    // Rows that came since then lie where the cursor has not looked.
+    if (memtable !== this.#memtable || !(this.#isSource || memtable.isEmpty) || unseen.epoch !== this.#epoch) return;
+    // Not for readers between its version and now: compaction may have removed rows that only they still hold.
+    const version = Math.max(this.#version, visibleVersion);
+    unseen.note({ start, end, version, moment: this.#moment });
   }
 }
 

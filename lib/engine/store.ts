@@ -12,6 +12,7 @@ import type { FileSystem } from "../files/file_system.ts";
 import type { ManifestEdit } from "../format/manifest/manifest_edit.ts";
 import { BlockCache } from "../tree/table/block_cache.ts";
 import type { SpareChunks } from "../tree/memtable/arena.ts";
+import { UnseenRanges } from "../tree/unseen_ranges.ts";
 import { Memtable } from "../tree/memtable/memtable.ts";
 import { filePath } from "./file_names.ts";
 import { type FileHome, LiveBlob, LiveTable } from "./version/live_file.ts";
@@ -74,6 +75,8 @@ export class Store implements FileHome {
   memtable: Memtable = new Memtable();
   /** Memory for memtables that nobody reads, used again and again; where there are readers, none. */
   spareChunks: SpareChunks | undefined;
+  /** Where nobody sees a row. */
+  readonly unseen: UnseenRanges = new UnseenRanges();
   /** Full memtables on their way to tables, oldest first. */
   sealed: SealedMemtable[] = [];
   /** The current files. */
@@ -233,6 +236,7 @@ export class Store implements FileHome {
     this.manifest = newer.manifest;
     this.memtable = newer.memtable;
     this.sealed = newer.sealed;
+    this.unseen.clear();
     this.visibleVersion = newer.visibleVersion;
     this.visibleTimestamp = newer.visibleTimestamp;
     // Files that are open already are kept, so that readers of the older state find theirs; both stores share the lists.

@@ -10,17 +10,18 @@
  * forward  on the row that `#rows` stands on
  * back     on the row copied into #kept; `#rows` stands somewhere before it, because walking back meets the oldest row
  *          of a key first and knows the newest one only when it is past it
- * paused   on no row; `#rows` stands on the one to be looked at next, for moving back somewhere before #place
+ * paused   before #place, which is the key to be looked at next; moving back: `#rows` stands on that, #place lies behind
  * ```
  *
  * @module
  */
-import { compareBytes, copyBytes, EMPTY_BYTES } from "../base/bytes.ts";
+import { behindKey, compareBytes, copyBytes, EMPTY_BYTES } from "../base/bytes.ts";
 import { KeptBytes } from "../base/kept_bytes.ts";
 import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
-import { type Cursor, FoundRow } from "./cursor.ts";
+import { type Cursor, FoundRow, NEWEST } from "./cursor.ts";
 import { MergingCursor } from "./merging_cursor.ts";
 import type { DeletedRanges } from "./range_tombstones.ts";
+import type { Unseen } from "./unseen_ranges.ts";
 
 /** How a reader looks at rows. */
 export interface VisibleOptions {
@@ -32,6 +33,8 @@ export interface VisibleOptions {
   start?: Uint8Array | undefined;
   /** First key that may not. */
   end?: Uint8Array | undefined;
+  /** Where it is known, and to be noted, that none is seen. */
+  unseen?: Unseen | undefined;
 }
 
 /** After so many rows of one key, or deleted with one range, a seek is cheaper than another step. */
@@ -42,6 +45,9 @@ export const PAUSE: unique symbol = Symbol("pause");
 
 /** So many rows that aren't seen are passed in one move. */
 const ROWS_PER_MOVE = 64;
+
+/** So many are passed before it matters whether it is known how far that goes on. */
+const ROWS_BEFORE_ASKING = 8;
 
 const FIRST = 0;
 const LAST = 1;
@@ -60,6 +66,7 @@ export class VisibleCursor {
   readonly #moment: number;
   readonly #start: Uint8Array | undefined;
   readonly #end: Uint8Array | undefined;
+  readonly #unseen: Unseen | undefined;
   #at = FIRST;
   /** Moving forward: the row last looked at. */
   #row: FoundRow | undefined;
@@ -68,6 +75,10 @@ export class VisibleCursor {
   readonly #kept = new KeptBytes();
   #keptVersion = 0;
   #keptTimestamp = 0;
+  /** Moving back: whether this move met no row too new. */
+  #isOlder = true;
+  /** At a pause: from or up to where rows are known of which none is seen. */
+  #edge: Uint8Array | undefined;
 
   /** Stands before the first row. Reads nothing yet. */
   constructor(rows: Cursor, tombstones: readonly DeletedRanges[], options: VisibleOptions) {
@@ -78,6 +89,7 @@ export class VisibleCursor {
     this.#moment = options.moment;
     this.#start = options.start && copyBytes(options.start);
     this.#end = options.end && copyBytes(options.end);
+    this.#unseen = options.unseen;
   }
 
   /** Whether it stands on a row: the last move answered true. */
@@ -160,6 +172,9 @@ export class VisibleCursor {
       case PAUSED_BACK:
         rows.seek(this.#place.view, this.#atVersion);
         break;
+      case PAUSED:
+        if (this.#edge !== undefined) rows.seek(this.#edge, NEWEST);
+        break;
       case FORWARD:
         this.#passKey();
         break;
@@ -168,7 +183,7 @@ export class VisibleCursor {
         this.#passEqual();
         break;
     }
-    const found = this.#findForward();
+    const found = this.#findForward(this.#at === PAUSED ? this.#edge : undefined);
     this.#at = found === PAUSE ? PAUSED : found ? FORWARD : LAST;
     return found;
   }
@@ -184,29 +199,56 @@ export class VisibleCursor {
         else rows.seekBefore(this.#end);
         break;
       case FORWARD:
-      case PAUSED:
         this.#place.set(rows.key);
         rows.seekBefore(this.#place.view);
         break;
       case BEFORE_KEY:
+      case PAUSED:
         rows.seekBefore(this.#place.view);
         break;
-        // BACK, PAUSED_BACK: what is left of the key's rows is too new and passed like all that is.
+      case PAUSED_BACK:
+        if (this.#edge !== undefined) rows.seekBefore(this.#edge);
+        break;
+        // BACK: what is left of the key's rows is too new and passed like all that is.
     }
-    const found = this.#findBack();
+    const found = this.#findBack(this.#at === PAUSED_BACK ? this.#edge : undefined);
     this.#at = found === PAUSE ? PAUSED_BACK : found ? BACK : FIRST;
     return found;
   }
 
-  /** From any row on: stands on the first one that is seen. */
-  #findForward(): boolean | typeof PAUSE {
+  /**
+   * From any row on: stands on the first one that is seen. `from`: where rows begin of which none is seen, as far as that is
+   * to be noted. A row too new is no such row, nor are those around it; one may have come since the last move, into a source
+   * that stands behind it already, so there is a seek where such a stretch begins and where it goes on.
+   */
+  #findForward(from: Uint8Array | undefined): boolean | typeof PAUSE {
     const rows = this.#rows;
     const end = this.#end;
     let newer = 0;
+    let isOlder = true;
     for (let passed = 0; rows.valid; passed++) {
-      if (end !== undefined && compareBytes(rows.key, end) >= 0) return false;
-      if (passed === ROWS_PER_MOVE) return PAUSE;
+      if (end !== undefined && compareBytes(rows.key, end) >= 0) break;
+      if (passed === ROWS_PER_MOVE) {
+        this.#place.set(rows.key);
+        this.#edge = from && copyBytes(rows.key);
+        if (from !== undefined) this.#unseen!.note(from, this.#edge);
+        return PAUSE;
+      }
+      if (passed === ROWS_BEFORE_ASKING && isOlder && this.#unseen !== undefined) {
+        const known = this.#unseen.around(rows.key);
+        if (known === undefined) {
+          if (from === undefined) rows.seek(from = copyBytes(rows.key), NEWEST);
+        } else {
+          if (from !== undefined) this.#unseen.note(from, copyBytes(rows.key));
+          from = known.end;
+          if (from === undefined) return false;
+          rows.seek(from, NEWEST);
+          continue;
+        }
+      }
       if (rows.version > this.#atVersion) {
+        isOlder = false;
+        from = undefined;
         if (++newer < STEPS_BEFORE_SEEK) rows.next();
         else {
           this.#place.set(rows.key);
@@ -217,9 +259,13 @@ export class VisibleCursor {
       }
       if (this.#isCovered(rows.key, rows.version)) {
         if (this.#merge?.skipCovered(this.#atVersion)) continue;
-      } else if (this.#isPresent(this.#row = rows.row())) return true;
+      } else if (this.#isPresent(this.#row = rows.row())) {
+        if (from !== undefined) this.#unseen!.note(from, copyBytes(rows.key));
+        return true;
+      }
       this.#passKey();
     }
+    if (from !== undefined) this.#unseen!.note(from, end);
     return false;
   }
 
@@ -240,21 +286,41 @@ export class VisibleCursor {
     }
   }
 
-  /** From any row back: keeps the first one that is seen. */
-  #findBack(): boolean | typeof PAUSE {
+  /** From any row back: keeps the first one that is seen. `to`: up to where there are rows of which none is, as above. */
+  #findBack(to: Uint8Array | undefined): boolean | typeof PAUSE {
     const rows = this.#rows;
     const start = this.#start;
+    this.#isOlder = true;
     for (let passed = 0; rows.valid; passed++) {
       // The oldest row of its key.
-      if (start !== undefined && compareBytes(rows.key, start) < 0) return false;
-      if (passed === ROWS_PER_MOVE) return PAUSE;
+      if (start !== undefined && compareBytes(rows.key, start) < 0) break;
+      if (passed === ROWS_PER_MOVE) {
+        this.#edge = to !== undefined && this.#isOlder ? behindKey(rows.key) : undefined;
+        if (this.#edge !== undefined) this.#unseen!.note(this.#edge, to);
+        return PAUSE;
+      }
+      if (passed === ROWS_BEFORE_ASKING && this.#isOlder && this.#unseen !== undefined) {
+        const known = this.#unseen.around(rows.key);
+        if (known === undefined) {
+          if (to === undefined) rows.seekBefore(to = behindKey(rows.key));
+        } else {
+          if (to !== undefined) this.#unseen.note(behindKey(rows.key), to);
+          to = known.start;
+          rows.seekBefore(to);
+          continue;
+        }
+      }
       const found = this.#keepNewest();
       const key = this.#place.view;
       const covered = found && this.#isCovered(key, this.#keptVersion);
-      if (found && !covered && this.#isPresent(this.#keptRow())) return true;
+      if (found && !covered && this.#isPresent(this.#keptRow())) {
+        if (to !== undefined && this.#isOlder) this.#unseen!.note(behindKey(key), to);
+        return true;
+      }
       this.#passBack();
       if (covered) this.#merge?.skipCovered(this.#atVersion);
     }
+    if (to !== undefined && this.#isOlder) this.#unseen!.note(start ?? EMPTY_BYTES, to);
     return false;
   }
 
@@ -269,11 +335,14 @@ export class VisibleCursor {
         rows.seek(key, this.#atVersion);
         this.#keep(rows);
         rows.seekBefore(key);
+        // It did not look at those too new.
+        this.#isOlder = false;
         break;
       }
       this.#keep(rows);
       rows.previous();
     }
+    if (steps === 0) this.#isOlder = false;
     return steps > 0;
   }
 
@@ -293,6 +362,7 @@ export class VisibleCursor {
     const rows = this.#rows;
     const key = this.#place.view;
     for (let steps = 1; rows.valid && isSameKey(rows.key, key); steps++) {
+      this.#isOlder = false;
       if (steps === STEPS_BEFORE_SEEK) rows.seekBefore(key);
       else rows.previous();
     }

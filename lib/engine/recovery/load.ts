@@ -57,7 +57,7 @@ export async function recoverStore(
       if (!settings.readOnly && store.isMemtableFull) store.seal();
       store.visibleVersion = version;
       store.visibleTimestamp = timestamp;
-      return applySliced(store.memtable, ops, version, timestamp, slicer);
+      return applySliced(store, ops, version, timestamp, slicer);
     },
     slicer,
     signal: settings.signal,

@@ -17,6 +17,7 @@ import { BlockCache } from "../../tree/table/block_cache.ts";
 import type { Cursor, RangeTombstone } from "../../tree/cursor.ts";
 import { Memtable } from "../../tree/memtable/memtable.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
+import { UnseenRanges } from "../../tree/unseen_ranges.ts";
 import { TableReader } from "../../tree/table/table_reader.ts";
 import { applyOperations } from "../writing/apply.ts";
 import { type FileKind, fileName, filePath, MARKER_NAME, parseFileName } from "../file_names.ts";
@@ -271,6 +272,7 @@ class Gathering {
     const evidence = this.#evidence;
     const from = this.#manifest?.lastVersion ?? 0;
     const memtable = new Memtable();
+    const unseen = new UnseenRanges();
     for (const number of this.#numbers("log")) {
       const expected = { number, database: evidence.state.database.id };
       const lost = (range: LostRange): void => {
@@ -286,7 +288,7 @@ class Gathering {
           this.#replaced.push(...deletedBy(ingest).map((range) => ({ ...range, version, timestamp })));
           continue;
         }
-        applyOperations(memtable, commit.ops, commit.version, commit.timestamp);
+        applyOperations({ memtable, unseen }, commit.ops, commit.version, commit.timestamp);
         evidence.maxVersion = Math.max(evidence.maxVersion, commit.version);
         evidence.maxTimestamp = Math.max(evidence.maxTimestamp, commit.timestamp);
       }

@@ -254,7 +254,7 @@ export class CommitQueue {
     try {
       for (const { version, timestamp, waiting } of written) {
         segment.note(version, timestamp);
-        const applied = applySliced(store.memtable, waiting.batch.ops.view(), version, timestamp, this.#slicer, true);
+        const applied = applySliced(store, waiting.batch.ops.view(), version, timestamp, this.#slicer, true);
         if (applied !== undefined) await applied;
         store.counters.commits++;
         store.counters.userBytes += waiting.batch.bytes;

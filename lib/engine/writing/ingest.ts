@@ -114,6 +114,7 @@ async function placeRun({ store, queue }: IngestParts, run: PreparedRun, commit:
     forked: true,
   }), () => {
     // In the very step in which the files change: nobody may see the new ones as of the version before.
+    store.unseen.clear();
     queue.shown(commit);
     queue.rotateNext();
     queue.tell({ reset: true, ...commit });

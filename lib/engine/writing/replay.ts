@@ -100,7 +100,7 @@ class Replay {
     try {
       const info = ingestOf({ version, timestamp, ops, syncedTo: 0 });
       if (info !== undefined) return this.#ingest({ version, timestamp }, info);
-      const applied = applySliced(memtable, ops, version, timestamp, this.#slicer);
+      const applied = applySliced(this.#store, ops, version, timestamp, this.#slicer);
       this.#last = { version, timestamp };
       if (applied === undefined && memtable.bytes < this.#memtableBytes && !this.#slicer.due()) return undefined;
       return this.#pause(version, applied);
@@ -217,6 +217,7 @@ class Replay {
   async #giveUp(): Promise<void> {
     const store = this.#store;
     store.memtable = new Memtable();
+    store.unseen.clear();
     await this.#parts.background.abandon();
     const { lastVersion: version, lastTimestamp: timestamp } = store.manifest.state;
     this.#parts.queue.shown({ version, timestamp });

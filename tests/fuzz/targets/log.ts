@@ -11,6 +11,7 @@ import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../../lib/format/cell.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../../lib/format/identity.ts";
 import { findLaterRecord, RecordReader } from "../../../lib/format/log/record_reader.ts";
 import { Memtable } from "../../../lib/tree/memtable/memtable.ts";
+import { UnseenRanges } from "../../../lib/tree/unseen_ranges.ts";
 import { commitRecord, RecordFile } from "../../format/fixture.ts";
 import type { Part, Steps, Structure, Target } from "../target.ts";
 import { assertSame, assertSpelled, concat, DATABASE, filesOf, framedFile, LINEAGE, putFrame } from "./files.ts";
@@ -158,6 +159,7 @@ function openState(end: number | null): ManifestState {
 /** What recovery makes of the newest segment, whose end is not known, over no tables. */
 export async function recover(bytes: Uint8Array, steps: Steps): Promise<unknown> {
   const memtable = new Memtable();
+  const unseen = new UnseenRanges();
   const slicer = new Slicer(() => 0);
   let last = 0;
   const found = await recoverLog(filesOf({ "/db/000012.log": bytes }, steps), "/db", openState(null), {
@@ -165,7 +167,7 @@ export async function recover(bytes: Uint8Array, steps: Steps): Promise<unknown>
       steps.take();
       assert.equal(version, last + 1, "versions rise by one");
       last = version;
-      return applySliced(memtable, ops, version, timestamp, slicer);
+      return applySliced({ memtable, unseen }, ops, version, timestamp, slicer);
     },
     slicer,
     signal: undefined,

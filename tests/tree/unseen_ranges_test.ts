@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { behindKey, compareBytes } from "../../lib/base/bytes.ts";
+import { UnseenRanges } from "../../lib/tree/unseen_ranges.ts";
+import { withSeeds } from "./model.ts";
+
+const KEYS = 200;
+const keyOf = (n: number): Uint8Array => Uint8Array.of(n);
+
+describe("UnseenRanges", () => {
+  it("knows no more than was noted and not touched, and that whole where it fits", () => {
+    withSeeds(40, (random) => {
+      const ranges = new UnseenRanges();
+      // Of each key, and of the place behind it: from which version and moment on it is unseen.
+      const model = new Map<string, { version: number; moment: number }>();
+      const points = Array.from({ length: KEYS }, (_, n) => [keyOf(n), behindKey(keyOf(n))]).flat();
+      const isIn = (key: Uint8Array, start: Uint8Array, end: Uint8Array | undefined): boolean =>
+        compareBytes(start, key) <= 0 && (end === undefined || compareBytes(key, end) < 0);
+      let found = 0;
+      for (let i = 0; i < 200; i++) {
+        if (random.chance(3)) {
+          const key = random.pick(points);
+          ranges.touch(key);
+          model.delete(key.join());
+        } else {
+          const start = random.pick(points);
+          const end = random.chance(30) ? undefined : random.pick(points);
+          const range = { start, end, version: 1 + random.below(50), moment: random.below(50) };
+          ranges.note(range);
+          for (const key of points) {
+            if (!isIn(key, start, end)) continue;
+            const { version = Infinity, moment = Infinity } = model.get(key.join()) ?? {};
+            const isBetter = range.version <= version && range.moment <= moment;
+            if (!model.has(key.join()) || isBetter) model.set(key.join(), range);
+          }
+        }
+        if (random.chance(50)) {
+          const { epoch } = ranges;
+          ranges.clear();
+          assert.notEqual(ranges.epoch, epoch);
+          assert.ok(ranges.isEmpty);
+          model.clear();
+        }
+        for (let n = 0; n < 30; n++) {
+          const key = random.pick(points);
+          const [version, moment] = [random.below(60), random.below(60)];
+          const around = ranges.around(key, version, moment);
+          if (around === undefined) continue;
+          found++;
+          assert.ok(isIn(key, around.start, around.end));
+          assert.ok(around.version <= version && around.moment <= moment);
+          // All of it was noted, and holds for who asks.
+          for (const inside of points) {
+            if (isIn(inside, around.start, around.end)) assert.ok(model.has(inside.join()), `${inside}`);
+          }
+        }
+      }
+      assert.ok(found > 100, `${found} found`);
+    });
+  });
+
+  it("makes one range of those that meet, for readers whom all of them fit", () => {
+    const ranges = new UnseenRanges();
+    ranges.note({ start: keyOf(1), end: keyOf(3), version: 5, moment: 9 });
+    ranges.note({ start: keyOf(7), end: keyOf(9), version: 6, moment: 2 });
+    ranges.note({ start: keyOf(3), end: keyOf(7), version: 4, moment: 1 });
+    assert.deepEqual(ranges.around(keyOf(4), 6, 9), { start: keyOf(1), end: keyOf(9), version: 6, moment: 9 });
+    assert.equal(ranges.around(keyOf(4), 5, 9), undefined);
+    assert.equal(ranges.around(keyOf(4), 6, 8), undefined);
+    ranges.touch(keyOf(4));
+    assert.deepEqual(ranges.around(keyOf(3), 6, 9)?.end, keyOf(4));
+    assert.equal(ranges.around(keyOf(4), 6, 9), undefined);
+    assert.deepEqual(ranges.around(keyOf(5), 6, 9)?.start, behindKey(keyOf(4)));
+  });
+
+  it("keeps few: those that were of use last", () => {
+    const ranges = new UnseenRanges();
+    for (let n = 0; n < 100; n++) {
+      ranges.note({ start: keyOf(2 * n), end: behindKey(keyOf(2 * n)), version: 1, moment: 1 });
+      assert.ok(ranges.around(keyOf(0), 1, 1), `${n}`);
+    }
+    const known = Array.from({ length: 100 }, (_, n) => n).filter((n) => ranges.around(keyOf(2 * n), 1, 1));
+    assert.ok(known.length <= 32, `${known.length} ranges`);
+    assert.deepEqual([known[0], known.at(-1)], [0, 99]);
+  });
+});
