@@ -77,8 +77,9 @@ class World {
       await this.#reader.refresh();
     } else await this.#settle();
     // Now and then commits are in the memtable, and not yet visible.
-    if (random.chance(2)) await this.#settle();
-    else if (random.chance(2)) await new Promise((resolve) => setTimeout(resolve, 0));
+    const wait = random.below(4);
+    if (wait < 2) await this.#settle();
+    else if (wait === 2) await new Promise((resolve) => setTimeout(resolve, 0));
   }
 
   async #settle(): Promise<void> {
