@@ -342,7 +342,6 @@ export class VisibleCursor {
       this.#keep(rows);
       rows.previous();
     }
-    if (steps === 0) this.#isOlder = false;
     return steps > 0;
   }
 
