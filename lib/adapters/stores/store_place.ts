@@ -14,7 +14,11 @@ import type { Durability, EngineEvent } from "../../engine/types.ts";
 import { fixedPath } from "../../files/paths.ts";
 
 /** A directory, `":memory:"`, or what is open already: a database, or a namespace of one. */
-export type StoreLocation = string | URL | DB<string> | DB<Uint8Array> | Namespace<string> | Namespace<Uint8Array>;
+export type StoreLocation =
+  | string
+  | URL
+  | (DB<string> | DB<Uint8Array> | DB<Key>)
+  | (Namespace<string> | Namespace<Uint8Array> | Namespace<Key>);
 
 /** Options of `DB.open` as adapters take them: keys are text for all of them. */
 export interface StoreOpenOptions extends Omit<OpenOptions, "keyEncoding"> {}
