@@ -261,6 +261,11 @@ describe("KeyvHoldfast", () => {
       await keyv.set("a", { deep: [1, "x"] });
       assert.deepEqual(await keyv.get("a"), { deep: [1, "x"] });
       assert.deepEqual(await db.get("a"), { value: { deep: [1, "x"] } });
+      // Keyv hands over what it is given within an object.
+      const told: unknown[] = [];
+      keyv.on("error", (error) => told.push(error));
+      assert.equal(await keyv.set("a", new Uint8Array(1)), false);
+      assert.match(String(told[0]), /value\.value is bytes/);
     }));
 
   it("has what went wrong in a call told by Keyv's error event", () =>
