@@ -195,6 +195,20 @@ for (const { name, make, expiry } of KINDS) {
         assert.deepEqual([await copy.get("a"), await again.get("a")], ["1", "1"]);
       }));
 
+    it("makes the calls that were made before it is disconnected", () =>
+      withDirectory(async (path) => {
+        for (const key of ["first", "second"]) {
+          const store = make(path);
+          // The second time the database is open already.
+          if (key === "second") await store.get("first");
+          const written = [store.set(key, "1"), store.set(`${key} too`, "1")];
+          await store.disconnect();
+          assert.deepEqual(await Promise.all(written), [true, true]);
+        }
+        await using db = await DB.open(path);
+        assert.deepEqual(await Array.fromAsync(db.keys()), ["first", "first too", "second", "second too"]);
+      }));
+
     it("leaves a database that was given open", () =>
       withDb(async (db) => {
         const store = make(db);
@@ -253,6 +267,16 @@ describe("KeyvHoldfast", () => {
       assert.deepEqual(await keyv.delete(["a", "c"]), [true, false]);
       assert.deepEqual(await keyv.has(["a", "b"]), [false, true]);
       assert.deepEqual(db.namespaces(), ["another", "own"]);
+    }));
+
+  it("makes Keyv's calls that were made before it is disconnected", () =>
+    withDirectory(async (path) => {
+      const keyv = new Keyv6({ store: new KeyvHoldfast(path) });
+      const written = keyv.set("a", 1);
+      await keyv.disconnect();
+      assert.equal(await written, true);
+      await using again = new KeyvHoldfast(path);
+      assert.equal(await new Keyv6({ store: again }).get("a"), 1);
     }));
 
   it("keeps values whole without Keyv's serialization", () =>

@@ -246,6 +246,20 @@ describe("holdfastDriver()", () => {
       }
     }));
 
+  it("makes the calls that were made before it is disposed of", () =>
+    withDirectory(async (path) => {
+      for (const key of ["first", "second"]) {
+        const storage = createStorage({ driver: holdfastDriver({ path }) });
+        // The second time the database is open already.
+        if (key === "second") await storage.getItem("first");
+        const written = storage.setItem(key, "1");
+        await storage.dispose();
+        await written;
+      }
+      await using db = await DB.open(path);
+      assert.deepEqual(await Array.fromAsync(db.keys()), ["first", "second"]);
+    }));
+
   it("keeps what it was given at the call", async () => {
     const driver = holdfastDriver({ path: ":memory:" });
     const bytes = new Uint8Array([1]);
