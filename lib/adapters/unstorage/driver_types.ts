@@ -21,7 +21,7 @@ export interface HoldfastDriverOptions extends StoreOpenOptions {
     | Namespace<Uint8Array>
     | Namespace<Key>
     | undefined;
-  /** What keys begin with in the database, without its colon at the end. Default: nothing. */
+  /** What keys begin with in the database, without its colon at the end. Default: nothing, as `""`. */
   base?: string | undefined;
   /** After how many seconds items vanish that are set without a `ttl` of their own. Default: never. */
   ttl?: number | undefined;

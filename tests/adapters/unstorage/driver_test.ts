@@ -328,6 +328,15 @@ describe("holdfastDriver()", () => {
       await storage.unmount("cache");
     }));
 
+  it("has all keys where its base is left open", () =>
+    withDb(async (database) => {
+      for (const base of [undefined, "", ":"]) {
+        const driver = holdfastDriver({ database, base });
+        await driver.setItem("a", String(base));
+        assert.equal(await database.get("a"), String(base));
+      }
+    }));
+
   it("tells of a range that was deleted and of a restore, key by key", () =>
     withDb(async (database) => {
       for (const key of ["a", "b", "c"]) await database.set(key, key);
