@@ -213,7 +213,9 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   namespace(name: string, options: NamespaceOptions & { keyEncoding: "bytes" }): Namespace<Uint8Array>;
   /** As above, with keys of text, whatever those of the database are. */
   namespace(name: string, options: NamespaceOptions & { keyEncoding: "utf8" }): Namespace<string>;
-  /** As above; `L` is what its keys are: those of the database unless stated. */
+  /** As above, with keys as those of the database. */
+  namespace(name: string, options?: NamespaceOptions): Namespace<K>;
+  /** As above; `L` is what its keys are, when stated. */
   namespace<L extends Key = K>(name: string, options?: NamespaceOptions): Namespace<L>;
   namespace(name: string, options?: NamespaceOptions): Namespace<Key> {
     return openNamespace(this.#context, this.#context.catalog.root, name, options);

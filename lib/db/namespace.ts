@@ -64,6 +64,8 @@ export class Namespace<K extends Key = string> extends KeySpace<K> {
   /** A namespace inside this one; see `DB.namespace`. */
   namespace(name: string, options: NamespaceOptions & { keyEncoding: "utf8" }): Namespace<string>;
   /** A namespace inside this one; see `DB.namespace`. */
+  namespace(name: string, options?: NamespaceOptions): Namespace<K>;
+  /** A namespace inside this one; see `DB.namespace`. */
   namespace<L extends Key = K>(name: string, options?: NamespaceOptions): Namespace<L>;
   namespace(name: string, options?: NamespaceOptions): Namespace<Key> {
     return openNamespace(this.#context, this.#definition, name, options);

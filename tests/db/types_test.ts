@@ -13,6 +13,9 @@ import {
   type Namespace,
   type NoSpaceError,
 } from "../../mod.ts";
+import { KeyvHoldfast } from "../../lib/adapters/keyv.ts";
+import { HoldfastLevel } from "../../lib/adapters/level.ts";
+import { holdfastDriver } from "../../lib/adapters/unstorage.ts";
 import { typed, type TypedSpace } from "../../lib/adapters/typed.ts";
 
 /** What comes out must be of this very type. */
@@ -47,6 +50,19 @@ export async function checked(texts: DB, bytes: DB<Uint8Array>, repo: BackupRepo
   exactly<TypedSpace<string, number, number>>()(typed<number>(texts));
   exactly<TypedSpace<Uint8Array, number, number>>()(typed<number>(bytes));
   exactly<TypedSpace<Uint8Array, number, number>>()(typed<number, Uint8Array>(bytes));
+
+  // Where one is asked for, a namespace is still what it is, and not what would fit there.
+  exactly<TypedSpace<Uint8Array, number, number>>()(typed<number>(bytes.namespace("n")));
+  exactly<TypedSpace<Uint8Array, number, number>>()(typed<number>(bytes.namespace("n").namespace("n")));
+  const ofTexts = (_: Namespace<string>): void => {};
+  // @ts-expect-error its keys are bytes
+  ofTexts(bytes.namespace("n"));
+
+  // What an adapter stands over may be opened in the very call.
+  new KeyvHoldfast(await DB.open(":memory:"));
+  new KeyvHoldfast(texts.namespace("n"));
+  new HoldfastLevel(await DB.open(":memory:"));
+  holdfastDriver({ database: await DB.open(":memory:") });
 
   // Options that are left out may be said to be undefined.
   await repo.recoveryPoints({ from, to: undefined });

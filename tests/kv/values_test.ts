@@ -108,6 +108,48 @@ describe("a value", () => {
     );
   });
 
+  it("is read wherever it is written, or refused for what lies in each other", () => {
+    // The kinds that are not JSON, and how many levels each takes.
+    const kinds: [levels: number, around: (value: unknown) => unknown][] = [
+      [1, (value) => [value, undefined]],
+      [1, (value) => ({ value, none: undefined })],
+      [1, (value) => new Map([[value, 1]])],
+      [1, (value) => new Map([[1, value]])],
+      [1, (value) => new Set([value])],
+      [2, (cause) => new Error("", { cause })],
+      [3, (value) => Object.assign([value], { more: 1 })],
+    ];
+    const nested = (around: (value: unknown) => unknown, times: number): unknown => {
+      let value: unknown = 1n;
+      for (let i = 0; i < times; i++) value = around(value);
+      return value;
+    };
+    for (const [levels, around] of kinds) {
+      const most = Math.floor(1000 / levels);
+      assert.equal(typeof stored(nested(around, most)), "object");
+      const refused = { name: "RangeError", message: /more than 1,000/ };
+      assert.throws(() => toStored(codec, nested(around, most + 1)), refused);
+      assert.throws(() => toStored(codec, nested(around, 100_000)), refused);
+    }
+    assert.throws(() => toStored(codec, nested((value) => [value], 100_000)), { message: /more than 1,000/ });
+    assert.throws(() => toStored(codec, nested((value) => ({ value }), 100_000)), { message: /more than 1,000/ });
+  });
+
+  it("lies no deeper for what its numbers are", () => {
+    const holes: unknown[] = [];
+    for (let i = 0; i < 3000; i++) holes[1000 * i] = [i];
+    const numbers = [holes, Array.from({ length: 3000 }, (_, i) => [BigInt(i), new Date(i), String(i)])];
+    assert.deepEqual(stored(numbers), numbers);
+  });
+
+  it("lies no deeper than where it is first met", () => {
+    const list: unknown[] = [undefined];
+    for (let i = 0; i < 5000; i++) list.push([list, list[i]]);
+    const back = stored(list) as unknown[][];
+    assert.equal(back[5000]![0], back);
+    assert.equal(back[5000]![1], back[4999]);
+  });
+
   it("that was not written here is refused, and runs nothing", () => {
     const hostile = [
       ...'x|[]|[["Nothing",1]]|[{"__proto__":0}]|[["Error",0]]|[["Function",1],"alert()"]'.split("|"),

@@ -326,6 +326,14 @@ describe("codecs", () => {
     for (const fine of [[], [1, [2]], { a: [] }]) assert.equal(json().encode(fine), fine);
   });
 
+  it("leave it to the database to refuse what lies too deep", async () => {
+    await using db = await DB.open(":memory:");
+    let deep: unknown = 1;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    const refused = { name: "RangeError", message: /^set: the value has more than 1,000 arrays/ };
+    await assert.rejects(typed<unknown>(db).set("deep", deep), refused);
+  });
+
   it("of structured() keep what can be cloned, in the form of a KV", async () => {
     await using kv = await openKv(":memory:");
     const codec = await structured<{ born: Date; likes: Set<string>; big?: bigint }>();

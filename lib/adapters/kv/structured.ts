@@ -10,6 +10,8 @@
  * (2) What is something of the platform without such properties (a Promise, a Blob, a URL) is refused, as are functions,
  *     symbols, proxies and shared memory: nothing is lost without a word.
  * (3) Of an array of numbers or a DataView, the bytes that it shows are kept; its buffer may have been longer.
+ * (4) What lies in each other is limited as in JSON: writing and reading call themselves for each level, and a runtime with
+ *     a larger stack must not write what another one can't read.
  *
  * @module
  */
@@ -17,6 +19,7 @@ import { types } from "node:util";
 import type * as Devalue from "devalue";
 import { describeValue } from "../../base/options.ts";
 import { HoldfastError } from "../../base/errors.ts";
+import { DEPTH_MAX } from "../../db/data/json.ts";
 
 /** Values as text, and back. */
 export interface StructuredCodec {
@@ -43,6 +46,9 @@ interface ArrayParts {
   more: Record<string, unknown>;
 }
 
+/** What the list of an array that is mostly holes begins with: `[-7, length, index, value, ...]`. */
+const SPARSE = -7;
+
 /** Loads the package; it is needed before the first value is read or written. `purpose`: what for, in messages. */
 export async function loadStructuredCodec(purpose: string): Promise<StructuredCodec> {
   let devalue: typeof Devalue;
@@ -62,8 +68,12 @@ function codecWith({ stringify, parse, DevalueError }: typeof Devalue): Structur
   return {
     encode(value) {
       try {
-        return stringify(value, { Error: errorParts, Array: arrayParts }, { operations });
+        const text = stringify(value, { Error: errorParts, Array: arrayParts }, { operations });
+        checkLevels(text);
+        return text;
       } catch (error) {
+        // Of a stack that ended all runtimes say so.
+        if (error instanceof RangeError && error.message.includes("call stack")) throw tooDeep();
         if (!(error instanceof DevalueError)) throw error;
         throw new TypeError(`${describeValue(value)} could not be cloned: ${error.message} at value${error.path}`);
       }
@@ -95,6 +105,41 @@ function codecWith({ stringify, parse, DevalueError }: typeof Devalue): Structur
 
 function refuse(value: unknown): never {
   throw new TypeError(`${describeValue(value)} could not be cloned.`);
+}
+
+function tooDeep(): RangeError {
+  return new RangeError("the value has more than 1,000 values within each other");
+}
+
+/** A level takes at least so many characters of a text: those of `[1],`. */
+const LEVEL_CHARS = 4;
+
+/**
+ * Refuses what lies too deep (4). A text is a list in the order in which values were met, so a value lies in the last one
+ * before it that names its place. An error takes two levels, an array with properties three.
+ */
+function checkLevels(text: string): void {
+  if (text.length < LEVEL_CHARS * DEPTH_MAX) return;
+  const values = JSON.parse(text) as unknown[];
+  const levels = new Uint16Array(values.length);
+  levels[0] = 1;
+  for (let place = 0; place < values.length; place++) {
+    const value = values[place];
+    if (typeof value !== "object" || value === null) continue;
+    const level = levels[place]!;
+    const noteAt = (named: unknown): void => {
+      if (typeof named !== "number" || named <= place) return;
+      if (level > DEPTH_MAX) throw tooDeep();
+      levels[named] = level + 1;
+    };
+    if (!Array.isArray(value)) {
+      for (const name in value) noteAt((value as Record<string, unknown>)[name]);
+    } else {
+      // Of one that is mostly holes every second number is an index.
+      const isSparse = value[0] === SPARSE;
+      for (let i = isSparse ? 3 : 0; i < value.length; i += isSparse ? 2 : 1) noteAt(value[i]);
+    }
+  }
 }
 
 const operations: Partial<Devalue.StringifyOperations> = {

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { DEPTH_MAX } from "../../db/data/json.ts";
 import type { Json } from "../../db/data/values.ts";
 import type { StructuredCodec } from "./structured.ts";
 import { KvU64, u64Of } from "./u64.ts";
@@ -31,7 +32,7 @@ export function toStored(codec: StructuredCodec, value: unknown): Stored {
   const u64 = u64Of(value);
   if (u64 !== undefined) return { [U64]: u64.toString() };
   if (typeof value === "object" && value !== null) {
-    if (!isPlain(value, new Set()) || isReserved(value)) return structured(codec, value);
+    if (!isPlain(value, new Set(), 1) || isReserved(value)) return structured(codec, value);
     return value as Json;
   }
   return isPlainLeaf(value) ? value as Json : structured(codec, value);
@@ -69,8 +70,8 @@ function isPlainLeaf(value: unknown): boolean {
 }
 
 /** Whether JSON keeps all that a clone would. `seen`: what was met; an object met twice is one that JSON would double. */
-function isPlain(value: object, seen: Set<object>): boolean {
-  if (seen.has(value)) return false;
+function isPlain(value: object, seen: Set<object>, depth: number): boolean {
+  if (seen.has(value) || depth > DEPTH_MAX) return false;
   seen.add(value);
   // JSON would ask it, a clone doesn't.
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") return false;
@@ -79,16 +80,16 @@ function isPlain(value: object, seen: Set<object>): boolean {
   if (Array.isArray(value)) {
     // Holes, or properties beside the items.
     if (keys.length !== value.length || prototype !== Array.prototype) return false;
-    for (let i = 0; i < value.length; i++) if (!isPlainItem(value[i], seen)) return false;
+    for (let i = 0; i < value.length; i++) if (!isPlainItem(value[i], seen, depth)) return false;
     return true;
   }
   if (prototype !== Object.prototype && prototype !== null) return false;
   for (const key of keys) {
-    if (!key.isWellFormed() || !isPlainItem((value as Record<string, unknown>)[key], seen)) return false;
+    if (!key.isWellFormed() || !isPlainItem((value as Record<string, unknown>)[key], seen, depth)) return false;
   }
   return true;
 }
 
-function isPlainItem(item: unknown, seen: Set<object>): boolean {
-  return typeof item === "object" && item !== null ? isPlain(item, seen) : isPlainLeaf(item);
+function isPlainItem(item: unknown, seen: Set<object>, depth: number): boolean {
+  return typeof item === "object" && item !== null ? isPlain(item, seen, depth + 1) : isPlainLeaf(item);
 }

@@ -15,7 +15,7 @@ import type { Namespace } from "../../db/namespace.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import type { AtomicOperation } from "../../db/writing/atomic.ts";
 import type { Durability } from "../../engine/types.ts";
-import { type Data, type Format, keyBytes, storable, wanted } from "./data.ts";
+import { type Data, type Format, keyBytes, storable, storableKey, wanted } from "./data.ts";
 import { LevelError, levelError, rethrow } from "./errors.ts";
 import { type Bounds, isWithin, storableBounds } from "./range.ts";
 
@@ -133,7 +133,7 @@ export class LevelEntries {
   }
 
   #placeOf(key: Data): Place {
-    const stored = storable(key);
+    const stored = storableKey(key);
     return stored.length === 0 ? { space: this.#empty, key: EMPTY_KEY } : { space: this.space, key: stored };
   }
 }

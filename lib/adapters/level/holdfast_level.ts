@@ -100,7 +100,10 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
    * console.log(await db.namespace<Uint8Array>("cache").get(new TextEncoder().encode("greeting"))); // hello
    * ```
    */
-  constructor(location: string | URL | DB<string> | DB<Uint8Array>, options?: LevelOptions<KDefault, VDefault>) {
+  constructor(
+    location: string | URL | DB<string> | DB<Uint8Array> | DB<Key>,
+    options?: LevelOptions<KDefault, VDefault>,
+  ) {
     const call = "HoldfastLevel";
     const given = location instanceof DB ? location as DB<Key> : undefined;
     if (given === undefined) {

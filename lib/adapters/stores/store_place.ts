@@ -6,6 +6,7 @@
  */
 import { ClosedError } from "../../base/errors.ts";
 import { describeValue, pathOf } from "../../base/options.ts";
+import { yieldToLoop } from "../../base/yield.ts";
 import { DB } from "../../db/db.ts";
 import type { Key } from "../../db/data/keys.ts";
 import { Namespace } from "../../db/namespace.ts";
@@ -14,7 +15,11 @@ import type { Durability, EngineEvent } from "../../engine/types.ts";
 import { fixedPath } from "../../files/paths.ts";
 
 /** A directory, `":memory:"`, or what is open already: a database, or a namespace of one. */
-export type StoreLocation = string | URL | DB<string> | DB<Uint8Array> | Namespace<string> | Namespace<Uint8Array>;
+export type StoreLocation =
+  | string
+  | URL
+  | (DB<string> | DB<Uint8Array> | DB<Key>)
+  | (Namespace<string> | Namespace<Uint8Array> | Namespace<Key>);
 
 /** Options of `DB.open` as adapters take them: keys are text for all of them. */
 export interface StoreOpenOptions extends Omit<OpenOptions, "keyEncoding"> {}
@@ -102,11 +107,18 @@ export class StorePlace {
     return await (this.isOwn ? this.#opening ??= this.#open() : this.#open());
   }
 
-  /** Closes what was opened here; what was given is left to whoever opened it. It may be called twice. */
+  /**
+   * Closes what was opened here, behind the calls that were made before; what was given is left to whoever opened it. It may
+   * be called twice.
+   */
   async close(): Promise<void> {
+    // The library above has steps of its own between its calls and ours.
+    await yieldToLoop();
     if (!this.isOwn) return;
     this.#closed = true;
     const db = await this.#opening?.catch(() => undefined);
+    // Those that waited for the opening begin now; what has begun is the database's to finish.
+    await yieldToLoop();
     await db?.close();
   }
 }

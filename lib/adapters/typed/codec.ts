@@ -4,6 +4,7 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
+import { DEPTH_MAX } from "../../db/data/json.ts";
 import type { Storable, Value } from "../../db/data/values.ts";
 import { loadStructuredCodec } from "../kv/structured.ts";
 import { fromStored, toStored } from "../kv/values.ts";
@@ -94,9 +95,9 @@ export function checkCodec(call: string, codec: unknown): Codec<unknown> {
   );
 }
 
-/** Refuses what JSON would change without a word; what it can't hold at all the database itself refuses. */
+/** Refuses what JSON would change without a word; what it can't hold at all, or not so deep, the database itself refuses. */
 function checkPlain(value: unknown, path: PropertyKey[], open: Set<object>): void {
-  if (typeof value !== "object" || value === null || open.has(value)) return;
+  if (typeof value !== "object" || value === null || open.has(value) || path.length > DEPTH_MAX) return;
   const prototype: unknown = Object.getPrototypeOf(value);
   const isArray = Array.isArray(value);
   const plain = isArray || prototype === null || prototype === Object.prototype;

@@ -45,7 +45,8 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
   if (path !== undefined) pathOf(CALL, path as string);
   expiryIn(CALL, ttl);
   const place = new StorePlace(CALL, (path ?? database) as StoreLocation, settings);
-  const own = below(stringOption(CALL, { base }, "base", undefined));
+  // Empty, as configurations have it that leave it open: nothing, as with unstorage's own drivers.
+  const own = base === "" ? base : below(stringOption(CALL, { base }, "base", undefined));
   const watches = new Set<ItemWatch>();
   const items = async (): Promise<TextStore> => new TextStore(CALL, await place.space(), place.durability);
   const expiry = (call: string, ...given: (HoldfastItemOptions | undefined)[]): { expireIn?: number } => {

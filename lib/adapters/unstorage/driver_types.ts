@@ -13,8 +13,15 @@ export interface HoldfastDriverOptions extends StoreOpenOptions {
   /** The directory of the database, or `":memory:"`. Either this or `database` is needed. */
   path?: string | URL | undefined;
   /** What is open already: a database or a namespace. Closing it is left to whoever opened it. */
-  database?: DB<string> | DB<Uint8Array> | Namespace<string> | Namespace<Uint8Array> | undefined;
-  /** What keys begin with in the database, without its colon at the end. Default: nothing. */
+  database?:
+    | DB<string>
+    | DB<Uint8Array>
+    | DB<Key>
+    | Namespace<string>
+    | Namespace<Uint8Array>
+    | Namespace<Key>
+    | undefined;
+  /** What keys begin with in the database, without its colon at the end. Default: nothing, as `""`. */
   base?: string | undefined;
   /** After how many seconds items vanish that are set without a `ttl` of their own. Default: never. */
   ttl?: number | undefined;

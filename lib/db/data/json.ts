@@ -6,7 +6,7 @@
 import { hasLoneSurrogate, nameOf } from "./keys.ts";
 
 /** Arrays and objects within each other: far more than data has, and less than any runtime's stack and JSON can do. */
-const DEPTH_MAX = 1000;
+export const DEPTH_MAX = 1000;
 
 type Path = (string | number)[];
 

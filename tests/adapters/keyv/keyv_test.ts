@@ -195,6 +195,20 @@ for (const { name, make, expiry } of KINDS) {
         assert.deepEqual([await copy.get("a"), await again.get("a")], ["1", "1"]);
       }));
 
+    it("makes the calls that were made before it is disconnected", () =>
+      withDirectory(async (path) => {
+        for (const key of ["first", "second"]) {
+          const store = make(path);
+          // The second time the database is open already.
+          if (key === "second") await store.get("first");
+          const written = [store.set(key, "1"), store.set(`${key} too`, "1")];
+          await store.disconnect();
+          assert.deepEqual(await Promise.all(written), [true, true]);
+        }
+        await using db = await DB.open(path);
+        assert.deepEqual(await Array.fromAsync(db.keys()), ["first", "first too", "second", "second too"]);
+      }));
+
     it("leaves a database that was given open", () =>
       withDb(async (db) => {
         const store = make(db);
@@ -255,12 +269,27 @@ describe("KeyvHoldfast", () => {
       assert.deepEqual(db.namespaces(), ["another", "own"]);
     }));
 
+  it("makes Keyv's calls that were made before it is disconnected", () =>
+    withDirectory(async (path) => {
+      const keyv = new Keyv6({ store: new KeyvHoldfast(path) });
+      const written = keyv.set("a", 1);
+      await keyv.disconnect();
+      assert.equal(await written, true);
+      await using again = new KeyvHoldfast(path);
+      assert.equal(await new Keyv6({ store: again }).get("a"), 1);
+    }));
+
   it("keeps values whole without Keyv's serialization", () =>
     withDb(async (db) => {
       const keyv = new Keyv6({ store: new KeyvHoldfast(db), serialization: false });
       await keyv.set("a", { deep: [1, "x"] });
       assert.deepEqual(await keyv.get("a"), { deep: [1, "x"] });
       assert.deepEqual(await db.get("a"), { value: { deep: [1, "x"] } });
+      // Keyv hands over what it is given within an object.
+      const told: unknown[] = [];
+      keyv.on("error", (error) => told.push(error));
+      assert.equal(await keyv.set("a", new Uint8Array(1)), false);
+      assert.match(String(told[0]), /value\.value is bytes/);
     }));
 
   it("has what went wrong in a call told by Keyv's error event", () =>

@@ -351,6 +351,31 @@ describe("HoldfastLevel's limits and errors", () => {
     await assert.rejects(level.put("a", value as never, { valueEncoding: "view" }), { code: "LEVEL_INVALID_VALUE" });
   });
 
+  it("name what an encoding makes neither text nor bytes of, which would be kept as nothing", async () => {
+    await using level = new HoldfastLevel<unknown, unknown>(":memory:");
+    await level.put("before", "1");
+    for (const made of [new ArrayBuffer(3), 5, [1], {}, null, undefined]) {
+      for (const format of ["utf8", "view"] as const) {
+        const encoding = { name: "wrong", format, encode: () => made as never, decode: (data: unknown) => data };
+        const message = /the encoding makes .* of it/;
+        const asValue = [
+          level.put("a", 1, { valueEncoding: encoding }),
+          level.batch([{ type: "put", key: "a", value: 1 }], { valueEncoding: encoding }),
+        ];
+        for (const call of asValue) await assert.rejects(call, { code: "LEVEL_INVALID_VALUE", message });
+        const asKey = [
+          level.put(1, "1", { keyEncoding: encoding }),
+          level.get(1, { keyEncoding: encoding }),
+          level.has(1, { keyEncoding: encoding }),
+          level.del(1, { keyEncoding: encoding }),
+        ];
+        for (const call of asKey) await assert.rejects(call, { code: "LEVEL_INVALID_KEY", message });
+      }
+    }
+    await assert.rejects(level.put("a", () => 1, { valueEncoding: "json" }), { code: "LEVEL_INVALID_VALUE" });
+    assert.deepEqual(await level.keys().all(), ["before"]);
+  });
+
   it("leave nothing of a batch that is refused", async () => {
     await using level = new HoldfastLevel(":memory:");
     const operations = [{ type: "put", key: "a", value: "1" }, {

@@ -246,6 +246,20 @@ describe("holdfastDriver()", () => {
       }
     }));
 
+  it("makes the calls that were made before it is disposed of", () =>
+    withDirectory(async (path) => {
+      for (const key of ["first", "second"]) {
+        const storage = createStorage({ driver: holdfastDriver({ path }) });
+        // The second time the database is open already.
+        if (key === "second") await storage.getItem("first");
+        const written = storage.setItem(key, "1");
+        await storage.dispose();
+        await written;
+      }
+      await using db = await DB.open(path);
+      assert.deepEqual(await Array.fromAsync(db.keys()), ["first", "second"]);
+    }));
+
   it("keeps what it was given at the call", async () => {
     const driver = holdfastDriver({ path: ":memory:" });
     const bytes = new Uint8Array([1]);
@@ -312,6 +326,15 @@ describe("holdfastDriver()", () => {
       for (let turn = 0; turn < 1000 && told.length === 0; turn++) await settle();
       assert.deepEqual(told, ["update cache:b"]);
       await storage.unmount("cache");
+    }));
+
+  it("has all keys where its base is left open", () =>
+    withDb(async (database) => {
+      for (const base of [undefined, "", ":"]) {
+        const driver = holdfastDriver({ database, base });
+        await driver.setItem("a", String(base));
+        assert.equal(await database.get("a"), String(base));
+      }
     }));
 
   it("tells of a range that was deleted and of a restore, key by key", () =>
