@@ -117,6 +117,9 @@ function isBusy(error: unknown): boolean {
   return failureText(error).includes("is locked");
 }
 
+/** What SQLite opens: 512 bytes, of which it keeps some for the names of files beside that one. */
+const LOCK_PATH_BYTES_MAX = 504;
+
 /** Why SQLite could not have the file: its own words are too few to tell, so the directory is asked. */
 function lockFailure(path: string, resolved: string, error: unknown): Error {
   const details = { cause: error, path };
@@ -131,6 +134,14 @@ function lockFailure(path: string, resolved: string, error: unknown): Error {
     return nodeError("lock", path, cause);
   }
   const reason = failureText(error);
+  const length = new TextEncoder().encode(resolved).length;
+  if (length > LOCK_PATH_BYTES_MAX) {
+    return new IOError(
+      `Cannot lock ${path}: its whole path has ${length} bytes, and SQLite locks up to ${LOCK_PATH_BYTES_MAX}; ` +
+        "choose a shorter one (IO)",
+      details,
+    );
+  }
   if (/readonly|unable to open/i.test(reason)) {
     return new PermissionError(
       `Cannot lock ${path}: this user may not write the file; change its rights or open with readOnly (PERMISSION)`,
