@@ -58,14 +58,23 @@ const CODE_OF_NUMBER: Readonly<Record<string, string>> = {
   "122": "EDQUOT",
 };
 
-/** The stable name of a failure: an errno name such as `"ENOENT"`, `"NotCapable"`, or `"UNKNOWN"`. */
+/**
+ * The stable name of a failure: an errno name such as `"ENOENT"`, `"NotCapable"`, or `"UNKNOWN"`. Whether it is an `Error`
+ * is not asked: where this library is loaded in a context of `node:vm`, as Jest does for each test file, those of the
+ * runtime are of another class by that name.
+ */
 export function failureCode(error: unknown): string {
-  if (!(error instanceof Error)) return "UNKNOWN";
-  if (error.name === "NotCapable") return "NotCapable";
-  const code = (error as { code?: unknown }).code;
+  const { name, code } = Object(error) as { name?: unknown; code?: unknown };
+  if (name === "NotCapable") return "NotCapable";
   if (typeof code === "string" && code !== "") return code === "EOPNOTSUPP" ? "ENOTSUP" : code;
-  const number = /\(os error (\d+)\)/.exec(error.message)?.[1];
+  const number = /\(os error (\d+)\)/.exec(failureText(error))?.[1];
   return (number === undefined ? undefined : CODE_OF_NUMBER[number]) ?? "UNKNOWN";
+}
+
+/** What a failure says of itself. */
+export function failureText(error: unknown): string {
+  const { message } = Object(error) as { message?: unknown };
+  return typeof message === "string" ? message : String(error);
 }
 
 /**
@@ -74,7 +83,7 @@ export function failureCode(error: unknown): string {
  */
 export function nodeError(call: string, path: string, error: unknown): HoldfastError {
   const code = failureCode(error);
-  const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
+  const reason = REASONS[code] ?? failureText(error);
   const message = `Cannot ${call} ${path}: ${reason} (${code})`;
   const details = { cause: error, path };
   switch (code) {

@@ -26,7 +26,7 @@ import process from "node:process";
 import { setTimeout } from "node:timers";
 import { IOError, LockedError, NotFoundError, PermissionError } from "../base/errors.ts";
 import type { FileLock } from "./file_system.ts";
-import { nodeError } from "./node_errors.ts";
+import { failureCode, failureText, nodeError } from "./node_errors.ts";
 
 /** What is used of `DatabaseSync`, so that this module loads without `node:sqlite`. */
 interface LockDatabase {
@@ -114,13 +114,16 @@ async function loadSqlite(path: string): Promise<{ DatabaseSync: new (path: stri
 function isBusy(error: unknown): boolean {
   const code = (error as { errcode?: unknown }).errcode;
   if (typeof code === "number") return (code & 0xff) === 5;
-  return error instanceof Error && error.message.includes("is locked");
+  return failureText(error).includes("is locked");
 }
+
+/** What SQLite opens: 512 bytes, of which it keeps some for the names of files beside that one. */
+const LOCK_PATH_BYTES_MAX = 504;
 
 /** Why SQLite could not have the file: its own words are too few to tell, so the directory is asked. */
 function lockFailure(path: string, resolved: string, error: unknown): Error {
   const details = { cause: error, path };
-  if (error instanceof Error && error.name === "NotCapable") return nodeError("lock", path, error);
+  if (failureCode(error) === "NotCapable") return nodeError("lock", path, error);
   const directory = dirname(resolved);
   try {
     if (!statSync(directory).isDirectory()) {
@@ -130,7 +133,15 @@ function lockFailure(path: string, resolved: string, error: unknown): Error {
   } catch (cause) {
     return nodeError("lock", path, cause);
   }
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = failureText(error);
+  const length = new TextEncoder().encode(resolved).length;
+  if (length > LOCK_PATH_BYTES_MAX) {
+    return new IOError(
+      `Cannot lock ${path}: its whole path has ${length} bytes, and SQLite locks up to ${LOCK_PATH_BYTES_MAX}; ` +
+        "choose a shorter one (IO)",
+      details,
+    );
+  }
   if (/readonly|unable to open/i.test(reason)) {
     return new PermissionError(
       `Cannot lock ${path}: this user may not write the file; change its rights or open with readOnly (PERMISSION)`,

@@ -14,6 +14,7 @@ import {
   open,
   otherProcess,
   putFile,
+  removeFile,
 } from "./harness.ts";
 
 const [db, repo] = ["/db", "/repo"];
@@ -45,6 +46,21 @@ async function twoBackups(): Promise<void> {
 }
 
 describe("holdfast backup", () => {
+  it("makes no repository inside of the database", async () => {
+    for (const command of ["backup", "replicate"]) {
+      const { code, stderr } = await cli([command, db, `${db}/backups`]);
+      assert.equal(code, 2);
+      assert.match(stderr, /\/db\/backups is the database's own directory or inside it/);
+    }
+    assert.deepEqual((await filesBelow(db)).filter((path) => path.includes("backups")), []);
+  });
+
+  it("says which word names the wrong kind of place where both are the same", async () => {
+    assert.match((await cli(["backup", db, db])).stderr, /\/db is a database, and TO has to be a repository/);
+    await twoBackups();
+    assert.match((await cli(["restore", repo, repo])).stderr, /\/repo is a repository, and DB has to be a database/);
+  });
+
   it("makes a full backup, then incremental ones", async () => {
     await twoBackups();
     const backups = await jsonLines<BackupInfo>(["backups", repo]);
@@ -110,6 +126,25 @@ describe("holdfast backup", () => {
 });
 
 describe("holdfast backups, points and estimate", () => {
+  it("take ids of databases and histories as they show them", async () => {
+    await twoBackups();
+    await ok(["set", "/other", "x", "1", "--create"]);
+    await ok(["backup", "/other", repo, "--id", "other"], clock);
+    const [database, lineage] = /^([0-9a-f]{8}) +([0-9a-f]{8}) .* one$/m.exec((await ok(["points", repo])).stdout)!
+      .slice(1);
+    const listed = await jsonLines<BackupInfo>(["backups", repo, "--database", database!]);
+    assert.deepEqual(listed.map(({ id }) => id), ["one", "two"]);
+    assert.equal((await jsonLines(["points", repo, "--lineage", lineage!])).length, 1);
+    assert.equal((await json(["estimate", repo, "--database", database!]))["version"], 3);
+    assert.equal((await json(["drill", repo, "--database", database!, "--directory", "/"], clock))["version"], 3);
+    await ok(["restore", repo, "/new", "--database", database!, "--lineage", lineage!], clock);
+    assert.equal((await ok(["count", "/new"])).stdout, "3\n");
+    const { code, stderr } = await cli(["backups", repo, "--database", "nope"]);
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`--database "nope" is none of those in there: .*${listed[0]!.database}`));
+    assert.match((await cli(["points", repo, "--database", ""])).stderr, /is none of those/);
+  });
+
   it("list, filter and show", async () => {
     await twoBackups();
     const { stdout } = await ok(["backups", repo]);
@@ -160,6 +195,27 @@ describe("holdfast pin and unpin", () => {
 
 describe("holdfast restore", () => {
   const keys = async (path: string): Promise<string> => (await ok(["list", path, "--keys"])).stdout;
+
+  it("warns where the newest state that can be had is not the newest there was", async () => {
+    await twoBackups();
+    assert.doesNotMatch((await ok(["restore", repo, "/whole"], clock)).stderr, /warning/);
+    for (const log of await filesBelow(`${repo}/log`)) await removeFile(log);
+    const warning = /^warning: backup two is of version 3, which can't be restored: version 1 is the newest that can/m;
+    assert.match((await ok(["restore", repo, "/new", "--quiet"], clock)).stderr, warning);
+    // Before anything is replaced.
+    assert.match((await cli(["restore", repo, "/new", "--mode", "replace"], clock)).stderr, warning);
+    assert.doesNotMatch((await ok(["restore", repo, "/one", "--backup", "one"], clock)).stderr, /warning/);
+  });
+
+  it("knows a repository that has lost what says that it is one", async () => {
+    await twoBackups();
+    await removeFile(`${repo}/repository.json`);
+    for (const command of [["restore", repo, "/new"], ["verify", repo], ["stats", repo], ["repair", repo]]) {
+      const { code, stderr } = await cli(command, clock);
+      assert.equal(code, 1);
+      assert.match(stderr, /it has parts of a repository .* but no repository.json; put that file back/);
+    }
+  });
 
   it("makes a new database, of the newest state, a time, a version or a backup", async () => {
     await twoBackups();

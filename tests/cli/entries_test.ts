@@ -49,6 +49,13 @@ describe("holdfast set and get", () => {
     assert.equal((await ok(["get", db, "file", "--raw"])).stdout, "one\ntwo\n");
     assert.equal((await ok(["get", db, "stdin", "--raw"])).stdout, "piped\n");
     assert.deepEqual([...(await ok(["get", db, "raw"])).bytes], [0xff, 0, 10]);
+    // A file that says it is empty and is not, as those of /proc do.
+    const { fileSystem } = otherProcess();
+    const open = fileSystem.open.bind(fileSystem);
+    fileSystem.open = async (path, mode) =>
+      Object.assign(await open(path, mode), path === "/file" ? { sizeSync: () => 0 } : {});
+    await ok(["set", db, "proc", "@/file"], { fileSystem });
+    assert.equal((await ok(["get", db, "proc", "--raw"])).stdout, "one\ntwo\n");
     const refused = await cli(["set", db, "raw", "@/raw"]);
     assert.equal(refused.code, 2);
     assert.match(refused.stderr, /not UTF-8; give --as bytes/);

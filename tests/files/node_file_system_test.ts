@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
+import { runInNewContext } from "node:vm";
 import { ExistsError, IOError, NoSpaceError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
 import { failureCode, nodeError } from "../../lib/files/node_errors.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
@@ -125,5 +126,15 @@ describe("nodeError", () => {
     assert.match(nodeError("open", "x", refused).message, /run Deno with --allow-read and --allow-write for it$/);
     assert.equal(failureCode("text"), "UNKNOWN");
     assert.equal(failureCode(new Error("?")), "UNKNOWN");
+  });
+
+  it("understands errors of another context, as the runtime's are under Jest", () => {
+    const thrown = (properties: string): unknown =>
+      runInNewContext(`Object.assign(new Error("words of the system"), ${properties})`);
+    const absent = thrown('{ code: "ENOENT" }');
+    assert.ok(!(absent instanceof Error));
+    assert.ok(nodeError("open", "x", absent) instanceof NotFoundError);
+    assert.ok(nodeError("open", "x", thrown('{ name: "NotCapable" }')) instanceof PermissionError);
+    assert.equal(nodeError("open", "x", thrown("{}")).message, "Cannot open x: words of the system (UNKNOWN)");
   });
 });

@@ -84,6 +84,21 @@ describe("the lock", () => {
     else await assert.rejects(fs.lock(path), PermissionError);
   });
 
+  it("is refused by its length where the path is longer than SQLite takes", async () => {
+    const fs = nodeFileSystem();
+    const above = join(newPlace(), "d".repeat(250));
+    const at = (bytes: number): string => {
+      const directory = join(above, "d".repeat(bytes - above.length - "//LOCK".length));
+      mkdirSync(directory, { recursive: true });
+      return join(directory, "LOCK");
+    };
+    (await fs.lock(at(504))).release();
+    await assert.rejects(
+      fs.lock(at(505)),
+      /its whole path has 505 bytes, and SQLite locks up to 504; choose a shorter/,
+    );
+  });
+
   for (const runtime of runtimes) {
     it(`held in ${runtime} is refused here, and free once its holder was killed`, async () => {
       const fs = nodeFileSystem();

@@ -14,7 +14,7 @@ import { DATABASE, localPath, openToRead, openToWrite } from "../core/database.t
 import { UsageError } from "../core/exit_code.ts";
 import { inputPieces } from "../core/forms.ts";
 import type { OptionSpec } from "../core/option_spec.ts";
-import { POINT_OPTIONS, pointOf } from "../core/point.ts";
+import { POINT_OPTIONS, pointOf, wholeIds } from "../core/point.ts";
 import { RETENTION_OPTIONS, retentionOf } from "../core/policy.ts";
 import { SELECTION_OPTIONS, selectionOf } from "../core/prefix.ts";
 import { expectKind, isRepository } from "../core/places.ts";
@@ -30,6 +30,7 @@ import {
 } from "../core/repository.ts";
 import { isAddress } from "../core/store.ts";
 import { backupDone, printRestore } from "../output/reports.ts";
+import { PROGRAM_NAME } from "../version.ts";
 import { YES } from "./entries.ts";
 
 /** Beside a writer. */
@@ -141,7 +142,7 @@ export const backup: CommandSpec = {
     if (toFile) {
       info = await db.backup(to, { ...both, ...optional("overwrite", given.flag("overwrite") || undefined) });
     } else {
-      await using repo = await openRepository(call, to, { write: true, create: true });
+      await using repo = await openRepository(call, to, { write: true, create: true, of: path });
       info = await repo.backup(db, {
         ...both,
         ...optional("type", given.choice("type")),
@@ -175,7 +176,7 @@ export const restore: CommandSpec = {
   group: "Backups",
   args: [
     { name: "FROM", help: "a repository, export, portable file or -", kind: "path" },
-    { name: "DB", help: "a new directory, or a database", kind: "path" },
+    { name: "DB", help: "a new directory, or a database", kind: "path", takes: "a database" },
   ],
   options: [
     ...POINT_OPTIONS,
@@ -231,8 +232,11 @@ export const restore: CommandSpec = {
     if (!there && mode === "merge") {
       throw new UsageError(`there is no database in ${to} that --mode merge could merge with`);
     }
-    const options = await optionsOf(call, mode);
+    const wanted = await optionsOf(call, mode);
     await using source = await sourceOf(call, from);
+    const { repo } = source;
+    const options = repo === undefined ? wanted : await wholeIds(repo, wanted);
+    if (repo !== undefined) await warnOfNewer(call, repo, options);
     if (there && !dryRun) {
       const what = mode === "merge"
         ? `Let the entries of ${from} win over those in ${to}?`
@@ -258,6 +262,23 @@ export const restore: CommandSpec = {
     await out.result(info, () => printRestore(out, info));
   },
 };
+
+/** Without a wish it is the newest state that can be had: that there was a newer one is to be known before it is taken. */
+async function warnOfNewer({ given, io, out }: Call, repo: BackupRepository, options: RestoreOptions): Promise<void> {
+  if (["at", "at-version", "backup"].some((name) => given.isGiven(name))) return;
+  const { database, lineage } = options;
+  const history = { ...(database === undefined ? {} : { database }), ...(lineage === undefined ? {} : { lineage }) };
+  // That nothing can be had is told by the restore.
+  const found = await repo.estimate({ ...history, signal: io.signal }).catch(() => undefined);
+  if (found === undefined) return;
+  const listed = await repo.list({ database: found.database, lineage: found.lineage });
+  const newest = listed.filter(({ selective }) => !selective).at(-1);
+  if (newest === undefined || newest.version <= found.version) return;
+  out.warn(
+    `backup ${newest.id} is of version ${newest.version}, which can't be restored: version ${found.version} is the ` +
+      `newest that can; ${PROGRAM_NAME} verify says what is missing`,
+  );
+}
 
 async function intoOpen(
   call: Call,
@@ -290,6 +311,8 @@ async function optionsOf(call: Call, mode: "replace" | "merge" | undefined): Pro
 /** A source of a restore, opened; disposing of it lets go. */
 interface Source extends AsyncDisposable {
   source: RestoreSource;
+  /** The same, where it is a repository. */
+  repo?: BackupRepository;
 }
 
 async function sourceOf(call: Call, from: string): Promise<Source> {
@@ -304,5 +327,5 @@ async function sourceOf(call: Call, from: string): Promise<Source> {
   }
   const write = !call.given.flag("read-only");
   const repo: BackupRepository = await openRepository(call, from, { write });
-  return { source: repo, [Symbol.asyncDispose]: () => repo.close() };
+  return { source: repo, repo, [Symbol.asyncDispose]: () => repo.close() };
 }

@@ -8,7 +8,7 @@ import type { BackupType } from "../../backup/info.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { CommandFailure, UsageError } from "../core/exit_code.ts";
 import type { ArgumentSpec, OptionSpec } from "../core/option_spec.ts";
-import { HISTORY_OPTIONS, historyOf, POINT_OPTIONS, pointOf } from "../core/point.ts";
+import { HISTORY_OPTIONS, historyOf, POINT_OPTIONS, pointOf, wholeIds } from "../core/point.ts";
 import { KEYLESS, openRepository, REPOSITORY, REPOSITORY_OPTIONS } from "../core/repository.ts";
 import { shellWord } from "../core/places.ts";
 import { PROGRAM_NAME } from "../version.ts";
@@ -75,7 +75,7 @@ export const backups: CommandSpec = {
       }
       return await out.result(backup, () => printBackup(out, backup));
     }
-    const all = await repo.list(filter);
+    const all = await repo.list(await wholeIds(repo, filter));
     const found = latest ? all.slice(-1) : all;
     if (out.json) return await out.write(found.map(jsonLine).join(""));
     if (found.length === 0) out.note("no backups");
@@ -95,7 +95,7 @@ export const points: CommandSpec = {
   async run(call) {
     const { given, out } = call;
     await using repo = await openRepository(call, call.words[0] ?? "", { write: false });
-    const ranges = await repo.recoveryPoints({ ...spanOf(call), ...historyOf(given) });
+    const ranges = await repo.recoveryPoints({ ...spanOf(call), ...await wholeIds(repo, historyOf(given)) });
     if (out.json) return await out.write(ranges.map(jsonLine).join(""));
     if (ranges.length === 0) out.note("nothing can be restored");
     else await printRanges(out, ranges);
@@ -116,7 +116,7 @@ export const estimate: CommandSpec = {
   async run(call) {
     const { out, io } = call;
     await using repo = await openRepository(call, call.words[0] ?? "", { write: false });
-    const found = await repo.estimate({ ...pointOf(call), signal: io.signal });
+    const found = await repo.estimate({ ...await wholeIds(repo, pointOf(call)), signal: io.signal });
     const { restores } = found.model;
     await out.result(found, () =>
       out.facts([

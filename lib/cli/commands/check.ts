@@ -8,7 +8,7 @@ import type { OnProgress } from "../../base/progress.ts";
 import type { VerifyReport } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
 import { openToRead } from "../core/database.ts";
-import { POINT_OPTIONS, pointOf } from "../core/point.ts";
+import { POINT_OPTIONS, pointOf, wholeIds } from "../core/point.ts";
 import { HEALTH_OPTIONS, healthOf } from "../core/policy.ts";
 import { inShellWords } from "../core/wording.ts";
 import {
@@ -157,7 +157,7 @@ export const drill: CommandSpec = {
     const directory = given.text("directory");
     await using repo = await openRepository(call, call.words[0] ?? "", { write: !given.flag("read-only") });
     const report = await repo.drill({
-      ...pointOf(call),
+      ...await wholeIds(repo, pointOf(call)),
       ...(directory === undefined ? {} : { directory }),
       signal: io.signal,
       onProgress: out.progress("drill"),

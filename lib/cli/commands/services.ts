@@ -54,7 +54,7 @@ export const replicate: CommandSpec = {
     const [path = "", place = ""] = call.words;
     const once = given.flag("once");
     await using db = await openToWrite(call, path);
-    await using repo = await openRepository(call, place, { write: true, create: true });
+    await using repo = await openRepository(call, place, { write: true, create: true, of: path });
     let last: Promise<void> = Promise.resolve();
     let gaveUp: (error: unknown) => void;
     const failed = new Promise<never>((_, reject) => gaveUp = reject);
@@ -168,7 +168,7 @@ export const scheduling: CommandSpec = {
     }
     // Now, and not in the night when the first job is due, it shows whether the database is there.
     const { path: whole, id } = await identityOf(call, path);
-    await using repo = await openRepository(call, place, { write: true, create: true });
+    await using repo = await openRepository(call, place, { write: true, create: true, of: path });
     const { schedule } = await import("../../adapters/schedule.ts");
     let last: Promise<void> = Promise.resolve();
     const print = (value: unknown, text: string): void => {

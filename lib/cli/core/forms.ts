@@ -19,7 +19,8 @@ import type { KeyEncoding } from "../../engine/types.ts";
 import { abortable } from "../../base/abort.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { roundedIn } from "../../adapters/migrate/source.ts";
-import { readFile } from "../../files/read.ts";
+import type { FileSystem } from "../../files/file_system.ts";
+import { readFile, readRange } from "../../files/read.ts";
 import type { CliIo } from "../io.ts";
 import { visible } from "../output/entries.ts";
 import { textOf } from "../output/json.ts";
@@ -137,15 +138,35 @@ async function readWord(call: Call, word: string): Promise<string | Uint8Array> 
 
 /** Longer than the longest value in base64; what is longer is no value, key or secret. */
 const FILE_BYTES_MAX = 400 * 2 ** 20;
+/** Read at a time where nothing says how long a file is. */
+const PIECE_BYTES = 2 ** 16;
 
 /** A file of the user's, whose absence is told in few words. */
 export async function readFileNamed({ fileSystem }: CliIo, path: string): Promise<Uint8Array> {
   try {
-    return await readFile(fileSystem, path, FILE_BYTES_MAX);
+    const bytes = await readFile(fileSystem, path, FILE_BYTES_MAX);
+    return bytes.length > 0 ? bytes : await readToEnd(fileSystem, path);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     const why = error.code === "NOT_FOUND" ? "there is no such file" : error.message;
     throw new UsageError(`cannot read ${path}: ${why}`);
+  }
+}
+
+/** A file that says it is empty, as those of /proc do whatever they hold. */
+async function readToEnd(fileSystem: FileSystem, path: string): Promise<Uint8Array> {
+  const handle = await fileSystem.open(path, "read");
+  try {
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at <= FILE_BYTES_MAX;) {
+      const piece = await readRange(handle, at, PIECE_BYTES);
+      if (piece.length === 0) return Buffer.concat(pieces);
+      pieces.push(piece);
+      at += piece.length;
+    }
+    throw new UsageError(`cannot read ${path}: it has more than ${FILE_BYTES_MAX} bytes`);
+  } finally {
+    await handle.close();
   }
 }
 

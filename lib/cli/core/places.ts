@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { PART, REPOSITORY_KEY } from "../../backup/repository/core/layout.ts";
 import { DB } from "../../db/db.ts";
 import { join } from "../../files/paths.ts";
 import type { CliIo } from "../io.ts";
@@ -15,9 +16,14 @@ import { isAddress } from "./store.ts";
 /** What can be told apart. */
 export type Kind = "a database" | "a repository" | "a file" | undefined;
 
-/** Whether a place is an address, or a directory with a repository in it. */
+/** Whether a place is an address, or a directory with a repository in it: also one that has lost what says so. */
 export async function isRepository({ fileSystem }: CliIo, place: string): Promise<boolean> {
-  return isAddress(place) || await fileSystem.stat(join(place, "repository.json")) !== undefined;
+  if (isAddress(place) || await fileSystem.stat(join(place, REPOSITORY_KEY)) !== undefined) return true;
+  if (await DB.exists(place, { fileSystem })) return false;
+  for (const part of [PART.backups, PART.objects]) {
+    if ((await fileSystem.stat(join(place, part.slice(0, -1))))?.kind !== "directory") return false;
+  }
+  return true;
 }
 
 /** What lies at a place, where that can be told. */
@@ -32,7 +38,11 @@ export async function expectKind(call: Call, place: string, wanted: "a database"
   const found = await kindAt(call.io, place);
   if (found === undefined || found === wanted) return;
   const { spec, words, name } = call;
-  const at = words.indexOf(place);
+  // Both words may be the same place, which is right for one of them.
+  const fits = [...words.keys()].filter((at) => words[at] === place);
+  const taking = (kind: typeof wanted | undefined): number | undefined =>
+    fits.find((at) => spec.args[at]?.takes === kind);
+  const at = taking(wanted) ?? taking(undefined) ?? words.indexOf(place);
   const role = spec.args[at]?.name ?? "that";
   const what = isAddress(place) ? "the address of a repository" : found;
   const lines = [`${shown(place)} is ${what}, and ${role} has to be ${wanted}`, `  usage: ${usageOf(name, spec)}`];

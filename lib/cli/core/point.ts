@@ -4,14 +4,25 @@
  * @module
  */
 import type { PointInTimeOption } from "../../backup/restore_options.ts";
+import type { BackupRepository } from "../../db/repository/backup_repository.ts";
 import type { Call } from "./command.ts";
 import { UsageError } from "./exit_code.ts";
 import type { OptionSpec } from "./option_spec.ts";
 
 /** Which history. */
 export const HISTORY_OPTIONS: readonly OptionSpec[] = [
-  { name: "database", kind: "text", value: "ID", help: "of this database, where the repository holds several" },
-  { name: "lineage", kind: "text", value: "ID", help: "of this history of it: the newest unless given" },
+  {
+    name: "database",
+    kind: "text",
+    value: "ID",
+    help: "of this database, where the repository holds several; the beginning of its id will do",
+  },
+  {
+    name: "lineage",
+    kind: "text",
+    value: "ID",
+    help: "of this history of it, by the beginning of its id: the newest unless given",
+  },
 ];
 
 /** Which state of it. */
@@ -52,4 +63,24 @@ export function pointOf({ given }: Call): {
 export function historyOf(given: Call["given"]): { database?: string; lineage?: string } {
   const [database, lineage] = [given.text("database"), given.text("lineage")];
   return { ...(database === undefined ? {} : { database }), ...(lineage === undefined ? {} : { lineage }) };
+}
+
+/** Ids of a database and its history that are given as tables show them, made whole from what the repository has. */
+export async function wholeIds<W extends { database?: string | undefined; lineage?: string | undefined }>(
+  repo: BackupRepository,
+  wish: W,
+): Promise<W> {
+  const whole = { ...wish };
+  for (const name of ["database", "lineage"] as const) {
+    const given = wish[name];
+    if (given === undefined || /^[0-9a-f]{32}$/.test(given)) continue;
+    const known = new Set([...await repo.list(), ...await repo.recoveryPoints()].map((each) => each[name]));
+    const fits = [...known].filter((id) => id.startsWith(given));
+    if (given === "" || fits.length !== 1) {
+      const what = given !== "" && fits.length > 1 ? "is the beginning of several" : "is none of those in there";
+      throw new UsageError(`--${name} ${JSON.stringify(given)} ${what}: ${[...known].sort().join(", ") || "nothing"}`);
+    }
+    whole[name] = fits[0]!;
+  }
+  return whole;
 }

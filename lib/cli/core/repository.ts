@@ -4,6 +4,7 @@
  * @module
  */
 import type { Encryption } from "../../backup/encryption.ts";
+import { isWithin } from "../../backup/destination.ts";
 import { DecryptionError } from "../../base/errors.ts";
 import { BackupRepository } from "../../db/repository/backup_repository.ts";
 import type { RepositoryOptions } from "../../db/repository/repository_options.ts";
@@ -75,6 +76,8 @@ export interface Access {
   readonly write: boolean;
   /** Makes one where there is none. */
   readonly create?: boolean;
+  /** The database that is backed up there, which must not hold its own backups. */
+  readonly of?: string;
   /** Whose options and secrets count: those of `copy`'s target have a prefix. */
   readonly whose?: Whose;
 }
@@ -82,12 +85,16 @@ export interface Access {
 /** Opens a repository. Where it turns out to be encrypted, and someone is there, the passphrase is asked for. */
 export async function openRepository(call: Call, place: string, access: Access): Promise<BackupRepository> {
   const { given, io } = call;
-  const { write, create = false, whose = "" } = access;
+  const { write, create = false, of, whose = "" } = access;
   const settings = given.list(`${whose}store`);
   if (settings.length > 0 && !isAddress(place)) {
     throw new UsageError(`--${whose}store is for object stores, and ${place} is a directory`);
   }
   await expectKind(call, place, "a repository");
+  // The library says so too, once the repository is made.
+  if (of !== undefined && !isAddress(place) && isWithin(io.fileSystem.resolve(place), io.fileSystem.resolve(of))) {
+    throw new UsageError(`${place} is the database's own directory or inside it; choose another place for its backups`);
+  }
   const target = isAddress(place) ? await storeAt(io, place, settings) : place;
   const optional = <T>(name: string, value: T | undefined): Record<string, T> =>
     value === undefined ? {} : { [name]: value };

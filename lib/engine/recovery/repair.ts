@@ -32,7 +32,7 @@ import { LostNames } from "./lost_names.ts";
 import { type Evidence, gatherEvidence } from "./repair_evidence.ts";
 import { RowFilter } from "../background/row_filter.ts";
 import { RunOutput } from "../background/run_output.ts";
-import { isDamage, type LostRange } from "./salvage.ts";
+import { damageIn, isDamage, type LostRange } from "./salvage.ts";
 import { isOfTags, TagRows } from "./tag_rows.ts";
 import { Stripes } from "../version/snapshots.ts";
 import { Store } from "../store.ts";
@@ -237,7 +237,7 @@ async function mergeAll(
           value = evidence.damagedBlob(pointer.number).readSync(pointer);
         } catch (error) {
           if (!isDamage(error)) throw error;
-          evidence.lost.push({ start: key.slice(), end: key.slice(), detail: error.message });
+          evidence.lost.push({ start: key.slice(), end: key.slice(), detail: damageIn(error) });
           continue;
         }
       }

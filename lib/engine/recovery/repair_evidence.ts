@@ -26,7 +26,7 @@ import { loadManifest, MARKER_BYTES_MAX } from "../manifest/manifest.ts";
 import { findManifest, salvageIdentity } from "../manifest/salvage_manifest.ts";
 import { emptyState, type ManifestState } from "../manifest/manifest_state.ts";
 import { deletedBy, ingestOf, recoverLog, refuseUnnamed } from "./recovery.ts";
-import { isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
+import { damageIn, isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
 import type { EngineSettings } from "../types.ts";
 
 /** All that a repair knows. */
@@ -219,7 +219,7 @@ class Gathering {
 
   #lose(error: HoldfastError, range: Partial<LostRange> = {}): void {
     this.#evidence.damaged = true;
-    this.#evidence.lost.push({ start: range.start, end: range.end, detail: error.message });
+    this.#evidence.lost.push({ start: range.start, end: range.end, detail: damageIn(error) });
   }
 
   /** Whose the files are: by the marker, or else by most of them, so that a foreign one among them decides nothing. */

@@ -29,6 +29,12 @@ export function isDamage(error: unknown): error is HoldfastError {
   return error instanceof HoldfastError && ["CORRUPTION", "UNSUPPORTED_FORMAT", "NOT_FOUND", "IO"].includes(error.code);
 }
 
+/** What such an error says, without its remedy: it is told by the repair that the remedy would be. */
+export function damageIn(error: Error): string {
+  if (!(error instanceof CorruptionError)) return error.message;
+  return `Damaged data in ${error.file} at byte ${error.offset}: ${error.detail}`;
+}
+
 /** Walks over a table from its first row to its last, past blocks that don't verify. Only forward. */
 export class SalvageCursor implements Cursor {
   readonly #table: TableReader;
@@ -100,7 +106,7 @@ export class SalvageCursor implements Cursor {
     if (!isDamage(error) && !(error instanceof DecodeError)) throw error;
     const { index } = this.#table;
     const start = this.#block === 0 ? this.#table.properties.smallest : index.separator(this.#block - 1);
-    this.#lost({ start: start.slice(), end: index.separator(this.#block).slice(), detail: error.message });
+    this.#lost({ start: start.slice(), end: index.separator(this.#block).slice(), detail: damageIn(error) });
   }
 
   seek(): void {
@@ -130,7 +136,7 @@ export function* salvageCommits(
     segment = openSegment(fs, directory, expected);
   } catch (error) {
     if (!isDamage(error)) throw error;
-    return lost({ start: undefined, end: undefined, detail: error.message });
+    return lost({ start: undefined, end: undefined, detail: damageIn(error) });
   }
   try {
     let { reader } = segment;
