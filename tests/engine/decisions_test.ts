@@ -188,7 +188,10 @@ describe("keptTombstones()", () => {
     const tombstones = new RangeTombstones();
     for (const version of [2, 3, 7, 8]) tombstones.add({ start: a, end: b, version, timestamp: 0 });
     const versions = (bottom: boolean): number[] => {
-      const kept = keptTombstones(tombstones, new Stripes([5], 0), () => bottom);
+      const steps = keptTombstones(tombstones, new Stripes([5], 0), () => bottom);
+      let step = steps.next();
+      while (!step.done) step = steps.next();
+      const kept = step.value;
       return kept.fragments().flatMap((fragment) => fragment.versions.map((one) => one.version));
     };
     assert.deepEqual(versions(false), [8, 3]);

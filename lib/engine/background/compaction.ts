@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { ByteReader, concatBytes, copyBytes } from "../../base/bytes.ts";
+import { ByteReader, concatBytes } from "../../base/bytes.ts";
 import type { Slicer } from "../../base/yield.ts";
 import { cellOp, OP_BLOB, readCell } from "../../format/cell.ts";
 import { readBlobPointer } from "../../format/blob.ts";
@@ -19,6 +19,7 @@ import { StoreView } from "../read_view.ts";
 import { keptTombstones, RowFilter } from "./row_filter.ts";
 import { type Run, RunCursor } from "../version/run.ts";
 import { LONG_BYTES, type RunFiles, RunOutput } from "./run_output.ts";
+import { inSlices, Stretches } from "./stretches.ts";
 import type { Store } from "../store.ts";
 import type { Version } from "../version/version.ts";
 
@@ -71,32 +72,32 @@ async function merge(
   // What is in tables outlives a power cut, commits after that may not: they must not decide over rows on disk. Snapshots
   // taken from now on see this version or a later one.
   const present = store.manifest.state.lastVersion;
-  const tombstones = RangeTombstones.merge(
-    plan.inputs.flatMap((run) => run.tables.filter((table) => table.meta.tombstones > 0))
-      .map((table) => table.reader().tombstones),
-  );
+  const tombstones = await inSlices(RangeTombstones.merging(await tombstonesOf(plan, slicer)), slicer, checkStop);
   const filter = new RowFilter(
     stripes,
     tombstones,
     (key) => isBottom(version, outputLevel, key, key),
     (key, at, stripeEnd) => isStaleTag(store, key, at, Math.min(stripeEnd, present)),
   );
-  const kept = keptTombstones(tombstones, stripes, (start, end) => isBottom(version, outputLevel, start, end));
+  const kept = await inSlices(
+    keptTombstones(tombstones, stripes, (start, end) => isBottom(version, outputLevel, start, end)),
+    slicer,
+    checkStop,
+  );
   const rows = MergingCursor.of(plan.inputs.map((run) => new RunCursor(run, false)));
   const output = new RunOutput(store);
   const cutter = new GrandparentCutter(version.deeper[outputLevel], store.settings.tableBytes);
-  let stretch: Uint8Array | undefined;
+  const stretches = new Stretches(output, kept, store.settings.tableBytes);
   try {
     let step = 0;
     for (rows.seekFirst(); rows.valid; rows.next()) {
       const { key, version: at, timestamp, cell } = rows;
       if (filter.isNewKey(key)) {
-        const full = output.tableBytes >= store.settings.tableBytes;
-        if (!output.isBetweenTables && (full || cutter.crosses(key))) {
-          const next = copyBytes(key);
-          await output.cut(kept.clip(stretch, next));
-          stretch = next;
+        for (let end = stretches.boundBefore(key); end !== undefined; end = stretches.boundBefore(key)) {
+          await stretches.endBefore(end);
         }
+        const full = output.tableBytes >= store.settings.tableBytes;
+        if (!output.isBetweenTables && (full || cutter.crosses(key))) await stretches.endBefore(key);
       }
       const fate = filter.decide(key, at, cell);
       const moved = fate === "keep" ? movedValue(version, plan, cell) : undefined;
@@ -110,7 +111,7 @@ async function merge(
         }
       }
     }
-    return await output.finish(kept.clip(stretch, undefined));
+    return await stretches.finish();
   } catch (error) {
     await output.abort();
     throw error;
@@ -118,6 +119,19 @@ async function merge(
 }
 
 const DELETE = new Uint8Array(1);
+
+/** The deleted ranges of the inputs, table by table. */
+async function tombstonesOf(plan: CompactionPlan, slicer: Slicer): Promise<RangeTombstones[]> {
+  const out: RangeTombstones[] = [];
+  for (const { tables } of plan.inputs) {
+    for (const table of tables) {
+      if (table.meta.tombstones === 0) continue;
+      out.push(table.reader().tombstones);
+      await slicer.tick();
+    }
+  }
+  return out;
+}
 
 /** A row's value, when its blob file is one that is to go. */
 function movedValue(

@@ -7,6 +7,7 @@ import type { Slicer } from "../../base/yield.ts";
 import { isBottom } from "./compaction_picker.ts";
 import { keptTombstones, RowFilter } from "./row_filter.ts";
 import { RunOutput } from "./run_output.ts";
+import { inSlices, Stretches } from "./stretches.ts";
 import type { Store } from "../store.ts";
 import type { Version } from "../version/version.ts";
 import { trimLog } from "../log/log_retention.ts";
@@ -26,15 +27,17 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
     const { tombstones } = memtable;
     const filter = new RowFilter(stripes, tombstones, (key) => holdsNothing(version, key, key));
     const kept = keptTombstones(tombstones, stripes, (start, end) => holdsNothing(version, start, end));
+    const { tableBytes } = store.settings;
+    const stretches = new Stretches(output, await inSlices(kept, slicer, checkStop), tableBytes);
     const rows = memtable.cursor();
-    let stretch: Uint8Array | undefined;
     let step = 0;
     for (rows.seekFirst(); rows.valid; rows.next()) {
       const { key, version: at, timestamp, cell } = rows;
-      if (filter.isNewKey(key) && output.tableBytes >= store.settings.tableBytes) {
-        const next = key.slice();
-        await output.cut(kept.clip(stretch, next));
-        stretch = next;
+      if (filter.isNewKey(key)) {
+        for (let end = stretches.boundBefore(key); end !== undefined; end = stretches.boundBefore(key)) {
+          await stretches.endBefore(end);
+        }
+        if (output.tableBytes >= tableBytes) await stretches.endBefore(key);
       }
       const fate = filter.decide(key, at, cell);
       const isLong = fate === "keep" && output.isLong(cell);
@@ -49,7 +52,7 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
         }
       }
     }
-    const files = await output.finish(kept.clip(stretch, undefined));
+    const files = await stretches.finish();
     const run = files.tables[0]?.number;
     await store.edit(() => ({
       addTables: files.tables.map((table) => ({ level: 0, run: run!, table })),

@@ -81,22 +81,28 @@ export class RowFilter {
   }
 }
 
-/** The deleted ranges that still hide something from some reader. */
-export function keptTombstones(
+/** Deleted ranges in a step of `keptTombstones`: about 0.1 ms. */
+const STEP = 64;
+
+/** The deleted ranges that still hide something from some reader; in short steps, for there may be millions. */
+export function* keptTombstones(
   tombstones: RangeTombstones,
   stripes: Stripes,
   isBottom: (start: Uint8Array, end: Uint8Array | undefined) => boolean,
-): RangeTombstones {
+): Generator<void, RangeTombstones> {
   const kept = new RangeTombstones();
+  let step = 0;
   for (const { start, end, versions } of tombstones.fragments()) {
+    if (++step % STEP === 0) yield;
     const bottom = isBottom(start, end);
     let seen = -1;
-    for (const { version, timestamp } of versions) {
+    const left = versions.filter(({ version }) => {
       const stripe = stripes.of(version);
-      if (stripe === seen || (stripe === 0 && bottom)) continue;
+      if (stripe === seen || (stripe === 0 && bottom)) return false;
       seen = stripe;
-      kept.add({ start, end, version, timestamp });
-    }
+      return true;
+    });
+    if (left.length > 0) kept.append({ start, end, versions: left });
   }
   return kept;
 }
