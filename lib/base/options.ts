@@ -176,6 +176,27 @@ export function timeOption<F extends number | undefined>(
 /** A `Date` reaches 100,000,000 days to either side of the epoch. */
 const TIME_MAX = 8.64e15;
 
+/**
+ * A clock, `Date.now` when left out, that gives whole ms. `RangeError` whenever it is asked and gives a time that is none, or of
+ * which no later one can be stored or written with a year of four digits.
+ */
+export function clockOption(call: string, options: CheckedOptions, name = "clock"): () => number {
+  const clock = functionOption<() => number>(call, options, name) ?? Date.now;
+  return () => {
+    const time = Math.floor(clock());
+    // Stated positively, as above.
+    if (time >= 0 && time <= CLOCK_MAX) return time;
+    throw new RangeError(
+      `${call}: option "${name}" must give ms since the Unix epoch, from 1970 to the year 9999, not ${
+        describeValue(time)
+      }`,
+    );
+  };
+}
+
+/** The last ms of the year 9999. */
+const CLOCK_MAX = 253_402_300_799_999;
+
 /** What a URL begins with: two letters or more, since one is a drive. */
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]+):\/\//;
 

@@ -198,7 +198,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
 
   /**
    * The namespace of a name, here and now: it need not exist yet, the first write makes it. Throws `TypeError` when it has
-   * another key encoding than the one named.
+   * another key encoding than the one named, `RangeError` when it would lie in more than 255 others.
    *
    * @example
    * ```ts

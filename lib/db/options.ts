@@ -8,6 +8,7 @@ import {
   type CheckedOptions,
   checkOptions,
   choiceOption,
+  clockOption,
   describeValue,
   functionOption,
   numberOption,
@@ -111,7 +112,7 @@ export interface OpenOptions {
   archive?: ArchiveOptions | undefined;
   /** Where files lie. Default: the system's. */
   fileSystem?: FileSystem | undefined;
-  /** ms since the Unix epoch. Default: `Date.now`. */
+  /** ms since the Unix epoch, from 1970 to the year 9999. Default: `Date.now`. */
   clock?: (() => number) | undefined;
   /** Hears what happens in the background: stalls, compactions, syncs, failures. What it throws is ignored. */
   onEvent?: ((event: EngineEvent) => void) | undefined;
@@ -179,7 +180,6 @@ export function openOptions(call: string, options: unknown): CheckedOpenOptions 
   const tuning = nested(call, checked, "tuning", TUNING_NAMES);
   const bytes = (from: CheckedOptions, name: string, fallback: number, min: number, max: number): number =>
     numberOption(call, from, name, fallback, { min, max });
-  const clock = functionOption<() => number>(call, checked, "clock") ?? Date.now;
   return {
     settings: {
       createIfMissing: booleanOption(call, checked, "createIfMissing", true),
@@ -204,8 +204,7 @@ export function openOptions(call: string, options: unknown): CheckedOpenOptions 
       levelBytes: bytes(tuning, "levelBytes", 64 * MIB, KIB, 1024 * GIB),
       reserve: booleanOption(call, tuning, "reserve", true),
       randomId: functionOption<() => Uint8Array>(call, tuning, "randomId") ?? randomId,
-      // Times are stored as whole ms.
-      clock: () => Math.floor(clock()),
+      clock: clockOption(call, checked),
       monotonic: functionOption<() => number>(call, tuning, "monotonic") ?? monotonicNow,
       onEvent: functionOption<(event: EngineEvent) => void>(call, checked, "onEvent"),
       signal: signalOption(call, checked),

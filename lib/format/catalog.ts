@@ -32,6 +32,9 @@ import { CATALOG_SPACE, FIRST_NAMESPACE_SPACE, spacePrefix } from "./space.ts";
 /** A name is a key like any other but needn't be long; 255 bytes fit every file system, should names ever become files. */
 export const NAMESPACE_NAME_BYTES_MAX = 255;
 
+/** More within each other serve nobody, portable files refuse them, and thousands would exhaust the stack. */
+export const NAMESPACE_DEPTH_MAX = 255;
+
 /** How keys of a key space look to the user. */
 export type KeyEncoding = "utf8" | "bytes";
 

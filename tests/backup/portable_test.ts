@@ -229,6 +229,39 @@ describe("PortableReader", () => {
     assert.equal(count, 64_001);
     assert.ok(most < 64 * 2 ** 20, `held ${most} bytes`);
   });
+
+  it("reads any number of namespaces, and refuses what is no list of them", async () => {
+    const namespaces = Array.from({ length: 70_000 }, (_, n) => ({
+      path: [String(n).padStart(250, "n")],
+      keyEncoding: n % 2 === 0 ? "utf8" as const : "bytes" as const,
+    }));
+    for (const write of [writeJson, writeLines]) {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of write({ ...headerOf(1), namespaces }, each(SAMPLES.slice(0, 1)))) pieces.push(piece);
+      assert.ok(pieces.every((piece) => piece.length < 2 ** 20));
+      const reader = new PortableReader(inPieces(concatBytes(...pieces), 2 ** 18), "x.json");
+      const records: PortableRecord[] = [];
+      for await (const found of reader.records()) records.push(found);
+      assert.deepEqual(records, SAMPLES.slice(0, 1));
+      assert.deepEqual(reader.meta.namespaces, namespaces);
+    }
+    const good = '{"path":["a"],"key_encoding":"utf8"}';
+    const wrongs = [
+      "{}",
+      "5",
+      "[5]",
+      '[{"path":["a"]}]',
+      '[{"path":[],"key_encoding":"utf8"}]',
+      `[${good} 5]`,
+      `[${good},]`,
+    ];
+    for (const wrong of wrongs) {
+      await assert.rejects(readRecords(`{"version":"1.0","namespaces":${wrong},"records":[]}`), IntegrityError, wrong);
+    }
+    for (const right of ["[]", "null", `[${good}]`]) {
+      assert.deepEqual(await readRecords(`{"version":"1.0","namespaces":${right},"records":[]}`), []);
+    }
+  });
 });
 
 describe("writeJson", () => {

@@ -98,6 +98,12 @@ describe("tar", () => {
     }
   });
 
+  it("gives files the latest time that its field can say, where theirs is later", () => {
+    const digits = (time: number): string => new TextDecoder().decode(encodeTarHeader("a", 1, time).subarray(136, 148));
+    assert.equal(digits(1_700_000_000_999), "14524770400\0");
+    assert.equal(digits(Date.UTC(9999, 0, 1)), "77777777777\0");
+  });
+
   it("says sizes above 8 GiB in an extended header, and reads GNU's binary sizes", () => {
     const size = 9 * 2 ** 30;
     const blocks = encodeTarHeader("big", size, 0);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DB } from "../../mod.ts";
+import { DB, type Namespace } from "../../mod.ts";
 import { all, onOneDisk, withDb } from "./helpers.ts";
 
 describe("namespace", () => {
@@ -126,6 +126,29 @@ describe("namespace", () => {
       await db.namespace("a/b\0c ").set("k", 1);
       assert.deepEqual(db.namespaces(), ["a/b\0c "]);
     }));
+
+  it("lies in 255 others at most, and comes back from files of every kind", async () => {
+    const { fileSystem } = onOneDisk();
+    const deepest = (db: DB): Namespace => {
+      let at = db.namespace("0");
+      for (let depth = 1; depth < 255; depth++) at = at.namespace(String(depth));
+      return at;
+    };
+    const db = await DB.open("/d", { fileSystem });
+    await deepest(db).set("k", 1);
+    const more = { name: "RangeError", message: /lies in 255 others, and no more are allowed/ };
+    assert.throws(() => deepest(db).namespace("more"), more);
+    await db.export("/export");
+    await db.backup("/b.jsonl");
+    await db.backup("/repository/");
+    await db.close();
+    for (const source of ["/export", "/b.jsonl", "/repository"]) {
+      await DB.restore(source, `${source}-restored`, { fileSystem });
+      const restored = await DB.open(`${source}-restored`, { fileSystem });
+      assert.equal(await deepest(restored).get("k"), 1, source);
+      await restored.close();
+    }
+  });
 
   it("measures and watches its own part", () =>
     withDb(async (db) => {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, it } from "node:test";
-import { DB, type FileSystem, type OpenOptions } from "../../mod.ts";
+import { BackupRepository, DB, type FileSystem, type OpenOptions } from "../../mod.ts";
 import { MEMORY_DIRECTORY, memoryBeside } from "../../lib/db/memory_beside.ts";
 import { all, onOneDisk, withDb, withDirectory } from "./helpers.ts";
 
@@ -338,6 +338,28 @@ describe("looking after a database", () => {
     const report = await DB.repair("/d", { ...disk, dryRun: true });
     assert.deepEqual(report.lost, []);
     await assert.rejects(DB.repair("/nothing", disk), { name: "NotFoundError" });
+  });
+
+  it("takes no time from a clock that no later one could follow", async () => {
+    const { fileSystem } = onOneDisk();
+    let now = 253_402_300_799_999.5;
+    const clock = (): number => now;
+    const refusal = { name: "RangeError", message: /option "clock" must give ms .* from 1970 to the year 9999, not / };
+    for (const wrong of [-1, 253_402_300_800_000, 2 ** 53, 1e300, Infinity, NaN]) {
+      await assert.rejects(DB.open("/new", { fileSystem, clock: () => wrong }), refusal, String(wrong));
+      await assert.rejects(BackupRepository.open("/other/", { fileSystem, clock: () => wrong }), refusal);
+    }
+    let db = await DB.open("/d", { fileSystem, clock });
+    assert.equal((await db.set("k", 1)).timestamp, 253_402_300_799_999);
+    await db.backup("/repository/");
+    now = 2 ** 60;
+    await assert.rejects(db.set("k", 2), refusal);
+    now = 5;
+    assert.equal((await db.set("k", 3)).version, 2);
+    await db.close();
+    db = await DB.open("/d", { fileSystem, clock });
+    assert.equal(await db.get("k"), 3);
+    await db.close();
   });
 
   it("repair tells the time by the clock it is given", async () => {

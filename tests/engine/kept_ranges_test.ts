@@ -56,7 +56,7 @@ describe("KeptRanges", () => {
       const tombstones = new RangeTombstones();
       for (const version of [2, 3, 7, 8]) tombstones.add({ start: keyOf(1), end: keyOf(2), version, timestamp: 0 });
       const { output, tables } = recorder();
-      const options = { stripes: new Stripes([5], 0), isBottom: () => bottom, pause: noPause };
+      const options = { stripes: new Stripes([5], 0), tableBytes: 2 ** 20, isBottom: () => bottom, pause: noPause };
       await new KeptRanges(output, [tombstones.fragments()], options).finish();
       assert.deepEqual(tables.flat().flatMap(({ versions }) => versions.map(({ version }) => version)), expected);
     }
@@ -67,7 +67,7 @@ describe("KeptRanges", () => {
     withSeeds(30, (random) => worlds.push(randomWorld(random)));
     for (const { sources, all, rows, cuts } of worlds) {
       const { output, tables } = recorder();
-      const options = { stripes: new Stripes([30], 0), isBottom: () => false, pause: noPause };
+      const options = { stripes: new Stripes([30], 0), tableBytes: 2 ** 20, isBottom: () => false, pause: noPause };
       const ranges = new KeptRanges(output, sources, options);
       const bounds: Uint8Array[] = [];
       for (const row of rows) {
@@ -110,7 +110,7 @@ describe("KeptRanges", () => {
       pauses++;
       return Promise.resolve();
     };
-    const options = { stripes: new Stripes([], 0), isBottom: () => false, pause };
+    const options = { stripes: new Stripes([], 0), tableBytes: 2 ** 20, isBottom: () => false, pause };
     await new KeptRanges(output, [tombstones.fragments()], options).finish();
     assert.ok(pauses > 500, `${pauses} pauses`);
     assert.deepEqual(tables.flat(), tombstones.fragments());

@@ -55,6 +55,38 @@ describe("a reader beside a writer", () => {
     await assert.rejects(DB.open("/db", { fileSystem: damaged, readOnly: true }), { name: "CorruptionError" });
   });
 
+  it("opens its files in slices, when it is opened and at a refresh: there may be thousands", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess(), tuning: { tableBytes: 1024 } });
+    const noise = (i: number): Uint8Array => new Uint8Array(100).map((_, at) => (i * 7919 + at * at * 31) % 251);
+    await writer.setMany(Array.from({ length: 400 }, (_, i) => [`k${i}`, noise(i)] as const));
+    await writer.compact();
+    let turn = 0;
+    const turns = new Set<number>();
+    const openSync = disk.openSync.bind(disk);
+    disk.openSync = (path, mode) => {
+      if (path.endsWith(".sst")) turns.add(turn);
+      return openSync(path, mode);
+    };
+    let isDone = false;
+    const count = (): void => {
+      turn++;
+      if (!isDone) setImmediate(count);
+    };
+    count();
+    let ms = 0;
+    // Each look at this clock finds a slice used up.
+    const tuning = { monotonic: () => ms += 2 };
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true, tuning });
+    const opened = turns.size;
+    await writer.set("k", 1);
+    await reader.refresh();
+    isDone = true;
+    assert.ok(opened > 20, `${opened} turns`);
+    assert.ok(turns.size > 2 * opened - 3, `${turns.size} turns`);
+    assert.deepEqual(await reader.get("k399"), noise(399));
+  });
+
   it("never goes back, also when a refresh is overtaken by the next one", async () => {
     const disk = memoryFileSystem();
     await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });

@@ -26,8 +26,8 @@ import { DecodeError, decodeText, encodeText } from "../../base/bytes.ts";
 
 /** Everything in a tar file is padded to this. */
 export const TAR_BLOCK = 512;
-/** What the size field can say in octal. */
-const OCTAL_SIZE_MAX = 8 ** 11 - 1;
+/** What the fields of size and time can say in octal. */
+const OCTAL_MAX = 8 ** 11 - 1;
 
 /** A header taken apart. */
 export interface TarHeader {
@@ -44,9 +44,10 @@ export function encodeTarHeader(name: string, size: number, timeMs: number): Uin
   const nameBytes = encodeText(name);
   const records: string[] = [];
   if (nameBytes.length > 100) records.push(paxRecord("path", name));
-  if (size > OCTAL_SIZE_MAX) records.push(paxRecord("size", String(size)));
-  const seconds = Math.max(0, Math.floor(timeMs / 1000));
-  const own = ustar(nameBytes.subarray(0, 100), size > OCTAL_SIZE_MAX ? 0 : size, seconds, "0");
+  if (size > OCTAL_MAX) records.push(paxRecord("size", String(size)));
+  // The field ends in the year 2242.
+  const seconds = Math.min(Math.max(0, Math.floor(timeMs / 1000)), OCTAL_MAX);
+  const own = ustar(nameBytes.subarray(0, 100), size > OCTAL_MAX ? 0 : size, seconds, "0");
   if (records.length === 0) return own;
   const pax = encodeText(records.join(""));
   const out = new Uint8Array(TAR_BLOCK + padded(pax.length) + TAR_BLOCK);

@@ -21,7 +21,7 @@ export const LINES_FORMAT = "holdfast-jsonl";
  * as much as `JSON.parse` could be given.
  */
 const RECORD_BYTES_MAX = 500 * 2 ** 20;
-/** What a file says about itself, lists of namespaces included: a hundred thousand of them fit. */
+/** What a file says about itself at once; of its list of namespaces one. */
 const META_BYTES_MAX = 16 * 2 ** 20;
 
 /** Reads the records of one portable file, in the order they stand in. */
@@ -107,12 +107,11 @@ export class PortableReader {
           if (this.#version !== undefined) this.#checkVersion();
           yield* this.#array();
         } else if (META_FIELDS.has(name)) {
-          const value = await scanner.value(META_BYTES_MAX);
+          const value = await this.#noted(name);
           if (first && name === "format" && value === LINES_FORMAT) {
             yield* this.#lines();
             return;
           }
-          this.#note(name, value);
         } else {
           await scanner.skip();
         }
@@ -130,7 +129,7 @@ export class PortableReader {
     while (await scanner.accept(",")) {
       const name = await scanner.value(META_BYTES_MAX);
       await scanner.expect(":");
-      if (typeof name === "string" && META_FIELDS.has(name)) this.#note(name, await scanner.value(META_BYTES_MAX));
+      if (typeof name === "string" && META_FIELDS.has(name)) await this.#noted(name);
       else await scanner.skip();
     }
     await scanner.expect("}");
@@ -148,10 +147,36 @@ export class PortableReader {
     throw scanner.refusal("it ends early, before its last line, which says how many records there are");
   }
 
+  /** Reads what the file says of itself under that name, and notes it. */
+  async #noted(name: string): Promise<unknown> {
+    const scanner = this.#scanner;
+    if (name === "namespaces" && await scanner.accept("[")) {
+      if (await scanner.accept("]")) return undefined;
+      // One by one: there may be any number of them.
+      do this.#noteNamespace(await scanner.value(META_BYTES_MAX)); while (await scanner.accept(","));
+      await scanner.expect("]");
+      return undefined;
+    }
+    const value = await scanner.value(META_BYTES_MAX);
+    this.#note(name, value);
+    return value;
+  }
+
+  #noteNamespace(item: unknown): void {
+    const { path, key_encoding: keyEncoding } = (item ?? {}) as Record<string, unknown>;
+    const isEncoding = keyEncoding === "utf8" || keyEncoding === "bytes";
+    const checked = isEncoding ? names(path, `the list of namespaces of ${this.#source}`) : [];
+    if (!isEncoding || checked.length === 0) throw this.#wrong("namespaces", NAMESPACES, item);
+    this.meta.namespaces.push({ path: checked, keyEncoding });
+  }
+
+  #wrong(name: string, expected: string, value: unknown): IntegrityError {
+    return this.#scanner.refusal(`its "${name}" should be ${expected}, not ${JSON.stringify(value)?.slice(0, 80)}`);
+  }
+
   #note(name: string, value: unknown): void {
     const meta = this.meta;
-    const wrong = (expected: string): IntegrityError =>
-      this.#scanner.refusal(`its "${name}" should be ${expected}, not ${JSON.stringify(value)?.slice(0, 80)}`);
+    const wrong = (expected: string): IntegrityError => this.#wrong(name, expected, value);
     if (value === null || value === undefined) return;
     switch (name) {
       case "version":
@@ -178,16 +203,8 @@ export class PortableReader {
         if (typeof value !== "string" || !/^sha256:[0-9a-f]{64}$/.test(value)) throw wrong("sha256: and 64 hex digits");
         meta.checksum = value.slice(7);
         break;
-      case "namespaces": {
-        if (!Array.isArray(value)) throw wrong("a list");
-        for (const item of value as unknown[]) {
-          const { path, key_encoding: keyEncoding } = (item ?? {}) as Record<string, unknown>;
-          if (keyEncoding !== "utf8" && keyEncoding !== "bytes") throw wrong("a list of paths with their key_encoding");
-          const checked = names(path, `the list of namespaces of ${this.#source}`);
-          if (checked.length === 0) throw wrong("a list of paths with their key_encoding");
-          meta.namespaces.push({ path: checked, keyEncoding });
-        }
-      }
+      case "namespaces":
+        throw wrong(NAMESPACES);
     }
   }
 
@@ -225,6 +242,9 @@ export class PortableReader {
     );
   }
 }
+
+/** What its "namespaces" are. */
+const NAMESPACES = "a list of paths with their key_encoding";
 
 const META_FIELDS: ReadonlySet<string> = new Set([
   "format",

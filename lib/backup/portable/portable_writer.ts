@@ -55,17 +55,20 @@ export interface PortableTotals {
   checksum: string;
 }
 
-function extras(header: PortableHeader): [string, string][] {
-  const fields: [string, string][] = [
-    ["database", JSON.stringify(header.database)],
-    ["last_version", String(header.lastVersion)],
-    ["key_encoding", JSON.stringify(header.keyEncoding)],
-  ];
-  if (header.namespaces.length > 0) {
-    const list = header.namespaces.map(({ path, keyEncoding }) => ({ path, key_encoding: keyEncoding }));
-    fields.push(["namespaces", JSON.stringify(list)]);
+/** The fields that skv has no word for, in pieces: there may be any number of namespaces. */
+function* extras(header: PortableHeader, before: string, colon: string, after: string): Generator<string> {
+  const field = (name: string, value: string | number): string =>
+    `${before}"${name}"${colon}${JSON.stringify(value)}${after}`;
+  yield field("database", header.database);
+  yield field("last_version", header.lastVersion);
+  yield field("key_encoding", header.keyEncoding);
+  if (header.namespaces.length === 0) return;
+  let mark = `${before}"namespaces"${colon}[`;
+  for (const { path, keyEncoding } of header.namespaces) {
+    yield mark + JSON.stringify({ path, key_encoding: keyEncoding });
+    mark = ",";
   }
-  return fields;
+  yield `]${after}`;
 }
 
 /** The file as JSON. Returns the totals; throws `IntegrityError` when there are more or fewer records than announced. */
@@ -77,7 +80,12 @@ export async function* writeJson(
   let text =
     `{\n  "version": "${PORTABLE_VERSION}",\n  "created_at": "${new Date(header.createdAt).toISOString()}",\n` +
     `  "total_records": ${header.totalRecords ?? 0},\n  "format": "holdfast",\n`;
-  for (const [name, value] of extras(header)) text += `  "${name}": ${value},\n`;
+  for (const part of extras(header, "  ", ": ", ",\n")) {
+    text += part;
+    if (text.length < PIECE_CHARS) continue;
+    yield encodeText(text);
+    text = "";
+  }
   text += '  "records": [';
   for await (const record of records) {
     text += `${digest.count === 0 ? "" : ","}\n    ${recordToJson(record)}`;
@@ -107,7 +115,12 @@ export async function* writeLines(
   const digest = new RecordDigest();
   let text = `{"format":"${LINES_FORMAT}","version":"${PORTABLE_VERSION}",` +
     `"created_at":"${new Date(header.createdAt).toISOString()}"`;
-  for (const [name, value] of extras(header)) text += `,"${name}":${value}`;
+  for (const part of extras(header, ",", ":", "")) {
+    text += part;
+    if (text.length < PIECE_CHARS) continue;
+    yield encodeText(text);
+    text = "";
+  }
   text += "}\n";
   for await (const record of records) {
     text += `${recordToJson(record)}\n`;

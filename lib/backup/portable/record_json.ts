@@ -19,7 +19,7 @@ import { Buffer } from "node:buffer";
 import { decodeText, encodeText, isText } from "../../base/bytes.ts";
 import { IntegrityError, UnsupportedFormatError } from "../../base/errors.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../format/cell.ts";
-import { NAMESPACE_NAME_BYTES_MAX } from "../../format/catalog.ts";
+import { NAMESPACE_DEPTH_MAX, NAMESPACE_NAME_BYTES_MAX } from "../../format/catalog.ts";
 import type { PortableRecord } from "./record.ts";
 
 /** Keys are at most this long, as everywhere in the database. */
@@ -133,7 +133,7 @@ function readValue(fields: Record<string, unknown>, where: string): { kind: numb
 
 /** Names of a namespace path; [] when there are none. */
 export function names(value: unknown, where: string): string[] {
-  return strings(value, "namespace", where, NAMESPACE_NAME_BYTES_MAX, 255);
+  return strings(value, "namespace", where, NAMESPACE_NAME_BYTES_MAX, NAMESPACE_DEPTH_MAX);
 }
 
 function tags(value: unknown, where: string): string[] {

@@ -18,6 +18,7 @@ import {
   CATALOG_PREFIX,
   catalogKey,
   type CatalogRow,
+  NAMESPACE_DEPTH_MAX,
   NAMESPACE_NAME_BYTES_MAX,
   readCatalogCell,
   readCatalogRow,
@@ -98,6 +99,9 @@ export class Catalog {
     checkName(call, name);
     let found = parent.child(name);
     if (found === undefined) {
+      if (parent.path.length === NAMESPACE_DEPTH_MAX) {
+        throw new RangeError(`${call}: the namespace lies in ${NAMESPACE_DEPTH_MAX} others, and no more are allowed`);
+      }
       found = new Definition(encoding ?? parent.encoding, parent, name);
       this.#assign(found);
       parent.ask(found);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { booleanOption, choiceOption, describeValue, functionOption, stringOption } from "../../base/options.ts";
+import { booleanOption, choiceOption, clockOption, describeValue, stringOption } from "../../base/options.ts";
 import { type Encryption, encryptionOption } from "../../backup/encryption.ts";
 import { OPEN_DEFAULTS, type OpenSettings, transferOptions } from "../../backup/mod.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -31,7 +31,7 @@ export interface RepositoryOptions {
   createIfMissing?: boolean | undefined;
   /** The IANA time zone in which retention counts days. Default: `"UTC"`. */
   timeZone?: string | undefined;
-  /** ms since the Unix epoch. Default: `Date.now`. */
+  /** ms since the Unix epoch, from 1970 to the year 9999. Default: `Date.now`. */
   clock?: (() => number) | undefined;
   /** Where files lie. Default: the system's. */
   fileSystem?: FileSystem | undefined;
@@ -72,7 +72,7 @@ export function repositoryOptions(
     keyless: booleanOption(call, checked, "keyless", false),
     create: booleanOption(call, checked, "createIfMissing", true),
     timeZone,
-    clock: functionOption<() => number>(call, checked, "clock") ?? OPEN_DEFAULTS.clock,
+    clock: clockOption(call, checked),
     timers: timersOption(call, checked),
   };
   return { settings, fileSystem };

@@ -79,6 +79,7 @@ async function merge(
   };
   const ranges = new KeptRanges(output, plan.inputs.map(fragmentsOf), {
     stripes,
+    tableBytes: store.settings.tableBytes,
     isBottom: (start, end) => isBottom(version, outputLevel, start, end),
     pause,
   });

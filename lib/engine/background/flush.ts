@@ -32,6 +32,7 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
     };
     const ranges = new KeptRanges(output, [tombstones.fragments()], {
       stripes,
+      tableBytes: store.settings.tableBytes,
       isBottom: (start, end) => holdsNothing(version, start, end),
       pause,
     });

@@ -23,7 +23,7 @@ import type { Stripes } from "../version/snapshots.ts";
 import type { CoveringRanges } from "./row_filter.ts";
 import type { RunFiles, RunOutput } from "./run_output.ts";
 
-/** A table has ranges of so many bytes at most: all of them are read when it is opened, which takes some ms. */
+/** A table has ranges of about so many bytes at most: all of them are read when it is opened, which takes some ms. */
 const PART_BYTES = 2 ** 17;
 
 /** Ranges between two looks at the clock. */
@@ -33,6 +33,8 @@ const STEP = 64;
 export interface KeptRangesOptions {
   /** Which versions nobody can tell apart. */
   stripes: Stripes;
+  /** Bytes of a table. */
+  tableBytes: number;
   /** Whether nothing older can lie elsewhere from `start` to `end`. */
   isBottom: (start: Uint8Array, end: Uint8Array | undefined) => boolean;
   /** Called every so often; lets the event loop go round where it is due, and throws when the work is no longer wanted. */
@@ -70,7 +72,7 @@ export class KeptRanges implements CoveringRanges {
   async take(key: Uint8Array | undefined): Promise<void> {
     for (let taken = this.#next; taken !== undefined && (key === undefined || this.reaches(key)); taken = this.#next) {
       if (++this.#step % STEP === 0) await this.#options.pause();
-      if (this.#partBytes >= PART_BYTES) await this.cut(taken.start);
+      if (this.#partBytes >= Math.min(PART_BYTES, this.#options.tableBytes)) await this.cut(taken.start);
       this.#keep(taken);
       this.#around = taken;
       this.#advance();

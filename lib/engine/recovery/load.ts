@@ -105,9 +105,7 @@ export async function loadReadOnly(
     try {
       checkKeyEncoding(before.state, settings, path);
       recovered = await recoverStore(fs, path, settings, before, { cache });
-      // Open files stay readable after the writer has removed them.
-      for (const table of recovered.store.version.tables()) table.reader();
-      for (const blob of recovered.store.version.blobs.values()) blob.reader();
+      await openFiles(recovered.store);
       return recovered;
     } catch (error) {
       recovered?.store.version.release();
@@ -116,6 +114,17 @@ export async function loadReadOnly(
       const after = await loadManifest(fs, path);
       if (after.number === number && after.size === size && place === badPlace) throw error;
       badPlace = place;
+    }
+  }
+}
+
+/** Opens all tables and blob files, in slices: open files stay readable after the writer has removed them. */
+async function openFiles({ version, settings }: Store): Promise<void> {
+  const slicer = new Slicer(settings.monotonic);
+  for (const files of [version.tables(), version.blobs.values()]) {
+    for (const file of files) {
+      file.reader();
+      await slicer.tick();
     }
   }
 }
