@@ -58,7 +58,8 @@ export class Replication implements AsyncDisposable {
   readonly #options: CheckedReplication;
   readonly #shipper: Shipper;
   readonly #stopListening: () => void;
-  readonly #memory = new MergeMemory();
+  /** For merging; undefined: whoever may not read or delete what they have written leaves that to `prune`. */
+  #memory: MergeMemory | undefined = new MergeMemory();
   readonly #abort = new AbortController();
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -69,8 +70,6 @@ export class Replication implements AsyncDisposable {
   #fenced: LineageError | undefined;
   #shippedAt = 0;
   #mergedAt = 0;
-  /** Whoever may not read or delete what they have written leaves merging to `prune`. */
-  #merges = true;
   #needsBase = true;
   #base: { id: string; version: number; lineage: string; at: number } | undefined;
   /** When the base was seen last. */
@@ -251,7 +250,7 @@ export class Replication implements AsyncDisposable {
       this.#failures = 0;
       this.#failure = undefined;
       this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
-      this.#memory.shipped(shipped.objects);
+      this.#memory?.shipped(shipped.objects);
       await this.#keepHouse(shipped);
     } catch (error) {
       this.#dirty ||= wasDirty;
@@ -288,14 +287,14 @@ export class Replication implements AsyncDisposable {
     if (this.#baseIsDue(head, now)) {
       this.#shipper.basing ??= this.#makeBase().finally(() => this.#shipper.basing = undefined);
     }
-    if (!this.#merges || now - this.#mergedAt < MERGE_EVERY_MS) return;
+    if (this.#memory === undefined || now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
     try {
       const { made, removed } = await mergeLog(this.#context, head, this.#memory, this.#abort.signal);
       if (removed > 0) this.#report({ type: "merged", made, removed });
     } catch (error) {
       if (!(error instanceof PermissionError)) throw error;
-      this.#merges = false;
+      this.#memory = undefined; // what it would keep from now on nobody would ask for
     }
   }
 
