@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { restoreInto } from "../../../lib/backup/mod.ts";
-import { auditKey, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { writeAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { auditKey } from "../../../lib/backup/repository/core/audit_lines.ts";
 import { readAttempts } from "../../../lib/backup/repository/core/attempts.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
