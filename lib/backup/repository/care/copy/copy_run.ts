@@ -19,12 +19,13 @@ import type { Lease } from "../../core/lease.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
 import { LogIndex, logObjects } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
-import { runPool } from "../../core/pool.ts";
+import { runPool, SMALL_REQUESTS } from "../../core/pool.ts";
 import { giveUp } from "../../core/given_up.ts";
 import { again } from "../../core/again.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,
+  chainsOf,
   type CopyWish,
   headEnds,
   type HistoryWish,
@@ -144,10 +145,10 @@ export class CopyRun {
       // Gone in the source, where another base leads to what was built on them.
       const ids = new Set([null, ...[...wish.backups, ...target.backups].map(({ id }) => id)]);
       await giveUp(this.#to, fresh.filter((one) => !ids.has(one.parentId)).map((one) => backupKey(one.parentId!)));
-      const indexes = new Map<string, LogIndex>();
-      for (const backup of fresh) {
-        if (backup.base === null) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
-      }
+      const indexes = new Map<string, Promise<LogIndex>>();
+      await runPool(chainsOf(fresh.filter(({ base }) => base === null)), SMALL_REQUESTS, async (chain) => {
+        for (const backup of chain) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
+      });
       for (const { source } of there) await this.#pin(source.id, pins);
       // In a directory one stands for all that lie beside it.
       const last = there.at(-1)?.target.id;
@@ -243,7 +244,7 @@ export class CopyRun {
 
   async #assertHeld(): Promise<void> {
     throwIfAborted(this.#options.signal);
-    for (const lease of this.#options.leases) await lease.assertHeld();
+    await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
   }
 
   /** Copies the objects of a complete backup. */
@@ -283,13 +284,17 @@ export class CopyRun {
   }
 
   /** An incremental backup: its log is there, and takes what it takes there. */
-  async #withoutBase(backup: BackupDocument, indexes: Map<string, LogIndex>): Promise<BackupDocument> {
+  async #withoutBase(backup: BackupDocument, indexes: Map<string, Promise<LogIndex>>): Promise<BackupDocument> {
     if (backup.log === null) return this.#sealed(backup, {});
     const prefix = logPrefix(backup.database, backup.lineage);
-    const index = indexes.get(prefix) ?? new LogIndex(logObjects(await allKeys(this.#to.store, prefix)));
-    indexes.set(prefix, index);
+    const listed = indexes.get(prefix) ??
+      allKeys(this.#to.store, prefix).then((keys) => new LogIndex(logObjects(keys)));
+    indexes.set(prefix, listed);
     const { from, to, chain } = backup.log;
-    const bytes = index.walkBack({ version: to, chain }, from).objects.reduce((sum, { size }) => sum + size, 0);
+    const bytes = (await listed).walkBack({ version: to, chain }, from).objects.reduce(
+      (sum, { size }) => sum + size,
+      0,
+    );
     const log: BackupLog = { ...backup.log, bytes };
     return this.#sealed(backup, { log, storedBytes: bytes, addedBytes: bytes });
   }
