@@ -17,6 +17,7 @@ import { readHeads } from "../log/heads.ts";
 import { backupIdOf, backupKey, PART } from "./layout.ts";
 import type { KnownObjects, Placed } from "../making/place.ts";
 import { runPool, SMALL_REQUESTS } from "./pool.ts";
+import { assertStillThere } from "./still_there.ts";
 
 /**
  * Manifests never change, so what was read once is kept as long as the repository is open. But an id that someone chose may
@@ -150,12 +151,16 @@ export async function readMarks(context: RepositoryContext): Promise<GcMark[]> {
   return (await readAllDocuments(context, "gc", PART.marks, gcMark)).map(({ body }) => body);
 }
 
-/** What new backups may refer to. To be read under a lease, or what it tells may be gone before it is used. */
+/**
+ * What new backups may refer to. To be read under a lease, or what it tells may be gone before it is used. Where there are none
+ * a repository that was emptied is refused, as `IntegrityError`.
+ */
 export async function knownObjects(
   context: RepositoryContext,
   backups: readonly BackupDocument[],
   own: boolean,
 ): Promise<KnownObjects> {
+  if (backups.length === 0) await assertStillThere(context);
   const marked = new Set((await readMarks(context)).flatMap((mark) => mark.keys));
   const shareable = new Map<string, Placed>();
   const referenced = new Set<string>();

@@ -68,7 +68,8 @@ export class Replication implements AsyncDisposable {
   #failures = 0;
   #failure: unknown;
   #fenced: LineageError | undefined;
-  #shippedAt = 0;
+  /** When it shipped last, and where the archive stood then: while the store is away nothing else is known. */
+  #shipped: { at: number; head: HeadDocument | undefined } = { at: 0, head: undefined };
   #mergedAt = 0;
   #needsBase = true;
   #base: { id: string; version: number; lineage: string; at: number } | undefined;
@@ -121,7 +122,7 @@ export class Replication implements AsyncDisposable {
 
   /** How it stands. */
   status(): ReplicationStatus {
-    const head = this.#shipper.head;
+    const head = this.#shipper.head ?? this.#shipped.head;
     const { visibleVersion } = this.#engine;
     // A copy that was never written to stands in the history of another, which may have gone on.
     const archived = Math.min(head?.version ?? 0, visibleVersion);
@@ -144,7 +145,7 @@ export class Replication implements AsyncDisposable {
       lagMs: visibleVersion <= archived
         ? 0
         : Math.max(0, this.#context.clock() - (this.#shippingSince ?? this.#waitingSince ?? this.#context.clock())),
-      shippedAt: this.#shippedAt,
+      shippedAt: this.#shipped.at,
       failures: this.#failures,
       error: this.#fenced ?? this.#failure,
       gaps: head?.gaps.length ?? 0,
@@ -217,7 +218,7 @@ export class Replication implements AsyncDisposable {
     const { interval, heartbeat } = this.#options;
     const now = this.#context.clock();
     const wait = this.#failures > 0 ? this.#pause() : this.#dirty ? interval : heartbeat;
-    const due = this.#failures > 0 ? wait : Math.max(0, Math.min(wait, this.#shippedAt + wait - now));
+    const due = this.#failures > 0 ? wait : Math.max(0, Math.min(wait, this.#shipped.at + wait - now));
     this.#cancel = this.#context.timers.set(due, () => this.#tick(), this.#dirty);
   }
 
@@ -246,7 +247,7 @@ export class Replication implements AsyncDisposable {
     try {
       const { verify } = this.#options;
       const shipped = await this.#shipper.ship({ heartbeat, verify, signal: this.#abort.signal });
-      this.#shippedAt = this.#context.clock();
+      this.#shipped = { at: this.#context.clock(), head: this.#shipper.head };
       this.#failures = 0;
       this.#failure = undefined;
       this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
@@ -346,9 +347,8 @@ export class Replication implements AsyncDisposable {
 
   async #makeBase(): Promise<void> {
     try {
-      const { signal } = this.#abort;
-      const { verify } = this.#options;
-      const info = await backupInto(this.#context, this.#engine, { ...BASE_OPTIONS, verify, signal });
+      const how = { ...BASE_OPTIONS, verify: this.#options.verify, signal: this.#abort.signal };
+      const info = await backupInto(this.#context, this.#engine, how);
       const { id, version, lineage, createdAt: at } = info;
       this.#base = { id, version, lineage, at };
       this.#seenAt = this.#context.clock();

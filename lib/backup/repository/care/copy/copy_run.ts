@@ -10,14 +10,14 @@ import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../forma
 import type { ObjectCompression } from "../../../../format/repository/object.ts";
 import { indexBackups, knownObjects, readBackup, readMarks, readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
-import { allKeys, writeDocument } from "../../core/documents.ts";
+import { writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
 import { type Head, newHead, readHead, REPAIR_WRITER, switchHead } from "../../log/heads.ts";
-import { backupKey, headKey, logPrefix, pinKey } from "../../core/layout.ts";
+import { backupKey, headKey, pinKey } from "../../core/layout.ts";
 import { keepFound } from "../../core/objects.ts";
 import type { Lease } from "../../core/lease.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
-import { LogIndex, logObjects } from "../../log/log_chain.ts";
+import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
 import { runPool, SMALL_REQUESTS } from "../../core/pool.ts";
 import { giveUp } from "../../core/given_up.ts";
@@ -45,9 +45,8 @@ import {
   mergeHeads,
   relateHeads,
 } from "./head_relation.ts";
-import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
-import { partsOf } from "./log_parts.ts";
+import { logIndexes, partsOf } from "./log_parts.ts";
 import { ObjectCopier, pairFiles } from "./object_copier.ts";
 import { gapAround } from "./stray_log.ts";
 
@@ -145,9 +144,9 @@ export class CopyRun {
       // Gone in the source, where another base leads to what was built on them.
       const ids = new Set([null, ...[...wish.backups, ...target.backups].map(({ id }) => id)]);
       await giveUp(this.#to, fresh.filter((one) => !ids.has(one.parentId)).map((one) => backupKey(one.parentId!)));
-      const indexes = new Map<string, Promise<LogIndex>>();
+      const indexOf = logIndexes(this.#to);
       await runPool(chainsOf(fresh.filter(({ base }) => base === null)), SMALL_REQUESTS, async (chain) => {
-        for (const backup of chain) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
+        for (const backup of chain) await this.#publish(backup, await this.#withoutBase(backup, indexOf), pins);
       });
       for (const { source } of there) await this.#pin(source.id, pins);
       // In a directory one stands for all that lie beside it.
@@ -284,14 +283,10 @@ export class CopyRun {
   }
 
   /** An incremental backup: its log is there, and takes what it takes there. */
-  async #withoutBase(backup: BackupDocument, indexes: Map<string, Promise<LogIndex>>): Promise<BackupDocument> {
+  async #withoutBase(backup: BackupDocument, indexOf: ReturnType<typeof logIndexes>): Promise<BackupDocument> {
     if (backup.log === null) return this.#sealed(backup, {});
-    const prefix = logPrefix(backup.database, backup.lineage);
-    const listed = indexes.get(prefix) ??
-      allKeys(this.#to.store, prefix).then((keys) => new LogIndex(logObjects(keys)));
-    indexes.set(prefix, listed);
     const { from, to, chain } = backup.log;
-    const bytes = (await listed).walkBack({ version: to, chain }, from).objects.reduce(
+    const bytes = (await indexOf(backup)).walkBack({ version: to, chain }, from).objects.reduce(
       (sum, { size }) => sum + size,
       0,
     );
