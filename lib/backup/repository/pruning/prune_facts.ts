@@ -218,10 +218,10 @@ export function without(state: PruneState, gone: ReadonlySet<string>): PruneStat
 }
 
 export function withoutLog(state: PruneState, keys: ReadonlySet<string>): PruneState {
-  const logs = new Map([...state.facts.logs].map(([history, { objects }]) => [
-    history,
-    new LogIndex(objects.filter(({ key }) => !keys.has(key))),
-  ]));
+  const logs = new Map([...state.facts.logs].map(([history, index]) => {
+    const left = index.objects.filter(({ key }) => !keys.has(key));
+    return [history, left.length === index.objects.length ? index : new LogIndex(left)];
+  }));
   return { ...state, facts: { ...state.facts, logs } };
 }
 

@@ -68,7 +68,7 @@ export class Replication implements AsyncDisposable {
   #failures = 0;
   #failure: unknown;
   #fenced: LineageError | undefined;
-  /** When it shipped last, and where the archive stood then: while the store is away nothing else is known. */
+  /** When it shipped last, and where its own archive stood then: while the store is away nothing else is known. */
   #shipped: { at: number; head: HeadDocument | undefined } = { at: 0, head: undefined };
   #mergedAt = 0;
   #needsBase = true;
@@ -247,7 +247,7 @@ export class Replication implements AsyncDisposable {
     try {
       const { verify } = this.#options;
       const shipped = await this.#shipper.ship({ heartbeat, verify, signal: this.#abort.signal });
-      this.#shipped = { at: this.#context.clock(), head: this.#shipper.head };
+      this.#shipped = { at: this.#context.clock(), head: this.#engine.forked ? undefined : this.#shipper.head };
       this.#failures = 0;
       this.#failure = undefined;
       this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
