@@ -155,6 +155,7 @@ describe("readAttempts", () => {
     const late = await readAttempts(house.context, { since: MIDNIGHT + 101_000, count: Infinity });
     assert.equal(late.length, 100);
     await house.store.put(auditKey(299), new Uint8Array([0xff, 0xfe]));
+    await house.openRepository();
     assert.equal((await readAttempts(house.context, { since: MIDNIGHT + 101_000, count: Infinity })).length, 99);
   });
 });

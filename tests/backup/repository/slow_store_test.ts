@@ -55,7 +55,7 @@ class FarStore extends FaultStore {
   }
 }
 
-const COUNT = 300;
+const COUNT = 150;
 
 /** So many backups in a row, each with a log object of its own. */
 async function withBackups(): Promise<House> {
@@ -121,6 +121,17 @@ describe("a store that is far away, with hundreds of backups", () => {
     const before = (await keysOf(memory, "log/")).length;
     assertAtOnce(await store.during(() => mergeLog(house.context, head!, new MergeMemory())), "merge");
     assert.deepEqual([before, (await keysOf(memory, "log/")).length], [COUNT - 1, 1]);
+  });
+
+  it("is asked for what was done once, however often figures are wanted", async () => {
+    const { house, store } = await moved(await whole);
+    const wish = { since: -Infinity, count: Infinity };
+    const first = await readAttempts(house.context, wish);
+    await house.backup();
+    const before = store.calls.length;
+    const second = await readAttempts(house.context, wish);
+    assert.deepEqual([first.length, second.length], [COUNT, COUNT + 1]);
+    assert.ok(store.calls.length - before <= 2, `${store.calls.length - before} calls`);
   });
 
   it("is asked for each proof once by a pruning", async () => {

@@ -50,9 +50,12 @@ export async function readAuditLine(context: RepositoryContext, key: string): Pr
 /** Lines that one listing has. */
 const LISTED = 1000;
 
-/** The number of the last line, 0 where there is none: found by steps that double, and then halve. */
-export async function lastAuditSeq(context: RepositoryContext): Promise<number> {
-  let last = 0;
+/**
+ * The number of the last line, 0 where there is none: found by steps that double, and then halve. `known`: one that was there
+ * before.
+ */
+export async function lastAuditSeq(context: RepositoryContext, known = 0): Promise<number> {
+  let last = known;
   let step = 0;
   let beyond = Infinity;
   for (;;) {
@@ -75,19 +78,33 @@ async function seqsBehind({ store }: RepositoryContext, seq: number): Promise<{ 
   }
 }
 
-/** The last `count` lines, as far as they can be read, the newest first. What is damaged is left out: `verify` tells of it. */
-export async function* readAuditBackwards(context: RepositoryContext, count: number): AsyncGenerator<AuditLine> {
-  const last = await lastAuditSeq(context);
-  function* keys(): Generator<string> {
-    for (let seq = last; seq > Math.max(0, last - count); seq--) yield auditKey(seq);
+/** What was read of lines, by their numbers; they never change. */
+export type KeptLines<T> = Map<number, T>;
+
+/**
+ * What `take` finds in the last `count` lines, as far as they can be read, the newest first. What is damaged is left out:
+ * `verify` tells of it. What is in `kept` is not read again, and what is read gets there.
+ */
+export async function* readAuditBackwards<T>(
+  context: RepositoryContext,
+  count: number,
+  take: (line: AuditLine) => T,
+  kept: KeptLines<T> = new Map(),
+): AsyncGenerator<T> {
+  let known = 0;
+  for (const seq of kept.keys()) known = Math.max(known, seq);
+  const last = await lastAuditSeq(context, known);
+  for (const seq of kept.keys()) if (seq <= last - count) kept.delete(seq);
+  function* seqs(): Generator<number> {
+    for (let seq = last; seq > Math.max(0, last - count); seq--) yield seq;
   }
-  const lines = inOrder(keys(), SMALL_REQUESTS, async (key) => {
+  const found = inOrder(seqs(), SMALL_REQUESTS, async (seq) => {
     try {
-      return (await readLine(context, key)).line;
+      if (!kept.has(seq)) kept.set(seq, take((await readLine(context, auditKey(seq))).line));
     } catch (error) {
       if (!isDamage(error)) throw error;
-      return undefined;
     }
+    return seq;
   });
-  for await (const line of lines) if (line !== undefined) yield line;
+  for await (const seq of found) if (kept.has(seq)) yield kept.get(seq)!;
 }

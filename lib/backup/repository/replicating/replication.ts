@@ -281,7 +281,7 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  /** What is done beside shipping: a base when one is due, and merging. None of it holds up the next shipment. */
+  /** What is done beside shipping: a base when one is due, while shipping goes on, and merging, which the next shipment waits for. */
   async #keepHouse({ head, bytes }: Shipped): Promise<void> {
     const now = this.#context.clock();
     await this.#lookForBase(bytes > 0 && now - this.#seenAt >= LOOK_EVERY_MS);

@@ -135,7 +135,7 @@ function durationOf(
 
 async function learnModel(context: RepositoryContext): Promise<EstimateModel> {
   const rates: number[] = [];
-  for await (const { action, result, detail } of readAuditBackwards(context, LINES_MAX)) {
+  for await (const { action, result, detail } of readAuditBackwards(context, LINES_MAX, (line) => line)) {
     if (result !== "ok" || (action !== "restore" && action !== "drill")) continue;
     const { bytes, durationMs, recordsReplayed } = detail;
     if (typeof bytes !== "number" || typeof durationMs !== "number" || bytes < LEARN_BYTES_MIN) continue;
