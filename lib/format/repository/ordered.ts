@@ -9,11 +9,11 @@
  * source and waits for the work under way when something fails or the reader stops, so nothing goes on behind its back.
  */
 export async function* inOrder<I, O>(
-  source: AsyncIterable<I>,
+  source: Iterable<I> | AsyncIterable<I>,
   width: number,
   work: (item: I) => Promise<O>,
 ): AsyncGenerator<O, void> {
-  const items = source[Symbol.asyncIterator]();
+  const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   const waiting: Promise<O>[] = [];
   let ended = false;
   try {

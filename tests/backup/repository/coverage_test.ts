@@ -6,6 +6,7 @@ import { neededLog } from "../../../lib/backup/repository/care/check/structure.t
 import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import { type BaseDocument, type Coverage, reachOf } from "../../../lib/backup/repository/restoring/coverage.ts";
 import type { RepositoryFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import type { BackupDocument } from "../../../lib/format/repository/backup_document.ts";
 
 /** A history whose log ends where its newest base stands. */
@@ -79,5 +80,31 @@ describe("a thousand backups of one history, made on top of each other", () => {
     // Itself, and all that were made on top of it.
     assert.equal(found!.backups.length, 995);
     assert.ok(facts.reads < 20, `${facts.reads} times`);
+  });
+});
+
+describe("a thousand bases of one history, without log", () => {
+  it("are gone through once to tell what each of them reaches", () => {
+    let reads = 0;
+    const backups = Array.from({ length: 1000 }, (_, i) => ({
+      id: `b${i}`,
+      parentId: null,
+      database: "d",
+      lineage: "l",
+      parents: [],
+      get version() {
+        reads++;
+        return i + 1;
+      },
+      timestamp: 10 * i,
+      coveredUntil: 10 * i + 3,
+      selective: false,
+      base: { files: [] },
+      log: null,
+    })) as unknown as BackupDocument[];
+    const [range, ...others] = recoveryRanges({ backups, heads: [], logs: new Map() });
+    assert.deepEqual(others, []);
+    assert.deepEqual([range!.from.version, range!.to.version, range!.coveredUntil], [1, 1000, 9993]);
+    assert.ok(reads < 20_000, `${reads} looks`);
   });
 });

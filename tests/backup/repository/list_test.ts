@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, NotFoundError, ReadOnlyError } from "../../../lib/base/errors.ts";
 import { encodeText } from "../../../lib/base/bytes.ts";
-import { readAuditLine } from "../../../lib/backup/repository/core/audit.ts";
+import { readAuditLine } from "../../../lib/backup/repository/core/audit_lines.ts";
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { type BackupFilter, findBackup, listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";

@@ -187,6 +187,14 @@ describe("replicate()", () => {
     for (const version of [1, 7, 21]) {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
+    const { coveredUntil } = replication.status();
+    away(true);
+    await house.set("b", "1");
+    await pass(house, replication, 100 * SECOND);
+    const known = replication.status();
+    const told = [known.archivedVersion, known.lagVersions, known.coveredUntil];
+    assert.deepEqual(told, [21, 1, coveredUntil], "what is archived stays so while the store is away");
+    away(false);
     await replication.stop();
   });
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { restoreInto } from "../../../lib/backup/mod.ts";
-import { auditKey, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { writeAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { auditKey } from "../../../lib/backup/repository/core/audit_lines.ts";
 import { readAttempts } from "../../../lib/backup/repository/core/attempts.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
@@ -154,6 +155,7 @@ describe("readAttempts", () => {
     const late = await readAttempts(house.context, { since: MIDNIGHT + 101_000, count: Infinity });
     assert.equal(late.length, 100);
     await house.store.put(auditKey(299), new Uint8Array([0xff, 0xfe]));
+    await house.openRepository();
     assert.equal((await readAttempts(house.context, { since: MIDNIGHT + 101_000, count: Infinity })).length, 99);
   });
 });

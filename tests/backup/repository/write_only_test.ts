@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { activeLeases } from "../../../lib/backup/repository/core/lease.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
@@ -164,6 +165,12 @@ describe("who may add to a store, and neither read backups nor delete", () => {
 
   it("replicates, and leaves merging to a pruning", async () => {
     const { house, store } = await narrow();
+    const { noteLink } = MergeMemory.prototype;
+    let remembered = 0;
+    MergeMemory.prototype.noteLink = function (...link) {
+      remembered++;
+      noteLink.apply(this, link);
+    };
     await house.set("a", "0");
     const failures: unknown[] = [];
     const replication = await house.replicate({
@@ -177,7 +184,10 @@ describe("who may add to a store, and neither read backups nor delete", () => {
       await house.time.advance(SECOND, () => until(() => replication.status().state !== "shipping"));
     }
     await replication.stop();
+    MergeMemory.prototype.noteLink = noteLink;
     assert.deepEqual([failures, replication.status().lagVersions], [[], 0]);
+    // One of each second would be millions in a year.
+    assert.ok(remembered < 100, `${remembered} objects kept for merging`);
     const objects = (await keysOf(store, "log/")).length;
     assert.ok(objects > 256, `${objects} objects`);
     store.isOpen = true;

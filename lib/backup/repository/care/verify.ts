@@ -23,6 +23,7 @@ import { sampleOf } from "./check/sample.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { backupKey, objectKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
+import { runPool, SMALL_REQUESTS } from "../core/pool.ts";
 import { writeProof } from "../core/proofs.ts";
 import { Coverages } from "../restoring/coverage.ts";
 import { planRestore } from "../restoring/restore_plan.ts";
@@ -193,13 +194,18 @@ async function record(
       durationMs: ms,
     });
   };
-  for (const backup of facts.backups) {
-    if (id !== undefined && backup.id !== id) continue;
+  const ids = new Set(facts.backups.map((backup) => backup.id));
+  const blamed = new Map<string, number>();
+  for (const { backups } of problems) for (const each of backups) blamed.set(each, (blamed.get(each) ?? 0) + 1);
+  const byKey = new Map(problems.map((problem) => [problem.key, problem]));
+  await runPool(facts.backups, SMALL_REQUESTS, async (backup) => {
+    if (id !== undefined && backup.id !== id) return;
     const own = new Set(backup.base?.files.map(({ object }) => objectKey(object)));
-    const count = problems.filter(({ key, backups }) => backups.includes(backup.id) || own.has(key)).length;
+    const others = [...own].filter((key) => byKey.get(key)?.backups.includes(backup.id) === false).length;
+    const count = (blamed.get(backup.id) ?? 0) + others;
     if (count > 0 || read === "all" && !context.keyless) await prove(backup, { ...backup, backupId: backup.id }, count);
-  }
-  const rest = problems.filter(({ backups }) => !facts.backups.some((backup) => backups.includes(backup.id)));
+  });
+  const rest = problems.filter(({ backups }) => !backups.some((each) => ids.has(each)));
   for (const { key } of rest.slice(0, 1)) await prove(undefined, placeOf(facts.backups, findings.of(key)), rest.length);
   if (rest.length === 0 && id === undefined && read === "all") {
     // So that what was wrong with the whole at an earlier time counts no more.

@@ -1,17 +1,12 @@
 /**
- * The attempts to make a backup, as the audit log tells of them. Read from its end backwards, many lines at once: the log of
- * years is long, and what counts is lately.
+ * The attempts to make a backup, as the audit log tells of them, read from its end backwards: the log of years is long, and what
+ * counts is lately.
  *
  * @module
  */
-import { IntegrityError } from "../../../base/errors.ts";
-import { decodeText } from "../../../base/bytes.ts";
-import { type AuditLine, decodeAuditLine } from "../../../format/repository/audit_line.ts";
-import { UNCHECKED } from "../../../format/repository/document.ts";
+import type { AuditLine } from "../../../format/repository/audit_line.ts";
+import { type KeptLines, readAuditBackwards } from "./audit_lines.ts";
 import type { RepositoryContext } from "./context.ts";
-import { allKeys, readBytes } from "./documents.ts";
-import { PART } from "./layout.ts";
-import { runPool } from "./pool.ts";
 
 /** One attempt. */
 export interface BackupAttempt {
@@ -25,54 +20,40 @@ export interface BackupAttempt {
   durationMs: number | undefined;
 }
 
-/** Lines read at once. */
-const READS = 16;
-
-/** Lines between two looks at whether it is enough: a few waits for a store that is far away. */
-const STEP = 128;
-
-/** Lines looked at, at most: with a shipment noted every minute these are a month. */
+/** Lines looked at, at most: with a backup every minute these are a month. */
 const LINES_MAX = 50_000;
 
-const LINE_BYTES_MAX = 64 * 1024;
+/** What one line tells, as far as it matters here. */
+interface Told {
+  at: number;
+  attempt: BackupAttempt | undefined;
+}
+
+/** Of each open repository: figures are asked for every minute, and each line would be a request each time. */
+const told = new WeakMap<RepositoryContext, KeptLines<Told>>();
+
+/** So many lines in a row before a time, and there are none behind it: the clocks of those who write may differ. */
+const EARLIER_MAX = 128;
 
 /** The attempts since a time, the oldest first; of all times at most `count`. Lines that are damaged tell nothing. */
 export async function readAttempts(
   context: RepositoryContext,
   { since, count }: { since: number; count: number },
 ): Promise<BackupAttempt[]> {
-  const keys = (await allKeys(context.store, PART.audit)).map(({ key }) => key);
+  const kept: KeptLines<Told> = told.get(context) ?? new Map();
+  told.set(context, kept);
   const attempts: BackupAttempt[] = [];
-  const end = Math.max(0, keys.length - LINES_MAX);
-  for (let at = keys.length; at > end && attempts.length < count; at -= STEP) {
-    const lines = await readLines(context, keys.slice(Math.max(end, at - STEP), at));
-    for (const line of lines.reverse()) if (line.action === "backup") attempts.push(attemptOf(line));
-    if (lines.length > 0 && Math.max(...lines.map((line) => line.at)) < since) break;
+  let earlier = 0;
+  for await (const { at, attempt } of readAuditBackwards(context, LINES_MAX, tellOf, kept)) {
+    earlier = at < since ? earlier + 1 : 0;
+    if (attempt !== undefined && at >= since) attempts.push(attempt);
+    if (attempts.length >= count || earlier === EARLIER_MAX) break;
   }
-  return attempts.filter(({ at }) => at >= since).slice(0, count).reverse();
+  return attempts.reverse();
 }
 
-async function readLines(context: RepositoryContext, keys: readonly string[]): Promise<AuditLine[]> {
-  const lines = new Map<string, AuditLine>();
-  await runPool(keys, READS, async (key) => {
-    try {
-      const found = await readBytes(context.store, key, LINE_BYTES_MAX);
-      if (found !== undefined) {
-        lines.set(
-          key,
-          decodeAuditLine(
-            decodeText(found.bytes),
-            `${key} in ${context.name}`,
-            context.keyless ? UNCHECKED : context.ring,
-          ),
-        );
-      }
-    } catch (error) {
-      // `verify` tells of it; figures must not fail over one line.
-      if (!(error instanceof IntegrityError || error instanceof TypeError)) throw error;
-    }
-  });
-  return keys.flatMap((key) => lines.get(key) ?? []);
+function tellOf(line: AuditLine): Told {
+  return { at: line.at, attempt: line.action === "backup" ? attemptOf(line) : undefined };
 }
 
 function attemptOf({ at, result, detail }: AuditLine): BackupAttempt {

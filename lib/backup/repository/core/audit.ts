@@ -5,30 +5,19 @@
  *
  * @module
  */
-import { IntegrityError } from "../../../base/errors.ts";
-import { decodeText, encodeText, equalBytes, isText } from "../../../base/bytes.ts";
-import {
-  AUDIT_START,
-  auditHash,
-  type AuditLine,
-  decodeAuditLine,
-  encodeAuditLine,
-} from "../../../format/repository/audit_line.ts";
-import { UNCHECKED } from "../../../format/repository/document.ts";
+import { encodeText, equalBytes } from "../../../base/bytes.ts";
+import { AUDIT_START, auditHash, type AuditLine, encodeAuditLine } from "../../../format/repository/audit_line.ts";
+import { inOrder } from "../../../format/repository/ordered.ts";
+import { auditKey, auditSeq, lastAuditSeq, LINE_BYTES_MAX, readLine } from "./audit_lines.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, isDamage, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
+import { SMALL_REQUESTS } from "./pool.ts";
 
 /** What is told of one action. */
 export type AuditDetail = Record<string, string | number | boolean | null>;
 
-const LINE_BYTES_MAX = 64 * 1024;
 const TRIES = 20;
-
-/** The key of a line. */
-export function auditKey(seq: number): string {
-  return `${PART.audit}${String(seq).padStart(12, "0")}.jsonl`;
-}
 
 /** Where the log of each open repository ends, so that appending needs no listing. */
 const ends = new WeakMap<RepositoryContext, { seq: number; hash: string }>();
@@ -69,20 +58,14 @@ async function isThere(context: RepositoryContext, key: string, bytes: Uint8Arra
 
 /** The number and the hash of the last line. A damaged one must not end the log: what follows it follows nothing. */
 async function readEnd(context: RepositoryContext): Promise<{ seq: number; hash: string }> {
-  const last = (await allKeys(context.store, PART.audit)).findLast(({ key }) => seqOf(key) !== undefined)?.key;
-  if (last === undefined) return { seq: 0, hash: AUDIT_START };
+  const seq = await lastAuditSeq(context);
+  if (seq === 0) return { seq, hash: AUDIT_START };
   try {
-    return { seq: seqOf(last)!, hash: auditHash((await readLine(context, last)).text) };
+    return { seq, hash: auditHash((await readLine(context, auditKey(seq))).text) };
   } catch (error) {
     if (!isDamage(error)) throw error;
-    return { seq: seqOf(last)!, hash: AUDIT_START };
+    return { seq, hash: AUDIT_START };
   }
-}
-
-/** The number in a key; undefined when it is not a line's. */
-function seqOf(key: string): number | undefined {
-  const [, digits] = /^audit\/(\d{12})\.jsonl$/.exec(key) ?? [];
-  return digits === undefined ? undefined : Number(digits);
 }
 
 /** Runs `work` and notes how it ended; a note that can't be written is no failure of the work. */
@@ -112,20 +95,6 @@ function shortMessage(error: unknown): string {
   return message.length > 500 ? `${message.slice(0, 497)}...` : message;
 }
 
-/** One line; undefined when it is not there. Damage is `IntegrityError`. */
-export async function readAuditLine(context: RepositoryContext, key: string): Promise<AuditLine | undefined> {
-  return await context.store.head(key) === undefined ? undefined : (await readLine(context, key)).line;
-}
-
-async function readLine(context: RepositoryContext, key: string): Promise<{ text: string; line: AuditLine }> {
-  const name = `${key} in ${context.name}`;
-  const found = await readBytes(context.store, key, LINE_BYTES_MAX);
-  if (found === undefined) throw new IntegrityError(`${name} is gone; the audit log has a hole`);
-  if (!isText(found.bytes)) throw new IntegrityError(`Cannot trust ${name}: it is not text; the audit log was damaged`);
-  const text = decodeText(found.bytes);
-  return { text, line: decodeAuditLine(text, name, context.keyless ? UNCHECKED : context.ring) };
-}
-
 /**
  * All lines that can be read, the oldest first. What can't, and a line that does not follow its predecessor, is told to
  * `onProblem`.
@@ -137,21 +106,21 @@ export async function* readAudit(
   // Undefined: the line before can't be read, so nothing can be said of what follows it.
   let previous: string | undefined = AUDIT_START;
   let seq = 0;
-  for (const { key } of await allKeys(context.store, PART.audit)) {
-    const own = seqOf(key);
-    if (own === undefined) {
+  const lines = inOrder(await allKeys(context.store, PART.audit), SMALL_REQUESTS, async ({ key }) => {
+    const found = auditSeq(key) === undefined ? undefined : await readLine(context, key).catch(damageOf);
+    return { key, found };
+  });
+  for await (const { key, found } of lines) {
+    const own = auditSeq(key);
+    if (own === undefined || found === undefined) {
       onProblem(key, "is not named as lines are");
       continue;
     }
     if (own !== seq + 1) onProblem(key, `is line ${own} where ${seq + 1} belongs`);
     const follows = own === seq + 1;
     seq = own;
-    let found;
-    try {
-      found = await readLine(context, key);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      onProblem(key, (error as Error).message);
+    if (found instanceof Error) {
+      onProblem(key, found.message);
       previous = undefined;
       continue;
     }
@@ -163,4 +132,9 @@ export async function* readAudit(
     previous = auditHash(text);
     yield line;
   }
+}
+
+function damageOf(error: unknown): Error {
+  if (!isDamage(error)) throw error;
+  return error as Error;
 }

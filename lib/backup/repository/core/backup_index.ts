@@ -19,7 +19,7 @@ import { MADE_ID } from "./backup_id.ts";
 import type { RepositoryContext } from "./context.ts";
 import { isDamage, readBytes } from "./documents.ts";
 import { BACKUP_INDEX_KEY, backupIdOf } from "./layout.ts";
-import { runPool } from "./pool.ts";
+import { runPool, SMALL_REQUESTS } from "./pool.ts";
 
 /** Fewer manifests are read one by one as fast. */
 const INDEXED_MIN = 16;
@@ -32,9 +32,6 @@ const DOCUMENT_BYTES_MAX = 16 * 2 ** 10;
 
 /** No index is longer, packed or not. */
 const INDEX_BYTES_MAX = 32 * 2 ** 20;
-
-/** Manifests read at once. */
-const READS = 16;
 
 /** Of the manifests that are listed those that belong into an index: the newest, as far as there is room. (2) */
 export function indexable(listed: readonly ObjectInfo[]): ObjectInfo[] {
@@ -100,7 +97,7 @@ async function readWhole(context: RepositoryContext): Promise<Map<string, Uint8A
 export async function writeIndex(context: RepositoryContext, listed: readonly ObjectInfo[]): Promise<void> {
   const documents = await readIndex(context, listed);
   const lacking = listed.filter(({ key }) => !documents.has(key));
-  await runPool(lacking, READS, async ({ key }) => {
+  await runPool(lacking, SMALL_REQUESTS, async ({ key }) => {
     const found = await readBytes(context.store, key, DOCUMENT_BYTES_MAX);
     if (found !== undefined) documents.set(key, found.bytes);
   });

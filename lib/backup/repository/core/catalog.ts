@@ -16,7 +16,8 @@ import { allKeys, isDamage, openContextDocument, readAllDocuments, readDocument 
 import { readHeads } from "../log/heads.ts";
 import { backupIdOf, backupKey, PART } from "./layout.ts";
 import type { KnownObjects, Placed } from "../making/place.ts";
-import { runPool } from "./pool.ts";
+import { runPool, SMALL_REQUESTS } from "./pool.ts";
+import { assertStillThere } from "./still_there.ts";
 
 /**
  * Manifests never change, so what was read once is kept as long as the repository is open. But an id that someone chose may
@@ -40,9 +41,6 @@ export function forgetBackups(context: RepositoryContext): void {
   cache.delete(context);
 }
 
-/** Manifests read at once: small objects, where waiting is what takes the time. */
-const READS = 16;
-
 /** How manifests are read. */
 export interface ReadBackupsOptions {
   /** Hears of manifests that can't be read, which otherwise throw. */
@@ -65,7 +63,7 @@ export async function readBackups(
   if (!direct && isIndexWorth(unknown.length)) await takeIndexed(context, unknown, kept);
   // Of this call alone: others read at the same time, by listings of their own, and keep and drop what they find.
   const found = new Map<string, BackupDocument>();
-  await runPool(listed, READS, async ({ key, size }) => {
+  await runPool(listed, SMALL_REQUESTS, async ({ key, size }) => {
     try {
       const known = kept.get(key);
       if (known !== undefined && (known.isDirect || !direct)) return void found.set(key, known.body);
@@ -153,12 +151,16 @@ export async function readMarks(context: RepositoryContext): Promise<GcMark[]> {
   return (await readAllDocuments(context, "gc", PART.marks, gcMark)).map(({ body }) => body);
 }
 
-/** What new backups may refer to. To be read under a lease, or what it tells may be gone before it is used. */
+/**
+ * What new backups may refer to. To be read under a lease, or what it tells may be gone before it is used. Where there are none
+ * a repository that was emptied is refused, as `IntegrityError`.
+ */
 export async function knownObjects(
   context: RepositoryContext,
   backups: readonly BackupDocument[],
   own: boolean,
 ): Promise<KnownObjects> {
+  if (backups.length === 0) await assertStillThere(context);
   const marked = new Set((await readMarks(context)).flatMap((mark) => mark.keys));
   const shareable = new Map<string, Placed>();
   const referenced = new Set<string>();

@@ -17,13 +17,10 @@ import { gcMark, leaseDocument, proof } from "../../../format/repository/house_d
 import { type Shape, ShapeError } from "../../../format/manifest/json_shape.ts";
 import type { ObjectInfo, ObjectStore } from "../../../storage/object_store.ts";
 import type { RepositoryContext } from "./context.ts";
-import { runPool } from "./pool.ts";
+import { runPool, SMALL_REQUESTS } from "./pool.ts";
 
 /** No document is larger: a manifest of 10 TiB in files of 8 MiB has 300 bytes for each. */
 const DOCUMENT_BYTES_MAX = 512 * 2 ** 20;
-
-/** How many documents are read at once, whatever the concurrency of transfers: each is a few hundred bytes. */
-const READS = 16;
 
 /** A document and the tag of its bytes. */
 export interface ReadDocument<T> {
@@ -155,7 +152,7 @@ export async function readAllDocuments<T>(
 ): Promise<{ key: string; body: T }[]> {
   const keys = await allKeys(context.store, prefix);
   const bodies = new Map<string, T>();
-  await runPool(keys, READS, async ({ key }) => {
+  await runPool(keys, SMALL_REQUESTS, async ({ key }) => {
     if (!key.endsWith(".json")) return;
     try {
       const found = await readDocument(context, kind, key, shape);

@@ -160,10 +160,12 @@ export async function* objectPieces(
     reuse?: boolean | undefined;
     /** The caller holds the raw bytes against a digest of his own. */
     unchecked?: boolean | undefined;
+    /** The stored bytes, where they were fetched before. */
+    stored?: AsyncIterable<Uint8Array> | undefined;
   } = {},
 ): AsyncGenerator<Uint8Array> {
-  const { bandwidth, signal } = options;
-  const source = readObject(storedPieces(context, key, { bandwidth, signal, unchecked: true }), {
+  const { bandwidth, signal, stored } = options;
+  const source = readObject(stored ?? storedPieces(context, key, { bandwidth, signal, unchecked: true }), {
     name: `${key} in ${context.name}`,
     ...(context.ring === undefined ? {} : { ring: context.ring }),
     reuse: options.reuse ?? false,

@@ -5,6 +5,12 @@
  */
 
 /**
+ * Requests at once where each is small (a document, a line, a delete), whatever the concurrency of transfers: waiting is what
+ * takes the time. Not more: services ask who comes with hundreds to slow down.
+ */
+export const SMALL_REQUESTS = 16;
+
+/**
  * Runs `work` over all items, at most `limit` at a time, begun in their order. The first failure stops what has not begun, is
  * waited for by what has, and thrown.
  */

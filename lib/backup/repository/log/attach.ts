@@ -19,6 +19,7 @@ import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, firstKey } from "../core/documents.ts";
+import { assertStillThere } from "../core/still_there.ts";
 import { lineagePath } from "./lineage_path.ts";
 import { type Head, HeadTouchedError, newHead, overtaken, readHead, REPAIR_WRITER } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
@@ -82,6 +83,7 @@ async function begin(
   at: number | undefined,
   seen: HeadDocument | undefined,
 ): Promise<Head> {
+  await assertStillThere(context);
   // A head is written before the first object that it will count. A new chain over what an older one left could not be read.
   const key = headKey(engine.id, engine.lineage);
   const left = await firstKey(context.store, logPrefix(engine.id, engine.lineage));

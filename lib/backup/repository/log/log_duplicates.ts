@@ -25,10 +25,9 @@ export async function logDuplicates(
     if (index === undefined) continue;
     const way = index.walkBack(head, 0).objects;
     const onWay = new Set(way.map(({ key }) => key));
+    const beside = index.objects.filter(({ key }) => !onWay.has(key));
     for (const [i, large] of way.entries()) {
-      const inside = index.objects.filter((each) =>
-        !onWay.has(each.key) && each.first >= large.first && each.last <= large.last
-      );
+      const inside = beside.filter(({ first, last }) => first >= large.first && last <= large.last);
       if (inside.length === 0) continue;
       const next = way[i + 1];
       const chains = await chainsOf(context, large, signal);

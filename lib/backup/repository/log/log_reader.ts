@@ -2,10 +2,12 @@
  * The commits of an archived log, in order, from a list of objects that a walk has chosen.
  *
  * Each object is checked as it is read (its own checksums, and that its chain ends as its name says), and that it follows
- * the one before. An object that has gone meanwhile was merged into a larger one: the caller plans anew.
+ * the one before. An object that has gone meanwhile was merged into a larger one: the caller plans anew. Short ones are fetched
+ * before their turn, many at once: of thousands, each of a second, nearly all of the time would go by with waiting.
  *
  * @module
  */
+import { copyBytes } from "../../../base/bytes.ts";
 import { IntegrityError } from "../../../base/errors.ts";
 import { yieldToLoop } from "../../../base/yield.ts";
 import {
@@ -16,8 +18,10 @@ import {
 } from "../../../format/repository/archived_log.ts";
 import type { Bandwidth } from "../core/bandwidth.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import { inOrder } from "../../../format/repository/ordered.ts";
 import type { LogObject } from "./log_chain.ts";
-import { objectPieces } from "../core/objects.ts";
+import { objectPieces, storedPieces } from "../core/objects.ts";
+import { SMALL_REQUESTS } from "../core/pool.ts";
 
 /** A commit as it was archived. */
 export interface ArchivedCommit {
@@ -48,6 +52,31 @@ export interface ReadLogOptions {
 /** Commits between two turns of the event loop. */
 const STEP = 256;
 
+/** Longer objects are fetched in their turn: it is their bytes that take the time, and memory. */
+const AHEAD_BYTES_MAX = 256 * 1024;
+
+/** Objects in their order, short ones with their stored bytes, unless what they hold is known. */
+export function fetchAhead(
+  context: RepositoryContext,
+  objects: readonly LogObject[],
+  options: Pick<ReadLogOptions, "bandwidth" | "signal"> & { isKnown?: (object: LogObject) => boolean },
+): AsyncGenerator<{ object: LogObject; stored?: AsyncIterable<Uint8Array> }> {
+  const { isKnown, bandwidth, signal } = options;
+  return inOrder(objects, SMALL_REQUESTS, async (object) => {
+    if (objects.length === 1 || object.size > AHEAD_BYTES_MAX || isKnown?.(object) === true) return { object };
+    const pieces: Uint8Array[] = [];
+    // They are checked in their turn.
+    for await (const piece of storedPieces(context, object.key, { bandwidth, signal, unchecked: true })) {
+      pieces.push(copyBytes(piece));
+    }
+    return { object, stored: eachOf(pieces) };
+  });
+}
+
+async function* eachOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* pieces;
+}
+
 /** The commits that `objects` hold, as far as asked for. The operations of one are used up once the next is asked for. */
 export async function* readLog(
   context: RepositoryContext,
@@ -60,12 +89,14 @@ export async function* readLog(
   let chainOf = "";
   let count = 0;
   const memory: PieceMemory = {};
-  for (const [i, object] of objects.entries()) {
+  let i = -1;
+  for await (const { object, stored } of fetchAhead(context, objects, options)) {
+    i++;
     const until = object.until ?? object.last;
     if (until <= last) continue;
     if (options.upTo !== undefined && last >= options.upTo) return;
     options.onObject?.(object);
-    const { head, pieces } = await openLog(context, object, { ...options, memory });
+    const { head, pieces } = await openLog(context, object, { ...options, memory, stored });
     try {
       // Each lineage has a chain of its own, so where one goes over into another there is nothing to compare.
       const follows = chainAt === head.first - 1 && chainOf === head.lineage;
@@ -96,7 +127,13 @@ export async function* readLog(
 export async function openLog(
   context: RepositoryContext,
   object: LogObject,
-  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined; memory?: PieceMemory } = {},
+  options: {
+    bandwidth?: Bandwidth | undefined;
+    signal?: AbortSignal | undefined;
+    memory?: PieceMemory;
+    /** Its stored bytes, where they were fetched before. */
+    stored?: AsyncIterable<Uint8Array> | undefined;
+  } = {},
 ): ReturnType<typeof readArchivedLog> {
   const { first, last, chain } = object;
   const [, database, lineage] = object.key.split("/");
@@ -111,14 +148,16 @@ export async function openLog(
   });
 }
 
-/** The pieces of an object, their bytes copied. */
+/** The pieces of objects in their order, their bytes copied. */
 export async function* logPieces(
   context: RepositoryContext,
-  object: LogObject,
-  options: { bandwidth?: Bandwidth | undefined; signal?: AbortSignal | undefined } = {},
+  objects: readonly LogObject[],
+  options: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<LogPiece & { chain: string }> {
-  const { pieces } = await openLog(context, object, options);
-  yield* pieces;
+  for await (const { object, stored } of fetchAhead(context, objects, options)) {
+    const { pieces } = await openLog(context, object, { ...options, stored });
+    yield* pieces;
+  }
 }
 
 /**

@@ -17,9 +17,10 @@ import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
 import { logPrefix } from "../core/layout.ts";
+import { runPool, SMALL_REQUESTS } from "../core/pool.ts";
 import { historyOf, type RepositoryFacts } from "../restoring/facts.ts";
 import { LogIndex, type LogObject, logObjects } from "./log_chain.ts";
-import { logPieces, openLog } from "./log_reader.ts";
+import { fetchAhead, logPieces, openLog } from "./log_reader.ts";
 import { type LogLink, MergeMemory } from "./merge_memory.ts";
 import { type LinkedLogObject, planMerges } from "./merge_plan.ts";
 import { putLogObject } from "./log_object.ts";
@@ -67,11 +68,9 @@ export async function mergeLog(
     const chain = await linkedChain(context, head, listed, memory, signal);
     const used = new Set(chain.map(({ key }) => key));
     memory.keepLinks(used);
-    for (const object of listed) {
-      if (used.has(object.key) || !isCovered(object, chain)) continue;
-      await context.store.delete(object.key);
-      merged.removed++;
-    }
+    const covered = listed.filter((object) => !used.has(object.key) && isCovered(object, chain));
+    await deleteAll(context, covered);
+    merged.removed += covered.length;
     for (const group of planMerges(chain, context.clock())) {
       throwIfAborted(signal);
       const made = await mergeGroup(context, head, group, signal);
@@ -85,6 +84,10 @@ export async function mergeLog(
     if (!(error instanceof NotFoundError)) throw error;
   }
   return merged;
+}
+
+function deleteAll({ store }: RepositoryContext, objects: readonly LogObject[]): Promise<void> {
+  return runPool(objects, SMALL_REQUESTS, ({ key }) => store.delete(key));
 }
 
 /** Whether an object's versions all lie in one of the chain that ends where it ends, or goes on behind. */
@@ -107,15 +110,17 @@ async function linkedChain(
   for (;;) {
     const chain: LinkedLogObject[] = [];
     let misfit: string | undefined;
-    for (const object of index.walkBack(head, head.start, misfits).objects.reverse()) {
-      const next = chain[0] ?? { first: head.version + 1, previous: head.chain };
+    const back = index.walkBack(head, head.start, misfits).objects.reverse();
+    const isKnown = ({ key }: LogObject): boolean => memory.linkOf(key) !== undefined;
+    for await (const { object, stored } of fetchAhead(context, back, { signal, isKnown })) {
+      const next = chain.at(-1) ?? { first: head.version + 1, previous: head.chain };
       if (object.last !== next.first - 1 || object.chain !== next.previous) {
         misfit = object.key;
         break;
       }
-      chain.unshift({ ...object, ...await linkOf(context, object, memory, signal) });
+      chain.push({ ...object, ...await linkOf(context, object, memory, { signal, stored }) });
     }
-    if (misfit === undefined) return chain;
+    if (misfit === undefined) return chain.reverse();
     misfits.add(misfit);
   }
 }
@@ -124,11 +129,11 @@ async function linkOf(
   context: RepositoryContext,
   object: LogObject,
   memory: MergeMemory,
-  signal: AbortSignal | undefined,
+  options: { signal: AbortSignal | undefined; stored: AsyncIterable<Uint8Array> | undefined },
 ): Promise<LogLink> {
   const known = memory.linkOf(object.key);
   if (known !== undefined) return known;
-  const { head: { previous, minTimestamp, maxTimestamp }, pieces } = await openLog(context, object, { signal });
+  const { head: { previous, minTimestamp, maxTimestamp }, pieces } = await openLog(context, object, options);
   await pieces.return(undefined as never);
   const found = { previous, minTimestamp, maxTimestamp };
   memory.noteLink(object.key, found);
@@ -149,11 +154,9 @@ async function mergeGroup(
   const link = { previous, minTimestamp, maxTimestamp: last.maxTimestamp };
   async function* raw(): AsyncGenerator<Uint8Array> {
     yield writeLogHead({ database, lineage, first: first.first, last: last.last, ...link });
-    for (const object of group) {
-      for await (const piece of logPieces(context, object, { signal })) yield piece.bytes;
-    }
+    for await (const piece of logPieces(context, group, { signal })) yield piece.bytes;
   }
   const { storedBytes } = await putLogObject(context, key, raw, { signal });
-  for (const object of group) await context.store.delete(object.key);
+  await deleteAll(context, group);
   return { key, first: first.first, last: last.last, chain: last.chain, size: storedBytes, ...link };
 }

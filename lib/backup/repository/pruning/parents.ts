@@ -20,8 +20,11 @@ export function namedByOthers({ facts: { backups } }: PruneState, freed: Readonl
   );
 }
 
-/** In the order in which they may go: none before those that build on it. Not by times or versions, which may be equal. */
-export function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<string>): string[] {
+/**
+ * In the order in which they may go: none before those that build on it, which are in a group before. Not by times or versions,
+ * which may be equal.
+ */
+export function childrenFirst({ plan: { backups } }: PruneState, freed: ReadonlySet<string>): string[][] {
   const children = new Map<string, number>();
   const count = (id: string | null, change: number): void => {
     if (id !== null) children.set(id, (children.get(id) ?? 0) + change);
@@ -29,11 +32,17 @@ export function childrenFirst({ plan: { backups } }: PruneState, freed: Readonly
   const going = backups.filter(({ id }) => freed.has(id));
   for (const { parentId } of going) count(parentId, 1);
   const parents = new Map(going.map(({ id, parentId }) => [id, parentId]));
-  const order = going.filter(({ id }) => !children.get(id)).map(({ id }) => id);
-  for (let at = 0; at < order.length; at++) {
-    const parent = parents.get(order[at]!) ?? null;
-    count(parent, -1);
-    if (parent !== null && parents.has(parent) && children.get(parent) === 0) order.push(parent);
+  const groups: string[][] = [];
+  let group = going.filter(({ id }) => !children.get(id)).map(({ id }) => id);
+  while (group.length > 0) {
+    groups.push(group);
+    const next: string[] = [];
+    for (const id of group) {
+      const parent = parents.get(id) ?? null;
+      count(parent, -1);
+      if (parent !== null && parents.has(parent) && children.get(parent) === 0) next.push(parent);
+    }
+    group = next;
   }
-  return order;
+  return groups;
 }

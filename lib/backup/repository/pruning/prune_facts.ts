@@ -13,6 +13,7 @@ import { allKeys, readAllDocuments } from "../core/documents.ts";
 import { coverAfter, type Coverage, Coverages, reachOf } from "../restoring/coverage.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
+import { runPool, SMALL_REQUESTS } from "../core/pool.ts";
 import { LogIndex } from "../log/log_chain.ts";
 import type { BackupFact, LogFact, ObjectFact, RepositoryFacts as PlanFacts } from "./retention/facts.ts";
 
@@ -30,8 +31,12 @@ export interface PruneState {
   sizes: Map<string, number>;
 }
 
-/** Reads it. `anew`: manifests too that were read before, for they may be damaged by now. */
-export async function readPruneState(context: RepositoryContext, anew: boolean): Promise<PruneState> {
+/**
+ * Reads it. `first`: as it was when the pruning began; without it manifests, too, that were read before are read anew, for they
+ * may be damaged by now. What was proven by then counts to its end.
+ */
+export async function readPruneState(context: RepositoryContext, first?: PruneState): Promise<PruneState> {
+  const anew = first === undefined;
   if (anew) forgetBackups(context);
   const onDamage = (key: string, error: unknown): never => {
     throw unreadable(context, key, error);
@@ -40,7 +45,7 @@ export async function readPruneState(context: RepositoryContext, anew: boolean):
   const pins = await readPins(context);
   const facts = await readFacts(context, { onDamage, direct: anew });
   // Leaves out those that are damaged: they prove nothing, and say nothing of what a backup needs.
-  const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, () => {});
+  const proofs = first?.proofs ?? await readAllDocuments(context, "proof", PART.proofs, proof, () => {});
   const sizes = new Map((await allKeys(context.store, PART.backups)).map(({ key, size }) => [key, size]));
   const unlisted = await findUnlisted(context, facts, pins);
   if (unlisted !== undefined) throw notListed(context, unlisted);
@@ -58,7 +63,9 @@ export function notListed({ name }: RepositoryContext, key: string): IntegrityEr
 /** Those of some backups whose pin is there by its key, whatever a listing says. */
 export async function pinnedByKey({ store }: RepositoryContext, ids: Iterable<string>): Promise<Set<string>> {
   const pinned = new Set<string>();
-  for (const id of ids) if (await store.head(pinKey(id)) !== undefined) pinned.add(id);
+  await runPool(ids, SMALL_REQUESTS, async (id) => {
+    if (await store.head(pinKey(id)) !== undefined) pinned.add(id);
+  });
   return pinned;
 }
 
@@ -88,18 +95,16 @@ function planFacts(
   const ids = new Set<string | null>(backups.map(({ id }) => id));
   const coverages = new Coverages(facts);
   const log: LogFact[] = [];
+  const headOf = new Map(heads.map((head) => [historyOf(head.database, head.lineage), head]));
+  // No commit of an object is later than the head's, or than that of a backup behind it.
+  const known = timesOf([...heads, ...backups]);
   for (const [history, index] of logs) {
     const [database, lineage] = history.split("/") as [string, string];
-    const head = heads.find((each) => historyOf(each.database, each.lineage) === history);
-    // No commit of an object is later than the head's, or than that of a backup behind it.
-    const known = backups.filter((each) => historyOf(each.database, each.lineage) === history)
-      .map(({ version, timestamp }) => ({ version, timestamp }));
-    if (head !== undefined) known.push(head);
+    const ingests = headOf.get(history)?.ingests ?? [];
     for (const { key, first, last, size } of index.objects) {
-      const later = known.filter(({ version }) => version >= last).map(({ timestamp }) => timestamp);
-      const objects = (head?.ingests ?? []).filter(({ version }) => version >= first && version <= last)
+      const objects = ingests.filter(({ version }) => version >= first && version <= last)
         .flatMap(({ files }) => files.map(({ object, stored }) => ({ key: objectKey(object), size: stored })));
-      const maxTimestamp = later.length === 0 ? undefined : Math.min(...later);
+      const maxTimestamp = earliestFrom(known.get(history) ?? [], last);
       log.push({ key, database, lineage, first, last, size, maxTimestamp, objects });
     }
   }
@@ -117,6 +122,37 @@ function planFacts(
     log,
     lineages: heads,
   };
+}
+
+/** A version that something stands at, and the earliest time of what stands there or behind it, ms. */
+interface KnownTime {
+  version: number;
+  earliest: number;
+}
+
+/** What is known of each history, by version. */
+function timesOf(
+  all: readonly Pick<BackupDocument, "database" | "lineage" | "version" | "timestamp">[],
+): Map<string, KnownTime[]> {
+  const times = new Map<string, KnownTime[]>();
+  for (const { database, lineage, version, timestamp } of all.toSorted((a, b) => b.version - a.version)) {
+    const history = historyOf(database, lineage);
+    const known = times.get(history) ?? [];
+    times.set(history, known);
+    known.push({ version, earliest: Math.min(timestamp, known.at(-1)?.earliest ?? Infinity) });
+  }
+  for (const known of times.values()) known.reverse();
+  return times;
+}
+
+function earliestFrom(known: readonly KnownTime[], version: number): number | undefined {
+  let [low, high] = [0, known.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (known[middle]!.version < version) low = middle + 1;
+    else high = middle;
+  }
+  return known[low]?.earliest;
 }
 
 /** The backups whose latest proof is good. */
@@ -182,10 +218,10 @@ export function without(state: PruneState, gone: ReadonlySet<string>): PruneStat
 }
 
 export function withoutLog(state: PruneState, keys: ReadonlySet<string>): PruneState {
-  const logs = new Map([...state.facts.logs].map(([history, { objects }]) => [
-    history,
-    new LogIndex(objects.filter(({ key }) => !keys.has(key))),
-  ]));
+  const logs = new Map([...state.facts.logs].map(([history, index]) => {
+    const left = index.objects.filter(({ key }) => !keys.has(key));
+    return [history, left.length === index.objects.length ? index : new LogIndex(left)];
+  }));
   return { ...state, facts: { ...state.facts, logs } };
 }
 

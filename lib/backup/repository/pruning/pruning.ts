@@ -21,10 +21,12 @@ import { HoldfastError } from "../../../base/errors.ts";
 import { ProgressReporter } from "../../../base/progress.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { parseObjectPath } from "../../../format/repository/object_name.ts";
+import type { ObjectInfo } from "../../../storage/object_store.ts";
 import { forgetBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, writeDocument } from "../core/documents.ts";
 import { giveUp } from "../core/given_up.ts";
+import { runPool, SMALL_REQUESTS } from "../core/pool.ts";
 import { historyOf } from "../restoring/facts.ts";
 import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
@@ -124,7 +126,7 @@ export class Pruning {
     this.#reporter.start("plan");
     try {
       throwIfAborted(this.#options.signal);
-      const first = this.#first = await readPruneState(this.#context, true);
+      const first = this.#first = await readPruneState(this.#context);
       const duplicates = await logDuplicates(this.#context, first.facts, this.#options.signal);
       const gone = await this.#backups(first);
       await this.#log(gone, duplicates);
@@ -148,7 +150,7 @@ export class Pruning {
   async #state(gone: ReadonlySet<string>): Promise<PruneState> {
     throwIfAborted(this.#options.signal);
     await this.#lease.touch();
-    const state = await readPruneState(this.#context, false);
+    const state = await readPruneState(this.#context, this.#first);
     assertAllThere(this.#context, this.#first, state, gone);
     // A dry run only imagines that they are gone.
     return without(state, gone);
@@ -183,9 +185,8 @@ export class Pruning {
     if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
     await this.#lease.assertHeld();
     this.#reporter.start("delete");
-    for (const id of childrenFirst(state, freed)) {
-      throwIfAborted(this.#options.signal);
-      await this.#delete(backupKey(id), state.sizes.get(backupKey(id)) ?? 0);
+    for (const group of childrenFirst(state, freed)) {
+      await this.#deleteAll(group.map((id) => ({ key: backupKey(id), size: state.sizes.get(backupKey(id)) ?? 0 })));
     }
     forgetBackups(this.#context);
     return freed;
@@ -277,16 +278,14 @@ export class Pruning {
       each.reasons = ["beyond its head, or needed by what stays"];
     }
     if (going.length > 0) await this.#lease.assertHeld();
+    const free = going.filter(({ key }) => marked?.free.has(key) === true);
     for (const { key, size } of going) {
-      throwIfAborted(this.#options.signal);
-      if (marked?.free.has(key) !== true) {
-        told.get(key)!.reasons.push("goes with a later pruning: someone may still use it");
-        this.#postpone(key, size);
-        continue;
-      }
-      await this.#delete(key, size);
-      this.#report.logObjects++;
+      if (marked?.free.has(key) === true) continue;
+      told.get(key)!.reasons.push("goes with a later pruning: someone may still use it");
+      this.#postpone(key, size);
     }
+    await this.#deleteAll(free);
+    this.#report.logObjects += free.length;
   }
 
   /** Deletes objects that no manifest and no head refers to. */
@@ -305,14 +304,14 @@ export class Pruning {
     const { free, pending } = await this.#collector.mark(sizes.keys());
     const now = await this.#references(gone);
     await this.#lease.assertHeld();
+    const going: ObjectInfo[] = [];
     for (const [key, size] of sizes) {
       if (now.has(key)) continue;
-      throwIfAborted(this.#options.signal);
       if (pending.has(key)) this.#postpone(key, size);
-      if (!free.has(key)) continue;
-      await this.#delete(key, size);
-      this.#report.objects++;
+      if (free.has(key)) going.push({ key, size });
     }
+    await this.#deleteAll(going);
+    this.#report.objects += going.length;
   }
 
   /** The keys of objects that are referred to; heads let go of files whose log is gone. */
@@ -342,16 +341,20 @@ export class Pruning {
     if (this.#options.dryRun) return;
     const { facts, pins, proofs } = await this.#state(gone);
     const there = new Set(facts.backups.map(({ id }) => id));
-    for (const id of pins) if (!there.has(id)) await this.#collector.delete(pinKey(id));
-    for (const { key, body } of proofs) {
-      if (body.backupId !== null && !there.has(body.backupId)) await this.#collector.delete(key);
-    }
+    const isGone = (id: string | null): boolean => id !== null && !there.has(id);
+    const keys = proofs.filter(({ body }) => isGone(body.backupId)).map(({ key }) => key);
+    for (const id of pins) if (isGone(id)) keys.push(pinKey(id));
+    await runPool(keys, SMALL_REQUESTS, (key) => this.#collector.delete(key));
   }
 
-  async #delete(key: string, size: number): Promise<void> {
-    await this.#collector.delete(key);
-    this.#report.freedBytes += size;
-    this.#reporter.add(size, 1);
+  /** Deletes keys of which none needs another: many at once, for a year of log is tens of thousands. */
+  async #deleteAll(all: readonly ObjectInfo[]): Promise<void> {
+    await runPool(all, SMALL_REQUESTS, async ({ key, size }) => {
+      throwIfAborted(this.#options.signal);
+      await this.#collector.delete(key);
+      this.#report.freedBytes += size;
+      this.#reporter.add(size, 1);
+    });
   }
 
   #postpone(key: string, size: number): void {

@@ -58,7 +58,8 @@ export class Replication implements AsyncDisposable {
   readonly #options: CheckedReplication;
   readonly #shipper: Shipper;
   readonly #stopListening: () => void;
-  readonly #memory = new MergeMemory();
+  /** For merging; undefined: whoever may not read or delete what they have written leaves that to `prune`. */
+  #memory: MergeMemory | undefined = new MergeMemory();
   readonly #abort = new AbortController();
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -67,10 +68,9 @@ export class Replication implements AsyncDisposable {
   #failures = 0;
   #failure: unknown;
   #fenced: LineageError | undefined;
-  #shippedAt = 0;
+  /** When it shipped last, and where its own archive stood then: while the store is away nothing else is known. */
+  #shipped: { at: number; head: HeadDocument | undefined } = { at: 0, head: undefined };
   #mergedAt = 0;
-  /** Whoever may not read or delete what they have written leaves merging to `prune`. */
-  #merges = true;
   #needsBase = true;
   #base: { id: string; version: number; lineage: string; at: number } | undefined;
   /** When the base was seen last. */
@@ -122,7 +122,7 @@ export class Replication implements AsyncDisposable {
 
   /** How it stands. */
   status(): ReplicationStatus {
-    const head = this.#shipper.head;
+    const head = this.#shipper.head ?? this.#shipped.head;
     const { visibleVersion } = this.#engine;
     // A copy that was never written to stands in the history of another, which may have gone on.
     const archived = Math.min(head?.version ?? 0, visibleVersion);
@@ -145,7 +145,7 @@ export class Replication implements AsyncDisposable {
       lagMs: visibleVersion <= archived
         ? 0
         : Math.max(0, this.#context.clock() - (this.#shippingSince ?? this.#waitingSince ?? this.#context.clock())),
-      shippedAt: this.#shippedAt,
+      shippedAt: this.#shipped.at,
       failures: this.#failures,
       error: this.#fenced ?? this.#failure,
       gaps: head?.gaps.length ?? 0,
@@ -218,7 +218,7 @@ export class Replication implements AsyncDisposable {
     const { interval, heartbeat } = this.#options;
     const now = this.#context.clock();
     const wait = this.#failures > 0 ? this.#pause() : this.#dirty ? interval : heartbeat;
-    const due = this.#failures > 0 ? wait : Math.max(0, Math.min(wait, this.#shippedAt + wait - now));
+    const due = this.#failures > 0 ? wait : Math.max(0, Math.min(wait, this.#shipped.at + wait - now));
     this.#cancel = this.#context.timers.set(due, () => this.#tick(), this.#dirty);
   }
 
@@ -247,11 +247,11 @@ export class Replication implements AsyncDisposable {
     try {
       const { verify } = this.#options;
       const shipped = await this.#shipper.ship({ heartbeat, verify, signal: this.#abort.signal });
-      this.#shippedAt = this.#context.clock();
+      this.#shipped = { at: this.#context.clock(), head: this.#engine.forked ? undefined : this.#shipper.head };
       this.#failures = 0;
       this.#failure = undefined;
       this.#note(shipped.bytes, shipped.storedBytes, shipped.head, shipped.gap);
-      this.#memory.shipped(shipped.objects);
+      this.#memory?.shipped(shipped.objects);
       await this.#keepHouse(shipped);
     } catch (error) {
       this.#dirty ||= wasDirty;
@@ -281,21 +281,21 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  /** What is done beside shipping: a base when one is due, and merging. None of it holds up the next shipment. */
+  /** What is done beside shipping: a base when one is due, while shipping goes on, and merging, which the next shipment waits for. */
   async #keepHouse({ head, bytes }: Shipped): Promise<void> {
     const now = this.#context.clock();
     await this.#lookForBase(bytes > 0 && now - this.#seenAt >= LOOK_EVERY_MS);
     if (this.#baseIsDue(head, now)) {
       this.#shipper.basing ??= this.#makeBase().finally(() => this.#shipper.basing = undefined);
     }
-    if (!this.#merges || now - this.#mergedAt < MERGE_EVERY_MS) return;
+    if (this.#memory === undefined || now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
     try {
       const { made, removed } = await mergeLog(this.#context, head, this.#memory, this.#abort.signal);
       if (removed > 0) this.#report({ type: "merged", made, removed });
     } catch (error) {
       if (!(error instanceof PermissionError)) throw error;
-      this.#merges = false;
+      this.#memory = undefined; // what it would keep from now on nobody would ask for
     }
   }
 
@@ -347,9 +347,8 @@ export class Replication implements AsyncDisposable {
 
   async #makeBase(): Promise<void> {
     try {
-      const { signal } = this.#abort;
-      const { verify } = this.#options;
-      const info = await backupInto(this.#context, this.#engine, { ...BASE_OPTIONS, verify, signal });
+      const how = { ...BASE_OPTIONS, verify: this.#options.verify, signal: this.#abort.signal };
+      const info = await backupInto(this.#context, this.#engine, how);
       const { id, version, lineage, createdAt: at } = info;
       this.#base = { id, version, lineage, at };
       this.#seenAt = this.#context.clock();

@@ -252,7 +252,7 @@ export function reachOf(
 ): { version: number; timestamp: number; coveredUntil: number } {
   const reach = reachByLog(coverage, base);
   // The next commit is a base of its own: until then nothing came.
-  const next = coverage.bases.find(({ version }) => version === reach.version + 1);
+  const next = standingAt(coverage, reach.version + 1)?.base;
   return next === undefined ? reach : { ...reach, coveredUntil: Math.max(reach.coveredUntil, next.timestamp - 1) };
 }
 
@@ -266,7 +266,34 @@ function reachByLog(coverage: Coverage, base: BackupDocument): ReturnType<typeof
   const forks = coverage.path.some(({ lineage, to }) => lineage === base.lineage && to === version);
   if (forks) return { version, timestamp, coveredUntil: timestamp - 1 };
   // Nothing came behind it up to when anything says so that stands exactly there.
-  const ends = coverage.covers.map(({ to, coveredUntil }) => ({ version: to, coveredUntil }));
-  const same = [...coverage.heads, ...coverage.bases, ...ends].filter((each) => each.version === version);
-  return { version, timestamp, coveredUntil: Math.max(...same.map(({ coveredUntil }) => coveredUntil)) };
+  return { version, timestamp, coveredUntil: standingAt(coverage, version)?.coveredUntil ?? -Infinity };
+}
+
+/** What stands at a version: the first base there, and up to when anything there says that no other commit was made, ms. */
+interface Standing {
+  base: BaseDocument | undefined;
+  coveredUntil: number;
+}
+
+/** Found out once for each coverage: there may be thousands of bases, and each is asked for what stands behind it. */
+const standings = new WeakMap<Coverage, Map<number, Standing>>();
+
+function standingAt(coverage: Coverage, version: number): Standing | undefined {
+  let standing = standings.get(coverage);
+  if (standing === undefined) {
+    standings.set(coverage, standing = new Map());
+    const { bases, covers, heads } = coverage;
+    for (const base of bases) note(standing, base.version, base.coveredUntil, base);
+    for (const head of heads) note(standing, head.version, head.coveredUntil);
+    for (const { to, coveredUntil } of covers) note(standing, to, coveredUntil);
+  }
+  return standing.get(version);
+}
+
+function note(standing: Map<number, Standing>, version: number, coveredUntil: number, base?: BaseDocument): void {
+  const there = standing.get(version);
+  standing.set(version, {
+    base: there?.base ?? base,
+    coveredUntil: Math.max(there?.coveredUntil ?? -Infinity, coveredUntil),
+  });
 }

@@ -2,13 +2,13 @@
  * What a restore would take, before it is needed.
  *
  * The model: bytes to fetch / fetch rate + commits to replay / replay rate + a fixed part for opening and publishing. The
- * rates are those of the restores and drills of this repository, from its audit log, the newest counting most; before there
- * are any, those measured for `bench/README.md`, halved.
+ * rates are those of the last restores and drills of this repository, from its audit log, the newest counting most; where it
+ * tells of none lately, those measured for `bench/README.md`, halved.
  *
  * @module
  */
 import type { CheckedPointOptions } from "../../restore_options.ts";
-import { readAudit } from "../core/audit.ts";
+import { readAuditBackwards } from "../core/audit_lines.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { findState } from "./source.ts";
 
@@ -48,7 +48,7 @@ export interface EstimateModel {
   recordsPerSecond: number;
   /** What every restore takes besides, ms. */
   fixedMs: number;
-  /** From how many restores and drills the rates were learned; 0: they are assumed. */
+  /** From how many restores and drills the rates were learned, the last 8 at most; 0: they are assumed. */
   restores: number;
 }
 
@@ -60,6 +60,12 @@ const LEARN_BYTES_MIN = 2 ** 20;
 
 /** Newer restores count more: each earlier one half as much again. */
 const FADE = 0.5;
+
+/** Earlier ones than these would count for less than a hundredth. */
+const RESTORES_MAX = 8;
+
+/** Lines of the audit log in which restores are looked for: each is a request, and who asks this may be in a hurry. */
+const LINES_MAX = 4096;
 
 /** Estimates a restore. */
 export async function estimateRestore(
@@ -128,17 +134,17 @@ function durationOf(
 }
 
 async function learnModel(context: RepositoryContext): Promise<EstimateModel> {
-  let bytesPerSecond = ASSUMED.bytesPerSecond;
-  let restores = 0;
-  for await (const { action, result, detail } of readAudit(context)) {
+  const rates: number[] = [];
+  for await (const { action, result, detail } of readAuditBackwards(context, LINES_MAX, (line) => line)) {
     if (result !== "ok" || (action !== "restore" && action !== "drill")) continue;
     const { bytes, durationMs, recordsReplayed } = detail;
     if (typeof bytes !== "number" || typeof durationMs !== "number" || bytes < LEARN_BYTES_MIN) continue;
     const replayMs = typeof recordsReplayed === "number" ? 1000 * recordsReplayed / ASSUMED.recordsPerSecond : 0;
     const ms = Math.max(1, durationMs - replayMs - ASSUMED.fixedMs);
-    const rate = bytes / ms * 1000;
-    bytesPerSecond = restores === 0 ? rate : FADE * bytesPerSecond + (1 - FADE) * rate;
-    restores++;
+    rates.push(bytes / ms * 1000);
+    if (rates.length === RESTORES_MAX) break;
   }
-  return { ...ASSUMED, bytesPerSecond: Math.round(bytesPerSecond), restores };
+  if (rates.length === 0) return ASSUMED;
+  const bytesPerSecond = rates.reduceRight((before, rate) => FADE * before + (1 - FADE) * rate);
+  return { ...ASSUMED, bytesPerSecond: Math.round(bytesPerSecond), restores: rates.length };
 }

@@ -6,6 +6,7 @@
 import type { RepositoryContext } from "../../core/context.ts";
 import { Coverages } from "../../restoring/coverage.ts";
 import { objectKey } from "../../core/layout.ts";
+import type { LogObject } from "../../log/log_chain.ts";
 import type { Inventory } from "./inventory.ts";
 
 /** Reads a tenth: daily samples have seen nearly all of it in a month. */
@@ -29,8 +30,8 @@ export function sampleOf(
     const { base, log: range } = backup;
     if (base !== null) oneOf(base.files.map(({ object }) => objectKey(object)));
     if (range === null) continue;
-    const covers = coverages.of(backup).covers.flatMap((cover) => cover.objects);
-    oneOf(covers.filter(({ first, last }) => last >= range.from && first <= range.to).map(({ key }) => key));
+    const cover = coverages.of(backup).covers.find(({ from, to }) => from <= range.to && to >= range.from);
+    oneOf(objectsWithin(cover?.objects ?? [], range).map(({ key }) => key));
   }
   const rest = [...wanted].filter((key) => sizes.has(key) && !chosen.has(key));
   const total = [...wanted].reduce((sum, key) => sum + (sizes.get(key) ?? 0), 0);
@@ -45,6 +46,19 @@ export function sampleOf(
     bytes += sizes.get(key)!;
   }
   return chosen;
+}
+
+/** Of objects in the order of their versions those that hold any of a range; looked for, as a history has thousands. */
+function objectsWithin(objects: readonly LogObject[], { from, to }: { from: number; to: number }): LogObject[] {
+  let [low, high] = [0, objects.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (objects[middle]!.first <= to) low = middle + 1;
+    else high = middle;
+  }
+  const within: LogObject[] = [];
+  for (let i = low - 1; i >= 0 && objects[i]!.last >= from; i--) within.push(objects[i]!);
+  return within;
 }
 
 function randomBelow(context: RepositoryContext, count: number): number {

@@ -27,13 +27,13 @@ import type { Inventory } from "./inventory.ts";
 export function checkStructure(inventory: Inventory, findings: Findings): Set<string> {
   const { facts, pins, givenUp, proofs } = inventory;
   const odd = new Set<string>();
-  const ids = new Set(facts.backups.map(({ id }) => id));
+  const byId = new Map(facts.backups.map((backup) => [backup.id, backup]));
   for (const backup of facts.backups) {
     for (const { object, stored } of backup.base?.files ?? []) {
       checkObjectThere(inventory, findings, odd, object, stored, `backup ${backup.id}`);
     }
     const { parentId } = backup;
-    if (parentId !== null && !ids.has(parentId) && !givenUp.has(backupKey(parentId))) {
+    if (parentId !== null && !byId.has(parentId) && !givenUp.has(backupKey(parentId))) {
       findings.add({
         key: backupKey(parentId),
         kind: "missing",
@@ -49,14 +49,14 @@ export function checkStructure(inventory: Inventory, findings: Findings): Set<st
   checkHeads(inventory, findings);
   checkLog(inventory, findings);
   for (const { key, body } of proofs) {
-    const about = facts.backups.find(({ id }) => body.kind === "verify" && id === body.backupId);
+    const about = body.kind === "verify" && body.backupId !== null ? byId.get(body.backupId) : undefined;
     const isOwn = about === undefined || about.lineage === body.lineage && about.version === body.version;
     if (proofKey(body) !== key || !isOwn) {
       findings.add({ key, kind: "damaged", detail: "it is the proof of something else" });
     }
   }
   for (const id of pins) {
-    if (ids.has(id) || findings.of(backupKey(id)) !== undefined) continue;
+    if (byId.has(id) || findings.of(backupKey(id)) !== undefined) continue;
     findings.add({ key: pinKey(id), kind: "stray", detail: `backup ${id}, which it pins, is gone` });
   }
   return odd;

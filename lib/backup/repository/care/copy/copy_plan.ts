@@ -279,3 +279,17 @@ function identity(backup: BackupDocument, comparable: boolean): string {
     log === null ? null : { from: log.from, to: log.to, chain: log.chain },
   ]);
 }
+
+/** Backups by what they build on, directly or not, each behind its parent: none builds on one of another chain. */
+export function chainsOf(backups: readonly BackupDocument[]): BackupDocument[][] {
+  const chains: BackupDocument[][] = [];
+  const chainOf = new Map<string | null, BackupDocument[]>();
+  for (const backup of backups) {
+    const there = chainOf.get(backup.parentId);
+    const chain = there ?? [];
+    if (there === undefined) chains.push(chain);
+    chain.push(backup);
+    chainOf.set(backup.id, chain);
+  }
+  return chains;
+}

@@ -10,21 +10,22 @@ import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../forma
 import type { ObjectCompression } from "../../../../format/repository/object.ts";
 import { indexBackups, knownObjects, readBackup, readMarks, readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
-import { allKeys, writeDocument } from "../../core/documents.ts";
+import { writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
 import { type Head, newHead, readHead, REPAIR_WRITER, switchHead } from "../../log/heads.ts";
-import { backupKey, headKey, logPrefix, pinKey } from "../../core/layout.ts";
+import { backupKey, headKey, pinKey } from "../../core/layout.ts";
 import { keepFound } from "../../core/objects.ts";
 import type { Lease } from "../../core/lease.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
-import { LogIndex, logObjects } from "../../log/log_chain.ts";
+import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import type { KnownObjects } from "../../making/place.ts";
-import { runPool } from "../../core/pool.ts";
+import { runPool, SMALL_REQUESTS } from "../../core/pool.ts";
 import { giveUp } from "../../core/given_up.ts";
 import { again } from "../../core/again.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,
+  chainsOf,
   type CopyWish,
   headEnds,
   type HistoryWish,
@@ -44,9 +45,8 @@ import {
   mergeHeads,
   relateHeads,
 } from "./head_relation.ts";
-import type { LogObject } from "../../log/log_chain.ts";
 import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts";
-import { partsOf } from "./log_parts.ts";
+import { logIndexes, partsOf } from "./log_parts.ts";
 import { ObjectCopier, pairFiles } from "./object_copier.ts";
 import { gapAround } from "./stray_log.ts";
 
@@ -144,10 +144,10 @@ export class CopyRun {
       // Gone in the source, where another base leads to what was built on them.
       const ids = new Set([null, ...[...wish.backups, ...target.backups].map(({ id }) => id)]);
       await giveUp(this.#to, fresh.filter((one) => !ids.has(one.parentId)).map((one) => backupKey(one.parentId!)));
-      const indexes = new Map<string, LogIndex>();
-      for (const backup of fresh) {
-        if (backup.base === null) await this.#publish(backup, await this.#withoutBase(backup, indexes), pins);
-      }
+      const indexOf = logIndexes(this.#to);
+      await runPool(chainsOf(fresh.filter(({ base }) => base === null)), SMALL_REQUESTS, async (chain) => {
+        for (const backup of chain) await this.#publish(backup, await this.#withoutBase(backup, indexOf), pins);
+      });
       for (const { source } of there) await this.#pin(source.id, pins);
       // In a directory one stands for all that lie beside it.
       const last = there.at(-1)?.target.id;
@@ -243,7 +243,7 @@ export class CopyRun {
 
   async #assertHeld(): Promise<void> {
     throwIfAborted(this.#options.signal);
-    for (const lease of this.#options.leases) await lease.assertHeld();
+    await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
   }
 
   /** Copies the objects of a complete backup. */
@@ -283,13 +283,13 @@ export class CopyRun {
   }
 
   /** An incremental backup: its log is there, and takes what it takes there. */
-  async #withoutBase(backup: BackupDocument, indexes: Map<string, LogIndex>): Promise<BackupDocument> {
+  async #withoutBase(backup: BackupDocument, indexOf: ReturnType<typeof logIndexes>): Promise<BackupDocument> {
     if (backup.log === null) return this.#sealed(backup, {});
-    const prefix = logPrefix(backup.database, backup.lineage);
-    const index = indexes.get(prefix) ?? new LogIndex(logObjects(await allKeys(this.#to.store, prefix)));
-    indexes.set(prefix, index);
     const { from, to, chain } = backup.log;
-    const bytes = index.walkBack({ version: to, chain }, from).objects.reduce((sum, { size }) => sum + size, 0);
+    const bytes = (await indexOf(backup)).walkBack({ version: to, chain }, from).objects.reduce(
+      (sum, { size }) => sum + size,
+      0,
+    );
     const log: BackupLog = { ...backup.log, bytes };
     return this.#sealed(backup, { log, storedBytes: bytes, addedBytes: bytes });
   }

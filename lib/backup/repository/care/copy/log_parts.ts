@@ -12,8 +12,10 @@
  */
 import { IntegrityError, NotFoundError } from "../../../../base/errors.ts";
 import type { RepositoryContext } from "../../core/context.ts";
+import { allKeys } from "../../core/documents.ts";
+import { logPrefix } from "../../core/layout.ts";
 import { keepFound } from "../../core/objects.ts";
-import type { LogObject } from "../../log/log_chain.ts";
+import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
 import { holes } from "./head_relation.ts";
 import { again } from "../../core/again.ts";
 import { chainIn, logHeadOf, type LogPart, readThrough } from "./log_copier.ts";
@@ -83,4 +85,17 @@ async function isPartOf({ from, to, signal }: CopySides, one: LogObject, object:
     if (error instanceof IntegrityError || error instanceof NotFoundError) return false;
     throw error;
   }
+}
+
+/** Gives the log of histories as it lies in a repository, each listed once. */
+export function logIndexes(
+  { store }: RepositoryContext,
+): (history: { database: string; lineage: string }) => Promise<LogIndex> {
+  const indexes = new Map<string, Promise<LogIndex>>();
+  return ({ database, lineage }) => {
+    const prefix = logPrefix(database, lineage);
+    const index = indexes.get(prefix) ?? allKeys(store, prefix).then((keys) => new LogIndex(logObjects(keys)));
+    indexes.set(prefix, index);
+    return index;
+  };
 }

@@ -18,7 +18,7 @@ import { type BackupDocument, backupDocument } from "../../../../format/reposito
 import { sealDocument } from "../../../../format/repository/document.ts";
 import { headDocument } from "../../../../format/repository/head_document.ts";
 import { type LeaseDocument, leaseDocument } from "../../../../format/repository/house_documents.ts";
-import { readAuditLine } from "../../core/audit.ts";
+import { readAuditLine } from "../../core/audit_lines.ts";
 import { byVersion } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { isDamage, readAllDocuments, readDocument, writeDocument } from "../../core/documents.ts";
