@@ -10,6 +10,7 @@ const FILTER = "lib/engine/background/row_filter.ts";
 
 const cuts: Tests = { file: "tests/crash/database_cut_test.ts", only: "leaves entries, tags and namespaces" };
 const engine = (only: string): Tests => ({ file: "tests/engine/engine_test.ts", only });
+const unseen = (only: string): Tests => ({ file: "tests/engine/unseen_rows_test.ts", only });
 const publicFace = (only: string): Tests => ({ file: "tests/db/read_write_test.ts", only });
 
 /** All of them. */
@@ -206,7 +207,11 @@ export const engineDefects: readonly Defect[] = [
   {
     name: "range tombstone dropped too early",
     breaks: "deleted ranges come back when older tables lie below",
-    patches: [{ file: FILTER, find: "(stripe === 0 && bottom)", replace: "stripe === 0" }],
+    patches: [{
+      file: "lib/engine/background/kept_ranges.ts",
+      find: "(stripe === 0 && (bottom ??= isBottom(start, end)))",
+      replace: "stripe === 0",
+    }],
     caughtBy: engine("keeps what was written across flushes, compactions and reopening"),
   },
   {
@@ -214,10 +219,30 @@ export const engineDefects: readonly Defect[] = [
     breaks: "a snapshot shows less than it did",
     patches: [{
       file: "lib/engine/version/snapshots.ts",
-      find: "const versions = [...new Set(this.#held.map((held) => held.version))];",
-      replace: "const versions: number[] = [];",
+      find: "      versions.add(held.version);\n",
+      replace: "",
     }],
     caughtBy: engine("keeps a snapshot readable through overwriting"),
+  },
+  {
+    name: "written where nobody saw a row",
+    breaks: "lists leave out what was written after others had passed deleted entries there",
+    patches: [{
+      file: "lib/engine/writing/apply.ts",
+      find: "      if (!unseen.isEmpty) unseen.touch(operations.key);\n",
+      replace: "",
+    }],
+    caughtBy: unseen("find what is there at any version and moment"),
+  },
+  {
+    name: "unseen for readers of before",
+    breaks: "a list under way leaves out entries that were deleted after it began",
+    patches: [{
+      file: "lib/engine/read_view.ts",
+      find: "Math.max(this.#version, visibleVersion)",
+      replace: "this.#version",
+    }],
+    caughtBy: unseen("that are older than what was noted"),
   },
   {
     name: "file removed under a reader",
