@@ -27,6 +27,13 @@ async function withUnseen(deleted: "keys" | "ranges", run: (db: DB) => Promise<v
   }, { durability: "buffered", tuning: { monotonic: () => ms += 10 } });
 }
 
+/** Writes here and there, so that what is known of unseen stretches is of little use to the next who reads. */
+async function forget(db: DB): Promise<void> {
+  const touched = Array.from({ length: ROWS / 100 }, (_, n) => keyOf(100 * n + 1));
+  await db.setMany(touched.map((key) => ({ key, value: 1, tags: ["t"] })));
+  await Promise.all(touched.map((key) => db.delete(key)));
+}
+
 /** How often the event loop goes round while this runs. */
 async function turnsOf(run: () => Promise<unknown>): Promise<number> {
   let turns = 0;
@@ -67,11 +74,12 @@ describe("over rows that nobody sees", () => {
       withUnseen(deleted, async (db) => {
         await turnsOf(() => all(db.exportStream({ format: "jsonl" }))); // loads what it needs
         for (const [name, read] of Object.entries(READS)) {
+          await forget(db);
           let found: unknown;
           const turns = await turnsOf(async () => found = await read(db));
           assert.deepEqual(found, name === "count()" ? 1 : [keyOf(ROWS / 2)], name);
           // Some thousand rows are looked at between two looks at the time.
-          assert.ok(turns >= 15, `${name}: ${turns} turns`);
+          assert.ok(turns >= 12, `${name}: ${turns} turns`);
         }
       }));
   }
