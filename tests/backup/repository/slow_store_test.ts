@@ -99,7 +99,8 @@ describe("a store that is far away, with hundreds of backups", () => {
   ) {
     it(`is not waited for once for each object by ${what}`, async () => {
       const { house, store } = await moved(await whole);
-      assertAtOnce(await store.during(() => work(house)), what);
+      // What other threads do in between, when objects are copied, leaves time for an answer.
+      assertAtOnce(await store.during(() => work(house)), what, what === "copyTo()" ? 3 / 4 : 1 / 2);
     });
   }
 
