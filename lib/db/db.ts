@@ -132,16 +132,13 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   ): Promise<RestoreInfo> {
     // What concerns the new database is checked here, all else where it is used.
     let rest: RestoreOptions | undefined = options;
-    let place: PathOptions | undefined;
-    let time: ClockOptions | undefined;
+    let own: PathOptions & ClockOptions | undefined;
     if (typeof options === "object" && options !== null && !Array.isArray(options)) {
       const { fileSystem, clock, ...others } = options;
       rest = others;
-      place = { fileSystem };
-      time = { clock };
+      own = { fileSystem, clock };
     }
-    const { fileSystem: fs } = fileSystemIn("DB.restore", place, []);
-    const { settings } = openOptions("DB.restore", time);
+    const { settings, fileSystem: fs = nodeFileSystem() } = openOptions("DB.restore", own);
     const [from, to] = [fixedPath(fs, source), fixedPath(fs, destination)];
     const { restoreTo } = await backupFloor();
     return await restoreTo(fs, settings, from, to, rest);

@@ -158,7 +158,7 @@ export class Background {
 
   async #flushAll(): Promise<void> {
     while (this.#store.sealed.length > 0 && !this.#closing) {
-      await flushOldest(this.#store, this.#slicer(), () => {});
+      await flushOldest(this.#store, this.#slicer());
       this.#advance();
     }
   }

@@ -15,8 +15,8 @@ import { trimLog } from "../log/log_retention.ts";
 /** Rows between two looks at the clock: about 0.1 ms. */
 const STEP = 64;
 
-/** Writes the oldest sealed memtable; `checkStop` throws when the work is no longer wanted. */
-export async function flushOldest(store: Store, slicer: Slicer, checkStop: () => void): Promise<void> {
+/** Writes the oldest sealed memtable. */
+export async function flushOldest(store: Store, slicer: Slicer): Promise<void> {
   const sealed = store.sealed[0]!;
   const { memtable } = sealed;
   const started = store.settings.monotonic();
@@ -25,16 +25,11 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
   try {
     const stripes = store.snapshots.stripes(store.now());
     const { tombstones } = memtable;
-    const pause = async () => {
-      if (!slicer.due()) return;
-      await slicer.tick();
-      checkStop();
-    };
     const ranges = new KeptRanges(output, [tombstones.fragments()], {
       stripes,
       tableBytes: store.settings.tableBytes,
       isBottom: (start, end) => holdsNothing(version, start, end),
-      pause,
+      pause: () => slicer.tick(),
     });
     const filter = new RowFilter(stripes, ranges, (key) => holdsNothing(version, key, key));
     const rows = memtable.cursor();
@@ -52,7 +47,7 @@ export async function flushOldest(store: Store, slicer: Slicer, checkStop: () =>
       else if (fate === "delete") output.add(key, at, timestamp, DELETE);
       if (isLong || ++step % STEP === 0) {
         if (output.wantsDrain) await output.drain();
-        await pause();
+        await slicer.tick();
       }
     }
     const files = await ranges.finish();

@@ -43,7 +43,6 @@ export interface KeptRangesOptions {
 
 /** The deleted ranges of one output. */
 export class KeptRanges implements CoveringRanges {
-  readonly isEmpty = false;
   readonly #options: KeptRangesOptions;
   readonly #output: RunOutput;
   readonly #sources: Iterator<Fragment, void>;

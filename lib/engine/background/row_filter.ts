@@ -12,7 +12,7 @@ import type { DeletedRanges } from "../../tree/range_tombstones.ts";
 import type { Stripes } from "../version/snapshots.ts";
 
 /** The deleted ranges over the rows, asked in key order. */
-export type CoveringRanges = Pick<DeletedRanges, "isEmpty" | "coveringVersion">;
+export type CoveringRanges = Pick<DeletedRanges, "coveringVersion">;
 
 /** What becomes of a row. */
 export type RowFate = "keep" | "drop" | "delete";
@@ -68,7 +68,7 @@ export class RowFilter {
     if (stripe === this.#stripe) return "drop";
     this.#stripe = stripe;
     const stripeEnd = this.#stripes.end(stripe);
-    if (!this.#tombstones.isEmpty && this.#tombstones.coveringVersion(key, stripeEnd) > version) return "drop";
+    if (this.#tombstones.coveringVersion(key, stripeEnd) > version) return "drop";
     const gone = (): boolean => stripe === 0 && this.#atBottom(key);
     if (cellOp(cell[0]!) === OP_DELETE) return gone() ? "drop" : "keep";
     const expiresAt = cellExpiry(cell);
