@@ -140,6 +140,14 @@ describe("a value", () => {
     for (let i = 0; i < 3000; i++) holes[1000 * i] = [i];
     const numbers = [holes, Array.from({ length: 3000 }, (_, i) => [BigInt(i), new Date(i), String(i)])];
     assert.deepEqual(stored(numbers), numbers);
+    // At the last level, and with indexes that are the places of others.
+    const sparse: unknown[] = [];
+    for (let place = 900; place < 1300; place++) sparse[place] = 1n;
+    sparse[100_000] = 1n;
+    let deep: unknown = sparse;
+    for (let i = 0; i < 998; i++) deep = { deep };
+    const beside = Array.from({ length: 300 }, (_, i) => [{ i }]);
+    assert.deepEqual(stored({ deep, beside }), { deep, beside });
   });
 
   it("lies no deeper than where it is first met", () => {
