@@ -6,6 +6,7 @@
 import { ClosedError } from "../base/errors.ts";
 import type { Engine } from "../engine/types.ts";
 import type { Catalog } from "./catalog/catalog.ts";
+import { Turns } from "./writing/turns.ts";
 
 /** The inside of an open database. */
 export class Context {
@@ -18,7 +19,9 @@ export class Context {
   /** A number from 0 to below 1. */
   readonly random: () => number;
   /** Resolves after so many ms. */
-  readonly delay: (ms: number) => Promise<void>;
+  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Transactions that are run again. */
+  readonly retries: Turns = new Turns();
   /** Called when the database closes, before the engine does. */
   readonly closing: Set<() => void> = new Set();
   /** Settles when the restore that is under way writes here no more; undefined: none does. */

@@ -16,6 +16,7 @@ import {
 } from "../base/options.ts";
 import type { OnProgress } from "../base/progress.ts";
 import { monotonicNow, randomBytes, randomNumber } from "../base/simulation.ts";
+import { delayWith, systemTimers } from "../base/timers.ts";
 import type { Durability, EngineEvent, EngineSettings, KeyEncoding } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
@@ -73,8 +74,8 @@ export interface TuningOptions {
   randomId?: (() => Uint8Array) | undefined;
   /** A number from 0 to below 1, for the jitter of retries. Default: `Math.random`. */
   random?: (() => number) | undefined;
-  /** Resolves after so many ms, for the waits of retries. Default: a timer. */
-  delay?: ((ms: number) => Promise<void>) | undefined;
+  /** Resolves after so many ms, or rejects once the signal fires, for the waits of retries. Default: a timer. */
+  delay?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   /** ms of a clock that only goes forward, for slices of work and durations. Default: `performance.now`. */
   monotonic?: (() => number) | undefined;
 }
@@ -131,7 +132,7 @@ export interface CheckedOpenOptions {
   /** For the jitter of retries. */
   random: () => number;
   /** For the waits of retries. */
-  delay: (ms: number) => Promise<void>;
+  delay: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 const KIB = 2 ** 10;
@@ -211,7 +212,7 @@ export function openOptions(call: string, options: unknown): CheckedOpenOptions 
     },
     fileSystem: fileSystemOption(call, checked["fileSystem"]),
     random: functionOption<() => number>(call, tuning, "random") ?? randomNumber,
-    delay: functionOption<(ms: number) => Promise<void>>(call, tuning, "delay") ?? sleep,
+    delay: functionOption<(ms: number, signal?: AbortSignal) => Promise<void>>(call, tuning, "delay") ?? sleep,
   };
 }
 
@@ -246,6 +247,6 @@ function randomId(): Uint8Array {
   return randomBytes(16);
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return delayWith(systemTimers, ms, signal);
 }

@@ -38,7 +38,7 @@ export interface CommitOptions {
   durability?: Durability | undefined;
   /**
    * Runs at the commit's turn, synchronously, over the state just before it; false refuses the commit. It may read
-   * commits that are not yet synced, because this one would come after them.
+   * commits that are not yet synced, because this one would come after them; a refusal is told when they are visible.
    */
   check?: ((state: ReadView) => boolean) | undefined;
 }

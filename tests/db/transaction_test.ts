@@ -197,6 +197,67 @@ describe("transaction", () => {
       assert.equal(await db.get("n"), 40);
     }));
 
+  describe("where many contend for one key", () => {
+    const COUNT = 12;
+
+    /** Runs `COUNT` increments that all read before any of them commits; `behind` is called in each later run. */
+    async function contend(
+      db: DB,
+      behind: (run: number) => Promise<void> = () => Promise.resolve(),
+    ): Promise<{ runs: () => number; all: Promise<PromiseSettledResult<void>[]> }> {
+      let runs = 0;
+      const met = Promise.withResolvers<void>();
+      const one = (): Promise<void> => {
+        let again = false;
+        return db.transaction(async (tx) => {
+          const n = await tx.get<number>("n") ?? 0;
+          if (++runs === COUNT) met.resolve();
+          await (again ? behind(runs) : met.promise);
+          again = true;
+          tx.set("n", n + 1);
+        });
+      };
+      const all = Promise.allSettled(Array.from({ length: COUNT }, one));
+      await met.promise;
+      return { runs: () => runs, all };
+    }
+
+    it("they are run again one at a time, so that each needs one retry", async () => {
+      const signals: (AbortSignal | undefined)[] = [];
+      const delay = (ms: number, signal?: AbortSignal): Promise<void> => {
+        if (ms === 0) return Promise.resolve();
+        assert.equal(ms, 1000);
+        signals.push(signal);
+        return new Promise(() => {});
+      };
+      await withDb(async (db) => {
+        const { runs, all } = await contend(db);
+        assert.deepEqual((await all).filter(({ status }) => status === "rejected"), []);
+        assert.equal(runs(), COUNT + COUNT - 1);
+        assert.equal(await db.get("n"), COUNT);
+        assert.deepEqual(signals.map((signal) => signal?.aborted), Array(COUNT - 2).fill(true), "no timer is left");
+      }, { tuning: { delay, random: () => 0 } });
+    });
+
+    it("one whose function throws lets the next one go", () =>
+      withDb(async (db) => {
+        const { all } = await contend(db, () => Promise.reject(new Error("no")));
+        assert.equal((await all).filter(({ status }) => status === "rejected").length, COUNT - 1);
+        assert.equal(await db.get("n"), 1);
+      }, { tuning: { delay: (ms: number) => ms === 0 ? Promise.resolve() : new Promise(() => {}), random: () => 0 } }));
+
+    it("nobody waits longer than a second for one that waits for something else", async () => {
+      const held = Promise.withResolvers<void>();
+      await withDb(async (db) => {
+        const { all } = await contend(db, (run) => run === COUNT + 1 ? held.promise : Promise.resolve());
+        while ((await db.get("n")) !== COUNT - 1) await new Promise((resolve) => setTimeout(resolve, 1));
+        held.resolve();
+        assert.deepEqual((await all).filter(({ status }) => status === "rejected"), []);
+        assert.equal(await db.get("n"), COUNT);
+      }, { tuning: { delay: () => Promise.resolve() } });
+    });
+  });
+
   it("forbids write skew", () =>
     withDb(async (db) => {
       await db.setMany([["ada on call", true], ["bob on call", true]]);

@@ -25,7 +25,10 @@ export interface AtomicCheck<K extends Key = string> {
   version: number | null;
 }
 
-/** What came of an atomic operation: its commit, or that a check did not hold and nothing was written. */
+/**
+ * What came of an atomic operation: its commit, or that a check did not hold and nothing was written. By then it is visible
+ * what the check did not hold for.
+ */
 export type AtomicResult = ({ ok: true } & Commit) | { ok: false };
 
 /** One check. @internal */

@@ -2,7 +2,7 @@
  * Serializable transactions: a function reads a snapshot and its own writes, and its writes are committed only if nothing
  * it read was changed meanwhile; otherwise it is run again.
  *
- * (1) Nobody waits for a transaction: it holds a snapshot, no lock.
+ * (1) Nobody waits for a transaction: it holds a snapshot, no lock. Only those that are run again go one after the other.
  * (2) One that wrote nothing commits nothing; what it read was one version, which is serializable by itself.
  *
  * @module
@@ -20,6 +20,7 @@ import { accessOf, type ReadAccess, Reader } from "../reading/reader.ts";
 import { type ReadPoint, ReadSource } from "../reading/read_source.ts";
 import { ReadSet } from "./read_set.ts";
 import type { Storable } from "../data/values.ts";
+import type { Place } from "./turns.ts";
 import { builderOptions, durabilityOption, type EntryOptions, type WriteOptions } from "./write_options.ts";
 import { Writes } from "./writes.ts";
 
@@ -31,6 +32,9 @@ export interface TransactionOptions extends WriteOptions {
 
 /** The longest wait between two runs, ms: a conflict means that others are writing, and they need no longer. */
 const WAIT_MS_MAX = 64;
+
+/** The longest wait for others that met a conflict before, ms. */
+const PATIENCE_MS = 1000;
 
 /** One run of a transaction, shared by all key spaces it is seen from. @internal */
 export interface TransactionState {
@@ -153,19 +157,33 @@ export async function runTransaction<K extends Key, T>(
   const retries = numberOption("transaction", checked, "retries", 10, { min: 0, max: 1e9 });
   const durability = durabilityOption("transaction", checked);
   if (typeof run !== "function") throw new TypeError("transaction: the first argument must be a function");
-  for (let attempt = 0;; attempt++) {
-    context.assertOpen("transaction");
-    const outcome = await runOnce(context, definition, run, { durability });
-    if (outcome.committed) return outcome.result;
-    if (attempt === retries) {
-      throw new ConflictError(
-        `Cannot commit the transaction: other commits changed what it read, ${attempt + 1} times in a row; ` +
-          `raise retries or make it shorter (CONFLICT)`,
-      );
+  let place: Place | undefined;
+  try {
+    for (let attempt = 0;; attempt++) {
+      context.assertOpen("transaction");
+      const outcome = await runOnce(context, definition, run, { durability });
+      if (outcome.committed) return outcome.result;
+      if (attempt === retries) {
+        throw new ConflictError(
+          `Cannot commit the transaction: other commits changed what it read, ${attempt + 1} times in a row; ` +
+            `raise retries or make it shorter (CONFLICT)`,
+        );
+      }
+      place ??= context.retries.join();
+      if (place.turn !== undefined) await firstOf(place.turn, (signal) => context.delay(PATIENCE_MS, signal));
+      // Full jitter: those that met once should not meet again.
+      else await context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt));
     }
-    // Full jitter: those that met once should not meet again.
-    await context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt));
+  } finally {
+    place?.leave();
   }
+}
+
+/** Waits for a turn as long as `patience` lasts: whoever has it may be waiting for anything. */
+async function firstOf(turn: Promise<void>, patience: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const enough = new AbortController();
+  await Promise.race([turn, patience(enough.signal)]);
+  enough.abort();
 }
 
 async function runOnce<K extends Key, T>(

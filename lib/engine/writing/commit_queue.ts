@@ -18,12 +18,12 @@ import { Fifo } from "../../base/fifo.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { Batch } from "../../format/log/batch.ts";
 import { applySliced } from "./apply.ts";
+import { Checks } from "./checks.ts";
 import { GroupSync } from "./group_sync.ts";
 import { LaterSync } from "./later_sync.ts";
 import type { Background } from "../background/background.ts";
 import type { Log } from "../log/log.ts";
 import { LogBuffer } from "../log/log_buffer.ts";
-import { StoreView } from "../read_view.ts";
 import type { Reserve } from "../log/reserve.ts";
 import type { Store } from "../store.ts";
 import { Throttle } from "./throttle.ts";
@@ -154,6 +154,7 @@ export class CommitQueue {
     await this.#makeRoom();
     if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
     await this.#openLog();
+    const checks = new Checks(this.#store);
     const written: Written[] = [];
     let sync = false;
     let handOver = false;
@@ -170,7 +171,7 @@ export class CommitQueue {
         // stands for itself: a delete fits where the write before it doesn't.
         if (chunk.length > 0 && (item.check !== undefined || this.#store.full)) break;
         this.#queue.shift();
-        if (item.check !== undefined && !this.#passes(item)) continue;
+        if (!checks.pass(item, this.#lastVersion)) continue;
         chunk.push(item);
         left--;
         bytes += item.batch.bytes;
@@ -184,8 +185,9 @@ export class CommitQueue {
       // Behind a write that failed for good the segment may hold anything.
       if (this.#store.failure !== undefined || this.#store.isMemtableFull) break;
     }
-    if (written.length === 0) return;
+    if (written.length === 0) return checks.tell(this.#syncs.settle());
     const shown = this.#conclude(written, sync);
+    checks.tell(shown);
     if (sync && underWay) this.#syncs.leave(shown, written.length);
     else await shown;
   }
@@ -209,17 +211,6 @@ export class CommitQueue {
       bytes += item.batch.bytes;
     }
     return bytes;
-  }
-
-  #passes(item: Waiting): boolean {
-    try {
-      const view = new StoreView(this.#store, this.#lastVersion);
-      if (item.check!(view)) return true;
-      item.resolve(undefined);
-    } catch (error) {
-      item.reject(error);
-    }
-    return false;
   }
 
   /** Gives versions to a chunk, puts it into the log (or its buffer) and the memtable. */
