@@ -60,8 +60,10 @@ export interface Driver {
   snapshot?(): Snapshot;
   /** Writes all of them, or none, with a tag each by which they are found. */
   putTagged?(entries: readonly (readonly [key: string, value: Uint8Array, tag: string])[]): void | Promise<unknown>;
-  /** Visits all entries with this tag, in key order; returns how many there were. */
-  scanTag?(tag: string, visit: Visit): number | Promise<number>;
+  /** Visits up to `limit` entries with this tag, in key order; returns how many there were. */
+  scanTag?(tag: string, limit: number, visit: Visit): number | Promise<number>;
+  /** Gives an entry, which has this value, another tag for the one that it has. */
+  retag?(key: string, value: Uint8Array, from: string, to: string): void | Promise<unknown>;
   /** Makes everything so far survive a power cut. */
   settle(): void | Promise<unknown>;
   /** Closes it. */

@@ -49,7 +49,8 @@ export const holdfast: DriverKind = {
         return { get: (key) => snapshot.getSync<Uint8Array>(key), release: () => snapshot[Symbol.dispose]() };
       },
       putTagged: (entries) => db.setMany(entries.map(([key, value, tag]) => ({ key, value, tags: [tag] }))),
-      scanTag: (tag, visit) => visitAll(db.listSync<Uint8Array>({ tag }), visit),
+      scanTag: (tag, limit, visit) => visitAll(db.listSync<Uint8Array>({ tag }, { limit }), visit),
+      retag: (key, value, _from, to) => db.set(key, value, { tags: [to] }),
       settle: () => db.flush(),
       close: () => db.close(),
     };

@@ -42,7 +42,8 @@ function driver(connect: () => Database, mode: Mode): Driver {
   const get = db.prepare(GET);
   const from = db.prepare("SELECT k, v FROM entries WHERE k >= ? ORDER BY k LIMIT ?");
   const tag = db.prepare("INSERT OR REPLACE INTO tags VALUES (?, ?)");
-  const tagged = db.prepare("SELECT k, v FROM tags JOIN entries USING (k) WHERE t = ? ORDER BY k");
+  const tagged = db.prepare("SELECT k, v FROM tags JOIN entries USING (k) WHERE t = ? ORDER BY k LIMIT ?");
+  const retag = db.prepare("UPDATE tags SET t = ? WHERE t = ? AND k = ?");
   const valueOf = (row: unknown) => (row as Row | undefined | null)?.v;
   const together = (work: () => void) => {
     db.exec("BEGIN IMMEDIATE");
@@ -92,7 +93,8 @@ function driver(connect: () => Database, mode: Mode): Driver {
           tag.run(name, key);
         }
       }),
-    scanTag: (name, visit) => visitAll(tagged.iterate(name), visit),
+    scanTag: (name, limit, visit) => visitAll(tagged.iterate(name, limit === Infinity ? -1 : limit), visit),
+    retag: (key, _value, from, to) => void retag.run(to, from, key),
     settle: () => void db.exec("PRAGMA wal_checkpoint(TRUNCATE)"),
     close: () => db.close(),
   };

@@ -12,10 +12,11 @@ import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
 import { hashKey } from "../format/table/filter.ts";
 import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
+import type { Overlay } from "../tree/overlay.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { type DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
 import type { Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
-import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
+import { type IsStale, VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
 import type { Store } from "./store.ts";
 import type { ReadView, ViewCursor } from "./types.ts";
@@ -89,7 +90,7 @@ export class StoreView implements ReadView {
     return this.#row !== undefined;
   }
 
-  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Memtable): ViewCursor {
+  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, isStale?: IsStale): ViewCursor {
     const store = this.#store;
     const files = store.version.retain();
     try {
@@ -98,8 +99,8 @@ export class StoreView implements ReadView {
       let version = this.version;
       if (overlay !== undefined) {
         version += 0.5;
-        sources.push(new OverlayCursor(overlay.cursor(), version));
-        tombstones.push(overlayTombstones(overlay, version));
+        sources.push(new OverlayCursor(overlay.rows.cursor(), version));
+        tombstones.push(overlayTombstones(overlay.rows, version));
       }
       const memtables = store.sealed.map((sealed) => sealed.memtable).reverse();
       for (const memtable of [store.memtable, ...memtables]) {
@@ -115,10 +116,12 @@ export class StoreView implements ReadView {
         tombstones.push(deleting.length === 0 ? undefined : new RunTombstones(new Run(deleting)));
       }
       const { moment } = this;
-      // What a transaction has written hides nothing where it has written nothing yet; later rows are not for this cursor.
-      const isPlain = overlay === undefined || overlay.isEmpty;
-      const unseen = isPlain ? new UnseenByView(store, this.version, moment) : undefined;
-      const options: VisibleOptions = { version, moment, start, end, unseen };
+      let unseen: Unseen = new UnseenByView(store, this.version, moment);
+      // What is written later is not for this cursor.
+      if (overlay?.isEmpty === false) {
+        unseen = new UnseenBeneath(unseen, overlay, { version: this.version, moment, isStale });
+      }
+      const options: VisibleOptions = { version, moment, start, end, unseen, isStale };
       const rows = MergingCursor.of(sources, tombstones);
       const covering = tombstones.filter((list): list is DeletedRanges => list?.isEmpty === false);
       if (overlay !== undefined) overlay.readers++;
@@ -250,6 +253,35 @@ class UnseenByView implements Unseen {
     // Not for readers between its version and now: compaction may have removed rows that only they still hold.
     const version = Math.max(this.#version, visibleVersion);
     unseen.note({ start, end, version, moment: this.#moment });
+  }
+}
+
+/** What one cursor of a transaction knows: what it has learned with what it has written, and what holds without that. */
+class UnseenBeneath implements Unseen {
+  readonly #beneath: Unseen;
+  readonly #overlay: Overlay;
+  readonly #options: VisibleOptions;
+
+  /** Of a cursor over `overlay` that sees what is `beneath`. */
+  constructor(beneath: Unseen, overlay: Overlay, options: VisibleOptions) {
+    this.#beneath = beneath;
+    this.#overlay = overlay;
+    this.#options = options;
+  }
+
+  around(key: Uint8Array): UnseenRange | undefined {
+    const { version, moment } = this.#options;
+    const known = this.#overlay.unseen.around(key, version, moment);
+    if (known !== undefined) return known;
+    const beneath = this.#beneath.around(key);
+    return beneath && this.#overlay.clip(beneath, key);
+  }
+
+  note(start: Uint8Array, end: Uint8Array | undefined): void {
+    const { version, moment, isStale } = this.#options;
+    this.#overlay.unseen.note({ start, end, version, moment });
+    // A row may be stale for what was written elsewhere.
+    if (isStale === undefined && this.#overlay.isClear(start, end)) this.#beneath.note(start, end);
   }
 }
 

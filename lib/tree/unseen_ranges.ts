@@ -33,8 +33,8 @@ export interface Unseen {
   note(start: Uint8Array, end: Uint8Array | undefined): void;
 }
 
-/** More are not kept: each row that is written is compared with some of them. */
-const RANGES_MAX = 32;
+/** More are not kept: as many queues may be emptied at once, and each row that is written is compared with ten of them. */
+const RANGES_MAX = 1024;
 
 /** The ranges known of a store. */
 export class UnseenRanges {
@@ -117,9 +117,10 @@ export class UnseenRanges {
     return low;
   }
 
+  /** Forgets a quarter, those that were of no use for longest: one at a time would look through all of them for each. */
   #evict(): void {
-    const usedAt = (range: UnseenRange): number => this.#used.get(range) ?? 0;
-    const oldest = this.#ranges.reduce((a, b) => usedAt(b) < usedAt(a) ? b : a);
-    this.#ranges.splice(this.#ranges.indexOf(oldest), 1);
+    const uses = this.#ranges.map((range) => this.#used.get(range) ?? 0);
+    const least = uses.toSorted((a, b) => a - b)[RANGES_MAX >>> 2]!;
+    this.#ranges = this.#ranges.filter((_, i) => uses[i]! >= least);
   }
 }

@@ -35,7 +35,12 @@ export interface VisibleOptions {
   end?: Uint8Array | undefined;
   /** Where it is known, and to be noted, that none is seen. */
   unseen?: Unseen | undefined;
+  /** Of a row that is seen otherwise: whether it means nothing, for this reader and all later ones. */
+  isStale?: IsStale | undefined;
 }
+
+/** Judges a row by its key and version; it may look up others. */
+export type IsStale = (key: Uint8Array, version: number) => boolean;
 
 /** After so many rows of one key, or deleted with one range, a seek is cheaper than another step. */
 const STEPS_BEFORE_SEEK = 8;
@@ -67,6 +72,7 @@ export class VisibleCursor {
   readonly #start: Uint8Array | undefined;
   readonly #end: Uint8Array | undefined;
   readonly #unseen: Unseen | undefined;
+  readonly #isStale: IsStale | undefined;
   #at = FIRST;
   /** Moving forward: the row last looked at. */
   #row: FoundRow | undefined;
@@ -90,6 +96,7 @@ export class VisibleCursor {
     this.#start = options.start && copyBytes(options.start);
     this.#end = options.end && copyBytes(options.end);
     this.#unseen = options.unseen;
+    this.#isStale = options.isStale;
   }
 
   /** Whether it stands on a row: the last move answered true. */
@@ -259,7 +266,7 @@ export class VisibleCursor {
       }
       if (this.#isCovered(rows.key, rows.version)) {
         if (this.#merge?.skipCovered(this.#atVersion)) continue;
-      } else if (this.#isPresent(this.#row = rows.row())) {
+      } else if (this.#isPresent(this.#row = rows.row()) && this.#isStale?.(rows.key, rows.version) !== true) {
         if (from !== undefined) this.#unseen!.note(from, copyBytes(rows.key));
         return true;
       }
@@ -313,7 +320,8 @@ export class VisibleCursor {
       const found = this.#keepNewest();
       const key = this.#place.view;
       const covered = found && this.#isCovered(key, this.#keptVersion);
-      if (found && !covered && this.#isPresent(this.#keptRow())) {
+      const present = found && !covered && this.#isPresent(this.#keptRow());
+      if (present && this.#isStale?.(key, this.#keptVersion) !== true) {
         if (to !== undefined && this.#isOlder) this.#unseen!.note(behindKey(key), to);
         return true;
       }

@@ -50,6 +50,27 @@ describe("a list by tag", () => {
     assert.equal(await db.count({ tag: "t" }), KEYS.length);
   });
 
+  it("holds nothing when it was left, whichever tags it looked at", () =>
+    withDb(async (db) => {
+      const entries = Array.from({ length: 50 }, (_, n) => ({
+        key: `k${n + 10}`,
+        value: n,
+        tags: n % 20 === 19 ? ["many", "few"] : ["many"],
+      }));
+      await db.setMany(entries);
+      await db.flush();
+      for (const reverse of [false, true]) {
+        const list = db.listSync({ tag: ["many", "few"] }, { reverse });
+        assert.equal(list.next().value?.key, reverse ? "k49" : "k29");
+        assert.notEqual(db.stats().pins, 0);
+        list.return?.();
+        assert.equal(db.stats().pins, 0);
+        const keys = [...db.listSync({ tag: ["many", "few"] }, { reverse })].map(({ key }) => key);
+        assert.deepEqual(keys, reverse ? ["k49", "k29"] : ["k29", "k49"]);
+        assert.equal(db.stats().pins, 0);
+      }
+    }));
+
   it("says so when a refresh moves on, and leaves nothing out", async () => {
     const disk = memoryFileSystem();
     await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });

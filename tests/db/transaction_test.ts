@@ -197,6 +197,27 @@ describe("transaction", () => {
       assert.equal(await db.get("n"), 40);
     }));
 
+  for (const reverse of [false, true]) {
+    it(`conflicts with what comes before the last entry that it listed by tag${reverse ? ", reversed" : ""}`, () =>
+      withDb(async (db) => {
+        await db.setMany(["b", "c", "d", "e"].map((key) => ({ key, value: 1, tags: ["t"] })));
+        const runs = async (key: string): Promise<number> => {
+          let runs = 0;
+          await db.transaction(async (tx) => {
+            const list = tx.listSync({ tag: "t" }, { reverse });
+            list.next();
+            list.next();
+            list.return?.();
+            if (runs++ === 0) await db.set(key, 2, { tags: ["t"] });
+            tx.set("x", runs);
+          });
+          return runs;
+        };
+        assert.equal(await runs(reverse ? "dd" : "bb"), 2);
+        assert.equal(await runs(reverse ? "a" : "f"), 1);
+      }, patient));
+  }
+
   describe("where many contend for one key", () => {
     const COUNT = 12;
 

@@ -20,8 +20,7 @@ import { Batch } from "../../lib/format/log/batch.ts";
 import { all, fill, get, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
 import { openEngine } from "../../lib/engine/open.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
-import { Memtable } from "../../lib/tree/memtable/memtable.ts";
-import { DELETE_CELL } from "../../lib/format/cell.ts";
+import { Overlay } from "../../lib/tree/overlay.ts";
 
 describe("Engine", () => {
   it("keeps what was written across flushes, compactions and reopening", async () => {
@@ -135,11 +134,11 @@ describe("Engine", () => {
   it("shows a transaction's own rows over those below, both ways", async () => {
     const engine = await open(memoryFileSystem());
     await put(engine, { a: "1", b: "1", c: "1", d: "1" });
-    const overlay = new Memtable();
-    overlay.add(key("b"), 1, 0, new Uint8Array([5, 50]));
-    overlay.add(key("e"), 1, 0, new Uint8Array([5, 50]));
-    overlay.add(key("a"), 1, 0, DELETE_CELL);
-    overlay.addRange({ start: key("c"), end: key("d"), version: 1, timestamp: 0 });
+    const overlay = new Overlay();
+    overlay.put(key("b"), 0, new Uint8Array([5, 50]));
+    overlay.put(key("e"), 0, new Uint8Array([5, 50]));
+    overlay.delete(key("a"));
+    overlay.deleteRange(key("c"), key("d"));
     const cursor = engine.read().cursor(undefined, undefined, overlay);
     const forward: string[] = [];
     while (cursor.next()) forward.push(new TextDecoder().decode(cursor.key.subarray(1)));

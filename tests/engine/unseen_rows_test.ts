@@ -7,7 +7,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { KIND_TEXT, writeCell } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix } from "../../lib/format/space.ts";
-import { Memtable } from "../../lib/tree/memtable/memtable.ts";
+import { Overlay } from "../../lib/tree/overlay.ts";
 import { PAUSE } from "../../lib/tree/visible_cursor.ts";
 import { Random } from "../tree/model.ts";
 import { key, name, open, put, remove, removeRange } from "./fixture.ts";
@@ -192,7 +192,7 @@ class World {
     const { engine, version, moment } = this.#readPoint();
     const view = engine.read({ version, moment });
     // As a transaction reads that has not written yet.
-    const overlay = random.chance(5) ? new Memtable() : undefined;
+    const overlay = random.chance(5) ? new Overlay() : undefined;
     const from = random.chance(3) ? random.below(KEYS) : 0;
     const to = random.chance(3) ? from + random.below(KEYS) : KEYS;
     const cursor = view.cursor(key(name(from)), to === KEYS ? undefined : key(name(to)), overlay);
@@ -366,13 +366,33 @@ describe("cursors over rows that nobody sees", () => {
     await putAll(engine, keys);
     await deleteAll(engine, keys.slice(1, -1));
     assert.deepEqual(names(engine), [0, 99].map(name));
-    const overlay = new Memtable();
-    overlay.add(key(name(50)), 1, 0, Uint8Array.of(5));
+    const overlay = new Overlay();
+    overlay.put(key(name(50)), 0, Uint8Array.of(5));
     const cursor = engine.read().cursor(undefined, undefined, overlay);
     const seen: string[] = [];
     while (cursor.next()) seen.push(new TextDecoder().decode(cursor.key.subarray(1)));
     assert.deepEqual(seen, [0, 50, 99].map(name));
     cursor.close();
+    await engine.close();
+  });
+
+  it("of a transaction that has written tell nobody else what only it does not see", async () => {
+    const engine = await open(memoryFileSystem(), { memtableBytes: 2 ** 20 });
+    const keys = Array.from({ length: 100 }, (_, i) => i);
+    await putAll(engine, keys);
+    await deleteAll(engine, keys.slice(0, 40));
+    const overlay = new Overlay();
+    overlay.deleteRange(key(name(40)), key(name(90)));
+    const names = (through?: Overlay): string[] => {
+      const cursor = engine.read().cursor(undefined, undefined, through);
+      const seen: string[] = [];
+      while (cursor.next()) seen.push(new TextDecoder().decode(cursor.key.subarray(1)));
+      cursor.close();
+      return seen;
+    };
+    assert.deepEqual(names(overlay), keys.slice(90).map(name));
+    assert.deepEqual(names(), keys.slice(40).map(name));
+    assert.deepEqual(names(overlay), keys.slice(90).map(name));
     await engine.close();
   });
 

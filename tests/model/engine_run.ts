@@ -8,7 +8,7 @@ import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/
 import { Batch } from "../../lib/format/log/batch.ts";
 import { DELETE_CELL, readCell, writeCell } from "../../lib/format/cell.ts";
 import type { Row } from "../../lib/tree/cursor.ts";
-import { Memtable } from "../../lib/tree/memtable/memtable.ts";
+import { Overlay } from "../../lib/tree/overlay.ts";
 import { CursorPair } from "./cursor_pair.ts";
 import { engineKeys, engineSettings } from "./engine_limits.ts";
 import { Random } from "./random.ts";
@@ -374,10 +374,10 @@ export class EngineRun {
     const view = this.#view();
     const { start, end } = random.chance(0.5) ? { start: "", end: undefined } : this.#range();
     let expected = this.#list(view, start, end);
-    let overlay: Memtable | undefined;
+    let overlay: Overlay | undefined;
     if (random.chance(0.3)) {
       const own = new Versioned<EngineItem>();
-      overlay = new Memtable();
+      overlay = new Overlay();
       for (const { key, item } of this.#model.list("", undefined, view.version)) own.put(key, 1, item);
       for (let i = random.below(12); i > 0; i--) this.#ownOperation(overlay, own, view);
       expected = own.list(start, end, 2).filter(({ item }) => !isExpired(item, view.moment));
@@ -391,16 +391,17 @@ export class EngineRun {
   }
 
   /** A transaction's own write. */
-  #ownOperation(overlay: Memtable, own: Versioned<EngineItem>, view: ReadView): void {
+  #ownOperation(overlay: Overlay, own: Versioned<EngineItem>, view: ReadView): void {
     if (this.#random.chance(0.15)) {
       const { start, end } = this.#deleteRange();
-      overlay.addRange({ start: bytesOf(start), end: boundOf(end), version: 1, timestamp: 0 });
+      overlay.deleteRange(bytesOf(start), boundOf(end));
       own.deleteRange(start, end, 2);
       return;
     }
     const key = this.#key();
     const item = this.#random.chance(0.3) ? undefined : this.#item(view.version + 0.5, this.#engine.now());
-    overlay.add(bytesOf(key), 1, item?.timestamp ?? 0, item === undefined ? DELETE_CELL : cellOf(item));
+    if (item === undefined) overlay.delete(bytesOf(key));
+    else overlay.put(bytesOf(key), item.timestamp, cellOf(item));
     own.put(key, 2, item);
   }
 

@@ -5,7 +5,7 @@ import { UnseenRanges } from "../../lib/tree/unseen_ranges.ts";
 import { withSeeds } from "./model.ts";
 
 const KEYS = 200;
-const keyOf = (n: number): Uint8Array => Uint8Array.of(n);
+const keyOf = (n: number): Uint8Array => Uint8Array.of(n >> 8, n);
 
 describe("UnseenRanges", () => {
   it("knows no more than was noted and not touched, and that whole where it fits", () => {
@@ -75,12 +75,12 @@ describe("UnseenRanges", () => {
 
   it("keeps few: those that were of use last", () => {
     const ranges = new UnseenRanges();
-    for (let n = 0; n < 100; n++) {
+    for (let n = 0; n < 3000; n++) {
       ranges.note({ start: keyOf(2 * n), end: behindKey(keyOf(2 * n)), version: 1, moment: 1 });
       assert.ok(ranges.around(keyOf(0), 1, 1), `${n}`);
     }
-    const known = Array.from({ length: 100 }, (_, n) => n).filter((n) => ranges.around(keyOf(2 * n), 1, 1));
-    assert.ok(known.length <= 32, `${known.length} ranges`);
-    assert.deepEqual([known[0], known.at(-1)], [0, 99]);
+    const known = Array.from({ length: 3000 }, (_, n) => n).filter((n) => ranges.around(keyOf(2 * n), 1, 1));
+    assert.ok(known.length > 700 && known.length <= 1024, `${known.length} ranges`);
+    assert.deepEqual([known[0], ...known.slice(-700)], [0, ...Array.from({ length: 700 }, (_, n) => 2300 + n)]);
   });
 });

@@ -7,7 +7,8 @@ import { ClosedError } from "../../base/errors.ts";
 import type { KeyEncoding, ReadView, ViewCursor } from "../../engine/types.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
 import { FoundRow, NEWEST } from "../../tree/cursor.ts";
-import type { Memtable } from "../../tree/memtable/memtable.ts";
+import type { Overlay } from "../../tree/overlay.ts";
+import type { IsStale } from "../../tree/visible_cursor.ts";
 import { keysIn } from "../catalog/catalog.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -32,7 +33,7 @@ export interface RangeTracker {
 /** What a transaction adds to what it reads. */
 export interface OwnState {
   /** Its own writes. */
-  readonly overlay: Memtable;
+  readonly overlay: Overlay;
   /** Who notes what it reads. */
   readonly tracker: ReadTracker;
   /** Throws once it has ended. */
@@ -65,7 +66,7 @@ export class ReadSource {
   readonly tracker: ReadTracker | undefined;
   readonly #point: ReadPoint | undefined;
   readonly #view: ReadView;
-  readonly #overlay: Memtable | undefined;
+  readonly #overlay: Overlay | undefined;
   readonly #own: OwnState | undefined;
 
   /** Reads the present, or at `point`, and with it what a transaction has written. */
@@ -124,19 +125,24 @@ export class ReadSource {
   /** The visible row at an internal key. */
   row(key: Uint8Array): FoundRow | undefined {
     this.tracker?.key(key);
+    return this.find(key);
+  }
+
+  /** As `row`, for who notes what was read. */
+  find(key: Uint8Array): FoundRow | undefined {
     return this.#overlay === undefined ? this.#view.get(key) : this.#ownRow(key, this.#overlay);
   }
 
   /** A cursor over visible rows. */
-  cursor(bounds: Bounds): ViewCursor {
-    return this.#view.cursor(bounds.start, bounds.end, this.#overlay);
+  cursor(bounds: Bounds, isStale?: IsStale): ViewCursor {
+    return this.#view.cursor(bounds.start, bounds.end, this.#overlay, isStale);
   }
 
   /** A point lookup that sees the transaction's own writes first. */
-  #ownRow(key: Uint8Array, overlay: Memtable): FoundRow | undefined {
-    const own = overlay.get(key, NEWEST);
+  #ownRow(key: Uint8Array, { rows }: Overlay): FoundRow | undefined {
+    const own = rows.get(key, NEWEST);
     if (own === undefined) {
-      return overlay.tombstones.coveringVersion(key, NEWEST) > 0 ? undefined : this.#view.get(key);
+      return rows.tombstones.coveringVersion(key, NEWEST) > 0 ? undefined : this.#view.get(key);
     }
     const expiresAt = cellExpiry(own.cell);
     if (cellOp(own.cell[0]!) === OP_DELETE || (expiresAt !== undefined && expiresAt <= this.#view.moment)) {

@@ -2,20 +2,21 @@
  * Walking over the entries of a key space, one synchronous step at a time: in key order or against it, all of them or
  * those with certain tags. Lists, counts and keys are all made of it.
  *
- * By tag it walks over the index rows of the first tag; a row counts while its entry still has the row's version and
- * all tags asked for (two writes of one commit share a version, so the version alone would not do). Entries are looked
- * up one by one, so such a walk holds a snapshot; a walk over entries holds its cursor alone.
+ * By tag it walks over the index rows of the first tag; a row counts while its entry still has the row's version and the
+ * tag (two writes of one commit share a version, so the version alone would not do). Where many entries lack another tag
+ * that is asked for, the rows of that one tell how far to leap. Entries are looked up one by one, so such a walk holds a
+ * snapshot; a walk over entries holds its cursor alone.
  *
  * @module
  */
-import { compareBytes, concatBytes, encodeText, prefixEnd, startsWith } from "../../base/bytes.ts";
+import { behindKey, compareBytes, concatBytes, encodeText, prefixEnd, startsWith } from "../../base/bytes.ts";
 import { KeptBytes } from "../../base/kept_bytes.ts";
 import { cellHasTag } from "../../format/cell.ts";
 import { tagPrefix } from "../../format/space.ts";
 import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
 import type { FoundRow } from "../../tree/cursor.ts";
 import { PAUSE } from "../../tree/visible_cursor.ts";
-import type { ListBounds } from "../data/ranges.ts";
+import type { Bounds, ListBounds } from "../data/ranges.ts";
 import type { RangeTracker, ReadSource } from "./read_source.ts";
 
 /** The entry a walk stands on; its bytes are views that the next step may overwrite. */
@@ -26,8 +27,11 @@ export interface Step {
   row: FoundRow;
 }
 
-/** So many rows of the index that don't count are passed in one step. */
+/** So many entries that lack a tag are passed in one step. */
 const ROWS_PER_STEP = 64;
+
+/** So many are passed before it is worth to ask another tag's index, which costs as much. */
+const LACKING_BEFORE_LEAP = 8;
 
 /** A walk that has begun; it holds files until `close`. */
 export interface Walk {
@@ -75,61 +79,116 @@ class EntryWalk implements Walk {
 class TagWalk implements Walk {
   readonly #snapshot: EngineSnapshot | undefined;
   readonly #source: ReadSource;
+  readonly #bounds: ListBounds;
   readonly #tags: readonly Uint8Array[];
-  readonly #cursor: ViewCursor;
   readonly #reverse: boolean;
   readonly #tracker: RangeTracker | undefined;
-  /** Where the user's key begins in the internal key of each row. */
-  readonly #keyStart: number;
-  /** The entry's internal key. */
-  readonly #key = new KeptBytes();
+  /** The index rows of each tag; of all but the first made at the first need. */
+  readonly #index: TagRows[];
+  /** Whose next row tells where to go on. */
+  #guide: TagRows | undefined;
+  /** So many entries in a row have the first tag and lack another. */
+  #lacking = 0;
+  readonly #place = new KeptBytes();
 
   constructor(present: ReadSource, bounds: ListBounds, reverse: boolean) {
     const { engine } = present.context;
     this.#snapshot = present.held ? undefined : engine.snapshot();
     const source = this.#snapshot === undefined ? present : present.at(this.#snapshot);
     this.#source = source;
+    this.#bounds = bounds;
     this.#tags = bounds.tags.map(encodeText);
     this.#reverse = reverse;
-    const rows = tagPrefix(source.tagsPrefix, this.#tags[0]!);
-    this.#keyStart = rows.length;
-    const within = { start: rowKey(rows, source, bounds.start), end: rowKey(rows, source, bounds.end) };
-    this.#tracker = source.tracker?.range(within, reverse);
     try {
-      this.#cursor = source.cursor(within);
+      const rows = new TagRows(source, this.#tags[0]!, bounds);
+      this.#index = [rows];
+      this.#tracker = source.tracker?.range(rows.bounds, reverse);
+      if (reverse) rows.cursor.seekEnd();
     } catch (error) {
       this.#snapshot?.release();
       throw error;
     }
-    if (reverse) this.#cursor.seekEnd();
   }
 
   step(): Step | typeof PAUSE | undefined {
-    const cursor = this.#cursor;
     this.#source.assertKept();
+    const rows = this.#index[0]!;
     for (let passed = 0; passed < ROWS_PER_STEP; passed++) {
-      const found = this.#reverse ? cursor.previousSome() : cursor.nextSome();
+      const found = this.#guide === undefined ? this.#move(rows) : this.#follow(this.#guide);
       if (found === PAUSE) return PAUSE;
       if (!found) {
         this.#tracker?.done();
         return undefined;
       }
-      this.#tracker?.reached(cursor.key);
-      const key = this.#key.join(this.#source.prefix, cursor.key, this.#keyStart);
-      const row = this.#source.row(key);
-      if (row !== undefined && row.version === cursor.version && this.#isTagged(row)) return { key, row };
+      this.#tracker?.reached(rows.cursor.key);
+      const { key: { view: key }, entry: row } = rows;
+      const lacks = this.#tags.findIndex((tag, i) => i > 0 && !hasTag(row, tag));
+      if (lacks === -1) {
+        this.#lacking = 0;
+        this.#source.tracker?.key(key);
+        return { key, row };
+      }
+      if (++this.#lacking === LACKING_BEFORE_LEAP) this.#leap(lacks);
     }
     return PAUSE;
   }
 
-  #isTagged({ bytes, start, end }: FoundRow): boolean {
-    return this.#tags.every((tag) => cellHasTag(bytes, start, end, tag));
+  #move({ cursor }: TagRows): boolean | typeof PAUSE {
+    return this.#reverse ? cursor.previousSome() : cursor.nextSome();
+  }
+
+  /** No entry counts before the next one that has the tag that so many lack. */
+  #leap(tag: number): void {
+    this.#lacking = 0;
+    const guide = this.#index[tag] ??= new TagRows(this.#source, this.#tags[tag]!, this.#bounds);
+    const { cursor, prefix } = this.#index[0]!;
+    guide.cursor.seek(this.#place.join(guide.prefix, cursor.key, prefix.length));
+    this.#guide = guide;
+  }
+
+  #follow(guide: TagRows): boolean | typeof PAUSE {
+    const found = this.#move(guide);
+    if (found !== true) return found;
+    this.#guide = undefined;
+    const [rows] = this.#index;
+    const place = this.#place.join(rows!.prefix, guide.cursor.key, guide.prefix.length);
+    rows!.cursor.seek(this.#reverse ? behindKey(place) : place);
+    return this.#move(rows!);
   }
 
   close(): void {
-    this.#cursor.close();
+    this.#index.forEach(({ cursor }) => cursor.close());
     this.#snapshot?.release();
   }
+}
+
+/** The index rows of one tag. */
+class TagRows {
+  /** What their internal keys begin with; behind it stands the user's key. */
+  readonly prefix: Uint8Array;
+  /** Where they are looked for. */
+  readonly bounds: Bounds;
+  /** Stands on rows that count: their entry has their version, and the tag. Others never will again. */
+  readonly cursor: ViewCursor;
+  /** The internal key of the entry of the row that the cursor stands on. */
+  readonly key = new KeptBytes();
+  /** That entry's row. */
+  entry!: FoundRow;
+
+  constructor(source: ReadSource, tag: Uint8Array, { start, end }: Bounds) {
+    this.prefix = tagPrefix(source.tagsPrefix, tag);
+    this.bounds = { start: rowKey(this.prefix, source, start), end: rowKey(this.prefix, source, end) };
+    this.cursor = source.cursor(this.bounds, (indexKey, version) => {
+      const entry = source.find(this.key.join(source.prefix, indexKey, this.prefix.length));
+      if (entry?.version !== version || !hasTag(entry, tag)) return true;
+      this.entry = entry;
+      return false;
+    });
+  }
+}
+
+function hasTag({ bytes, start, end }: FoundRow, tag: Uint8Array): boolean {
+  return cellHasTag(bytes, start, end, tag);
 }
 
 /** The key among the rows of a tag that stands where `bound` stands among the entries. */

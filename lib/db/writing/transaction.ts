@@ -10,7 +10,7 @@
 import { checkOptions, numberOption } from "../../base/options.ts";
 import { ConflictError } from "../../base/errors.ts";
 import type { ReadView } from "../../engine/types.ts";
-import { Memtable } from "../../tree/memtable/memtable.ts";
+import { Overlay } from "../../tree/overlay.ts";
 import { commitWrites } from "./commit.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -194,7 +194,7 @@ async function runOnce<K extends Key, T>(
 ): Promise<{ committed: true; result: T } | { committed: false }> {
   const snapshot = context.engine.snapshot();
   const reads = new ReadSet();
-  const writes = new Writes(context, new Memtable());
+  const writes = new Writes(context, new Overlay());
   const state: TransactionState = { context, point: snapshot, reads, writes, seen: new Set(), ended: false };
   try {
     const result = await run(new Transaction<K>(state, definition));

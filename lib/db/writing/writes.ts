@@ -10,9 +10,9 @@
 import { ByteWriter, EMPTY_BYTES, prefixEnd } from "../../base/bytes.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { Batch } from "../../format/log/batch.ts";
-import { DELETE_CELL, KIND_BYTES, writeCell } from "../../format/cell.ts";
+import { KIND_BYTES, writeCell } from "../../format/cell.ts";
 import { internalKey, tagPrefix } from "../../format/space.ts";
-import type { Memtable } from "../../tree/memtable/memtable.ts";
+import type { Overlay } from "../../tree/overlay.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import { lookupKey } from "../data/keys.ts";
@@ -25,9 +25,6 @@ import type { CheckedEntryOptions } from "./write_options.ts";
  * record's own framing takes.
  */
 export const COMMIT_BYTES_MAX: number = 511 * 2 ** 20;
-
-/** The version under which a transaction keeps its own rows; each key has one row at most. */
-const OWN_VERSION = 1;
 
 /** Whose a key space was when it was written to. */
 export interface Used {
@@ -45,14 +42,14 @@ export class Writes {
   // Made at the first need: most commits write to no namespace.
   #used: Map<number, Used> | undefined;
   #defined: Set<Definition> | undefined;
-  #overlay: Memtable | undefined;
+  #overlay: Overlay | undefined;
   #last: Uint8Array | undefined;
 
   /**
    * With `overlay`, each operation is applied there too, so that it can be read before it is committed. `capacity`: room for
    * so many bytes from the start.
    */
-  constructor(context: Context, overlay?: Memtable, capacity?: number) {
+  constructor(context: Context, overlay?: Overlay, capacity?: number) {
     this.batch = new Batch(capacity);
     this.#context = context;
     this.#overlay = overlay;
@@ -74,12 +71,12 @@ export class Writes {
   }
 
   /** Where each operation is applied too. */
-  get overlay(): Memtable | undefined {
+  get overlay(): Overlay | undefined {
     return this.#overlay;
   }
 
   /** As `overlay`, to be written to: a list under way goes on over what there was when it began. */
-  #own(): Memtable | undefined {
+  #own(): Overlay | undefined {
     if (this.#overlay !== undefined && this.#overlay.readers > 0) this.#overlay = this.#overlay.copy();
     return this.#overlay;
   }
@@ -104,7 +101,7 @@ export class Writes {
     const internal = lookupKey(call, definition.encoding, definition.prefix, key);
     this.#use(definition);
     this.batch.delete(internal);
-    this.#own()?.add(internal, OWN_VERSION, 0, DELETE_CELL);
+    this.#own()?.delete(internal);
     this.#checkSize(call);
   }
 
@@ -156,12 +153,12 @@ export class Writes {
     if (own === undefined) return;
     const cell = new ByteWriter(payload.length + 64);
     writeCell(cell, kind, payload, tags, expiresAt);
-    own.add(key, OWN_VERSION, this.#context.engine.now(), cell.view());
+    own.put(key, this.#context.engine.now(), cell.view());
   }
 
   #deleteRange(start: Uint8Array, end: Uint8Array): void {
     this.batch.deleteRange(start, end);
-    this.#own()?.addRange({ start, end, version: OWN_VERSION, timestamp: 0 });
+    this.#own()?.deleteRange(start, end);
   }
 
   #checkSize(call: string): void {

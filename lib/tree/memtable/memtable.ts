@@ -37,8 +37,6 @@ const sought = new KeptBytes();
 export class Memtable {
   /** The deleted ranges. */
   readonly tombstones: RangeTombstones = new RangeTombstones();
-  /** Of a transaction's own: lists under way, which must not see what is written from now on; see `copy`. */
-  readers = 0;
   readonly #arena: Arena;
   readonly #directory: SortedRows;
   readonly #leaves: SortedRows[];
