@@ -15,8 +15,8 @@ import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import { type DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
-import type { Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
-import { type IsStale, VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
+import type { Staleness, Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
+import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
 import type { Store } from "./store.ts";
 import type { ReadView, ViewCursor } from "./types.ts";
@@ -90,7 +90,7 @@ export class StoreView implements ReadView {
     return this.#row !== undefined;
   }
 
-  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, isStale?: IsStale): ViewCursor {
+  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, staleness?: Staleness): ViewCursor {
     const store = this.#store;
     const files = store.version.retain();
     try {
@@ -119,9 +119,9 @@ export class StoreView implements ReadView {
       let unseen: Unseen = new UnseenByView(store, this.version, moment);
       // What is written later is not for this cursor.
       if (overlay?.isEmpty === false) {
-        unseen = new UnseenBeneath(unseen, overlay, { version: this.version, moment, isStale });
+        unseen = new UnseenBeneath(unseen, overlay, { version: this.version, moment, staleness });
       }
-      const options: VisibleOptions = { version, moment, start, end, unseen, isStale };
+      const options: VisibleOptions = { version, moment, start, end, unseen, staleness };
       const rows = MergingCursor.of(sources, tombstones);
       const covering = tombstones.filter((list): list is DeletedRanges => list?.isEmpty === false);
       if (overlay !== undefined) overlay.readers++;
@@ -278,10 +278,12 @@ class UnseenBeneath implements Unseen {
   }
 
   note(start: Uint8Array, end: Uint8Array | undefined): void {
-    const { version, moment, isStale } = this.#options;
-    this.#overlay.unseen.note({ start, end, version, moment });
-    // A row may be stale for what was written elsewhere.
-    if (isStale === undefined && this.#overlay.isClear(start, end)) this.#beneath.note(start, end);
+    const { version, moment, staleness } = this.#options;
+    const overlay = this.#overlay;
+    overlay.unseen.note({ start, end, version, moment });
+    const judges = staleness?.judgedBy(start, end);
+    const isStaleByItself = judges === undefined || overlay.isClear(judges.start, judges.end);
+    if (isStaleByItself && overlay.isClear(start, end)) this.#beneath.note(start, end);
   }
 }
 

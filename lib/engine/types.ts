@@ -9,7 +9,7 @@ import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
 import type { DatabaseMeta, SlotMeta, VersionGap } from "../format/manifest/manifest_edit.ts";
 import type { FoundRow, Row } from "../tree/cursor.ts";
 import type { Overlay } from "../tree/overlay.ts";
-import type { IsStale, VisibleCursor } from "../tree/visible_cursor.ts";
+import type { VisibleCursor, VisibleOptions } from "../tree/visible_cursor.ts";
 import type { Commit, CommitEvent } from "./types_commit.ts";
 import type { IngestedSource, LogFollower, Pin, ReplayOptions, SettledPoint } from "./types_copy.ts";
 
@@ -52,10 +52,10 @@ export interface ReadView {
   /** The visible row at an internal key; undefined when absent, deleted or expired. */
   get(key: Uint8Array): FoundRow | undefined;
   /**
-   * A cursor over visible rows with `start <= key < end`; it pins the files it needs until `close()`.
-   * `overlay` rows (a transaction's own writes) hide all others with the same key; for `isStale` see `VisibleOptions`.
+   * A cursor over visible rows with `start <= key < end`; it pins the files it needs until `close()`. `overlay`: of a
+   * transaction, whose rows hide others with the same key. `staleness`: see `VisibleOptions`.
    */
-  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, isStale?: IsStale): ViewCursor;
+  cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, staleness?: VisibleOptions["staleness"]): ViewCursor;
   /** The version of the newest row or range tombstone that touches the key, up to the view's; 0: none is known. */
   newestVersion(key: Uint8Array): number;
   /** Whether any row or range tombstone in `start <= key < end` is newer than `version`. */

@@ -44,7 +44,7 @@ export class Overlay {
   }
 
   /** What was written before between the bounds is deleted, and what lies beneath. */
-  deleteRange(start: Uint8Array, end: Uint8Array): void {
+  deleteRange(start: Uint8Array, end: Uint8Array | undefined): void {
     this.rows.addRange({ start, end, version: OWN_VERSION, timestamp: 0 });
   }
 

@@ -33,6 +33,14 @@ export interface Unseen {
   note(start: Uint8Array, end: Uint8Array | undefined): void;
 }
 
+/** Rows that mean nothing any more because of others, elsewhere: they are not seen. */
+export interface Staleness {
+  /** Whether a row that is seen otherwise is stale, for this reader and all later ones. */
+  isStale(key: Uint8Array, version: number): boolean;
+  /** Where those stand by which the rows from `start` on and below `end` are judged. */
+  judgedBy(start: Uint8Array, end: Uint8Array | undefined): { start: Uint8Array; end: Uint8Array };
+}
+
 /** More are not kept: as many queues may be emptied at once, and each row that is written is compared with ten of them. */
 const RANGES_MAX = 1024;
 

@@ -21,7 +21,7 @@ import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts"
 import { type Cursor, FoundRow, NEWEST } from "./cursor.ts";
 import { MergingCursor } from "./merging_cursor.ts";
 import type { DeletedRanges } from "./range_tombstones.ts";
-import type { Unseen } from "./unseen_ranges.ts";
+import type { Staleness, Unseen } from "./unseen_ranges.ts";
 
 /** How a reader looks at rows. */
 export interface VisibleOptions {
@@ -35,12 +35,9 @@ export interface VisibleOptions {
   end?: Uint8Array | undefined;
   /** Where it is known, and to be noted, that none is seen. */
   unseen?: Unseen | undefined;
-  /** Of a row that is seen otherwise: whether it means nothing, for this reader and all later ones. */
-  isStale?: IsStale | undefined;
+  /** Which rows mean nothing. */
+  staleness?: Staleness | undefined;
 }
-
-/** Judges a row by its key and version; it may look up others. */
-export type IsStale = (key: Uint8Array, version: number) => boolean;
 
 /** After so many rows of one key, or deleted with one range, a seek is cheaper than another step. */
 const STEPS_BEFORE_SEEK = 8;
@@ -72,7 +69,7 @@ export class VisibleCursor {
   readonly #start: Uint8Array | undefined;
   readonly #end: Uint8Array | undefined;
   readonly #unseen: Unseen | undefined;
-  readonly #isStale: IsStale | undefined;
+  readonly #staleness: Staleness | undefined;
   #at = FIRST;
   /** Moving forward: the row last looked at. */
   #row: FoundRow | undefined;
@@ -96,7 +93,7 @@ export class VisibleCursor {
     this.#start = options.start && copyBytes(options.start);
     this.#end = options.end && copyBytes(options.end);
     this.#unseen = options.unseen;
-    this.#isStale = options.isStale;
+    this.#staleness = options.staleness;
   }
 
   /** Whether it stands on a row: the last move answered true. */
@@ -266,7 +263,7 @@ export class VisibleCursor {
       }
       if (this.#isCovered(rows.key, rows.version)) {
         if (this.#merge?.skipCovered(this.#atVersion)) continue;
-      } else if (this.#isPresent(this.#row = rows.row()) && this.#isStale?.(rows.key, rows.version) !== true) {
+      } else if (this.#isPresent(this.#row = rows.row()) && !this.#isStale(rows.key, rows.version)) {
         if (from !== undefined) this.#unseen!.note(from, copyBytes(rows.key));
         return true;
       }
@@ -321,7 +318,7 @@ export class VisibleCursor {
       const key = this.#place.view;
       const covered = found && this.#isCovered(key, this.#keptVersion);
       const present = found && !covered && this.#isPresent(this.#keptRow());
-      if (present && this.#isStale?.(key, this.#keptVersion) !== true) {
+      if (present && !this.#isStale(key, this.#keptVersion)) {
         if (to !== undefined && this.#isOlder) this.#unseen!.note(behindKey(key), to);
         return true;
       }
@@ -381,6 +378,10 @@ export class VisibleCursor {
       if (tombstones[i]!.coveringVersion(key, this.#atVersion) > version) return true;
     }
     return false;
+  }
+
+  #isStale(key: Uint8Array, version: number): boolean {
+    return this.#staleness !== undefined && this.#staleness.isStale(key, version);
   }
 
   #isPresent(row: FoundRow): boolean {

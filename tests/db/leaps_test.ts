@@ -236,4 +236,92 @@ describe("lists that leap", () => {
   for (const seed of [1, 2, 3, 4]) {
     it(`find what there is (seed ${seed})`, LONG, () => new World(seed).run(250));
   }
+
+  /** Of jobs that a worker goes through: how it takes the next one, and gives it another tag. */
+  const WORKERS: Record<string, (db: DB, reverse: boolean) => Promise<string | undefined>> = {
+    "by tag": (db, reverse) => take(db, db, { tag: "pending" }, reverse),
+    "by two tags": (db, reverse) => take(db, db, { tag: ["job", "pending"] }, reverse),
+    "in a transaction that has written": (db, reverse) =>
+      db.transaction((tx) => {
+        tx.set("worker", 1);
+        return take(tx, tx, { tag: "pending" }, reverse);
+      }),
+    "in a transaction, by key": (db, reverse) =>
+      db.transaction(async (tx) => {
+        tx.set("worker", 1);
+        for await (const { key } of tx.list({ prefix: "k" }, { reverse, limit: 1 })) {
+          tx.delete(key);
+          return key;
+        }
+        return undefined;
+      }),
+  };
+
+  async function take(
+    from: Readable,
+    to: Pick<DB, "set"> | Pick<Transaction, "set">,
+    range: { tag: string | string[] },
+    reverse: boolean,
+  ): Promise<string | undefined> {
+    for await (const { key } of from.list(range, { reverse, limit: 1 })) {
+      await to.set(key, 1, { tags: ["job", "done"] });
+      return key;
+    }
+    return undefined;
+  }
+
+  /** A database of jobs, and how often it looks at the time: who lists does so once in a thousand rows. */
+  async function withJobs(
+    reverse: boolean,
+    run: (db: DB, expected: readonly string[], looks: () => number) => Promise<void>,
+  ): Promise<void> {
+    const count = 6000;
+    const keys = Array.from({ length: count }, (_, n) => `k${String(reverse ? count - 1 - n : n).padStart(5, "0")}`);
+    let looks = 0;
+    const db = await DB.open(":memory:", {
+      durability: "buffered",
+      memtableBytes: 64 * 2 ** 20,
+      tuning: { monotonic: () => ++looks },
+    });
+    await db.setMany(keys.map((key) => ({ key, value: 1, tags: ["job", "pending"] })));
+    await run(db, keys.slice(0, -10), () => looks);
+    await db.close();
+  }
+
+  /** Takes all jobs: none takes longer than the first, but for what is always done now and then. */
+  async function takeAll(
+    expected: readonly string[],
+    looks: () => number,
+    worker: () => Promise<string | undefined>,
+  ): Promise<void> {
+    let first: number | undefined;
+    for (const [n, key] of expected.entries()) {
+      const before = looks();
+      assert.equal(await worker(), key);
+      first ??= looks() - before;
+      assert.ok(looks() - before < first + 8, `${looks() - before} looks for ${n}, ${first} for the first`);
+    }
+  }
+
+  for (const reverse of [false, true]) {
+    const end = reverse ? ", from the end" : "";
+    for (const [how, worker] of Object.entries(WORKERS)) {
+      it(
+        `do not look again at what was taken ${how}${end}`,
+        LONG,
+        () => withJobs(reverse, (db, expected, looks) => takeAll(expected, looks, () => worker(db, reverse))),
+      );
+    }
+
+    it(
+      `do not look again at what the same transaction has taken${end}`,
+      LONG,
+      () =>
+        withJobs(
+          reverse,
+          (db, expected, looks) =>
+            db.transaction((tx) => takeAll(expected, looks, () => take(tx, tx, { tag: "pending" }, reverse))),
+        ),
+    );
+  }
 });

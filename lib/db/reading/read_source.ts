@@ -8,7 +8,7 @@ import type { KeyEncoding, ReadView, ViewCursor } from "../../engine/types.ts";
 import { cellExpiry, cellOp, OP_DELETE } from "../../format/cell.ts";
 import { FoundRow, NEWEST } from "../../tree/cursor.ts";
 import type { Overlay } from "../../tree/overlay.ts";
-import type { IsStale } from "../../tree/visible_cursor.ts";
+import type { Staleness } from "../../tree/unseen_ranges.ts";
 import { keysIn } from "../catalog/catalog.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -134,8 +134,8 @@ export class ReadSource {
   }
 
   /** A cursor over visible rows. */
-  cursor(bounds: Bounds, isStale?: IsStale): ViewCursor {
-    return this.#view.cursor(bounds.start, bounds.end, this.#overlay, isStale);
+  cursor(bounds: Bounds, staleness?: Staleness): ViewCursor {
+    return this.#view.cursor(bounds.start, bounds.end, this.#overlay, staleness);
   }
 
   /** A point lookup that sees the transaction's own writes first. */

@@ -15,6 +15,7 @@ import { cellHasTag } from "../../format/cell.ts";
 import { tagPrefix } from "../../format/space.ts";
 import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
 import type { FoundRow } from "../../tree/cursor.ts";
+import type { Staleness } from "../../tree/unseen_ranges.ts";
 import { PAUSE } from "../../tree/visible_cursor.ts";
 import type { Bounds, ListBounds } from "../data/ranges.ts";
 import type { RangeTracker, ReadSource } from "./read_source.ts";
@@ -163,27 +164,40 @@ class TagWalk implements Walk {
 }
 
 /** The index rows of one tag. */
-class TagRows {
+class TagRows implements Staleness {
   /** What their internal keys begin with; behind it stands the user's key. */
   readonly prefix: Uint8Array;
   /** Where they are looked for. */
   readonly bounds: Bounds;
-  /** Stands on rows that count: their entry has their version, and the tag. Others never will again. */
+  /** Stands on rows that count. */
   readonly cursor: ViewCursor;
   /** The internal key of the entry of the row that the cursor stands on. */
   readonly key = new KeptBytes();
   /** That entry's row. */
   entry!: FoundRow;
+  readonly #source: ReadSource;
+  readonly #tag: Uint8Array;
 
   constructor(source: ReadSource, tag: Uint8Array, { start, end }: Bounds) {
     this.prefix = tagPrefix(source.tagsPrefix, tag);
-    this.bounds = { start: rowKey(this.prefix, source, start), end: rowKey(this.prefix, source, end) };
-    this.cursor = source.cursor(this.bounds, (indexKey, version) => {
-      const entry = source.find(this.key.join(source.prefix, indexKey, this.prefix.length));
-      if (entry?.version !== version || !hasTag(entry, tag)) return true;
-      this.entry = entry;
-      return false;
-    });
+    this.bounds = { start: moved(start, source.prefix, this.prefix), end: moved(end, source.prefix, this.prefix) };
+    this.#source = source;
+    this.#tag = tag;
+    this.cursor = source.cursor(this.bounds, this);
+  }
+
+  /** A row counts while its entry has its version, and the tag: once it does not, it never will. */
+  isStale(row: Uint8Array, version: number): boolean {
+    const source = this.#source;
+    const entry = source.find(this.key.join(source.prefix, row, this.prefix.length));
+    if (entry?.version !== version || !hasTag(entry, this.#tag)) return true;
+    this.entry = entry;
+    return false;
+  }
+
+  judgedBy(start: Uint8Array, end: Uint8Array | undefined): Bounds {
+    const { prefix } = this.#source;
+    return { start: moved(start, this.prefix, prefix), end: moved(end, this.prefix, prefix) };
   }
 }
 
@@ -191,8 +205,8 @@ function hasTag({ bytes, start, end }: FoundRow, tag: Uint8Array): boolean {
   return cellHasTag(bytes, start, end, tag);
 }
 
-/** The key among the rows of a tag that stands where `bound` stands among the entries. */
-function rowKey(rows: Uint8Array, source: ReadSource, bound: Uint8Array): Uint8Array {
-  if (startsWith(bound, source.prefix)) return concatBytes(rows, bound.subarray(source.prefix.length));
-  return prefixEnd(rows)!; // the end of the whole key space
+/** The key behind `to` that stands there as `key` does behind `from`; the end of all of these where it is none of them. */
+function moved(key: Uint8Array | undefined, from: Uint8Array, to: Uint8Array): Uint8Array {
+  if (key !== undefined && startsWith(key, from)) return concatBytes(to, key.subarray(from.length));
+  return prefixEnd(to)!;
 }
