@@ -95,6 +95,7 @@ export class Batches<T> {
 
   /** Lets go of what it holds. Safe to call twice. */
   close(): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#walk.close();
   }

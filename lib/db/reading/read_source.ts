@@ -89,11 +89,6 @@ export class ReadSource {
     }
   }
 
-  /** Whether something keeps what is read here readable: a snapshot or a transaction. */
-  get held(): boolean {
-    return this.#point !== undefined;
-  }
-
   /** For who reads step by step: throws once the database is closed, or the transaction is over. */
   assertOpen(call: string): void {
     this.context.assertOpen(call);
@@ -112,9 +107,26 @@ export class ReadSource {
     if (engine.readOnly) engine.read(this.#point);
   }
 
-  /** The same key space at a version that the caller keeps readable. */
-  at(point: ReadPoint): ReadSource {
-    return new ReadSource(this.context, this.definition, point);
+  /** The same, to be read over several turns of the event loop: for as long as `read` takes. */
+  async whileKept(read: (kept: ReadSource) => Promise<void>): Promise<void> {
+    const { kept, release } = this.keep();
+    try {
+      await read(kept);
+    } finally {
+      release();
+    }
+  }
+
+  /** The same, readable until `release`: as it is now, whatever is written meanwhile. */
+  keep(): { kept: ReadSource; release: () => void } {
+    const overlay = this.#overlay;
+    if (overlay !== undefined) {
+      overlay.readers++;
+      return { kept: this, release: () => void overlay.readers-- };
+    }
+    if (this.#point !== undefined) return { kept: this, release() {} };
+    const snapshot = this.context.engine.snapshot();
+    return { kept: new ReadSource(this.context, this.definition, snapshot), release: () => snapshot.release() };
   }
 
   /** The version read at. */

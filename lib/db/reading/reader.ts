@@ -4,6 +4,7 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
+import { Slicer } from "../../base/yield.ts";
 import type { FoundRow } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -86,18 +87,40 @@ export abstract class Reader<K extends Key = string> {
 
   /** The values at several keys, in their order, all of one version. */
   async getMany<T = Value>(keys: Iterable<K>, options?: ReadOptions): Promise<(T | undefined)[]> {
-    const { source, rows } = this.#findMany("getMany", keys, options);
+    const { source, internal } = this.#places("getMany", keys, options);
     const { engine } = source.context;
-    const values = rows.map((row) => {
-      if (row === undefined) return undefined;
-      return isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row);
-    });
+    const values: unknown[] = [];
+    const read = (from: ReadSource, keys: readonly Uint8Array[]): void => {
+      for (const key of keys) {
+        const row = from.row(key);
+        values.push(row && (isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row)));
+      }
+    };
+    try {
+      if (internal.length <= KEYS_AT_ONCE) read(source, internal);
+      else {
+        await source.whileKept(async (kept) => {
+          const slicer = new Slicer(engine.settings.monotonic);
+          for (let at = 0; at < internal.length; at += KEYS_AT_ONCE) {
+            await slicer.tick();
+            kept.assertOpen("getMany");
+            kept.assertKept();
+            read(kept, internal.slice(at, at + KEYS_AT_ONCE));
+          }
+        });
+      }
+    } catch (error) {
+      // Of those that are being read nobody hears any more.
+      void Promise.allSettled(values);
+      throw error;
+    }
     return await Promise.all(values) as (T | undefined)[];
   }
 
   /** As `getMany`, at once. */
   getManySync<T = Value>(keys: Iterable<K>, options?: ReadOptions): (T | undefined)[] {
-    const { source, rows } = this.#findMany("getManySync", keys, options);
+    const { source, internal } = this.#places("getManySync", keys, options);
+    const rows = internal.map((key) => source.row(key));
     return rows.map((row) => row && rowValue(source.context.engine, row)) as (T | undefined)[];
   }
 
@@ -178,13 +201,13 @@ export abstract class Reader<K extends Key = string> {
     return { source, row: source.row(internal), internal };
   }
 
-  #findMany(call: string, keys: Iterable<K>, options: ReadOptions | undefined): FoundRows {
+  #places(call: string, keys: Iterable<K>, options: ReadOptions | undefined): Places {
     if (typeof keys !== "object" || keys === null || !(Symbol.iterator in keys) || keys instanceof Uint8Array) {
       throw new TypeError(`${call}: keys must be an array of keys, not ${describeValue(keys)}`);
     }
     const source = this.#access.open(call, readOptions(call, options));
     const internal = Array.from(keys, (key) => encodeKey(call, source.encoding, source.prefix, key));
-    return { source, rows: internal.map((key) => source.row(key)) };
+    return { source, internal };
   }
 
   #plan(call: string, range: ListRange<K> | undefined, options: ListOptions | undefined): ListPlan {
@@ -208,10 +231,13 @@ interface Found {
   internal: Uint8Array;
 }
 
-interface FoundRows {
+interface Places {
   source: ReadSource;
-  rows: (FoundRow | undefined)[];
+  internal: Uint8Array[];
 }
+
+/** So many lookups take less than a slice of work. */
+const KEYS_AT_ONCE = 256;
 
 function keyIn(source: ReadSource, internal: Uint8Array): Key {
   return decodeKey(source.encoding, internal, source.prefix.length);

@@ -13,7 +13,7 @@ import { behindKey, compareBytes, concatBytes, encodeText, prefixEnd, startsWith
 import { KeptBytes } from "../../base/kept_bytes.ts";
 import { cellHasTag } from "../../format/cell.ts";
 import { tagPrefix } from "../../format/space.ts";
-import type { EngineSnapshot, ViewCursor } from "../../engine/types.ts";
+import type { ViewCursor } from "../../engine/types.ts";
 import type { FoundRow } from "../../tree/cursor.ts";
 import type { Staleness } from "../../tree/unseen_ranges.ts";
 import { PAUSE } from "../../tree/visible_cursor.ts";
@@ -38,7 +38,7 @@ const LACKING_BEFORE_LEAP = 8;
 export interface Walk {
   /** The next entry; undefined at the end. PAUSE: many rows don't count; the caller may let others have their turn. */
   step(): Step | typeof PAUSE | undefined;
-  /** Lets go of the files. Safe to call twice. */
+  /** Lets go of the files; to be called once. */
   close(): void;
 }
 
@@ -78,7 +78,6 @@ class EntryWalk implements Walk {
 }
 
 class TagWalk implements Walk {
-  readonly #snapshot: EngineSnapshot | undefined;
   readonly #source: ReadSource;
   readonly #bounds: ListBounds;
   readonly #tags: readonly Uint8Array[];
@@ -91,12 +90,12 @@ class TagWalk implements Walk {
   /** So many entries in a row have the first tag and lack another. */
   #lacking = 0;
   readonly #place = new KeptBytes();
+  readonly #release: () => void;
 
   constructor(present: ReadSource, bounds: ListBounds, reverse: boolean) {
-    const { engine } = present.context;
-    this.#snapshot = present.held ? undefined : engine.snapshot();
-    const source = this.#snapshot === undefined ? present : present.at(this.#snapshot);
+    const { kept: source, release } = present.keep();
     this.#source = source;
+    this.#release = release;
     this.#bounds = bounds;
     this.#tags = bounds.tags.map(encodeText);
     this.#reverse = reverse;
@@ -106,7 +105,7 @@ class TagWalk implements Walk {
       this.#tracker = source.tracker?.range(rows.bounds, reverse);
       if (reverse) rows.cursor.seekEnd();
     } catch (error) {
-      this.#snapshot?.release();
+      release();
       throw error;
     }
   }
@@ -159,7 +158,7 @@ class TagWalk implements Walk {
 
   close(): void {
     this.#index.forEach(({ cursor }) => cursor.close());
-    this.#snapshot?.release();
+    this.#release();
   }
 }
 
