@@ -32,6 +32,19 @@ describe("what is known of the time behind a base", () => {
     }
   });
 
+  it("is the most that anything knows", () => {
+    const found = reachOf({ ...coverage({ version: 5, coveredUntil: 90 }), bases: [base] }, base);
+    assert.deepEqual(found, { version: 5, timestamp: 100, coveredUntil: 110 });
+  });
+
+  it("is also that the next commit is a base of its own", () => {
+    for (const [version, expected] of [[6, 199], [7, 110]] as const) {
+      const next = { ...base, version, timestamp: 200, coveredUntil: 210 };
+      const found = reachOf({ ...coverage({ version: 4, coveredUntil: 90 }), bases: [base, next] }, base);
+      assert.deepEqual(found, { version: 5, timestamp: 100, coveredUntil: expected });
+    }
+  });
+
   it("is nothing at a fork, whatever is known in the history that was left there", () => {
     const found = reachOf({ ...coverage({ version: 5, coveredUntil: 150 }, 5), bases: [base] }, base);
     assert.deepEqual(found, { version: 5, timestamp: 100, coveredUntil: 99 });

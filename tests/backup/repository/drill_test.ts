@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { NotFoundError } from "../../../lib/base/errors.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
-import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
 import { drillRepository } from "../../../lib/backup/repository/care/drill.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
@@ -198,6 +198,22 @@ describe("drillRepository()", () => {
     assert.equal((await estimateRestore("estimate", house.context, ANY)).model.restores, 0);
     await drill(house.context);
     assert.equal((await estimateRestore("estimate", house.context, ANY)).model.restores, 1);
+    await house.engine.close();
+  });
+
+  it("teaches the estimate by the last eight that were long enough, the newest counting most", async () => {
+    const house = await House.make();
+    await house.set("k", "v");
+    await house.backup({ id: "full" });
+    // 10, 20, ... MB in the second that is left of each when what it always takes is taken off.
+    const restored = (megabytes: number): Promise<void> =>
+      writeAudit(house.context, "restore", "ok", { bytes: megabytes * 1e6, durationMs: 1100, recordsReplayed: 0 });
+    for (let n = 1; n <= 10; n++) await restored(10 * n);
+    await restored(0.5);
+    await writeAudit(house.context, "restore", "failed", { bytes: 9e9, durationMs: 1100, recordsReplayed: 0 });
+    const expected = [30, 40, 50, 60, 70, 80, 90, 100].reduce((before, rate) => (before + rate) / 2);
+    const { model } = await estimateRestore("estimate", house.context, ANY);
+    assert.deepEqual([model.restores, model.bytesPerSecond], [8, Math.round(expected * 1e6)]);
     await house.engine.close();
   });
 

@@ -145,8 +145,12 @@ describe("verifyRepository()", () => {
     const own = snap!.base!.files.find(({ object }) => !full.has(object))!;
     const damaged = new Map(sample.image).set(`objects/${own.object}`, new Uint8Array(own.stored));
     assert.equal((await verify(over(sample, await storeOf(damaged)), "all", "inc1")).ok, true);
-    const report = await verify(over(sample, await storeOf(damaged)), "all", "snap");
-    assert.deepEqual(report.problems.map(({ key }) => key), [`objects/${own.object}`]);
+    const broken = over(sample, await storeOf(damaged));
+    const report = await verify(broken, "all", "snap");
+    assert.deepEqual(report.problems.map(({ key, backups }) => [key, backups]), [[`objects/${own.object}`, []]]);
+    // Another base and log lead to it, and what was verified is not good for that.
+    const bad = (await readProofs(broken)).filter(({ ok, backupId }) => !ok && backupId !== null);
+    assert.deepEqual(bad.map(({ backupId, problems }) => [backupId, problems]), [["snap", 1]]);
     await assert.rejects(verify(context, "all", "none"), NotFoundError);
   });
 
@@ -168,6 +172,18 @@ describe("verifyRepository()", () => {
       sizes.add(report.bytes);
     }
     assert.ok(sizes.size > 1, "the same bytes twelve times");
+  });
+
+  it("samples the log of each backup, be it one commit", async () => {
+    const house = await House.make();
+    await house.set("k", "0");
+    await house.backup({ id: "full" });
+    for (let n = 1; n <= 12; n++) {
+      await house.set("k", `${n}`);
+      await house.backup({ id: `inc${n}`, type: "incremental" });
+    }
+    assert.equal((await verify(house.context, "sample")).logObjects, 12);
+    await house.engine.close();
   });
 
   it("finds accidents without the key", async () => {
