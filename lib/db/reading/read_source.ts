@@ -107,17 +107,7 @@ export class ReadSource {
     if (engine.readOnly) engine.read(this.#point);
   }
 
-  /** The same, to be read over several turns of the event loop: for as long as `read` takes. */
-  async whileKept(read: (kept: ReadSource) => Promise<void>): Promise<void> {
-    const { kept, release } = this.keep();
-    try {
-      await read(kept);
-    } finally {
-      release();
-    }
-  }
-
-  /** The same, readable until `release`: as it is now, whatever is written meanwhile. */
+  /** The same, to be read over several turns of the event loop, until `release`: as it is now, whatever is written. */
   keep(): { kept: ReadSource; release: () => void } {
     const overlay = this.#overlay;
     if (overlay !== undefined) {

@@ -90,29 +90,25 @@ export abstract class Reader<K extends Key = string> {
     const { source, internal } = this.#places("getMany", keys, options);
     const { engine } = source.context;
     const values: unknown[] = [];
-    const read = (from: ReadSource, keys: readonly Uint8Array[]): void => {
-      for (const key of keys) {
-        const row = from.row(key);
-        values.push(row && (isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row)));
-      }
-    };
+    // Few are read in this very turn.
+    const { kept, release } = internal.length <= KEYS_AT_ONCE ? { kept: source, release() {} } : source.keep();
+    let slicer: Slicer | undefined;
     try {
-      if (internal.length <= KEYS_AT_ONCE) read(source, internal);
-      else {
-        await source.whileKept(async (kept) => {
-          const slicer = new Slicer(engine.settings.monotonic);
-          for (let at = 0; at < internal.length; at += KEYS_AT_ONCE) {
-            await slicer.tick();
-            kept.assertOpen("getMany");
-            kept.assertKept();
-            read(kept, internal.slice(at, at + KEYS_AT_ONCE));
-          }
-        });
+      for (const [n, key] of internal.entries()) {
+        if (n > 0 && n % KEYS_AT_ONCE === 0) {
+          await (slicer ??= new Slicer(engine.settings.monotonic)).tick();
+          kept.assertOpen("getMany");
+          kept.assertKept();
+        }
+        const row = kept.row(key);
+        values.push(row && (isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row)));
       }
     } catch (error) {
       // Of those that are being read nobody hears any more.
       void Promise.allSettled(values);
       throw error;
+    } finally {
+      release();
     }
     return await Promise.all(values) as (T | undefined)[];
   }
