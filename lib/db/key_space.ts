@@ -142,8 +142,8 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
   /**
    * Runs a function as a serializable transaction: it reads one version and its own writes, and these are committed only
    * if nothing it read was changed meanwhile (keys and ranges where nothing was found included). Otherwise it is run
-   * again, `retries` times, then `ConflictError`; those that are run again go one after the other, so that of many that
-   * contend for one key each gets its turn. The function may run several times: it should do nothing else that can't be
+   * again, `retries` times, then `ConflictError`; those that are run again go one after the other, and after two
+   * conflicts before all others, so that of many that contend for one key each gets its turn. The function may run several times: it should do nothing else that can't be
    * repeated. What it throws ends the transaction without a trace; what it returns is the result.
    *
    * @example

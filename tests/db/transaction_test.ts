@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers";
 import { DB, type Transaction } from "../../mod.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { Turns } from "../../lib/db/writing/turns.ts";
 import { all, TestClock, withDb } from "./helpers.ts";
 
 const patient = { tuning: { delay: () => Promise.resolve(), random: () => 0.5 } };
@@ -277,6 +280,77 @@ describe("transaction", () => {
         assert.equal(await db.get("n"), COUNT);
       }, { tuning: { delay: () => Promise.resolve() } });
     });
+  });
+
+  describe("beside others that are faster than it", () => {
+    const turns = async (count: number): Promise<void> => {
+      for (let n = 0; n < count; n++) await new Promise<void>((resolve) => setImmediate(resolve));
+    };
+
+    /** On a disk whose syncs take five turns of the event loop: for as long others do not see what was written. */
+    async function withSlowDisk(run: (db: DB) => Promise<void>, delay: (ms: number) => Promise<void>): Promise<void> {
+      const fileSystem = memoryFileSystem({ delay: (name) => name === "sync" ? turns(5) : undefined });
+      await using db = await DB.open("/db", { fileSystem, tuning: { delay, random: () => 0.5 } });
+      await run(db);
+    }
+
+    /** Until it is run again, which is when others are being synced; nobody waits for it in vain. */
+    const never = (ms: number): Promise<void> => ms === 64 ? new Promise(() => {}) : turns(3);
+
+    /** Runs a slow transaction while others, one after the other, change what it reads; answers how often it ran. */
+    async function beside(db: DB, slow: (tx: Transaction, runs: number) => Promise<void>): Promise<number> {
+      let runs = 0;
+      let isDone = false;
+      const slowOne = db.transaction(async (tx) => {
+        runs++;
+        await tx.get("n");
+        await slow(tx, runs);
+        tx.set("n", "slow");
+      }).finally(() => isDone = true);
+      const fastOnes = (async () => {
+        while (!isDone) await db.transaction(async (tx) => tx.set("n", `${await tx.get("n")}`));
+      })();
+      await Promise.all([slowOne, fastOnes]).catch((error) => {
+        isDone = true;
+        throw error;
+      });
+      return runs;
+    }
+
+    it("goes first after its second conflict", () =>
+      withSlowDisk(async (db) => assert.equal(await beside(db, () => turns(20)), 3), never));
+
+    it("lets them go on when its function throws", () =>
+      withSlowDisk(async (db) => {
+        const slow = async (_: Transaction, runs: number): Promise<void> => {
+          await turns(20);
+          if (runs === 3) throw new Error("no");
+        };
+        await assert.rejects(beside(db, slow), /no/);
+        await db.transaction(async (tx) => tx.set("n", await tx.get<string>("n") ?? ""));
+      }, never));
+
+    it("is one of several that go first, in turn", () => {
+      const line = new Turns();
+      const [first, second] = [line.hold(), line.hold()];
+      first();
+      assert.notEqual(line.held, undefined);
+      second();
+      assert.equal(line.held, undefined);
+    });
+
+    it("does not keep waiting one that it waits for itself", () =>
+      withDb(async (db) => {
+        let runs = 0;
+        await db.transaction(async (tx) => {
+          await tx.get("n");
+          if (++runs <= 2) await db.set("n", runs);
+          else await db.transaction(async (other) => other.set("m", await other.get<number>("m") ?? 1));
+          tx.set("n", "done");
+        });
+        assert.equal(runs, 3);
+        assert.deepEqual(await db.getMany(["n", "m"]), ["done", 1]);
+      }, { tuning: { delay: () => Promise.resolve(), random: () => 0.5 } }));
   });
 
   it("forbids write skew", () =>

@@ -20,38 +20,42 @@ function unlessChanged(engine: Engine, version: number, durability?: Durability)
     .then((commit) => commit === undefined ? "refused" : "written");
 }
 
+/** A database that knows how long syncs take, and lets groups overlap. */
+async function overlapping(): Promise<HeldSyncs & { told: unknown[] }> {
+  const held = await withHeldSyncs({ durability: "commit", flushInterval: 60_000 });
+  for (const name of ["second", "third", "fourth"]) {
+    const written = put(held.engine, { [name]: "1" });
+    (await held.begun())();
+    await written;
+  }
+  return { ...held, told: [] };
+}
+
 /** A commit whose sync is held, and two that it makes fail, in its own group or in one that is written meanwhile. */
 async function refused(
   together: boolean,
 ): Promise<HeldSyncs & { letGo: (error?: unknown) => void; told: unknown[]; names: string[] }> {
-  const held = await withHeldSyncs({ durability: "commit", flushInterval: 60_000 });
-  const { engine } = held;
+  const held = await overlapping();
+  const { engine, told } = held;
   const names = together ? ["other"] : ["other", "another"];
-  // So that it knows how long syncs take, and lets groups overlap.
-  for (const name of ["second", "third", "fourth"]) {
-    const written = put(engine, { [name]: "1" });
-    (await held.begun())();
-    await written;
-  }
-  const told: unknown[] = [];
   const { version } = engine.read();
   for (const name of names) void put(engine, { [name]: "1" }).then(() => told.push(name), (error) => told.push(error));
   for (let i = 0; i < 2; i++) {
     void unlessChanged(engine, version).then((what) => told.push(what), (error) => told.push(error));
   }
-  return { ...held, letGo: await held.begun(), told, names };
+  return { ...held, letGo: await held.begun(), names };
 }
 
 for (const together of [true, false]) {
   describe(`a commit refused for one ${together ? "of its own group" : "that is being synced"}`, () => {
-    it("is told when that one is visible", async () => {
+    it("is told when that one is visible, and before that one is", async () => {
       const { engine, letGo, told, names, release } = await refused(together);
       await pause(5);
       assert.deepEqual(told, []);
       release();
       letGo();
       while (told.length < names.length + 2) await pause(1);
-      assert.deepEqual(told, [...names, "refused", "refused"]);
+      assert.deepEqual(told, ["refused", "refused", ...names]);
       assert.equal(get(engine, "other"), "1");
       assert.equal(await unlessChanged(engine, engine.read().version), "written");
       await engine.close();
@@ -68,6 +72,27 @@ for (const together of [true, false]) {
     });
   });
 }
+
+describe("a commit refused for one of two groups that are being synced", () => {
+  it("is told when that group is visible, and not the one before it", async () => {
+    const { engine, begun, told, release } = await overlapping();
+    const { version } = engine.read();
+    for (const name of ["a", "b", "c", "other"]) void put(engine, { [name]: "1" }).then(() => told.push(name));
+    for (let i = 0; i < 2; i++) void unlessChanged(engine, version).then((what) => told.push(what));
+    const first = await begun();
+    // The others are written meanwhile.
+    await pause(5);
+    first();
+    const second = await begun();
+    await pause(5);
+    assert.deepEqual(told, ["a", "b", "c"]);
+    release();
+    second();
+    while (told.length < 6) await pause(1);
+    assert.deepEqual(told, ["a", "b", "c", "refused", "refused", "other"]);
+    await engine.close();
+  });
+});
 
 describe("a commit refused for one that is visible", () => {
   it("is told at once, whatever comes behind it", async () => {

@@ -2,7 +2,8 @@
  * Serializable transactions: a function reads a snapshot and its own writes, and its writes are committed only if nothing
  * it read was changed meanwhile; otherwise it is run again.
  *
- * (1) Nobody waits for a transaction: it holds a snapshot, no lock. Only those that are run again go one after the other.
+ * (1) Nobody waits for a transaction: it holds a snapshot, no lock. Only those that are run again go one after the other,
+ *     and one that has lost twice goes first: other transactions wait with their commits until its own is made.
  * (2) One that wrote nothing commits nothing; what it read was one version, which is serializable by itself.
  *
  * @module
@@ -10,6 +11,7 @@
 import { checkOptions, numberOption } from "../../base/options.ts";
 import { ConflictError } from "../../base/errors.ts";
 import type { ReadView } from "../../engine/types.ts";
+import { Batch } from "../../format/log/batch.ts";
 import { Overlay } from "../../tree/overlay.ts";
 import { commitWrites } from "./commit.ts";
 import type { Context } from "../context.ts";
@@ -35,6 +37,9 @@ const WAIT_MS_MAX = 64;
 
 /** The longest wait for others that met a conflict before, ms. */
 const PATIENCE_MS = 1000;
+
+/** After so many conflicts others let it go first. */
+const CONFLICTS_BEFORE_PRECEDENCE = 2;
 
 /** One run of a transaction, shared by all key spaces it is seen from. @internal */
 export interface TransactionState {
@@ -161,7 +166,9 @@ export async function runTransaction<K extends Key, T>(
   try {
     for (let attempt = 0;; attempt++) {
       context.assertOpen("transaction");
-      const outcome = await runOnce(context, definition, run, { durability });
+      const goesFirst = attempt >= CONFLICTS_BEFORE_PRECEDENCE;
+      const once = () => runOnce(context, definition, run, { durability, goesFirst });
+      const outcome = await (goesFirst ? beforeOthers(context, once) : once());
       if (outcome.committed) return outcome.result;
       if (attempt === retries) {
         throw new ConflictError(
@@ -186,12 +193,25 @@ async function firstOf(turn: Promise<void>, patience: (signal: AbortSignal) => P
   enough.abort();
 }
 
+/** A run before whose commit no other transaction makes its own. */
+async function beforeOthers<T>({ retries, engine }: Context, run: () => Promise<T>): Promise<T> {
+  const release = retries.hold();
+  try {
+    // Refused at its turn, which is told when all that is written is visible: what it does not see it would lose to.
+    await engine.commit(new Batch(), { check: () => false });
+    return await run();
+  } finally {
+    release();
+  }
+}
+
 async function runOnce<K extends Key, T>(
   context: Context,
   definition: Definition,
   run: (tx: Transaction<K>) => T | Promise<T>,
-  terms: WriteOptions,
+  { durability, goesFirst }: WriteOptions & { goesFirst: boolean },
 ): Promise<{ committed: true; result: T } | { committed: false }> {
+  const { retries, delay } = context;
   const snapshot = context.engine.snapshot();
   const reads = new ReadSet();
   const writes = new Writes(context, new Overlay());
@@ -204,7 +224,10 @@ async function runOnce<K extends Key, T>(
     const holds = (now: ReadView): boolean =>
       !context.catalog.replacedSince(snapshot.version) && reads.holds(now, snapshot.version);
     const check = reads.isEmpty ? undefined : holds;
-    const commit = await commitWrites(context, writes, { durability: terms.durability, check });
+    if (!goesFirst && retries.held !== undefined) {
+      await firstOf(retries.held, (signal) => delay(WAIT_MS_MAX, signal));
+    }
+    const commit = await commitWrites(context, writes, { durability, check });
     return commit === undefined ? { committed: false } : { committed: true, result };
   } finally {
     state.ended = true;

@@ -1,9 +1,10 @@
 /**
  * The checks of commits, and when one that failed is told.
  *
- * A check sees commits that are written and not visible yet. Whoever is told that it failed reads next, to try again: before
- * those commits are visible it would find what it had found before, and fail once more; and a crash might still take away
- * what it was refused for.
+ * (1) A check sees commits that are written and not visible yet. Whoever is told that it failed reads next, to try again:
+ *     before those commits are visible it would find what it had found before, and fail once more; and a crash might still
+ *     take away what it was refused for. So it is told when they are visible.
+ * (2) It is told before those who made them: who lost begins again before who won begins anew.
  *
  * @module
  */
@@ -18,10 +19,11 @@ export interface Checked {
   reject: (error: unknown) => void;
 }
 
-/** Asks the checks of one group of commits. */
+/** Asks the checks of commits at their turn. */
 export class Checks {
   readonly #store: Store;
-  readonly #refused: Checked[] = [];
+  /** Those that were refused over versions that are not visible yet, in their order. */
+  #refused: { item: Checked; version: number }[] = [];
 
   constructor(store: Store) {
     this.#store = store;
@@ -32,24 +34,25 @@ export class Checks {
     if (item.check === undefined) return true;
     try {
       if (item.check(new StoreView(this.#store, version))) return true;
-      this.#refused.push(item);
+      if (version <= this.#store.visibleVersion) item.resolve(undefined);
+      else this.#refused.push({ item, version });
     } catch (error) {
       item.reject(error);
     }
     return false;
   }
 
-  /** Tells those that were refused, once all that they were asked over is visible, or has failed. */
-  tell(shown: Promise<void>): void {
-    const refused = this.#refused;
-    if (refused.length === 0) return;
-    shown.then(() => this.#store.assertWritable("write")).then(
-      () => {
-        for (const { resolve } of refused) resolve(undefined);
-      },
-      (error) => {
-        for (const { reject } of refused) reject(error);
-      },
-    );
+  /** More has become visible. */
+  shown(): void {
+    const { visibleVersion } = this.#store;
+    if (this.#refused.length === 0) return;
+    const told = this.#refused.filter(({ version }) => version <= visibleVersion);
+    this.#refused = this.#refused.filter(({ version }) => version > visibleVersion);
+    for (const { item } of told) item.resolve(undefined);
+  }
+
+  /** What is not visible yet never will be. */
+  fail(error: unknown): void {
+    for (const { item } of this.#refused) item.reject(error);
   }
 }

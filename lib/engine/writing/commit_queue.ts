@@ -61,6 +61,7 @@ export class CommitQueue {
   readonly #reserve: Reserve;
   /** Lives as long as the queue: one writer that awaits each write makes a pump for each, and still must yield. */
   readonly #slicer: Slicer;
+  readonly #checks: Checks;
   readonly #buffer: LogBuffer;
   readonly #later: LaterSync;
   readonly #syncs: GroupSync;
@@ -79,6 +80,7 @@ export class CommitQueue {
     this.#throttle = new Throttle(store, background);
     this.#slicer = new Slicer(store.settings.monotonic);
     this.#reserve = reserve;
+    this.#checks = new Checks(store);
     this.#syncs = new GroupSync(store, log);
     this.#buffer = new LogBuffer(store, log, reserve);
     this.#later = new LaterSync(store, log, this.#buffer, (run) => this.exclusive(run));
@@ -154,7 +156,6 @@ export class CommitQueue {
     await this.#makeRoom();
     if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
     await this.#openLog();
-    const checks = new Checks(this.#store);
     const written: Written[] = [];
     let sync = false;
     let handOver = false;
@@ -171,7 +172,7 @@ export class CommitQueue {
         // stands for itself: a delete fits where the write before it doesn't.
         if (chunk.length > 0 && (item.check !== undefined || this.#store.full)) break;
         this.#queue.shift();
-        if (!checks.pass(item, this.#lastVersion)) continue;
+        if (!this.#checks.pass(item, this.#lastVersion)) continue;
         chunk.push(item);
         left--;
         bytes += item.batch.bytes;
@@ -185,9 +186,8 @@ export class CommitQueue {
       // Behind a write that failed for good the segment may hold anything.
       if (this.#store.failure !== undefined || this.#store.isMemtableFull) break;
     }
-    if (written.length === 0) return checks.tell(this.#syncs.settle());
+    if (written.length === 0) return;
     const shown = this.#conclude(written, sync);
-    checks.tell(shown);
     if (sync && underWay) this.#syncs.leave(shown, written.length);
     else await shown;
   }
@@ -290,6 +290,7 @@ export class CommitQueue {
         this.#store.assertWritable("write");
       }
     } catch (error) {
+      this.#checks.fail(error);
       for (const { waiting } of written) waiting.reject(error);
       throw error;
     }
@@ -304,6 +305,7 @@ export class CommitQueue {
     const last = written[written.length - 1]!;
     this.#store.visibleVersion = last.version;
     this.#store.visibleTimestamp = last.timestamp;
+    this.#checks.shown();
     for (const { version, timestamp, waiting } of written) {
       waiting.resolve({ version, timestamp });
       if (this.#listeners.size > 0) this.tell({ version, timestamp, ops: waiting.batch.ops.view() });
