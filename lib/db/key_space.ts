@@ -142,9 +142,10 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
   /**
    * Runs a function as a serializable transaction: it reads one version and its own writes, and these are committed only
    * if nothing it read was changed meanwhile (keys and ranges where nothing was found included). Otherwise it is run
-   * again, `retries` times, then `ConflictError`; those that are run again go one after the other, and after two
-   * conflicts before all others, so that of many that contend for one key each gets its turn. The function may run several times: it should do nothing else that can't be
-   * repeated. What it throws ends the transaction without a trace; what it returns is the result.
+   * again, `retries` times, then `ConflictError`. What is run again goes one after the other, and after two conflicts
+   * before all other transactions: of many that contend for one key each gets its turn. The function may run several
+   * times: it should do nothing else that can't be repeated. What it throws ends the transaction without a trace; what it
+   * returns is the result.
    *
    * @example
    * ```ts
