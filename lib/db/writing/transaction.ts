@@ -33,7 +33,7 @@ export interface TransactionOptions extends WriteOptions {
 /** The longest wait between two runs, ms: a conflict means that others are writing, and they need no longer. */
 const WAIT_MS_MAX = 64;
 
-/** The longest wait for others that met a conflict before, ms. */
+/** The longest wait for one that met a conflict before, ms. */
 const PATIENCE_MS = 1000;
 
 /** One run of a transaction, shared by all key spaces it is seen from. @internal */
@@ -169,21 +169,13 @@ export async function runTransaction<K extends Key, T>(
             `raise retries or make it shorter (CONFLICT)`,
         );
       }
-      place ??= context.retries.join();
-      if (place.turn !== undefined) await firstOf(place.turn, (signal) => context.delay(PATIENCE_MS, signal));
+      const turn = context.retries.wait(place ??= {}, (signal) => context.delay(PATIENCE_MS, signal));
       // Full jitter: those that met once should not meet again.
-      else await context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt));
+      await (turn ?? context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt)));
     }
   } finally {
-    place?.leave();
+    if (place !== undefined) context.retries.leave(place);
   }
-}
-
-/** Waits for a turn as long as `patience` lasts: whoever has it may be waiting for anything. */
-async function firstOf(turn: Promise<void>, patience: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const enough = new AbortController();
-  await Promise.race([turn, patience(enough.signal)]);
-  enough.abort();
 }
 
 async function runOnce<K extends Key, T>(
