@@ -97,7 +97,8 @@ export abstract class Reader<K extends Key = string> {
       }
     };
     try {
-      if (internal.length <= KEYS_AT_ONCE) read(source, internal);
+      // A refresh in between would take the version away, of which who asks for values knows nothing.
+      if (internal.length <= KEYS_AT_ONCE || engine.readOnly) read(source, internal);
       else {
         await source.whileKept(async (kept) => {
           const slicer = new Slicer(engine.settings.monotonic);
