@@ -80,6 +80,18 @@ describe("getMany of many keys", () => {
       await open;
     }, sliced()));
 
+  it("is of one version in a reader that is refreshed meanwhile", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    await writer.setMany(KEYS.map((key) => [key, 1]));
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true, ...sliced() });
+    await writer.setMany(KEYS.map((key) => [key, 2]));
+    const reading = reader.getMany(KEYS);
+    await reader.refresh();
+    assert.deepEqual(await reading, KEYS.map(() => 1));
+    assert.deepEqual(await reader.getMany(KEYS), KEYS.map(() => 2));
+  });
+
   it("leaves nothing behind when it fails on the way, large values that are being read included", async () => {
     const disk = memoryFileSystem();
     const value = new Uint8Array(200_000).map((_, i) => i * i >> 3);

@@ -263,6 +263,48 @@ describe("transaction", () => {
       }, { tuning: { delay, random: () => 0 } });
     });
 
+    it("they wait on as long as the line moves, however many there are", async () => {
+      const patience: (() => void)[] = [];
+      const delay = (ms: number): Promise<void> =>
+        ms === 0 ? Promise.resolve() : new Promise((resolve) => patience.push(resolve));
+      const endPatience = (): Promise<void> => {
+        patience.splice(0).forEach((end) => end());
+        return new Promise((resolve) => setTimeout(resolve, 0));
+      };
+      await withDb(async (db) => {
+        // Each that was run again has kept the others waiting for what they have of patience.
+        const { runs, all } = await contend(db, (run) => run < COUNT + 2 ? Promise.resolve() : endPatience());
+        assert.deepEqual((await all).filter(({ status }) => status === "rejected"), []);
+        assert.equal(runs(), COUNT + COUNT - 1);
+      }, { tuning: { delay, random: () => 0 } });
+    });
+
+    it("one that others waited for in vain is not waited for again", async () => {
+      const held = Promise.withResolvers<void>();
+      let waits = 0;
+      const delay = (ms: number): Promise<void> => {
+        if (ms === 1000) waits++;
+        return Promise.resolve();
+      };
+      await withDb(async (db) => {
+        const meetsOne = (key: string, then?: Promise<void>): Promise<void> => {
+          let runs = 0;
+          return db.transaction(async (tx) => {
+            await tx.get(key);
+            if (runs++ === 0) await db.set(key, 1);
+            else await then;
+            tx.set(key, 2);
+          });
+        };
+        const long = meetsOne("long", held.promise);
+        while (await db.get("long") === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+        for (let n = 0; n < 10; n++) await meetsOne("short");
+        assert.equal(waits, 1);
+        held.resolve();
+        await long;
+      }, { tuning: { delay, random: () => 0 } });
+    });
+
     it("one whose function throws lets the next one go", () =>
       withDb(async (db) => {
         const { all } = await contend(db, () => Promise.reject(new Error("no")));
@@ -331,12 +373,21 @@ describe("transaction", () => {
       }, never));
 
     it("is one of several that go first, in turn", () => {
-      const line = new Turns();
-      const [first, second] = [line.hold(), line.hold()];
+      const turns = new Turns();
+      const forever = (): Promise<void> => new Promise(() => {});
+      const [first, second] = [turns.prefer(), turns.prefer()];
       first();
-      assert.notEqual(line.held, undefined);
+      assert.notEqual(turns.giveWay(forever), undefined);
       second();
-      assert.equal(line.held, undefined);
+      assert.equal(turns.giveWay(forever), undefined);
+    });
+
+    it("loses its precedence when others have given way in vain", async () => {
+      const turns = new Turns();
+      const end = turns.prefer();
+      await turns.giveWay(() => Promise.resolve());
+      assert.equal(turns.giveWay(() => new Promise(() => {})), undefined);
+      end();
     });
 
     it("does not keep waiting one that it waits for itself", () =>

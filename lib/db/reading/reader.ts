@@ -90,12 +90,13 @@ export abstract class Reader<K extends Key = string> {
     const { source, internal } = this.#places("getMany", keys, options);
     const { engine } = source.context;
     const values: unknown[] = [];
-    // Few are read in this very turn.
-    const { kept, release } = internal.length <= KEYS_AT_ONCE ? { kept: source, release() {} } : source.keep();
+    // Of a reader in this very turn, and few: a refresh would take away the version, of which who asks for values knows nothing.
+    const atOnce = engine.readOnly || internal.length <= KEYS_AT_ONCE;
+    const { kept, release } = atOnce ? { kept: source, release() {} } : source.keep();
     let slicer: Slicer | undefined;
     try {
       for (const [n, key] of internal.entries()) {
-        if (n > 0 && n % KEYS_AT_ONCE === 0) {
+        if (!atOnce && n > 0 && n % KEYS_AT_ONCE === 0) {
           await (slicer ??= new Slicer(engine.settings.monotonic)).tick();
           kept.assertOpen("getMany");
           kept.assertKept();

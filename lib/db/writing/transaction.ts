@@ -32,10 +32,10 @@ export interface TransactionOptions extends WriteOptions {
   retries?: number | undefined;
 }
 
-/** The longest wait between two runs, ms: a conflict means that others are writing, and they need no longer. */
+/** The longest wait between two runs, and to give way, ms: a conflict means that others are writing, and they need no longer. */
 const WAIT_MS_MAX = 64;
 
-/** The longest wait for others that met a conflict before, ms. */
+/** The longest wait for one that met a conflict before, ms. */
 const PATIENCE_MS = 1000;
 
 /** After so many conflicts others let it go first. */
@@ -176,32 +176,24 @@ export async function runTransaction<K extends Key, T>(
             `raise retries or make it shorter (CONFLICT)`,
         );
       }
-      place ??= context.retries.join();
-      if (place.turn !== undefined) await firstOf(place.turn, (signal) => context.delay(PATIENCE_MS, signal));
+      const turn = context.retries.wait(place ??= {}, (signal) => context.delay(PATIENCE_MS, signal));
       // Full jitter: those that met once should not meet again.
-      else await context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt));
+      await (turn ?? context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt)));
     }
   } finally {
-    place?.leave();
+    if (place !== undefined) context.retries.leave(place);
   }
 }
 
-/** Waits for a turn as long as `patience` lasts: whoever has it may be waiting for anything. */
-async function firstOf(turn: Promise<void>, patience: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const enough = new AbortController();
-  await Promise.race([turn, patience(enough.signal)]);
-  enough.abort();
-}
-
-/** A run before whose commit no other transaction makes its own. */
+/** A run to which other transactions give way with their commits. */
 async function beforeOthers<T>({ retries, engine }: Context, run: () => Promise<T>): Promise<T> {
-  const release = retries.hold();
+  const end = retries.prefer();
   try {
     // Refused at its turn, which is told when all that is written is visible: what it does not see it would lose to.
     await engine.commit(new Batch(), { check: () => false });
     return await run();
   } finally {
-    release();
+    end();
   }
 }
 
@@ -224,9 +216,7 @@ async function runOnce<K extends Key, T>(
     const holds = (now: ReadView): boolean =>
       !context.catalog.replacedSince(snapshot.version) && reads.holds(now, snapshot.version);
     const check = reads.isEmpty ? undefined : holds;
-    if (!goesFirst && retries.held !== undefined) {
-      await firstOf(retries.held, (signal) => delay(WAIT_MS_MAX, signal));
-    }
+    if (!goesFirst) await retries.giveWay((signal) => delay(WAIT_MS_MAX, signal));
     const commit = await commitWrites(context, writes, { durability, check });
     return commit === undefined ? { committed: false } : { committed: true, result };
   } finally {
