@@ -86,6 +86,7 @@ describe("getMany of many keys", () => {
     await writer.setMany(KEYS.map((key) => [key, 1]));
     await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true, ...sliced() });
     await writer.setMany(KEYS.map((key) => [key, 2]));
+    await writer.compact();
     const reading = reader.getMany(KEYS);
     await reader.refresh();
     assert.deepEqual(await reading, KEYS.map(() => 1));
