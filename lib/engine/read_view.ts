@@ -14,7 +14,7 @@ import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
-import { type DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
+import type { DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
 import type { Staleness, Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
 import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
@@ -100,7 +100,7 @@ export class StoreView implements ReadView {
       if (overlay !== undefined) {
         version += 0.5;
         sources.push(new OverlayCursor(overlay.rows.cursor(), version));
-        tombstones.push(overlayTombstones(overlay.rows, version));
+        tombstones.push(new OverlayRanges(overlay.rows.tombstones, version));
       }
       const memtables = store.sealed.map((sealed) => sealed.memtable).reverse();
       for (const memtable of [store.memtable, ...memtables]) {
@@ -222,6 +222,29 @@ class OverlayCursor implements Cursor {
   }
 }
 
+/** What it has deleted, as of the same version. Whoever writes goes on with a copy, so they stay as they are. */
+class OverlayRanges implements DeletedRanges {
+  readonly #ranges: DeletedRanges;
+  readonly #version: number;
+
+  constructor(ranges: DeletedRanges, version: number) {
+    this.#ranges = ranges;
+    this.#version = version;
+  }
+  get isEmpty(): boolean {
+    return this.#ranges.isEmpty;
+  }
+  coveringVersion(key: Uint8Array, atVersion: number): number {
+    return atVersion >= this.#version && this.#ranges.coveringVersion(key, NEWEST) > 0 ? this.#version : 0;
+  }
+  coveringEnd(key: Uint8Array, atVersion: number): Uint8Array | undefined {
+    return this.#ranges.coveringEnd(key, atVersion);
+  }
+  coveringStart(key: Uint8Array, atVersion: number): Uint8Array | undefined {
+    return this.#ranges.coveringStart(key, atVersion);
+  }
+}
+
 /** What one cursor knows of stretches without a row that is seen. */
 class UnseenByView implements Unseen {
   readonly #store: Store;
@@ -285,13 +308,6 @@ class UnseenBeneath implements Unseen {
     const isStaleByItself = judges === undefined || overlay.isClear(judges.start, judges.end);
     if (isStaleByItself && overlay.isClear(start, end)) this.#beneath.note(start, end);
   }
-}
-
-function overlayTombstones(overlay: Memtable, version: number): RangeTombstones | undefined {
-  if (overlay.tombstones.isEmpty) return undefined;
-  const out = new RangeTombstones();
-  for (const { start, end } of overlay.tombstones.fragments()) out.add({ start, end, version, timestamp: 0 });
-  return out;
 }
 
 function meetsNewer(
