@@ -9,6 +9,7 @@
  */
 import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
+import { KeptBytes } from "../base/kept_bytes.ts";
 import { hashKey } from "../format/table/filter.ts";
 import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
@@ -16,7 +17,7 @@ import type { Overlay } from "../tree/overlay.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
 import type { DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
 import type { Staleness, Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
-import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
+import { isSameKey, STEPS_BEFORE_SEEK, VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
 import type { Store } from "./store.ts";
 import type { ReadView, ViewCursor } from "./types.ts";
@@ -326,9 +327,17 @@ function hasNewer(
   end: Uint8Array | undefined,
   version: number,
 ): boolean {
-  for (rows.seek(start ?? EMPTY_BYTES, NEWEST); rows.valid; rows.next()) {
+  const passed = new KeptBytes();
+  for (rows.seek(start ?? EMPTY_BYTES, NEWEST); rows.valid;) {
     if (end !== undefined && compareBytes(rows.key, end) >= 0) return false;
     if (rows.version > version) return true;
+    // Its older rows tell nothing, and there may be very many.
+    passed.set(rows.key);
+    rows.next();
+    for (let steps = 1; rows.valid && isSameKey(rows.key, passed.view); steps++) {
+      if (steps === STEPS_BEFORE_SEEK) rows.seek(passed.view, 0);
+      else rows.next();
+    }
   }
   return false;
 }
