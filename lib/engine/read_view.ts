@@ -15,7 +15,7 @@ import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
-import type { DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
+import type { DeletedRanges } from "../tree/range_tombstones.ts";
 import type { Staleness, Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
 import { isSameKey, STEPS_BEFORE_SEEK, VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
@@ -143,7 +143,7 @@ export class StoreView implements ReadView {
     const { memtable, sealed, version: files } = this.#store;
     for (const table of [memtable, ...sealed.map((one) => one.memtable)]) {
       if (table.maxVersion <= version) continue;
-      if (meetsNewer(table.tombstones, start, end, version)) return true;
+      if (table.tombstones.newestIn(start, end) > version) return true;
       if (hasNewer(table.cursor(), start, end, version)) return true;
     }
     for (const run of files.runs) {
@@ -151,7 +151,7 @@ export class StoreView implements ReadView {
       for (const table of run.between(start, end)) {
         if (table.maxVersion <= version) continue;
         const reader = table.reader();
-        if (meetsNewer(reader.tombstones, start, end, version)) return true;
+        if (reader.tombstones.newestIn(start, end) > version) return true;
         if (hasNewer(reader.cursor({ fill: true }), start, end, version)) return true;
       }
     }
@@ -309,16 +309,6 @@ class UnseenBeneath implements Unseen {
     const isStaleByItself = judges === undefined || overlay.isClear(judges.start, judges.end);
     if (isStaleByItself && overlay.isClear(start, end)) this.#beneath.note(start, end);
   }
-}
-
-function meetsNewer(
-  tombstones: RangeTombstones,
-  start: Uint8Array | undefined,
-  end: Uint8Array | undefined,
-  version: number,
-): boolean {
-  if (tombstones.isEmpty) return false;
-  return tombstones.clip(start, end).fragments().some((fragment) => (fragment.versions[0]?.version ?? 0) > version);
 }
 
 function hasNewer(

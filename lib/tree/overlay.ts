@@ -69,6 +69,6 @@ export class Overlay {
   isClear(start: Uint8Array, end: Uint8Array | undefined): boolean {
     const rows = this.rows.cursor();
     rows.seek(start, NEWEST);
-    return !(rows.valid && isBelow(rows.key, end)) && this.rows.tombstones.clip(start, end).isEmpty;
+    return !(rows.valid && isBelow(rows.key, end)) && this.rows.tombstones.newestIn(start, end) === 0;
   }
 }
