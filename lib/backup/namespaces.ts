@@ -4,6 +4,7 @@
  * @module
  */
 import { prefixEnd } from "../base/bytes.ts";
+import type { Slicer } from "../base/yield.ts";
 import type { KeyEncoding, ReadView } from "../engine/types.ts";
 import { CATALOG_PREFIX, type CatalogRow, readCatalogRow } from "../format/catalog.ts";
 import { FIRST_NAMESPACE_SPACE, ROOT_SPACE, spacePrefix } from "../format/space.ts";
@@ -20,8 +21,39 @@ export interface SpaceInfo {
   keyEncoding: KeyEncoding;
 }
 
+/** Of so many namespaces the clock is asked once. */
+const SPACES_AT_ONCE = 64;
+
 /** The root and all namespaces, each after the one around it. */
 export function spacesOf(view: ReadView, rootEncoding: KeyEncoding): SpaceInfo[] {
+  const reading = readSpaces(view, rootEncoding);
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done === true) return value;
+  }
+}
+
+/** As `spacesOf`, and the event loop goes round meanwhile. */
+export async function spacesInSlices(
+  view: ReadView,
+  rootEncoding: KeyEncoding,
+  slicer: Slicer,
+): Promise<SpaceInfo[]> {
+  const reading = readSpaces(view, rootEncoding);
+  try {
+    for (;;) {
+      const { done, value } = reading.next();
+      if (done === true) return value;
+      await slicer.tick();
+    }
+  } finally {
+    reading.return([]);
+  }
+}
+
+/** Stops now and then. */
+function* readSpaces(view: ReadView, rootEncoding: KeyEncoding): Generator<void, SpaceInfo[]> {
+  let done = 0;
   const byParent = new Map<number, CatalogRow[]>();
   const cursor = view.cursor(CATALOG_PREFIX, prefixEnd(CATALOG_PREFIX));
   try {
@@ -30,6 +62,7 @@ export function spacesOf(view: ReadView, rootEncoding: KeyEncoding): SpaceInfo[]
       const siblings = byParent.get(row.parent);
       if (siblings === undefined) byParent.set(row.parent, [row]);
       else siblings.push(row);
+      if (++done % SPACES_AT_ONCE === 0) yield;
     }
   } finally {
     cursor.close();
@@ -41,6 +74,7 @@ export function spacesOf(view: ReadView, rootEncoding: KeyEncoding): SpaceInfo[]
     byParent.delete(space);
     for (const { name, space: own, keyEncoding } of children) {
       spaces.push({ path: [...path, name], space: own, parent: space, keyEncoding });
+      if (++done % SPACES_AT_ONCE === 0) yield;
     }
   }
   return spaces;

@@ -6,7 +6,7 @@
 import type { ProgressReporter } from "../base/progress.ts";
 import { Slicer } from "../base/yield.ts";
 import type { Engine, EngineSnapshot } from "../engine/types.ts";
-import { spacesOf } from "./namespaces.ts";
+import { spacesInSlices } from "./namespaces.ts";
 import type { FilterEntry } from "./backup_options.ts";
 import { isNamespaceSelected, type Selection } from "./selection.ts";
 import { type PortableTotals, writeJson, writeLines } from "./portable/portable_writer.ts";
@@ -35,8 +35,8 @@ export async function* portablePieces(
 ): AsyncGenerator<Uint8Array, PortableTotals> {
   const { selection, filter, reporter, signal } = options;
   const view = engine.read(snapshot);
-  const spaces = spacesOf(view, engine.keyEncoding);
   const slicer = new Slicer(engine.settings.monotonic);
+  const spaces = await spacesInSlices(view, engine.keyEncoding, slicer);
   const source: ReadEntries = { engine, view, spaces, selection, filter, slicer, signal };
   const header = {
     createdAt: snapshot.moment,

@@ -62,7 +62,6 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { engine, catalog } = context;
     super(context, catalog.root);
     this.#context = context;
-    catalog.load(engine);
     ownEngine(this, engine);
     context.closing.add(loadRest());
     this.#stopListening = engine.onCommit((event) => {
@@ -98,6 +97,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const engine = await openEngine(fs, inMemory ? MEMORY_DIRECTORY : place, settings);
     try {
       const catalog = new Catalog(engine.keyEncoding, engine.readOnly);
+      await catalog.loadFirst(engine);
       return new DB<Key>(new Context({ engine, catalog, path: inMemory ? place : engine.path, random, delay }));
     } catch (error) {
       await engine.close();

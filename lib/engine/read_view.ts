@@ -9,14 +9,15 @@
  */
 import { cellExpiry, cellHasExpiry, cellOp, OP_DELETE } from "../format/cell.ts";
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.ts";
+import { KeptBytes } from "../base/kept_bytes.ts";
 import { hashKey } from "../format/table/filter.ts";
 import { type Cursor, FoundRow, NEWEST } from "../tree/cursor.ts";
 import type { Memtable } from "../tree/memtable/memtable.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import { MergingCursor } from "../tree/merging_cursor.ts";
-import { type DeletedRanges, RangeTombstones } from "../tree/range_tombstones.ts";
+import type { DeletedRanges } from "../tree/range_tombstones.ts";
 import type { Staleness, Unseen, UnseenRange } from "../tree/unseen_ranges.ts";
-import { VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
+import { isSameKey, STEPS_BEFORE_SEEK, VisibleCursor, type VisibleOptions } from "../tree/visible_cursor.ts";
 import { Run, RunCursor, RunTombstones } from "./version/run.ts";
 import type { Store } from "./store.ts";
 import type { ReadView, ViewCursor } from "./types.ts";
@@ -100,7 +101,7 @@ export class StoreView implements ReadView {
       if (overlay !== undefined) {
         version += 0.5;
         sources.push(new OverlayCursor(overlay.rows.cursor(), version));
-        tombstones.push(overlayTombstones(overlay.rows, version));
+        tombstones.push(new OverlayRanges(overlay.rows.tombstones, version));
       }
       const memtables = store.sealed.map((sealed) => sealed.memtable).reverse();
       for (const memtable of [store.memtable, ...memtables]) {
@@ -142,7 +143,7 @@ export class StoreView implements ReadView {
     const { memtable, sealed, version: files } = this.#store;
     for (const table of [memtable, ...sealed.map((one) => one.memtable)]) {
       if (table.maxVersion <= version) continue;
-      if (meetsNewer(table.tombstones, start, end, version)) return true;
+      if (table.tombstones.newestIn(start, end) > version) return true;
       if (hasNewer(table.cursor(), start, end, version)) return true;
     }
     for (const run of files.runs) {
@@ -150,7 +151,7 @@ export class StoreView implements ReadView {
       for (const table of run.between(start, end)) {
         if (table.maxVersion <= version) continue;
         const reader = table.reader();
-        if (meetsNewer(reader.tombstones, start, end, version)) return true;
+        if (reader.tombstones.newestIn(start, end) > version) return true;
         if (hasNewer(reader.cursor({ fill: true }), start, end, version)) return true;
       }
     }
@@ -222,6 +223,29 @@ class OverlayCursor implements Cursor {
   }
 }
 
+/** What it has deleted, as of the same version. Whoever writes goes on with a copy, so they stay as they are. */
+class OverlayRanges implements DeletedRanges {
+  readonly #ranges: DeletedRanges;
+  readonly #version: number;
+
+  constructor(ranges: DeletedRanges, version: number) {
+    this.#ranges = ranges;
+    this.#version = version;
+  }
+  get isEmpty(): boolean {
+    return this.#ranges.isEmpty;
+  }
+  coveringVersion(key: Uint8Array, atVersion: number): number {
+    return atVersion >= this.#version && this.#ranges.coveringVersion(key, NEWEST) > 0 ? this.#version : 0;
+  }
+  coveringEnd(key: Uint8Array, atVersion: number): Uint8Array | undefined {
+    return this.#ranges.coveringEnd(key, atVersion);
+  }
+  coveringStart(key: Uint8Array, atVersion: number): Uint8Array | undefined {
+    return this.#ranges.coveringStart(key, atVersion);
+  }
+}
+
 /** What one cursor knows of stretches without a row that is seen. */
 class UnseenByView implements Unseen {
   readonly #store: Store;
@@ -287,32 +311,23 @@ class UnseenBeneath implements Unseen {
   }
 }
 
-function overlayTombstones(overlay: Memtable, version: number): RangeTombstones | undefined {
-  if (overlay.tombstones.isEmpty) return undefined;
-  const out = new RangeTombstones();
-  for (const { start, end } of overlay.tombstones.fragments()) out.add({ start, end, version, timestamp: 0 });
-  return out;
-}
-
-function meetsNewer(
-  tombstones: RangeTombstones,
-  start: Uint8Array | undefined,
-  end: Uint8Array | undefined,
-  version: number,
-): boolean {
-  if (tombstones.isEmpty) return false;
-  return tombstones.clip(start, end).fragments().some((fragment) => (fragment.versions[0]?.version ?? 0) > version);
-}
-
 function hasNewer(
   rows: Cursor,
   start: Uint8Array | undefined,
   end: Uint8Array | undefined,
   version: number,
 ): boolean {
-  for (rows.seek(start ?? EMPTY_BYTES, NEWEST); rows.valid; rows.next()) {
+  const passed = new KeptBytes();
+  for (rows.seek(start ?? EMPTY_BYTES, NEWEST); rows.valid;) {
     if (end !== undefined && compareBytes(rows.key, end) >= 0) return false;
     if (rows.version > version) return true;
+    // Its older rows tell nothing, and there may be very many.
+    passed.set(rows.key);
+    rows.next();
+    for (let steps = 1; rows.valid && isSameKey(rows.key, passed.view); steps++) {
+      if (steps === STEPS_BEFORE_SEEK) rows.seek(passed.view, 0);
+      else rows.next();
+    }
   }
   return false;
 }

@@ -18,13 +18,14 @@ export class Overlay {
   /** They. */
   readonly rows: Memtable;
   /** Where the transaction sees no row, its own deletes being the reason or not. */
-  readonly unseen: UnseenRanges = new UnseenRanges();
+  readonly unseen: UnseenRanges;
   /** Lists under way, which must not see what is written from now on; see `copy`. */
   readers = 0;
 
   /** Holds nothing yet. */
-  constructor(rows: Memtable = new Memtable()) {
+  constructor(rows: Memtable = new Memtable(), unseen: UnseenRanges = new UnseenRanges()) {
     this.rows = rows;
+    this.unseen = unseen;
   }
 
   /** Whether nothing was written. */
@@ -50,7 +51,7 @@ export class Overlay {
 
   /** Another with the same rows, for who goes on to write where there are readers. */
   copy(): Overlay {
-    return new Overlay(this.rows.copy());
+    return new Overlay(this.rows.copy(), this.unseen.copy());
   }
 
   /** What holds with these rows of a range around `key` in which none beneath is seen. */
@@ -68,6 +69,6 @@ export class Overlay {
   isClear(start: Uint8Array, end: Uint8Array | undefined): boolean {
     const rows = this.rows.cursor();
     rows.seek(start, NEWEST);
-    return !(rows.valid && isBelow(rows.key, end)) && this.rows.tombstones.clip(start, end).isEmpty;
+    return !(rows.valid && isBelow(rows.key, end)) && this.rows.tombstones.newestIn(start, end) === 0;
   }
 }

@@ -138,6 +138,16 @@ export class RangeTombstones implements DeletedRanges {
     return out;
   }
 
+  /** The newest version that deleted anything in `from <= key < to`, where undefined is no bound; 0: none did. */
+  newestIn(from: Uint8Array | undefined, to: Uint8Array | undefined): number {
+    let newest = 0;
+    for (const { start, versions } of this.#from(from)) {
+      if (!isBelow(start, to)) break;
+      newest = Math.max(newest, versions[0]!.version);
+    }
+    return newest;
+  }
+
   /** Those of fragments in key order that don't overlap, which become its own. */
   static of(fragments: Iterable<Fragment>): RangeTombstones {
     const out = new RangeTombstones();

@@ -107,6 +107,13 @@ export class UnseenRanges {
     if (this.#ranges.length > RANGES_MAX) this.#evict();
   }
 
+  /** Another that knows the same. */
+  copy(): UnseenRanges {
+    const out = new UnseenRanges();
+    out.#ranges = this.#ranges.slice();
+    return out;
+  }
+
   /** Forgets all. */
   clear(): void {
     this.#ranges = [];

@@ -40,7 +40,7 @@ export interface VisibleOptions {
 }
 
 /** After so many rows of one key, or deleted with one range, a seek is cheaper than another step. */
-const STEPS_BEFORE_SEEK = 8;
+export const STEPS_BEFORE_SEEK = 8;
 
 /** What a move answers that passed many rows and has found none yet; the next one goes on from there. */
 export const PAUSE: unique symbol = Symbol("pause");
@@ -392,7 +392,7 @@ export class VisibleCursor {
 }
 
 /** Compares from the end, where neighbours differ. */
-function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
+export function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
   return true;

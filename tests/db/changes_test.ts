@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type CommitRecord, DB } from "../../mod.ts";
 import { encodeText } from "../../lib/base/bytes.ts";
@@ -166,6 +167,50 @@ describe("changes", () => {
       await following;
       assert.deepEqual(versions, Array.from({ length: 200 }, (_, i) => i + 1));
     }));
+
+  it("reads what is new, over and over, and not each time all that was there before", async () => {
+    const fileSystem = memoryFileSystem();
+    await using db = await DB.open("/db", { fileSystem, durability: "buffered" });
+    for (let i = 0; i < 3000; i++) await db.set(`k${i}`, "x".repeat(200));
+    let read = 0;
+    const { openSync } = fileSystem;
+    fileSystem.openSync = (path, mode) => {
+      const handle = openSync.call(fileSystem, path, mode);
+      const { readAtSync } = handle;
+      handle.readAtSync = (into, position) => {
+        const got = readAtSync.call(handle, into, position);
+        read += got;
+        return got;
+      };
+      return handle;
+    };
+    let since = db.version;
+    for (let i = 0; i < 50; i++) {
+      await db.set("new", i);
+      const records = await all(db.changes({ since }));
+      assert.deepEqual(records.map(told), [`${since + 1}: set new`]);
+      since = db.version;
+    }
+    assert.ok(read < 2 * 3000 * 300, `${read} bytes`);
+  });
+
+  it("lets the event loop go round while it passes what was asked for before", async () => {
+    await using db = await DB.open(":memory:", { durability: "buffered" });
+    for (let i = 0; i < 12; i++) await db.set(`k${i}`, "x".repeat(2 ** 20));
+    const since = db.version;
+    await db.set("new", 1);
+    let turns = 0;
+    let ended = false;
+    const turn = (): void => {
+      turns++;
+      if (!ended) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const records = await all(db.changes({ since }));
+    ended = true;
+    assert.deepEqual(records.map(told), [`${since + 1}: set new`]);
+    assert.ok(turns > 8, `${turns} turns`);
+  });
 
   it("reads the log again when a slow consumer let too much gather", () =>
     withDb(async (db) => {

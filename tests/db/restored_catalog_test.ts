@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import { IOError } from "../../lib/base/errors.ts";
+import { Catalog } from "../../lib/db/catalog/catalog.ts";
+import { catalogKey, writeCatalogCell } from "../../lib/format/catalog.ts";
+import { ROOT_SPACE } from "../../lib/format/space.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
 
@@ -62,4 +66,80 @@ describe("a restore into an open database, whose new catalog can't be read at on
       assert.ok(late > 0, "some reads failed after the restore had taken effect");
     });
   }
+});
+
+/** A catalog of namespaces of the root, as an engine would give it; `asked` is called before rows are walked. */
+function engineWith(names: readonly string[], asked: () => void = () => {}) {
+  const rows = names.map((name, i) => ({
+    key: catalogKey(ROOT_SPACE, name),
+    cell: writeCatalogCell({ space: 4 + 2 * i, keyEncoding: "utf8" }),
+    version: i + 1,
+  }));
+  const byKey = new Map(rows.map((row) => [row.key.join(), row]));
+  let elapsed = 0;
+  return {
+    meta: { parents: [] },
+    settings: { monotonic: () => elapsed++ },
+    read: () => ({
+      version: names.length,
+      get: (key: Uint8Array) => byKey.get(key.join()),
+      cursor() {
+        asked();
+        let at = -1;
+        const row = () => rows[at]!;
+        return {
+          next: () => ++at < rows.length,
+          close: () => {},
+          get key() {
+            return row().key;
+          },
+          get cell() {
+            return row().cell;
+          },
+          get version() {
+            return row().version;
+          },
+        };
+      },
+    }),
+  } as unknown as Parameters<Catalog["loadFirst"]>[0];
+}
+
+describe("a catalog of very many namespaces", () => {
+  const names = Array.from({ length: 5000 }, (_, i) => `n${i}`);
+
+  it("lets the event loop go round while a database is opened", async () => {
+    let turns = 0;
+    let opened = false;
+    const turn = (): void => {
+      turns++;
+      if (!opened) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const catalog = new Catalog("utf8", false);
+    await catalog.loadFirst(engineWith(names));
+    opened = true;
+    assert.ok(turns > 20, `${turns} turns`);
+    assert.deepEqual(catalog.names(catalog.root), names.toSorted());
+  });
+
+  it("is not gone through for each write while a restore is under way", () => {
+    const catalog = new Catalog("utf8", false);
+    let walks = 0;
+    const engine = engineWith(names, () => walks++);
+    catalog.load(engine);
+    const asked = (name: string) => [catalog.define("test", catalog.root, name, undefined)];
+    walks = 0;
+    assert.equal(catalog.agrees(engine.read(), asked("n7")), true);
+    assert.equal(
+      catalog.agrees(engineWith(["n1", "n7"], () => walks++).read(), asked("n7")),
+      false,
+      "another key space",
+    );
+    assert.equal(catalog.agrees(engineWith(["n1"], () => walks++).read(), asked("n7")), false, "not there");
+    assert.equal(walks, 0);
+    assert.equal(catalog.agrees(engine.read(), asked("new")), true);
+    const more = engineWith([...names, "more"]).read();
+    assert.equal(catalog.agrees(more, asked("new")), false, "its key space is another's");
+  });
 });

@@ -15,6 +15,7 @@ import {
 } from "../../lib/base/errors.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
+import { MemtableCursor } from "../../lib/tree/memtable/memtable_cursor.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { all, fill, get, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
@@ -459,6 +460,30 @@ describe("a manifest that lost its last edit", () => {
       for (const name of names) if (name !== manifest) await copy.remove(`/db/${name}`);
     }
     await assert.rejects(open(copy), CorruptionError);
+  });
+});
+
+describe("ReadView.changedSince()", () => {
+  it("tells whether a range has changed without going through all versions of a key", async () => {
+    const engine = await open(memoryFileSystem(), { memtableBytes: 2 ** 20 });
+    for (let i = 0; i < 2000; i++) void put(engine, { hot: `${i}` }, "buffered");
+    await put(engine, { other: "1" });
+    const { visibleVersion: before } = engine;
+    await put(engine, { other: "2" });
+    let steps = 0;
+    const { next } = MemtableCursor.prototype;
+    MemtableCursor.prototype.next = function () {
+      steps++;
+      next.call(this);
+    };
+    try {
+      assert.equal(engine.read().changedSince(key("h"), key("i"), before), false);
+      assert.equal(engine.read().changedSince(key("h"), key("z"), before), true);
+    } finally {
+      MemtableCursor.prototype.next = next;
+    }
+    assert.ok(steps < 100, `${steps} steps`);
+    await engine.close();
   });
 });
 

@@ -38,6 +38,12 @@ function fill(random: Random, count: number): { memtable: Memtable; model: Model
   return { memtable, model };
 }
 
+function inOrder(count: number): Memtable {
+  const memtable = new Memtable();
+  for (let i = 0; i < count; i++) memtable.add(bytes(String(i).padStart(3, "0")), 1, 0, bytes(`${i}`));
+  return memtable;
+}
+
 function change(random: Random, memtable: Memtable, model: Model, version: number): void {
   if (random.chance(30)) version = 1 + random.below(version);
   if (random.chance(25)) {
@@ -171,6 +177,55 @@ describe("Memtable", () => {
         assert.equal(showAt(cursor), showAt(expected));
       }
     });
+  });
+
+  it("a copy and what it was taken of change apart, also copies of copies", () => {
+    withSeeds(6, (random) => {
+      const all = [fill(random, 600)];
+      for (let i = 0; i < 6; i++) {
+        const { memtable, model } = random.pick(all);
+        const copied = new Model();
+        copied.rows = model.rows.slice();
+        all.push({ memtable: memtable.copy(), model: copied });
+        const cursors = all.map((one) => one.memtable.cursor());
+        for (const cursor of cursors) cursor.seekFirst();
+        for (let n = 0; n < 150; n++) {
+          const one = random.pick(all);
+          change(random, one.memtable, one.model, 300 + 150 * i + n);
+        }
+        for (const [at, { memtable, model }] of all.entries()) {
+          assertSame(memtable, model);
+          if (cursors[at]!.valid) cursors[at]!.next();
+        }
+      }
+    });
+  });
+
+  it("a copy shares the rows: a transaction takes one for each list beside which it writes", () => {
+    const memtable = inOrder(1000);
+    const copy = memtable.copy();
+    for (const key of ["000", "500", "999"].map(bytes)) {
+      assert.equal(copy.get(key, NEWEST)!.bytes, memtable.get(key, NEWEST)!.bytes);
+    }
+  });
+
+  it("a copy has the deleted ranges of before, and later ones for itself", () => {
+    const memtable = new Memtable();
+    const range = (start: string, end: string, version: number) => ({
+      start: bytes(start),
+      end: bytes(end),
+      version,
+      timestamp: version,
+    });
+    memtable.addRange(range("b", "d", 1));
+    const copy = memtable.copy();
+    copy.addRange(range("c", "e", 2));
+    memtable.addRange(range("a", "c", 3));
+    const versions = (one: Memtable) =>
+      ["a", "b", "c", "d"].map((key) => one.tombstones.coveringVersion(bytes(key), 9));
+    assert.deepEqual(versions(copy), [0, 1, 2, 2]);
+    assert.deepEqual(versions(memtable), [3, 3, 1, 0]);
+    assert.deepEqual([copy.maxVersion, memtable.maxVersion], [2, 3]);
   });
 
   it("a cursor goes on from its row while rows come and go around it", () => {

@@ -82,6 +82,22 @@ describe("RangeTombstones", () => {
     });
   });
 
+  it("newestIn() is the newest version that deleted anything between bounds, and copies nothing to tell", () => {
+    withSeeds(40, (random) => {
+      const list = randomTombstones(random, 1 + random.below(30));
+      const tombstones = build(list);
+      tombstones.clip = () => assert.fail("copied");
+      const isEmpty = (from: Uint8Array | undefined, to: Uint8Array | undefined): boolean =>
+        from !== undefined && to !== undefined && compareBytes(from, to) >= 0;
+      for (let i = 0; i < 200; i++) {
+        const [from, to] = [random, random].map((one) => one.chance(8) ? undefined : one.key());
+        if (isEmpty(from, to)) continue;
+        const met = list.filter(({ start, end }) => !isEmpty(start, end) && !isEmpty(start, to) && !isEmpty(from, end));
+        assert.equal(tombstones.newestIn(from, to), Math.max(0, ...met.map(({ version }) => version)));
+      }
+    });
+  });
+
   it("keeps the older versions of a stack of deletes, each with its time", () => {
     const range = { start: bytes("a"), end: bytes("m") };
     const stack = [3, 1, 2, 2].map((version) => ({ ...range, version, timestamp: version * 100 }));

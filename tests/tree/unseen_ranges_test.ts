@@ -83,4 +83,16 @@ describe("UnseenRanges", () => {
     assert.ok(known.length > 700 && known.length <= 1024, `${known.length} ranges`);
     assert.deepEqual([known[0], ...known.slice(-700)], [0, ...Array.from({ length: 700 }, (_, n) => 2300 + n)]);
   });
+
+  it("copy() knows the same, and each learns and forgets for itself", () => {
+    const ranges = new UnseenRanges();
+    const of = (start: number, end: number) => ({ start: keyOf(start), end: keyOf(end), version: 1, moment: 1 });
+    ranges.note(of(10, 20));
+    const copy = ranges.copy();
+    copy.touch(keyOf(15));
+    ranges.note(of(30, 40));
+    const knows = (one: UnseenRanges) => [12, 15, 35].map((n) => one.around(keyOf(n), 1, 1) !== undefined);
+    assert.deepEqual(knows(copy), [true, false, false]);
+    assert.deepEqual(knows(ranges), [true, true, true]);
+  });
 });

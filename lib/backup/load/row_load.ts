@@ -202,7 +202,7 @@ export class RowLoad {
   /** Writes all as one run of tables. On failure none of them is left. */
   async write(engine: Engine, reporter: ProgressReporter, signal?: AbortSignal): Promise<WrittenRows> {
     const slicer = new Slicer(engine.settings.monotonic);
-    await this.#addCatalog();
+    await this.#addCatalog(slicer);
     const writer = engine.ingestWriter();
     const rows = this.#rows.rows();
     let entries = 0;
@@ -239,11 +239,12 @@ export class RowLoad {
     }
   }
 
-  async #addCatalog(): Promise<void> {
+  async #addCatalog(slicer: Slicer): Promise<void> {
     for (const { isNew, parent, path, space, keyEncoding } of this.#spaces.values()) {
       if (!isNew) continue;
       const cell = writeCatalogCell({ space, keyEncoding: keyEncoding ?? "utf8" });
       await this.#rows.add(catalogKey(parent, path.at(-1)!), cell);
+      if (slicer.due()) await slicer.tick();
     }
   }
 

@@ -12,6 +12,7 @@
  */
 import { compareBytes, encodeText, prefixEnd } from "../../base/bytes.ts";
 import { describeValue } from "../../base/options.ts";
+import { Slicer } from "../../base/yield.ts";
 import type { Engine, KeyEncoding, ReadView } from "../../engine/types.ts";
 import type { Batch } from "../../format/log/batch.ts";
 import {
@@ -37,6 +38,12 @@ const RESTORE_GAP = 2 ** 20;
  */
 const OLDER_MAX = 4;
 
+/** Of so many rows the clock is asked once. */
+const ROWS_AT_ONCE = 64;
+
+/** A row of the catalog and the version that wrote it. */
+type StoredRow = CatalogRow & { version: number };
+
 /** The root and all namespaces. */
 export class Catalog {
   /** The root. */
@@ -61,18 +68,36 @@ export class Catalog {
 
   /** Takes over what the rows say. `replacedAt`: the version at which a restore replaced what was there. */
   load(engine: Pick<Engine, "read" | "meta">, replacedAt?: number): void {
+    for (const _ of this.#load(engine, replacedAt)) { /* in one turn: what it says must not be asked in between */ }
+  }
+
+  /** As `load`, when a database is opened: nobody can ask yet, so the event loop goes round meanwhile. */
+  async loadFirst(engine: Pick<Engine, "read" | "meta" | "settings">): Promise<void> {
+    const slicer = new Slicer(engine.settings.monotonic);
+    for (const _ of this.#load(engine)) await slicer.tick();
+  }
+
+  /** Stops now and then. */
+  *#load(engine: Pick<Engine, "read" | "meta">, replacedAt?: number): Generator<void, void> {
     const view = engine.read();
+    const { parents: forks } = engine.meta;
     // First of all: when they can't be read, nothing has changed.
-    const rows = catalogRows(view);
+    const byParent = new Map<number, StoredRow[]>();
+    let done = 0;
+    for (const row of catalogRows(view)) {
+      const there = byParent.get(row.parent);
+      if (there === undefined) byParent.set(row.parent, [row]);
+      else there.push(row);
+      if (++done % ROWS_AT_ONCE === 0) yield;
+    }
     if (replacedAt !== undefined) {
       this.#older = [{ until: replacedAt, bySpace: this.#asItIs() }, ...this.#older].slice(0, OLDER_MAX);
     }
     this.#bySpace = new Map([[this.root.space, this.root]]);
     this.#loaded = view.version;
-    const forks = engine.meta.parents;
-    const byParent = Map.groupBy(rows, (row) => row.parent);
-    for (const row of rows) this.#next = Math.max(this.#next, row.space + 2);
-    const place = (parent: Definition): void => {
+    for (const rows of byParent.values()) for (const { space } of rows) this.#next = Math.max(this.#next, space + 2);
+    const parents = [this.root];
+    for (const parent of parents) {
       for (const child of parent.children()) child.persisted = false;
       const own = byParent.get(parent.space) ?? [];
       // Once: rows that put a namespace inside itself lead no further.
@@ -85,13 +110,13 @@ export class Catalog {
         child.place(row.space);
         child.since = forks.findLast((fork) => fork.version < row.version)?.version ?? 0;
         this.#bySpace.set(row.space, child);
+        if (++done % ROWS_AT_ONCE === 0) yield;
       }
       for (const child of parent.children()) {
         if (!child.persisted) this.#assign(child);
-        place(child);
+        parents.push(child);
       }
-    };
-    place(this.root);
+    }
   }
 
   /** The namespace `name` inside `parent`, known or new. */
@@ -116,8 +141,9 @@ export class Catalog {
 
   /** The names of the namespaces inside `parent` that were written to, in the order of their UTF-8 bytes. */
   names(parent: Definition): string[] {
-    const names = [...parent.children()].filter((child) => child.persisted).map((child) => child.name);
-    return names.sort((a, b) => compareBytes(encodeText(a), encodeText(b)));
+    const named = [...parent.children()].filter((child) => child.persisted)
+      .map(({ name }) => ({ name, bytes: encodeText(name) }));
+    return named.sort((a, b) => compareBytes(a.bytes, b.bytes)).map(({ name }) => name);
   }
 
   /** Whose entries lie in a key space, at a version; undefined: nobody's. */
@@ -201,12 +227,15 @@ export class Catalog {
 
   /** Whether the rows of a state still say what is assumed here of these namespaces. */
   agrees(view: ReadView, definitions: Iterable<Definition>): boolean {
-    const taken = new Map(catalogRows(view).map((row) => [row.space, row]));
+    let taken: Set<number> | undefined;
     for (const definition of definitions) {
       for (let at = definition; at.parent !== undefined; at = at.parent) {
-        const row = taken.get(at.space);
-        if (row === undefined ? at.persisted : row.name !== at.name || row.parent !== at.parent.space) return false;
-        if (row === undefined && view.get(catalogKey(at.parent.space, at.name)) !== undefined) return false;
+        const row = view.get(catalogKey(at.parent.space, at.name));
+        if (row === undefined ? at.persisted : readCatalogCell(row.cell).space !== at.space) return false;
+        if (row !== undefined) continue;
+        // Whether its key space is still nobody's takes a look at all of them.
+        taken ??= new Set(Array.from(catalogRows(view), ({ space }) => space));
+        if (taken.has(at.space)) return false;
       }
     }
     return true;
@@ -261,15 +290,13 @@ export function keysIn(view: ReadView, definition: Definition): KeysThen {
   return { prefix: spacePrefix(space), tags: spacePrefix(space + 1), encoding };
 }
 
-function catalogRows(view: ReadView): (CatalogRow & { version: number })[] {
-  const rows: (CatalogRow & { version: number })[] = [];
+function* catalogRows(view: ReadView): Generator<StoredRow, void> {
   const cursor = view.cursor(CATALOG_PREFIX, prefixEnd(spacePrefix(CATALOG_SPACE)));
   try {
-    while (cursor.next()) rows.push({ ...readCatalogRow(cursor.key, cursor.cell), version: cursor.version });
+    while (cursor.next()) yield { ...readCatalogRow(cursor.key, cursor.cell), version: cursor.version };
   } finally {
     cursor.close();
   }
-  return rows;
 }
 
 function checkName(call: string, name: unknown): asserts name is string {

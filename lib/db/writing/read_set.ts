@@ -4,15 +4,21 @@
  *
  * @module
  */
-import { copyBytes } from "../../base/bytes.ts";
+import { compareBytes, copyBytes } from "../../base/bytes.ts";
 import type { ReadView } from "../../engine/types.ts";
 import type { Bounds } from "../data/ranges.ts";
 import type { RangeTracker, ReadTracker } from "../reading/read_source.ts";
 
+/** From `start` on and below `end`. */
+interface Range {
+  start: Uint8Array;
+  end: Uint8Array;
+}
+
 /** The keys and ranges read. */
 export class ReadSet implements ReadTracker {
   readonly #keys: Map<string, Uint8Array> = new Map();
-  readonly #ranges: { start: Uint8Array; end: Uint8Array }[] = [];
+  readonly #ranges: Range[] = [];
 
   /** Whether nothing was read. */
   get isEmpty(): boolean {
@@ -44,8 +50,20 @@ export class ReadSet implements ReadTracker {
   /** Whether nothing of it was written to after `version`. */
   holds(state: ReadView, version: number): boolean {
     for (const key of this.#keys.values()) if (state.newestVersion(key) > version) return false;
-    return this.#ranges.every(({ start, end }) => !state.changedSince(start, end, version));
+    return joined(this.#ranges).every(({ start, end }) => !state.changedSince(start, end, version));
   }
+}
+
+/** The same keys in ranges that don't touch: who takes the first entry over and over has read the same stretch as often. */
+function joined(ranges: readonly Range[]): Range[] {
+  const out: Range[] = [];
+  for (const { start, end } of ranges.toSorted((a, b) => compareBytes(a.start, b.start))) {
+    if (compareBytes(start, end) >= 0) continue;
+    const last = out.at(-1);
+    if (last === undefined || compareBytes(last.end, start) < 0) out.push({ start, end });
+    else if (compareBytes(last.end, end) < 0) last.end = end;
+  }
+  return out;
 }
 
 /** The first key behind `key`. */

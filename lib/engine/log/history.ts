@@ -52,15 +52,15 @@ export async function* readHistory(
   const release = store.holdLogs(logs.map((one) => one.number));
   try {
     for (const log of logs) {
-      for (let start: number | undefined = FILE_HEADER_BYTES; start !== undefined;) {
-        let commits: CommitEvent[];
+      for (let step: Step = { commits: [], at: placeBefore(store, log.number, since), isEnd: false }; !step.isEnd;) {
         try {
-          [commits, start] = readStep(store, log, start, since, until);
+          step = readStep(store, log, step.at, since, until);
         } catch (error) {
           if (!(error instanceof NotFoundError) || !await isLetGo(store, log.number)) throw error;
           throw historyGone(store, since, log.lastVersion + 1);
         }
-        yield* commits;
+        notePlace(store, step.at);
+        yield* step.commits;
         await yieldToLoop();
       }
     }
@@ -69,31 +69,77 @@ export async function* readHistory(
   }
 }
 
-/** Some commits of a segment from the byte `start` on, and where the next ones begin; undefined: there are none. */
+/** Where in a segment the records of later commits begin. */
+interface Place {
+  readonly number: number;
+  readonly offset: number;
+  /** The last commit before it; 0: none is. */
+  readonly version: number;
+}
+
+/**
+ * Where readings of each store have come to: who asks for what is new, over and over, begins there and not with the segment.
+ * What is visible stays where it is, and numbers are never given twice.
+ */
+const places = new WeakMap<Store, Place[]>();
+
+/** More are not kept: two consumers that read all of the log need as many. */
+const PLACES_MAX = 256;
+
+function notePlace(store: Store, place: Place): void {
+  // What a reader took for committed its writer may have cut off since, on a full disk.
+  if (store.settings.readOnly) return;
+  const noted = places.get(store) ?? [];
+  places.set(store, noted);
+  if (noted.some(({ version }) => version === place.version)) return;
+  noted.push(place);
+  if (noted.length > PLACES_MAX) noted.shift();
+}
+
+/** The last known place in a segment with all commits after `since` behind it. */
+function placeBefore(store: Store, number: number, since: number): Place {
+  let found: Place = { number, offset: FILE_HEADER_BYTES, version: 0 };
+  for (const place of places.get(store) ?? []) {
+    if (place.number === number && place.version <= since && place.version > found.version) found = place;
+  }
+  return found;
+}
+
+/** What one step has read. */
+interface Step {
+  readonly commits: CommitEvent[];
+  /** Where the next one begins. */
+  readonly at: Place;
+  /** Whether there is none. */
+  readonly isEnd: boolean;
+}
+
+/** Some commits of a segment from a place on. What comes up to `since` is passed, as many bytes at once. */
 function readStep(
   { fs, path, database }: Store,
   { number, end }: LogMeta,
-  start: number,
+  from: Place,
   since: number,
   until: number,
-): [commits: CommitEvent[], next: number | undefined] {
+): Step {
   const commits: CommitEvent[] = [];
-  let next = start;
+  let at = from;
   let bytes = 0;
   try {
-    for (const { version, timestamp, ops, end: behind } of readCommits(fs, path, { number, database }, end, start)) {
+    for (const record of readCommits(fs, path, { number, database }, end, from.offset)) {
+      const { version, timestamp, ops } = record;
       if (version > until) break;
-      if (version <= since) continue;
-      commits.push({ version, timestamp, ops: copyBytes(ops) });
-      next = behind;
+      if (version > since) commits.push({ version, timestamp, ops: copyBytes(ops) });
+      at = { number, offset: record.end, version };
       bytes += ops.length;
-      if (commits.length === STEP || bytes >= STEP_BYTES) return [commits, next];
+      // There too where they begin: who asks for the same again need not pass the others.
+      if (version === since || commits.length === STEP || bytes >= STEP_BYTES) return { commits, at, isEnd: false };
     }
-    return [commits, undefined];
+    return { commits, at, isEnd: true };
   } catch (error) {
     // What stands before damage is given first.
     if (commits.length === 0) throw error;
-    return [commits, next];
+    return { commits, at, isEnd: false };
   }
 }
 

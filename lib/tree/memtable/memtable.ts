@@ -36,10 +36,12 @@ const sought = new KeptBytes();
 /** Rows of several versions, sorted by key, then from new to old. */
 export class Memtable {
   /** The deleted ranges. */
-  readonly tombstones: RangeTombstones = new RangeTombstones();
+  readonly tombstones: RangeTombstones;
   readonly #arena: Arena;
   readonly #directory: SortedRows;
   readonly #leaves: SortedRows[];
+  /** The leaves that no other memtable has; undefined: all of them. See `copy`. */
+  #owned: Set<SortedRows> | undefined;
   readonly #view: MemtableRows;
   #rows = 0;
   #minVersion = Infinity;
@@ -49,11 +51,25 @@ export class Memtable {
   #commitRows = 0;
   #commit: number[] = [];
 
-  /** Holds nothing yet. With `spare`, memory of others is used again; see `giveBack`. */
-  constructor(spare?: SpareChunks) {
-    this.#arena = new Arena(spare);
-    this.#directory = new SortedRows(this.#arena, LEAF_ROWS_FIRST);
-    this.#leaves = [new SortedRows(this.#arena, LEAF_ROWS_FIRST)];
+  /**
+   * Holds nothing yet, or what another `of` holds, see `copy`. With `spare`, memory of others is used again; see `giveBack`.
+   */
+  constructor(spare?: SpareChunks, of?: Memtable) {
+    if (of === undefined) {
+      this.tombstones = new RangeTombstones();
+      this.#arena = new Arena(spare);
+      this.#directory = new SortedRows(this.#arena, LEAF_ROWS_FIRST);
+      this.#leaves = [new SortedRows(this.#arena, LEAF_ROWS_FIRST)];
+    } else {
+      this.tombstones = of.tombstones.clip(undefined, undefined);
+      this.#arena = of.#arena;
+      this.#directory = of.#directory.copy();
+      this.#leaves = of.#leaves.slice();
+      this.#owned = new Set();
+      this.#rows = of.#rows;
+      this.#minVersion = of.#minVersion;
+      this.#maxVersion = of.#maxVersion;
+    }
     this.#view = {
       arena: this.#arena,
       leaves: this.#leaves,
@@ -114,7 +130,7 @@ export class Memtable {
     this.#commit[this.#commitRows++] = address;
     this.#view.generation++;
     const number = this.#leafOf(key, version);
-    const leaf = this.#leaves[number]!;
+    const leaf = this.#ownLeaf(number);
     const index = leaf.find(key, version, false);
     if (leaf.isNear && arena.compare(leaf.addresses[index]!, key, version, 0) === 0) {
       leaf.replace(index, address);
@@ -156,15 +172,13 @@ export class Memtable {
     return new MemtableCursor(this.#view);
   }
 
-  /** Another one with the same contents, all of one commit. */
+  /**
+   * Another one with the same contents. The rows are shared, and each leaf until one of the two changes it: transactions that
+   * list and write in turn take a copy for each list.
+   */
   copy(): Memtable {
-    const out = new Memtable();
-    const rows = this.cursor();
-    for (rows.seekFirst(); rows.valid; rows.next()) out.add(rows.key, rows.version, rows.timestamp, rows.cell);
-    for (const { start, end, versions } of this.tombstones.fragments()) {
-      for (const of of versions) out.tombstones.add({ start, end, ...of });
-    }
-    return out;
+    this.#owned = new Set();
+    return new Memtable(undefined, this);
   }
 
   /** Lets others use its memory, if it was made so: nobody may read it, or hold on to what was read, from now on. */
@@ -187,8 +201,17 @@ export class Memtable {
     return number < 0 ? 0 : number;
   }
 
-  #insertFull(number: number, index: number, address: number, key: Uint8Array): void {
+  /** A leaf that no other memtable has. */
+  #ownLeaf(number: number): SortedRows {
     const leaf = this.#leaves[number]!;
+    if (this.#owned === undefined || this.#owned.has(leaf)) return leaf;
+    const own = this.#leaves[number] = leaf.copy();
+    this.#owned.add(own);
+    return own;
+  }
+
+  #insertFull(number: number, index: number, address: number, key: Uint8Array): void {
+    const leaf = this.#ownLeaf(number);
     if (index === leaf.count) {
       // Keys that come in order fill leaf after leaf: leave the full one full.
       const next = new SortedRows(this.#arena, LEAF_ROWS_MAX);
@@ -211,14 +234,16 @@ export class Memtable {
     }
     directory.insert(number, leaf.addresses[0]!, this.#arena.key(leaf.addresses[0]!));
     this.#leaves.splice(number, 0, leaf);
+    this.#owned?.add(leaf);
     this.#bound(number - 1);
     this.#bound(number);
   }
 
   /** Tells a leaf, if there is one of that number, what (1) says of its rows. */
   #bound(number: number): void {
+    if (this.#leaves[number] === undefined) return;
     const { addresses, count } = this.#directory;
-    this.#leaves[number]?.bound(
+    this.#ownLeaf(number).bound(
       number > 0 ? addresses[number] : undefined,
       number + 1 < count ? addresses[number + 1] : undefined,
     );
@@ -245,7 +270,7 @@ export class Memtable {
 
   #remove(key: Uint8Array, version: number): void {
     const number = this.#leafOf(key, version);
-    const leaf = this.#leaves[number]!;
+    const leaf = this.#ownLeaf(number);
     const index = leaf.find(key, version, false);
     if (!leaf.isNear || this.#arena.compare(leaf.addresses[index]!, key, version, 0) !== 0) return;
     leaf.remove(index);

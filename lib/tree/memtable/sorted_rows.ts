@@ -96,6 +96,17 @@ export class SortedRows {
     this.count--;
   }
 
+  /** Another with the same rows, which changes without this one. */
+  copy(): SortedRows {
+    const other = new SortedRows(this.#arena, this.addresses.length);
+    other.addresses.set(this.addresses.subarray(0, this.count));
+    other.#prefixes.set(this.#prefixes.subarray(0, this.count));
+    other.count = this.count;
+    other.#shared = this.#shared;
+    other.#known = this.#known;
+    return other;
+  }
+
   /** Moves the rows from `index` on into a list of their own, which has as much room as this one. */
   split(index: number): SortedRows {
     const other = new SortedRows(this.#arena, this.addresses.length);

@@ -184,6 +184,8 @@ describe("the index of backups", () => {
     await assertAllRestore(house);
     const target = await House.make();
     await copyRepository(house.context, target.context, {});
+    const first = await listAnew(target.store as MemoryStore);
+    assert.ok(first.gets < 20, `${first.gets}, after the first copy`);
     await backUp(house, 1);
     await copyRepository(house.context, target.context, {});
     const copied = await listAnew(target.store as MemoryStore);

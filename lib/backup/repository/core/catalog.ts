@@ -102,8 +102,10 @@ async function takeIndexed(
   }
 }
 
-/** Writes a new index where many of the manifests that were read last are in none. */
-export async function indexBackups(context: RepositoryContext): Promise<void> {
+/**
+ * Writes a new index where many of the manifests that were read last, and of about so many that were put since, are in none.
+ */
+export async function indexBackups(context: RepositoryContext, put = 0): Promise<void> {
   const kept = cache.get(context);
   if (kept === undefined || context.readOnly || context.keyless) return;
   const lacking = (keys: Iterable<string>): number => {
@@ -112,7 +114,7 @@ export async function indexBackups(context: RepositoryContext): Promise<void> {
     return count;
   };
   // Without a request where there is nothing to do.
-  if (!isIndexDue(lacking(kept.keys()), kept.size)) return;
+  if (!isIndexDue(lacking(kept.keys()) + put, kept.size + put)) return;
   const listed = indexable(await listManifests(context));
   if (!isIndexDue(lacking(listed.map(({ key }) => key)), listed.length)) return;
   await writeIndex(context, listed);

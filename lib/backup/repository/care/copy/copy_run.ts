@@ -153,7 +153,7 @@ export class CopyRun {
       const last = there.at(-1)?.target.id;
       if (last !== undefined) await keepFound(this.#to, backupKey(last), signal);
       // All is there: without an index its readers only ask more often.
-      await indexBackups(this.#to).catch(() => {});
+      await indexBackups(this.#to, report.backups.length).catch(() => {});
       reporter.finish();
     } finally {
       report.objects += this.#copier.made;
