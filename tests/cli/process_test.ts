@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { open, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { PassThrough } from "node:stream";
@@ -86,6 +86,40 @@ describe("the process", () => {
     child.stdout!.once("data", () => child.stdout!.destroy());
     const { code, stderr } = await ended(child);
     assert.deepEqual([code, stderr], [0, ""]);
+  });
+
+  it("says that its output can't be written, and fails, whichever command it is", async (t) => {
+    if (!existsSync("/dev/full")) return t.diagnostic("not tried: there is no /dev/full");
+    await using db = await DB.open(at("unsaid"));
+    await db.set("k", "v");
+    await db.close();
+    const reason =
+      "cannot write to standard output: [^;]*(?:ENOSPC|No space left)[^;]*; what was printed is incomplete";
+    const full = openSync("/dev/full", "w");
+    const commands = ["list unsaid", "get unsaid k --json", "export unsaid -", "watch unsaid --since 0", "help"];
+    // What goes on until it is ended does not when it can't tell any more.
+    for (const line of [...commands, "replicate unsaid unsaid-backups"]) {
+      const [program = "", ...before] = command;
+      const { status, stderr } = spawnSync(program, [...before, ...line.split(" ")], {
+        ...{ cwd: directory, env: environment, encoding: "utf8", timeout: 60_000 },
+        stdio: ["ignore", full, "pipe"],
+      });
+      const told = line.includes("--json") ? `{"error":{"code":"FAILED","message":"${reason}"}}` : `error: ${reason}`;
+      assert.deepEqual([line, status], [line, 1], stderr);
+      assert.match(stderr, new RegExp(`^${told}$`, "m"));
+    }
+    closeSync(full);
+  });
+
+  it("does not take a file in which only the beginning found room for all of it", async (t) => {
+    if (process.platform === "win32") return t.diagnostic("not tried: there is no ulimit");
+    // The last write of all: no later one would tell.
+    const limited = `ulimit -f 8; trap '' XFSZ; exec "$@" > cut`;
+    const line = ["-c", limited, "sh", ...command, "completions", "bash"];
+    const { status, stderr } = spawnSync("sh", line, { cwd: directory, env: environment, encoding: "utf8" });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /^error: cannot write to standard output: .*; what was printed is incomplete$/m);
+    assert.ok(readFileSync(at("cut")).length > 0);
   });
 
   it("ends by a signal with everything whole, and a code that names it", async () => {

@@ -213,9 +213,9 @@ class Migration {
     if (before !== plan && (position !== undefined || finishedAt !== undefined)) {
       const source = this.#source.id;
       throw new MigrationError(
-        `Cannot go on with ${source}: it was read with ${
-          before ?? "nothing said"
-        }, by which ${entries} entries came in, ` +
+        `Cannot go on with ${source}: it was read with ${before ?? "nothing said"}, by which ${entries} ${
+          entries === 1 ? "entry" : "entries"
+        } came in, ` +
           `and is to be read with ${
             plan ?? "nothing said"
           } now; say the same as then, or begin anew (again, or --again ` +

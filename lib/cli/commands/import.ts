@@ -148,7 +148,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
     const { committed } = error as { committed?: number };
     out.endProgress();
     if (committed !== undefined && committed > 0 && !out.json) {
-      out.note(`${showCounted(committed, "entry", "entries")} before that are in`);
+      out.note(`${showCounted(committed, "entry", "entries")} before that ${committed === 1 ? "is" : "are"} in`);
     }
     const [, reason] = /^setMany: item \d+: (.*)/s.exec((error as Error).message) ?? [];
     if (reason !== undefined) refuseLine(text, reason, committed);
@@ -218,7 +218,9 @@ function toldOf(report: MigrationReport): string[] {
   if (unsupported > 0) parts.push(`${showCounted(unsupported, "thing")} can't be kept`);
   const head = doneBefore === undefined
     ? parts.join(", ")
-    : `all ${all} came in before, at ${showTime(doneBefore)}; --again brings them in anew`;
+    : `${entries === 1 ? "its only entry" : `all ${all}`} came in before, at ${
+      showTime(doneBefore)
+    }; --again brings them in anew`;
   const lines = leftOut.map(({ key, reason }) => `  ${visible(key)}: ${visible(reason)}`);
   const rest = unsupported - leftOut.length;
   return [head, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];
