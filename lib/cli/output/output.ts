@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { nodeError } from "../../files/node_errors.ts";
 import type { CliIo, OutStream } from "../io.ts";
-import { CommandFailure, EXIT, OutputClosed } from "../core/exit_code.ts";
+import { EXIT, OutputClosed } from "../core/exit_code.ts";
 import { jsonLine } from "./json.ts";
 import { NO_PROGRESS, type ProgressLine, progressLine } from "./progress.ts";
 import { type Paint, painter, wantsColor } from "./style.ts";
@@ -96,9 +97,8 @@ export class Output {
     await new Promise<void>((resolve, reject) => {
       this.#io.stdout.write(chunk, (error) => error ? reject(error) : resolve());
     }).catch((error: NodeJS.ErrnoException) => {
-      this.#failed = CLOSED.has(error.code ?? "") ? new OutputClosed() : new CommandFailure(
-        `cannot write to standard output: ${error.message}; what was printed is incomplete`,
-      );
+      const isClosed = CLOSED.has(error.code ?? "");
+      this.#failed = isClosed ? new OutputClosed() : nodeError("write to", "standard output", error);
       throw this.#failed;
     });
   }
