@@ -148,7 +148,7 @@ describe("the process", () => {
     await writeFile(at("fifo"), "late");
     assert.equal((await late).code, 0);
     await using db = await DB.open(at("piped"));
-    assert.deepEqual([(await db.get("k"))!.length, await db.get("k2")], [300_000, "late"]);
+    assert.deepEqual([(await db.get<string>("k"))?.length, await db.get("k2")], [300_000, "late"]);
   });
 
   it("waits for a pipe that nobody writes to until a signal ends it", async (t) => {
