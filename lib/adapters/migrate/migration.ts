@@ -296,8 +296,10 @@ class Migration {
 
   #refusal({ key, reason }: LeftOut): MigrationError {
     const source = this.#source.id;
+    const { entries } = this.#mark;
+    const before = entries === 1 ? "1 entry before it is" : `${entries} entries before it are`;
     return new MigrationError(
-      `Cannot keep ${key} of ${source}: ${reason}; ${this.#mark.entries} entries before it are in; what can't be ` +
+      `Cannot keep ${key} of ${source}: ${reason}; ${before} in; what can't be ` +
         'kept can be left out and told (unsupported: "report", or --leave-out on the command line) (MIGRATION)',
       { source, key },
     );
