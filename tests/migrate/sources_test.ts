@@ -266,6 +266,12 @@ describe("fromSqlite()", () => {
     await assert.rejects(from(path, { table: "old" }), /"old" is a view/);
     await assert.rejects(from(path, { key: "mail" }), /no column "mail"; it has email, name, age, note/);
     await assert.rejects(from(place("nothing"), {}), { code: "NOT_FOUND" });
+    await assert.rejects(from(directory, {}), {
+      code: "MIGRATION",
+      message: /it is a directory, and SQLite keeps a file/,
+    });
+    writeFileSync(place("empty"), "");
+    await assert.rejects(from(place("empty"), {}), /no table "users"; the file has no tables$/);
     writeFileSync(place("text"), "not SQLite, but long enough to be looked at ".repeat(30));
     await assert.rejects(from(place("text"), {}), {
       code: "MIGRATION",

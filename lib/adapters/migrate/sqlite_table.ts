@@ -15,7 +15,8 @@ export function tableColumns(file: SqliteFile, table: string): string[] {
       row["name"]
     );
     const what = found === undefined ? `there is no table "${table}"` : `"${table}" is a ${String(found["type"])}`;
-    throw new TypeError(`fromSqlite: ${what}; the tables are ${names.join(", ")}`);
+    const others = names.length === 0 ? "the file has no tables" : `the tables are ${names.join(", ")}`;
+    throw new TypeError(`fromSqlite: ${what}; ${others}`);
   }
   // The extended form has generated columns as well.
   return [...file.rows("select name from pragma_table_xinfo(?) where hidden <> 1 order by cid", table)]

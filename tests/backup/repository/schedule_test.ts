@@ -402,6 +402,10 @@ describe("options of schedule()", () => {
     assert.throws(() => schedule(Promise.resolve(repo) as never, db, options), {
       message: "schedule: the first argument must be a repository that is open, not a Promise; await it",
     });
+    assert.throws(
+      () => schedule(db as never, repo as never, options),
+      /the first argument must be a repository that is open, not an object$/,
+    );
     assert.throws(() => schedule(repo, Promise.resolve(db) as never, options), /the second argument .* await it/);
     assert.throws(() => schedule(repo, undefined as never, options), /the second argument .*, not undefined/);
   });
