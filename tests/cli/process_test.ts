@@ -140,6 +140,10 @@ describe("the process", () => {
       assert.equal(code, 2);
       assert.match(stderr, new RegExp(`^error: Cannot \\S+ ${other}: it is n(?:ot a|either a) plain file`));
     }
+    for (const line of ["import unmade <(true) --create", "restore <(true) unmade"]) {
+      const { code, stderr } = await shell(line);
+      assert.deepEqual([code, /is no plain file; give - instead/.test(stderr)], [2, true], stderr);
+    }
     // More than a pipe holds at once.
     const long = await shell("set piped k @<(head -c 300000 /dev/zero) --create --quiet");
     assert.deepEqual([long.code, long.stderr], [0, ""]);

@@ -33,7 +33,7 @@ import { CommandFailure, EXIT, UsageError } from "../core/exit_code.ts";
 import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.ts";
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
-import { expectKind, shellWord } from "../core/places.ts";
+import { expectKind, refusePipe, shellWord } from "../core/places.ts";
 import { visible } from "../output/entries.ts";
 import { showCounted, showDuration, showTime } from "../output/figures.ts";
 import { printRestore } from "../output/reports.ts";
@@ -101,6 +101,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
   if (given.flag("again") && !resume) {
     throw new UsageError("--again is for what is remembered: other stores, or --resume");
   }
+  if (from !== "-") await refusePipe(io, from);
   const file = from === "-" ? undefined : await io.fileSystem.stat(from);
   const read = { bytes: 0 };
   const source = counted(from === "-" ? inputPieces(io) : readPieces(io.fileSystem, from), read);
