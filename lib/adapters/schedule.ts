@@ -58,14 +58,15 @@ export function schedule<D extends ScheduledDatabase & object>(
   db: D,
   options: ScheduleOptions,
 ): Schedule {
-  assertOpened(repository, "first", "a repository");
+  assertOpened(repository, "first", "a repository", "prune");
   assertOpened(db, "second", "a database");
   return new Scheduler(repository, db, checkScheduleOptions(options, repository.timeZone, db));
 }
 
-/** The first job may be days away: what was not awaited would be noticed then. */
-function assertOpened(handle: object, place: string, what: string): void {
-  if (typeof handle === "object" && handle !== null && !("then" in handle)) return;
+/** The first job may be days away: what was not awaited, or changed places with the other, would be noticed then. */
+function assertOpened(handle: object, place: string, what: string, member?: string): void {
+  const isObject = typeof handle === "object" && handle !== null;
+  if (isObject && !("then" in handle) && (member === undefined || member in handle)) return;
   const remedy = handle instanceof Promise ? "; await it" : "";
   throw new TypeError(
     `schedule: the ${place} argument must be ${what} that is open, not ${describeValue(handle)}${remedy}`,

@@ -220,7 +220,8 @@ function common(call: string, checked: CheckedOptions): CheckedBackupOptions {
 export function checkLabels(call: string, options: CheckedOptions): Record<string, string> {
   const labels = options["labels"];
   if (labels === undefined) return {};
-  const entries = typeof labels === "object" && labels !== null ? Object.entries(labels) : undefined;
+  const isRecord = typeof labels === "object" && labels !== null && !Array.isArray(labels);
+  const entries = isRecord ? Object.entries(labels) : undefined;
   if (entries === undefined || entries.some(([, value]) => typeof value !== "string")) {
     throw new TypeError(`${call}: option "labels" must be a record of strings, not ${describeValue(labels)}`);
   }

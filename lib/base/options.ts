@@ -230,8 +230,8 @@ export function pathOf(call: string, path: string | URL): string {
 /** The known name that `name` most likely meant, or undefined when none is near. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const lower = name.toLowerCase();
-  // A third of the letters wrong is still a slip; more is another word.
-  let best = Math.max(2, Math.floor(name.length / 3)) + 1;
+  // A third of the letters wrong is still a slip; more is another word, and so is one with all of them wrong.
+  let best = Math.min(Math.max(2, Math.floor(name.length / 3)) + 1, name.length);
   let nearest: string | undefined;
   for (const candidate of known) {
     const distance = editDistance(lower, candidate.toLowerCase());

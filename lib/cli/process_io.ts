@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
+import { fstatSync, writeSync } from "node:fs";
 import process from "node:process";
 import { nodeFileSystem } from "../files/node_file_system.ts";
-import { type CliIo, Interruption } from "./io.ts";
+import { type CliIo, Interruption, type OutStream } from "./io.ts";
 
 /** What is known of Deno where it runs; its permissions are asked before the environment is. */
 interface DenoPermissions {
@@ -22,7 +24,7 @@ export interface ProcessIo {
 
 /** A process's streams, environment and signals, as far as `given` has none of its own. */
 export function processIo(given: Partial<CliIo> = {}): ProcessIo {
-  const { stdout = process.stdout, stderr = process.stderr } = given;
+  const { stdout = wholeOutput(), stderr = process.stderr } = given;
   const streams = [process.stdout, process.stderr].filter((own) => own === stdout || own === stderr);
   const { signal, releaseSignals } = given.signal === undefined
     ? signals()
@@ -46,6 +48,35 @@ export function processIo(given: Partial<CliIo> = {}): ProcessIo {
     signal,
   };
   return { io, release };
+}
+
+/** The descriptor of standard output. */
+const STDOUT = 1;
+
+/**
+ * Standard output. Of what goes to a file Node writes as much as the disk takes at once, and calls that all of it: what is
+ * cut short there would look whole.
+ */
+function wholeOutput(): OutStream {
+  return isFile() ? { write: writeWhole } : process.stdout;
+}
+
+function isFile(): boolean {
+  try {
+    return fstatSync(STDOUT).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function writeWhole(chunk: string | Uint8Array, done?: (error?: Error | null) => void): void {
+  const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(STDOUT, bytes, at);
+  } catch (error) {
+    return done?.(error as Error);
+  }
+  done?.();
 }
 
 function signals(): { signal: AbortSignal; releaseSignals: () => void } {

@@ -59,7 +59,8 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
 
   /** See `DB.open`. @internal */
   private constructor(context: Context) {
-    const { engine, catalog } = context;
+    const { engine, catalog } = Object(context) as Context;
+    if (engine === undefined) throw new TypeError("new DB: a database is not constructed; call await DB.open(path)");
     super(context, catalog.root);
     this.#context = context;
     ownEngine(this, engine);

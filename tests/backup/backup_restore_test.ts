@@ -195,6 +195,7 @@ describe("backupTo", () => {
       ["/x.json", { namespace: [] }, TypeError, /"namespace" must be/],
       ["/x.json", { filter: "x" }, TypeError, /"filter" must be a function/],
       ["/x.json", { labels: { a: 1 } }, TypeError, /record of strings/],
+      ["/x.json", { labels: ["nightly"] }, TypeError, /record of strings, not an array/],
       ["/x.json", { fliter: 1 }, TypeError, /did you mean "filter"/],
       ["/db/x.json", undefined, TypeError, /own directory/],
       [5, undefined, TypeError, /destination must be a path/],

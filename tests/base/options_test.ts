@@ -33,6 +33,8 @@ describe("checkOptions", () => {
     const message = 'DB.open: unknown option "cacheBtyes"; did you mean "cacheBytes"?';
     refused(() => checkOptions("DB.open", { cacheBtyes: 1 }, known), TypeError, message);
     refused(() => checkOptions("DB.open", { sync: undefined }, known), TypeError, 'DB.open: unknown option "sync"');
+    // As many slips as letters are no slips.
+    refused(() => checkOptions("f", { id: 1 }, ["at"]), TypeError, 'f: unknown option "id"');
   });
 
   it("refuses what is no object", () => {

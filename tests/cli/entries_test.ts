@@ -327,6 +327,18 @@ describe("holdfast import", () => {
     assert.match((await cli(["import", db, "-"], { stdin: "no tab here", env: {} })).stderr, /--format/);
   });
 
+  it("speaks of one entry as of one", async () => {
+    // As much as one commit takes.
+    await putFile("/lines", `{"key":"a","value":"${"x".repeat(5e6)}"}\nnull`);
+    const { stderr } = await cli(["import", db, "/lines", "--create"]);
+    assert.match(stderr, /^1 entry before that is in\nerror: line 2 of lines: /);
+    await putFile("/line", '{"key":"b","value":1}');
+    await ok(["import", db, "/line", "--resume"]);
+    assert.match((await ok(["import", db, "/line", "--resume"])).stdout, /^its only entry came in before, at 20/);
+    const other = await cli(["import", db, "/line", "--resume", "--tag", "t"]);
+    assert.match(other.stderr, /, by which 1 entry came in, /);
+  });
+
   it("names the line that the database refuses, says what is in, and is no mistake of the command line", async () => {
     const lines = Array.from({ length: 300 }, (_, n) => `{"key":"${n}","value":"${"x".repeat(1000)}"}\n`).join("");
     for (

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { open, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { PassThrough } from "node:stream";
@@ -86,6 +86,89 @@ describe("the process", () => {
     child.stdout!.once("data", () => child.stdout!.destroy());
     const { code, stderr } = await ended(child);
     assert.deepEqual([code, stderr], [0, ""]);
+  });
+
+  it("says that its output can't be written, and fails, whichever command it is", async (t) => {
+    if (!existsSync("/dev/full")) return t.diagnostic("not tried: there is no /dev/full");
+    await using db = await DB.open(at("unsaid"));
+    await db.set("k", "v");
+    await db.close();
+    const reason = "Cannot write to standard output: no space is left on the disk \\(ENOSPC\\); free some space";
+    const full = openSync("/dev/full", "w");
+    const commands = ["list unsaid", "get unsaid k --json", "export unsaid -", "watch unsaid --since 0", "help"];
+    // What goes on until it is ended does not when it can't tell any more.
+    for (const line of [...commands, "replicate unsaid unsaid-backups"]) {
+      const [program = "", ...before] = command;
+      const { status, stderr } = spawnSync(program, [...before, ...line.split(" ")], {
+        ...{ cwd: directory, env: environment, encoding: "utf8", timeout: 60_000 },
+        stdio: ["ignore", full, "pipe"],
+      });
+      const told = line.includes("--json")
+        ? `{"error":{"code":"NO_SPACE","message":"${reason}",.*}}`
+        : `error: ${reason}`;
+      assert.deepEqual([line, status], [line, 1], stderr);
+      assert.match(stderr, new RegExp(`^${told}$`, "m"));
+    }
+    closeSync(full);
+  });
+
+  it("does not take a file in which only the beginning found room for all of it", async (t) => {
+    if (process.platform === "win32") return t.diagnostic("not tried: there is no ulimit");
+    // The last write of all: no later one would tell.
+    const limited = `ulimit -f 8; trap '' XFSZ; exec "$@" > cut`;
+    const line = ["-c", limited, "sh", ...command, "completions", "bash"];
+    const { status, stderr } = spawnSync("sh", line, { cwd: directory, env: environment, encoding: "utf8" });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /^error: Cannot write to standard output: the file would become too large \(EFBIG\)$/m);
+    assert.ok(readFileSync(at("cut")).length > 0);
+  });
+
+  it("reads secrets and values from pipes as from files, and from nothing else", async (t) => {
+    if (spawnSync("bash", ["--version"]).status !== 0) return t.diagnostic("not tried: there is no bash");
+    const shell = async (line: string): Promise<Ended> =>
+      await ended(spawn("bash", ["-c", `"$@" ${line}`, "bash", ...command], {
+        ...{ cwd: directory, env: environment, stdio: "pipe" },
+      }));
+    const open = "backups locked --passphrase-file";
+    const made = await shell("init locked --repository --encrypt --passphrase-file <(sleep 0.1; echo secret)");
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    assert.deepEqual(await shell(`${open} <(printf secret)`), { code: 0, stdout: "", stderr: "no backups\n" });
+    const empty = await shell(`${open} <(true)`);
+    assert.deepEqual([empty.code, empty.stderr.includes("holds no passphrase: it is empty")], [2, true], empty.stderr);
+    for (const other of [".", "/dev/null"]) {
+      const { code, stderr } = await shell(`${open} ${other}`);
+      assert.equal(code, 2);
+      assert.match(stderr, new RegExp(`^error: Cannot \\S+ ${other}: it is n(?:ot a|either a) plain file`));
+    }
+    for (const line of ["import unmade <(true) --create", "restore <(true) unmade"]) {
+      const { code, stderr } = await shell(line);
+      assert.deepEqual([code, /is no plain file; give - instead/.test(stderr)], [2, true], stderr);
+    }
+    // More than a pipe holds at once.
+    const long = await shell("set piped k @<(head -c 300000 /dev/zero) --create --quiet");
+    assert.deepEqual([long.code, long.stderr], [0, ""]);
+    spawnSync("mkfifo", [at("fifo")]);
+    const late = shell("set piped k2 @fifo --quiet");
+    await writeFile(at("fifo"), "late");
+    assert.equal((await late).code, 0);
+    await using db = await DB.open(at("piped"));
+    assert.deepEqual([(await db.get<string>("k"))?.length, await db.get("k2")], [300_000, "late"]);
+  });
+
+  it("waits for a pipe that nobody writes to until a signal ends it", async (t) => {
+    if (spawnSync("mkfifo", [at("silent")]).status !== 0) {
+      return t.diagnostic("not tried: there are no pipes with names");
+    }
+    const child = start(["set", "unmade", "k", "@silent", "--create"]);
+    const ending = ended(child);
+    // Resolves once it is read from.
+    await (await open(at("silent"), "w")).close();
+    process.kill(child.pid!, "SIGTERM");
+    assert.deepEqual(await ending, {
+      code: 143,
+      stdout: "",
+      stderr: "error: interrupted by SIGTERM; nothing is left half done\n",
+    });
   });
 
   it("ends by a signal with everything whole, and a code that names it", async () => {

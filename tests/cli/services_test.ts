@@ -64,6 +64,19 @@ describe("holdfast watch", () => {
     assert.deepEqual(await keys("--since", "0", "--all-namespaces"), ["a", "b", [["inner"], "c"]]);
   });
 
+  it("writes the bounds of a range as it writes keys", async () => {
+    await ok(["init", "/bytes", "--key-encoding", "bytes"]);
+    await ok(["delete", "/bytes", "--prefix", "a/", "--yes"]);
+    await ok(["delete", "/bytes", "--start", "00ff", "--key-as", "hex", "--yes"]);
+    await ok(["delete", "/bytes", "--end", "ff", "--key-as", "hex", "--yes"]);
+    const lines = await jsonLines(["watch", "/bytes", "--since", "0", "--no-follow"]);
+    assert.deepEqual(lines.map(({ version: _, timestamp: __, ...line }) => line), [
+      { type: "deleteRange", start: "a/", end: "a0" },
+      { type: "deleteRange", start: "AP8=", startEncoding: "base64" },
+      { type: "deleteRange", end: "/w==", endEncoding: "base64" },
+    ]);
+  });
+
   it("says that the log does not reach back so far", async () => {
     await ok(["backup", db, "/dump.json"]);
     await ok(["restore", "/dump.json", "/new"]);

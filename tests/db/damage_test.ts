@@ -209,9 +209,14 @@ describe("opening what is no database", () => {
       writeFileSync(join(root, "foreign", "photo.jpg"), "x");
       await (await BackupRepository.open(join(root, "backups"))).close();
       const before = hashes(root);
+      // A slash says that a directory is meant, which is not there; a file is.
+      for (const name of ["file", "file/"]) {
+        const message = /file\/? as a repository: it is a file; give a directory/;
+        await assert.rejects(BackupRepository.open(`${root}/${name}`), { name: "ExistsError", message });
+      }
       const refusals: [string, string, RegExp][] = [
         ["file", "ExistsError", /it is a file, and a database is a directory; choose another path/],
-        ["foreign", "ExistsError", /holds other files \(photo\.jpg\) and no database; choose an empty one/],
+        ["foreign", "ExistsError", /holds other files \(photo\.jpg\) and no database; check the path, or/],
         [
           "backups",
           "ExistsError",

@@ -129,6 +129,13 @@ describe("DB.open", () => {
       assert.deepEqual(readdirSync(path), before);
     }));
 
+  it("is what a database is made by, and no constructor", () => {
+    const call = (from: unknown) => new (from as new (path: string) => unknown)("./data");
+    assert.throws(() => call(DB), { name: "TypeError", message: /^new DB: .*; call await DB\.open\(path\)$/ });
+    const message = "new BackupRepository: call await BackupRepository.open(target)";
+    assert.throws(() => call(BackupRepository), { name: "TypeError", message });
+  });
+
   it("fixes keyEncoding at creation", async () => {
     const disk = onOneDisk();
     const db = await DB.open("/d", { ...disk, keyEncoding: "bytes" });

@@ -335,6 +335,14 @@ describe("list, keys and count", () => {
         name: "TypeError",
         message: /did you mean "reverse"/,
       });
+      const misplaced = 'list: option "limit" is no part of the range; give list(range, { limit })';
+      assert.throws(() => db.list({ prefix: "a", limit: 1 } as never), { name: "TypeError", message: misplaced });
+      const alone = 'count: the range must be an object such as { prefix: "a" }, not "a"';
+      await assert.rejects(db.count("a" as never), { name: "TypeError", message: alone });
+      await assert.rejects(db.deleteRange("a" as never), {
+        name: "TypeError",
+        message: /deleteRange: the range must be/,
+      });
       assert.throws(() => db.list({ from: "a" } as never), { name: "TypeError", message: /unknown option "from"/ });
       assert.throws(() => db.list({ tag: [] }), { name: "TypeError", message: /tag is an empty array/ });
       assert.throws(() => db.list({ tag: 5 } as never), { name: "TypeError", message: /a tag must be a string/ });

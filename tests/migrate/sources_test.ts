@@ -159,6 +159,37 @@ describe("fromSqlite()", () => {
     assert.equal((await typed(db, { codec }).get(tuple.encode([1])))?.n, 9007199254740993n);
   });
 
+  it("goes on where it was in tables whose names and orders are not the usual ones", async () => {
+    const file = place("orders.sqlite");
+    const sqlite = new DatabaseSync(file);
+    const tables: readonly (readonly [table: string, columns: string, key: string])[] = [
+      // All names that a row's number has, with nothing else that puts the rows in an order.
+      ["taken", "k text, rowid text, _RowId_ text, oid text", "k"],
+      ["likewise", "k text collate nocase, rowid, _rowid_, oid", "k"],
+      ["keyed", "k text primary key, rowid, _rowid_, oid", "k"],
+      ["some", "k text, ROWID text, oid text", "k"],
+      ["numbered", "rowid integer primary key, k text, _rowid_ text, oid text", "k"],
+      // The order of a column is not that by which rows differ.
+      ["letters", "k text collate nocase, v, primary key (k collate binary)", "k"],
+      ["we\"ird tab'le.s", '"select" text, "from" text', "select"],
+      ["made", "v text, k text generated always as ('x' || v) virtual", "v"],
+    ];
+    sqlite.exec("begin");
+    for (const [table, columns, key] of tables) {
+      const [name, column] = [table, key].map((each) => `"${each.replaceAll('"', '""')}"`);
+      sqlite.exec(`create table ${name} (${columns}) ${table === "letters" ? "without rowid" : ""}`);
+      const insert = sqlite.prepare(`insert into ${name} (${column}) values (?)`);
+      for (const letter of ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]) insert.run(letter);
+    }
+    sqlite.exec("commit");
+    sqlite.close();
+    for (const [table, , key] of tables) {
+      await using db = await DB.open(":memory:");
+      const report = await interrupted(db, fromSqlite(file, { table, key }));
+      assert.deepEqual([table, report.entries, await db.count()], [table, 10, 10]);
+    }
+  });
+
   it("refuses rows that would be one entry, and keys that are none", async () => {
     await using db = await DB.open(":memory:");
     const from = (options: object) => migrate(db, fromSqlite(path, { table: "loose", key: "k", ...options }));
@@ -183,7 +214,10 @@ describe("fromSqlite()", () => {
     try {
       const from = (key: string | string[], unsupported: "report" | "stop") =>
         migrate(db, fromSqlite(path, { table: "partly", key, value: "v" }), { unsupported, again: true });
-      await assert.rejects(from("k", "stop"), { code: "MIGRATION", message: /its key, column k, is NULL; 1 entries/ });
+      await assert.rejects(from("k", "stop"), {
+        code: "MIGRATION",
+        message: /its key, column k, is NULL; 1 entry before it is in/,
+      });
       assert.deepEqual((await from("k", "report")).leftOut.map(({ key }) => key), ["null", "null"]);
       const { entries, leftOut } = await from(["j", "k"], "report");
       assert.deepEqual([entries, leftOut.length], [1, 2]);
@@ -232,6 +266,12 @@ describe("fromSqlite()", () => {
     await assert.rejects(from(path, { table: "old" }), /"old" is a view/);
     await assert.rejects(from(path, { key: "mail" }), /no column "mail"; it has email, name, age, note/);
     await assert.rejects(from(place("nothing"), {}), { code: "NOT_FOUND" });
+    await assert.rejects(from(directory, {}), {
+      code: "MIGRATION",
+      message: /it is a directory, and SQLite keeps a file/,
+    });
+    writeFileSync(place("empty"), "");
+    await assert.rejects(from(place("empty"), {}), /no table "users"; the file has no tables$/);
     writeFileSync(place("text"), "not SQLite, but long enough to be looked at ".repeat(30));
     await assert.rejects(from(place("text"), {}), {
       code: "MIGRATION",

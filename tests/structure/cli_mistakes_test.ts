@@ -42,6 +42,13 @@ describe("a database where a repository is meant, and the other way round", () =
     ]);
   });
 
+  it("may be either, and no file, where both are taken", async () => {
+    assert.deepEqual(await refused("verify", "/dump.jsonl"), [
+      "error: /dump.jsonl is a file, and PLACE has to be a database or a repository",
+      "  usage: holdfast verify [options] <PLACE>",
+    ]);
+  });
+
   it("is told without what an address may have of secrets", async () => {
     assert.deepEqual(await refused("list", "https://a.blob.core.windows.net/c?sv=1&sig=secret"), [
       "error: https://a.blob.core.windows.net/c?... is the address of a repository, and DB has to be a database",

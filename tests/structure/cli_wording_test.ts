@@ -20,7 +20,7 @@ const OF_PROGRAMS = [
   /must (?:be|give|have) (?:an? )?(?:string|Date|array|object|function|record|FileSystem|snapshot|source|Uint8Array|method)\b/,
   /must be (?:\{|bytes|a path, a file: URL|a name or an array|a tag that|an open|a database)/,
   /\bopen already\b|\bit is open\b|Uint8Array|\bsnapshot\b|\btransaction\b|toJSON|expected a (?:source|database)/,
-  /no range|no bounds|no check|ifMatch|handed in|set, not|"into"|names of columns|exclude each other|retainUntil|\[key, value\]|setMany does|newKeyRing|chunkBytes|accountKeyconnection|^….name is/,
+  /^new \w+: |no range|no bounds|no check|ifMatch|handed in|set, not|"into"|names of columns|exclude each other|retainUntil|\[key, value\]|setMany does|newKeyRing|chunkBytes|accountKeyconnection|^….name is/,
   /expireIn and expiresAt|a client with keyPrefix|option "at" and|"mode" "merge"|needs a client|\{ (?:accessKeyId|accessId),/,
 ];
 

@@ -35,7 +35,13 @@ export class LevelError extends Error {
 /** What is thrown for an error of Holdfast; misuse of an argument stays the `TypeError` or `RangeError` that it is. */
 export function levelError(error: unknown): unknown {
   if (!(error instanceof HoldfastError)) return error;
-  return new LevelError(CODES[error.code] ?? error.code, error.message, error);
+  const code = isOfSnapshot(error) ? "LEVEL_SNAPSHOT_NOT_OPEN" : CODES[error.code];
+  return new LevelError(code ?? error.code, error.message, error);
+}
+
+/** Whether it is a snapshot that can't be read any more, as one from before a `refresh()`; the database is open then. */
+function isOfSnapshot({ code, message }: HoldfastError): boolean {
+  return code === "CLOSED" && message.includes(": the snapshot was ");
 }
 
 /** As `levelError`, for the handler of a promise. */

@@ -213,9 +213,9 @@ class Migration {
     if (before !== plan && (position !== undefined || finishedAt !== undefined)) {
       const source = this.#source.id;
       throw new MigrationError(
-        `Cannot go on with ${source}: it was read with ${
-          before ?? "nothing said"
-        }, by which ${entries} entries came in, ` +
+        `Cannot go on with ${source}: it was read with ${before ?? "nothing said"}, by which ${entries} ${
+          entries === 1 ? "entry" : "entries"
+        } came in, ` +
           `and is to be read with ${
             plan ?? "nothing said"
           } now; say the same as then, or begin anew (again, or --again ` +
@@ -296,8 +296,10 @@ class Migration {
 
   #refusal({ key, reason }: LeftOut): MigrationError {
     const source = this.#source.id;
+    const { entries } = this.#mark;
+    const before = entries === 1 ? "1 entry before it is" : `${entries} entries before it are`;
     return new MigrationError(
-      `Cannot keep ${key} of ${source}: ${reason}; ${this.#mark.entries} entries before it are in; what can't be ` +
+      `Cannot keep ${key} of ${source}: ${reason}; ${before} in; what can't be ` +
         'kept can be left out and told (unsupported: "report", or --leave-out on the command line) (MIGRATION)',
       { source, key },
     );

@@ -156,9 +156,10 @@ function opened(file: SqliteFile, plan: Plan, id: string) {
   }
   uniqueKey(file, table, key, plan.keys === "text", id);
   const columns = plan.columns ?? all.filter((name) => !key.includes(name) && name !== expiresAt);
-  const order = rowOrder(file, table);
-  // With the table's name before them these are its columns, and nothing that is selected.
-  const by = order.map((name) => `${quoted(table)}.${quoted(name)}`);
+  const order = rowOrder(file, table, key);
+  // With the table's name before them these are its columns, and nothing that is selected. As bytes: where a column takes
+  // large letters for small ones a row could be behind none of the two.
+  const by = order.map((name) => `${quoted(table)}.${quoted(name)} collate binary`);
   const cells = new Cells(file, table, [
     ...new Set([
       ...order,

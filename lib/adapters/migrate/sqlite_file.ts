@@ -29,7 +29,9 @@ export interface SqliteFile {
 
 /** Opens a file for reading; `NotFoundError` where there is none, `MigrationError` where it is no SQLite. */
 export async function openSqliteFile(path: string, source: string): Promise<SqliteFile> {
-  if (await stat(path).catch(() => undefined) === undefined) throw noSource(path);
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) throw noSource(path);
+  if (info.isDirectory()) throw unreadable(source, new Error("it is a directory, and SQLite keeps a file"));
   const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
     throw new HoldfastError(
       "NOT_INSTALLED",

@@ -15,15 +15,19 @@ export function tableColumns(file: SqliteFile, table: string): string[] {
       row["name"]
     );
     const what = found === undefined ? `there is no table "${table}"` : `"${table}" is a ${String(found["type"])}`;
-    throw new TypeError(`fromSqlite: ${what}; the tables are ${names.join(", ")}`);
+    const others = names.length === 0 ? "the file has no tables" : `the tables are ${names.join(", ")}`;
+    throw new TypeError(`fromSqlite: ${what}; ${others}`);
   }
   // The extended form has generated columns as well.
   return [...file.rows("select name from pragma_table_xinfo(?) where hidden <> 1 order by cid", table)]
     .map((row) => String(row["name"]));
 }
 
-/** What puts the rows of a table in an order: the row's own number, or the primary key of a table without one. */
-export function rowOrder(file: SqliteFile, table: string): string[] {
+/**
+ * What puts the rows of a table in an order: the row's own number, or the primary key of a table without one, or where a
+ * table has neither, `key`: rows in which that is the same are refused.
+ */
+export function rowOrder(file: SqliteFile, table: string, key: readonly string[]): readonly string[] {
   const columns = tableColumns(file, table).map((name) => name.toLowerCase());
   const primary = [...file.rows("select name from pragma_table_info(?) where pk > 0 order by pk", table)]
     .map((row) => String(row["name"]));
@@ -31,7 +35,8 @@ export function rowOrder(file: SqliteFile, table: string): string[] {
   if (withoutRow === 1n) return primary;
   // A column may have taken one of these names.
   const rowid = ["rowid", "_rowid_", "oid"].find((name) => !columns.includes(name));
-  return rowid === undefined ? primary : [rowid];
+  if (rowid !== undefined) return [rowid];
+  return primary.length > 0 ? primary : key;
 }
 
 /** Refuses key columns by which two rows would be one entry. */

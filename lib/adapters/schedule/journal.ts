@@ -52,9 +52,9 @@ export async function readJournal(fs: FileSystem, path: string, database: string
     if (error instanceof NotFoundError) return new Map();
     throw error;
   }
-  const found = JSON.parse(decodeText(bytes)) as Record<string, unknown>;
+  const found = parsed(bytes);
   if (found["format"] !== FORMAT || found["formatVersion"] !== 1) {
-    throw new TypeError(`${path} is no journal of a schedule`);
+    throw new TypeError(`${path} is no journal of a schedule, and is left as it is; remove it, or name another file`);
   }
   if (found["database"] !== (database ?? null)) return new Map();
   const jobs = Object.entries(found["jobs"] as Record<string, Partial<JobRecord>>);
@@ -66,6 +66,14 @@ export async function readJournal(fs: FileSystem, path: string, database: string
     lastFailureAt: timeIn(record.lastFailureAt),
     failures: timeIn(record.failures) ?? 0,
   }]));
+}
+
+function parsed(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(decodeText(bytes))) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
 }
 
 /** Writes a journal whole. */

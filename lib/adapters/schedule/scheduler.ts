@@ -63,6 +63,8 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
   readonly #next = new Map<JobName, number>();
   readonly #queue: Waiting[] = [];
   readonly #abort = new AbortController();
+  /** Where it is written; undefined as well where it could not be read, and may be anything. */
+  #journal: string | undefined;
   #records: JobRecords = new Map();
   #current: { job: JobName; retrying: boolean } | undefined;
   #working: Promise<void> | undefined;
@@ -138,6 +140,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     if (journal !== undefined) {
       try {
         this.#records = await readJournal(fileSystem, journal, this.#db.id);
+        this.#journal = journal;
       } catch (error) {
         this.#tell({ type: "failure", job: "journal", error });
       }
@@ -286,7 +289,8 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
 
   /** Writes the journal, one time after the other. */
   #note(): Promise<void> {
-    const { journal, fileSystem } = this.#options;
+    const { fileSystem } = this.#options;
+    const journal = this.#journal;
     if (journal === undefined) return this.#noted;
     const write = async (): Promise<void> => {
       try {

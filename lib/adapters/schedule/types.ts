@@ -67,6 +67,7 @@ export interface ScheduleOptions {
   /**
    * A file in which the schedule notes what it did, so that after a restart it knows, and makes up for runs that were
    * missed. Not within the database's directory. Without it, a run that falls into a downtime is left out.
+   * What is there and is no journal that can be read is told (`"failure"` of `"journal"`), and not written over.
    */
   journal?: string | URL | undefined;
   /** Whether the schedule alone keeps the process alive while it waits. Default: false, as for an idle database. */

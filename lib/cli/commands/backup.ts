@@ -17,7 +17,7 @@ import type { OptionSpec } from "../core/option_spec.ts";
 import { POINT_OPTIONS, pointOf, wholeIds } from "../core/point.ts";
 import { RETENTION_OPTIONS, retentionOf } from "../core/policy.ts";
 import { SELECTION_OPTIONS, selectionOf } from "../core/prefix.ts";
-import { expectKind, isRepository } from "../core/places.ts";
+import { expectKind, isRepository, refusePipe } from "../core/places.ts";
 import { confirm } from "../core/prompt.ts";
 import {
   ENCRYPT,
@@ -321,6 +321,7 @@ async function sourceOf(call: Call, from: string): Promise<Source> {
     refuseRepositoryOptions(call, [], "standard input is none");
     return { source: inputPieces(call.io), [Symbol.asyncDispose]: nothing };
   }
+  await refusePipe(call.io, from);
   if (!await isRepository(call.io, from)) {
     refuseRepositoryOptions(call, [], `${from} is none`);
     return { source: from, [Symbol.asyncDispose]: nothing };

@@ -33,7 +33,7 @@ import { CommandFailure, EXIT, UsageError } from "../core/exit_code.ts";
 import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.ts";
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
-import { expectKind, shellWord } from "../core/places.ts";
+import { expectKind, refusePipe, shellWord } from "../core/places.ts";
 import { visible } from "../output/entries.ts";
 import { showCounted, showDuration, showTime } from "../output/figures.ts";
 import { printRestore } from "../output/reports.ts";
@@ -101,6 +101,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
   if (given.flag("again") && !resume) {
     throw new UsageError("--again is for what is remembered: other stores, or --resume");
   }
+  if (from !== "-") await refusePipe(io, from);
   const file = from === "-" ? undefined : await io.fileSystem.stat(from);
   const read = { bytes: 0 };
   const source = counted(from === "-" ? inputPieces(io) : readPieces(io.fileSystem, from), read);
@@ -148,7 +149,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
     const { committed } = error as { committed?: number };
     out.endProgress();
     if (committed !== undefined && committed > 0 && !out.json) {
-      out.note(`${showCounted(committed, "entry", "entries")} before that are in`);
+      out.note(`${showCounted(committed, "entry", "entries")} before that ${committed === 1 ? "is" : "are"} in`);
     }
     const [, reason] = /^setMany: item \d+: (.*)/s.exec((error as Error).message) ?? [];
     if (reason !== undefined) refuseLine(text, reason, committed);
@@ -218,7 +219,9 @@ function toldOf(report: MigrationReport): string[] {
   if (unsupported > 0) parts.push(`${showCounted(unsupported, "thing")} can't be kept`);
   const head = doneBefore === undefined
     ? parts.join(", ")
-    : `all ${all} came in before, at ${showTime(doneBefore)}; --again brings them in anew`;
+    : `${entries === 1 ? "its only entry" : `all ${all}`} came in before, at ${
+      showTime(doneBefore)
+    }; --again brings them in anew`;
   const lines = leftOut.map(({ key, reason }) => `  ${visible(key)}: ${visible(reason)}`);
   const rest = unsupported - leftOut.length;
   return [head, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];

@@ -80,7 +80,7 @@ export const replicate: CommandSpec = {
       onEvent,
     });
     if (!once) out.note(`replicating ${path} to ${repo.name}; Ctrl-C ends it`);
-    const code = once ? undefined : await Promise.race([stopped(io.signal), failed]);
+    const code = once ? undefined : await stopped(io.signal, failed);
     if (once) await abortable(replication.flush(), io.signal);
     ending = true;
     const { archivedVersion } = replication.status();

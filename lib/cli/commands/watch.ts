@@ -156,8 +156,12 @@ function compare(a: Key, b: Key): number {
 
 function changeJson({ type, key, start, end, entry, namespace, version }: Change<Key>, commit: CommitRecord): unknown {
   if (type === "set") return { type, ...entryJson({ ...entry!, timestamp: commit.timestamp }, namespace) };
-  const bound = (name: string, each: Key | undefined): Record<string, unknown> =>
-    each === undefined ? {} : { [name]: each };
+  // In the form that keys have: a bound that is no text has a field that says so.
+  const bound = (name: string, each: Key | undefined): Record<string, unknown> => {
+    if (each === undefined) return {};
+    const { key: written, keyEncoding } = keyJson(each);
+    return { [name]: written, ...(keyEncoding === undefined ? {} : { [`${name}Encoding`]: keyEncoding }) };
+  };
   return {
     type,
     ...(key === undefined ? {} : keyJson(key)),

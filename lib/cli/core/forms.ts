@@ -21,6 +21,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { roundedIn } from "../../adapters/migrate/source.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { readFile, readRange } from "../../files/read.ts";
+import { readPipe } from "../../files/read_pipe.ts";
 import type { CliIo } from "../io.ts";
 import { visible } from "../output/entries.ts";
 import { textOf } from "../output/json.ts";
@@ -141,15 +142,16 @@ const FILE_BYTES_MAX = 400 * 2 ** 20;
 /** Read at a time where nothing says how long a file is. */
 const PIECE_BYTES = 2 ** 16;
 
-/** A file of the user's, whose absence is told in few words. */
-export async function readFileNamed({ fileSystem }: CliIo, path: string): Promise<Uint8Array> {
+/** A file or pipe of the user's, whose absence is told in few words. */
+export async function readFileNamed({ fileSystem, signal }: CliIo, path: string): Promise<Uint8Array> {
   try {
+    // As what a shell puts in place of <(...) is.
+    if ((await fileSystem.stat(path))?.kind === "other") return await readPipe(path, FILE_BYTES_MAX, signal);
     const bytes = await readFile(fileSystem, path, FILE_BYTES_MAX);
     return bytes.length > 0 ? bytes : await readToEnd(fileSystem, path);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    const why = error.code === "NOT_FOUND" ? "there is no such file" : error.message;
-    throw new UsageError(`cannot read ${path}: ${why}`);
+    throw new UsageError(error.code === "NOT_FOUND" ? `cannot read ${path}: there is no such file` : error.message);
   }
 }
 

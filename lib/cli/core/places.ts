@@ -45,7 +45,8 @@ export async function expectKind(call: Call, place: string, wanted: "a database"
   const at = taking(wanted) ?? taking(undefined) ?? words.indexOf(place);
   const role = spec.args[at]?.name ?? "that";
   const what = isAddress(place) ? "the address of a repository" : found;
-  const lines = [`${shown(place)} is ${what}, and ${role} has to be ${wanted}`, `  usage: ${usageOf(name, spec)}`];
+  const kinds = role === "PLACE" && found === "a file" ? "a database or a repository" : wanted;
+  const lines = [`${shown(place)} is ${what}, and ${role} has to be ${kinds}`, `  usage: ${usageOf(name, spec)}`];
   // With two words: whether they make sense the other way round.
   const [other, takes] = [words[1 - at], spec.args[1 - at]?.takes];
   if (other !== undefined && takes !== wanted && await kindAt(call.io, other) === wanted) {
@@ -56,6 +57,12 @@ export async function expectKind(call: Call, place: string, wanted: "a database"
     );
   }
   throw new UsageError(lines.join("\n"));
+}
+
+/** Refuses a pipe as what is read at length: that is what standard input is for. */
+export async function refusePipe({ fileSystem }: CliIo, place: string): Promise<void> {
+  if (isAddress(place) || (await fileSystem.stat(place))?.kind !== "other") return;
+  throw new UsageError(`${place} is no plain file; give - instead, and let it come in on standard input`);
 }
 
 /** A place as a message shows it: what stands before an address's host, or behind its question mark, may be a secret. */

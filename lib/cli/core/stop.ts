@@ -9,18 +9,20 @@ import { EXIT } from "./exit_code.ts";
 /** A day: nothing is to be done meanwhile, only the process kept. */
 const KEEP_MS = 86_400_000;
 
-/** Resolves when the signal fires, with the exit code that says by what. Until then it keeps the process alive. */
-export function stopped(signal: AbortSignal): Promise<number> {
-  return new Promise((resolve) => {
-    // An idle database, replication or schedule does not.
-    const keeping = setInterval(() => {}, KEEP_MS);
-    const end = (): void => {
-      clearInterval(keeping);
-      resolve(codeOf(signal));
-    };
+/**
+ * Resolves when the signal fires, with the exit code that says by what; rejects with `failed`. Until then it keeps the
+ * process alive.
+ */
+export function stopped(signal: AbortSignal, failed?: Promise<never>): Promise<number> {
+  // An idle database, replication or schedule does not.
+  const keeping = setInterval(() => {}, KEEP_MS);
+  const told = new Promise<number>((resolve, reject) => {
+    const end = (): void => resolve(codeOf(signal));
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
+    failed?.catch(reject);
   });
+  return told.finally(() => clearInterval(keeping));
 }
 
 /** The exit code of what went on until the signal fired. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { nodeError } from "../../files/node_errors.ts";
 import type { CliIo, OutStream } from "../io.ts";
 import { EXIT, OutputClosed } from "../core/exit_code.ts";
 import { jsonLine } from "./json.ts";
@@ -35,7 +36,7 @@ export class Output {
   readonly width: number;
   readonly #io: CliIo;
   readonly #quiet: boolean;
-  #closed = false;
+  #failed: Error | undefined;
   #gathered = "";
   #progress: ProgressLine = NO_PROGRESS;
 
@@ -89,16 +90,16 @@ export class Output {
     await this.lines(factLines(there.map(([name, value]) => [this.paint("faint", name), value]), this.width));
   }
 
-  /** Bytes or text as they are. Rejects with `OutputClosed` once nobody reads any more. */
+  /** Bytes or text as they are. Rejects with `OutputClosed` once nobody reads any more, and always once it failed. */
   async write(chunk: string | Uint8Array): Promise<void> {
-    if (this.#closed) throw new OutputClosed();
+    if (this.#failed !== undefined) throw this.#failed;
     if (chunk.length === 0) return;
     await new Promise<void>((resolve, reject) => {
       this.#io.stdout.write(chunk, (error) => error ? reject(error) : resolve());
     }).catch((error: NodeJS.ErrnoException) => {
-      if (!CLOSED.has(error.code ?? "")) throw error;
-      this.#closed = true;
-      throw new OutputClosed();
+      const isClosed = CLOSED.has(error.code ?? "");
+      this.#failed = isClosed ? new OutputClosed() : nodeError("write to", "standard output", error);
+      throw this.#failed;
     });
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { compareBytes, concatBytes, prefixEnd, startsWith } from "../../base/bytes.ts";
-import { checkOptions } from "../../base/options.ts";
+import { type CheckedOptions, checkOptions, describeValue } from "../../base/options.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import { encodeBound, type Key } from "./keys.ts";
 import { wantedTags } from "./tags.ts";
@@ -65,14 +65,21 @@ function boundsOf(call: string, encoding: KeyEncoding, space: Uint8Array, range:
   return { start, end };
 }
 
+/** As `checkOptions`; whoever gives a key alone most often means what begins with it. */
+function checkRange(call: string, range: unknown, known: readonly string[]): CheckedOptions {
+  if (typeof range !== "string" && !(range instanceof Uint8Array)) return checkOptions(call, range, known);
+  const given = describeValue(range);
+  throw new TypeError(`${call}: the range must be an object such as { prefix: ${given} }, not ${given}`);
+}
+
 /** Internal bounds of a range that may be left out. */
 export function keyBounds(call: string, encoding: KeyEncoding, space: Uint8Array, range: unknown): Bounds {
-  return boundsOf(call, encoding, space, checkOptions(call, range, RANGE_NAMES) as KeyRange<Key>);
+  return boundsOf(call, encoding, space, checkRange(call, range, RANGE_NAMES) as KeyRange<Key>);
 }
 
 /** Internal bounds of what a list asks for. */
 export function listBounds(call: string, encoding: KeyEncoding, space: Uint8Array, range: unknown): ListBounds {
-  const checked = checkOptions(call, range, LIST_NAMES);
+  const checked = checkRange(call, range, LIST_NAMES);
   const bounds = boundsOf(call, encoding, space, checked as KeyRange<Key>);
   return { ...bounds, tags: wantedTags(call, checked["tag"]) };
 }
@@ -87,7 +94,7 @@ export function movedBounds(bounds: ListBounds, from: Uint8Array, to: Uint8Array
 /** Internal bounds of a range to delete, which must bound something: all of it is what `clear` is for. */
 export function deleteBounds(call: string, encoding: KeyEncoding, space: Uint8Array, range: unknown): Bounds {
   if (range === undefined) throw new TypeError(`${call}: no range; give { prefix } or { start, end }, or call clear()`);
-  const checked = checkOptions(call, range, RANGE_NAMES) as KeyRange<Key>;
+  const checked = checkRange(call, range, RANGE_NAMES) as KeyRange<Key>;
   const bounds = boundsOf(call, encoding, space, checked);
   const bounding = [checked.prefix, checked.start].some((bound) => bound !== undefined && bound.length > 0) ||
     checked.end !== undefined;

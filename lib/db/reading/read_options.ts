@@ -55,9 +55,17 @@ export function readOptions(call: string, options: unknown): PointInTime | undef
   return snapshotOption(call, checkOptions(call, options, ["snapshot"])["snapshot"]);
 }
 
-/** Checks the options of a list. */
-export function listOptions(call: string, options: unknown): CheckedListOptions {
-  const checked = checkOptions(call, options, ["reverse", "limit", "snapshot", "signal"]);
+const LIST_OPTIONS = ["reverse", "limit", "snapshot", "signal"];
+
+/** Checks the options of a list, and that none of them was given as a part of its range. */
+export function listOptions(call: string, options: unknown, range: unknown): CheckedListOptions {
+  const misplaced = Object.keys(Object(range)).find((name) => LIST_OPTIONS.includes(name));
+  if (misplaced !== undefined) {
+    throw new TypeError(
+      `${call}: option "${misplaced}" is no part of the range; give ${call}(range, { ${misplaced} })`,
+    );
+  }
+  const checked = checkOptions(call, options, LIST_OPTIONS);
   const limit = checked["limit"] === Infinity
     ? Infinity
     : numberOption(call, checked, "limit", Infinity, { min: 0, max: Number.MAX_SAFE_INTEGER });

@@ -209,7 +209,7 @@ export abstract class Reader<K extends Key = string> {
 
   #plan(call: string, range: ListRange<K> | undefined, options: ListOptions | undefined): ListPlan {
     const access = this.#access;
-    const checked = listOptions(call, options);
+    const checked = listOptions(call, options, range);
     // Checked now, so that a mistake shows where it was made, and later changes of the range's arrays change nothing.
     const { encoding, prefix } = access.open(call, checked.snapshot);
     const bounds = listBounds(call, encoding, prefix, range);

@@ -73,6 +73,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** See `BackupRepository.open`. @internal */
   private constructor(code: typeof work, context: parts.RepositoryContext, fs: FileSystem) {
+    if (fs === undefined) throw new TypeError("new BackupRepository: call await BackupRepository.open(target)");
     this.#work = code;
     this.#parts = context;
     code.ownContext(this, context);

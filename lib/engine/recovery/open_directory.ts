@@ -35,7 +35,8 @@ export function classifyDirectory(path: string, names: readonly string[]): Place
   const foreign = names.find((name) => !isOurs(name));
   if (foreign !== undefined) {
     throw new ExistsError(
-      `Cannot open ${path}: the directory holds other files (${foreign}) and no database; choose an empty one (EXISTS)`,
+      `Cannot open ${path}: the directory holds other files (${foreign}) and no database; check the path, or make one in an ` +
+        "empty directory (EXISTS)",
       { path },
     );
   }

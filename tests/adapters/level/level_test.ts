@@ -94,6 +94,31 @@ describe("new HoldfastLevel()", () => {
     await assert.rejects(reader.put("b", "2"), { code: "LEVEL_READONLY" });
     await assert.rejects(reader.clear(), { code: "LEVEL_READONLY" });
   });
+
+  it("says of a snapshot from before a refresh that it is gone, and not the database", async () => {
+    const disk = memoryFileSystem();
+    await using writer = new HoldfastLevel("/data", { fileSystem: disk });
+    await writer.put("a", "1");
+    await using reader = new HoldfastLevel("/data", { fileSystem: disk.otherProcess(), readOnly: true });
+    await reader.open();
+    const snapshot = reader.snapshot();
+    const iterator = reader.iterator();
+    await writer.put("b", "2");
+    await reader.holdfast.refresh();
+    const gone = {
+      code: "LEVEL_SNAPSHOT_NOT_OPEN",
+      message: /the snapshot was taken before refresh\(\); take a new one/,
+    };
+    await assert.rejects(reader.get("a", { snapshot }), gone);
+    await assert.rejects(reader.getMany(["a"], { snapshot }), gone);
+    await assert.rejects(reader.has("a", { snapshot }), gone);
+    assert.throws(() => reader.getSync("a", { snapshot }), gone);
+    await assert.rejects(reader.keys({ snapshot }).all(), gone);
+    await assert.rejects(iterator.next(), gone);
+    assert.deepEqual(await reader.keys().all(), ["a", "b"]);
+    await reader.holdfast.close();
+    await assert.rejects(reader.get("a"), { code: "LEVEL_DATABASE_NOT_OPEN" });
+  });
 });
 
 describe("HoldfastLevel over a database", () => {

@@ -46,6 +46,15 @@ function scrape(text: string): Map<string, number> {
 }
 
 describe("prometheusText()", () => {
+  it("says what was not awaited", () => {
+    const message =
+      "prometheusText: the first argument must be what stats() of a repository gives, not a Promise; await it";
+    assert.throws(() => prometheusText(Promise.resolve(stats) as never), { name: "TypeError", message });
+    assert.throws(() => prometheusText(undefined as never), { name: "TypeError", message: /, not undefined$/ });
+    const health = Promise.resolve({}) as never;
+    assert.throws(() => prometheusText(stats, { health }), /option "health" must be .*, not a Promise; await it$/);
+  });
+
   it("gives every figure under a name with its unit", () => {
     assert.deepEqual(Object.fromEntries(scrape(prometheusText(stats))), {
       'holdfast_backup_backups{type="full"}': 2,

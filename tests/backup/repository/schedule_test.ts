@@ -310,6 +310,25 @@ describe("schedule() with a journal", () => {
     assert.equal(other.status().jobs.full?.lastRun, undefined);
     assert.equal(repo.done.length, 0);
   });
+
+  it("leaves a file that is none as it is, and says so", async () => {
+    const { repo, fs, clock, events, jobs, again } = await stage(options);
+    await jobs.stop();
+    const content = new TextEncoder().encode("what somebody wrote");
+    await fs.remove(JOURNAL);
+    const file = await fs.open(JOURNAL, "append");
+    await file.append(content);
+    await file.close();
+    const other = again(options);
+    await other.ready;
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 1);
+    await other.stop();
+    const [told] = events;
+    assert.ok(told?.type === "failure" && told.job === "journal");
+    assert.match(String(told.error), /is no journal of a schedule, and is left as it is; remove it, or name another/);
+    assert.deepEqual(await readFile(fs, JOURNAL, 1000), content);
+  });
 });
 
 describe("Schedule.runNow()", () => {
@@ -402,6 +421,10 @@ describe("options of schedule()", () => {
     assert.throws(() => schedule(Promise.resolve(repo) as never, db, options), {
       message: "schedule: the first argument must be a repository that is open, not a Promise; await it",
     });
+    assert.throws(
+      () => schedule(db as never, repo as never, options),
+      /the first argument must be a repository that is open, not an object$/,
+    );
     assert.throws(() => schedule(repo, Promise.resolve(db) as never, options), /the second argument .* await it/);
     assert.throws(() => schedule(repo, undefined as never, options), /the second argument .*, not undefined/);
   });

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { describeValue } from "../../../base/options.ts";
 import type { HealthReport } from "./health.ts";
 import type { RepositoryStats } from "./stats_types.ts";
 
@@ -27,8 +28,10 @@ type Sample = readonly [value: number | undefined, labels?: Record<string, strin
 /** The `Content-Type` of the text. */
 export const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** The text; `TypeError` for a label whose name Prometheus refuses. */
+/** The text; `TypeError` for a label whose name Prometheus refuses, and for figures that were not awaited. */
 export function prometheusText(stats: RepositoryStats, { labels = {}, health }: PrometheusOptions = {}): string {
+  assertReport(stats, "the first argument must be what stats() of a repository gives", "backups");
+  if (health !== undefined) assertReport(health, 'option "health" must be what health() of it gives', "findings");
   for (const name of Object.keys(labels)) {
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) || name.startsWith("__")) {
       throw new TypeError(`prometheusText: "${name}" can't be a label; use letters, digits and single underscores`);
@@ -75,6 +78,12 @@ export function prometheusText(stats: RepositoryStats, { labels = {}, health }: 
 
 function seconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : ms / 1000;
+}
+
+function assertReport(report: object, expected: string, member: string): void {
+  if (typeof report === "object" && report !== null && member in report) return;
+  const remedy = report instanceof Promise ? "; await it" : "";
+  throw new TypeError(`prometheusText: ${expected}, not ${describeValue(report)}${remedy}`);
 }
 
 function labelText(labels: Record<string, string>): string {

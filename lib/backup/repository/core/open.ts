@@ -74,7 +74,8 @@ export const OPEN_DEFAULTS: OpenSettings = {
 
 /** The store of a repository in a directory. A directory that holds something else is refused. */
 export async function storeAt(fs: FileSystem, path: string): Promise<ObjectStore> {
-  const info = await fs.stat(path);
+  // With a slash at its end a file would seem not to be there.
+  const info = await fs.stat(fs.resolve(path));
   if (info !== undefined) {
     if (info.kind !== "directory") {
       throw new ExistsError(`Cannot use ${path} as a repository: it is ${inWords(info)}; give a directory (EXISTS)`, {
@@ -93,7 +94,7 @@ export async function storeAt(fs: FileSystem, path: string): Promise<ObjectStore
       if (foreign !== undefined) {
         throw new ExistsError(
           `Cannot use ${path} as a repository: it holds other files (${foreign}) and no ${REPOSITORY_KEY}; ` +
-            "give an empty or a new directory (EXISTS)",
+            "check the path, or give an empty or a new directory (EXISTS)",
           { path },
         );
       }
