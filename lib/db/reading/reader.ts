@@ -95,13 +95,13 @@ export abstract class Reader<K extends Key = string> {
     const { kept, release } = atOnce ? { kept: source, release() {} } : source.keep();
     let slicer: Slicer | undefined;
     try {
-      for (const [n, key] of internal.entries()) {
+      for (let n = 0; n < internal.length; n++) {
         if (!atOnce && n > 0 && n % KEYS_AT_ONCE === 0) {
           await (slicer ??= new Slicer(engine.settings.monotonic)).tick();
           kept.assertOpen("getMany");
           kept.assertKept();
         }
-        const row = kept.row(key);
+        const row = kept.row(internal[n]!);
         values.push(row && (isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row)));
       }
     } catch (error) {
