@@ -201,6 +201,38 @@ describe("Memtable", () => {
     });
   });
 
+  it("a copy of many leaves and what it was taken of grow apart", () => {
+    const keyOf = (n: number): Uint8Array => bytes(`some key ${n + 100_000}`);
+    const addAll = (memtable: Memtable, numbers: readonly number[]): void => {
+      for (const n of numbers) memtable.add(keyOf(n), n + 1, n, Uint8Array.of(5, n));
+    };
+    const every = (step: number, from: number): number[] => Array.from({ length: 3000 }, (_, i) => from + step * i);
+    const memtable = new Memtable();
+    addAll(memtable, every(4, 0));
+    const copy = memtable.copy();
+    addAll(copy, every(4, 1));
+    addAll(memtable, every(4, 2));
+    const third = copy.copy();
+    addAll(third, every(4, 3));
+    copy.addRange({ start: keyOf(1), end: keyOf(2), version: 2, timestamp: 0 });
+    for (const [one, rests] of [[memtable, [0, 2]], [copy, [0, 1]], [third, [0, 1, 3]]] as const) {
+      const numbers = Array.from({ length: 12_000 }, (_, n) => n)
+        .filter((n) => (rests as readonly number[]).includes(n % 4) && !(one === copy && n === 1));
+      const cursor = one.cursor();
+      const seen: number[] = [];
+      for (cursor.seekFirst(); cursor.valid; cursor.next()) seen.push(cursor.timestamp);
+      assert.deepEqual(seen, numbers);
+      seen.length = 0;
+      for (cursor.seekLast(); cursor.valid; cursor.previous()) seen.push(cursor.timestamp);
+      assert.deepEqual(seen, numbers.toReversed());
+      for (let n = 0; n < 12_000; n++) {
+        assert.equal(one.get(keyOf(n), NEWEST)?.timestamp, numbers.includes(n) ? n : undefined);
+        cursor.seek(keyOf(n), NEWEST);
+        assert.equal(cursor.valid ? cursor.timestamp : undefined, numbers.find((each) => each >= n));
+      }
+    }
+  });
+
   it("a copy shares the rows: a transaction takes one for each list beside which it writes", () => {
     const memtable = inOrder(1000);
     const copy = memtable.copy();
