@@ -365,8 +365,8 @@ export class CommitQueue {
 
   /** Hands over and syncs all that was written so far. Only within a task. */
   async settle(): Promise<void> {
-    this.#store.assertWritable("flush");
     this.#later.cancel();
+    this.#store.assertWritable("flush");
     const segment = this.#log.segment;
     if (segment === undefined) return;
     await this.#buffer.handOver();
