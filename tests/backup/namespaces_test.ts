@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { spacesInSlices, spacesOf } from "../../lib/backup/namespaces.ts";
 import { Slicer } from "../../lib/base/yield.ts";
 import type { ReadView } from "../../lib/engine/types.ts";
 import { catalogKey, writeCatalogCell } from "../../lib/format/catalog.ts";
 import { ROOT_SPACE } from "../../lib/format/space.ts";
+import { turnsOf } from "../base/turns_of.ts";
 
 /** A state with namespaces inside the root, each with one inside, and how many cursors stand open. */
 function stateOf(count: number): { view: ReadView; open: () => number } {
@@ -34,16 +34,11 @@ function stateOf(count: number): { view: ReadView; open: () => number } {
 describe("spacesInSlices()", () => {
   it("gives what spacesOf() gives, and the event loop goes round meanwhile", async () => {
     const { view, open } = stateOf(2000);
-    let turns = 0;
-    let ended = false;
-    const turn = (): void => {
-      turns++;
-      if (!ended) setImmediate(turn);
-    };
-    setImmediate(turn);
     let elapsed = 0;
-    const spaces = await spacesInSlices(view, "utf8", new Slicer(() => elapsed++));
-    ended = true;
+    let spaces: unknown;
+    const turns = await turnsOf(async () => {
+      spaces = await spacesInSlices(view, "utf8", new Slicer(() => elapsed++));
+    });
     assert.ok(turns > 20, `${turns} turns`);
     assert.deepEqual(spaces, spacesOf(view, "utf8"));
     assert.equal(spaces.length, 4001);

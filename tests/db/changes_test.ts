@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type CommitRecord, DB } from "../../mod.ts";
 import { encodeText } from "../../lib/base/bytes.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, onOneDisk, settle, withDb } from "./helpers.ts";
+import { turnsOf } from "../base/turns_of.ts";
 
 /** `3: set a, delete users/b` */
 function told({ version, changes }: CommitRecord): string {
@@ -199,16 +199,9 @@ describe("changes", () => {
     for (let i = 0; i < 12; i++) await db.set(`k${i}`, "x".repeat(2 ** 20));
     const since = db.version;
     await db.set("new", 1);
-    let turns = 0;
-    let ended = false;
-    const turn = (): void => {
-      turns++;
-      if (!ended) setImmediate(turn);
-    };
-    setImmediate(turn);
-    const records = await all(db.changes({ since }));
-    ended = true;
-    assert.deepEqual(records.map(told), [`${since + 1}: set new`]);
+    let changes: string[] = [];
+    const turns = await turnsOf(async () => changes = (await all(db.changes({ since }))).map(told));
+    assert.deepEqual(changes, [`${since + 1}: set new`]);
     assert.ok(turns > 8, `${turns} turns`);
   });
 

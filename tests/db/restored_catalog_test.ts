@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import { IOError } from "../../lib/base/errors.ts";
@@ -8,6 +7,7 @@ import { catalogKey, writeCatalogCell } from "../../lib/format/catalog.ts";
 import { ROOT_SPACE } from "../../lib/format/space.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
+import { turnsOf } from "../base/turns_of.ts";
 
 describe("changes from before many restores", () => {
   it("are told as long as it is known whose they were, then as a reset: each restore would keep a catalog in memory", async () => {
@@ -109,16 +109,8 @@ describe("a catalog of very many namespaces", () => {
   const names = Array.from({ length: 5000 }, (_, i) => `n${i}`);
 
   it("lets the event loop go round while a database is opened", async () => {
-    let turns = 0;
-    let opened = false;
-    const turn = (): void => {
-      turns++;
-      if (!opened) setImmediate(turn);
-    };
-    setImmediate(turn);
     const catalog = new Catalog("utf8", false);
-    await catalog.loadFirst(engineWith(names));
-    opened = true;
+    const turns = await turnsOf(() => catalog.loadFirst(engineWith(names)));
     assert.ok(turns > 20, `${turns} turns`);
     assert.deepEqual(catalog.names(catalog.root), names.toSorted());
   });

@@ -1,9 +1,9 @@
 /** Reading over many rows that nobody sees: deleted ones and deleted ranges, which no compaction has removed yet. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setImmediate } from "node:timers";
 import type { DB } from "../../mod.ts";
 import { all, withDb } from "./helpers.ts";
+import { turnsOf } from "../base/turns_of.ts";
 
 const ROWS = 20_000;
 const keyOf = (n: number): string => `k${String(n).padStart(6, "0")}`;
@@ -32,21 +32,6 @@ async function forget(db: DB): Promise<void> {
   const touched = Array.from({ length: ROWS / 100 }, (_, n) => keyOf(100 * n + 1));
   await db.setMany(touched.map((key) => ({ key, value: 1, tags: ["t"] })));
   await Promise.all(touched.map((key) => db.delete(key)));
-}
-
-/** How often the event loop goes round while this runs. */
-async function turnsOf(run: () => Promise<unknown>): Promise<number> {
-  let turns = 0;
-  let isRunning = true;
-  const count = (): void => {
-    if (!isRunning) return;
-    turns++;
-    setImmediate(count);
-  };
-  setImmediate(count);
-  await run();
-  isRunning = false;
-  return turns;
 }
 
 const READS: Record<string, (db: DB) => Promise<unknown>> = {

@@ -211,7 +211,7 @@ export class Memtable {
   }
 
   #insertFull(number: number, index: number, address: number, key: Uint8Array): void {
-    const leaf = this.#ownLeaf(number);
+    const leaf = this.#leaves[number]!;
     if (index === leaf.count) {
       // Keys that come in order fill leaf after leaf: leave the full one full.
       const next = new SortedRows(this.#arena, LEAF_ROWS_MAX);
