@@ -59,22 +59,21 @@ export function writeBlock(
   return payload.length + BLOCK_TRAILER_BYTES;
 }
 
-/**
- * Checks a stored block and gives its raw bytes: a view of `stored`, or when it was compressed a view of `room`, or where that
- * is not given or too short memory of its own. `offset` is where the block lies in `file`. Throws `CorruptionError`.
- */
-export function openBlock(
-  stored: Uint8Array,
-  seed: number,
-  file: string,
-  offset: number,
-  room?: Uint8Array,
-): Uint8Array {
+/** Checks a stored block; `offset` is where it lies in `file`. Throws `CorruptionError`. */
+export function checkBlock(stored: Uint8Array, seed: number, file: string, offset: number): void {
   const end = stored.length - BLOCK_TRAILER_BYTES;
   if (end < 1) throw new CorruptionError(file, offset, `a block of ${stored.length} bytes is too short`);
   if (crc32(stored, seedAt(seed, offset), 0, end + 5) !== readU32(stored, end + 5)) {
     throw new CorruptionError(file, offset, "the checksum of the block does not match");
   }
+}
+
+/**
+ * The raw bytes of a stored block that was checked: a view of `stored`, or when it was compressed a view of `room`, or where
+ * that is not given or too short memory of its own. `offset` is where the block lies in `file`. Throws `CorruptionError`.
+ */
+export function unpackBlock(stored: Uint8Array, file: string, offset: number, room?: Uint8Array): Uint8Array {
+  const end = stored.length - BLOCK_TRAILER_BYTES;
   const codec = stored[end]!;
   const rawLength = readU32(stored, end + 1);
   if (rawLength < 1 || rawLength > BLOCK_RAW_BYTES_MAX) {
@@ -91,6 +90,12 @@ export function openBlock(
     if (!(error instanceof DecodeError)) throw error;
     throw new CorruptionError(file, offset, `the block cannot be decompressed: ${error.message}`, { cause: error });
   }
+}
+
+/** Checks a stored block and gives its raw bytes: a view of `stored`, or when it was compressed memory of their own. */
+export function openBlock(stored: Uint8Array, seed: number, file: string, offset: number): Uint8Array {
+  checkBlock(stored, seed, file, offset);
+  return unpackBlock(stored, file, offset);
 }
 
 /**

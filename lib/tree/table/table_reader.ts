@@ -8,7 +8,7 @@ import { ClosedError, CorruptionError } from "../../base/errors.ts";
 import { copyOut } from "../../base/small_copies.ts";
 import type { Slicer } from "../../base/yield.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
-import { openBlock } from "../../format/table/block.ts";
+import { checkBlock, openBlock, unpackBlock } from "../../format/table/block.ts";
 import { ABSENT, BlockCursor, FOUND } from "../../format/table/block_cursor.ts";
 import { DataBlock } from "../../format/table/data_block.ts";
 import { type Filter, hashKey } from "../../format/table/filter.ts";
@@ -163,7 +163,7 @@ export class TableReader {
     const lookup = this.#lookup;
     for (let i = index.find(key); i < index.count; i++) {
       const cached = this.#cached.get(i);
-      const passes = cached === undefined && !this.#cached.keeps;
+      const passes = cached === undefined && !this.#cached.keeps(i, this.#lengthOf(i));
       const block = cached ?? (passes ? this.#glance(i) : this.#fetch(i));
       lookup.attach(block);
       // Asked for once more: worth hints.
@@ -202,30 +202,30 @@ export class TableReader {
   block(i: number, fill: boolean, room?: BlockRoom): DataBlock {
     const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
     if (cached !== undefined) return cached;
-    if (!fill) return this.#read(i);
-    return room === undefined || this.#cached.keeps ? this.#fetch(i) : this.#readInto(i, room);
+    if (!fill) return this.#own(i, this.#read(i));
+    return room === undefined || this.#cached.keeps(i, this.#lengthOf(i)) ? this.#fetch(i) : this.#findInto(i, room);
   }
 
-  /** Data block `i` from the file, kept in the cache. */
+  /** Data block `i`, unpacked and kept in the cache. */
   #fetch(i: number): DataBlock {
-    const block = this.#read(i);
+    const block = this.#own(i, this.#find(i));
     this.#cached.put(i, block);
     return block;
   }
 
-  #read(i: number): DataBlock {
-    const stored = this.#stored(i);
+  /** A stored data block in memory of its own. */
+  #own(i: number, stored: Uint8Array): DataBlock {
     const offset = this.index.offsets[i]!;
-    const raw = openBlock(stored, this.#seed, this.path, offset);
+    const raw = unpackBlock(stored, this.path, offset);
     return new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
   }
 
-  /** Data block `i` from the file, in the room's memory, which grows with what comes. */
-  #readInto(i: number, room: BlockRoom): DataBlock {
-    const stored = this.#stored(i);
+  /** Data block `i` in the room's memory, which grows with what comes. */
+  #findInto(i: number, room: BlockRoom): DataBlock {
+    const stored = this.#find(i);
     const offset = this.index.offsets[i]!;
     let memory = room.free;
-    let raw = openBlock(stored, this.#seed, this.path, offset, memory);
+    let raw = unpackBlock(stored, this.path, offset, memory);
     const { buffer } = raw;
     if (buffer === stored.buffer) {
       if (memory === undefined || memory.length < raw.length) memory = new Uint8Array(raw.length);
@@ -239,24 +239,37 @@ export class TableReader {
     return block;
   }
 
-  /** Data block `i` from the file, in memory that the next reading uses again. */
+  /** Data block `i` in memory that the next call uses again. */
   #glance(i: number): DataBlock {
-    const stored = this.#stored(i);
     const offset = this.index.offsets[i]!;
-    return new DataBlock(openBlock(stored, this.#seed, this.path, offset, room), this.path, offset);
+    return new DataBlock(unpackBlock(this.#find(i), this.path, offset, room), this.path, offset);
   }
 
-  /** Data block `i` as it is in the file, in memory that the next reading uses again. */
-  #stored(i: number): Uint8Array {
-    const offset = this.index.offsets[i]!;
-    const stored = scratchOf(this.index.offsets[i + 1]! - offset);
-    this.readSync(stored, offset);
+  /** Data block `i` as it is stored, packed from the cache or from the file: good until the next call. */
+  #find(i: number): Uint8Array {
+    const packed = this.#cached.packed(i, this.#lengthOf(i));
+    if (packed !== undefined) return packed;
+    const stored = this.#read(i);
+    this.#cached.pack(i, stored);
     return stored;
+  }
+
+  /** Data block `i` as it is in the file, checked, in memory that the next reading uses again. */
+  #read(i: number): Uint8Array {
+    const offset = this.index.offsets[i]!;
+    const stored = scratchOf(this.#lengthOf(i));
+    this.readSync(stored, offset);
+    checkBlock(stored, this.#seed, this.path, offset);
+    return stored;
+  }
+
+  #lengthOf(i: number): number {
+    return this.index.offsets[i + 1]! - this.index.offsets[i]!;
   }
 
   /** Whether data block `i` is in the cache. */
   isCached(i: number): boolean {
-    return this.#cached.peek(i) !== undefined;
+    return this.#cached.peek(i) !== undefined || this.#cached.isPacked(i);
   }
 
   /** Checks and decodes the data block stored at `offset`. */
