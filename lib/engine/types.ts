@@ -155,7 +155,7 @@ export interface EngineStats {
   blobBytes: number;
   /** Bytes in blob files that no entry refers to any more. */
   blobGarbageBytes: number;
-  /** Bytes of blocks in the cache. */
+  /** Bytes of blocks in the cache, packed and unpacked. */
   cacheBytes: number;
   /** Reads of blocks that the cache served. */
   cacheHits: number;

@@ -427,6 +427,54 @@ describe("TableReader", () => {
   }
 
   for (const compression of ["none", "zstd"] as const) {
+    it(`gives rows from blocks that the cache holds packed, and cursors over them, with compression ${compression}`, async () => {
+      const random = randomFrom(19);
+      const rows = randomRows(random, 3000);
+      const fs = memoryFileSystem();
+      let reads = 0;
+      const openSync = fs.openSync.bind(fs);
+      fs.openSync = (path, mode) => {
+        const handle = openSync(path, mode);
+        const readAtSync = handle.readAtSync.bind(handle);
+        return Object.assign(handle, {
+          readAtSync(into: Uint8Array, at: number) {
+            reads++;
+            return readAtSync(into, at);
+          },
+        });
+      };
+      const cache = new BlockCache(60_000);
+      const table = open(fs, await writeTable(fs, PATH, rows, { blockBytes: 512, compression }), cache);
+      const cursors = [table.cursor(), table.cursor()];
+      const found = Array.from({ length: 40_000 }, (_, n) => {
+        const at = random(rows.length);
+        const { key, version, timestamp, cell } = rows[at]!;
+        const cursor = cursors[n % 2]!;
+        if (n % 8 === 0) {
+          cursor.seek(key, version);
+          standsOn(cursor, rows[at]);
+          cursor.previous();
+          standsOn(cursor, rows[at - 1]);
+        }
+        return { row: table.get(key, version), expected: { version, timestamp, cell } };
+      });
+      assert.ok(cache.packed.chunks > 10, `${cache.packed.chunks} chunks`);
+      for (const { row, expected } of found) assert.deepEqual(plain(row), expected);
+      let held = 0;
+      for (let i = 0; i < table.index.count; i++) {
+        const isHeld = table.isCached(i);
+        const before = reads;
+        assert.equal(table.block(i, true).offset, table.index.offsets[i]);
+        assert.equal(reads - before, isHeld ? 0 : 1);
+        if (isHeld) held++;
+      }
+      assert.ok(held > 1.5 * cache.blocks, `${held} held, ${cache.blocks} unpacked`);
+      table.close();
+      assert.equal(cache.bytes, 0);
+    });
+  }
+
+  for (const compression of ["none", "zstd"] as const) {
     it(`cursors go their ways beside each other and leave most of a full cache, with compression ${compression}`, async () => {
       const random = randomFrom(17);
       const rows = randomRows(random, 3000);
