@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { DataBlock, DataBlockBuilder } from "../../lib/format/table/data_block.ts";
-import { BlockCache, type CachedTable } from "../../lib/tree/table/block_cache.ts";
+import { BlockCache, CachedTable } from "../../lib/tree/table/block_cache.ts";
 import { PackedBlocks } from "../../lib/tree/table/packed_blocks.ts";
 import { randomFrom } from "./table_fixture.ts";
 
@@ -30,10 +30,10 @@ function look(table: CachedTable, index: number): "unpacked" | "packed" | "file"
   return packed === undefined ? "file" : "packed";
 }
 
-/** Where so many lookups among so many blocks found theirs, of all of them the share. */
-function shares(table: CachedTable, random: (n: number) => number, lookups: number, blocks: number) {
+/** Where so many lookups found their blocks, of which `pick` names one each time: of all lookups the share. */
+function shares(table: CachedTable, lookups: number, pick: () => number) {
   const found = { unpacked: 0, packed: 0, file: 0 };
-  for (let n = 0; n < lookups; n++) found[look(table, random(blocks))] += 1 / lookups;
+  for (let n = 0; n < lookups; n++) found[look(table, pick())] += 1 / lookups;
   return found;
 }
 
@@ -126,19 +126,46 @@ describe("BlockCache", () => {
     const table = cache.table(230);
     const random = randomFrom(2);
     // 345,000 bytes unpacked, 161,000 packed.
-    shares(table, random, 60_000, 230);
-    const { packed, file } = shares(table, random, 10_000, 230);
-    assert.ok(packed > 0.5 && file < 0.1, `${packed} packed, ${file} from the file`);
+    shares(table, 60_000, () => random(230));
+    const { packed, file } = shares(table, 10_000, () => random(230));
+    assert.ok(packed > 0.5 && file < 0.06, `${packed} packed, ${file} from the file`);
     assert.ok(cache.bytes > 180_000 && cache.bytes <= 200_000, `${cache.bytes} bytes`);
+  });
+
+  it("holds nothing packed where few lookups miss", () => {
+    const cache = new BlockCache(2_000_000);
+    const table = cache.table(1200);
+    for (let i = 0; i < 1200; i++) {
+      look(table, i);
+      for (let n = 0; n < 70; n++) look(table, 0);
+    }
+    assert.deepEqual([cache.blocks, cache.packed.bytes, cache.packed.limit], [1200, 0, 0]);
+  });
+
+  it("unpacks what is asked for again and again, and little else", () => {
+    const cache = new BlockCache(200_000);
+    const table = cache.table(1000);
+    const random = randomFrom(6);
+    // Every other lookup goes to one of ten blocks.
+    const pick = () => random(2) === 0 ? random(10) : random(1000);
+    shares(table, 60_000, pick);
+    let put = 0;
+    table.put = (index, block) => {
+      put++;
+      CachedTable.prototype.put.call(table, index, block);
+    };
+    const { unpacked } = shares(table, 10_000, pick);
+    assert.ok(unpacked > 0.45, `${unpacked} unpacked`);
+    assert.ok(put > 0 && put < 200, `${put} unpacked for good`);
   });
 
   it("unpacks all again once what is asked for fits into it", () => {
     const cache = new BlockCache(200_000);
     const table = cache.table(1000);
     const random = randomFrom(3);
-    assert.ok(shares(table, random, 60_000, 1000).packed > 0.1);
-    shares(table, random, 60_000, 90);
-    const { unpacked } = shares(table, random, 10_000, 90);
+    assert.ok(shares(table, 60_000, () => random(1000)).packed > 0.1);
+    shares(table, 60_000, () => random(90));
+    const { unpacked } = shares(table, 10_000, () => random(90));
     assert.ok(unpacked > 0.98, `${unpacked} unpacked`);
   });
 
@@ -156,12 +183,15 @@ describe("BlockCache", () => {
     const cache = new BlockCache(200_000);
     const random = randomFrom(4);
     const before = cache.table(1000);
-    shares(before, random, 60_000, 1000);
+    shares(before, 60_000, () => random(1000));
     before.close();
     assert.equal(cache.bytes, 0);
     const table = cache.table(230);
-    shares(table, random, 3000, 230);
-    const { file } = shares(table, random, 3000, 230);
+    // While there is room all are unpacked.
+    for (let i = 0; i < 50; i++) look(table, i);
+    assert.deepEqual([cache.blocks, cache.packed.bytes], [50, 0]);
+    shares(table, 3000, () => random(230));
+    const { file } = shares(table, 3000, () => random(230));
     assert.ok(file < 0.25, `${file} from the file`);
   });
 
@@ -169,7 +199,7 @@ describe("BlockCache", () => {
     const cache = new BlockCache(200_000);
     const table = cache.table(1000);
     const random = randomFrom(5);
-    shares(table, random, 60_000, 1000);
+    shares(table, 60_000, () => random(1000));
     assert.ok(cache.packed.takes(6000) && !cache.packed.takes(7000));
     table.pack(0, new Uint8Array(7000));
     let kept = 0;
@@ -195,12 +225,9 @@ describe("PackedBlocks", () => {
     const forgotten: number[] = [];
     const held = () => [[...places.keys()], packed.bytes];
     const owner = {
-      forget(index: number, place: number) {
+      forget(index: number) {
         // Those that were given back are told of too.
-        if (!places.has(index)) return;
-        assert.equal(places.get(index), place);
-        places.delete(index);
-        forgotten.push(index);
+        if (places.delete(index)) forgotten.push(index);
       },
     };
     assert.ok(!packed.takes(1));
@@ -211,6 +238,8 @@ describe("PackedBlocks", () => {
       put(index);
       for (const [of, place] of places) assert.deepEqual(packed.at(place, 40), new Uint8Array(40).fill(of));
       assert.equal(packed.bytes, Math.min(3, 1 + (index >> 1)) * 100);
+      // Memory and numbers of chunks that are gone serve again.
+      assert.ok(places.get(index)! < 300);
     }
     // Two in each chunk.
     assert.deepEqual(forgotten, Array.from({ length: 14 }, (_, index) => index));

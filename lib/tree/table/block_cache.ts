@@ -39,11 +39,9 @@ const CHUNK_BYTES_MAX = 2 ** 20;
 const PACKED_SHARE = 1 - 1 / SHARE_MAX;
 /** After so many lookups that found no unpacked block their share is looked at again. (5) */
 const WINDOW = 1024;
-/** It grows where one in fewer lookups finds nothing, ... */
-const GROWS_AT = 16;
-/** ... and shrinks where fewer than one in so many do, ... */
-const SHRINKS_AT = 64;
-/** ... in so many steps from nothing to all that it may be. */
+/** It grows, with what is missed, where more than one in so many finds nothing, and else shrinks, ... */
+const MISSES_OF = 32;
+/** ... each time by such a part of what it may be. */
 const STEPS = 64;
 
 /** A cache shared by all tables. */
@@ -131,12 +129,10 @@ export class BlockCache {
     this.#lookupsBefore = lookups;
     this.#missesBefore = this.misses;
     this.#slow = 0;
-    const { chunkBytes, chunks, limit } = this.packed;
+    const { chunkBytes, chunks } = this.packed;
     const most = chunkBytes === 0 ? 0 : Math.floor(this.capacityBytes * PACKED_SHARE / chunkBytes);
-    const step = Math.ceil(most / STEPS);
-    if (missed * GROWS_AT > lately) {
-      if (this.isFull) this.packed.resize(Math.min(most, Math.max(limit, chunks + step)));
-    } else if (missed * SHRINKS_AT < lately) this.packed.resize(Math.max(0, chunks - step));
+    const fewer = Math.max(0, chunks - Math.ceil(most / STEPS));
+    this.packed.resize(missed * MISSES_OF > lately ? most : fewer);
   }
 
   /** Keeps a block packed; gives its place. */
@@ -226,13 +222,12 @@ export class CachedTable implements PackedOwner {
 
   /** Keeps a block that was just read as it is stored, and checked. */
   pack(index: number, stored: Uint8Array): void {
-    if (index >= this.#used.length || this.isPacked(index)) return;
     const place = this.#cache.pack(this, index, stored);
     if (place !== NO_PLACE) (this.#packed ??= new Float64Array(this.#used.length).fill(NO_PLACE))[index] = place;
   }
 
-  forget(index: number, place: number): void {
-    if (this.#packed?.[index] === place) this.#packed[index] = NO_PLACE;
+  forget(index: number): void {
+    if (this.#packed !== undefined) this.#packed[index] = NO_PLACE;
   }
 
   /** Keeps a block that was just read. */

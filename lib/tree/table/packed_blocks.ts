@@ -10,8 +10,8 @@
 
 /** Whose blocks they are. */
 export interface PackedOwner {
-  /** The block that lay at `place`, if it was not given back, is there no more. */
-  forget(index: number, place: number): void;
+  /** The block is there no more, unless it was given back before. */
+  forget(index: number): void;
 }
 
 /** Memory for some blocks, and whose they are. */
@@ -19,7 +19,6 @@ interface Chunk {
   readonly bytes: Uint8Array;
   readonly owners: PackedOwner[];
   readonly indexes: number[];
-  readonly places: number[];
   /** How much of it is taken. */
   used: number;
   /** How many of its blocks were not given back. */
@@ -81,7 +80,6 @@ export class PackedBlocks {
     chunk.live++;
     chunk.owners.push(owner);
     chunk.indexes.push(index);
-    chunk.places.push(place);
     return place;
   }
 
@@ -105,7 +103,7 @@ export class PackedBlocks {
     const bytes = this.isFull ? this.#dropOldest() : new Uint8Array(this.chunkBytes);
     const free = this.#chunks.indexOf(undefined);
     const number = free < 0 ? this.#chunks.length : free;
-    this.#chunks[number] = { bytes, owners: [], indexes: [], places: [], used: 0, live: 0 };
+    this.#chunks[number] = { bytes, owners: [], indexes: [], used: 0, live: 0 };
     this.#order.push(number);
     return number;
   }
@@ -113,9 +111,9 @@ export class PackedBlocks {
   /** Gives up the oldest chunk and its blocks; gives its memory. */
   #dropOldest(): Uint8Array {
     const number = this.#order.shift()!;
-    const { bytes, owners, indexes, places } = this.#chunks[number]!;
+    const { bytes, owners, indexes } = this.#chunks[number]!;
     this.#chunks[number] = undefined;
-    for (const [n, owner] of owners.entries()) owner.forget(indexes[n]!, places[n]!);
+    for (const [n, owner] of owners.entries()) owner.forget(indexes[n]!);
     return bytes;
   }
 }
