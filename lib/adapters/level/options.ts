@@ -19,7 +19,19 @@ export interface SyncOption {
 }
 
 /** Options of `HoldfastLevel.open`: those of `DB.open` but for the keys, which Level encodes itself. */
-export interface LevelOpenOptions extends Omit<OpenOptions, "keyEncoding">, Pick<AbstractOpenOptions, "passive"> {}
+export interface LevelOpenOptions
+  extends Omit<OpenOptions, "keyEncoding" | "compression">, Pick<AbstractOpenOptions, "passive"> {
+  /** As in `DB.open`, or as `classic-level` has it: `true` for `"auto"`, `false` for `"none"`. */
+  compression?: OpenOptions["compression"] | boolean;
+  /** What `classic-level` calls `cacheBytes`. */
+  cacheSize?: number | undefined;
+  /** What `classic-level` calls `memtableBytes`. */
+  writeBufferSize?: number | undefined;
+  /** What `classic-level` calls `tuning.blockBytes`. */
+  blockSize?: number | undefined;
+  /** What `classic-level` calls `tuning.tableBytes`. */
+  maxFileSize?: number | undefined;
+}
 
 /** Options of the constructor: encodings, as every Level database has them, and those of `DB.open`. */
 export interface LevelOptions<K, V>
@@ -31,27 +43,48 @@ export interface LevelOptions<K, V>
 /** Every option of `DB.open` that is passed on: what keys are is Level's. */
 const PASSED_NAMES = OPEN_NAMES.filter((name) => name !== "keyEncoding");
 
-/** Options of `classic-level` that would do nothing here, and what to do instead. */
-const CLASSIC_NAMES: Readonly<Record<string, string>> = {
-  cacheSize: "it is cacheBytes here",
-  writeBufferSize: "it is memtableBytes here",
-  blockSize: "it is tuning.blockBytes here",
-  maxFileSize: "it is tuning.tableBytes here",
+/** Options of `classic-level` that mean the same here under another name; of the last two that is one of `tuning`. */
+const CLASSIC_NAMES = {
+  cacheSize: "cacheBytes",
+  writeBufferSize: "memtableBytes",
+  blockSize: "blockBytes",
+  maxFileSize: "tableBytes",
+} as const;
+
+/** Options of `classic-level` that would do nothing here, and why. */
+const CLASSIC_ONLY: Readonly<Record<string, string>> = {
   maxOpenFiles: "there is no such limit here, leave it out",
   blockRestartInterval: "it is fixed here, leave it out",
   multithreading: "workers can't share a database here, leave it out",
 };
 
 /**
- * The options of `DB.open` among those given, checked. Names that neither knows are let through: plugins and hooks of Level
- * have their own there.
+ * The options of `DB.open` among those given, checked, and those of `classic-level` under their names there: libraries that
+ * were written for it pass them. Names that neither knows are let through: plugins and hooks of Level have their own there.
  */
 export function checkedOpenOptions(call: string, options: object | null | undefined): OpenOptions {
   const given = new Map(Object.entries(options ?? {}));
-  for (const [name, advice] of Object.entries(CLASSIC_NAMES)) {
+  for (const [name, advice] of Object.entries(CLASSIC_ONLY)) {
     if (given.get(name) !== undefined) throw new TypeError(`${call}: unknown option "${name}": ${advice}`);
   }
-  const known = Object.fromEntries(PASSED_NAMES.flatMap((name) => given.has(name) ? [[name, given.get(name)]] : []));
+  const known: Record<string, unknown> = Object.fromEntries(
+    PASSED_NAMES.flatMap((name) => given.has(name) ? [[name, given.get(name)]] : []),
+  );
+  if (typeof known["compression"] === "boolean") known["compression"] = known["compression"] ? "auto" : "none";
+  for (const [classic, name] of Object.entries(CLASSIC_NAMES)) {
+    const value = given.get(classic);
+    if (value === undefined) continue;
+    if (!Number.isSafeInteger(value)) {
+      throw new TypeError(`${call}: option "${classic}" must be a whole number, not ${describeValue(value)}`);
+    }
+    const isOfTuning = name === "blockBytes" || name === "tableBytes";
+    const place = isOfTuning ? { ...known["tuning"] as object } as Record<string, unknown> : known;
+    if (place[name] !== undefined) {
+      throw new TypeError(`${call}: options "${classic}" and "${name}" say the same; give one of them`);
+    }
+    place[name] = value;
+    if (isOfTuning) known["tuning"] = place;
+  }
   openOptions(call, known);
   return known;
 }

@@ -76,11 +76,34 @@ describe("new HoldfastLevel()", () => {
     assert.throws(() => new HoldfastLevel(""), /the location is empty/);
   });
 
+  it("takes options of classic-level for those that mean the same", async () => {
+    const disk = memoryFileSystem();
+    await using level = new HoldfastLevel("/data", { fileSystem: disk, compression: false, cacheSize: 2 ** 15 });
+    await level.open({ writeBufferSize: 2 ** 16, maxFileSize: 2 ** 16, tuning: { levelBytes: 2 ** 21 } });
+    const text = "it packs well ".repeat(500);
+    for (let n = 0; n < 40; n++) await level.put(`${n}`, text);
+    await level.holdfast.compact();
+    for (let n = 0; n < 40; n++) assert.equal(await level.get(`${n}`), text);
+    const { levels, tableBytes, cacheBytes, flushes } = level.holdfast.stats();
+    assert.ok(tableBytes > 40 * text.length, `${tableBytes} bytes`);
+    assert.ok(levels.reduce((sum, { tables }) => sum + tables, 0) >= 4);
+    assert.ok(flushes >= 3, `${flushes} flushes`);
+    assert.ok(cacheBytes <= 2 ** 15, `${cacheBytes} bytes in the cache`);
+    assert.throws(
+      () => new HoldfastLevel("/data", { cacheSize: "8 MB" as unknown as number }),
+      /option "cacheSize" must be/,
+    );
+    assert.throws(
+      () => new HoldfastLevel("/data", { blockSize: 4096, tuning: { blockBytes: 4096 } }),
+      { name: "TypeError", message: /options "blockSize" and "blockBytes" say the same/ },
+    );
+    assert.throws(() => new HoldfastLevel("/data", { compression: 1 as unknown as boolean }), /"compression"/);
+  });
+
   it("refuses options of classic-level that would do nothing", () => {
-    for (const name of ["cacheSize", "writeBufferSize", "blockSize", "maxFileSize", "maxOpenFiles", "multithreading"]) {
+    for (const name of ["maxOpenFiles", "blockRestartInterval", "multithreading"]) {
       assert.throws(() => new HoldfastLevel("/data", { [name]: 1 }), new RegExp(`unknown option "${name}": `));
     }
-    assert.throws(() => new HoldfastLevel("/data", { compression: true as unknown as "auto" }), /"compression"/);
   });
 
   it("opens for reading only where told, and refuses writes", async () => {
