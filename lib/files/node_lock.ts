@@ -157,10 +157,10 @@ function lockFailure(path: string, resolved: string, error: unknown): Error {
 /** `Cannot open ./data: locked by process 4711 since 10:31:02; close it or open with readOnly (LOCKED)` */
 function lockedError(path: string, resolved: string, holder: string): LockedError {
   const owner = readOwner(resolved);
-  const remedy = holder === "this process"
-    ? "use the database that is open, or close it"
-    : "close it or open with readOnly";
-  return new LockedError(`Cannot open ${dirname(path)}: locked by ${owner ?? holder}; ${remedy} (LOCKED)`, { path });
+  const [by, remedy] = holder === "this process"
+    ? [owner === undefined ? holder : `${owner}, which is this one`, "use the database that is open, or close it"]
+    : [owner ?? holder, "close it or open with readOnly"];
+  return new LockedError(`Cannot open ${dirname(path)}: locked by ${by}; ${remedy} (LOCKED)`, { path });
 }
 
 class NodeLock implements FileLock {

@@ -76,12 +76,12 @@ describe("nodeFileSystem", () => {
     assert.equal(fs.lockedHere(`${directory}/LOCK`), false);
   });
 
-  it("says who holds a lock", async () => {
+  it("says who holds a lock, and that it is this process", async () => {
     const fs = nodeFileSystem();
     const directory = newPlace();
     const lock = await fs.lock(`${directory}/LOCK`);
     const message = new RegExp(
-      `^LockedError: Cannot open .*${places}: locked by process \\d+ since [-\\d: UTC]+; .* \\(LOCKED\\)$`,
+      `^LockedError: Cannot open .*${places}: locked by process \\d+ since [-\\d: UTC]+, which is this one; use the database that is open, or close it \\(LOCKED\\)$`,
     );
     await assert.rejects(fs.lock(`${directory}/LOCK`), message);
     lock.release();
