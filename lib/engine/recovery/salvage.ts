@@ -93,7 +93,7 @@ export class SalvageCursor implements Cursor {
   #nextBlock(): void {
     while (++this.#block < this.#table.index.count) {
       try {
-        this.#rows.attach(this.#table.block(this.#block, false));
+        this.#rows.attach(this.#table.block(this.#block));
         this.#rows.first();
         if (this.#rows.valid) return;
       } catch (error) {

@@ -17,24 +17,26 @@ export interface BlockSource {
   /** The time that goes with it, ms. */
   readonly globalTimestamp: number;
   /**
-   * Data block `i`, from the cache or the file; `fill`: whether it is kept in the cache. One that a full cache does not keep
-   * may lie in `room`, and is good until the second next one does.
+   * Data block `i`, from the cache or the file. One that a full cache does not keep may lie in `room`, and is good until the
+   * second next one does.
    */
-  block(i: number, fill: boolean, room?: BlockRoom): DataBlock;
-  /** Whether data block `i` is in the cache. */
-  isCached(i: number): boolean;
-  /** Checks and decodes the data block stored at `offset`. */
-  decode(stored: Uint8Array, offset: number): DataBlock;
-  /** Fills `into` from the file, off the main thread. */
-  read(into: Uint8Array, offset: number): Promise<void>;
+  block(i: number, room?: BlockRoom): DataBlock;
+  /** The same for who reads all blocks once: the cache is left as it is, and those that follow are read with it. */
+  passing(i: number, room: BlockRoom): DataBlock;
 }
 
 /** Memory for one block after the other. Two take turns: a block that can't be read leaves the one before as it was. */
-export interface BlockRoom {
+export class BlockRoom {
   /** The newest block's. */
   held: Uint8Array | undefined;
   /** The next one's. */
   free: Uint8Array | undefined;
+  /** What was read of the file at once: ... */
+  ahead: Uint8Array | undefined;
+  /** ... from here in the file ... */
+  aheadStart = 0;
+  /** ... up to here. */
+  aheadEnd = 0;
 }
 
 /** How a cursor reads. */
@@ -43,19 +45,14 @@ export interface TableCursorOptions {
   fill?: boolean;
 }
 
-/** Read ahead at once: long enough that a disk streams, short enough for a dozen cursors of one compaction. */
-const AHEAD_BYTES = 512 * 1024;
-
 /** Moves over a table's rows. The table must stay open while it moves. */
 export class TableCursor implements Cursor {
   readonly #table: BlockSource;
   readonly #fill: boolean;
   readonly #globalVersion: number | undefined;
   readonly #rows = new BlockCursor();
-  readonly #room: BlockRoom = { held: undefined, free: undefined };
+  readonly #room = new BlockRoom();
   #block = -1;
-  #ahead: Uint8Array | undefined;
-  #aheadOffset = 0;
 
   /** Made by `TableReader.cursor`. */
   constructor(table: BlockSource, options: TableCursorOptions = {}) {
@@ -117,25 +114,6 @@ export class TableCursor implements Cursor {
     if (!this.#rows.previous() && this.#enter(this.#block - 1)) this.#rows.last();
   }
 
-  /** Whether `prefetch` would read: the block that follows is neither read ahead nor cached. */
-  get wantsPrefetch(): boolean {
-    const next = this.#block + 1;
-    return next < this.#table.index.count && !this.#isAhead(next) && !this.#table.isCached(next);
-  }
-
-  /** Reads some blocks that follow, off the main thread, so that moving on does not wait for the disk. */
-  async prefetch(): Promise<void> {
-    if (!this.wantsPrefetch) return;
-    const { offsets, count } = this.#table.index;
-    const first = this.#block + 1;
-    let end = first + 1;
-    while (end < count && offsets[end + 1]! - offsets[first]! <= AHEAD_BYTES) end++;
-    const ahead = new Uint8Array(offsets[end]! - offsets[first]!);
-    await this.#table.read(ahead, offsets[first]!);
-    this.#ahead = ahead;
-    this.#aheadOffset = offsets[first]!;
-  }
-
   #seek(key: Uint8Array, version: number): void {
     const index = this.#table.index;
     // Beyond a block that ends with this key, the next may hold more of its versions, all of them too new again.
@@ -150,21 +128,9 @@ export class TableCursor implements Cursor {
     rows.valid = false;
     if (i < 0 || i >= this.#table.index.count) return false;
     if (i !== this.#block || rows.block === undefined) {
-      rows.attach(this.#isAhead(i) ? this.#decodeAhead(i) : this.#table.block(i, this.#fill, this.#room));
+      rows.attach(this.#fill ? this.#table.block(i, this.#room) : this.#table.passing(i, this.#room));
       this.#block = i;
     }
     return true;
-  }
-
-  #isAhead(i: number): boolean {
-    const { offsets } = this.#table.index;
-    return this.#ahead !== undefined && offsets[i]! >= this.#aheadOffset &&
-      offsets[i + 1]! <= this.#aheadOffset + this.#ahead.length;
-  }
-
-  #decodeAhead(i: number): DataBlock {
-    const { offsets } = this.#table.index;
-    const start = offsets[i]! - this.#aheadOffset;
-    return this.#table.decode(this.#ahead!.subarray(start, start + offsets[i + 1]! - offsets[i]!), offsets[i]!);
   }
 }

@@ -199,30 +199,30 @@ export class TableReader {
   }
 
   /** See `BlockSource.block`. */
-  block(i: number, fill: boolean, room?: BlockRoom): DataBlock {
-    const cached = fill ? this.#cached.get(i) : this.#cached.peek(i);
+  block(i: number, room?: BlockRoom): DataBlock {
+    const cached = this.#cached.get(i);
     if (cached !== undefined) return cached;
-    if (!fill) return this.#own(i, this.#read(i));
-    return room === undefined || this.#cached.keeps(i, this.#lengthOf(i)) ? this.#fetch(i) : this.#findInto(i, room);
+    if (room === undefined || this.#cached.keeps(i, this.#lengthOf(i))) return this.#fetch(i);
+    return this.#into(i, this.#find(i), room);
+  }
+
+  /** See `BlockSource.passing`. */
+  passing(i: number, room: BlockRoom): DataBlock {
+    return this.#cached.peek(i) ?? this.#into(i, this.#readAhead(i, room), room);
   }
 
   /** Data block `i`, unpacked and kept in the cache. */
   #fetch(i: number): DataBlock {
-    const block = this.#own(i, this.#find(i));
+    const stored = this.#find(i);
+    const offset = this.index.offsets[i]!;
+    const raw = unpackBlock(stored, this.path, offset);
+    const block = new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
     this.#cached.put(i, block);
     return block;
   }
 
-  /** A stored data block in memory of its own. */
-  #own(i: number, stored: Uint8Array): DataBlock {
-    const offset = this.index.offsets[i]!;
-    const raw = unpackBlock(stored, this.path, offset);
-    return new DataBlock(own(raw.buffer === stored.buffer ? raw.slice() : raw), this.path, offset);
-  }
-
-  /** Data block `i` in the room's memory, which grows with what comes. */
-  #findInto(i: number, room: BlockRoom): DataBlock {
-    const stored = this.#find(i);
+  /** Data block `i`, which is `stored`, in the room's memory, which grows with what comes. */
+  #into(i: number, stored: Uint8Array, room: BlockRoom): DataBlock {
     const offset = this.index.offsets[i]!;
     let memory = room.free;
     let raw = unpackBlock(stored, this.path, offset, memory);
@@ -260,6 +260,26 @@ export class TableReader {
     const stored = scratchOf(this.#lengthOf(i));
     this.readSync(stored, offset);
     checkBlock(stored, this.#seed, this.path, offset);
+    return stored;
+  }
+
+  /** As `#read`, with those that follow: one read for many costs hardly more, and a disk need not seek for each. */
+  #readAhead(i: number, room: BlockRoom): Uint8Array {
+    const { offsets, count } = this.index;
+    const start = offsets[i]!;
+    const end = offsets[i + 1]!;
+    if (start < room.aheadStart || end > room.aheadEnd) {
+      let next = i + 1;
+      while (next < count && offsets[next + 1]! - start <= AHEAD_BYTES) next++;
+      if (next === i + 1) return this.#read(i);
+      room.aheadEnd = 0;
+      const ahead = room.ahead ??= new Uint8Array(AHEAD_BYTES);
+      this.readSync(ahead.subarray(0, offsets[next]! - start), start);
+      room.aheadStart = start;
+      room.aheadEnd = offsets[next]!;
+    }
+    const stored = room.ahead!.subarray(start - room.aheadStart, end - room.aheadStart);
+    checkBlock(stored, this.#seed, this.path, start);
     return stored;
   }
 
@@ -320,6 +340,9 @@ function own(bytes: Uint8Array): Uint8Array {
 
 /** Longer blocks are read into memory of their own. */
 const SCRATCH_BYTES = 64 * 1024;
+
+/** Read at once by who reads all: short enough for dozens of cursors of one compaction. */
+const AHEAD_BYTES = 64 * 1024;
 
 const scratch = new Uint8Array(SCRATCH_BYTES);
 
