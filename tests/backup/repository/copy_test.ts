@@ -33,6 +33,7 @@ import {
   smallSource,
   type Source,
 } from "./copy_fixture.ts";
+import { House } from "./house.ts";
 
 const directory = (): ObjectStore => directoryStore("/backups", { fileSystem: memoryFileSystem() });
 const memory = (): ObjectStore => new MemoryStore();
@@ -161,6 +162,26 @@ describe("copyRepository", () => {
       const others = [...await objects("snap-1"), ...await objects("full-1")];
       for (const object of await objects("full-2")) assert.equal(others.includes(object), false, object);
       await assertSamePoints(house.context, to, states);
+    }
+  });
+
+  it("shares among backups copied at once what they share in the source, and nothing else", async () => {
+    for (const target of [{}, { encryption: keyOf(4) }]) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.engine.flush();
+      for (const type of ["snapshot", "full", "snapshot", "full", "full", "snapshot"] as const) {
+        await house.set("b", "2");
+        await house.backup({ type });
+      }
+      const to = await openOver(new MemoryStore(), house.time.clock, target);
+      const report = await copyRepository(house.context, to, {});
+      const objects = async (context: RepositoryContext): Promise<string[]> =>
+        (await readBackups(context)).flatMap(({ base }) => base!.files.map(({ object }) => object));
+      const [theirs, ours] = [await objects(house.context), await objects(to)];
+      const firsts = (all: string[]): number[] => all.map((object) => all.indexOf(object));
+      assert.deepEqual(firsts(ours), firsts(theirs));
+      assert.equal(report.objects, new Set(theirs).size);
     }
   });
 

@@ -9,6 +9,7 @@ import { auditKey, lastAuditSeq } from "../../../lib/backup/repository/core/audi
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
@@ -57,13 +58,13 @@ class FarStore extends FaultStore {
 
 const COUNT = 150;
 
-/** So many backups in a row, each with a log object of its own. */
-async function withBackups(): Promise<House> {
+/** So many backups in a row, each with a log object of its own; one of so many is complete. */
+async function withBackups(complete = 10): Promise<House> {
   const house = await House.make();
   for (let i = 0; i < COUNT; i++) {
     await house.time.advance(1000);
     await house.set("key", `${i}`);
-    await house.backup({ type: i % 10 === 0 ? "snapshot" : "incremental" });
+    await house.backup({ type: i % complete === 0 ? "snapshot" : "incremental" });
   }
   return house;
 }
@@ -103,6 +104,14 @@ describe("a store that is far away, with hundreds of backups", () => {
       assertAtOnce(await store.during(() => work(house)), what, what === "copyTo()" ? 3 / 4 : 1 / 2);
     });
   }
+
+  it("is not waited for once for each object by a copy of many complete backups", async () => {
+    const { context } = await withBackups(1);
+    const { house: target, store } = await moved(await House.make());
+    const { waits, calls } = await store.during(() => copyRepository(context, target.context, {}));
+    assert.ok(waits * 3 < calls, `${waits} waits for ${calls} calls`);
+    assert.deepEqual(await listBackups(target.context), await listBackups(context));
+  });
 
   it("is not waited for once for each object by a restore through much log", async () => {
     const { house, store, memory } = await moved(await whole);
