@@ -138,6 +138,20 @@ export class StoreView implements ReadView {
     }
   }
 
+  keyChangedSince(key: Uint8Array, version: number): boolean {
+    const { memtable, sealed, version: files } = this.#store;
+    if (isNewerIn(memtable, key, version)) return true;
+    for (const one of sealed) if (isNewerIn(one.memtable, key, version)) return true;
+    for (const run of files.runs) {
+      const table = run.maxVersion > version ? run.tableAt(key) : undefined;
+      if (table === undefined || table.maxVersion <= version) continue;
+      const reader = table.reader();
+      if (table.meta.tombstones > 0 && reader.tombstones.coveringVersion(key, NEWEST) > version) return true;
+      if ((reader.get(key, NEWEST)?.version ?? 0) > version) return true;
+    }
+    return false;
+  }
+
   changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean {
     if (start !== undefined && end !== undefined && compareBytes(start, end) >= 0) return false;
     const { memtable, sealed, version: files } = this.#store;
@@ -309,6 +323,13 @@ class UnseenBeneath implements Unseen {
     const isStaleByItself = judges === undefined || overlay.isClear(judges.start, judges.end);
     if (isStaleByItself && overlay.isClear(start, end)) this.#beneath.note(start, end);
   }
+}
+
+/** Whether a memtable has anything newer for a key. */
+function isNewerIn(memtable: Memtable, key: Uint8Array, version: number): boolean {
+  if (memtable.maxVersion <= version) return false;
+  return memtable.tombstones.coveringVersion(key, NEWEST) > version ||
+    (memtable.get(key, NEWEST)?.version ?? 0) > version;
 }
 
 function hasNewer(

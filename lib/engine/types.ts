@@ -58,6 +58,8 @@ export interface ReadView {
   cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, staleness?: VisibleOptions["staleness"]): ViewCursor;
   /** The version of the newest row or range tombstone that touches the key, up to the view's; 0: none is known. */
   newestVersion(key: Uint8Array): number;
+  /** Whether it is newer than `version`; what holds nothing newer is not asked. */
+  keyChangedSince(key: Uint8Array, version: number): boolean;
   /** Whether any row or range tombstone in `start <= key < end` is newer than `version`. */
   changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean;
 }

@@ -487,6 +487,33 @@ describe("ReadView.changedSince()", () => {
   });
 });
 
+describe("ReadView.keyChangedSince()", () => {
+  it("asks no table in which nothing is newer, and each in which something may be", async () => {
+    let reads = 0;
+    const fs = memoryFileSystem({ beforeOperation: ({ mutates }) => void (mutates || reads++) });
+    const engine = await open(fs, { cacheBytes: 0 });
+    await put(engine, { a: "1", b: "1", c: "1" });
+    await engine.compact();
+    const snapshot = engine.snapshot();
+    const { version: before } = snapshot;
+    const changed = (): string[] =>
+      ["a", "b", "c", "d"].filter((one) => engine.read().keyChangedSince(key(one), before));
+    const seen = reads;
+    assert.deepEqual(changed(), []);
+    await put(engine, { b: "2" });
+    assert.deepEqual(changed(), ["b"]);
+    assert.equal(reads, seen);
+    await removeRange(engine, "c", "d");
+    assert.deepEqual(changed(), ["b", "c"]);
+    await engine.flush();
+    assert.deepEqual(changed(), ["b", "c"]);
+    await engine.compact();
+    assert.deepEqual(changed(), ["b", "c"]);
+    snapshot.release();
+    await engine.close();
+  });
+});
+
 describe("Engine.deferCompaction()", () => {
   /** A database with ten runs in level 0, and levels so small that there is more than one compaction to make. */
   async function withWork(

@@ -439,6 +439,7 @@ export class EngineRun {
       const key = this.#key();
       const touched = later.some((touch) => meets(touch, key, key + "\0"));
       assert.equal(view.newestVersion(bytesOf(key)) > snapshot.version, touched, `newestVersion of ${show(key)}`);
+      assert.equal(view.keyChangedSince(bytesOf(key), snapshot.version), touched, `keyChangedSince of ${show(key)}`);
     }
   }
 
