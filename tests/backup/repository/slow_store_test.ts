@@ -157,6 +157,34 @@ describe("a store that is far away, with hundreds of backups", () => {
     assert.equal((await keysOf(memory, "proofs/")).length, 11, "those of what is left, and of all");
   });
 
+  it("is asked for few deletes by a pruning where it can remove many at once, and for the rest one by one", async () => {
+    const told = await (async () => await prune((await moved(await whole)).house, { keepLast: 10 }))();
+    const { store, memory } = await moved(await whole);
+    const together: string[][] = [];
+    /** Leaves the first of each. */
+    const deleteMany = async (keys: readonly string[]): Promise<string[]> => {
+      together.push([...keys]);
+      for (const key of keys.slice(1)) await memory.delete(key);
+      return keys.slice(0, 1);
+    };
+    const house = await House.make({ store: Object.assign(store, { deleteMany }), now: (await whole).time.now });
+    const before = store.calls.length;
+    const report = await prune(house, { keepLast: 10 });
+    const single = store.calls.slice(before).filter(({ operation, key }) =>
+      operation === "delete" && !/^(?:gc|locks)/.test(key)
+    );
+    assert.deepEqual(
+      single.map(({ key }) => key).filter((key) => together.some(([left]) => left === key)).length,
+      together.length,
+    );
+    assert.ok(
+      together.flat().length > COUNT && single.length < 20,
+      `${together.flat().length} and ${single.length} keys`,
+    );
+    assert.deepEqual([report.freedBytes, report.logObjects], [told.freedBytes, told.logObjects]);
+    assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
+  });
+
   it("ends a failing pruning without deleting anything more behind its back", async () => {
     const { house, store, memory } = await moved(await whole);
     let deletes = 0;
