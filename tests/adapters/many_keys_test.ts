@@ -81,6 +81,8 @@ describe("many keys at once", () => {
     assert.deepEqual(found.map(({ value }) => value), [...KEYS.map(() => 1), null, null, 1]);
     assert.deepEqual(found.slice(-3).map(({ key }) => key), [["missing"], [], ["bytes", new Uint8Array([1])]]);
     assert.equal((await kv.get([KEYS[0]!])).value, 2);
+    const absent = ["\ud800"];
+    assert.equal((await kv.getMany([absent]))[0].key, absent, "as it was given, where nothing is");
   });
 
   it("are read in slices by unstorage's driver", () =>

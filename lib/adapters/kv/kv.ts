@@ -120,21 +120,21 @@ export class Kv implements Disposable, AsyncDisposable {
     if (!Array.isArray(keys)) throw new TypeError(`getMany: keys must be an array of keys, not ${typeof keys}`);
     checkConsistency(options);
     const { db, codec } = this.#core;
-    const places = (keys as readonly KvKey[]).map(encodeKey);
+    const wanted = [...keys as readonly KvKey[]];
+    const places = wanted.map(encodeKey);
     const asked = places.filter(({ length }) => length > 0);
-    const item: RowItem<KvEntryMaybe<unknown>> = (source, row, n) => {
-      const place = asked[n]!;
-      if (row === undefined) return nothingAt(decodeKey(place));
+    const item: RowItem<KvEntryMaybe<unknown> | undefined> = (source, row, n) => {
+      if (row === undefined) return undefined;
       const { version } = row;
       const entry = (stored: unknown): KvEntryMaybe<unknown> => {
-        return { key: decodeKey(place), value: fromStored(codec, stored), versionstamp: versionstampOf(version) };
+        return { key: decodeKey(asked[n]!), value: fromStored(codec, stored), versionstamp: versionstampOf(version) };
       };
       const stored = valueItem(source, row, n);
       return stored instanceof Promise ? stored.then(entry) : entry(stored);
     };
     const found = await lookupMany("getMany", accessOf("getMany", db).open("getMany"), asked, item);
     let next = 0;
-    const entries = places.map(({ length }) => length === 0 ? nothingAt([]) : found[next++]!);
+    const entries = wanted.map((key, i) => (places[i]!.length === 0 ? undefined : found[next++]) ?? nothingAt(key));
     return entries as { [K in keyof T]: KvEntryMaybe<T[K]> };
   }
 
