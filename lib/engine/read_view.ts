@@ -51,6 +51,7 @@ export class StoreView implements ReadView {
     return cellHasExpiry(flags) && cellExpiry(row.cell)! <= this.moment ? undefined : row;
   }
 
+  /** The version of the newest row or range tombstone that touches the key, up to the view's; 0: none is known. */
   newestVersion(key: Uint8Array): number {
     this.#find(key);
     return Math.max(this.#row?.version ?? 0, this.#tombstone);

@@ -94,7 +94,7 @@ describe("Engine", () => {
     const refused = engine.commit(batch, { check: (state) => state.get(key("a")) === undefined });
     const again = new Batch();
     again.put(key("b"), new Uint8Array([5, 50]));
-    const made = engine.commit(again, { check: (state) => state.newestVersion(key("a")) === 1 });
+    const made = engine.commit(again, { check: (state) => !state.keyChangedSince(key("a"), 1) });
     assert.equal(await first, 1);
     assert.equal(await refused, undefined);
     assert.equal((await made)!.version, 2);
