@@ -53,6 +53,11 @@ export async function copyBases(
     const storedBytes = files.reduce((sum, { stored }) => sum + stored, 0);
     await publish(backup, { base: { ...backup.base!, files }, storedBytes, addedBytes: open.addedBytes });
   });
+  // One that names none can't be restored, and is copied as it is: that is for verify to say.
+  for (const backup of backups) {
+    const base = backup.base!;
+    if (base.files.length === 0) await publish(backup, { base, storedBytes: 0, addedBytes: 0 });
+  }
 }
 
 /** As the target compresses; where it leaves that open, as the backup was. Tables and blobs are compressed in themselves. */
