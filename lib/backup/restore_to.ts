@@ -32,10 +32,10 @@ import { closeSource, type OpenedDirectory, type OpenedSource, openSource, type 
 import { isDatabaseFile, Stage } from "./stage.ts";
 import { MARKER_NAME, STAGE_PREFIX } from "../engine/file_names.ts";
 
-const CALL = "DB.restore";
-
 /** What a restore into a path works with. */
 interface Work {
+  /** Names the call in errors. */
+  call: string;
   fs: FileSystem;
   settings: EngineSettings;
   source: LoadableSource;
@@ -55,7 +55,7 @@ interface Restored {
 
 /**
  * Restores a source into the directory `destination`, which must be missing or empty, or a database with `overwrite`. It
- * appears whole, by its marker, or not at all.
+ * appears whole, by its marker, or not at all. `call` names it in errors.
  */
 export async function restoreTo(
   fs: FileSystem,
@@ -63,21 +63,22 @@ export async function restoreTo(
   source: RestoreSource,
   destination: string | URL,
   options?: RestoreOptions,
+  call: string = "DB.restore",
 ): Promise<RestoreInfo> {
-  const checked = checkRestoreOptions(CALL, options, true);
-  const path = localPath(CALL, destination);
+  const checked = checkRestoreOptions(call, options, true);
+  const path = localPath(call, destination);
   const { signal, overwrite } = checked;
   throwIfAborted(signal);
   const started = settings.monotonic();
-  await checkDirectory(CALL, fs, path, { overwrite });
-  const opened = await openSource(CALL, fs, source, { signal, encryption: checked.encryption });
+  await checkDirectory(call, fs, path, { overwrite });
+  const opened = await openSource(call, fs, source, { signal, encryption: checked.encryption });
   try {
     if (opened.kind === "directory" && isWithin(fs.resolve(path), fs.resolve(opened.path))) {
       throw new TypeError(
-        `${CALL}: the destination ${path} is the source's own directory or inside it; choose another`,
+        `${call}: the destination ${path} is the source's own directory or inside it; choose another`,
       );
     }
-    const place = { fs, settings, path, options: checked };
+    const place = { call, fs, settings, path, options: checked };
     return await restoring(opened, path, checked, async (lease, onProgress) => {
       const reporter = new ProgressReporter(onProgress);
       const info = await withPartial(reporter, () => restoreOpened(opened, place, reporter, lease));
@@ -91,6 +92,7 @@ export async function restoreTo(
 
 /** Where a restore goes, and how. */
 interface Place {
+  call: string;
   fs: FileSystem;
   settings: EngineSettings;
   path: string;
@@ -103,26 +105,26 @@ async function restoreOpened(
   reporter: ProgressReporter,
   lease: Lease | undefined,
 ): Promise<Restored["info"]> {
-  const { fs, settings, path, options } = place;
+  const { call, fs, settings, path, options } = place;
   const prepare = (scratch: string, reuse: readonly string[]): Promise<PreparedSource> =>
-    prepareSource(opened, { call: CALL, fs, scratch, settings, restore: options, reuse, reporter, lease });
+    prepareSource(opened, { call, fs, scratch, settings, restore: options, reuse, reporter, lease });
   // A rehearsal writes nothing, but for an archive, which has to be unpacked somewhere.
   if (options.dryRun && opened.kind !== "tar") {
     const { source, part, ...planned } = await prepare(path, []);
-    if (source !== undefined) return await rehearse({ fs, settings, source, options, reporter, part }, path);
+    if (source !== undefined) return await rehearse({ call, fs, settings, source, options, reporter, part }, path);
     return plannedInfo({ source, part, ...planned }, requestOf(opened.name, options), 0);
   }
   const { overwrite, signal } = options;
   const id = toHex(settings.randomId()).slice(0, 12);
   const reuse = await leftBehind(fs, path, overwrite);
-  const stage = await Stage.begin(CALL, fs, path, { id, overwrite });
+  const stage = await Stage.begin(call, fs, path, { id, overwrite });
   let keep = false;
   try {
     const { source, part } = await prepare(stage.path, reuse).catch((error) => {
       keep = opened.kind === "repository" && isPassing(error, signal);
       throw error;
     });
-    const work: Work = { fs, settings, source: source!, options, reporter, part };
+    const work: Work = { call, fs, settings, source: source!, options, reporter, part };
     if (options.dryRun) return await rehearse(work, stage.path);
     const { info, from, names } = isRowwise(work)
       ? await restoreRows(work, stage.path)
@@ -217,7 +219,7 @@ async function rehearse(work: Work, scratch: string): Promise<Restored["info"]> 
   });
 }
 
-function newLoad({ fs, settings, options }: Work, directory: string, countOnly: boolean): RowLoad {
+function newLoad({ call, fs, settings, options }: Work, directory: string, countOnly: boolean): RowLoad {
   return new RowLoad({
     fs,
     directory,
@@ -226,7 +228,7 @@ function newLoad({ fs, settings, options }: Work, directory: string, countOnly: 
     firstSpace: FIRST_NAMESPACE_SPACE,
     countOnly,
     moment: options.expiry === "keep" ? settings.clock() : undefined,
-    call: CALL,
+    call,
   });
 }
 

@@ -15,6 +15,41 @@ export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | un
   return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
+/** What is to be called when a signal fires, and the listener that does. */
+const waiting = new WeakMap<AbortSignal, { all: Set<() => void>; fire: () => void }>();
+
+/**
+ * Calls back once when the signal fires, unless what it gives was called before; to be called in any case, for a signal that
+ * outlives many calls must not collect them. All have one listener in common: of thousands on one signal, as all watches of a
+ * server may have, each new one would be compared with all before it.
+ */
+export function whenAborted(signal: AbortSignal, listener: () => void): () => void {
+  let shared = waiting.get(signal);
+  if (shared === undefined) {
+    const all = new Set<() => void>();
+    shared = {
+      all,
+      fire() {
+        waiting.delete(signal);
+        for (const one of all) {
+          all.delete(one);
+          one();
+        }
+      },
+    };
+    waiting.set(signal, shared);
+    signal.addEventListener("abort", shared.fire, { once: true });
+  }
+  const { all, fire } = shared;
+  all.add(listener);
+  return () => {
+    if (!all.delete(listener) || all.size > 0) return;
+    // Some signals live for as long as somebody listens.
+    signal.removeEventListener("abort", fire);
+    waiting.delete(signal);
+  };
+}
+
 /**
  * Settles as `promise` does, or rejects with the signal's reason as soon as that fires. The work behind `promise` goes on;
  * how it ends is then nobody's concern, and a late failure of it raises no unhandled rejection.
@@ -24,15 +59,14 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    // Removed on either outcome: a signal that outlives many calls must not collect their listeners.
+    const forget = signal.aborted ? () => {} : whenAborted(signal, onAbort);
     promise.then(
       (value) => {
-        signal.removeEventListener("abort", onAbort);
+        forget();
         resolve(value);
       },
       (error) => {
-        signal.removeEventListener("abort", onAbort);
+        forget();
         reject(error);
       },
     );

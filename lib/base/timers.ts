@@ -4,6 +4,7 @@
  * @module
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import { whenAborted } from "./abort.ts";
 
 /** Calls back later. */
 export interface Timers {
@@ -29,14 +30,13 @@ export const systemTimers: Timers = {
 export function delayWith(timers: Timers, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const onAbort = (): void => {
+    const forget = signal && whenAborted(signal, () => {
       cancel();
-      reject(signal!.reason);
-    };
+      reject(signal.reason);
+    });
     const cancel = timers.set(ms, () => {
-      signal?.removeEventListener("abort", onAbort);
+      forget?.();
       resolve();
     }, true);
-    signal?.addEventListener("abort", onAbort, { once: true });
   });
 }

@@ -372,6 +372,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   async close(): Promise<void> {
     this.#stopListening();
     for (const close of [...this.#context.closing]) close();
+    this.#context.retries.end();
     await this.#engine.close(this.#context.restoring);
   }
 

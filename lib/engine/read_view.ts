@@ -51,6 +51,7 @@ export class StoreView implements ReadView {
     return cellHasExpiry(flags) && cellExpiry(row.cell)! <= this.moment ? undefined : row;
   }
 
+  /** The version of the newest row or range tombstone that touches the key, up to the view's; 0: none is known. */
   newestVersion(key: Uint8Array): number {
     this.#find(key);
     return Math.max(this.#row?.version ?? 0, this.#tombstone);
@@ -136,6 +137,20 @@ export class StoreView implements ReadView {
       files.release();
       throw error;
     }
+  }
+
+  keyChangedSince(key: Uint8Array, version: number): boolean {
+    const { memtable, sealed, version: files } = this.#store;
+    if (isNewerIn(memtable, key, version)) return true;
+    for (const one of sealed) if (isNewerIn(one.memtable, key, version)) return true;
+    for (const run of files.runs) {
+      const table = run.maxVersion > version ? run.tableAt(key) : undefined;
+      if (table === undefined || table.maxVersion <= version) continue;
+      const reader = table.reader();
+      if (table.meta.tombstones > 0 && reader.tombstones.coveringVersion(key, NEWEST) > version) return true;
+      if ((reader.get(key, NEWEST)?.version ?? 0) > version) return true;
+    }
+    return false;
   }
 
   changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean {
@@ -309,6 +324,13 @@ class UnseenBeneath implements Unseen {
     const isStaleByItself = judges === undefined || overlay.isClear(judges.start, judges.end);
     if (isStaleByItself && overlay.isClear(start, end)) this.#beneath.note(start, end);
   }
+}
+
+/** Whether a memtable has anything newer for a key. */
+function isNewerIn(memtable: Memtable, key: Uint8Array, version: number): boolean {
+  if (memtable.maxVersion <= version) return false;
+  return memtable.tombstones.coveringVersion(key, NEWEST) > version ||
+    (memtable.get(key, NEWEST)?.version ?? 0) > version;
 }
 
 function hasNewer(

@@ -56,8 +56,8 @@ export interface ReadView {
    * transaction, whose rows hide others with the same key. `staleness`: see `VisibleOptions`.
    */
   cursor(start?: Uint8Array, end?: Uint8Array, overlay?: Overlay, staleness?: VisibleOptions["staleness"]): ViewCursor;
-  /** The version of the newest row or range tombstone that touches the key, up to the view's; 0: none is known. */
-  newestVersion(key: Uint8Array): number;
+  /** Whether a row or range tombstone that touches the key is newer than `version`. */
+  keyChangedSince(key: Uint8Array, version: number): boolean;
   /** Whether any row or range tombstone in `start <= key < end` is newer than `version`. */
   changedSince(start: Uint8Array | undefined, end: Uint8Array | undefined, version: number): boolean;
 }

@@ -130,6 +130,11 @@ export interface ObjectStore {
   list(options?: ListOptions): Promise<ListPage>;
   /** Removes an object; one that is not there is fine. */
   delete(key: string, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /**
+   * Removes objects by fewer requests than one each; gives the keys that may still be there, which `delete` then removes, or
+   * says why it can't. Where the service has nothing like that: all of them.
+   */
+  deleteMany?(keys: readonly string[], options?: { signal?: AbortSignal | undefined }): Promise<string[]>;
   /** Bytes that can still be stored, where that is known. */
   freeSpace?(): Promise<number | undefined>;
   /**

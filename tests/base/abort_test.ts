@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { abortable, throwIfAborted, untilAborted } from "../../lib/base/abort.ts";
+import { abortable, throwIfAborted, untilAborted, whenAborted } from "../../lib/base/abort.ts";
 
 describe("throwIfAborted", () => {
   it("throws the signal's own reason, whatever it is", () => {
@@ -41,6 +41,40 @@ describe("abortable", () => {
     for (let i = 0; i < 10; i++) await abortable(Promise.resolve(i), signal);
     await abortable(Promise.reject(new Error("own")), signal).catch(() => {});
     assert.equal(listeners, 0);
+  });
+});
+
+describe("whenAborted", () => {
+  it("has one listener on a signal, however many wait, and none when all have ended", async () => {
+    let adds = 0;
+    let listeners = 0;
+    const abort = new AbortController();
+    const { signal } = abort;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = ((...args: Parameters<typeof add>) => (adds++, listeners++, add(...args))) as typeof add;
+    signal.removeEventListener =
+      ((...args: Parameters<typeof remove>) => (listeners--, remove(...args))) as typeof remove;
+    const called: number[] = [];
+    const forget = Array.from({ length: 100 }, (_, i) => whenAborted(signal, () => called.push(i)));
+    assert.deepEqual([adds, listeners], [1, 1]);
+    for (const one of forget) one();
+    assert.equal(listeners, 0);
+    const again = Array.from({ length: 100 }, (_, i) =>
+      whenAborted(signal, () => {
+        called.push(i);
+        if (i === 2) again[3]!();
+      }));
+    again[0]!();
+    again[0]!();
+    assert.deepEqual([adds, listeners], [2, 1]);
+    abort.abort(new Error("enough"));
+    abort.abort();
+    assert.deepEqual(called.slice(0, 3), [1, 2, 4], "each once, in their order, but for those that were forgotten");
+    assert.equal(called.length, 98);
+    for (const one of again) one();
+    await assert.rejects(abortable(new Promise(() => {}), signal), /enough/);
+    assert.equal(adds, 2);
   });
 });
 

@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { Interruption } from "../../lib/cli/cli.ts";
+import { Interruption, type OutStream, run } from "../../lib/cli/cli.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DB } from "../../mod.ts";
-import { cli, freshDisk, jsonLines, linesOf, ok, open, otherProcess, type Ran, type RunSettings } from "./harness.ts";
+import {
+  cli,
+  freshDisk,
+  jsonLines,
+  linesOf,
+  ok,
+  open,
+  otherProcess,
+  type Ran,
+  type RunSettings,
+  withStreams,
+} from "./harness.ts";
 
 const [db, repo] = ["/db", "/repo"];
 
@@ -138,6 +149,33 @@ describe("holdfast schedule", () => {
     // Between its jobs it does not hold the database.
     await ok(["set", db, "b", "2"]);
   });
+
+  for (
+    const [errno, code, told] of [["ENOSPC", 1, /error: .*ENOSPC/], ["EPIPE", 0, /standard output was closed/]] as const
+  ) {
+    it(`says when it happens that nobody hears of its jobs, and goes on: ${errno}`, async () => {
+      const controller = new AbortController();
+      const end = async (): Promise<void> => {
+        while ((await jsonLines(["backups", repo])).length === 0) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        controller.abort(new Interruption("SIGINT"));
+      };
+      let ending: Promise<void> | undefined;
+      const onError = (text: string): void => {
+        if (/warning: .*; jobs go on, and nothing more is told of them\n/.test(text)) ending ??= end();
+      };
+      const stdout: OutStream = {
+        write: (_, done) => done?.(Object.assign(new Error("no"), { code: errno })),
+      };
+      const argv = ["schedule", db, repo, "--snapshot", "* * * * * *"];
+      const ran = await withStreams({ signal: controller.signal, onError }, (io) => run(argv, { ...io, stdout }));
+      await ending;
+      assert.equal(ran.code, code);
+      assert.match(ran.stderr, told);
+      assert.equal(ran.stderr.match(/jobs go on/g)?.length, 1);
+    });
+  }
 
   it("refuses what makes no sense before it begins", async () => {
     assert.match((await cli(["schedule", db, repo])).stderr, /at least one of --full/);

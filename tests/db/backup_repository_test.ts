@@ -83,6 +83,18 @@ describe("BackupRepository", () => {
       assert.equal((await beside.backup(db)).version, 1);
     }));
 
+  it("names its own call where a restore is refused", () =>
+    withDb(async (db) => {
+      await using repo = await BackupRepository.open(new MemoryStore());
+      await repo.backup(db);
+      const refused: [() => Promise<unknown>, RegExp][] = [
+        [() => repo.restore("to", { overwrite: 1 } as object), /^restore: option "overwrite"/],
+        [() => repo.restore("to", { encryption: { passphrase: "p" } }), /^restore: option "encryption"/],
+        [() => repo.restore(":memory:"), /^restore: ":memory:" is no path/],
+      ];
+      for (const [call, message] of refused) await assert.rejects(call(), { message });
+    }));
+
   it("says of a dry run's entries what it knows of them", () =>
     withDb(async (db) => {
       await using repo = await BackupRepository.open(new MemoryStore());

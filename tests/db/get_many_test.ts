@@ -1,5 +1,6 @@
 /** Many keys at once: read in slices, and all of one version. */
 import assert from "node:assert/strict";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { setImmediate } from "node:timers";
 import { DB, type Transaction } from "../../mod.ts";
@@ -43,6 +44,27 @@ describe("getMany of many keys", () => {
         assert.equal(db.stats().pins, 0);
       }, sliced()));
   }
+
+  it("makes the bytes of keys that are text as they are needed", () =>
+    withDb(async (db) => {
+      let isDone = false;
+      const reading = db.getMany([...KEYS, "\ud800"]).finally(() => isDone = true);
+      const refused = assert.rejects(reading, { name: "TypeError", message: /lone surrogate/ });
+      await turn();
+      assert.equal(isDone, false);
+      await refused;
+      assert.equal(db.stats().pins, 0);
+    }, sliced()));
+
+  it("keeps bytes as they were at the call", () =>
+    withDb(async (db) => {
+      const key = new Uint8Array([107, 48]);
+      const keys = KEYS.map(() => key);
+      await db.set("k0", 1);
+      const reading = db.getMany<number>(keys as Iterable<Uint8Array> as Iterable<never>);
+      key[1] = 49;
+      assert.deepEqual(new Set(await reading), new Set([1]));
+    }, sliced()));
 
   it("shows a transaction what it had written by then", () =>
     withDb(async (db) => {
@@ -117,5 +139,29 @@ describe("getMany of many keys", () => {
       reads = Infinity;
       assert.deepEqual((await db.getMany(KEYS.slice(0, 3))).slice(1), [1, 2]);
     }
+  });
+
+  it("tells of a large value that can't be read once, however much is left to read behind it", async () => {
+    const disk = memoryFileSystem();
+    const first = await DB.open("/db", { fileSystem: disk });
+    await first.setMany(KEYS.map((key, n) => [key, n === 0 ? new Uint8Array(200_000) : n]));
+    await first.compact();
+    await first.close();
+    let fails = false;
+    const fileSystem = disk.fork({ keep: "all" }, {
+      beforeOperation({ path }) {
+        if (fails && path.endsWith(".blob")) throw new IOError(`Cannot read ${path}: injected (EIO)`);
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem, ...sliced() });
+    const unheard: unknown[] = [];
+    const hear = (error: unknown): void => void unheard.push(error);
+    process.on("unhandledRejection", hear);
+    fails = true;
+    await assert.rejects(db.getMany(KEYS), { name: "IOError", message: /injected/ });
+    await turn();
+    process.off("unhandledRejection", hear);
+    fails = false;
+    assert.deepEqual(unheard, []);
   });
 });

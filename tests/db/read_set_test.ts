@@ -11,7 +11,7 @@ const keyOf = (n: number): Uint8Array => Uint8Array.of(n >> 8, n);
 function stateWith(changed: readonly Uint8Array[]): { state: ReadView; asked: [Uint8Array, Uint8Array][] } {
   const asked: [Uint8Array, Uint8Array][] = [];
   const state = {
-    newestVersion: () => 0,
+    keyChangedSince: () => false,
     changedSince(start: Uint8Array, end: Uint8Array) {
       asked.push([start, end]);
       return changed.some((key) => compareBytes(start, key) <= 0 && compareBytes(key, end) < 0);

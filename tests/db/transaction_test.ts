@@ -312,6 +312,43 @@ describe("transaction", () => {
         assert.equal(await db.get("n"), 1);
       }, { tuning: { delay: (ms: number) => ms === 0 ? Promise.resolve() : new Promise(() => {}), random: () => 0 } }));
 
+    it("those that wait are told at once when the database is closed", async () => {
+      const held = Promise.withResolvers<void>();
+      let waiting = 0;
+      const delay = (ms: number): Promise<void> => {
+        if (ms === 0) return Promise.resolve();
+        waiting++;
+        return new Promise(() => {});
+      };
+      const db = await DB.open(":memory:", { tuning: { delay, random: () => 0 } });
+      const meetsOne = (then: () => Promise<void>): Promise<void> => {
+        let runs = 0;
+        return db.transaction(async (tx) => {
+          const n = await tx.get<number>("n") ?? 0;
+          if (runs++ === 0) await db.set("n", n + 1);
+          else await then();
+          tx.set("n", n + 1);
+        });
+      };
+      const isHeld = Promise.withResolvers<void>();
+      const first = meetsOne(() => {
+        isHeld.resolve();
+        return held.promise;
+      });
+      await isHeld.promise;
+      const waits = Array.from({ length: COUNT }, () => meetsOne(() => Promise.resolve()));
+      while (waiting < COUNT) await new Promise((resolve) => setTimeout(resolve, 1));
+      const told = Promise.allSettled([...waits, meetsOne(() => Promise.resolve())]);
+      await db.close();
+      for (const one of await told) assert.equal(one.status === "rejected" && one.reason.code, "CLOSED");
+      held.resolve();
+      await assert.rejects(first, { code: "CLOSED" });
+      const turns = new Turns();
+      turns.wait(turns.place(), () => Promise.resolve());
+      turns.end();
+      assert.equal(turns.wait(turns.place(), () => Promise.resolve()), undefined, "whoever comes behind that");
+    });
+
     it("nobody waits longer than a second for one that waits for something else", async () => {
       const held = Promise.withResolvers<void>();
       await withDb(async (db) => {
@@ -375,7 +412,7 @@ describe("transaction", () => {
     it("is one of several that go first, in turn", () => {
       const turns = new Turns();
       const forever = (): Promise<void> => new Promise(() => {});
-      const [first, second] = [turns.prefer(), turns.prefer()];
+      const [first, second] = [turns.prefer(turns.place()), turns.prefer(turns.place())];
       first();
       assert.notEqual(turns.giveWay(forever), undefined);
       second();
@@ -384,19 +421,51 @@ describe("transaction", () => {
 
     it("loses its precedence when others have given way in vain", async () => {
       const turns = new Turns();
-      const end = turns.prefer();
+      const end = turns.prefer(turns.place());
       await turns.giveWay(() => Promise.resolve());
       assert.equal(turns.giveWay(() => new Promise(() => {})), undefined);
       end();
     });
 
-    it("does not keep waiting one that it waits for itself", () =>
+    it("does not keep waiting what is begun in its function, be that run again or not", () =>
       withDb(async (db) => {
+        const meetsOne = (key: string, inside?: () => Promise<void>): Promise<void> => {
+          let runs = 0;
+          return db.transaction(async (tx) => {
+            const n = await tx.get<number>(key) ?? 0;
+            await inside?.();
+            if (++runs === 1) await db.set(key, n);
+            tx.set(key, n + 1);
+          });
+        };
         let runs = 0;
         await db.transaction(async (tx) => {
           await tx.get("n");
+          await meetsOne("m", () => meetsOne("l"));
           if (++runs <= 2) await db.set("n", runs);
-          else await db.transaction(async (other) => other.set("m", await other.get<number>("m") ?? 1));
+          tx.set("n", "done");
+        });
+        assert.equal(runs, 3);
+        assert.deepEqual(await db.getMany(["n", "m", "l"]), ["done", 3, 6]);
+        // Jitter, and nothing longer.
+      }, {
+        tuning: { delay: (ms: number) => ms < 64 ? Promise.resolve() : new Promise(() => {}), random: () => 0.5 },
+      }));
+
+    it("does not keep waiting for longer than it may one that it waits for otherwise", () =>
+      withDb(async (db) => {
+        let runs = 0;
+        const asked = Promise.withResolvers<void>();
+        const other = asked.promise.then(() =>
+          db.transaction(async (tx) => tx.set("m", await tx.get<number>("m") ?? 1))
+        );
+        await db.transaction(async (tx) => {
+          await tx.get("n");
+          if (++runs <= 2) await db.set("n", runs);
+          else {
+            asked.resolve();
+            await other;
+          }
           tx.set("n", "done");
         });
         assert.equal(runs, 3);

@@ -7,6 +7,7 @@ import { PendingChanges } from "../../lib/db/watching/pending.ts";
 import { watchFor } from "../../lib/db/watching/watchers.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { withSeeds } from "../tree/model.ts";
+import { withDb } from "./helpers.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (of: Uint8Array): string => new TextDecoder().decode(of);
@@ -47,6 +48,23 @@ describe("the watches of a database", () => {
     for (const end of ends) end();
     assert.equal(listeners.size, 0);
   });
+
+  it("listen to one signal together, and end by it", () =>
+    withDb(async (db) => {
+      let adds = 0;
+      const abort = new AbortController();
+      const { signal } = abort;
+      const add = signal.addEventListener.bind(signal);
+      signal.addEventListener = ((...args: Parameters<typeof add>) => (adds++, add(...args))) as typeof add;
+      const watches = Array.from({ length: 100 }, (_, i) => db.watch({ keys: [`${i}`] }, { signal }));
+      assert.equal(adds, 1);
+      await watches[0]!.return!();
+      const ends = Promise.allSettled(watches.map((watch) => watch.next()));
+      abort.abort(new Error("enough"));
+      const [left, ...others] = await ends;
+      assert.equal(left!.status, "fulfilled");
+      for (const other of others) assert.match(String(other.status === "rejected" && other.reason), /enough/);
+    }));
 
   it("are told of what they want, each of them, and of nothing else", () => {
     withSeeds(40, (random) => {

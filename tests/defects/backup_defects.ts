@@ -139,8 +139,8 @@ export const backupDefects: readonly Defect[] = [
     patches: [
       {
         file: RESTORE,
-        find: 'const CALL = "DB.restore";\n',
-        replace: 'const CALL = "DB.restore";\nlet verifyLater: ((path: string) => Promise<unknown>) | undefined;\n',
+        find: "/** What it restored, before it is published. */\n",
+        replace: "let verifyLater: ((path: string) => Promise<unknown>) | undefined;\n",
       },
       {
         file: RESTORE,

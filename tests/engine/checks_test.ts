@@ -16,7 +16,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 function unlessChanged(engine: Engine, version: number, durability?: Durability): Promise<unknown> {
   const batch = new Batch();
   batch.putCell(spacePrefix(0), encodeText("mine"), KIND_TEXT, encodeText("1"));
-  return engine.commit(batch, { durability, check: (state) => state.newestVersion(key("other")) <= version })
+  return engine.commit(batch, { durability, check: (state) => !state.keyChangedSince(key("other"), version) })
     .then((commit) => commit === undefined ? "refused" : "written");
 }
 

@@ -94,7 +94,7 @@ describe("Engine", () => {
     const refused = engine.commit(batch, { check: (state) => state.get(key("a")) === undefined });
     const again = new Batch();
     again.put(key("b"), new Uint8Array([5, 50]));
-    const made = engine.commit(again, { check: (state) => state.newestVersion(key("a")) === 1 });
+    const made = engine.commit(again, { check: (state) => !state.keyChangedSince(key("a"), 1) });
     assert.equal(await first, 1);
     assert.equal(await refused, undefined);
     assert.equal((await made)!.version, 2);
@@ -483,6 +483,33 @@ describe("ReadView.changedSince()", () => {
       MemtableCursor.prototype.next = next;
     }
     assert.ok(steps < 100, `${steps} steps`);
+    await engine.close();
+  });
+});
+
+describe("ReadView.keyChangedSince()", () => {
+  it("asks no table in which nothing is newer, and each in which something may be", async () => {
+    let reads = 0;
+    const fs = memoryFileSystem({ beforeOperation: ({ mutates }) => void (mutates || reads++) });
+    const engine = await open(fs, { cacheBytes: 0 });
+    await put(engine, { a: "1", b: "1", c: "1" });
+    await engine.compact();
+    const snapshot = engine.snapshot();
+    const { version: before } = snapshot;
+    const changed = (): string[] =>
+      ["a", "b", "c", "d"].filter((one) => engine.read().keyChangedSince(key(one), before));
+    const seen = reads;
+    assert.deepEqual(changed(), []);
+    await put(engine, { b: "2" });
+    assert.deepEqual(changed(), ["b"]);
+    assert.equal(reads, seen);
+    await removeRange(engine, "c", "d");
+    assert.deepEqual(changed(), ["b", "c"]);
+    await engine.flush();
+    assert.deepEqual(changed(), ["b", "c"]);
+    await engine.compact();
+    assert.deepEqual(changed(), ["b", "c"]);
+    snapshot.release();
     await engine.close();
   });
 });

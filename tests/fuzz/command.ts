@@ -35,10 +35,10 @@ export async function fuzzDecoders(args: string[]): Promise<number> {
       keep: { type: "boolean", default: false },
     },
   });
-  const seconds = number("seconds", values.seconds ?? "Infinity");
-  const most = number("cases", values.cases ?? "Infinity");
-  const first = number("case", values.case);
-  const seed = number("from", values.from);
+  const seconds = number("seconds", values.seconds ?? "Infinity", 1);
+  const most = number("cases", values.cases ?? "Infinity", 1);
+  const first = number("case", values.case, 0);
+  const seed = number("from", values.from, 0);
   const wanted = values.target?.split(",");
   const targets = TARGETS.filter(({ name }) => wanted === undefined || wanted.includes(name));
   if (targets.length === 0 || targets.length < (wanted?.length ?? 0)) {
@@ -103,9 +103,9 @@ function lineOf({ name }: Target, tally: { cases: number; decoded: number; shape
     `${tally.shapes.size} outcomes, ${kept} inputs kept`;
 }
 
-function number(name: string, text: string): number {
+function number(name: string, text: string, min: number): number {
   const value = Number(text);
-  if (value === Infinity || (Number.isSafeInteger(value) && value >= 0)) return value;
-  console.error(`--${name} must be a whole number, not ${text}`);
+  if (value === Infinity || (Number.isSafeInteger(value) && value >= min)) return value;
+  console.error(`--${name} must be a whole number of at least ${min}, not ${text}`);
   return process.exit(1);
 }

@@ -33,14 +33,14 @@ const { values } = parseArgs({
   },
 });
 
-const from = number("from", values.from);
-const seeds = values.seeds === undefined ? Infinity : number("seeds", values.seeds);
-const operations = number("ops", values.ops);
+const from = number("from", values.from, 0);
+const seeds = values.seeds === undefined ? Infinity : number("seeds", values.seeds, 1);
+const operations = number("ops", values.ops, 1);
 
-function number(name: string, text: string): number {
+function number(name: string, text: string, min: number): number {
   const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  console.error(`--${name} must be a whole number, not ${text}`);
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  console.error(`--${name} must be a whole number of at least ${min}, not ${text}`);
   process.exit(1);
 }
 

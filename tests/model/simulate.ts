@@ -31,10 +31,10 @@ const { values } = parseArgs({
   },
 });
 
-function whole(name: keyof typeof values): number {
+function whole(name: keyof typeof values, min: number): number {
   const value = Number(values[name]);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  console.error(`--${name} must be a whole number, not ${values[name]}`);
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  console.error(`--${name} must be a whole number of at least ${min}, not ${values[name]}`);
   process.exit(1);
 }
 
@@ -52,7 +52,7 @@ const SEEDS_PER_PROCESS = 20;
 
 type Answer = { seed: number; restores: number; counts: RunResult["counts"] } | { seed: number; error: string };
 
-const [seeds, from, operations, jobs] = [whole("seeds"), whole("from"), whole("ops"), whole("jobs")];
+const [seeds, from, operations, jobs] = [whole("seeds", 1), whole("from", 0), whole("ops", 1), whole("jobs", 1)];
 
 if (process.send === undefined) await lead();
 else await work();

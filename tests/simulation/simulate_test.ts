@@ -147,6 +147,7 @@ describe("simulate()", () => {
   it("refuses what makes no sense, and a second one at a time", async () => {
     const nothing = async (): Promise<void> => {};
     await assert.rejects(simulate(nothing, { seeds: -1 }), RangeError);
+    await assert.rejects(simulate(nothing, { seeds: 0 }), /"seeds" must be a whole number of at least 1, not 0/);
     await assert.rejects(simulate(nothing, { from: 0.5 }), RangeError);
     await assert.rejects(simulate(nothing, { accidents: ["fire"] as unknown as AccidentKind[] }), /"fire"/);
     await assert.rejects(

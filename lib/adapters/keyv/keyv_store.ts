@@ -79,18 +79,18 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
   /** The values at several keys, in their order, all of one version. */
   async getMany<Value = unknown>(keys: string[]): Promise<(Value | undefined)[]> {
     const asked = [...keys];
-    return await (await this.#entries()).getMany(asked) as (Value | undefined)[];
+    return await (await this.#entries()).getMany(asked, (value) => value) as (Value | undefined)[];
   }
 
   /** Whether there is an entry at a key. */
   async has(key: string): Promise<boolean> {
-    return (await this.#entries()).hasMany([key])[0]!;
+    return (await (await this.#entries()).hasMany([key]))[0]!;
   }
 
   /** Whether there are entries at keys, in their order. */
   async hasMany(keys: string[]): Promise<boolean[]> {
     const asked = [...keys];
-    return (await this.#entries()).hasMany(asked);
+    return await (await this.#entries()).hasMany(asked);
   }
 
   /** Deletes a key; resolves to whether it was there. */

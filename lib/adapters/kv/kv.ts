@@ -5,6 +5,8 @@
  */
 import type { Timers } from "../../base/timers.ts";
 import { DB } from "../../db/db.ts";
+import { lookupMany, type RowItem, valueItem } from "../../db/reading/many.ts";
+import { accessOf } from "../../db/reading/reader.ts";
 import { readVersioned } from "../../db/reading/versioned.ts";
 import { AtomicOperation } from "./atomic.ts";
 import { checkConsistency, COMMIT_VERSIONSTAMP, expireInOf, type KvCore } from "./core.ts";
@@ -101,7 +103,7 @@ export class Kv implements Disposable, AsyncDisposable {
     const bytes = encodeKey(key);
     // Nothing can be at an empty key, but it may be asked for.
     const found = bytes.length === 0 ? undefined : readVersioned("get", db, bytes);
-    if (found === undefined) return { key, value: null, versionstamp: null };
+    if (found === undefined) return nothingAt(key);
     const stored = found.value instanceof Promise ? await found.value : found.value;
     return {
       key: decodeKey(bytes),
@@ -117,8 +119,22 @@ export class Kv implements Disposable, AsyncDisposable {
   ): Promise<{ [K in keyof T]: KvEntryMaybe<T[K]> }> {
     if (!Array.isArray(keys)) throw new TypeError(`getMany: keys must be an array of keys, not ${typeof keys}`);
     checkConsistency(options);
-    // All of them are looked up in this very turn.
-    const entries = await Promise.all((keys as readonly KvKey[]).map((key) => this.get(key)));
+    const { db, codec } = this.#core;
+    const wanted = [...keys as readonly KvKey[]];
+    const places = wanted.map(encodeKey);
+    const asked = places.filter(({ length }) => length > 0);
+    const item: RowItem<KvEntryMaybe<unknown> | undefined> = (source, row, n) => {
+      if (row === undefined) return undefined;
+      const { version } = row;
+      const entry = (stored: unknown): KvEntryMaybe<unknown> => {
+        return { key: decodeKey(asked[n]!), value: fromStored(codec, stored), versionstamp: versionstampOf(version) };
+      };
+      const stored = valueItem(source, row, n);
+      return stored instanceof Promise ? stored.then(entry) : entry(stored);
+    };
+    const found = await lookupMany("getMany", accessOf("getMany", db).open("getMany"), asked, item);
+    let next = 0;
+    const entries = wanted.map((key, i) => (places[i]!.length === 0 ? undefined : found[next++]) ?? nothingAt(key));
     return entries as { [K in keyof T]: KvEntryMaybe<T[K]> };
   }
 
@@ -218,4 +234,9 @@ export class Kv implements Disposable, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** What there is at a key where nothing is. */
+function nothingAt(key: KvKey): KvEntryMaybe<never> {
+  return { key, value: null, versionstamp: null };
 }

@@ -12,6 +12,8 @@ import { type Key, KEY_BYTES_MAX } from "../../db/data/keys.ts";
 import type { Value } from "../../db/data/values.ts";
 import type { KeySpace } from "../../db/key_space.ts";
 import type { Namespace } from "../../db/namespace.ts";
+import { isThereItem, lookupMany, ofValues, type RowItem } from "../../db/reading/many.ts";
+import { accessOf } from "../../db/reading/reader.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import type { AtomicOperation } from "../../db/writing/atomic.ts";
 import type { Durability } from "../../engine/types.ts";
@@ -36,6 +38,7 @@ export class LevelEntries {
   /** Where they lie. */
   readonly space: Space;
   readonly #empty: Space;
+  readonly #lookups = new Set<Promise<unknown>>();
 
   /** The entries of a key space. */
   constructor(space: Space) {
@@ -65,7 +68,8 @@ export class LevelEntries {
 
   /** The values at several keys, all of one version. */
   async getMany(keys: Data[], format: Format, snapshot: Snapshot<Key> | undefined): Promise<(Data | undefined)[]> {
-    return await Promise.all(keys.map((key) => this.get(key, format, snapshot)));
+    const item = ofValues((value) => value === undefined ? undefined : wanted(value, format));
+    return await this.#lookupMany("getMany", keys, snapshot, item);
   }
 
   /** Whether there is an entry at a key. */
@@ -76,6 +80,11 @@ export class LevelEntries {
     } catch (error) {
       return refuse(error, place.space, key);
     }
+  }
+
+  /** Whether there are entries at several keys, all of one version. */
+  async hasMany(keys: Data[], snapshot: Snapshot<Key> | undefined): Promise<boolean[]> {
+    return await this.#lookupMany("hasMany", keys, snapshot, isThereItem);
   }
 
   /** Whether there is an entry at the empty key, and the range has that key in it. */
@@ -122,6 +131,35 @@ export class LevelEntries {
     });
     if (isWithin(bounds, NO_BYTES)) operation.in(this.#empty).delete(EMPTY_KEY);
     await operation.commit({ durability }).catch(rethrow);
+  }
+
+  /** Resolves when the reads under way have ended. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#lookups);
+  }
+
+  async #lookupMany<T>(
+    call: string,
+    keys: readonly Data[],
+    snapshot: Snapshot<Key> | undefined,
+    item: RowItem<T>,
+  ): Promise<T[]> {
+    const lookup = async (space: Space, keys: Key[]): Promise<T[]> =>
+      await lookupMany(call, accessOf(call, space).open(call, snapshot), keys, item);
+    const stored = keys.map(storableKey);
+    const asked = stored.filter(({ length }) => length > 0);
+    const hasEmpty = asked.length < stored.length;
+    const lookups = Promise.all([lookup(this.space, asked), hasEmpty ? lookup(this.#empty, [EMPTY_KEY]) : []]);
+    this.#lookups.add(lookups);
+    try {
+      const [found, [empty]] = await lookups;
+      let next = 0;
+      return hasEmpty ? stored.map(({ length }) => length === 0 ? empty! : found[next++]!) : found;
+    } catch (error) {
+      return refuse(error, this.space, keys.find((key) => !canBeKey(this.space, key)) ?? NO_BYTES);
+    } finally {
+      this.#lookups.delete(lookups);
+    }
   }
 
   #atomic(): AtomicOperation<Key> {
@@ -189,8 +227,11 @@ interface Place {
 /** Throws what a call with this key met: by Level's name, when the key can be none or (`orElse`) something else can't. */
 function refuse(error: unknown, space: Space, key: Data, orElse?: string): never {
   if (!(error instanceof RangeError || error instanceof TypeError)) throw levelError(error);
-  const bytes = keyBytes(key);
-  const isKey = bytes.length <= KEY_BYTES_MAX && (space.keyEncoding === "bytes" || isText(bytes));
-  const code = isKey ? orElse : "LEVEL_INVALID_KEY";
+  const code = canBeKey(space, key) ? orElse : "LEVEL_INVALID_KEY";
   throw code === undefined ? error : new LevelError(code, error.message, error);
+}
+
+function canBeKey(space: Space, key: Data): boolean {
+  const bytes = keyBytes(key);
+  return bytes.length <= KEY_BYTES_MAX && (space.keyEncoding === "bytes" || isText(bytes));
 }

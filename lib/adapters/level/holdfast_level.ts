@@ -244,7 +244,8 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
 
   /** @internal */
   async _close(): Promise<void> {
-    const { db } = this.#opened("close");
+    const { db, entries } = this.#opened("close");
+    await entries.settled();
     const wasClosed = db.closed;
     try {
       if (this.#given === undefined) await db.close();
@@ -277,8 +278,7 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
 
   /** @internal */
   async _hasMany(keys: Data[], options: ReadOptions): Promise<boolean[]> {
-    const snapshot = heldBy(options.snapshot);
-    return keys.map((key) => this.#entries.hasSync(key, snapshot));
+    return await this.#entries.hasMany(keys, heldBy(options.snapshot));
   }
 
   /** @internal */

@@ -10,6 +10,7 @@ import { decodeValue, encodeValue, type Storable, type Value } from "../../db/da
 import type { Entry } from "../../db/data/entries.ts";
 import { Batches } from "../../db/reading/batches.ts";
 import type { ListItem } from "../../db/reading/list.ts";
+import { isThereItem, lookupMany, ofValues, type RowItem } from "../../db/reading/many.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import { accessOf } from "../../db/reading/reader.ts";
 import { deletePresent } from "../../db/writing/delete_present.ts";
@@ -61,9 +62,9 @@ export class TextStore {
     return await this.space.get<Value>(key);
   }
 
-  /** The values at several keys, all of one version. */
-  async getMany(keys: readonly string[]): Promise<(Value | undefined)[]> {
-    return await this.space.getMany<Value>(keys);
+  /** What is made of the values at several keys, all of one version. */
+  async getMany<T>(keys: readonly string[], made: (value: Value | undefined, n: number) => T): Promise<T[]> {
+    return await this.#lookup("getMany", keys, ofValues(made));
   }
 
   /** The entry at a key. */
@@ -71,9 +72,9 @@ export class TextStore {
     return await this.space.getEntry(key);
   }
 
-  /** Whether there are entries at keys, all of one moment. */
-  hasMany(keys: readonly string[]): boolean[] {
-    return keys.map((key) => this.space.hasSync(key));
+  /** Whether there are entries at keys, all of one version. */
+  async hasMany(keys: readonly string[]): Promise<boolean[]> {
+    return await this.#lookup("hasMany", keys, isThereItem);
   }
 
   /** Sets keys, all in one commit. */
@@ -131,6 +132,10 @@ export class TextStore {
       const text = textOf(key);
       if (text !== undefined) yield [text, value];
     }
+  }
+
+  #lookup<T>(call: string, keys: readonly string[], item: RowItem<T>): Promise<T[]> {
+    return lookupMany(call, accessOf(call, this.space).open(call), keys, item);
   }
 }
 

@@ -9,7 +9,7 @@ import { type AccidentKind, ACCIDENTS, SimulatedMachine } from "./machine.ts";
 
 /** Options of `simulate`. */
 export interface SimulateOptions {
-  /** How many seeds. Default: 100. */
+  /** How many seeds, at least 1. Default: 100. */
   seeds?: number | undefined;
   /** The first of them. Default: 1. */
   from?: number | undefined;
@@ -61,8 +61,9 @@ export async function simulate(
   options: SimulateOptions = {},
 ): Promise<SimulationReport> {
   const { seeds = 100, from = 1, accidents = ACCIDENTS } = options;
-  checkWhole("seeds", seeds);
-  checkWhole("from", from);
+  // Without any it would pass, whatever the scenario.
+  checkWhole("seeds", seeds, 1);
+  checkWhole("from", from, 0);
   for (const kind of accidents) {
     if (!ACCIDENTS.includes(kind)) {
       throw new TypeError(
@@ -90,9 +91,9 @@ export async function simulate(
   return { seeds, endings };
 }
 
-function checkWhole(name: string, value: unknown): void {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
-  throw new RangeError(`simulate: option "${name}" must be a whole number of at least 0, not ${String(value)}`);
+function checkWhole(name: string, value: unknown, min: number): void {
+  if (Number.isSafeInteger(value) && (value as number) >= min) return;
+  throw new RangeError(`simulate: option "${name}" must be a whole number of at least ${min}, not ${String(value)}`);
 }
 
 /** A generator of numbers from 0 up to 1 (sfc32): the same ones for the same seed. */

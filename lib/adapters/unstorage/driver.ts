@@ -60,15 +60,15 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
     options,
     getInstance: () => place.space(),
     async hasItem(key) {
-      return (await items()).hasMany([own + key])[0]!;
+      return (await (await items()).hasMany([own + key]))[0]!;
     },
     async getItem(key) {
       return itemValue(await (await items()).get(own + key));
     },
     async getItems(wanted) {
       const keys = wanted.map(({ key }) => key);
-      const values = await (await items()).getMany(keys.map((key) => own + key));
-      return keys.map((key, i) => ({ key, value: itemValue(values[i]) }));
+      const stored = keys.map((key) => own + key);
+      return await (await items()).getMany(stored, (value, n) => ({ key: keys[n]!, value: itemValue(value) }));
     },
     async getItemRaw(key) {
       return await (await items()).get(own + key) ?? null;

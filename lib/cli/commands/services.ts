@@ -171,13 +171,19 @@ export const scheduling: CommandSpec = {
     await using repo = await openRepository(call, place, { write: true, create: true, of: path });
     const { schedule } = await import("../../adapters/schedule.ts");
     let last: Promise<void> = Promise.resolve();
+    let isUnheard = false;
+    // Backups matter more than what is said of them: it goes on, and ends as a run ends whose output failed.
+    const unheard = (error: unknown): void => {
+      if (!isUnheard) out.warn(`${messageOf(error, call)}; jobs go on, and nothing more is told of them`);
+      isUnheard = true;
+    };
     const print = (value: unknown, text: string): void => {
       last = last.then(() =>
         out.json
           ? out.write(jsonLine({ at: io.now(), ...value as object }))
           : out.line(`${showTime(io.now())}  ${text}`)
       );
-      last.catch(() => {});
+      last.catch(unheard);
     };
     const [policy, journal] = [retentionOf(call), given.text("journal")];
     const options: ScheduleOptions = {

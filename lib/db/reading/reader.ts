@@ -4,7 +4,6 @@
  * @module
  */
 import { describeValue } from "../../base/options.ts";
-import { Slicer } from "../../base/yield.ts";
 import type { FoundRow } from "../../tree/cursor.ts";
 import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
@@ -12,6 +11,7 @@ import { type Entry, isBlob, rowEntry, rowEntryAsync, rowValue, rowValueAsync } 
 import { decodeKey, encodeKey, type Key, lookupKey } from "../data/keys.ts";
 import { ChunkedList, countSteps, entryItems, keyItems, type ListItem, listNow, type ListPlan } from "./list.ts";
 import { listBounds, type ListRange, movedBounds } from "../data/ranges.ts";
+import { lookupMany, type RowItem, valueItem } from "./many.ts";
 import { type ListOptions, listOptions, type PointInTime, type ReadOptions, readOptions } from "./read_options.ts";
 import type { ReadSource } from "./read_source.ts";
 import type { Value } from "../data/values.ts";
@@ -87,36 +87,14 @@ export abstract class Reader<K extends Key = string> {
 
   /** The values at several keys, in their order, all of one version. */
   async getMany<T = Value>(keys: Iterable<K>, options?: ReadOptions): Promise<(T | undefined)[]> {
-    const { source, internal } = this.#places("getMany", keys, options);
-    const { engine } = source.context;
-    const values: unknown[] = [];
-    // Of a reader in this very turn, and few: a refresh would take away the version, of which who asks for values knows nothing.
-    const atOnce = engine.readOnly || internal.length <= KEYS_AT_ONCE;
-    const { kept, release } = atOnce ? { kept: source, release() {} } : source.keep();
-    let slicer: Slicer | undefined;
-    try {
-      for (let n = 0; n < internal.length; n++) {
-        if (!atOnce && n > 0 && n % KEYS_AT_ONCE === 0) {
-          await (slicer ??= new Slicer(engine.settings.monotonic)).tick();
-          kept.assertOpen("getMany");
-          kept.assertKept();
-        }
-        const row = kept.row(internal[n]!);
-        values.push(row && (isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row)));
-      }
-    } catch (error) {
-      // Of those that are being read nobody hears any more.
-      void Promise.allSettled(values);
-      throw error;
-    } finally {
-      release();
-    }
-    return await Promise.all(values) as (T | undefined)[];
+    const source = this.#openMany("getMany", keys, options);
+    return await lookupMany("getMany", source, keys, valueItem as RowItem<T | undefined>);
   }
 
   /** As `getMany`, at once. */
   getManySync<T = Value>(keys: Iterable<K>, options?: ReadOptions): (T | undefined)[] {
-    const { source, internal } = this.#places("getManySync", keys, options);
+    const source = this.#openMany("getManySync", keys, options);
+    const internal = Array.from(keys, (key) => encodeKey("getManySync", source.encoding, source.prefix, key));
     const rows = internal.map((key) => source.row(key));
     return rows.map((row) => row && rowValue(source.context.engine, row)) as (T | undefined)[];
   }
@@ -198,13 +176,11 @@ export abstract class Reader<K extends Key = string> {
     return { source, row: source.row(internal), internal };
   }
 
-  #places(call: string, keys: Iterable<K>, options: ReadOptions | undefined): Places {
+  #openMany(call: string, keys: Iterable<K>, options: ReadOptions | undefined): ReadSource {
     if (typeof keys !== "object" || keys === null || !(Symbol.iterator in keys) || keys instanceof Uint8Array) {
       throw new TypeError(`${call}: keys must be an array of keys, not ${describeValue(keys)}`);
     }
-    const source = this.#access.open(call, readOptions(call, options));
-    const internal = Array.from(keys, (key) => encodeKey(call, source.encoding, source.prefix, key));
-    return { source, internal };
+    return this.#access.open(call, readOptions(call, options));
   }
 
   #plan(call: string, range: ListRange<K> | undefined, options: ListOptions | undefined): ListPlan {
@@ -227,14 +203,6 @@ interface Found {
   row: FoundRow | undefined;
   internal: Uint8Array;
 }
-
-interface Places {
-  source: ReadSource;
-  internal: Uint8Array[];
-}
-
-/** So many lookups take less than a slice of work. */
-const KEYS_AT_ONCE = 256;
 
 function keyIn(source: ReadSource, internal: Uint8Array): Key {
   return decodeKey(source.encoding, internal, source.prefix.length);

@@ -132,13 +132,14 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    * one atomic step.
    */
   async restore(destination: string | URL | RestoreTarget, options?: RestoreOptions): Promise<RestoreInfo> {
-    const { clock } = this.#context("restore");
+    const call = "restore";
+    const { clock } = this.#context(call);
     if (typeof destination === "object" && destination !== null && "restore" in destination) {
       return await destination.restore(this, options);
     }
-    const { settings } = openOptions("restore", { clock });
+    const { settings } = openOptions(call, { clock });
     const to = fixedPath(this.#fs, destination as string | URL);
-    return await this.#work.restoreTo(this.#fs, settings, this, to, options);
+    return await this.#work.restoreTo(this.#fs, settings, this, to, options, call);
   }
 
   /** The backups, the oldest first by version. */

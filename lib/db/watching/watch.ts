@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { whenAborted } from "../../base/abort.ts";
 import { concatBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import { booleanOption, checkOptions, describeValue, signalOption } from "../../base/options.ts";
 import { Slicer } from "../../base/yield.ts";
@@ -69,13 +70,13 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
       this.#error ??= { reason: signal!.reason };
       this.#end();
     };
+    const forget = signal && whenAborted(signal, onAbort);
     this.#stop = () => {
       stopListening();
       context.closing.delete(onClose);
-      signal?.removeEventListener("abort", onAbort);
+      forget?.();
     };
     context.closing.add(onClose);
-    signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
   }
 

@@ -49,7 +49,7 @@ export class ReadSet implements ReadTracker {
 
   /** Whether nothing of it was written to after `version`. */
   holds(state: ReadView, version: number): boolean {
-    for (const key of this.#keys.values()) if (state.newestVersion(key) > version) return false;
+    for (const key of this.#keys.values()) if (state.keyChangedSince(key, version)) return false;
     return joined(this.#ranges).every(({ start, end }) => !state.changedSince(start, end, version));
   }
 }

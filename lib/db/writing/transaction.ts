@@ -167,8 +167,8 @@ export async function runTransaction<K extends Key, T>(
     for (let attempt = 0;; attempt++) {
       context.assertOpen("transaction");
       const goesFirst = attempt >= CONFLICTS_BEFORE_PRECEDENCE;
-      const once = () => runOnce(context, definition, run, { durability, goesFirst });
-      const outcome = await (goesFirst ? beforeOthers(context, once) : once());
+      const once = () => runOnce(context, definition, run, { durability, goesFirst, place });
+      const outcome = await (goesFirst ? beforeOthers(context, place!, once) : once());
       if (outcome.committed) return outcome.result;
       if (attempt === retries) {
         throw new ConflictError(
@@ -176,7 +176,10 @@ export async function runTransaction<K extends Key, T>(
             `raise retries or make it shorter (CONFLICT)`,
         );
       }
-      const turn = context.retries.wait(place ??= {}, (signal) => context.delay(PATIENCE_MS, signal));
+      const turn = context.retries.wait(
+        place ??= context.retries.place(),
+        (signal) => context.delay(PATIENCE_MS, signal),
+      );
       // Full jitter: those that met once should not meet again.
       await (turn ?? context.delay(context.random() * Math.min(WAIT_MS_MAX, 2 ** attempt)));
     }
@@ -186,8 +189,8 @@ export async function runTransaction<K extends Key, T>(
 }
 
 /** A run to which other transactions give way with their commits. */
-async function beforeOthers<T>({ retries, engine }: Context, run: () => Promise<T>): Promise<T> {
-  const end = retries.prefer();
+async function beforeOthers<T>({ retries, engine }: Context, place: Place, run: () => Promise<T>): Promise<T> {
+  const end = retries.prefer(place);
   try {
     // Refused at its turn, which is told when all that is written is visible: what it does not see it would lose to.
     await engine.commit(new Batch(), { check: () => false });
@@ -201,7 +204,7 @@ async function runOnce<K extends Key, T>(
   context: Context,
   definition: Definition,
   run: (tx: Transaction<K>) => T | Promise<T>,
-  { durability, goesFirst }: WriteOptions & { goesFirst: boolean },
+  { durability, goesFirst, place }: WriteOptions & { goesFirst: boolean; place: Place | undefined },
 ): Promise<{ committed: true; result: T } | { committed: false }> {
   const { retries, delay } = context;
   const snapshot = context.engine.snapshot();
@@ -209,7 +212,8 @@ async function runOnce<K extends Key, T>(
   const writes = new Writes(context, new Overlay());
   const state: TransactionState = { context, point: snapshot, reads, writes, seen: new Set(), ended: false };
   try {
-    const result = await run(new Transaction<K>(state, definition));
+    const tx = new Transaction<K>(state, definition);
+    const result = await (place === undefined ? run(tx) : retries.run(place, () => run(tx)));
     state.ended = true;
     if (writes.batch.isEmpty) return { committed: true, result };
     // A restore may have brought a namespace that was absent, in a key space that was not looked at.

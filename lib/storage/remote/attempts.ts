@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { abortable, throwIfAborted } from "../../base/abort.ts";
+import { abortable, throwIfAborted, whenAborted } from "../../base/abort.ts";
 import { delayWith, type Timers } from "../../base/timers.ts";
 import { RETRY_AFTER_MS_MAX } from "../storage_failure.ts";
 import { RequestFailure } from "./request_failure.ts";
@@ -57,8 +57,7 @@ export async function beforeDeadline<T>(
 ): Promise<T> {
   throwIfAborted(signal);
   const own = new AbortController();
-  const onAbort = (): void => own.abort(signal!.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const forget = signal && whenAborted(signal, () => own.abort(signal.reason));
   const cancel = timers.set(deadlineMs, () => {
     own.abort(new RequestFailure(`no answer within ${deadlineMs / 1000} s`, { code: "DEADLINE", retryable: true }));
   }, true);
@@ -66,7 +65,6 @@ export async function beforeDeadline<T>(
     return await abortable(run(own.signal), own.signal);
   } finally {
     cancel();
-    // A signal that outlives many requests must not collect their listeners.
-    signal?.removeEventListener("abort", onAbort);
+    forget?.();
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { abortable, throwIfAborted } from "../../base/abort.ts";
+import { abortable, throwIfAborted, whenAborted } from "../../base/abort.ts";
 import type { Part, Parts } from "./part_cutter.ts";
 
 /** Sends one part; `index` counts from 0. */
@@ -26,7 +26,7 @@ export async function sendParts<T>(
   const stop = new AbortController();
   const onAbort = (): void => stop.abort(signal!.reason);
   if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const forget = signal && whenAborted(signal, onAbort);
   try {
     for (let index = 0;; index++) {
       while (running.size >= concurrency) await Promise.race(running);
@@ -50,7 +50,7 @@ export async function sendParts<T>(
     await Promise.all(running);
     throw error;
   } finally {
-    signal?.removeEventListener("abort", onAbort);
+    forget?.();
   }
 }
 
@@ -68,7 +68,7 @@ export async function* inOrder<T>(
   const stop = new AbortController();
   const onAbort = (): void => stop.abort(signal!.reason);
   if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const forget = signal && whenAborted(signal, onAbort);
   try {
     let next = 0;
     for (let index = 0; index < count; index++) {
@@ -84,7 +84,7 @@ export async function* inOrder<T>(
       throwIfAborted(signal);
     }
   } finally {
-    signal?.removeEventListener("abort", onAbort);
+    forget?.();
     stop.abort(new Error("the reader has left"));
   }
 }

@@ -24,6 +24,7 @@ import { RequestFailure } from "../remote/request_failure.ts";
 import type { Sdk } from "./client.ts";
 import type { Abilities, Condition, S3Dialect } from "./dialect.ts";
 import { cleanUp } from "./clean_up.ts";
+import { deleteMany } from "./delete_many.ts";
 import { headObject, readObject } from "./download.ts";
 import { PARTS_MAX, type S3Settings } from "./options.ts";
 import { probe, probeCompletion } from "./probe.ts";
@@ -40,6 +41,8 @@ export class S3Store implements ObjectStore {
   #abilities: Abilities | undefined;
   #probing: Promise<Abilities> | undefined;
   #conditionalCompletion: Promise<boolean> | undefined;
+  /** Whether the service may have a request that removes many objects. */
+  #deletesMany = true;
 
   /** Makes no request. */
   constructor(settings: S3Settings, dialect: S3Dialect, surroundings: S3Surroundings) {
@@ -155,6 +158,16 @@ export class S3Store implements ObjectStore {
       if (status === 404 && !/NoSuchBucket/.test(message ?? "")) return;
       throw error;
     }
+  }
+
+  async deleteMany(keys: readonly string[], options?: { signal?: AbortSignal | undefined }): Promise<string[]> {
+    for (const key of keys) checkKey("deleteMany", key);
+    const signal = checkSignal("deleteMany", options);
+    throwIfAborted(signal);
+    if (!this.#deletesMany) return [...keys];
+    const { left, able } = await deleteMany(this.#requests, keys, signal);
+    this.#deletesMany = able;
+    return left;
   }
 
   async cleanUp(options: CleanUpOptions): Promise<number> {

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { ExistsError, IntegrityError, LineageError, NotFoundError, ReadOnlyError } from "../../../lib/base/errors.ts";
 import { backupTo } from "../../../lib/backup/backup_to.ts";
 import { Bandwidth } from "../../../lib/backup/repository/core/bandwidth.ts";
+import { readDocument, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { readBackup, readBackups, readPins } from "../../../lib/backup/repository/core/catalog.ts";
 import { ownContext, type RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
@@ -15,6 +16,7 @@ import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts"
 import { backupKey, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { objectPieces, putObject } from "../../../lib/backup/repository/core/objects.ts";
 import type { OpenSettings } from "../../../lib/backup/repository/core/open.ts";
+import { backupDocument } from "../../../lib/format/repository/backup_document.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -33,6 +35,7 @@ import {
   smallSource,
   type Source,
 } from "./copy_fixture.ts";
+import { House } from "./house.ts";
 
 const directory = (): ObjectStore => directoryStore("/backups", { fileSystem: memoryFileSystem() });
 const memory = (): ObjectStore => new MemoryStore();
@@ -162,6 +165,36 @@ describe("copyRepository", () => {
       for (const object of await objects("full-2")) assert.equal(others.includes(object), false, object);
       await assertSamePoints(house.context, to, states);
     }
+  });
+
+  it("shares among backups copied at once what they share in the source, and nothing else", async () => {
+    for (const target of [{}, { encryption: keyOf(4) }]) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.engine.flush();
+      for (const type of ["snapshot", "full", "snapshot", "full", "full", "snapshot"] as const) {
+        await house.set("b", "2");
+        await house.backup({ type });
+      }
+      const to = await openOver(new MemoryStore(), house.time.clock, target);
+      const report = await copyRepository(house.context, to, {});
+      const objects = async (context: RepositoryContext): Promise<string[]> =>
+        (await readBackups(context)).flatMap(({ base }) => base!.files.map(({ object }) => object));
+      const [theirs, ours] = [await objects(house.context), await objects(to)];
+      const firsts = (all: string[]): number[] => all.map((object) => all.indexOf(object));
+      assert.deepEqual(firsts(ours), firsts(theirs));
+      assert.equal(report.objects, new Set(theirs).size);
+    }
+  });
+
+  it("leaves out no backup that names no files", async () => {
+    const house = await House.make();
+    const { id } = await house.backup({ type: "full" });
+    const found = (await readDocument(house.context, "backup", backupKey(id), backupDocument))!;
+    const body = { ...found.body, base: { ...found.body.base!, files: [] } };
+    await writeDocument(house.context, "backup", backupKey(id), body, { ifMatch: found.etag });
+    const to = await openOver(new MemoryStore(), house.time.clock);
+    assert.deepEqual((await copyRepository(house.context, to, {})).backups, [id]);
   });
 
   it("goes back behind a choice: the log before it fills in", async () => {

@@ -9,6 +9,7 @@ import { auditKey, lastAuditSeq } from "../../../lib/backup/repository/core/audi
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
@@ -57,13 +58,13 @@ class FarStore extends FaultStore {
 
 const COUNT = 150;
 
-/** So many backups in a row, each with a log object of its own. */
-async function withBackups(): Promise<House> {
+/** So many backups in a row, each with a log object of its own; one of so many is complete. */
+async function withBackups(complete = 10): Promise<House> {
   const house = await House.make();
   for (let i = 0; i < COUNT; i++) {
     await house.time.advance(1000);
     await house.set("key", `${i}`);
-    await house.backup({ type: i % 10 === 0 ? "snapshot" : "incremental" });
+    await house.backup({ type: i % complete === 0 ? "snapshot" : "incremental" });
   }
   return house;
 }
@@ -103,6 +104,14 @@ describe("a store that is far away, with hundreds of backups", () => {
       assertAtOnce(await store.during(() => work(house)), what, what === "copyTo()" ? 3 / 4 : 1 / 2);
     });
   }
+
+  it("is not waited for once for each object by a copy of many complete backups", async () => {
+    const { context } = await withBackups(1);
+    const { house: target, store } = await moved(await House.make());
+    const { waits, calls } = await store.during(() => copyRepository(context, target.context, {}));
+    assert.ok(waits * 3 < calls, `${waits} waits for ${calls} calls`);
+    assert.deepEqual(await listBackups(target.context), await listBackups(context));
+  });
 
   it("is not waited for once for each object by a restore through much log", async () => {
     const { house, store, memory } = await moved(await whole);
@@ -146,6 +155,34 @@ describe("a store that is far away, with hundreds of backups", () => {
     );
     assert.equal(asked.length, COUNT + 1);
     assert.equal((await keysOf(memory, "proofs/")).length, 11, "those of what is left, and of all");
+  });
+
+  it("is asked for few deletes by a pruning where it can remove many at once, and for the rest one by one", async () => {
+    const told = await (async () => await prune((await moved(await whole)).house, { keepLast: 10 }))();
+    const { store, memory } = await moved(await whole);
+    const together: string[][] = [];
+    /** Leaves the first of each. */
+    const deleteMany = async (keys: readonly string[]): Promise<string[]> => {
+      together.push([...keys]);
+      for (const key of keys.slice(1)) await memory.delete(key);
+      return keys.slice(0, 1);
+    };
+    const house = await House.make({ store: Object.assign(store, { deleteMany }), now: (await whole).time.now });
+    const before = store.calls.length;
+    const report = await prune(house, { keepLast: 10 });
+    const single = store.calls.slice(before).filter(({ operation, key }) =>
+      operation === "delete" && !/^(?:gc|locks)/.test(key)
+    );
+    assert.deepEqual(
+      single.map(({ key }) => key).filter((key) => together.some(([left]) => left === key)).length,
+      together.length,
+    );
+    assert.ok(
+      together.flat().length > COUNT && single.length < 20,
+      `${together.flat().length} and ${single.length} keys`,
+    );
+    assert.deepEqual([report.freedBytes, report.logObjects], [told.freedBytes, told.logObjects]);
+    assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
   });
 
   it("ends a failing pruning without deleting anything more behind its back", async () => {

@@ -60,6 +60,10 @@ export class RetryingStore implements ObjectStore {
     return this.#again(() => this.#inner.delete(key, options), options?.signal);
   }
 
+  async deleteMany(keys: readonly string[], options?: { signal?: AbortSignal | undefined }): Promise<string[]> {
+    return await this.#again(async () => await this.#inner.deleteMany?.(keys, options) ?? [...keys], options?.signal);
+  }
+
   async freeSpace(): Promise<number | undefined> {
     return await this.#inner.freeSpace?.();
   }

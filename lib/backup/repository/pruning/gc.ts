@@ -21,6 +21,7 @@ import { PermissionError, StorageError } from "../../../base/errors.ts";
 import { type GcMark, gcMark } from "../../../format/repository/house_documents.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { readAllDocuments, writeDocument } from "../core/documents.ts";
+import { deleteAll } from "../core/delete_all.ts";
 import { PART } from "../core/layout.ts";
 import { clearLeases, type FoundLease, type Lease } from "../core/lease.ts";
 
@@ -96,12 +97,18 @@ export class Collector {
     return mark;
   }
 
-  /** Deletes one key. */
-  async delete(key: string): Promise<void> {
-    if (this.#dryRun) return;
-    await this.#lease.touch();
-    this.#deleting = true;
-    await this.#context.store.delete(key);
+  /** Deletes keys of which none needs another; `gone` hears of each. */
+  async deleteAll(
+    keys: readonly string[],
+    signal: AbortSignal | undefined,
+    gone: (key: string) => void = () => {},
+  ): Promise<void> {
+    if (this.#dryRun) return keys.forEach(gone);
+    const before = async (): Promise<void> => {
+      await this.#lease.touch();
+      this.#deleting = true;
+    };
+    await deleteAll(this.#context.store, keys, { before, gone, signal });
   }
 
   /** Ends a pruning: of the marks only the keys stay that could not go yet. */

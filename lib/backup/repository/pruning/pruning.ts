@@ -26,7 +26,6 @@ import { forgetBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, writeDocument } from "../core/documents.ts";
 import { giveUp } from "../core/given_up.ts";
-import { runPool, SMALL_REQUESTS } from "../core/pool.ts";
 import { historyOf } from "../restoring/facts.ts";
 import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
@@ -344,14 +343,14 @@ export class Pruning {
     const isGone = (id: string | null): boolean => id !== null && !there.has(id);
     const keys = proofs.filter(({ body }) => isGone(body.backupId)).map(({ key }) => key);
     for (const id of pins) if (isGone(id)) keys.push(pinKey(id));
-    await runPool(keys, SMALL_REQUESTS, (key) => this.#collector.delete(key));
+    await this.#collector.deleteAll(keys, undefined);
   }
 
-  /** Deletes keys of which none needs another: many at once, for a year of log is tens of thousands. */
+  /** Deletes what is of a kind, of which none needs another. */
   async #deleteAll(all: readonly ObjectInfo[]): Promise<void> {
-    await runPool(all, SMALL_REQUESTS, async ({ key, size }) => {
-      throwIfAborted(this.#options.signal);
-      await this.#collector.delete(key);
+    const sizes = new Map(all.map(({ key, size }) => [key, size]));
+    await this.#collector.deleteAll([...sizes.keys()], this.#options.signal, (key) => {
+      const size = sizes.get(key)!;
       this.#report.freedBytes += size;
       this.#reporter.add(size, 1);
     });

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { whenAborted } from "../../../base/abort.ts";
 import {
   ClosedError,
   LineageError,
@@ -94,11 +95,10 @@ export class Replication implements AsyncDisposable {
       this.#dirty = true;
       this.#schedule();
     });
-    const onAbort = (): void => void this.stop().catch(() => {});
-    options.signal?.addEventListener("abort", onAbort, { once: true });
+    const forget = options.signal && whenAborted(options.signal, () => void this.stop().catch(() => {}));
     this.#stopListening = () => {
       stopListening();
-      options.signal?.removeEventListener("abort", onAbort);
+      forget?.();
       if (this.#fenced === undefined) onEnd(); // who was overtaken has a reason that must be heard
     };
   }

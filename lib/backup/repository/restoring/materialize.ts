@@ -11,7 +11,7 @@
  * @module
  */
 import { CorruptionError, IntegrityError } from "../../../base/errors.ts";
-import { throwIfAborted } from "../../../base/abort.ts";
+import { throwIfAborted, whenAborted } from "../../../base/abort.ts";
 import type { ProgressReporter } from "../../../base/progress.ts";
 import { Turns } from "../../../base/turns.ts";
 import { fileName, MARKER_NAME, parseFileName } from "../../../engine/file_names.ts";
@@ -160,7 +160,7 @@ async function together(
   const failure = new AbortController();
   const abort = (): void => failure.abort(signal!.reason);
   if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort);
+  const forget = signal && whenAborted(signal, abort);
   try {
     const work = begin(failure.signal);
     await Promise.all(work).catch(async (error) => {
@@ -169,7 +169,7 @@ async function together(
       throw error;
     });
   } finally {
-    signal?.removeEventListener("abort", abort);
+    forget?.();
   }
 }
 

@@ -5,9 +5,8 @@
  */
 import { throwIfAborted } from "../../../../base/abort.ts";
 import type { ProgressReporter } from "../../../../base/progress.ts";
-import type { BackupBase, BackupDocument, BackupLog } from "../../../../format/repository/backup_document.ts";
+import type { BackupDocument, BackupLog } from "../../../../format/repository/backup_document.ts";
 import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
-import type { ObjectCompression } from "../../../../format/repository/object.ts";
 import { indexBackups, knownObjects, readBackup, readMarks, readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { writeDocument } from "../../core/documents.ts";
@@ -22,6 +21,7 @@ import type { KnownObjects } from "../../making/place.ts";
 import { runPool, SMALL_REQUESTS } from "../../core/pool.ts";
 import { giveUp } from "../../core/given_up.ts";
 import { again } from "../../core/again.ts";
+import { copyBases } from "./copy_bases.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,
@@ -131,12 +131,17 @@ export class CopyRun {
       totalItems: files.length + ingested.length + log.length,
     });
     try {
-      for (const backup of bases) await this.#publish(backup, await this.#copyBase(backup), pins);
+      const done = async (): Promise<void> => {
+        reporter.add(0, 1);
+        await this.#touch();
+      };
+      await copyBases(this.#to, bases, {
+        copier: this.#copier,
+        done,
+        publish: (backup, copied) => this.#publish(backup, this.#sealed(backup, copied), pins),
+      });
       for (const history of histories) {
-        history.ingests = await this.#copier.copyIngests(history.wish.head?.ingests ?? [], async () => {
-          reporter.add(0, 1);
-          await this.#touch();
-        });
+        history.ingests = await this.#copier.copyIngests(history.wish.head?.ingests ?? [], done);
         history.target = await this.#announce(history);
       }
       await this.#copyLogs(log);
@@ -244,37 +249,6 @@ export class CopyRun {
   async #assertHeld(): Promise<void> {
     throwIfAborted(this.#options.signal);
     await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
-  }
-
-  /** Copies the objects of a complete backup. */
-  async #copyBase(backup: BackupDocument): Promise<BackupDocument> {
-    const source = backup.base!;
-    const own = backup.type === "full";
-    const before = this.#copier.storedBytes;
-    const files = [...source.files];
-    await runPool(source.files.keys(), this.#to.concurrency, async (i) => {
-      const file = source.files[i]!;
-      const { object, stored } = await this.#copier.copy(file, own, this.#codec(backup, file.kind));
-      files[i] = { ...file, object, stored };
-      this.#options.reporter.add(0, 1);
-      await this.#touch();
-    });
-    const base: BackupBase = { ...source, files };
-    for (const { object } of files) this.#copier.referred(object);
-    pairFiles(this.#copier, source, base);
-    return this.#sealed(backup, {
-      base,
-      storedBytes: files.reduce((sum, { stored }) => sum + stored, 0),
-      addedBytes: this.#copier.storedBytes - before,
-    });
-  }
-
-  /** As the target compresses; where it leaves that open, as the backup was. Tables and blobs are compressed in themselves. */
-  #codec(backup: BackupDocument, kind: string): ObjectCompression {
-    const wanted = this.#to.compression ?? backup.compression;
-    return wanted === "none" && this.#to.compression === undefined && kind !== "table" && kind !== "blob"
-      ? "zstd"
-      : wanted;
   }
 
   #sealed(backup: BackupDocument, changes: Partial<BackupDocument>): BackupDocument {

@@ -49,6 +49,8 @@ export class ObjectCopier {
   readonly #marked: ReadonlySet<string>;
   /** Where objects of the source are in the target. */
   readonly #equal = new Map<string, Placed>();
+  /** What is under way, by content. */
+  readonly #underWay = new Map<string, Promise<Placed>>();
   /** Objects put. */
   made = 0;
   /** Objects that were there. */
@@ -71,11 +73,6 @@ export class ObjectCopier {
     if (!this.#marked.has(objectKey(object))) this.#equal.set(source, { object, stored, reused: true });
   }
 
-  /** Notes that a document of the target refers to an object: whoever must have his own takes another copy. */
-  referred(object: string): void {
-    this.#referenced.add(object);
-  }
-
   /** Copies what joined a history without its log; gives it with the target's objects. `done` is called behind each file. */
   async copyIngests(all: readonly ArchivedIngest[], done: () => Promise<void>): Promise<ArchivedIngest[]> {
     const ingests: ArchivedIngest[] = [];
@@ -87,16 +84,28 @@ export class ObjectCopier {
         files[i] = { ...file, object, stored };
         await done();
       });
-      for (const { object } of files) this.referred(object);
       ingests.push({ ...ingest, files });
     }
     return ingests;
   }
 
-  /** Copies one. `own`: into an object that no other backup refers to. */
-  async copy(named: NamedObject, own: boolean, compression: ObjectCompression): Promise<Placed> {
+  /**
+   * Copies one. `own`: into an object that no other backup refers to. Of one content one at a time, in the order of calls: the
+   * next takes the same object, or must not.
+   */
+  copy(named: NamedObject, own: boolean, compression: ObjectCompression): Promise<Placed> {
+    const { name } = parseObjectPath(named.object)!;
+    const before = this.#underWay.get(name);
+    const copy = (): Promise<Placed> => this.#copy(named, name, own, compression);
+    const copied = (before === undefined ? copy() : before.then(copy)).finally(() => {
+      if (this.#underWay.get(name) === copied) this.#underWay.delete(name);
+    });
+    this.#underWay.set(name, copied);
+    return copied;
+  }
+
+  async #copy(named: NamedObject, name: string, own: boolean, compression: ObjectCompression): Promise<Placed> {
     const { onBytes, signal } = this.#options;
-    const name = parseObjectPath(named.object)!.name;
     const equal = own ? undefined : this.#equal.get(named.object);
     if (equal !== undefined) {
       onBytes(named.size);
@@ -113,7 +122,8 @@ export class ObjectCopier {
       return await place(this.#to, source, known, { compression, verify: true, signal });
     });
     onBytes(named.size);
-    if (!own) this.same(named.object, placed.object, placed.stored);
+    this.same(named.object, placed.object, placed.stored);
+    this.#referenced.add(placed.object);
     if (placed.reused) this.reused++;
     else {
       this.made++;
