@@ -281,7 +281,7 @@ class Backup {
     const engine = this.#engine;
     const { excludeLog, concurrency } = this.#options;
     // First, so that the log behind the base is kept from now on.
-    if (this.#ships) await ensureSlot(engine, context, Shipper.of(context, engine), excludeLog);
+    await ensureSlot(engine, context, Shipper.of(context, engine), excludeLog);
     const known = await knownObjects(context, all, type === "full");
     const written = await this.#leavingNothing(() =>
       this.#pinned(async (settled) => {

@@ -165,11 +165,11 @@ export async function makeState(
   }
 }
 
-/** The object that is to blame for an error, if one is. */
+/** The object or the backup that is to blame for an error, if one is. */
 function avoidable(error: unknown): string | undefined {
   if (!(error instanceof IntegrityError || error instanceof NotFoundError) || !(error instanceof HoldfastError)) {
     return undefined;
   }
   const key = error.path?.split(" in ", 1)[0];
-  return key?.startsWith(PART.log) || key?.startsWith(PART.objects) ? key : undefined;
+  return [PART.log, PART.objects, PART.backups].some((part) => key?.startsWith(part)) ? key : undefined;
 }
