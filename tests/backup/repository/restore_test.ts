@@ -10,6 +10,7 @@ import {
   GapError,
   IntegrityError,
   LockedError,
+  NoSpaceError,
   NotFoundError,
   PermissionError,
   StorageError,
@@ -268,6 +269,42 @@ describe("restore() from a repository", () => {
     assert.deepEqual((await house.restore()).contents, house.states.get(120));
     assert.deepEqual(store.calls.filter(({ operation }) => operation === "put" || operation === "delete"), []);
   });
+
+  for (const begins of ["before it begins", "while it goes on"]) {
+    it(`works where the repository's disk is full ${begins}`, async () => {
+      let isFull = false;
+      const store = new FaultStore(new MemoryStore(), {
+        delay: ({ operation, key }) => {
+          if (restoring && !isFull && operation === "get" && key.startsWith("objects/")) {
+            isFull = true;
+            house.time.now += 6 * 60_000; // A lease is renewed when five minutes of it are used up.
+          }
+          return undefined;
+        },
+      });
+      let restoring = false;
+      const house = await House.make({ store });
+      await fill(house, "a", 5);
+      await house.engine.compact();
+      await house.backup({ id: "full" });
+      await fill(house, "b", 5);
+      await house.backup();
+      let refused = 0;
+      store.inject({
+        at: ({ operation }) => operation === "put" && isFull,
+        do: "refuse",
+        times: Infinity,
+        error: () => {
+          refused++;
+          return new NoSpaceError("the disk is full");
+        },
+      });
+      restoring = true;
+      isFull = begins === "before it begins";
+      assert.deepEqual((await house.restore()).contents, house.states.get(10));
+      assert.ok(refused > 0);
+    });
+  }
 
   it("finds another way around a base that is damaged or gone", async () => {
     for (const damage of ["flip", "delete"] as const) {
