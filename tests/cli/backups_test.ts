@@ -211,10 +211,15 @@ describe("holdfast restore", () => {
   it("knows a repository that has lost what says that it is one", async () => {
     await twoBackups();
     await removeFile(`${repo}/repository.json`);
+    assert.match((await ok(["backups", repo])).stdout, /two/, "by its copy");
+    await removeFile(`${repo}/index/repository.json`);
     for (const command of [["restore", repo, "/new"], ["verify", repo], ["stats", repo], ["repair", repo]]) {
       const { code, stderr } = await cli(command, clock);
       assert.equal(code, 1);
-      assert.match(stderr, /it has parts of a repository .* but no repository.json; put that file back/);
+      assert.match(
+        stderr,
+        /it has parts of a repository .* but no repository.json, nor its copy index\/repository.json; put/,
+      );
     }
   });
 
