@@ -328,6 +328,7 @@ describe("secrets", () => {
     const alone = await cli(["backups", repo], clock);
     assert.equal(alone.code, 1);
     assert.match(alone.stderr, /encrypted.*\n.*--passphrase-file.*HOLDFAST_PASSPHRASE/);
+    await ok(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "a long one\n" } });
     const wrong = await cli(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "another" } });
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /does not open it/);
