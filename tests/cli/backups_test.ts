@@ -208,6 +208,22 @@ describe("holdfast restore", () => {
     assert.doesNotMatch((await ok(["restore", repo, "/one", "--backup", "one"], clock)).stderr, /warning/);
   });
 
+  it("warns where a time misses what was written by then, while the clock was ahead", async () => {
+    await twoBackups();
+    const present = now;
+    now += 365 * 24 * 3_600_000;
+    await ok(["set", db, "ahead", "1"], clock);
+    now = present + 60_000;
+    await ok(["set", db, "behind", "1"], clock);
+    await ok(["backup", db, repo, "--id", "three"], clock);
+    now += 60_000;
+    const warning =
+      /^warning: backup three was made by then and is of version 5, .* comes back is version 3; --at-version/m;
+    assert.match((await ok(["restore", repo, "/new", "--at", "now"], clock)).stderr, warning);
+    assert.doesNotMatch((await ok(["restore", repo, "/old", "--at", `${present}`], clock)).stderr, /warning/);
+    assert.doesNotMatch((await ok(["restore", repo, "/all", "--at-version", "5"], clock)).stderr, /warning/);
+  });
+
   it("knows a repository that has lost what says that it is one", async () => {
     await twoBackups();
     await removeFile(`${repo}/repository.json`);
