@@ -208,6 +208,13 @@ describe("holdfast restore", () => {
     assert.doesNotMatch((await ok(["restore", repo, "/one", "--backup", "one"], clock)).stderr, /warning/);
   });
 
+  it("warns where the part that is wanted is empty: its name may be a slip", async () => {
+    await twoBackups();
+    const { stderr } = await ok(["restore", repo, "/part", "--namespace", "no-such"], clock);
+    assert.match(stderr, /^warning: .* holds nothing under --namespace at that point: no entry was restored/m);
+    assert.doesNotMatch((await ok(["restore", repo, "/whole"], clock)).stderr, /warning/);
+  });
+
   it("warns where a time misses what was written by then, while the clock was ahead", async () => {
     await twoBackups();
     const present = now;

@@ -259,6 +259,10 @@ export const restore: CommandSpec = {
         fileSystem: io.fileSystem,
       });
     out.endProgress();
+    const part = ["prefix", "namespace"].filter((name) => given.isGiven(name));
+    if (info.entries === 0 && part.length > 0) {
+      out.warn(`${from} holds nothing under --${part.join(" and --")} at that point: no entry was restored`);
+    }
     await out.result(info, () => printRestore(out, info));
   },
 };
