@@ -272,6 +272,22 @@ describe("restore() from a repository", () => {
     assert.deepEqual(store.calls.filter(({ operation }) => operation === "put" || operation === "delete"), []);
   });
 
+  it("is refused before anything is fetched where there is too little room, and after what was left there too", async () => {
+    const house = await week();
+    const small = memoryFileSystem({ capacityBytes: 50_000 });
+    for (let tries = 0; tries < 2; tries++) {
+      await assert.rejects(restoreTo(small, settingsOf(), house.handle, "/r"), (error: NoSpaceError) => {
+        return error instanceof NoSpaceError && /\d+ bytes are needed and \d+ are free/.test(error.message);
+      });
+      assert.ok(small.usedBytes < 1000);
+    }
+    small.capacityBytes = Infinity;
+    await restoreTo(small, settingsOf(), house.handle, "/r");
+    const engine = await openAt(small, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(120));
+    await engine.close();
+  });
+
   for (const begins of ["before it begins", "while it goes on"]) {
     it(`works where the repository's disk is full ${begins}`, async () => {
       let isFull = false;
