@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
-import { NotFoundError, PermissionError } from "../../lib/base/errors.ts";
+import { IOError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
 import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { nodeError } from "../../lib/files/node_errors.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { KIND_BYTES } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
@@ -168,6 +169,7 @@ describe("repairDatabase()", () => {
     const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
     assert.equal(report.kept, 29);
     assert.equal(report.lost.length, 1);
+    assert.doesNotMatch(report.lost[0]!.detail, /repair/, "the remedy is under way");
     assert.equal((await contents(fs)).size, 29);
   });
 
@@ -179,6 +181,61 @@ describe("repairDatabase()", () => {
     assert.ok(report.kept >= entries.size - 5 && report.kept < entries.size);
     const left = await contents(fs);
     for (const [key, value] of entries) if (!key.startsWith("large")) assert.equal(left.get(key), value);
+  });
+
+  it("keeps the values before the place where a blob file was cut, and all where something was put behind it", async () => {
+    for (const harm of ["cut", "longer"]) {
+      const { fs, entries } = await example();
+      const blobs = (await fs.list("/db")).filter((one) => one.endsWith(".blob"));
+      for (const blob of blobs) {
+        await damage(fs, blob, (bytes) => {
+          return harm === "cut" ? bytes.slice(0, -50) : new Uint8Array([...bytes, ...encodeText("not of it")]);
+        });
+      }
+      const { kept, lost } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+      // The end of each file is the end of its last value.
+      assert.equal(lost.length, harm === "cut" ? blobs.length : 0);
+      assert.equal(kept, entries.size - lost.length);
+      for (const [key, value] of await contents(fs)) assert.equal(value, entries.get(key), harm);
+    }
+  });
+
+  it("opens a damaged blob file once for all of its values", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { memtableBytes: 2 ** 20 });
+    for (let i = 0; i < 50; i++) await put(engine, { [`large${i}`]: `${i}`.repeat(700) });
+    await engine.compact();
+    await engine.close();
+    const [blob] = (await fs.list("/db")).filter((one) => one.endsWith(".blob"));
+    await damage(fs, blob!, flip(110));
+    let opened = 0;
+    const counting = fs.fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name === "open" && path.endsWith(blob!)) opened++;
+      },
+    });
+    const { kept, lost } = await repairDatabase(counting, "/db", settings, { dryRun: true });
+    assert.deepEqual([kept, lost.length], [49, 1]);
+    assert.ok(opened > 0 && opened < 10, `${opened}`);
+  });
+
+  it("takes for no damage that too many files are open, and changes nothing then", async () => {
+    for (const code of ["EMFILE", "ENFILE", "ENOMEM"]) {
+      const { fs } = await example();
+      const [table] = (await fs.list("/db")).filter((one) => one.endsWith(".sst"));
+      const [blob] = (await fs.list("/db")).filter((one) => one.endsWith(".blob"));
+      await damage(fs, table!, flip(100));
+      const before = await fs.list("/db");
+      const short = fs.fork({ keep: "all" }, {
+        beforeOperation({ name, path }) {
+          if (name === "open" && path.endsWith(blob!)) throw nodeError(name, path, { code });
+        },
+      });
+      await assert.rejects(repairDatabase(short, "/db", settings, { dryRun: false }), (error: IOError) => {
+        return error instanceof IOError && error.message.includes(code);
+      });
+      assert.deepEqual(await short.list("/db"), before);
+    }
   });
 
   it("tells no loss for what it makes anew: rows of tags", async () => {

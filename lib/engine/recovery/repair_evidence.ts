@@ -73,6 +73,7 @@ class Gathering {
   readonly #slicer: Slicer;
   readonly #cache = new BlockCache(0);
   readonly #readers: { close(): void }[] = [];
+  readonly #damagedBlobs = new Map<number, BlobReader>();
   readonly #global = new Map<number, { version: number; timestamp: number }>();
   /** Ranges that ingests deleted, by the log, of which it is to be seen whether they took effect. */
   readonly #replaced: RangeTombstone[] = [];
@@ -94,7 +95,7 @@ class Gathering {
       sources: [],
       tombstones: [],
       blobs: new Map(),
-      damagedBlob: (number) => this.#openBlob(number),
+      damagedBlob: (number) => this.#damagedBlob(number),
       lost: [],
       maxVersion: 0,
       maxTimestamp: 0,
@@ -341,16 +342,23 @@ class Gathering {
     return reader;
   }
 
-  #openBlob(number: number): BlobReader {
+  #openBlob(number: number, open: typeof BlobReader.open): BlobReader {
     const expected = { database: this.#evidence.state.database.id, number };
-    const reader = BlobReader.open(this.#fs, filePath(this.#path, "blob", number), expected);
+    const reader = open(this.#fs, filePath(this.#path, "blob", number), expected);
     this.#readers.push(reader);
+    return reader;
+  }
+
+  /** Opened once, whatever the number of values that are read from it. */
+  #damagedBlob(number: number): BlobReader {
+    let reader = this.#damagedBlobs.get(number);
+    if (reader === undefined) this.#damagedBlobs.set(number, reader = this.#openBlob(number, BlobReader.salvage));
     return reader;
   }
 
   async #readBlob(number: number): Promise<void> {
     try {
-      const reader = this.#openBlob(number);
+      const reader = this.#openBlob(number, BlobReader.open);
       const known = this.#manifest?.blobs.get(number);
       let damaged = false;
       for await (const _ of reader.verify(this.#slicer, known?.sha256)) damaged = true;
