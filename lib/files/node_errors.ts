@@ -46,10 +46,12 @@ const CODE_OF_NUMBER: Readonly<Record<string, string>> = {
   "2": "ENOENT",
   "5": "EIO",
   "9": "EBADF",
+  "12": "ENOMEM",
   "13": "EACCES",
   "17": "EEXIST",
   "20": "ENOTDIR",
   "21": "EISDIR",
+  "23": "ENFILE",
   "24": "EMFILE",
   "27": "EFBIG",
   "28": "ENOSPC",
@@ -103,6 +105,8 @@ export function nodeError(call: string, path: string, error: unknown): HoldfastE
     case "ENOSPC":
     case "EDQUOT":
       return new NoSpaceError(`${message}; free some space`, details);
+    case "EMFILE":
+      return new IOError(`${message}; raise its limit (ulimit -n)`, details);
     default:
       return new IOError(message, details);
   }

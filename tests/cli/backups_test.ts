@@ -208,13 +208,41 @@ describe("holdfast restore", () => {
     assert.doesNotMatch((await ok(["restore", repo, "/one", "--backup", "one"], clock)).stderr, /warning/);
   });
 
+  it("warns where the part that is wanted is empty: its name may be a slip", async () => {
+    await twoBackups();
+    const { stderr } = await ok(["restore", repo, "/part", "--namespace", "no-such"], clock);
+    assert.match(stderr, /^warning: .* holds nothing under --namespace at that point: no entry was restored/m);
+    assert.doesNotMatch((await ok(["restore", repo, "/whole"], clock)).stderr, /warning/);
+  });
+
+  it("warns where a time misses what was written by then, while the clock was ahead", async () => {
+    await twoBackups();
+    const present = now;
+    now += 365 * 24 * 3_600_000;
+    await ok(["set", db, "ahead", "1"], clock);
+    now = present + 60_000;
+    await ok(["set", db, "behind", "1"], clock);
+    await ok(["backup", db, repo, "--id", "three"], clock);
+    now += 60_000;
+    const warning =
+      /^warning: backup three was made by then and is of version 5, .* comes back is version 3; --at-version/m;
+    assert.match((await ok(["restore", repo, "/new", "--at", "now"], clock)).stderr, warning);
+    assert.doesNotMatch((await ok(["restore", repo, "/old", "--at", `${present}`], clock)).stderr, /warning/);
+    assert.doesNotMatch((await ok(["restore", repo, "/all", "--at-version", "5"], clock)).stderr, /warning/);
+  });
+
   it("knows a repository that has lost what says that it is one", async () => {
     await twoBackups();
     await removeFile(`${repo}/repository.json`);
+    assert.match((await ok(["backups", repo])).stdout, /two/, "by its copy");
+    await removeFile(`${repo}/index/repository.json`);
     for (const command of [["restore", repo, "/new"], ["verify", repo], ["stats", repo], ["repair", repo]]) {
       const { code, stderr } = await cli(command, clock);
       assert.equal(code, 1);
-      assert.match(stderr, /it has parts of a repository .* but no repository.json; put that file back/);
+      assert.match(
+        stderr,
+        /it has parts of a repository .* but no repository.json, nor its copy index\/repository.json; put/,
+      );
     }
   });
 
@@ -323,6 +351,7 @@ describe("secrets", () => {
     const alone = await cli(["backups", repo], clock);
     assert.equal(alone.code, 1);
     assert.match(alone.stderr, /encrypted.*\n.*--passphrase-file.*HOLDFAST_PASSPHRASE/);
+    await ok(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "a long one\n" } });
     const wrong = await cli(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "another" } });
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /does not open it/);
@@ -382,7 +411,10 @@ describe("holdfast verify, drill and health", () => {
     assert.ok(JSON.parse(health.stdout).findings.length > 0);
     now += 48 * 3_600_000;
     assert.match((await cli(["health", repo], clock)).stdout, /error +overdue|warning +overdue/);
-    assert.equal((await cli(["health", repo, "--max-age", "0s", "--json"], clock)).stdout.includes("overdue"), false);
+    for (const none of ["0s", "0"]) {
+      const { code, stdout } = await cli(["health", repo, "--max-age", none, "--json"], clock);
+      assert.deepEqual([code, stdout.includes("overdue")], [3, false]);
+    }
   });
 
   it("count a database that does not even open among the findings", async () => {

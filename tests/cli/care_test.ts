@@ -99,7 +99,7 @@ describe("holdfast keys", () => {
 
 describe("holdfast repair", () => {
   it("says what is lost of a database, asks, sets aside and ends with 3", async () => {
-    await using opened = await open(db);
+    await using opened = await open(db, { history: { maxBytes: 0 } });
     for (let n = 0; n < 50; n++) await opened.set(`key-${n}`, "x".repeat(100));
     await opened.compact();
     await opened.close();

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
-import { NotFoundError, PermissionError } from "../../lib/base/errors.ts";
+import { IOError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
 import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { nodeError } from "../../lib/files/node_errors.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { KIND_BYTES } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
@@ -28,10 +29,10 @@ const flip = (at: number) => (bytes: Uint8Array): Uint8Array => {
   return bytes;
 };
 
-/** A closed database with tables on several levels, blobs and a log. */
-async function example(): Promise<{ fs: MemoryFileSystem; entries: Map<string, string> }> {
+/** A closed database with tables on several levels, blobs and a log, which holds what is in no table unless told otherwise. */
+async function example(historyBytes = 0): Promise<{ fs: MemoryFileSystem; entries: Map<string, string> }> {
   const fs = memoryFileSystem();
-  const engine = await open(fs);
+  const engine = await open(fs, { historyBytes });
   await fill(engine, 300);
   await removeRange(engine, name(20), name(30));
   for (let i = 0; i < 5; i++) await put(engine, { [`large${i}`]: `${i}`.repeat(700) });
@@ -168,6 +169,7 @@ describe("repairDatabase()", () => {
     const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
     assert.equal(report.kept, 29);
     assert.equal(report.lost.length, 1);
+    assert.doesNotMatch(report.lost[0]!.detail, /repair/, "the remedy is under way");
     assert.equal((await contents(fs)).size, 29);
   });
 
@@ -179,6 +181,123 @@ describe("repairDatabase()", () => {
     assert.ok(report.kept >= entries.size - 5 && report.kept < entries.size);
     const left = await contents(fs);
     for (const [key, value] of entries) if (!key.startsWith("large")) assert.equal(left.get(key), value);
+  });
+
+  it("keeps the values before the place where a blob file was cut, and all where something was put behind it", async () => {
+    for (const harm of ["cut", "longer"]) {
+      const { fs, entries } = await example();
+      const blobs = (await fs.list("/db")).filter((one) => one.endsWith(".blob"));
+      for (const blob of blobs) {
+        await damage(fs, blob, (bytes) => {
+          return harm === "cut" ? bytes.slice(0, -50) : new Uint8Array([...bytes, ...encodeText("not of it")]);
+        });
+      }
+      const { kept, lost } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+      // The end of each file is the end of its last value.
+      assert.equal(lost.length, harm === "cut" ? blobs.length : 0);
+      assert.equal(kept, entries.size - lost.length);
+      for (const [key, value] of await contents(fs)) assert.equal(value, entries.get(key), harm);
+    }
+  });
+
+  it("takes from the log what damaged tables and blob files held, as far back as nothing is missing there", async () => {
+    const harms: [string, (fs: MemoryFileSystem, files: string[]) => Promise<void>][] = [
+      ["all gone", async (fs, files) => {
+        for (const file of files) await fs.remove(`/db/${file}`);
+      }],
+      ["all cut", async (fs, files) => {
+        for (const file of files) await damage(fs, file, (bytes) => bytes.slice(0, bytes.length >> 1));
+      }],
+      ["one flipped", (fs, files) => damage(fs, files[0]!, flip(100))],
+    ];
+    for (const kinds of [[".sst"], [".blob"], [".sst", ".blob"]]) {
+      for (const [what, harm] of harms) {
+        const { fs, entries } = await example(2 ** 20);
+        await harm(fs, (await fs.list("/db")).filter((one) => kinds.some((kind) => one.endsWith(kind))));
+        const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
+        assert.deepEqual([report.kept, report.lost], [entries.size, []], `${kinds}: ${what}`);
+        assert.deepEqual(await contents(fs), entries, `${kinds}: ${what}`);
+      }
+    }
+  });
+
+  it("takes nothing from the log before a place that is damaged: what is missing there may have deleted it", async () => {
+    const made = memoryFileSystem();
+    const engine = await open(made, { historyBytes: 2 ** 20 });
+    await fill(engine, 300);
+    await removeRange(engine, name(100), name(200));
+    await fill(engine, 40, "again");
+    await engine.compact(); // The deleted range is in no table any more.
+    const entries = new Map(all(engine));
+    await engine.close();
+    let some = 0;
+    for (const log of (await made.list("/db")).filter((one) => one.endsWith(".log"))) {
+      const fs = made.fork({ keep: "all" });
+      if ((await fs.stat(`/db/${log}`))!.size < 200) continue;
+      await damage(fs, log, flip(150));
+      for (const one of await fs.list("/db")) if (one.endsWith(".sst")) await fs.remove(`/db/${one}`);
+      const { kept, lost } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+      assert.ok(kept <= entries.size && lost.length > 0, `${log}: ${kept}`);
+      if (kept > 0 && kept < entries.size) some++;
+      for (const [key, value] of await contents(fs)) assert.equal(value, entries.get(key), `${log}: ${key}`);
+    }
+    assert.ok(some > 3, `${some}`);
+  });
+
+  it("has from the log what a restore brought no more, and nothing that it replaced", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 2 ** 20 });
+    await fill(engine, 200);
+    await ingestSome(engine, 20, 60, true);
+    await fill(engine, 10, "behind");
+    const entries = new Map(all(engine));
+    await engine.compact();
+    await engine.close();
+    for (const one of await fs.list("/db")) if (one.endsWith(".sst")) await fs.remove(`/db/${one}`);
+    const { kept, lost } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.ok(lost.length > 0);
+    const left = await contents(fs);
+    assert.equal(left.size, kept);
+    assert.ok(kept >= 10 && kept < entries.size, `${kept}`);
+    for (const [key, value] of left) assert.equal(value, entries.get(key), key);
+  });
+
+  it("opens a damaged blob file once for all of its values", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { memtableBytes: 2 ** 20, historyBytes: 0 });
+    for (let i = 0; i < 50; i++) await put(engine, { [`large${i}`]: `${i}`.repeat(700) });
+    await engine.compact();
+    await engine.close();
+    const [blob] = (await fs.list("/db")).filter((one) => one.endsWith(".blob"));
+    await damage(fs, blob!, flip(110));
+    let opened = 0;
+    const counting = fs.fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name === "open" && path.endsWith(blob!)) opened++;
+      },
+    });
+    const { kept, lost } = await repairDatabase(counting, "/db", settings, { dryRun: true });
+    assert.deepEqual([kept, lost.length], [49, 1]);
+    assert.ok(opened > 0 && opened < 10, `${opened}`);
+  });
+
+  it("takes for no damage that too many files are open, and changes nothing then", async () => {
+    for (const code of ["EMFILE", "ENFILE", "ENOMEM"]) {
+      const { fs } = await example();
+      const [table] = (await fs.list("/db")).filter((one) => one.endsWith(".sst"));
+      const [blob] = (await fs.list("/db")).filter((one) => one.endsWith(".blob"));
+      await damage(fs, table!, flip(100));
+      const before = await fs.list("/db");
+      const short = fs.fork({ keep: "all" }, {
+        beforeOperation({ name, path }) {
+          if (name === "open" && path.endsWith(blob!)) throw nodeError(name, path, { code });
+        },
+      });
+      await assert.rejects(repairDatabase(short, "/db", settings, { dryRun: false }), (error: IOError) => {
+        return error instanceof IOError && error.message.includes(code);
+      });
+      assert.deepEqual(await short.list("/db"), before);
+    }
   });
 
   it("tells no loss for what it makes anew: rows of tags", async () => {

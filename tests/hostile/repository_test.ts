@@ -280,7 +280,7 @@ describe("a hostile repository", () => {
       const { kind, body } = (await documentsOf(store)).find(({ key }) => key === "repository.json")!;
       const sealed = { format: "holdfast-repository", formatVersion: 1, ...body, more: value };
       const checksum = sealOf(sealed, undefined)[1];
-      await copy.delete("repository.json");
+      for (const key of ["repository.json", "index/repository.json"]) await copy.delete(key);
       await copy.put("repository.json", new TextEncoder().encode(JSON.stringify({ ...sealed, checksum })));
       await assert.rejects(BackupRepository.open(copy, { readOnly: true }), HoldfastError, kind);
       tried++;

@@ -175,7 +175,7 @@ describe("every table", () => {
   });
 
   it("of what was lost fits, too", async () => {
-    await using opened = await open(db);
+    await using opened = await open(db, { history: { maxBytes: 0 } });
     for (let n = 0; n < 50; n++) await opened.set(`${"key-".repeat(30)}${n}`, "x".repeat(100));
     await opened.compact();
     await opened.close();

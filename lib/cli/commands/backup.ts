@@ -259,24 +259,38 @@ export const restore: CommandSpec = {
         fileSystem: io.fileSystem,
       });
     out.endProgress();
+    const part = ["prefix", "namespace"].filter((name) => given.isGiven(name));
+    if (info.entries === 0 && part.length > 0) {
+      out.warn(`${from} holds nothing under --${part.join(" and --")} at that point: no entry was restored`);
+    }
     await out.result(info, () => printRestore(out, info));
   },
 };
 
-/** Without a wish it is the newest state that can be had: that there was a newer one is to be known before it is taken. */
+/**
+ * Without a wish it is the newest state that can be had: that there was a newer one is to be known before it is taken. And a
+ * time says little of commits that were made while the clock was ahead.
+ */
 async function warnOfNewer({ given, io, out }: Call, repo: BackupRepository, options: RestoreOptions): Promise<void> {
-  if (["at", "at-version", "backup"].some((name) => given.isGiven(name))) return;
-  const { database, lineage } = options;
+  if (["at-version", "backup"].some((name) => given.isGiven(name))) return;
+  const { database, lineage, at, allowEarlier } = options;
   const history = { ...(database === undefined ? {} : { database }), ...(lineage === undefined ? {} : { lineage }) };
+  const point = at === undefined ? {} : { at, ...(allowEarlier === undefined ? {} : { allowEarlier }) };
   // That nothing can be had is told by the restore.
-  const found = await repo.estimate({ ...history, signal: io.signal }).catch(() => undefined);
+  const found = await repo.estimate({ ...history, ...point, signal: io.signal }).catch(() => undefined);
   if (found === undefined) return;
   const listed = await repo.list({ database: found.database, lineage: found.lineage });
-  const newest = listed.filter(({ selective }) => !selective).at(-1);
+  const newest = listed.filter(({ selective, createdAt }) =>
+    !selective && (at === undefined || createdAt <= Number(at))
+  )
+    .at(-1);
   if (newest === undefined || newest.version <= found.version) return;
   out.warn(
-    `backup ${newest.id} is of version ${newest.version}, which can't be restored: version ${found.version} is the ` +
-      `newest that can; ${PROGRAM_NAME} verify says what is missing`,
+    at === undefined
+      ? `backup ${newest.id} is of version ${newest.version}, which can't be restored: version ${found.version} is the ` +
+        `newest that can; ${PROGRAM_NAME} verify says what is missing`
+      : `backup ${newest.id} was made by then and is of version ${newest.version}, which was written while the clock was ` +
+        `ahead and bears a later time: what comes back is version ${found.version}; --at-version goes by no clock`,
   );
 }
 

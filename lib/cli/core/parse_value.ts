@@ -53,7 +53,8 @@ function valueOf(spec: OptionSpec, kind: ValueKind, text: string, now: number): 
     case "bytes":
       return parseBytes(text);
     case "duration":
-      return parseDuration(text.trim());
+      // Zero needs no unit: "a limit of 0 switches its check off".
+      return text.trim() === "0" ? 0 : parseDuration(text.trim());
     case "time":
       return parseTime(text, now);
     case "choice":

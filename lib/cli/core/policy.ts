@@ -59,7 +59,7 @@ export const HEALTH_OPTIONS: readonly OptionSpec[] = under("Limits of health", [
   { name: "max-lag", kind: "duration", help: "how far replication may be behind: 5m unless given" },
   { name: "verify-within", kind: "duration", help: "how long ago the last good verification may be" },
   { name: "drill-within", kind: "duration", help: "how long ago the last good drill may be" },
-  { name: "min-free-bytes", kind: "bytes", help: "how much space must be free" },
+  { name: "min-free-bytes", kind: "bytes", help: "how much space must be free: 16 MiB unless given" },
 ]);
 
 const CHECKS = {

@@ -58,7 +58,8 @@ export async function givenSecret(call: Call, whose: Whose): Promise<Encryption 
   if (passphrase !== undefined && key !== undefined) {
     throw new UsageError(`${passphraseVariable} and ${keyVariable} are both set; unset one of them`);
   }
-  if (passphrase !== undefined) return { passphrase };
+  // As a file's: secret stores and shells put a line break behind it, or take it away.
+  if (passphrase !== undefined) return { passphrase: passphraseIn(Buffer.from(passphrase), passphraseVariable) };
   return key === undefined ? undefined : { key: keyIn(Buffer.from(key), keyVariable) };
 }
 

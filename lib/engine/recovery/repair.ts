@@ -109,7 +109,7 @@ async function rebuild(
     const into = write ? { output, tags } : undefined;
     const kept = await mergeAll(evidence, settings, into, names, options.onRows);
     const found = evidence.damaged ? names.rows(state.database.keyEncoding) : [];
-    const lost = evidence.lost.filter((range) => !isOfTags(range));
+    const lost = evidence.isAllInLog ? [] : evidence.lost.filter((range) => !isOfTags(range));
     for (const { name } of found) {
       lost.push({ start: undefined, end: undefined, detail: `The name of a namespace is lost; it is "${name}" now` });
     }
@@ -231,6 +231,8 @@ async function mergeAll(
     if (isTagSpace(space)) continue;
     let value: Uint8Array | undefined;
     if (cellOp(cell[0]!) === OP_BLOB) {
+      // A newer row of it, or the same with its value, has been read.
+      if (!filter.isNewKey(key)) continue;
       const pointer = readBlobPointer(readCell(cell).payload);
       if (!evidence.blobs.has(pointer.number)) {
         try {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { throwIfAborted } from "../../base/abort.ts";
 import { CorruptionError, HoldfastError, UnsupportedFormatError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -21,11 +20,11 @@ import { UnseenRanges } from "../../tree/unseen_ranges.ts";
 import { TableReader } from "../../tree/table/table_reader.ts";
 import { applyOperations } from "../writing/apply.ts";
 import { type FileKind, fileName, filePath, MARKER_NAME, parseFileName } from "../file_names.ts";
-import { readCommits } from "../log/log_segment.ts";
 import { loadManifest, MARKER_BYTES_MAX } from "../manifest/manifest.ts";
 import { findManifest, salvageIdentity } from "../manifest/salvage_manifest.ts";
 import { emptyState, type ManifestState } from "../manifest/manifest_state.ts";
 import { deletedBy, ingestOf, recoverLog, refuseUnnamed } from "./recovery.ts";
+import { type CheckedHistory, checkHistory, readHistory } from "./repair_history.ts";
 import { damageIn, isDamage, type LostRange, salvageCommits, SalvageCursor } from "./salvage.ts";
 import type { EngineSettings } from "../types.ts";
 
@@ -43,6 +42,8 @@ export interface Evidence {
   blobs: Map<number, BlobMeta>;
   /** A blob file with damage, for what can be read of it. */
   damagedBlob(number: number): BlobReader;
+  /** Whether the log holds every commit, so that nothing is lost with a table or a blob file. */
+  isAllInLog: boolean;
   /** What may be lost; more may be found while the sources are read. */
   lost: LostRange[];
   /** The newest version seen. */
@@ -73,6 +74,10 @@ class Gathering {
   readonly #slicer: Slicer;
   readonly #cache = new BlockCache(0);
   readonly #readers: { close(): void }[] = [];
+  #history: CheckedHistory = { whole: new Set(), isDamaged: false };
+  /** Whether a table or a blob file is damaged. */
+  #needsHistory = false;
+  readonly #damagedBlobs = new Map<number, BlobReader>();
   readonly #global = new Map<number, { version: number; timestamp: number }>();
   /** Ranges that ingests deleted, by the log, of which it is to be seen whether they took effect. */
   readonly #replaced: RangeTombstone[] = [];
@@ -94,7 +99,8 @@ class Gathering {
       sources: [],
       tombstones: [],
       blobs: new Map(),
-      damagedBlob: (number) => this.#openBlob(number),
+      isAllInLog: false,
+      damagedBlob: (number) => this.#damagedBlob(number),
       lost: [],
       maxVersion: 0,
       maxTimestamp: 0,
@@ -118,7 +124,9 @@ class Gathering {
     }
     if (this.#manifest !== undefined) {
       logDamage = await this.#checkLog(this.#manifest);
-      await this.#checkHistory(this.#manifest);
+      const { signal } = this.#settings;
+      this.#history = await checkHistory(this.#fs, this.#path, this.#manifest, this.#slicer, signal);
+      evidence.damaged ||= this.#history.isDamaged;
       this.#isBehind = await this.#missesEdits(this.#manifest);
     }
     evidence.state.database = this.#manifest?.database ?? await this.#identityFromFiles();
@@ -131,8 +139,10 @@ class Gathering {
     this.#readLogs();
     // Most damage is met again, and told in detail, by reading past it; what isn't is told here.
     if (logDamage !== undefined && evidence.lost.length === 0) this.#lose(logDamage);
+    const isLogWhole = evidence.lost.length === 0;
     for (const number of this.#numbers("table")) await this.#readTable(number);
     for (const number of this.#numbers("blob")) await this.#readBlob(number);
+    if (this.#manifest !== undefined && this.#needsHistory) await this.#addHistory(this.#manifest, isLogWhole);
     this.#deleteReplaced();
     return evidence;
   }
@@ -148,20 +158,13 @@ class Gathering {
     }
   }
 
-  /** Log whose commits are in tables holds nothing that could be lost, but verify() and changes() read it. */
-  async #checkHistory(state: ManifestState): Promise<void> {
-    for (const { number, end, lastVersion } of state.logs.values()) {
-      if (lastVersion > state.lastVersion) continue;
-      try {
-        for (const _ of readCommits(this.#fs, this.#path, { number, database: state.database.id }, end)) {
-          if (this.#slicer.due()) await this.#slicer.tick();
-          throwIfAborted(this.#settings.signal);
-        }
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        this.#evidence.damaged = true;
-      }
-    }
+  async #addHistory(state: ManifestState, isLogWhole: boolean): Promise<void> {
+    const { signal } = this.#settings;
+    const found = await readHistory(this.#fs, this.#path, state, this.#history.whole, this.#slicer, signal);
+    // Of two rows that are the same the first counts, and a log's has its value with it.
+    this.#evidence.sources.unshift(...found.memtables.map((memtable) => memtable.cursor()));
+    this.#evidence.tombstones.push(...found.tombstones);
+    this.#evidence.isAllInLog = found.isAll && isLogWhole;
   }
 
   /** Only a marker that is damaged leaves a manifest to be found; one that names a manifest is to be believed. */
@@ -317,6 +320,7 @@ class Gathering {
       let damaged = false;
       for await (const _ of reader.verify(this.#slicer)) damaged = true;
       evidence.damaged ||= damaged;
+      this.#needsHistory ||= damaged;
       // Where no manifest does, the log still says with which commit a table was ingested.
       const global = placed === undefined ? this.#global.get(number) : undefined;
       evidence.sources.push(new SalvageCursor(reader, (range) => evidence.lost.push(range), global));
@@ -325,6 +329,7 @@ class Gathering {
       evidence.maxVersion = Math.max(evidence.maxVersion, newest);
     } catch (error) {
       if (!isDamage(error)) throw error;
+      this.#needsHistory = true;
       this.#lose(error, { start: placed?.table.smallest, end: placed?.table.largest });
     }
   }
@@ -341,26 +346,35 @@ class Gathering {
     return reader;
   }
 
-  #openBlob(number: number): BlobReader {
+  #openBlob(number: number, open: typeof BlobReader.open): BlobReader {
     const expected = { database: this.#evidence.state.database.id, number };
-    const reader = BlobReader.open(this.#fs, filePath(this.#path, "blob", number), expected);
+    const reader = open(this.#fs, filePath(this.#path, "blob", number), expected);
     this.#readers.push(reader);
+    return reader;
+  }
+
+  /** Opened once, whatever the number of values that are read from it. */
+  #damagedBlob(number: number): BlobReader {
+    let reader = this.#damagedBlobs.get(number);
+    if (reader === undefined) this.#damagedBlobs.set(number, reader = this.#openBlob(number, BlobReader.salvage));
     return reader;
   }
 
   async #readBlob(number: number): Promise<void> {
     try {
-      const reader = this.#openBlob(number);
+      const reader = this.#openBlob(number, BlobReader.open);
       const known = this.#manifest?.blobs.get(number);
       let damaged = false;
       for await (const _ of reader.verify(this.#slicer, known?.sha256)) damaged = true;
       this.#evidence.damaged ||= damaged;
+      this.#needsHistory ||= damaged;
       // Without a manifest to vouch for the file its values move into a new one.
       if (!damaged && known !== undefined) this.#evidence.blobs.set(number, known);
     } catch (error) {
       // Which keys are lost turns out when the rows that point here are read.
       if (!isDamage(error)) throw error;
       this.#evidence.damaged = true;
+      this.#needsHistory = true;
     }
   }
 }

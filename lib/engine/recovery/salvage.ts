@@ -7,6 +7,7 @@ import { DecodeError } from "../../base/bytes.ts";
 import { CorruptionError, HoldfastError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { type CommitRecord, countOperations, readCommit } from "../../format/log/batch.ts";
+import { failureCode } from "../../files/node_errors.ts";
 import { BlockCursor } from "../../format/table/block_cursor.ts";
 import { findLaterRecord, RecordReader } from "../../format/log/record_reader.ts";
 import { type Cursor, FoundRow } from "../../tree/cursor.ts";
@@ -24,9 +25,14 @@ export interface LostRange {
   detail: string;
 }
 
+/** What says something of the process or the system that reads, and nothing of the file. */
+const SCARCE: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
+
 /** Whether an error says that a file is damaged, missing or unreadable, rather than that something else went wrong. */
 export function isDamage(error: unknown): error is HoldfastError {
-  return error instanceof HoldfastError && ["CORRUPTION", "UNSUPPORTED_FORMAT", "NOT_FOUND", "IO"].includes(error.code);
+  return error instanceof HoldfastError &&
+    ["CORRUPTION", "UNSUPPORTED_FORMAT", "NOT_FOUND", "IO"].includes(error.code) &&
+    !SCARCE.has(failureCode(error.cause));
 }
 
 /** What such an error says, without its remedy: it is told by the repair that the remedy would be. */
@@ -173,5 +179,5 @@ function decodeWhole(record: Uint8Array): CommitRecord | undefined {
 }
 
 function unknownRange(file: string, offset: number, detail: string): LostRange {
-  return { start: undefined, end: undefined, detail: new CorruptionError(file, offset, detail).message };
+  return { start: undefined, end: undefined, detail: damageIn(new CorruptionError(file, offset, detail)) };
 }

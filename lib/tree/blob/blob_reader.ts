@@ -52,27 +52,24 @@ export class BlobReader {
   readonly footer: BlobFooter;
   /** The file's length. */
   readonly size: number;
+  /** Where the records end. */
+  readonly #end: number;
   readonly #seed: number;
   #handle: FileHandle | undefined;
 
-  private constructor(handle: FileHandle, size: number, header: FileHeader, footer: BlobFooter) {
+  private constructor(handle: FileHandle, size: number, header: FileHeader, footer: BlobFooter, end: number) {
     this.path = handle.path;
     this.header = header;
     this.footer = footer;
     this.size = size;
+    this.#end = end;
     this.#seed = checksumSeed(header);
     this.#handle = handle;
   }
 
   /** Opens a blob file, which must be the one expected: a swapped, foreign or cut file is `CorruptionError`. */
   static open(fs: FileSystem, path: string, expected: Partial<FileIdentity>, meta?: BlobMeta): BlobReader {
-    const handle = fs.openSync(path, "read");
-    try {
-      const size = handle.sizeSync();
-      const head = new Uint8Array(Math.min(size, FILE_HEADER_BYTES));
-      handle.readAtSync(head, 0);
-      const header = readFileHeader("blob", head, path);
-      expectIdentity(header, expected, path);
+    return BlobReader.#open(fs, path, expected, (handle, size, header) => {
       if (size < FILE_HEADER_BYTES + BLOB_FOOTER_BYTES) {
         throw new CorruptionError(path, size, "the blob file ends before its footer; it was cut or never finished");
       }
@@ -82,7 +79,31 @@ export class BlobReader {
       if (meta !== undefined && (meta.size !== size || meta.count !== footer.count)) {
         throw new CorruptionError(path, size - BLOB_FOOTER_BYTES, "the blob file is not the one that was written");
       }
-      return new BlobReader(handle, size, header, footer);
+      return new BlobReader(handle, size, header, footer, size - BLOB_FOOTER_BYTES);
+    });
+  }
+
+  /** Opens what is left of a blob file that was cut, or that something was put behind: each record proves itself. */
+  static salvage(fs: FileSystem, path: string, expected: Partial<FileIdentity>): BlobReader {
+    return BlobReader.#open(fs, path, expected, (handle, size, header) => {
+      return new BlobReader(handle, size, header, { count: 0, bytes: 0 }, size);
+    });
+  }
+
+  static #open(
+    fs: FileSystem,
+    path: string,
+    expected: Partial<FileIdentity>,
+    make: (handle: FileHandle, size: number, header: FileHeader) => BlobReader,
+  ): BlobReader {
+    const handle = fs.openSync(path, "read");
+    try {
+      const size = handle.sizeSync();
+      const head = new Uint8Array(Math.min(size, FILE_HEADER_BYTES));
+      handle.readAtSync(head, 0);
+      const header = readFileHeader("blob", head, path);
+      expectIdentity(header, expected, path);
+      return make(handle, size, header);
     } catch (error) {
       handle.closeSync();
       throw error;
@@ -92,7 +113,7 @@ export class BlobReader {
   /** The value at a pointer. With `key`, the record must be that key's. */
   readSync(pointer: BlobPointer, key?: Uint8Array): Uint8Array {
     const record = this.#memory(pointer, true);
-    const n = this.#open().readAtSync(record, pointer.offset);
+    const n = this.#file().readAtSync(record, pointer.offset);
     return this.#value(pointer, record, n, key);
   }
 
@@ -101,7 +122,7 @@ export class BlobReader {
     const record = this.#memory(pointer, reads < READS_BORROWING);
     reads++;
     try {
-      const n = await this.#open().readAt(record, pointer.offset);
+      const n = await this.#file().readAt(record, pointer.offset);
       return this.#value(pointer, record, n, key);
     } finally {
       reads--;
@@ -110,7 +131,7 @@ export class BlobReader {
 
   /** The head of the record at `offset`, and where the next one begins: how repair and checks walk over the file. */
   headAt(offset: number): { head: BlobHead; next: number } {
-    const left = this.size - BLOB_FOOTER_BYTES - offset;
+    const left = this.#end - offset;
     let bytes = this.#part(offset, Math.min(left, BLOB_HEAD_BYTES + 256));
     let head = readBlobHead(bytes, this.#seed, this.path, offset);
     if (head === undefined && bytes.length >= BLOB_HEAD_BYTES) {
@@ -120,7 +141,7 @@ export class BlobReader {
     }
     if (head === undefined) throw new CorruptionError(this.path, offset, "a record runs into the footer");
     const next = offset + BLOB_HEAD_BYTES + head.key.length + head.storedLength;
-    if (next > this.size - BLOB_FOOTER_BYTES) {
+    if (next > this.#end) {
       throw new CorruptionError(this.path, offset, "a record runs into the footer");
     }
     return { head, next };
@@ -134,7 +155,7 @@ export class BlobReader {
 
   /** Fills `into` from the file, off the main thread. */
   async readBytes(into: Uint8Array, offset: number): Promise<void> {
-    const n = await this.#open().readAt(into, offset);
+    const n = await this.#file().readAt(into, offset);
     if (n !== into.length) throw new CorruptionError(this.path, offset + n, "the file ends early");
   }
 
@@ -154,7 +175,7 @@ export class BlobReader {
     if (number !== this.header.number) {
       throw new CorruptionError(this.path, offset, `a pointer into file ${number} was followed here`);
     }
-    if (offset < BLOB_RECORDS_AT || length < BLOB_HEAD_BYTES || offset + length > this.size - BLOB_FOOTER_BYTES) {
+    if (offset < BLOB_RECORDS_AT || length < BLOB_HEAD_BYTES || offset + length > this.#end) {
       throw new CorruptionError(this.path, offset, `no record of ${length} bytes fits there`);
     }
     // Of a packed value nobody keeps the record; another one is handed out as it is.
@@ -192,11 +213,11 @@ export class BlobReader {
 
   #part(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(Math.max(0, length));
-    const n = this.#open().readAtSync(bytes, offset);
+    const n = this.#file().readAtSync(bytes, offset);
     return bytes.subarray(0, n);
   }
 
-  #open(): FileHandle {
+  #file(): FileHandle {
     if (this.#handle === undefined) throw new ClosedError(`Cannot read ${this.path}: the blob file is closed`);
     return this.#handle;
   }

@@ -59,9 +59,9 @@ describe("the index of backups", () => {
     it(`spares reading manifests one by one (${name})`, async () => {
       const house = await withBackups(15, settings);
       const store = house.store as MemoryStore;
-      assert.deepEqual(await keysOf(store, "index/"), []);
+      assert.deepEqual(await keysOf(store, "index/backups"), []);
       await backUp(house, 45);
-      assert.deepEqual(await keysOf(store, "index/"), [INDEX]);
+      assert.deepEqual(await keysOf(store, "index/backups"), [INDEX]);
       const { ids, gets } = await listAnew(store, settings);
       assert.deepEqual(ids, idsOf(await keysOf(store, "backups/")));
       assert.equal(ids.length, 60);
@@ -170,7 +170,7 @@ describe("the index of backups", () => {
       error,
     });
     await backUp(house, 40);
-    assert.deepEqual(await keysOf(inner, "index/"), []);
+    assert.deepEqual(await keysOf(inner, "index/backups"), []);
     await assertAllRestore(house);
   });
 

@@ -14,6 +14,8 @@ import {
   NotFoundError,
   RepositoryLockedError,
 } from "../../../lib/base/errors.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -326,6 +328,25 @@ describe("backup() into a repository", () => {
     assert.deepEqual(dump(restored, true), house.states.get(90));
     await restored.close();
   });
+
+  for (const harm of ["gone", "cut"] as const) {
+    it(`builds on no object that is ${harm}, and puts it anew`, async () => {
+      const house = await House.make();
+      await fill(house, "a", 30);
+      await house.engine.compact();
+      await house.backup({ id: "first" });
+      const tables = await readBackup(house.context, "first").then((found) => found!.base!.files);
+      const key = `objects/${tables.find(({ kind }) => kind === "table")!.object}`;
+      if (harm === "gone") await house.store.delete(key);
+      else await house.store.put(key, new Uint8Array(5));
+      await fill(house, "b", 3);
+      await house.backup({ id: "second", type: "snapshot" });
+      assert.deepEqual((await house.restore({ backupId: "second" })).contents, house.states.get(33));
+      // Under its own name it is the first one's, too.
+      const { problems } = await verifyRepository(house.context, undefined, { read: "all" });
+      assert.deepEqual(problems.map((problem) => problem.key), harm === "gone" ? [] : [key]);
+    });
+  }
 
   it("works from a reader beside the writer", async () => {
     const house = await House.make();

@@ -9,7 +9,7 @@ import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
-import { GapError } from "../../../lib/base/errors.ts";
+import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -40,6 +40,26 @@ async function behindOriginal(): Promise<{ house: House; copy: Engine; original:
   for (const key of ["b", "c"]) await house.set(key, key);
   await original.flush();
   return { house, copy, original };
+}
+
+/**
+ * Two copies of a directory that both wrote on behind version 1, in one lineage: the house's is archived up to version 2, the
+ * other, at /other, stands at version 4. With `tables` all of it is in tables.
+ */
+async function twoThatWroteOn(tables: boolean): Promise<House> {
+  const house = await House.make();
+  await house.set("a", "a");
+  await house.backup({ type: "full" });
+  await house.copyDirectory("/other");
+  await house.set("b", "b");
+  await house.backup({ type: "incremental" });
+  const other = await openAt(house.fs, "/other", { clock: house.time.clock, historyBytes: 0 });
+  house.time.now += 1000;
+  for (const key of ["x", "y", "z"]) await write(other, (batch) => put(batch, 0, key, { value: "of the other" }));
+  if (tables) await other.compact();
+  await exportDatabase(other, "/exported");
+  await other.close();
+  return house;
 }
 
 /** Closes the database and opens it again. */
@@ -525,6 +545,49 @@ for (const own of [false, true]) {
     },
   );
 }
+
+describe("a copy of a database that another copy was archived instead of", () => {
+  for (const [path, what] of [["/exported", "an export of it"], ["/other", "a reader of it"]] as const) {
+    for (const archived of ["less", "as far", "further"]) {
+      it(`is not taken for that where ${archived} is archived than it holds: ${what}`, async () => {
+        const house = await twoThatWroteOn(false);
+        house.time.now += 1000;
+        for (const key of { less: [], "as far": ["c", "d"], further: ["c", "d", "e"] }[archived]!) {
+          await house.set(key, key);
+        }
+        await house.backup();
+        const copy = await openAt(house.fs, path, { clock: house.time.clock, readOnly: path === "/other" });
+        for (const type of ["auto", "full", "incremental"] as const) {
+          await assert.rejects(house.backup({ type }, copy), LineageError);
+        }
+        await copy.close();
+        assert.equal((await listBackups(house.context)).length, 3);
+      });
+    }
+  }
+
+  it("is restored as it was, and never with the log of the other behind it", async () => {
+    const house = await twoThatWroteOn(true);
+    const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
+    // Nothing that both have is left in its log.
+    const { id, version } = await house.backup({}, copy);
+    assert.equal(version, 4);
+    house.time.now += 1000;
+    for (const key of ["c", "d", "e"]) await house.set(key, key);
+    await house.backup({ type: "incremental" });
+    for (let version = 1; version <= 5; version++) {
+      assert.deepEqual(
+        (await house.restore({ at: { version } })).contents,
+        house.states.get(version),
+        `version ${version}`,
+      );
+    }
+    assert.deepEqual((await house.restore()).contents, house.states.get(5));
+    assert.deepEqual((await house.restore({ at: house.time.now, allowEarlier: true })).contents, house.states.get(5));
+    assert.deepEqual((await house.restore({ backupId: id })).contents, dump(copy, true));
+    await copy.close();
+  });
+});
 
 describe("a copy that began a history of its own and has no commit in it", () => {
   for (const part of [{ type: "full" }, { prefix: "a" }] as const) {

@@ -145,6 +145,10 @@ describe("judgeHealth()", () => {
     assert.deepEqual(codes({ freeBytes: 10 }, { minFreeBytes: 11 }), ["space-low"]);
     assert.deepEqual(codes({ freeBytes: 11 }, { minFreeBytes: 11 }), []);
     assert.deepEqual(codes({}, { minFreeBytes: 11 }), []);
+    // A full disk is no healthy one, though nobody has said how much should be free.
+    assert.deepEqual(codes({ freeBytes: 0 }), ["space-low"]);
+    assert.deepEqual(codes({ freeBytes: 16 * 2 ** 20 }), []);
+    assert.deepEqual(codes({ freeBytes: 0 }, { minFreeBytes: 0 }), []);
   });
 
   it("puts errors first", () => {

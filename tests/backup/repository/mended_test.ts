@@ -8,7 +8,7 @@ import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 async function repaired() {
   const fileSystem = memoryFileSystem();
   const repo = await BackupRepository.open(new MemoryStore());
-  const before = await DB.open("/db", { fileSystem, compression: "none" });
+  const before = await DB.open("/db", { fileSystem, compression: "none", history: { maxBytes: 0 } });
   await before.setMany(Array.from({ length: 1000 }, (_, i) => [`entry/${i}`, "some text ".repeat(10)] as const));
   await before.compact();
   await repo.backup(before);

@@ -175,7 +175,9 @@ describe("repositoryHealth", () => {
 
   it("tells of proofs, lag and space", async () => {
     const inner = new MemoryStore();
-    const store = Object.assign(new FaultStore(inner), { freeSpace: () => Promise.resolve<number | undefined>(1000) });
+    const store = Object.assign(new FaultStore(inner), {
+      freeSpace: () => Promise.resolve<number | undefined>(10 ** 9),
+    });
     const house = await House.make({ store });
     await house.set("a", "1");
     const { id } = await house.backup();
@@ -206,10 +208,10 @@ describe("repositoryHealth", () => {
     assert.deepEqual(found.findings.map(({ code, backupId }) => [code, backupId]), [["drill-failed", id]]);
     assert.equal(found.lastVerifiedAt, house.time.now);
     await house.store.delete(`${PART.proofs}2.json`);
-    assert.deepEqual(await codes(house, { minFreeBytes: 1001 }), ["space-low"]);
-    assert.deepEqual(await codes(house, { minFreeBytes: 1000 }), []);
+    assert.deepEqual(await codes(house, { minFreeBytes: 10 ** 9 + 1 }), ["space-low"]);
+    assert.deepEqual(await codes(house, { minFreeBytes: 10 ** 9 }), []);
     store.freeSpace = () => Promise.reject(new Error("can't tell"));
-    assert.deepEqual(await codes(house, { minFreeBytes: 1001 }), []);
+    assert.deepEqual(await codes(house, { minFreeBytes: 10 ** 9 + 1 }), []);
     assert.deepEqual(await codes(house, {}, [lagOf({ database, lagMs: 10 * 60_000 })]), ["lag"]);
     assert.deepEqual(await codes(house, {}, [lagOf({ database, lagMs: 1000 })]), []);
     // One that was ended has nothing to say; one that another writer ended does.

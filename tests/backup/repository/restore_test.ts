@@ -10,6 +10,7 @@ import {
   GapError,
   IntegrityError,
   LockedError,
+  NoSpaceError,
   NotFoundError,
   PermissionError,
   StorageError,
@@ -18,6 +19,8 @@ import {
 import type { FileHandle, FileSystem, OpenMode } from "../../../lib/files/file_system.ts";
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/core/open.ts";
 import { ownContext } from "../../../lib/backup/repository/core/context.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
@@ -269,6 +272,58 @@ describe("restore() from a repository", () => {
     assert.deepEqual(store.calls.filter(({ operation }) => operation === "put" || operation === "delete"), []);
   });
 
+  it("is refused before anything is fetched where there is too little room, and after what was left there too", async () => {
+    const house = await week();
+    const small = memoryFileSystem({ capacityBytes: 50_000 });
+    for (let tries = 0; tries < 2; tries++) {
+      await assert.rejects(restoreTo(small, settingsOf(), house.handle, "/r"), (error: NoSpaceError) => {
+        return error instanceof NoSpaceError && /\d+ bytes are needed and \d+ are free/.test(error.message);
+      });
+      assert.ok(small.usedBytes < 1000);
+    }
+    small.capacityBytes = Infinity;
+    await restoreTo(small, settingsOf(), house.handle, "/r");
+    const engine = await openAt(small, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(120));
+    await engine.close();
+  });
+
+  for (const begins of ["before it begins", "while it goes on"]) {
+    it(`works where the repository's disk is full ${begins}`, async () => {
+      let isFull = false;
+      const store = new FaultStore(new MemoryStore(), {
+        delay: ({ operation, key }) => {
+          if (restoring && !isFull && operation === "get" && key.startsWith("objects/")) {
+            isFull = true;
+            house.time.now += 6 * 60_000; // A lease is renewed when five minutes of it are used up.
+          }
+          return undefined;
+        },
+      });
+      let restoring = false;
+      const house = await House.make({ store });
+      await fill(house, "a", 5);
+      await house.engine.compact();
+      await house.backup({ id: "full" });
+      await fill(house, "b", 5);
+      await house.backup();
+      let refused = 0;
+      store.inject({
+        at: ({ operation }) => operation === "put" && isFull,
+        do: "refuse",
+        times: Infinity,
+        error: () => {
+          refused++;
+          return new NoSpaceError("the disk is full");
+        },
+      });
+      restoring = true;
+      isFull = begins === "before it begins";
+      assert.deepEqual((await house.restore()).contents, house.states.get(10));
+      assert.ok(refused > 0);
+    });
+  }
+
   it("finds another way around a base that is damaged or gone", async () => {
     for (const damage of ["flip", "delete"] as const) {
       const house = await week();
@@ -355,6 +410,7 @@ describe("a repository that is not what it should be", () => {
   it("is refused when it is of a newer format, damaged, lost, or something else", async () => {
     const house = await week();
     const key = "repository.json";
+    await house.store.delete(`index/${key}`);
     const good = decodeText(await collect((await house.store.get(key))!.body));
     await house.store.put(key, encodeText(good.replace('"formatVersion": 1', '"formatVersion": 2')));
     await assert.rejects(open(house.store), IntegrityError, "changed by hand: its checksum does not match");
@@ -386,6 +442,45 @@ describe("a repository that is not what it should be", () => {
     await assert.rejects(storeAt(fs, "/notes/my notes.txt"), ExistsError);
     await assert.rejects(storeAt(house.fs, "/db"), (error: ExistsError) => /it is a database/.test(error.message));
   });
+
+  for (const encryption of [undefined, { passphrase: "correct horse" }]) {
+    it(`opens by the copy of what says who it is, ${encryption === undefined ? "plain" : "encrypted"}`, async () => {
+      const house = await House.make({ repository: { encryption } });
+      await house.set("a", "1");
+      await house.backup();
+      for (const damage of ["missing", "damaged"]) {
+        if (damage === "missing") await house.store.delete("repository.json");
+        else await house.store.put("repository.json", encodeText("{}"));
+        const { id } = house.context;
+        // Whoever may only read writes nothing.
+        assert.equal((await house.openRepository({ encryption, readOnly: true })).id, id);
+        assert.equal(await house.store.head("repository.json") === undefined, damage === "missing");
+        assert.deepEqual((await house.restore()).contents, house.states.get(house.engine.visibleVersion));
+        assert.equal((await house.openRepository({ encryption })).id, id);
+        await house.set("a", damage);
+        await house.backup();
+        assert.deepEqual((await house.restore()).contents, house.states.get(house.engine.visibleVersion));
+      }
+      for (
+        const [key, other] of [["repository.json", "index/repository.json"], [
+          "index/repository.json",
+          "repository.json",
+        ]]
+      ) {
+        await house.store.put(key!, encodeText("{}"));
+        const { problems } = await verifyRepository(house.context, undefined, { read: "all" });
+        assert.deepEqual(problems.map((problem) => problem.key), [key]);
+        const { repaired } = await repairRepository(house.context, { dryRun: false });
+        assert.deepEqual(repaired, [`${key} was written anew`]);
+        await house.store.delete(other!);
+        assert.equal((await house.openRepository({ encryption })).id, house.context.id);
+        // One that has none, as of before there were any, is whole, and has one afterwards.
+        assert.ok((await verifyRepository(house.context, undefined, { read: "all" })).ok);
+        await repairRepository(house.context, { dryRun: false });
+        assert.notEqual(await house.store.head("index/repository.json"), undefined);
+      }
+    });
+  }
 
   it("is refused by the release that is too old for it, by name", async () => {
     const house = await week();

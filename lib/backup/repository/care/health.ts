@@ -25,7 +25,7 @@ export interface HealthPolicy {
   verifyWithin?: Duration | undefined;
   /** How long ago the last good drill may be; checked once given. */
   drillWithin?: Duration | undefined;
-  /** How much space must be free, in bytes, where the store tells. Default: 0. */
+  /** How much space must be free, in bytes, where the store tells. Default: 16 MiB. */
   minFreeBytes?: number | undefined;
 }
 
@@ -148,6 +148,12 @@ const HOUR = 3_600_000;
 /** A policy with its defaults, checked; all times in ms. */
 export type CheckedHealthPolicy = Record<keyof HealthPolicy, number>;
 
+/**
+ * With less there is no room for a few objects on their way, nor for what a pruning notes. Not more: a disk that is small, and
+ * kept nearly full on purpose, is its owner's to judge.
+ */
+const FREE_BYTES_MIN = 16 * 2 ** 20;
+
 /** Checks a health policy. */
 export function checkHealthPolicy(call: string, policy: HealthPolicy | undefined): CheckedHealthPolicy {
   const checked = checkOptions(call, policy, NAMES);
@@ -160,7 +166,7 @@ export function checkHealthPolicy(call: string, policy: HealthPolicy | undefined
     maxLag: durationOption(call, checked, "maxLag", HOUR / 12),
     verifyWithin: durationOption(call, checked, "verifyWithin", 0),
     drillWithin: durationOption(call, checked, "drillWithin", 0),
-    minFreeBytes: numberOption(call, checked, "minFreeBytes", 0, { min: 0, max: Number.MAX_SAFE_INTEGER }),
+    minFreeBytes: numberOption(call, checked, "minFreeBytes", FREE_BYTES_MIN, { min: 0, max: Number.MAX_SAFE_INTEGER }),
   };
 }
 

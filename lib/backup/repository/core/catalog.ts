@@ -14,7 +14,7 @@ import { indexable, isIndexDue, isIndexWorth, readIndex, writeIndex } from "./ba
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, isDamage, openContextDocument, readAllDocuments, readDocument } from "./documents.ts";
 import { readHeads } from "../log/heads.ts";
-import { backupIdOf, backupKey, PART } from "./layout.ts";
+import { backupIdOf, backupKey, objectKey, PART } from "./layout.ts";
 import type { KnownObjects, Placed } from "../making/place.ts";
 import { runPool, SMALL_REQUESTS } from "./pool.ts";
 import { assertStillThere } from "./still_there.ts";
@@ -153,21 +153,30 @@ export async function readMarks(context: RepositoryContext): Promise<GcMark[]> {
   return (await readAllDocuments(context, "gc", PART.marks, gcMark)).map(({ body }) => body);
 }
 
+async function sizesOfObjects({ store }: RepositoryContext): Promise<Map<string, number>> {
+  return new Map((await allKeys(store, PART.objects)).map(({ key, size }) => [key, size]));
+}
+
 /**
  * What new backups may refer to. To be read under a lease, or what it tells may be gone before it is used. Where there are none
- * a repository that was emptied is refused, as `IntegrityError`.
+ * a repository that was emptied is refused, as `IntegrityError`. With `looking` objects that are gone or cut count for nothing:
+ * they are put anew, under their own name, which heals who refers to them, or beside what is left.
  */
 export async function knownObjects(
   context: RepositoryContext,
   backups: readonly BackupDocument[],
   own: boolean,
+  looking = false,
 ): Promise<KnownObjects> {
   if (backups.length === 0) await assertStillThere(context);
   const marked = new Set((await readMarks(context)).flatMap((mark) => mark.keys));
   const shareable = new Map<string, Placed>();
   const referenced = new Set<string>();
+  const sizes = looking && !own && backups.length > 0 ? await sizesOfObjects(context) : undefined;
   const note = (object: string, stored: number, share: boolean): void => {
-    referenced.add(object);
+    const size = sizes === undefined ? stored : sizes.get(objectKey(object));
+    if (size !== undefined) referenced.add(object);
+    if (size !== stored) return;
     const name = parseObjectPath(object);
     if (share && name !== undefined) shareable.set(name.name, { object, stored, reused: true });
   };

@@ -49,6 +49,9 @@ export function backupIdOf(key: string): string | undefined {
 /** Where the index of the backups is. */
 export const BACKUP_INDEX_KEY = `${PART.index}backups`;
 
+/** The second copy of `repository.json`: without what it says no key opens an encrypted repository. */
+export const REPOSITORY_COPY_KEY = `${PART.index}repository.json`;
+
 /** The mark that a backup stays. */
 export function pinKey(id: string): string {
   return `${PART.pins}${id}`;

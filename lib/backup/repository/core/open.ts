@@ -29,7 +29,7 @@ import { Bandwidth } from "./bandwidth.ts";
 import type { RepositoryContext } from "./context.ts";
 import { firstKey, readBytes } from "./documents.ts";
 import { addSlot, openRing } from "./keys.ts";
-import { PART, REPOSITORY_KEY } from "./layout.ts";
+import { PART, REPOSITORY_COPY_KEY, REPOSITORY_KEY } from "./layout.ts";
 import { RetryingStore } from "./retrying_store.ts";
 
 /** How a repository is opened; all settled. */
@@ -105,7 +105,10 @@ export async function storeAt(fs: FileSystem, path: string): Promise<ObjectStore
 
 /** Whether a directory is a repository. */
 export async function isRepository(fs: FileSystem, path: string): Promise<boolean> {
-  return (await fs.stat(join(path, REPOSITORY_KEY)))?.kind === "file";
+  for (const key of [REPOSITORY_KEY, REPOSITORY_COPY_KEY]) {
+    if ((await fs.stat(join(path, key)))?.kind === "file") return true;
+  }
+  return false;
 }
 
 /** Opens a repository, or makes one. */
@@ -114,7 +117,8 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   const retrying = new RetryingStore(store, { delay });
   const name = store.name;
   await retrying.probe({ write: !settings.readOnly && !settings.keyless });
-  const about = await readRepository(retrying, name) ?? await make(retrying, settings);
+  const found = await readRepository(retrying, name);
+  const about = found?.about ?? await make(retrying, settings);
   if (about.encryption === null && settings.encryption !== undefined) {
     throw new DecryptionError(
       `Cannot open ${name} with a key: it is not encrypted, and what is written there would not be; ` +
@@ -122,6 +126,10 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
     );
   }
   const ring = about.encryption === null ? undefined : await ringOf(retrying, about, settings);
+  // Nothing begins where it is gone.
+  if (found?.isLost && !settings.readOnly && !settings.keyless) {
+    await retrying.put(REPOSITORY_KEY, sealDocument("repository", about), { ifAbsent: true });
+  }
   return {
     store: retrying,
     name,
@@ -158,10 +166,30 @@ async function ringOf(
   return await openRing(store, about, settings.encryption);
 }
 
-async function readRepository(store: ObjectStore, name: string): Promise<RepositoryDocument | undefined> {
-  const found = await readBytes(store, REPOSITORY_KEY, REPOSITORY_BYTES_MAX);
-  if (found === undefined) return undefined;
-  return openDocument("repository", found.bytes, `${REPOSITORY_KEY} in ${name}`, repositoryDocument);
+/** What the repository says of itself: in the second place where the first is lost or damaged. */
+async function readRepository(
+  store: ObjectStore,
+  name: string,
+): Promise<{ about: RepositoryDocument; isLost: boolean } | undefined> {
+  let damage: unknown;
+  try {
+    const about = await readIdentity(store, name, REPOSITORY_KEY);
+    if (about !== undefined) return { about, isLost: false };
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    damage = error;
+  }
+  const about = await readIdentity(store, name, REPOSITORY_COPY_KEY).catch((error) => {
+    throw damage ?? error;
+  });
+  if (about !== undefined) return { about, isLost: damage === undefined };
+  if (damage !== undefined) throw damage;
+  return undefined;
+}
+
+async function readIdentity(store: ObjectStore, name: string, key: string): Promise<RepositoryDocument | undefined> {
+  const found = await readBytes(store, key, REPOSITORY_BYTES_MAX);
+  return found && openDocument("repository", found.bytes, `${key} in ${name}`, repositoryDocument);
 }
 
 async function make(
@@ -172,11 +200,11 @@ async function make(
   if (other !== undefined && !other.startsWith(PART.keys)) {
     // Another may have made it since we looked.
     const made = await readRepository(store, store.name);
-    if (made !== undefined) return made;
+    if (made !== undefined) return made.about;
     if (Object.values(PART).some((part) => other.startsWith(part))) {
       throw new IntegrityError(
-        `Cannot open ${store.name}: it has parts of a repository (${other}) but no ${REPOSITORY_KEY}; ` +
-          "put that file back from another copy",
+        `Cannot open ${store.name}: it has parts of a repository (${other}) but no ${REPOSITORY_KEY}, nor its copy ` +
+          `${REPOSITORY_COPY_KEY}; put one of them back from a copy of the repository`,
       );
     }
     throw new ExistsError(
@@ -198,14 +226,19 @@ async function make(
     createdAt,
     encryption: ring === undefined ? null : { cipher: "aes-256-gcm", ringId: ring.id },
   };
-  const put = await store.put(REPOSITORY_KEY, sealDocument("repository", body), { ifAbsent: true });
-  if (put !== undefined) return body;
+  const bytes = sealDocument("repository", body);
+  const put = await store.put(REPOSITORY_KEY, bytes, { ifAbsent: true });
+  if (put !== undefined) {
+    // Who may not put it has a repository all the same; a repair makes up for it.
+    await store.put(REPOSITORY_COPY_KEY, bytes).catch(() => {});
+    return body;
+  }
   // Another was faster, or our own answer was lost: what is there now counts.
   const found = await readRepository(store, store.name);
   if (found === undefined) {
     throw new IntegrityError(`${REPOSITORY_KEY} in ${store.name} comes and goes; check the store`);
   }
-  return found;
+  return found.about;
 }
 
 /** Two writers can't be kept apart without conditions, so a store that has none is refused. */

@@ -13,25 +13,18 @@
  *
  * @module
  */
-import { HistoryGoneError, IntegrityError, LineageError, NotFoundError } from "../../../base/errors.ts";
-import { equalBytes } from "../../../base/bytes.ts";
+import { HistoryGoneError, IntegrityError, LineageError } from "../../../base/errors.ts";
 import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { allKeys, firstKey } from "../core/documents.ts";
+import { firstKey } from "../core/documents.ts";
 import { assertStillThere } from "../core/still_there.ts";
 import { lineagePath } from "./lineage_path.ts";
-import { type Head, HeadTouchedError, newHead, overtaken, readHead, REPAIR_WRITER } from "./heads.ts";
+import { assertOriginal, compare } from "./compare_log.ts";
+import { type Head, HeadTouchedError, newHead, readHead, REPAIR_WRITER } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
-import { LogIndex, logObjects } from "./log_chain.ts";
-import { readLog } from "./log_reader.ts";
+import { logObjects } from "./log_chain.ts";
 import { slotOf } from "./slots.ts";
-
-/** Log compared at a time. */
-const COMPARE_BYTES = 4 * 2 ** 20;
-
-/** How often log is listed anew that is merged while it is compared; a merge has nothing left to do when it is through. */
-const COMPARE_TRIES = 5;
 
 /**
  * Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. `seen`: the head as
@@ -49,7 +42,10 @@ export async function attach(
   if (found === undefined) return await begin(context, engine, writer, at, seen);
   const { body } = found;
   // A copy that was never written to stands in its original's history, wherever that has gone since.
-  if (engine.forked) return found;
+  if (engine.forked) {
+    await assertOriginal(context, engine, body);
+    return found;
+  }
   if (slot !== undefined && body.version < slot.version) {
     // Behind one that a repair made all is archived anew, where the log still has the very commit at which it stands. Without
     // that nothing shows whose history it tells of, nor that there will be no hole: then it is not for this to go on.
@@ -67,7 +63,7 @@ export async function attach(
     throw new LineageError(
       `Cannot archive the log of ${engine.path} in ${context.name}: it stands at version ${engine.visibleVersion}, and ` +
         `the repository has its history up to version ${body.version}; another copy wrote on, or commits were lost here: ` +
-        "restore from the repository into a new directory (LINEAGE)",
+        "restore from the repository into a new directory, or give what is here a repository of its own (LINEAGE)",
     );
   }
   // Without a slot it may be that of another copy: then the last commit tells, where it is still there.
@@ -155,53 +151,5 @@ async function reachesBack(engine: Engine, version: number): Promise<boolean> {
     throw error;
   } finally {
     follower.close();
-  }
-}
-
-/** Holds what the repository has behind `after` against this database's own log; says how many commits both still have. */
-async function compare(...of: Parameters<typeof compareOnce>): Promise<number> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await compareOnce(...of);
-    } catch (error) {
-      // What was listed may have been merged since.
-      if (!(error instanceof NotFoundError) || tries === COMPARE_TRIES) throw error;
-    }
-  }
-}
-
-async function compareOnce(
-  context: RepositoryContext,
-  engine: Engine,
-  head: HeadDocument,
-  after: number,
-  writer: string,
-): Promise<number> {
-  const index = new LogIndex(logObjects(await allKeys(context.store, logPrefix(head.database, head.lineage))));
-  const walk = index.walkBack({ version: head.version, chain: head.chain }, after + 1);
-  const from = Math.max(after, walk.from - 1);
-  const theirs = readLog(context, walk.objects, { after: from, upTo: head.version });
-  const follower = engine.follow(from);
-  let compared = 0;
-  try {
-    for (;;) {
-      const ours = await follower.next(COMPARE_BYTES);
-      if (ours === undefined) return compared;
-      for (const commit of ours.commits) {
-        if (commit.version > head.version) return compared;
-        const step = await theirs.next();
-        const same = !step.done && step.value.version === commit.version &&
-          step.value.timestamp === commit.timestamp && equalBytes(step.value.ops, commit.ops);
-        if (!same) throw overtaken(context, { ...head, writer }, head);
-        compared++;
-      }
-    }
-  } catch (error) {
-    // What is gone from the log can't be compared; that gap is met again when the log is followed.
-    if (!(error instanceof HistoryGoneError)) throw error;
-    return compared;
-  } finally {
-    follower.close();
-    await theirs.return(undefined);
   }
 }

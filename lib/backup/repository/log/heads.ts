@@ -136,7 +136,7 @@ export function overtaken(
     : `another writer (epoch ${theirs.epoch}) has archived up to version ${theirs.version}`;
   return new LineageError(
     `Cannot archive the log of database ${ours.database}, lineage ${ours.lineage}, in ${context.name}: ${by}; ` +
-      "two copies of one database must not write into one history: export one of them to a directory of its own (LINEAGE)",
+      "two copies of one database must not write into one history: give one of them a repository of its own (LINEAGE)",
   );
 }
 

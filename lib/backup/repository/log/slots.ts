@@ -6,6 +6,8 @@
 import type { Engine } from "../../../engine/types.ts";
 import type { SlotMeta } from "../../../format/manifest/manifest_edit.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import { assertOriginal } from "./compare_log.ts";
+import { readHead } from "./heads.ts";
 
 /**
  * A slot is moved on when this much log could go, or at a heartbeat. Not at every shipment: that would cost the database a
@@ -23,7 +25,8 @@ export function slotOf(engine: Engine, context: RepositoryContext): SlotMeta | u
  * is in tables, for a base that holds no more than these. It is never ahead of where archiving goes on, which `claim` says:
  * one that was dropped begins again where the archive ends (what of the log behind that is gone will be noted as a gap), and
  * a head that a copy puts must not look like one from before the slot. Either version is durable: the slot is, and one ahead
- * of what a power cut leaves would tell commits that are made anew behind it as archived.
+ * of what a power cut leaves would tell commits that are made anew behind it as archived. A reader gets none, and is only held
+ * against what is archived, as a copy is: before anything of a base is written.
  */
 export async function ensureSlot(
   engine: Engine,
@@ -31,6 +34,10 @@ export async function ensureSlot(
   shipper: { claim(at: number): Promise<number> },
   fromTables = false,
 ): Promise<void> {
+  if (engine.readOnly || engine.forked) {
+    const head = await readHead(context, engine.id, engine.lineage);
+    if (head !== undefined) await assertOriginal(context, engine, head.body);
+  }
   if (engine.readOnly || context.readOnly || slotOf(engine, context) !== undefined) return;
   const createdAt = context.clock();
   const present = fromTables ? await tablesVersion(engine) : (await engine.settled()).version;

@@ -47,9 +47,10 @@ const MINUTES = 59;
 
 /**
  * Put: the lease, taken and renewed twice; the file, the manifest, the head, a line of the audit log. Read: whether the id is
- * free, the head twice, the last manifest, the file. Listed: backups, marks twice, heads.
+ * free, the head twice, the last manifest, the file. Listed: backups, marks twice, heads, objects (a page for
+ * each thousand; here one).
  */
-const BASE: StoreRequests = { puts: 7, gets: 5, lists: 4, deletes: 1 };
+const BASE: StoreRequests = { puts: 7, gets: 5, lists: 5, deletes: 1 };
 
 /** Estimates a replication. `checksums`: of the store's capabilities. */
 export function estimateReplication(

@@ -13,7 +13,7 @@
 import type { BackupBase, BackupDocument } from "../../../format/repository/backup_document.ts";
 import type { ArchivedIngest, HeadDocument } from "../../../format/repository/head_document.ts";
 import { type History, historyOf, type RepositoryFacts } from "./facts.ts";
-import { objectKey } from "../core/layout.ts";
+import { backupKey, objectKey } from "../core/layout.ts";
 import { forkEnd } from "../log/fork_ends.ts";
 import { isOnPath, lineagePath, type LineageStretch } from "../log/lineage_path.ts";
 import type { LogAnchor, LogObject } from "../log/log_chain.ts";
@@ -133,7 +133,7 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
   return {
     history,
     path,
-    bases: mine.flatMap((backup) => isBase(backup) && isWhole(backup.base, avoid) ? [backup] : []),
+    bases: mine.filter(isBase).filter(({ id, base }) => avoid?.has(backupKey(id)) !== true && isWhole(base, avoid)),
     covers,
     ingests,
     heads,
@@ -263,10 +263,14 @@ function reachByLog(coverage: Coverage, base: BackupDocument): ReturnType<typeof
   }
   const { version, timestamp } = base;
   // At a fork the parent knows nothing of what came behind it here.
-  const forks = coverage.path.some(({ lineage, to }) => lineage === base.lineage && to === version);
-  if (forks) return { version, timestamp, coveredUntil: timestamp - 1 };
+  if (leavesAt(coverage, base)) return { version, timestamp, coveredUntil: timestamp - 1 };
   // Nothing came behind it up to when anything says so that stands exactly there.
   return { version, timestamp, coveredUntil: standingAt(coverage, version)?.coveredUntil ?? -Infinity };
+}
+
+/** Whether a backup stands where its history leaves the backup's lineage. */
+export function leavesAt({ path }: Coverage, { lineage, version }: BackupDocument): boolean {
+  return path.some((stretch) => stretch.lineage === lineage && stretch.to === version);
 }
 
 /** What stands at a version: the first base there, and up to when anything there says that no other commit was made, ms. */

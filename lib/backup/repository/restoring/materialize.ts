@@ -24,6 +24,7 @@ import { writeMarker } from "../../../format/manifest/marker.ts";
 import { readArchivedLog, recordsOf } from "../../../format/repository/archived_log.ts";
 import type { BackupFile } from "../../../format/repository/backup_document.ts";
 import { contentName, parseObjectPath } from "../../../format/repository/object_name.ts";
+import { checkSpace } from "../../destination.ts";
 import { hashFile } from "../../hash_file.ts";
 import { readerSettings } from "../../pinned_files.ts";
 import { writeSynced } from "../../../files/publish.ts";
@@ -115,7 +116,10 @@ async function fetchAndReplay(
   const { base } = plan.base;
   const files = fetchedFiles(plan);
   checkNames(context, plan, files);
-  reporter.start("fetch", { totalBytes: files.reduce((sum, { size }) => sum + size, 0), totalItems: files.length });
+  const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
+  // Not after hours. What lies in other directories may all be the same.
+  await checkSpace(fs, directory, totalBytes - await bytesIn(fs, options.reuse));
+  reporter.start("fetch", { totalBytes, totalItems: files.length });
   const isManifest = ({ name }: BackupFile): boolean => name === base.manifestName;
   const manifest = parseFileName(base.manifestName);
   if (manifest?.kind !== "manifest" || !files.some(isManifest)) {
@@ -175,6 +179,14 @@ async function together(
 
 function fetchedFiles(plan: ResolvedPlan): BackupFile[] {
   return plan.base.base.files.filter(({ kind }) => kind === "table" || kind === "blob" || kind === "manifest");
+}
+
+async function bytesIn(fs: FileSystem, directories: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const directory of directories) {
+    for (const name of await fs.list(directory)) bytes += (await fs.stat(join(directory, name)))?.size ?? 0;
+  }
+  return bytes;
 }
 
 /** A manifest may name what it likes; what is made on the disk is files of a database, each once, and never lock or marker. */

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { IntegrityError } from "../../../base/errors.ts";
 import type { RepositoryContext } from "../core/context.ts";
+import { backupKey } from "../core/layout.ts";
 import type { LogObject } from "../log/log_chain.ts";
 import { openLog, readLog } from "../log/log_reader.ts";
 import type { RestorePlan } from "./restore_plan.ts";
@@ -18,6 +20,7 @@ export async function resolvePlan(
   signal?: AbortSignal,
 ): Promise<ResolvedPlan> {
   const { base, time } = plan;
+  await assertStandsIn(context, plan, signal);
   let { version } = plan;
   let timestamp: number | undefined;
   let log = plan.log;
@@ -39,6 +42,24 @@ export async function resolvePlan(
   log = log.filter(({ first, last }) => last > base.version && first <= end);
   timestamp ??= await timestampOf(context, log, end, signal);
   return { ...plan, log, version: end, end, timestamp, ingests: plan.ingests.filter((one) => one.version <= end) };
+}
+
+/**
+ * Two copies of a database that both wrote on in one lineage have different commits of the same version, and the archived log
+ * is that of one of them.
+ */
+async function assertStandsIn(
+  context: RepositoryContext,
+  { base, standsIn }: RestorePlan,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (standsIn === undefined || await timestampOf(context, [standsIn], base.version, signal) === base.timestamp) return;
+  throw new IntegrityError(
+    `Backup ${base.id} of ${context.name} is of a copy of the database that went its own way: the archived log has another ` +
+      `commit of version ${base.version}, so that it does not lead on from there; restore that backup by its id, or a ` +
+      "version before it",
+    { path: backupKey(base.id) },
+  );
 }
 
 /** The last object whose first commit is not later than a time; -1 when there is none. */

@@ -22,6 +22,7 @@ import {
   type Coverages,
   isBase,
   isWhole,
+  leavesAt,
   type LogCover,
   reachOf,
 } from "./coverage.ts";
@@ -46,6 +47,8 @@ export interface RestorePlan {
   base: BaseDocument;
   /** The log behind it, in order; the first may begin before its end. */
   log: LogObject[];
+  /** Where the archived log has the commit at which the base stands, if that has to be held against it. */
+  standsIn: LogObject | undefined;
   /** The last version wanted; undefined: decided by `time`. */
   version: number | undefined;
   /** The last commit at or before this time is wanted, ms. */
@@ -192,10 +195,14 @@ function planOf(
 ): RestorePlan {
   const end = version ?? cover?.to ?? base.version;
   const log = cover?.objects.filter(({ first, last }) => last > base.version && first <= end) ?? [];
+  // What only its writer could vouch for: that the log goes on from this very state, and not from that of another copy.
+  const doubtful = base.coveredUntil < base.timestamp && !leavesAt(coverage, base);
+  const holds = ({ first, last }: LogObject): boolean => first <= base.version && last >= base.version;
   return {
     history: coverage.history,
     base,
     log,
+    standsIn: doubtful ? cover?.objects.find(holds) : undefined,
     version,
     time,
     end,

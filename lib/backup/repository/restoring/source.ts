@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { HoldfastError, IntegrityError, NotFoundError, PermissionError, StorageError } from "../../../base/errors.ts";
+import {
+  HoldfastError,
+  IntegrityError,
+  NoSpaceError,
+  NotFoundError,
+  PermissionError,
+  StorageError,
+} from "../../../base/errors.ts";
 import type { ProgressReporter } from "../../../base/progress.ts";
 import type { EngineSettings } from "../../../engine/types.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
@@ -28,7 +35,10 @@ export type WantedState =
   | { kind: "state"; plan: ResolvedPlan }
   | { kind: "entries"; backup: BaseDocument; pieces: () => AsyncIterable<Uint8Array> };
 
-/** Runs `work` under a lease; where nothing may be written, without one. */
+/**
+ * Runs `work` under a lease; where nothing can be written (rights, a full disk), also from some time on, without one: who may
+ * only read can still restore, from a repository that nobody prunes meanwhile, or at the second try.
+ */
 export async function withReaderLease<T>(
   context: RepositoryContext,
   kind: string,
@@ -39,15 +49,26 @@ export async function withReaderLease<T>(
   try {
     lease = await takeLease(context, { kind, holder });
   } catch (error) {
-    // Who may only read can still restore: from a repository that nobody prunes meanwhile, or at the second try.
-    if (!(error instanceof PermissionError || (error instanceof StorageError && !error.retryable))) throw error;
+    passRefused(error);
     lease = await takeLease({ ...context, readOnly: true }, { kind, holder });
   }
   try {
-    return await work(lease);
+    return await work({
+      name: lease.name,
+      touch: () => lease.touch().catch(passRefused),
+      assertHeld: () => lease.assertHeld(),
+      release: () => lease.release(),
+    });
   } finally {
     await lease.release();
   }
+}
+
+/** Passes over that the store takes no writes. */
+function passRefused(error: unknown): void {
+  const isRefused = error instanceof PermissionError || error instanceof NoSpaceError ||
+    (error instanceof StorageError && !error.retryable);
+  if (!isRefused) throw error;
 }
 
 /** Finds out what is wanted. `avoid` takes up the keys of objects that turn out to be damaged or gone. */
@@ -165,11 +186,11 @@ export async function makeState(
   }
 }
 
-/** The object that is to blame for an error, if one is. */
+/** The object or the backup that is to blame for an error, if one is. */
 function avoidable(error: unknown): string | undefined {
   if (!(error instanceof IntegrityError || error instanceof NotFoundError) || !(error instanceof HoldfastError)) {
     return undefined;
   }
   const key = error.path?.split(" in ", 1)[0];
-  return key?.startsWith(PART.log) || key?.startsWith(PART.objects) ? key : undefined;
+  return [PART.log, PART.objects, PART.backups].some((part) => key?.startsWith(part)) ? key : undefined;
 }

@@ -22,7 +22,7 @@ import { allKeys, eachKey, isDamage, readAllDocuments, readDocument } from "../.
 import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { readHeads } from "../../log/heads.ts";
 import { readSlots } from "../../core/keys.ts";
-import { PART, REPOSITORY_KEY } from "../../core/layout.ts";
+import { PART, REPOSITORY_COPY_KEY, REPOSITORY_KEY } from "../../core/layout.ts";
 import { storedPieces } from "../../core/objects.ts";
 import { OBJECT_BYTES } from "../../log/shipment.ts";
 import { LogIndex, type LogObject, logObjects } from "../../log/log_chain.ts";
@@ -148,6 +148,7 @@ async function readIdentity(
     } else if (found.body.id !== context.id) {
       onDamage(REPOSITORY_KEY, new IntegrityError(`It is that of repository ${found.body.id}, not of ${context.id}`));
     }
+    await readCopy(context, findings, signal);
     const ringId = found?.body.encryption?.ringId ?? context.ring?.id;
     if (ringId === undefined) return;
     const slots = await readSlots(context.store, ringId, onDamage);
@@ -157,6 +158,25 @@ async function readIdentity(
   } catch (error) {
     if (!isDamage(error)) throw error;
     onDamage(REPOSITORY_KEY, error);
+  }
+}
+
+/** The copy of `repository.json`. One that is not there says nothing: it may never have been made. */
+async function readCopy(
+  context: RepositoryContext,
+  findings: Findings,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    const found = await readDocument(context, "repository", REPOSITORY_COPY_KEY, repositoryDocument, signal);
+    if (found === undefined || found.body.id === context.id) return;
+    findings.addError(
+      REPOSITORY_COPY_KEY,
+      new IntegrityError(`It is that of repository ${found.body.id}, not of ${context.id}`),
+    );
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    findings.addError(REPOSITORY_COPY_KEY, error);
   }
 }
 

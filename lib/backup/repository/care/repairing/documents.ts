@@ -23,7 +23,7 @@ import { byVersion } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { isDamage, readAllDocuments, readDocument, writeDocument } from "../../core/documents.ts";
 import { readSlots } from "../../core/keys.ts";
-import { backupKey, headKey, PART, REPOSITORY_KEY } from "../../core/layout.ts";
+import { backupKey, headKey, PART, REPOSITORY_COPY_KEY, REPOSITORY_KEY } from "../../core/layout.ts";
 import { LEASE_MS } from "../../core/lease.ts";
 import type { Patient } from "./patient.ts";
 
@@ -94,17 +94,20 @@ async function readMisplaced<T>(read: () => Promise<{ body: T } | undefined>): P
   }
 }
 
-/** Writes `repository.json` anew, and sets key slots aside that nobody needs. */
+/** Writes `repository.json` and its copy anew, and sets key slots aside that nobody needs. */
 export async function healIdentity(patient: Patient): Promise<void> {
   const { context, seen, aside, repaired, dryRun } = patient;
-  if (seen.findings.of(REPOSITORY_KEY) !== undefined) {
-    await aside.copy(REPOSITORY_KEY);
-    const createdAt = Math.min(context.clock(), ...patient.backups.map((backup) => backup.createdAt));
-    const encryption = context.ring === undefined ? null : { cipher: "aes-256-gcm", ringId: context.ring.id };
-    const bytes = sealDocument("repository", { id: context.id, createdAt, encryption });
-    if (!dryRun) await context.store.put(REPOSITORY_KEY, bytes);
-    repaired.push(`${REPOSITORY_KEY} was written anew`);
+  const createdAt = Math.min(context.clock(), ...patient.backups.map((backup) => backup.createdAt));
+  const encryption = context.ring === undefined ? null : { cipher: "aes-256-gcm", ringId: context.ring.id };
+  const bytes = sealDocument("repository", { id: context.id, createdAt, encryption });
+  for (const key of [REPOSITORY_KEY, REPOSITORY_COPY_KEY]) {
+    if (seen.findings.of(key) === undefined) continue;
+    await aside.copy(key);
+    if (!dryRun) await context.store.put(key, bytes);
+    repaired.push(`${key} was written anew`);
   }
+  // A repository that was made without one gets it, which mends nothing.
+  if (!dryRun) await context.store.put(REPOSITORY_COPY_KEY, bytes, { ifAbsent: true });
   const slots = context.ring === undefined ? [] : await readSlots(context.store, context.ring.id, () => {});
   for (const { key, kind } of patient.findings("keys")) {
     if (kind === "missing" || (context.ring !== undefined && slots.length === 0)) continue;
