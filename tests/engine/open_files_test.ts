@@ -50,9 +50,10 @@ describe("an engine", () => {
   });
 
   for (const [what, pattern] of Object.entries({ table: /sst$/, blob: /blob$/, log: /log$/, manifest: /^MANIFEST/ })) {
-    for (const readOnly of [false, true]) {
-      it(`that does not open${readOnly ? " as a reader" : ""} for a damaged ${what} has closed every file`, async () => {
+    for (const how of ["", " as a reader", " as a copy that never was open"]) {
+      it(`that does not open${how} for a damaged ${what} has closed every file`, async () => {
         const fs = await made();
+        if (how.includes("copy")) await fs.remove("/db/LOCK");
         const file = `/db/${(await fs.list("/db")).findLast((each) => pattern.test(each))!}`;
         const handle = await fs.open(file, "append");
         const bytes = new Uint8Array(handle.sizeSync());
@@ -61,7 +62,9 @@ describe("an engine", () => {
         // What the header says is another's.
         await handle.append(bytes.with(20, bytes[20]! ^ 1));
         await handle.close();
-        await assert.rejects(open(fs, { readOnly }), CorruptionError);
+        const before = await fs.list("/db");
+        await assert.rejects(open(fs, { readOnly: how.includes("reader") }), CorruptionError);
+        assert.deepEqual(await fs.list("/db"), before);
         assert.equal(await openBytes(fs), 0);
       });
     }

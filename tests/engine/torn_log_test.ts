@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { Batch, writeCommitHead } from "../../lib/format/log/batch.ts";
+import { Batch, readCommit, writeCommitHead } from "../../lib/format/log/batch.ts";
 import { writeRecord } from "../../lib/format/log/frame.ts";
 import { RecordReader } from "../../lib/format/log/record_reader.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../lib/format/identity.ts";
@@ -122,6 +122,37 @@ describe("the log of a database that was killed", () => {
       }
     }
     console.log(`${cases} torn ends`);
+  });
+
+  it("is torn where what stands behind the bad record was written before that was synced", async () => {
+    const { disk, log, places, records } = await killed();
+    const unsynced = records.slice(1, 3).map((record) => {
+      const { version, timestamp, ops } = readCommit(record);
+      const out = new ByteWriter(256);
+      writeCommitHead(out, version, timestamp, places[0]!.end);
+      out.bytes(ops);
+      return out.take();
+    });
+    const [, offset] = await withRecords(disk, log, [records[0]!, ...unsynced]);
+    await rewrite(disk, log, (bytes) => bytes.with(offset! + 20, bytes[offset! + 20]! ^ 1));
+    const engine = await open(disk);
+    assert.deepEqual(all(engine).map(([key]) => key), ["k1"]);
+    await engine.close();
+  });
+
+  it("is damaged where operations make no sense though their checksum holds, in a large commit too", async () => {
+    const { disk, log, records } = await killed();
+    const batch = new Batch();
+    const key = new Uint8Array(1000);
+    for (const keys of [0, 100]) {
+      for (let i = 0; i < keys; i++) batch.deleteKey(new Uint8Array([0]), key.fill(i));
+      const out = new ByteWriter(256);
+      writeCommitHead(out, 2, 2_000_000, 0);
+      out.bytes(batch.ops.view());
+      out.bytes(new Uint8Array([0xff]));
+      const [, offset] = await withRecords(disk, log, [records[0]!, out.take()]);
+      await assert.rejects(open(disk), (error) => error instanceof CorruptionError && error.offset === offset);
+    }
   });
 
   it("is damaged where a version is not the one behind that before it", async () => {
