@@ -2,8 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import { CorruptionError, IOError } from "../../lib/base/errors.ts";
-import { encodeManifest, type LoadedManifest, readManifest } from "../../lib/engine/manifest/manifest.ts";
+import { CorruptionError, IOError, NoSpaceError } from "../../lib/base/errors.ts";
+import {
+  createManifest,
+  encodeManifest,
+  type LoadedManifest,
+  loadManifest,
+  ManifestWriter,
+  readManifest,
+} from "../../lib/engine/manifest/manifest.ts";
 import { emptyState, type ManifestState, stateAsEdit } from "../../lib/engine/manifest/manifest_state.ts";
 import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { encodeEdit, type ManifestEdit } from "../../lib/format/manifest/manifest_edit.ts";
@@ -126,5 +133,142 @@ describe("an open behind a kill", () => {
     const fs = await killedAt((operation) => operation.name === "sync" && ofManifest(operation), true);
     fs.inject({ at: (operation) => operation.name === "append" && ofManifest(operation), do: "fail" });
     await assert.rejects(open(fs), IOError);
+  });
+});
+
+describe("ManifestWriter", () => {
+  const edit = (lastVersion: number) => (): ManifestEdit => ({ lastVersion });
+
+  /** One that appends, or one that begins a manifest of its own with its next edit. */
+  async function writing(
+    renews: boolean,
+    options: Parameters<typeof memoryFileSystem>[0] = {},
+  ): Promise<{ fs: MemoryFileSystem; writer: ManifestWriter }> {
+    const fs = memoryFileSystem(options);
+    await fs.makeDirectory("/db");
+    await fs.syncDirectory("/");
+    const made = await createManifest(fs, "/db", stateOf("a"));
+    return { fs, writer: new ManifestWriter(fs, "/db", renews ? await loadManifest(fs, "/db") : made) };
+  }
+
+  const lastOf = async (fs: MemoryFileSystem): Promise<number> => (await loadManifest(fs, "/db")).state.lastVersion;
+
+  it("goes on behind an edit for which there was no space", async () => {
+    for (const renews of [false, true]) {
+      for (const call of renews ? ["create", "rename"] : ["append"]) {
+        const { fs, writer } = await writing(renews);
+        const names = await fs.list("/db");
+        fs.inject({ at: ({ name }) => name === call, do: "full" });
+        await assert.rejects(writer.apply(edit(1)), NoSpaceError);
+        assert.deepEqual([writer.broken, writer.state.lastVersion, await fs.list("/db")], [false, 0, names], call);
+        await writer.apply(edit(2));
+        await writer.apply(edit(3));
+        assert.equal(await lastOf(fs), 3);
+        await writer.close();
+        // The file in use alone is there, and none is open.
+        assert.equal((await fs.list("/db")).length, 2);
+        for (const name of await fs.list("/db")) await fs.remove(`/db/${name}`);
+        assert.equal(fs.usedBytes, 0);
+      }
+    }
+  });
+
+  it("writes nothing more once nobody knows what the disk has", async () => {
+    const cases = [
+      { renews: false, calls: ["append"] },
+      { renews: false, calls: ["sync"] },
+      { renews: true, calls: ["append"] },
+      { renews: true, calls: ["sync"] },
+      { renews: true, calls: ["rename"] },
+      { renews: true, calls: ["syncDirectory"] },
+    ];
+    for (const { renews, calls } of cases) {
+      for (const how of ["fail", "lose"] as const) {
+        const { fs, writer } = await writing(renews);
+        fs.inject({ at: ({ name }) => calls.includes(name), do: how });
+        await assert.rejects(writer.apply(edit(1)), IOError);
+        assert.equal(writer.broken, true, `${how} ${calls}, ${renews}`);
+        await assert.rejects(writer.apply(edit(2)), IOError);
+        // Whichever the marker names is there, whole.
+        for (const keep of ["none", "all"] as const) assert.ok(await lastOf(fs.fork({ keep })) <= 1);
+      }
+    }
+  });
+
+  it("is broken by a full disk that lets nothing be cut, or where the marker has changed", async () => {
+    const full = (): never => {
+      throw new NoSpaceError("Cannot do it: full (ENOSPC)");
+    };
+    let isOn = false;
+    const uncut = await writing(false, {
+      beforeOperation: ({ name }) => isOn && ["append", "truncate"].includes(name) ? full() : undefined,
+    });
+    isOn = true;
+    await assert.rejects(uncut.writer.apply(edit(1)), NoSpaceError);
+    assert.equal(uncut.writer.broken, true);
+    isOn = false;
+    let renamed = false;
+    const switched = await writing(true, {
+      afterOperation: ({ name }) => {
+        if (name === "rename") renamed = isOn;
+        if (renamed && name === "syncDirectory") full();
+      },
+    });
+    isOn = true;
+    await assert.rejects(switched.writer.apply(edit(1)), NoSpaceError);
+    assert.equal(switched.writer.broken, true);
+    assert.equal(await lastOf(switched.fs.fork({ keep: "all" })), 1);
+  });
+
+  it("is broken by the worse of two failures", async () => {
+    const { fs, writer } = await writing(true);
+    fs.inject({ at: ({ name, path }) => name === "create" && path.includes("MANIFEST"), do: "full" });
+    fs.inject({ at: ({ name, path }) => name === "sync" && path.includes("CURRENT"), do: "fail" });
+    await assert.rejects(writer.apply(edit(1)), IOError);
+    assert.equal(writer.broken, true);
+  });
+
+  it("closes a manifest that has grown too long, and removes it", async () => {
+    const { fs, writer } = await writing(false);
+    const long = (id: string): ManifestEdit => ({
+      setSlots: [{ id, repository: "r".repeat(600_000), version: 0, createdAt: 0 }],
+    });
+    const before = writer.number;
+    for (const id of ["a", "b", "c"]) await writer.apply(() => long(id));
+    assert.notEqual(writer.number, before);
+    let named = 0;
+    for (const name of await fs.list("/db")) named += (await fs.stat(`/db/${name}`))!.size;
+    assert.deepEqual([(await fs.list("/db")).length, fs.usedBytes], [2, named]);
+    await writer.close();
+  });
+
+  it("has the names of a new manifest and of what an edit needs durable before it counts", async () => {
+    for (const renews of [false, true]) {
+      const images: MemoryFileSystem[] = [];
+      let isOn = false;
+      const { fs, writer } = await writing(renews, {
+        beforeOperation({ name, path }) {
+          const counts = renews ? name === "rename" : name === "append" && path.includes("MANIFEST");
+          if (isOn && counts) images.push(fs.fork({ keep: "none" }));
+        },
+      });
+      isOn = true;
+      const needed = await fs.open("/db/needed", "create");
+      await needed.append(new Uint8Array(10));
+      await writer.apply(edit(1), undefined, () => needed.sync());
+      assert.equal(images.length, 1);
+      assert.equal((await images[0]!.stat("/db/needed"))?.size, 10);
+      if (renews) assert.ok((await images[0]!.list("/db")).includes(`MANIFEST-00000${writer.number}`));
+    }
+  });
+
+  it("makes the edits under way before it closes", async () => {
+    const { fs, writer } = await writing(false);
+    const made = [1, 2, 3].map((version) => writer.apply(edit(version)));
+    await writer.close();
+    await Promise.all(made);
+    assert.equal(await lastOf(fs), 3);
+    for (const name of await fs.list("/db")) await fs.remove(`/db/${name}`);
+    assert.equal(fs.usedBytes, 0);
   });
 });
