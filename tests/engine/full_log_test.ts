@@ -32,6 +32,38 @@ describe("a commit that a full disk refuses", () => {
     await engine.close();
   });
 
+  it("leaves what is buffered before it to the segment that it was meant for", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    await put(engine, { b: "2" }, "buffered");
+    fs.inject({ at: ({ name, path }) => name === "append" && path.endsWith(".log"), do: "full" });
+    await assert.rejects(put(engine, { c: "refused" }, "interval"), NoSpaceError);
+    await put(engine, { d: "4" }, "buffered");
+    await engine.flush();
+    fs.kill();
+    await engine.close().catch(() => {});
+    const again = await open(fs.otherProcess());
+    assert.deepEqual(all(again), [["a", "1"], ["b", "2"], ["d", "4"]]);
+    await again.close();
+  });
+
+  it("is not written behind a rotation of which nobody knows what the disk has", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (!isFull || !path.includes("MANIFEST") || !["append", "truncate"].includes(name)) return;
+        throw new NoSpaceError(`Cannot ${name} ${path}: full (ENOSPC)`);
+      },
+    });
+    const engine = await open(fs, { memtableBytes: 1000, blobBytes: 10_000 });
+    await put(engine, { a: "long ".repeat(500) });
+    isFull = true;
+    await assert.rejects(put(engine, { b: "2" }));
+    await assert.rejects(put(engine, { c: "3" }), { code: "READ_ONLY" });
+    await engine.close().catch(() => {});
+  });
+
   it("is no damage for a reader that follows the log and saw it before it was cut off", async () => {
     let isFull = false;
     const cut = Promise.withResolvers<void>();
@@ -92,6 +124,18 @@ describe("the reserve", () => {
     assert.equal(await size(fs), MIB - PART);
     assert.deepEqual(all(engine), [["b", "2"]]);
     await engine.close();
+  });
+
+  it("lets a delete begin the log of a database that was opened on a full disk", async () => {
+    const { fs, engine } = await filled();
+    fs.capacityBytes = Infinity;
+    await engine.close();
+    fs.capacityBytes = fs.usedBytes;
+    const again = await open(fs, { reserve: true, durability: "interval" });
+    await assert.rejects(put(again, { c: "3" }), NoSpaceError);
+    await remove(again, "a");
+    assert.deepEqual(all(again), [["b", "2"]]);
+    await again.close();
   });
 
   it("is taken again once there is space for all of it, and not in part", async () => {
