@@ -1,0 +1,82 @@
+/** Leases by themselves: who holds one when several want it, or when its store fails. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { clearLeases, type Lease, LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { House } from "./house.ts";
+import { NO_WAIT } from "./sweep.ts";
+
+const options = { kind: "backup", name: "backup-one", holder: "somebody" } as const;
+
+const at = (operation: string) => (call: StoreCall): boolean =>
+  call.operation === operation && call.key.startsWith(PART.locks);
+
+describe("a lease", () => {
+  it("is held by one of those who find it expired at the same moment", async () => {
+    const { context, time } = await House.make();
+    const old = await takeLease(context, options);
+    time.now += LEASE_MS + 1;
+    const taken = await Promise.allSettled([takeLease(context, options), takeLease(context, options)]);
+    assert.deepEqual(taken.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    for (const each of taken) {
+      if (each.status === "fulfilled") await each.value.assertHeld();
+      else assert.ok(each.reason instanceof RepositoryLockedError);
+    }
+    await assert.rejects(old.assertHeld(), RepositoryLockedError);
+    await assert.rejects(old.touch(), RepositoryLockedError);
+  });
+
+  it("of the only holder is taken over when he is dead, and not while he lives", async () => {
+    const { context } = await House.make();
+    const first = await takeLease(context, { ...options, sole: true });
+    await assert.rejects(takeLease(context, { ...options, sole: true }), RepositoryLockedError);
+    await first.assertHeld();
+    await first.release();
+    await (await takeLease(context, { ...options, sole: true })).release();
+  });
+
+  it("can be had again at once when it could not be given back", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const { context } = await House.make({ store, repository: { timers: NO_WAIT } });
+    const first = await takeLease(context, options);
+    const end = store.inject({ at: at("delete"), do: "refuse", times: Infinity });
+    await first.release();
+    end();
+    await (await takeLease(context, options)).release();
+  });
+
+  it("is over by its holder's clock while the store takes no writes", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const { context, time } = await House.make({ store, repository: { timers: NO_WAIT } });
+    const lease = await takeLease(context, options);
+    store.inject({ at: at("put"), do: "refuse", times: Infinity });
+    time.now += LEASE_MS;
+    await assert.rejects(lease.assertHeld(), RepositoryLockedError);
+  });
+
+  it("that is renewed while it is broken as expired holds", async () => {
+    for (const [operation, nth] of [["get", 2], ["put", 1]] as const) {
+      const meanwhile: { renewed?: Lease } = {};
+      let count = 0;
+      const inner = new MemoryStore();
+      const store = new FaultStore(inner, {
+        delay: async (call) => {
+          const { renewed } = meanwhile;
+          if (renewed !== undefined && at(operation)(call) && ++count === nth) await renewed.assertHeld();
+        },
+      });
+      const slow = await House.make({ store: inner });
+      const fast = await House.make({ store });
+      const lease = await takeLease(slow.context, options);
+      fast.time.now += LEASE_MS + 1;
+      slow.time.now += LEASE_MS - 1;
+      meanwhile.renewed = lease;
+      const holding = await clearLeases(fast.context, "prune");
+      assert.deepEqual(holding.map(({ name }) => name), ["backup-one"], operation);
+      await lease.assertHeld();
+    }
+  });
+});
