@@ -15,12 +15,11 @@ describe("a commit that a full disk refuses", () => {
     let isFull = false;
     const fs = memoryFileSystem({
       beforeOperation({ name, path, bytes }) {
-        if (!isFull || !path.endsWith(".log")) return;
+        if (!isFull || !path.endsWith(".log")) return undefined;
         calls.push(name);
+        if (name !== "append") return undefined;
         // All of it stands there by now.
-        if (name === "append") {
-          return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
-        }
+        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
       },
     });
     const engine = await open(fs);
@@ -70,7 +69,7 @@ describe("a commit that a full disk refuses", () => {
     const reached = Promise.withResolvers<void>();
     const fs = memoryFileSystem({
       beforeOperation({ name, path, bytes }) {
-        if (!isFull || !path.endsWith(".log") || name !== "append") return;
+        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
         return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
       },
       delay(name, path) {

@@ -1,9 +1,20 @@
 /** Files that an engine opens, whatever becomes of it: none stays open. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CorruptionError } from "../../lib/base/errors.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
+import { CorruptionError, NoSpaceError } from "../../lib/base/errors.ts";
+import { fileName } from "../../lib/engine/file_names.ts";
+import { loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, name, open, put } from "./fixture.ts";
+import { ingestSome } from "./staged.ts";
+
+/** Bytes of all files that have a name: what else is used is of removed ones that somebody has open. */
+async function namedBytes(fs: MemoryFileSystem): Promise<number> {
+  let bytes = 0;
+  for (const file of await fs.list("/db")) bytes += (await fs.stat(`/db/${file}`))!.size;
+  return bytes;
+}
 
 /** Removes all files: only of those that somebody has open is the space not free. */
 async function openBytes(fs: MemoryFileSystem): Promise<number> {
@@ -45,6 +56,102 @@ describe("an engine", () => {
     assert.equal(all(reader).length, 4);
     pin.release();
     await reader.close();
+    await engine.close();
+    assert.equal(await openBytes(fs), 0);
+  });
+
+  it("removes what compaction has replaced once nobody reads it, and log that is let go of", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0, level0Tables: 2 });
+    const fill = async (value: string): Promise<void> => {
+      for (let i = 0; i < 6; i++) await put(engine, { [name(i)]: `${value}${i} `.repeat(80) });
+    };
+    await fill("first");
+    await engine.compact();
+    const snapshot = engine.snapshot();
+    const cursor = engine.read().cursor();
+    assert.equal(cursor.next(), true);
+    await put(engine, { last: "1" });
+    const pin = await engine.pin();
+    await fill("second");
+    await engine.compact();
+    // Its log is held, though all of it is in tables.
+    let commits = 0;
+    for await (const _ of pin.tail()) commits++;
+    assert.equal(commits, 1);
+    cursor.close();
+    pin.release();
+    snapshot.release();
+    await fill("third");
+    await engine.compact();
+    const { state } = await loadManifest(fs, "/db");
+    const listed = [
+      ...[...state.tables.keys()].map((number) => fileName("table", number)),
+      ...[...state.blobs.keys()].map((number) => fileName("blob", number)),
+      ...[...state.logs.keys(), state.openLog!.number].map((number) => fileName("log", number)),
+    ];
+    assert.deepEqual((await fs.list("/db")).filter((each) => /^\d/.test(each)), listed.sort());
+    assert.equal(fs.usedBytes, await namedBytes(fs));
+    await engine.close();
+  });
+
+  it("leaves nothing of a flush or compaction for which there was no space, and goes on with it", async () => {
+    // The second table of the second round is a compaction's.
+    for (const [file, nth] of [[/sst$/, 1], [/blob$/, 1], [/sst$/, 2]] as const) {
+      for (const call of ["create", "append"]) {
+        const fs = memoryFileSystem();
+        const engine = await open(fs, { historyBytes: 0 });
+        for (const value of ["first", "second"]) {
+          await put(engine, { a: `${value} `.repeat(200), b: value });
+          let count = value === "first" ? 1 : nth;
+          fs.inject({ at: ({ name, path }) => name === call && file.test(path) && --count === 0, do: "full" });
+          await assert.rejects(engine.compact(), NoSpaceError);
+          const listed = engine.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+          assert.equal(
+            (await fs.list("/db")).filter((each) => each.endsWith(".sst")).length,
+            listed,
+            `${file} ${call}`,
+          );
+          assert.equal(fs.usedBytes, await namedBytes(fs));
+          await engine.compact();
+          assert.deepEqual(all(engine), [["a", `${value} `.repeat(200)], ["b", value]]);
+        }
+        await engine.close();
+        assert.equal(await openBytes(fs), 0);
+      }
+    }
+  });
+
+  it("keeps the log in use when a pin of it is released", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    (await engine.pin()).release();
+    fs.kill();
+    await engine.close().catch(() => {});
+    const again = await open(fs.otherProcess());
+    assert.deepEqual(all(again), [["a", "1"]]);
+    await again.close();
+  });
+
+  it("lets go of log as memtables are written", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    for (let i = 0; i < 60; i++) await put(engine, { [name(i)]: "x".repeat(100) }, "interval");
+    while (engine.stats().pendingFlushes > 0) await yieldToLoop();
+    await yieldToLoop();
+    assert.ok((await fs.list("/db")).filter((each) => each.endsWith(".log")).length <= 2);
+    await engine.close();
+  });
+
+  it("closes the files of a cursor that was left, and those that a slot holds", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 1 });
+    await ingestSome(engine, 0, 10, false);
+    await put(engine, { a: "1" });
+    assert.equal(engine.read().cursor().next(), true);
+    await engine.compact();
     await engine.close();
     assert.equal(await openBytes(fs), 0);
   });
