@@ -122,6 +122,24 @@ describe("an engine", () => {
     }
   });
 
+  it("removes nothing as a reader that moves on: its writer may still need what that does not list", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await put(engine, { a: "1" });
+    await engine.compact();
+    const pin = await engine.pin();
+    const reader = await open(fs.otherProcess(), { readOnly: true });
+    assert.equal(all(reader).length, 1);
+    await put(engine, { a: "2" });
+    await engine.compact();
+    await reader.refresh();
+    await reader.close();
+    const there = await fs.list("/db");
+    assert.deepEqual(pin.files.filter((file) => !there.includes(file.name)), []);
+    pin.release();
+    await engine.close();
+  });
+
   it("keeps the log in use when a pin of it is released", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);
