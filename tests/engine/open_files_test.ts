@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { yieldToLoop } from "../../lib/base/yield.ts";
-import { CorruptionError, NoSpaceError } from "../../lib/base/errors.ts";
+import { ClosedError, CorruptionError, HoldfastError, NoSpaceError } from "../../lib/base/errors.ts";
+import { DELETE_CELL } from "../../lib/format/cell.ts";
 import { fileName } from "../../lib/engine/file_names.ts";
 import { loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { all, name, open, put } from "./fixture.ts";
+import { all, key, name, open, put } from "./fixture.ts";
 import { ingestSome } from "./staged.ts";
 
 /** Bytes of all files that have a name: what else is used is of removed ones that somebody has open. */
@@ -120,6 +121,38 @@ describe("an engine", () => {
         assert.equal(await openBytes(fs), 0);
       }
     }
+  });
+
+  it("keeps tables that an edit may name of which nobody knows whether it is on disk", async () => {
+    for (const nth of [1, 2, 3]) {
+      const fs = memoryFileSystem();
+      const engine = await open(fs, { historyBytes: 0 });
+      await put(engine, { a: "1" });
+      await engine.compact();
+      await put(engine, { a: "2", b: "long ".repeat(100) });
+      let syncs = 0;
+      fs.inject({
+        at: ({ name, path }) => name === "sync" && path.includes("MANIFEST") && ++syncs === nth,
+        do: "lose",
+      });
+      await assert.rejects(engine.compact(), HoldfastError);
+      const found = all(engine);
+      fs.kill();
+      await engine.close().catch(() => {});
+      const again = await open(fs.otherProcess());
+      assert.deepEqual(all(again), found, `edit ${nth}`);
+      await again.close();
+    }
+  });
+
+  it("makes no file once it is closed: the next writer may give that number to its own", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    const writer = engine.ingestWriter();
+    await engine.close();
+    const before = await fs.list("/db");
+    assert.throws(() => writer.add(key("a"), DELETE_CELL), ClosedError);
+    assert.deepEqual(await fs.list("/db"), before);
   });
 
   it("removes nothing as a reader that moves on: its writer may still need what that does not list", async () => {
