@@ -96,6 +96,26 @@ describe("a restore over a database", () => {
     });
   }
 
+  for (const which of ["earlier", "later", "other"] as const) {
+    it(`one of whose steps fails leaves the old or the new one whole, over one of ${which} history`, async () => {
+      const before = await prepare(which);
+      for (const how of ["fail", "lose"] as const) {
+        let done = false;
+        for (let nth = 1; !done; nth++) {
+          const disk = before.fork({ keep: "all" });
+          let count = 0;
+          const at = ({ mutates, path }: Operation): boolean => mutates && path.startsWith("/data") && ++count === nth;
+          const end = disk.inject({ at, do: how });
+          const told = await restore(disk).then(() => undefined, (error) => error);
+          done = count < nth;
+          end();
+          const found = await foundAt(disk, "/data").catch((error) => assert.fail(`${how} ${nth}: ${error.stack}`));
+          assert.ok(found === "new" || told !== undefined && found === "old", `${how} ${nth}: ${found}`);
+        }
+      }
+    });
+  }
+
   it("whose rename of the marker fails although it took effect leaves the new one whole", async () => {
     const before = await prepare("later");
     const disk = failing(before, ({ name, path }) => name === "rename" && path.endsWith("/CURRENT"));
