@@ -145,6 +145,41 @@ describe("an engine", () => {
     }
   });
 
+  for (const asked of [true, false]) {
+    it(`holds its lock until a compaction has ended${asked ? " that was asked for" : ""}`, async () => {
+      const ends = Promise.withResolvers<void>();
+      const reached = Promise.withResolvers<void>();
+      let tables = Infinity;
+      const fs = memoryFileSystem({
+        delay(name, path) {
+          if (name !== "sync" || !path.endsWith(".sst") || --tables !== 0) return undefined;
+          reached.resolve();
+          return ends.promise;
+        },
+      });
+      const engine = await open(fs, { blobBytes: 10_000, level0Tables: 2 });
+      await put(engine, { a: "1".repeat(1500) });
+      if (asked) await engine.compact();
+      // Behind those of memtables.
+      tables = asked ? 2 : 3;
+      await put(engine, { a: "2".repeat(1500) });
+      if (!asked) await put(engine, { a: "3".repeat(1500) });
+      const compacted = asked ? engine.compact() : undefined;
+      compacted?.catch(() => {});
+      await reached.promise;
+      const found = all(engine);
+      const closed = engine.close();
+      for (let turn = 0; turn < 10; turn++) await yieldToLoop();
+      assert.equal(fs.lockedHere("/db/LOCK"), true);
+      ends.resolve();
+      await closed;
+      await compacted?.catch((error) => assert.ok(error instanceof ClosedError));
+      const again = await open(fs);
+      assert.deepEqual(all(again), found);
+      await again.close();
+    });
+  }
+
   it("makes no file once it is closed: the next writer may give that number to its own", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);
