@@ -145,8 +145,9 @@ describe("an engine", () => {
     }
   });
 
-  for (const asked of [true, false]) {
-    it(`holds its lock until a compaction has ended${asked ? " that was asked for" : ""}`, async () => {
+  for (const what of ["flush", "compaction", "compaction that was asked for"]) {
+    it(`holds its lock until a ${what} has ended`, async () => {
+      const asked = what.includes("asked");
       const ends = Promise.withResolvers<void>();
       const reached = Promise.withResolvers<void>();
       let tables = Infinity;
@@ -161,7 +162,7 @@ describe("an engine", () => {
       await put(engine, { a: "1".repeat(1500) });
       if (asked) await engine.compact();
       // Behind those of memtables.
-      tables = asked ? 2 : 3;
+      tables = what === "flush" ? 1 : asked ? 2 : 3;
       await put(engine, { a: "2".repeat(1500) });
       if (!asked) await put(engine, { a: "3".repeat(1500) });
       const compacted = asked ? engine.compact() : undefined;
