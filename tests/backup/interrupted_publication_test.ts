@@ -34,7 +34,7 @@ async function foundAt(disk: MemoryFileSystem, path: string): Promise<unknown> {
 }
 
 /** `/new`, which is restored over `/data`: of the same history, earlier or later, or of another one. */
-async function prepare(which: "earlier" | "later" | "other"): Promise<MemoryFileSystem> {
+async function prepare(which: "earlier" | "later" | "grown" | "other"): Promise<MemoryFileSystem> {
   const disk = memoryFileSystem();
   const db = await open(disk, "/db");
   const log = async (value: string): Promise<void> => {
@@ -43,6 +43,18 @@ async function prepare(which: "earlier" | "later" | "other"): Promise<MemoryFile
     await db.set("a", value);
   };
   const copy = (value: string): string => (value === "new") ? "/new" : "/data";
+  if (which === "grown") {
+    await log("old");
+    await db.export("/data", { link: "never" });
+    // New tables beside those that are there, which both have then.
+    for (let i = 0; i < 12; i++) await db.set(`z${i}`, "z".repeat(100));
+    await db.set("a", "new");
+    await db.export("/new", { link: "never" });
+    await db.close();
+    const [old, grown] = [await disk.list("/data"), await disk.list("/new")];
+    assert.ok(old.some((name) => name.endsWith(".sst") && grown.includes(name)));
+    return disk;
+  }
   const [first, second] = which === "earlier" ? ["new", "old"] : ["old", "new"];
   await log(first!);
   await db.export(copy(first!), { link: "never" });
@@ -96,6 +108,26 @@ describe("a restore over a database", () => {
     });
   }
 
+  for (const which of ["earlier", "later", "grown", "other"] as const) {
+    it(`one of whose steps fails leaves the old or the new one whole, over one of ${which} history`, async () => {
+      const before = await prepare(which);
+      for (const how of ["fail", "lose"] as const) {
+        let done = false;
+        for (let nth = 1; !done; nth++) {
+          const disk = before.fork({ keep: "all" });
+          let count = 0;
+          const at = ({ mutates, path }: Operation): boolean => mutates && path.startsWith("/data") && ++count === nth;
+          const end = disk.inject({ at, do: how });
+          const told = await restore(disk).then(() => undefined, (error) => error);
+          done = count < nth;
+          end();
+          const found = await foundAt(disk, "/data").catch((error) => assert.fail(`${how} ${nth}: ${error.stack}`));
+          assert.ok(found === "new" || told !== undefined && found === "old", `${how} ${nth}: ${found}`);
+        }
+      }
+    });
+  }
+
   it("whose rename of the marker fails although it took effect leaves the new one whole", async () => {
     const before = await prepare("later");
     const disk = failing(before, ({ name, path }) => name === "rename" && path.endsWith("/CURRENT"));
@@ -105,6 +137,25 @@ describe("a restore over a database", () => {
 });
 
 describe("an export or restore to a new directory", () => {
+  it("moves its manifest first, and its marker once all names are durable", async () => {
+    const moved: string[] = [];
+    let image: MemoryFileSystem | undefined;
+    const disk: MemoryFileSystem = (await prepare("later")).fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name !== "rename" || !path.startsWith("/fresh/")) return;
+        moved.push(path.split("/").at(-1)!);
+        if (path.endsWith("/CURRENT")) image = disk.fork({ keep: "none" });
+      },
+    });
+    await disk.makeDirectory("/fresh");
+    await disk.syncDirectory("/");
+    await DB.restore("/new", "/fresh", { fileSystem: disk });
+    assert.match(moved[0]!, /^MANIFEST/);
+    assert.equal(moved.at(-1), "CURRENT");
+    const there = await image!.list("/fresh");
+    assert.deepEqual(moved.slice(0, -1).filter((name) => !there.includes(name)), []);
+  });
+
   it("is done again when it was cut off at any operation", async () => {
     const before = await prepare("later");
     let done = false;

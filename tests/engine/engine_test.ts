@@ -7,6 +7,7 @@ import { yieldToLoop } from "../../lib/base/yield.ts";
 import {
   ClosedError,
   CorruptionError,
+  ExistsError,
   HistoryGoneError,
   IOError,
   LockedError,
@@ -16,10 +17,10 @@ import {
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 import { MemtableCursor } from "../../lib/tree/memtable/memtable_cursor.ts";
-import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { all, fill, get, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
-import { openEngine } from "../../lib/engine/open.ts";
+import { destroyDatabase, openEngine } from "../../lib/engine/open.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import { Overlay } from "../../lib/tree/overlay.ts";
 
@@ -407,6 +408,72 @@ describe("Engine", () => {
     assert.ok(names.includes("notes.txt"));
     assert.ok(engine.newFileNumber() > 903);
     await engine.close();
+  });
+
+  it("gives no new file the number of one that a crash left behind", async () => {
+    const fs = memoryFileSystem();
+    const killed = await open(fs);
+    await put(killed, { a: "1" });
+    fs.kill();
+    await killed.close().catch(() => {});
+    const next = fs.otherProcess();
+    for (const orphan of ["000003.sst", "000003.log", "MANIFEST-000003", "000004.log", "MANIFEST-000004"]) {
+      await (await next.open(`/db/${orphan}`, "create")).close();
+    }
+    const engine = await open(next);
+    assert.equal(get(engine, "a"), "1");
+    await put(engine, { b: "2" });
+    await engine.compact();
+    await engine.close();
+  });
+
+  it("makes the name of a directory durable that was there already", async () => {
+    const fs = memoryFileSystem();
+    await fs.makeDirectory("/db");
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    const again = await open(fs.crash({ keep: "none" }));
+    assert.equal(get(again, "a"), "1");
+    await again.close();
+  });
+
+  for (const errorIfExists of [false, true]) {
+    it(`${errorIfExists ? "refuses" : "takes"} what another has made meanwhile where nothing was`, async () => {
+      const made = Promise.withResolvers<void>();
+      let isFirst = true;
+      const fs = memoryFileSystem({
+        delay(name) {
+          if (name !== "makeDirectory" || !isFirst) return undefined;
+          isFirst = false;
+          return made.promise;
+        },
+      });
+      const late = open(fs, { errorIfExists });
+      late.catch(() => {});
+      const other = await open(fs.otherProcess());
+      await put(other, { a: "1" });
+      await other.close();
+      made.resolve();
+      if (errorIfExists) return await assert.rejects(late, ExistsError);
+      const engine = await late;
+      assert.equal(get(engine, "a"), "1");
+      await engine.close();
+    });
+  }
+
+  it("is gone for good at the first step of its removal", async () => {
+    let images: MemoryFileSystem[] = [];
+    const fs = memoryFileSystem({
+      beforeOperation: ({ name, path }) => {
+        if (name === "remove" && path.endsWith(".log")) images = [fs.fork({ keep: "none" }), fs.fork({ keep: "all" })];
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    await engine.close();
+    await destroyDatabase(fs, "/db");
+    assert.equal(images.length, 2);
+    for (const image of images) await assert.rejects(open(image), CorruptionError);
   });
 
   it("names file and offset when a table is damaged, and changes nothing", async () => {

@@ -151,6 +151,28 @@ describe("groups of commits that overlap", () => {
     });
   }
 
+  it("take a commit with them that waits for no sync when theirs fails, behind one that did not pass", async () => {
+    const { engine, begun, release, writes, letGo } = await overlapped();
+    writes.push(engine.commit(new Batch(), { durability: "commit", check: () => false }));
+    const buffered = put(engine, { e: "1" }, "buffered");
+    const all = Promise.allSettled([...writes, buffered]);
+    letGo();
+    const second = await begun();
+    await pause(1);
+    second(new IOError("the disk is gone (EIO)"));
+    release();
+    assert.deepEqual((await all).map(({ status }) => status), [
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+      "rejected",
+      "rejected",
+      "rejected",
+    ]);
+    assert.equal(get(engine, "e"), undefined);
+    await engine.close().catch(() => {});
+  });
+
   it("are shown before a memtable that they filled is sealed", async () => {
     const long = { changes: { memtableBytes: 20_000 }, value: "x".repeat(6000) };
     const { fs, engine, begun, release, writes, letGo } = await overlapped(long);

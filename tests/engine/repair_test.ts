@@ -173,6 +173,19 @@ describe("repairDatabase()", () => {
     assert.equal((await contents(fs)).size, 29);
   });
 
+  it("keeps a commit behind a bad place that is so large that its record is split", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { memtableBytes: 8 * 2 ** 20 });
+    for (let i = 0; i < 3; i++) await put(engine, { [name(i)]: "x".repeat(50) });
+    await put(engine, { large: "y".repeat(2 ** 21) });
+    fs.kill();
+    await engine.close().catch(() => {});
+    const disk = fs.otherProcess();
+    await damage(disk, (await disk.list("/db")).find((one) => one.endsWith(".log"))!, flip(300));
+    await repairDatabase(disk, "/db", settings, { dryRun: false });
+    assert.deepEqual([...(await contents(disk)).keys()].includes("large"), true);
+  });
+
   it("loses only the values that a damaged blob file held", async () => {
     const { fs, entries } = await example();
     const blob = (await fs.list("/db")).find((one) => one.endsWith(".blob"))!;

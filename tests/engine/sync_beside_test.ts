@@ -79,6 +79,16 @@ describe("syncs that no commit waits for", () => {
     await engine.close().catch(() => {});
   });
 
+  it("turn the database read-only when they fail, where no commit ever waits for one", async () => {
+    const { engine, begun, release } = await withHeldSyncs({});
+    await put(engine, { a: "1" });
+    (await begun())(new IOError("the disk is gone (EIO)"));
+    await pause(5);
+    release();
+    await assert.rejects(put(engine, { b: "1" }), ReadOnlyError);
+    await engine.close().catch(() => {});
+  });
+
   it("begin early when much is written, one at a time", async () => {
     const { engine, begun, waiting, release } = await withHeldSyncs({ flushInterval: 60_000 });
     for (let i = 0; i < 31; i++) await put(engine, { [`${i}`]: "x".repeat(2 ** 18) });

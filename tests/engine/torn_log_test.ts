@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ByteWriter } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { Batch, readCommit, writeCommitHead } from "../../lib/format/log/batch.ts";
+import { writeRecord } from "../../lib/format/log/frame.ts";
 import { RecordReader } from "../../lib/format/log/record_reader.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../lib/format/identity.ts";
 import { readFile } from "../../lib/files/read.ts";
@@ -9,8 +12,16 @@ import { all, open, put } from "./fixture.ts";
 
 const COMMITS = 6;
 
+interface Killed {
+  disk: MemoryFileSystem;
+  log: string;
+  places: { offset: number; end: number }[];
+  /** What the records say. */
+  records: Uint8Array[];
+}
+
 /** A database that was killed, each of its commits synced by itself, and where its records stand in the log. */
-async function killed(): Promise<{ disk: MemoryFileSystem; log: string; places: { offset: number; end: number }[] }> {
+async function killed(): Promise<Killed> {
   const disk = memoryFileSystem();
   const engine = await open(disk, { memtableBytes: 64 * 1024 });
   for (let i = 1; i <= COMMITS; i++) await put(engine, { [`k${i}`]: "x".repeat(20) });
@@ -26,11 +37,39 @@ async function killed(): Promise<{ disk: MemoryFileSystem; log: string; places: 
   };
   const reader = new RecordReader(read, bytes.length, seed);
   const places: { offset: number; end: number }[] = [];
+  const records: Uint8Array[] = [];
   for (let found = reader.next(); found !== undefined; found = reader.next()) {
     places.push({ offset: found.offset, end: found.end });
+    records.push(found.record.slice());
   }
   assert.equal(places.length, COMMITS);
-  return { disk: image, log, places };
+  return { disk: image, log, places, records };
+}
+
+/** Writes the log anew with these records; where each begins. */
+async function withRecords(disk: MemoryFileSystem, log: string, records: readonly Uint8Array[]): Promise<number[]> {
+  const offsets: number[] = [];
+  await rewrite(disk, log, (bytes) => {
+    const header = bytes.subarray(0, FILE_HEADER_BYTES);
+    const out = new ByteWriter(4096);
+    out.bytes(header);
+    for (const record of records) {
+      offsets.push(out.length);
+      writeRecord(out, checksumSeed(readFileHeader("log", header, log)), out.length, record);
+    }
+    return out.take();
+  });
+  return offsets;
+}
+
+/** The record of an ingest that took in no files. */
+function ingestRecord(version: number): Uint8Array {
+  const out = new ByteWriter(256);
+  writeCommitHead(out, version, 2_000_000, 0);
+  const batch = new Batch();
+  batch.ingest({ replace: true, ranges: [], tables: [], blobs: [] });
+  out.bytes(batch.ops.view());
+  return out.take();
 }
 
 /** Puts other bytes in the place of a file's. */
@@ -83,5 +122,67 @@ describe("the log of a database that was killed", () => {
       }
     }
     console.log(`${cases} torn ends`);
+  });
+
+  it("is torn where what stands behind the bad record was written before that was synced", async () => {
+    const { disk, log, places, records } = await killed();
+    const unsynced = records.slice(1, 3).map((record) => {
+      const { version, timestamp, ops } = readCommit(record);
+      const out = new ByteWriter(256);
+      writeCommitHead(out, version, timestamp, places[0]!.end);
+      out.bytes(ops);
+      return out.take();
+    });
+    const [, offset] = await withRecords(disk, log, [records[0]!, ...unsynced]);
+    await rewrite(disk, log, (bytes) => bytes.with(offset! + 20, bytes[offset! + 20]! ^ 1));
+    const engine = await open(disk);
+    assert.deepEqual(all(engine).map(([key]) => key), ["k1"]);
+    await engine.close();
+  });
+
+  it("is damaged where operations make no sense though their checksum holds, in a large commit too", async () => {
+    const { disk, log, records } = await killed();
+    const batch = new Batch();
+    const key = new Uint8Array(1000);
+    for (const keys of [0, 100]) {
+      for (let i = 0; i < keys; i++) batch.deleteKey(new Uint8Array([0]), key.fill(i));
+      const out = new ByteWriter(256);
+      writeCommitHead(out, 2, 2_000_000, 0);
+      out.bytes(batch.ops.view());
+      out.bytes(new Uint8Array([0xff]));
+      const [, offset] = await withRecords(disk, log, [records[0]!, out.take()]);
+      await assert.rejects(open(disk), (error) => error instanceof CorruptionError && error.offset === offset);
+    }
+  });
+
+  it("is damaged where a version is not the one behind that before it", async () => {
+    const { disk, log, records } = await killed();
+    for (const order of [[0, 2], [0, 1, 1], [0, 1, 0]]) {
+      const spoilt = disk.fork({ keep: "all" });
+      const offsets = await withRecords(spoilt, log, order.map((i) => records[i]!));
+      await assert.rejects(
+        open(spoilt),
+        (error) =>
+          error instanceof CorruptionError && error.offset === offsets.at(-1) &&
+          /version \d follows/.test(error.message),
+      );
+    }
+  });
+
+  it("is cut at an ingest that never took effect, and damaged where records follow that", async () => {
+    const { disk, log, records } = await killed();
+    const two = [...records.slice(0, 2), ingestRecord(3)];
+    const [, , offset] = await withRecords(disk, log, [...two, records[3]!]);
+    await assert.rejects(open(disk), (error) => error instanceof CorruptionError && error.offset === offset);
+    await withRecords(disk, log, two);
+    for (let turn = 0; turn < 2; turn++) {
+      const engine = await open(disk);
+      assert.deepEqual(all(engine).map(([key]) => key), ["k1", "k2", ...turn === 0 ? [] : ["k3"]]);
+      await put(engine, { k3: "in its place" });
+      const versions: number[] = [];
+      for await (const { version } of engine.history(0)) versions.push(version);
+      assert.deepEqual(versions, [1, 2, 3, 4].slice(0, 3 + turn));
+      await engine.close();
+    }
   });
 });

@@ -1,12 +1,12 @@
 /** Log whose sync failed, found by an open that has no space to write it anew. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { IOError } from "../../lib/base/errors.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { IOError, NoSpaceError } from "../../lib/base/errors.ts";
+import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { get, open, put } from "./fixture.ts";
 
 /** A disk with a commit that was acknowledged, and one whose sync failed: the disk has given up on its bytes. */
-async function withFailedSync(lost = "not"): Promise<MemoryFileSystem> {
+async function withFailedSync(lost = "not", afterOperation?: (done: Operation) => void): Promise<MemoryFileSystem> {
   let fails = false;
   const fs = memoryFileSystem({
     beforeOperation({ name, path }) {
@@ -14,6 +14,7 @@ async function withFailedSync(lost = "not"): Promise<MemoryFileSystem> {
         throw new IOError(`Cannot sync ${path}: so the test (EIO)`);
       }
     },
+    afterOperation,
   });
   const engine = await open(fs);
   await put(engine, { a: "acknowledged" });
@@ -23,6 +24,10 @@ async function withFailedSync(lost = "not"): Promise<MemoryFileSystem> {
   fs.kill();
   await engine.close().catch(() => {});
   return fs.otherProcess();
+}
+
+async function logs(fs: MemoryFileSystem): Promise<string[]> {
+  return (await fs.list("/db")).filter((name) => name.endsWith(".log"));
 }
 
 describe("an open on a full disk behind a failed sync", () => {
@@ -43,12 +48,60 @@ describe("an open on a full disk behind a failed sync", () => {
     const engine = await open(fs);
     assert.equal(get(engine, "b"), "not");
     fs.capacityBytes = Infinity;
+    const before = await logs(fs);
     await put(engine, { c: "behind" });
+    // The one that was written anew, and the one behind it.
+    const behind = await logs(fs);
+    assert.deepEqual([before.length, behind.length, behind.includes(before[0]!)], [1, 2, false]);
     for (const keep of ["none", "all"] as const) {
       const again = await open(fs.fork({ keep }));
       assert.deepEqual(["a", "b", "c"].map((key) => get(again, key)), ["acknowledged", "not", "behind"]);
       await again.close();
     }
+    await engine.compact();
+    await engine.close();
+  });
+
+  it("leaves no copy of it where the edit that would name it finds no space", async () => {
+    const fs = await withFailedSync();
+    const before = await logs(fs);
+    fs.inject({ at: ({ name, path }) => name === "create" && path.includes("MANIFEST"), do: "full", times: 2 });
+    const engine = await open(fs);
+    assert.deepEqual(await logs(fs), before);
+    await engine.close();
+  });
+
+  it("keeps the copy where the marker may lead to it, and does not open", async () => {
+    let isLate = false;
+    let renamed = false;
+    const fs = await withFailedSync("not", ({ name, path }) => {
+      if (name === "rename") renamed = isLate;
+      if (!renamed || name !== "syncDirectory") return;
+      isLate = renamed = false;
+      throw new NoSpaceError(`Cannot sync ${path}: full, says the test (ENOSPC)`);
+    });
+    isLate = true;
+    await assert.rejects(open(fs), NoSpaceError);
+    for (const keep of ["none", "all"] as const) {
+      const again = await open(fs.fork({ keep }));
+      assert.equal(get(again, "a"), "acknowledged");
+      await again.close();
+    }
+  });
+
+  it("syncs what it shows, where the process was killed and the disk has not given up", async () => {
+    const disk = memoryFileSystem();
+    const killed = await open(disk);
+    await put(killed, { a: "handed to the system" }, "interval");
+    disk.kill();
+    await killed.close().catch(() => {});
+    const fs = disk.otherProcess();
+    fs.capacityBytes = fs.usedBytes;
+    const engine = await open(fs);
+    assert.equal(get(engine, "a"), "handed to the system");
+    const again = await open(fs.fork({ keep: "none" }));
+    assert.equal(get(again, "a"), "handed to the system");
+    await again.close();
     await engine.close();
   });
 

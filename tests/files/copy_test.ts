@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { Pace } from "../../lib/base/pace.ts";
 import { ExistsError, IOError, NoSpaceError, NotFoundError } from "../../lib/base/errors.ts";
 import { copyFile } from "../../lib/files/copy.ts";
-import type { FileSystem } from "../../lib/files/file_system.ts";
+import type { FileSystem, OpenMode } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 import { publishFile } from "../../lib/files/publish.ts";
@@ -127,6 +127,38 @@ describe("copyFile", () => {
     await publishFile(refusing, "/b", pattern(7));
     await assert.rejects(copyFile(refusing, "/a", "/b"), ExistsError);
     assert.deepEqual(await readFile(refusing, "/b", 5000), pattern(7));
+  });
+
+  it("gives a clone the length that was asked for, durably, and takes back one that is shorter", async () => {
+    const memory = memoryFileSystem();
+    await publishFile(memory, "/a", pattern(5000));
+    let cloned = 100;
+    const fs = {
+      stat: (path: string) => memory.stat(path),
+      open: (path: string, mode: OpenMode) => memory.open(path, mode),
+      remove: (path: string) => memory.remove(path),
+      link: () => Promise.reject(new IOError("Cannot link: not here (ENOTSUP)")),
+      clone: async (_from: string, to: string) => {
+        const handle = await memory.open(to, "create");
+        await handle.append(pattern(cloned));
+        await handle.close();
+      },
+    } as unknown as FileSystem;
+    await assert.rejects(copyFile(fs, "/a", "/b"), /ends at byte 100, before the 5000 wanted/);
+    assert.deepEqual(await memory.list("/"), ["a"]);
+    cloned = 5000;
+    assert.equal(await copyFile(fs, "/a", "/b", { length: 4000 }), "clone");
+    await memory.syncDirectory("/");
+    assert.deepEqual(await readFile(memory.crash({ keep: "none" }), "/b", 5000), pattern(4000));
+  });
+
+  it("fails where the source has become shorter meanwhile", async () => {
+    const fs = memoryFileSystem();
+    await publishFile(fs, "/a", pattern(1.5 * 2 ** 20));
+    const pace = { took: async () => await (await fs.open("/a", "append")).truncate(2 ** 20) };
+    const copied = copyFile(fs, "/a", "/b", { link: "never", pace: pace as unknown as Pace });
+    await assert.rejects(copied, /ends at byte 1048576, before the 1572864 wanted/);
+    assert.deepEqual(await fs.list("/"), ["a"]);
   });
 
   it("copies byte by byte where links are refused", async () => {

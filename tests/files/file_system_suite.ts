@@ -197,6 +197,27 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       assert.equal((await fs.stat(`${directory}/a`))?.size, outcome === undefined ? content.length : 0);
     });
 
+    it("keeps a closed file apart from the next one while reads of it are under way", async () => {
+      const { fs, directory } = place();
+      await write(fs, `${directory}/a`, bytes(1));
+      await write(fs, `${directory}/b`, bytes(2));
+      for (const atOnce of [true, false]) {
+        const handle = await fs.open(`${directory}/a`, "read");
+        // More than threads read at a time: some have not begun.
+        const into = Array.from({ length: 32 }, () => new Uint8Array(1));
+        const reads = into.map((one) => handle.readAt(one, 0));
+        const closed = atOnce ? handle.closeSync() : handle.close();
+        const other = await fs.open(`${directory}/b`, "read");
+        const outcomes = await Promise.allSettled(reads);
+        await closed;
+        await other.close();
+        for (const [i, outcome] of outcomes.entries()) {
+          if (outcome.status === "fulfilled") assert.deepEqual(into[i], bytes(1));
+          else assert.ok(outcome.reason instanceof ClosedError, String(outcome.reason));
+        }
+      }
+    });
+
     it("sees nothing where nothing is", async () => {
       const { fs, directory } = place();
       await write(fs, `${directory}/a`, bytes(1));
@@ -338,6 +359,7 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       assert.equal(fs.lockedHere(path), true);
       await rejectsWith(fs.lock(path), LockedError);
       await rejectsWith(fs.lock(`${directory}/../${directory.split("/").at(-1)}/LOCK`), LockedError);
+      assert.equal(fs.lockedHere(path), true);
       assert.deepEqual(await fs.stat(path), { kind: "file", size: 0 });
       assert.deepEqual((await fs.list(directory)).filter((name) => name !== "LOCK.owner"), ["LOCK"]);
       lock.release();

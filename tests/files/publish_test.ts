@@ -85,6 +85,20 @@ describe("ensureDirectory", () => {
     assert.deepEqual(await after.list("/a/b"), ["c"]);
   });
 
+  it("makes what an attempt that failed left behind last, too", async () => {
+    const calls: string[] = [];
+    const fs = memoryFileSystem({
+      beforeOperation: ({ name }) => {
+        calls.push(name);
+        if (name !== "syncDirectory" || calls.indexOf("makeDirectory") !== calls.length - 2) return;
+        throw new IOError("Cannot sync: broken (EIO)");
+      },
+    });
+    await assert.rejects(ensureDirectory(fs, "/a/b"), /broken/);
+    await ensureDirectory(fs, "/a/b");
+    assert.deepEqual(await fs.crash({ keep: "none" }).list("/a"), ["b"]);
+  });
+
   it("refuses a file in its place and a place below a file", async () => {
     const fs = memoryFileSystem();
     await publishFile(fs, "/a", pattern(3));

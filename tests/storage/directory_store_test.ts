@@ -67,6 +67,32 @@ describe("DirectoryStore", () => {
     assert.deepEqual(below(place, true), [".lock~", ".tmp~"]);
   });
 
+  it("keeps no file open: of a small object none, of a large one none that was read, left or failed", async () => {
+    const fileSystem = memoryFileSystem();
+    const store = directoryStore("/s", { fileSystem });
+    await store.put("a", pattern(1000));
+    await store.get("a");
+    await store.get("a", { offset: 10, length: 10 });
+    await store.put("b", pattern(2.5 * 2 ** 20));
+    await bytesOf(await store.get("b"));
+    for await (const _ of (await store.get("b"))!.body) break;
+    for (const reuse of [false, true]) {
+      await store.put("b", pattern(2.5 * 2 ** 20));
+      const cut = async (): Promise<void> => {
+        for await (const _ of (await store.get("b", { reuse }))!.body) {
+          const file = await fileSystem.open("/s/b", "append");
+          await file.truncate(2 ** 20);
+          await file.close();
+        }
+      };
+      await assert.rejects(cut(), isStorageError("get", "b", /it ends before byte 2097152/));
+    }
+    await store.delete("a");
+    await store.delete("b");
+    // The space of a file that is open is not free.
+    assert.equal(fileSystem.usedBytes, 0);
+  });
+
   it("makes files and directories for this user alone", async () => {
     if (process.platform === "win32") return; // No such rights there.
     const place = newPlace();

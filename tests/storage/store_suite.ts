@@ -6,6 +6,7 @@
  * `make` gives a store without objects for each case. Cases about what a store says it can't do are left out.
  */
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { setImmediate as immediate } from "node:timers/promises";
 import { bytesOf, equal, keysOf, type MakeStore, pattern, streamed, text, textOf } from "./helpers.ts";
@@ -84,6 +85,10 @@ export function storeSuite(name: string, make: MakeStore, options: SuiteOptions 
         assert.equal(object?.size, bytes.length);
         assert.ok(equal(await bytesOf(object), bytes), `pieces of ${pieceBytes} bytes`);
       }
+      // One after the other, small and large: what is gathered must not come behind what is not.
+      const ends = [10, 100_010, 100_020, 165_556, 165_557, bytes.length];
+      await store.put("large/mixed", Readable.from(ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end))));
+      assert.ok(equal(await bytesOf(await store.get("large/mixed")), bytes), "pieces of mixed lengths");
     });
 
     it("give ranges, with the whole size", async () => {

@@ -38,7 +38,7 @@ export class Reserve {
     const size = handle.sizeSync();
     try {
       // Written, not just lengthened: a hole would reserve nothing. Not zeros: some file systems store those as holes.
-      if (size < RESERVE_BYTES) await handle.append(new Uint8Array(RESERVE_BYTES - size).fill(0x52));
+      await handle.append(new Uint8Array(RESERVE_BYTES - size).fill(0x52));
     } catch (error) {
       this.given = true;
       await handle.truncate(size);

@@ -106,8 +106,8 @@ export function readManifest(handle: FileHandle, number: number, database: strin
   let closed = false;
   for (let found = reader.next(); found !== undefined; found = reader.next()) {
     const edit = decodeEdit(found.record, name, found.offset);
-    // Not of the first: the marker that names it may not be on disk.
-    closed = edits > 0 && notesClose(state, edit);
+    // Never the first, which says all: the marker that names it may not be on disk.
+    closed = notesClose(state, edit);
     const misfit = applyEdit(state, edit);
     if (misfit !== undefined) throw new CorruptionError(name, found.offset, `an edit ${misfit}`);
     edits++;

@@ -240,10 +240,11 @@ export class MemoryFileSystem implements FileSystem {
     });
   }
 
-  /** Fails always, as on most disks. */
+  /** Fails always, as on most disks: where something is in its place, with that. */
   async clone(from: string, to: string): Promise<void> {
     await this.#disk.wait("clone", from);
     this.#reading("clone", from, () => {
+      this.#disk.volume.vacant("clone", this.resolve(to));
       throw new IOError(`Cannot clone ${from} to ${to}: the file system cannot do it (ENOTSUP)`, { path: to });
     });
   }

@@ -4,6 +4,7 @@ import { concatBytes } from "../../../lib/base/bytes.ts";
 import { IntegrityError, ReadOnlyError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { findBackup, listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";
@@ -156,6 +157,36 @@ describe("prune()", () => {
       });
       assert.deepEqual((await keysOf(house.store)).filter((each) => !each.startsWith("audit/")), before);
     }
+  });
+
+  it("takes what needs something before what it needs: manifests from the newest on, then log, then objects", async () => {
+    const deleted: string[] = [];
+    const inner = new MemoryStore();
+    const store = new FaultStore(inner, {
+      delay: ({ operation, key }) => {
+        if (operation === "delete") deleted.push(key);
+        return undefined;
+      },
+    });
+    const house = await House.make({ store });
+    await daily(house, 4);
+    deleted.length = 0;
+    await prune(house, { keepLast: 1 });
+    const manifests = ["day-2", "day-1", "full"].map((id) => `${PART.backups}${id}.json`);
+    assert.deepEqual(deleted.slice(0, 3), manifests);
+    const parts = deleted.slice(3).map((key) => key.startsWith(PART.log) ? 1 : key.startsWith(PART.objects) ? 2 : 3);
+    assert.ok(parts.includes(1) && parts.includes(2));
+    assert.deepEqual(parts, parts.toSorted());
+  });
+
+  it("deletes no object where every manifest is gone: rather they are lost", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    for (const key of await keysOf(house.store, PART.backups)) await house.store.delete(key);
+    const before = await keysOf(house.store, PART.objects);
+    assert.ok(before.length > 0);
+    await prune(house, { keepLast: 1 }).catch((error) => assert.ok(error instanceof IntegrityError, String(error)));
+    assert.deepEqual(await keysOf(house.store, PART.objects), before);
   });
 
   it("does not take a manifest that was read before for another one under the same id", async () => {

@@ -1,7 +1,7 @@
 /** What another program does to a repository, or an answer that is lost, between two looks of a call. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LineageError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
+import { ExistsError, LineageError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
@@ -402,6 +402,18 @@ describe("an answer that was lost", () => {
     const { repaired } = await repairRepository(house.context, { dryRun: false });
     assert.match(repaired.join(), /was made anew/);
     await assertWhole(house.context);
+  });
+});
+
+describe("a backup whose chosen id another takes as it publishes", () => {
+  it("fails, and leaves the other's", async () => {
+    const inner = new MemoryStore();
+    const other = await House.make({ store: inner, engine: { randomId: () => new Uint8Array(16).fill(9) } });
+    const store = busy(inner, at("put", `${PART.backups}mine.json`), () => other.backup({ id: "mine" }));
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await assert.rejects(house.backup({ id: "mine" }), ExistsError);
+    assert.deepEqual((await listBackups(other.context)).map(({ database }) => database), [other.engine.id]);
   });
 });
 

@@ -74,6 +74,15 @@ describe("sealDocument() and openDocument()", () => {
     assert.throws(() => openDocument("gc", both, NAME, gcMark, RING), IntegrityError);
   });
 
+  it("refuse a seal of another length, as long as what it begins with may be", () => {
+    for (const ring of [undefined, RING]) {
+      const sealed = sealDocument("gc", MARK, ring);
+      for (const [from, to] of [[/[0-9a-f]"\n\}/, '"\n}'], [/"\n\}/, '0"\n}'], [/:[0-9a-f]{64}"/, ':"']] as const) {
+        assert.throws(() => openDocument("gc", edited(sealed, from, to), NAME, gcMark, ring), IntegrityError);
+      }
+    }
+  });
+
   it("ask for the key of a document that has a mac, unless told to go without", () => {
     const bytes = sealDocument("gc", MARK, RING);
     assert.throws(() => openDocument("gc", bytes, NAME, gcMark), DecryptionError);

@@ -1,0 +1,156 @@
+/** Commits on a full disk: what the log keeps of those it refuses, and what the reserve is for. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { NoSpaceError } from "../../lib/base/errors.ts";
+import type { Engine } from "../../lib/engine/types.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { all, open, put, remove } from "./fixture.ts";
+
+const MIB = 2 ** 20;
+const PART = 2 ** 17;
+
+describe("a commit that a full disk refuses", () => {
+  it("is cut off the log, and the cut is synced", async () => {
+    const calls: string[] = [];
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path, bytes }) {
+        if (!isFull || !path.endsWith(".log")) return undefined;
+        calls.push(name);
+        if (name !== "append") return undefined;
+        // All of it stands there by now.
+        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "kept" });
+    isFull = true;
+    await assert.rejects(put(engine, { b: "refused" }, "interval"), NoSpaceError);
+    assert.deepEqual(calls, ["append", "truncate", "truncate", "sync"]);
+    isFull = false;
+    await engine.close();
+  });
+
+  it("leaves what is buffered before it to the segment that it was meant for", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    await put(engine, { b: "2" }, "buffered");
+    fs.inject({ at: ({ name, path }) => name === "append" && path.endsWith(".log"), do: "full" });
+    await assert.rejects(put(engine, { c: "refused" }, "interval"), NoSpaceError);
+    await put(engine, { d: "4" }, "buffered");
+    await engine.flush();
+    fs.kill();
+    await engine.close().catch(() => {});
+    const again = await open(fs.otherProcess());
+    assert.deepEqual(all(again), [["a", "1"], ["b", "2"], ["d", "4"]]);
+    await again.close();
+  });
+
+  it("is not written behind a rotation of which nobody knows what the disk has", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (!isFull || !path.includes("MANIFEST") || !["append", "truncate"].includes(name)) return;
+        throw new NoSpaceError(`Cannot ${name} ${path}: full (ENOSPC)`);
+      },
+    });
+    const engine = await open(fs, { memtableBytes: 1000, blobBytes: 10_000 });
+    await put(engine, { a: "long ".repeat(500) });
+    isFull = true;
+    await assert.rejects(put(engine, { b: "2" }));
+    await assert.rejects(put(engine, { c: "3" }), { code: "READ_ONLY" });
+    await engine.close().catch(() => {});
+  });
+
+  it("is no damage for a reader that follows the log and saw it before it was cut off", async () => {
+    let isFull = false;
+    const cut = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path, bytes }) {
+        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
+        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+      },
+      delay(name, path) {
+        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
+        reached.resolve();
+        return cut.promise;
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "kept" });
+    const reader = await open(fs.otherProcess(), { readOnly: true });
+    const follower = reader.follow(1);
+    isFull = true;
+    const refused = put(engine, { b: "refused" }, "interval");
+    refused.catch(() => {});
+    await reached.promise;
+    await reader.refresh();
+    assert.equal((await follower.next(MIB))?.last, 2);
+    isFull = false;
+    cut.resolve();
+    await assert.rejects(refused, NoSpaceError);
+    await put(engine, { c: "in its place, and longer" });
+    await put(engine, { d: "behind" });
+    await reader.refresh();
+    assert.equal((await follower.next(MIB))?.last, 3);
+    await reader.close();
+    await engine.close();
+  });
+});
+
+describe("the reserve", () => {
+  async function size(fs: MemoryFileSystem): Promise<number> {
+    return (await fs.stat("/db/RESERVE"))!.size;
+  }
+
+  /** A disk that has not a byte left beside a reserve that is whole. */
+  async function filled(): Promise<{ fs: MemoryFileSystem; engine: Engine }> {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { reserve: true, memtableBytes: MIB, durability: "interval" });
+    await put(engine, { a: "1", b: "2" });
+    fs.capacityBytes = fs.usedBytes;
+    assert.equal(await size(fs), MIB);
+    return { fs, engine };
+  }
+
+  it("is given to deletes alone, a part at a time, whatever was written or refused before", async () => {
+    const { fs, engine } = await filled();
+    await assert.rejects(put(engine, { c: "3" }), NoSpaceError);
+    assert.equal(await size(fs), MIB);
+    await remove(engine, "a");
+    assert.equal(await size(fs), MIB - PART);
+    assert.deepEqual(all(engine), [["b", "2"]]);
+    await engine.close();
+  });
+
+  it("lets a delete begin the log of a database that was opened on a full disk", async () => {
+    const { fs, engine } = await filled();
+    fs.capacityBytes = Infinity;
+    await engine.close();
+    fs.capacityBytes = fs.usedBytes;
+    const again = await open(fs, { reserve: true, durability: "interval" });
+    await assert.rejects(put(again, { c: "3" }), NoSpaceError);
+    await remove(again, "a");
+    assert.deepEqual(all(again), [["b", "2"]]);
+    await again.close();
+  });
+
+  it("is taken again once there is space for all of it, and not in part", async () => {
+    const { fs, engine } = await filled();
+    await remove(engine, "a");
+    fs.capacityBytes = fs.usedBytes + 1000;
+    fs.inject({
+      at: ({ name, path }) => name === "append" && path.endsWith("RESERVE"),
+      do: "full",
+      part: () => 0.5,
+    });
+    await put(engine, { c: "3" });
+    assert.equal(await size(fs), MIB - PART);
+    fs.capacityBytes = Infinity;
+    await put(engine, { d: "4" });
+    assert.equal(await size(fs), MIB);
+    await engine.close();
+  });
+});
