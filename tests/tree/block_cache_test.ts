@@ -11,8 +11,8 @@ function blockOf(bytes: number): DataBlock {
   return new DataBlock(builder.finish().slice(), "t.sst", 64);
 }
 
-/** How long blocks are where they are stored, about half of what they take unpacked. */
-const STORED_BYTES = 700;
+/** How long blocks are where they are stored, a third of what they take unpacked. */
+const STORED_BYTES = 500;
 
 /** What a block is like where it is stored, so that it is known again. */
 function storedOf(index: number): Uint8Array {
@@ -125,11 +125,21 @@ describe("BlockCache", () => {
     const cache = new BlockCache(200_000);
     const table = cache.table(230);
     const random = randomFrom(2);
-    // 345,000 bytes unpacked, 161,000 packed.
+    // 350,000 bytes unpacked, 115,000 packed.
     shares(table, 60_000, () => random(230));
     const { packed, file } = shares(table, 10_000, () => random(230));
-    assert.ok(packed > 0.5 && file < 0.06, `${packed} packed, ${file} from the file`);
+    assert.ok(packed > 0.3 && file < 0.25, `${packed} packed, ${file} from the file`);
     assert.ok(cache.bytes > 180_000 && cache.bytes <= 200_000, `${cache.bytes} bytes`);
+  });
+
+  it("gives packed blocks as much of it as makes misses few", () => {
+    const cache = new BlockCache(200_000);
+    const table = cache.table(145);
+    const random = randomFrom(7);
+    // Unpacked a tenth more than fits in.
+    shares(table, 60_000, () => random(145));
+    const { unpacked, file } = shares(table, 100_000, () => random(145));
+    assert.ok(unpacked > 0.65 && file < 0.06, `${unpacked} unpacked, ${file} from the file`);
   });
 
   it("holds nothing packed where few lookups miss", () => {
@@ -163,20 +173,33 @@ describe("BlockCache", () => {
     const cache = new BlockCache(200_000);
     const table = cache.table(1000);
     const random = randomFrom(3);
-    assert.ok(shares(table, 60_000, () => random(1000)).packed > 0.1);
-    shares(table, 60_000, () => random(90));
-    const { unpacked } = shares(table, 10_000, () => random(90));
+    assert.ok(shares(table, 60_000, () => random(1000)).packed > 0.05);
+    shares(table, 60_000, () => random(120));
+    const { unpacked } = shares(table, 10_000, () => random(120));
     assert.ok(unpacked > 0.98, `${unpacked} unpacked`);
   });
 
   it("keeps some of what a walk over more than fits comes to, so that the next one finds it", () => {
     const cache = new BlockCache(200_000);
     const table = cache.table(1000);
-    const found = { unpacked: 0, packed: 0, file: 0 };
-    for (let walks = 0; walks < 60; walks++) {
-      for (let i = 0; i < 1000; i++) found[look(table, i)] += walks < 50 ? 0 : 1 / 10_000;
-    }
-    assert.ok(found.packed > 0.15, `${found.packed} packed`);
+    const walk = (table: CachedTable, blocks: number): number => {
+      let found = 0;
+      for (let i = 0; i < blocks; i++) {
+        if (table.get(i) !== undefined) found++;
+        else {
+          table.packed(i, STORED_BYTES);
+          if (table.keepsWalked(i)) table.put(i, blockOf(1000));
+        }
+      }
+      return found;
+    };
+    for (let n = 0; n < 50; n++) walk(table, 300);
+    assert.ok(walk(table, 300) > 60);
+    // And what another one comes to gets in.
+    const other = cache.table(100);
+    for (let n = 0; n < 50; n++) walk(other, 100);
+    assert.ok(walk(other, 100) > 80);
+    assert.equal(cache.packed.bytes, 0);
   });
 
   it("takes what follows on packed blocks of a closed table at once", () => {

@@ -10,9 +10,9 @@
  * (4) In a full cache a block that is missed takes the place of one that may be as good, and memory of its own costs more
  *     than reading it. So few are kept, picked by chance: what is asked often gets in soon, what is asked once mostly not at
  *     all, and a walk over more than fits leaves most of what is there for the next one.
- * (5) What is missed in a full cache is kept packed, what is found packed is unpacked for good, both by (4). How much of the
- *     capacity packed blocks have follows from what is asked for: more while many lookups find nothing, less while nearly
- *     all find something but not unpacked.
+ * (5) What lookups miss in a full cache is kept packed, what is found packed is unpacked for good, both by (4). How much of
+ *     the capacity packed blocks have follows from what is asked for: more while many find nothing, less while nearly all
+ *     find something but not unpacked. Walks take what is there: a block that is read is soon unpacked beside its many rows.
  *
  * Blocks never change, so a block that was dropped stays good for those who still hold it.
  *
@@ -35,8 +35,8 @@ const SHARE_MAX = 8;
 const CHUNKS = 16;
 /** ... which are no longer than this, ... */
 const CHUNK_BYTES_MAX = 2 ** 20;
-/** ... and have no more of it than leaves room for the largest block unpacked. */
-const PACKED_SHARE = 1 - 1 / SHARE_MAX;
+/** ... and have no more of it than this: of what is asked for most each hit costs more than it would unpacked. */
+const PACKED_SHARE = 1 / 4;
 /** After so many lookups that found no unpacked block their share is looked at again. (5) */
 const WINDOW = 1024;
 /** It grows, with what is missed, where more than one in so many finds nothing, and else shrinks, ... */
@@ -183,12 +183,18 @@ export class CachedTable implements PackedOwner {
     this.#places = new Int32Array(blocks);
   }
 
-  /** Whether a block that is not there unpacked, and is so long where it is stored, is to be kept so. (4), (5) */
+  /** Whether a block that a lookup does not find unpacked, and is so long where it is stored, is to be kept so. (4), (5) */
   keeps(index: number, length: number): boolean {
     const cache = this.#cache;
     if (!cache.isFull) return true;
     if (this.isPacked(index)) return cache.keepsOne(UNPACKED_OF);
     return !cache.packed.takes(length) && cache.keepsOne(KEPT_OF);
+  }
+
+  /** The same of a block that a walk comes to: what it misses is not packed. (5) */
+  keepsWalked(index: number): boolean {
+    const cache = this.#cache;
+    return !cache.isFull || cache.keepsOne(this.isPacked(index) ? UNPACKED_OF : KEPT_OF);
   }
 
   /** The block if it is there unpacked, which counts as a use; else ask `packed`. */

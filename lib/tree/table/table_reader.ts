@@ -202,7 +202,7 @@ export class TableReader {
   block(i: number, room?: BlockRoom): DataBlock {
     const cached = this.#cached.get(i);
     if (cached !== undefined) return cached;
-    if (room === undefined || this.#cached.keeps(i, this.#lengthOf(i))) return this.#fetch(i);
+    if (room === undefined || this.#cached.keepsWalked(i)) return this.#fetch(i);
     return this.#into(i, this.#find(i), room);
   }
 
@@ -242,16 +242,15 @@ export class TableReader {
   /** Data block `i` in memory that the next call uses again. */
   #glance(i: number): DataBlock {
     const offset = this.index.offsets[i]!;
-    return new DataBlock(unpackBlock(this.#find(i), this.path, offset, room), this.path, offset);
+    const wasPacked = this.#cached.isPacked(i);
+    const stored = this.#find(i);
+    if (!wasPacked) this.#cached.pack(i, stored);
+    return new DataBlock(unpackBlock(stored, this.path, offset, room), this.path, offset);
   }
 
   /** Data block `i` as it is stored, packed from the cache or from the file: good until the next call. */
   #find(i: number): Uint8Array {
-    const packed = this.#cached.packed(i, this.#lengthOf(i));
-    if (packed !== undefined) return packed;
-    const stored = this.#read(i);
-    this.#cached.pack(i, stored);
-    return stored;
+    return this.#cached.packed(i, this.#lengthOf(i)) ?? this.#read(i);
   }
 
   /** Data block `i` as it is in the file, checked, in memory that the next reading uses again. */
