@@ -6,13 +6,9 @@
 import { Buffer } from "node:buffer";
 import { fstatSync, writeSync } from "node:fs";
 import process from "node:process";
+import { isGranted } from "../base/deno_permissions.ts";
 import { nodeFileSystem } from "../files/node_file_system.ts";
 import { type CliIo, Interruption, type OutStream } from "./io.ts";
-
-/** What is known of Deno where it runs; its permissions are asked before the environment is. */
-interface DenoPermissions {
-  permissions?: { querySync(wanted: { name: "env"; variable: string }): { state: string } };
-}
 
 /** A process's surroundings, and what takes its handlers away again. */
 export interface ProcessIo {
@@ -105,9 +101,6 @@ function onSignals(receive: (signal: "SIGINT" | "SIGTERM") => void): () => void 
 
 /** A variable of the environment. Under Deno one that may not be read is as good as absent, and nobody is asked for it. */
 function variable(name: string): string | undefined {
-  const { permissions } = (globalThis as { Deno?: DenoPermissions }).Deno ?? {};
-  if (permissions !== undefined && permissions.querySync({ name: "env", variable: name }).state !== "granted") {
-    return undefined;
-  }
+  if (!isGranted({ name: "env", variable: name })) return undefined;
   return process.env[name];
 }

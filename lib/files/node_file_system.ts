@@ -22,6 +22,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { awaited } from "../base/awaited.ts";
+import { isGranted } from "../base/deno_permissions.ts";
 import { IOError } from "../base/errors.ts";
 import type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "./file_system.ts";
 import { failureCode, nodeError } from "./node_errors.ts";
@@ -172,6 +173,7 @@ class NodeFileSystem implements FileSystem {
 
   async freeSpace(path: string): Promise<number | undefined> {
     try {
+      if (!isGranted({ name: "sys", kind: "statfs" })) return undefined;
       const info = await promises.statfs(path);
       return info.bavail * info.bsize;
     } catch {

@@ -74,7 +74,7 @@ class Gathering {
   readonly #slicer: Slicer;
   readonly #cache = new BlockCache(0);
   readonly #readers: { close(): void }[] = [];
-  #history: CheckedHistory = { whole: new Set(), isDamaged: false };
+  #history: CheckedHistory = { whole: new Set(), damage: undefined };
   /** Whether a table or a blob file is damaged. */
   #needsHistory = false;
   readonly #damagedBlobs = new Map<number, BlobReader>();
@@ -126,7 +126,7 @@ class Gathering {
       logDamage = await this.#checkLog(this.#manifest);
       const { signal } = this.#settings;
       this.#history = await checkHistory(this.#fs, this.#path, this.#manifest, this.#slicer, signal);
-      evidence.damaged ||= this.#history.isDamaged;
+      evidence.damaged ||= this.#history.damage !== undefined;
       this.#isBehind = await this.#missesEdits(this.#manifest);
     }
     evidence.state.database = this.#manifest?.database ?? await this.#identityFromFiles();
@@ -165,6 +165,8 @@ class Gathering {
     this.#evidence.sources.unshift(...found.memtables.map((memtable) => memtable.cursor()));
     this.#evidence.tombstones.push(...found.tombstones);
     this.#evidence.isAllInLog = found.isAll && isLogWhole;
+    // What it held is missed now; and read again, where that was an accident of the moment, it might give it back.
+    if (this.#history.damage !== undefined) this.#lose(this.#history.damage);
   }
 
   /** Only a marker that is damaged leaves a manifest to be found; one that names a manifest is to be believed. */

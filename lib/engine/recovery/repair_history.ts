@@ -12,6 +12,7 @@
  * @module
  */
 import { throwIfAborted } from "../../base/abort.ts";
+import type { HoldfastError } from "../../base/errors.ts";
 import type { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { Memtable } from "../../tree/memtable/memtable.ts";
@@ -30,8 +31,8 @@ const BYTES_MAX = 256 * 2 ** 20;
 export interface CheckedHistory {
   /** The numbers of the segments that do. */
   whole: Set<number>;
-  /** Whether any does not. */
-  isDamaged: boolean;
+  /** What is wrong with the first that does not. */
+  damage: HoldfastError | undefined;
 }
 
 /** Looks at log whose commits are in tables. With its damage nothing is lost, but verify() and changes() read it. */
@@ -42,7 +43,7 @@ export async function checkHistory(
   slicer: Slicer,
   signal: AbortSignal | undefined,
 ): Promise<CheckedHistory> {
-  const checked: CheckedHistory = { whole: new Set(), isDamaged: false };
+  const checked: CheckedHistory = { whole: new Set(), damage: undefined };
   for (const { number, end, lastVersion } of state.logs.values()) {
     if (lastVersion > state.lastVersion) continue;
     try {
@@ -53,7 +54,7 @@ export async function checkHistory(
       checked.whole.add(number);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      checked.isDamaged = true;
+      checked.damage ??= error;
     }
   }
   return checked;

@@ -231,6 +231,8 @@ export function isUnnoticed(sample: Sample, key: string, way: string): boolean {
   if (key === "proofs/verify-all-ok.json" && way === "foreign") return true;
   if (way !== "deleted") return false;
   return key.startsWith("proofs/") ||
+    // The copy of what says who the repository is may never have been made; a repair makes it.
+    key === "index/repository.json" ||
     // Backups that no other builds on.
     ["inc2", "inc3", "part"].some((id) => key === `backups/${id}.json`);
 }
