@@ -258,6 +258,30 @@ describe("repairDatabase()", () => {
     assert.ok(some > 3, `${some}`);
   });
 
+  it("tells of log that could not be read just then, in which damaged tables are looked for", async () => {
+    const { fs: made, entries } = await example(2 ** 20);
+    for (const one of await made.list("/db")) if (one.endsWith(".sst")) await made.remove(`/db/${one}`);
+    let some = 0;
+    for (const log of (await made.list("/db")).filter((one) => one.endsWith(".log"))) {
+      for (let nth = 1; nth <= 4; nth++) {
+        let opens = 0;
+        const fs = made.fork({ keep: "all" }, {
+          beforeOperation({ name, path }) {
+            if (!name.startsWith("open") || !path.endsWith(log) || ++opens !== nth) return;
+            throw nodeError(name, path, { code: "EIO" });
+          },
+        });
+        const report = await repairDatabase(fs, "/db", settings, { dryRun: false }).catch((error) => {
+          assert.match(error.message, /EIO/, "refused, and nothing has changed");
+        });
+        if (report === undefined || report.kept === entries.size) continue;
+        some++;
+        assert.ok(report.lost.some(({ detail }) => detail.includes("EIO")), `${log}, ${nth}: ${report.kept}`);
+      }
+    }
+    assert.ok(some > 0, `${some}`);
+  });
+
   it("has from the log what a restore brought no more, and nothing that it replaced", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs, { historyBytes: 2 ** 20 });
