@@ -12,7 +12,7 @@
  *     all, and a walk over more than fits leaves most of what is there for the next one.
  * (5) What lookups miss in a full cache is kept packed, what is found packed is unpacked for good, both by (4). How much of
  *     the capacity packed blocks have follows from what is asked for: more while many find nothing, less while nearly all
- *     find something but not unpacked. Walks take what is there: a block that is read is soon unpacked beside its many rows.
+ *     find something but not unpacked. Walks take what is there and pack nothing: they go over all rows of a block.
  *
  * Blocks never change, so a block that was dropped stays good for those who still hold it.
  *
