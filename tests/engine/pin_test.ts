@@ -9,7 +9,7 @@ import { contents, copy, listed, NO_FILES, openAt, stage } from "./staged.ts";
 
 async function tailOf(pin: Pin): Promise<CommitEvent[]> {
   const commits: CommitEvent[] = [];
-  for await (const commit of pin.tail()) commits.push(commit);
+  for await (const commit of pin.tail()) commits.push({ ...commit, ops: commit.ops.slice() });
   return commits;
 }
 

@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { copyBytes } from "../../base/bytes.ts";
 import { ClosedError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { DatabaseMeta, LogMeta } from "../../format/manifest/manifest_edit.ts";
@@ -111,7 +110,7 @@ async function* readTail(
       }
       if (commit.version <= after) continue;
       if (commit.version > until) return;
-      yield { version: commit.version, timestamp: commit.timestamp, ops: copyBytes(commit.ops) };
+      yield { version: commit.version, timestamp: commit.timestamp, ops: commit.ops };
       if (slicer.due()) await slicer.tick();
     }
   }

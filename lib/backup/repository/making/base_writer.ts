@@ -10,6 +10,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { borrow, BUFFER_BYTES, giveBack } from "../../../base/buffers.ts";
 import type { Pace } from "../../../base/pace.ts";
 import type { ProgressReporter } from "../../../base/progress.ts";
 import { join } from "../../../files/paths.ts";
@@ -24,8 +25,8 @@ import type { Lease } from "../core/lease.ts";
 import { fileSource, type KnownObjects, place, type PlacedSource, type PlaceOptions } from "./place.ts";
 import { runPool } from "../core/pool.ts";
 
-/** Commits of one piece of the tail. */
-const PIECE_BYTES = 2 ** 20;
+/** Commits of one piece of the tail: so many bytes that one more usually has room in the memory that is lent. */
+const PIECE_BYTES = 3 * 2 ** 18;
 
 /** How a base is written. */
 export interface BaseOptions {
@@ -57,6 +58,13 @@ export interface WrittenBase {
   rows: number;
 }
 
+/** A file on its way into a base. */
+interface Wanted {
+  name: string;
+  kind: BackupFile["kind"];
+  source: PlacedSource;
+}
+
 /** Writes the objects of a pinned version. */
 export async function writeBase(
   context: RepositoryContext,
@@ -68,7 +76,7 @@ export async function writeBase(
   const files: BackupFile[] = [];
   let addedBytes = 0;
   const pace = paceBeside(engine, context);
-  const put = async (name: string, kind: BackupFile["kind"], source: PlacedSource): Promise<void> => {
+  const put = async ({ name, kind, source }: Wanted): Promise<void> => {
     const packed = kind === "table" || kind === "blob";
     const placed = await place(context, source, known, {
       ...options.place,
@@ -85,12 +93,16 @@ export async function writeBase(
   const manifest = bytesSource(pin.base.manifest(), pin.base.manifestName);
   const tail = options.excludeLog || pin.version === pin.base.version ? undefined : await tailSource(pin, pace);
   const totalBytes = tables.reduce((sum, { size }) => sum + size, manifest.size + (tail?.size ?? 0));
-  reporter.start("objects", { totalBytes, totalItems: tables.length + 1 + (tail === undefined ? 0 : 1) });
-  await runPool(tables, concurrency, async ({ name, kind, size, sha256 }) => {
-    await put(name, kind as "table" | "blob", fileSource(engine.fs, join(engine.path, name), size, sha256!));
-  });
-  await put(pin.base.manifestName, "manifest", manifest);
-  if (tail !== undefined) await put("", "tail", tail);
+  const wanted: Wanted[] = tables.map(({ name, kind, size, sha256 }) => ({
+    name,
+    kind: kind as "table" | "blob",
+    source: fileSource(engine.fs, join(engine.path, name), size, sha256!),
+  }));
+  // First: it is made while it is sent, which takes longer than to send a file.
+  if (tail !== undefined) wanted.unshift({ name: "", kind: "tail", source: tail });
+  reporter.start("objects", { totalBytes, totalItems: wanted.length + 1 });
+  await runPool(wanted, concurrency, put);
+  await put({ name: pin.base.manifestName, kind: "manifest", source: manifest });
   const { version, timestamp } = options.excludeLog ? pin.base : pin;
   files.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   return {
@@ -138,6 +150,7 @@ async function tailSource(pin: Pin, pace: Pace): Promise<PlacedSource & { sets: 
 
 const NOTHING = { put() {}, delete() {}, deleteRange() {}, ingest() {} };
 
+/** Each piece is used up once the next is asked for. */
 async function* tailPieces(
   pin: Pin,
   minTimestamp: number,
@@ -154,11 +167,18 @@ async function* tailPieces(
     minTimestamp,
     maxTimestamp: pin.timestamp,
   });
-  const writer = new PieceWriter();
-  for await (const { version, timestamp, ops } of pin.tail()) {
-    onOps?.(ops);
-    writer.add(version, timestamp, ops);
-    if (writer.bytes >= PIECE_BYTES) yield writer.take().bytes;
+  const memory = borrow(BUFFER_BYTES);
+  try {
+    let writer = new PieceWriter(memory);
+    for await (const { version, timestamp, ops } of pin.tail()) {
+      onOps?.(ops);
+      writer.add(version, timestamp, ops);
+      if (writer.bytes < PIECE_BYTES) continue;
+      yield writer.take().bytes;
+      writer = new PieceWriter(memory);
+    }
+    if (writer.count > 0) yield writer.take().bytes;
+  } finally {
+    giveBack(memory);
   }
-  if (writer.count > 0) yield writer.take().bytes;
 }
