@@ -54,7 +54,7 @@ export interface AzureSurroundings {
   random: () => number;
   /** In the place of the network. */
   transport: AzureTransport | undefined;
-  /** How much is fetched with one request. */
+  /** How much is fetched with one request that asks for a checksum. */
   rangeBytes: number;
 }
 
@@ -138,7 +138,7 @@ export class AzureStore implements ObjectStore {
     return await this.#told("get", key, async () => {
       for (let tries = 0; tries < 3; tries++) {
         if (length > 0) {
-          const wanted = Math.min(length, this.#around.rangeBytes);
+          const wanted = Math.min(length, this.#rangeBytes(how.unchecked));
           const first = await this.#absentOr(() =>
             this.#attempt(
               key,
@@ -324,10 +324,15 @@ export class AzureStore implements ObjectStore {
       }
     };
     try {
-      yield* restOf({ ...rest, rangeBytes: this.#around.rangeBytes }, this.#settings.concurrency, signal, fetch);
+      yield* restOf({ ...rest, rangeBytes: this.#rangeBytes(unchecked) }, this.#settings.concurrency, signal, fetch);
     } catch (error) {
       throw this.#errorOf("get", key, error);
     }
+  }
+
+  /** Nothing but the checksum bounds a range: without it a table of the usual size comes with one request. */
+  #rangeBytes(unchecked: boolean): number {
+    return unchecked ? 2 * this.#around.rangeBytes : this.#around.rangeBytes;
   }
 
   /** Undefined where there is no such blob, `"beyond"` where it has no such bytes. */
