@@ -21,6 +21,7 @@ import type { Log } from "./log/log.ts";
 import { StoreFollower } from "./log/log_follower.ts";
 import { dropSlot, logBytesAfter, setSlot } from "./log/slots.ts";
 import { retentionOf, trimLog } from "./log/log_retention.ts";
+import { isLongLog, shortenLog } from "./long_log.ts";
 import { Refresher } from "./refresher.ts";
 import { pinStore } from "./version/pin.ts";
 import { StoreView } from "./read_view.ts";
@@ -53,9 +54,6 @@ import type {
   SettledPoint,
   VerifyReport,
 } from "./types.ts";
-
-/** A log longer than this is put into tables at close, so that the next open reads little. */
-const CLOSE_FLUSH_BYTES = 256 * 1024;
 
 /** One open database. */
 export class TreeEngine implements Engine {
@@ -100,6 +98,7 @@ export class TreeEngine implements Engine {
       store.letGo();
       throw error;
     }
+    shortenLog(store, log, engine.#queue);
     return engine;
   }
 
@@ -378,8 +377,7 @@ export class TreeEngine implements Engine {
 
   async #finish(): Promise<void> {
     await this.#queue.settle();
-    const unflushed = (this.#log.position()?.end ?? 0) > CLOSE_FLUSH_BYTES;
-    if (!unflushed || this.#store.full) return;
+    if (!isLongLog(this.#log) || this.#store.full) return;
     await this.#queue.rotate();
     await this.#background.flushed().catch((error) => {
       // Tables only make the next open quicker: on a full disk all stays in the log, where it is synced.

@@ -106,7 +106,7 @@ export class StoreView implements ReadView {
       }
       const memtables = store.sealed.map((sealed) => sealed.memtable).reverse();
       for (const memtable of [store.memtable, ...memtables]) {
-        if (memtable.isEmpty && memtable.tombstones.isEmpty) continue;
+        if (memtable.isEmpty) continue;
         sources.push(memtable.cursor());
         tombstones.push(memtable.tombstones);
       }

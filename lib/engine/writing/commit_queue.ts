@@ -356,7 +356,7 @@ export class CommitQueue {
     const store = this.#store;
     // Also when the memtable is empty: commits that changed nothing have their records too, and must not come later.
     await this.#buffer.handOver();
-    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return true;
+    if (store.memtable.isEmpty) return true;
     if (!await this.#tryRotateLog()) return false;
     store.seal();
     this.#background.wake();

@@ -142,7 +142,7 @@ class Replay {
   #seal(): void {
     const store = this.#store;
     this.#parts.queue.shown(this.#last);
-    if (store.memtable.isEmpty && store.memtable.tombstones.isEmpty) return;
+    if (store.memtable.isEmpty) return;
     this.#sealedBytes += store.memtable.bytes;
     store.seal();
     this.#parts.background.wake();

@@ -1,0 +1,35 @@
+/**
+ * A long log goes to tables before it is read again: at close, and once an open has read it. A program that is killed again
+ * and again, before its memtable is ever full, would otherwise read all of it at every start.
+ *
+ * @module
+ */
+import { systemTimers, type Timers } from "../base/timers.ts";
+import type { Log } from "./log/log.ts";
+import type { Store } from "./store.ts";
+import type { CommitQueue } from "./writing/commit_queue.ts";
+
+/** What is read faster than a table is written. */
+const LONG_BYTES = 256 * 1024;
+
+/** An open waits so long with it, ms: a program that does one thing and exits is not to share its time with that. */
+const QUIET_MS = 250;
+
+/** Whether an open would read much. */
+export function isLongLog(log: Log): boolean {
+  return (log.position()?.end ?? 0) > LONG_BYTES;
+}
+
+/** Has what an open found in a long log go to tables in a while. */
+export function shortenLog(store: Store, log: Log, queue: CommitQueue, timers: Timers = systemTimers): void {
+  const { memtable, manifest, settings } = store;
+  // A copy is left as it is until it is written to.
+  if (settings.readOnly || manifest.state.forked || memtable.isEmpty || !isLongLog(log)) return;
+  const shorten = (): void => {
+    if (queue.closed) return;
+    // What fails here has made the database read-only, or met a full disk: who writes is told.
+    queue.exclusive(async () => void (store.memtable === memtable && await queue.rotate())).catch(() => {});
+  };
+  if (store.isRepeatable) shorten();
+  else timers.set(QUIET_MS, shorten, false);
+}
