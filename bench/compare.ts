@@ -38,7 +38,15 @@ const HELP = `Usage: bench/compare.ts [options]
 `;
 
 /** The short form leaves these out: they are much like a row or a database beside them. */
-const LIKE_ANOTHER = ["load-kib", "get-await", "get-kib", "delete-batch", "ycsb-b", "better-sqlite3"];
+const LIKE_ANOTHER = [
+  "load-kib",
+  "get-await",
+  "get-kib",
+  "delete-batch",
+  "ycsb-b",
+  "open-killed-again",
+  "better-sqlite3",
+];
 
 interface Plan {
   rows: Row[];
