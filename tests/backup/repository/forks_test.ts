@@ -567,6 +567,35 @@ describe("a copy of a database that another copy was archived instead of", () =>
     }
   }
 
+  for (const isFirst of [false, true]) {
+    it(`does not take the place of a backup behind which the log begins, made ${isFirst ? "before" : "after"}`, async () => {
+      const house = await House.make();
+      await house.set("a", "a");
+      await house.copyDirectory("/other");
+      await house.set("b", "b");
+      const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+      house.time.now -= 1000;
+      await write(other, (batch) => put(batch, 0, "x", { value: "of the other" }));
+      house.time.now += 1000;
+      await other.close();
+      const reader = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+      if (isFirst) await house.backup({ id: "other" }, reader);
+      await house.backup({ type: "full" });
+      for (const key of ["c", "d"]) await house.set(key, key);
+      await house.backup({ type: "incremental" });
+      if (isFirst) {
+        assert.deepEqual((await house.restore({ backupId: "other" })).contents, dump(reader, true));
+      } else {
+        await assert.rejects(house.backup({ type: "full" }, reader), LineageError);
+      }
+      for (let version = 2; version <= 4; version++) {
+        const { contents } = await house.restore({ at: { version } });
+        assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+      }
+      await reader.close();
+    });
+  }
+
   it("is restored as it was, and never with the log of the other behind it", async () => {
     const house = await twoThatWroteOn(true);
     const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });

@@ -8,9 +8,11 @@ import { equalBytes } from "../../../base/bytes.ts";
 import { HistoryGoneError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
 import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import { readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
 import { logPrefix } from "../core/layout.ts";
+import { isOfOther } from "../restoring/coverage.ts";
 import { overtaken } from "./heads.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
 import { readLog } from "./log_reader.ts";
@@ -30,7 +32,9 @@ const TRIES = 5;
 export async function assertOriginal(context: RepositoryContext, engine: Engine, head: HeadDocument): Promise<boolean> {
   const { visibleVersion: version, visibleTimestamp } = engine;
   if (version > head.version) return await compare(context, engine, head, head.version - 1, head.writer);
-  const time = version === head.version ? timeOf(head) : await whileMerged(() => archivedTime(context, head, version));
+  const time = version === head.version
+    ? timeOf(head)
+    : await whileMerged(() => archivedTime(context, head, version)) ?? await backedUpTime(context, head, version);
   if (time !== undefined && time !== visibleTimestamp) throw overtaken(context, head, head);
   return true;
 }
@@ -38,6 +42,17 @@ export async function assertOriginal(context: RepositoryContext, engine: Engine,
 /** The time of the commit at which a head stands, where that is known: one that was begun a moment ago may not say it. */
 function timeOf({ timestamp }: HeadDocument): number | undefined {
   return timestamp === 0 ? undefined : timestamp;
+}
+
+/** The time of the commit at which whoever writes the history has made a backup. */
+async function backedUpTime(
+  context: RepositoryContext,
+  { database, lineage }: HeadDocument,
+  version: number,
+): Promise<number | undefined> {
+  return (await readBackups(context)).find((backup) =>
+    backup.database === database && backup.lineage === lineage && backup.version === version && !isOfOther(backup)
+  )?.timestamp;
 }
 
 /** The time of an archived commit, where it is there and can be read. */
