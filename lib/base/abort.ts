@@ -31,19 +31,27 @@ export function whenAborted(signal: AbortSignal, listener: () => void): () => vo
       all,
       fire() {
         waiting.delete(signal);
+        let failed: { error: unknown } | undefined;
         for (const one of all) {
           all.delete(one);
-          one();
+          try {
+            one();
+          } catch (error) {
+            failed ??= { error };
+          }
         }
+        // As it would be told by a listener of its own, which keeps none of the others from being called.
+        if (failed !== undefined) throw failed.error;
       },
     };
     waiting.set(signal, shared);
     signal.addEventListener("abort", shared.fire, { once: true });
   }
   const { all, fire } = shared;
-  all.add(listener);
+  const own = (): void => listener(); // Who waits twice is called twice.
+  all.add(own);
   return () => {
-    if (!all.delete(listener) || all.size > 0) return;
+    if (!all.delete(own) || all.size > 0) return;
     // Some signals live for as long as somebody listens.
     signal.removeEventListener("abort", fire);
     waiting.delete(signal);

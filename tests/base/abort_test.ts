@@ -76,6 +76,27 @@ describe("whenAborted", () => {
     await assert.rejects(abortable(new Promise(() => {}), signal), /enough/);
     assert.equal(adds, 2);
   });
+
+  it("calls all that wait though one of them fails, and one that waits twice as often", () => {
+    let fire = (): void => {};
+    // A real one would tell the process of the error.
+    const signal = {
+      aborted: false,
+      addEventListener: (_type: string, listener: () => void) => void (fire = listener),
+      removeEventListener: () => {},
+    } as unknown as AbortSignal;
+    const called: string[] = [];
+    const wait = (name: string): () => void => whenAborted(signal, () => called.push(name));
+    whenAborted(signal, () => {
+      throw new Error("of a listener");
+    });
+    wait("behind it");
+    const twice = (): void => void called.push("twice");
+    whenAborted(signal, twice);
+    whenAborted(signal, twice)();
+    assert.throws(() => fire(), /of a listener/);
+    assert.deepEqual(called, ["behind it", "twice"]);
+  });
 });
 
 describe("untilAborted", () => {

@@ -10,6 +10,7 @@ import { commitsIn, diskOf } from "./judge.ts";
 import { openLogOf } from "./faults.ts";
 import { all } from "../db/helpers.ts";
 import { pictureAfter } from "./repair_judge.ts";
+import { versionOf } from "./holdings.ts";
 import { makeSpecimen, optionsFor, PATH, type Specimen } from "./specimen.ts";
 
 describe("log that is kept for changes()", () => {
@@ -73,6 +74,44 @@ describe("DB.repair()", () => {
     }
     assert.ok(cuts > 50);
   });
+
+  it("reads a segment that the manifest has lost, though its first record is damaged; and no open removes it", async () => {
+    const specimen = await makeSpecimen("killed", { closed: false });
+    const [manifest, edits] = [...specimen.files].find(([each]) => each.startsWith("MANIFEST"))!;
+    const log = openLogOf(specimen);
+    const records = specimen.files.get(log)!.slice();
+    const [first, ...later] = commitsIn(records, log);
+    records[first!.offset + 20]! ^= 1;
+    const disk = await diskOf(
+      new Map([...specimen.files, [manifest, edits.slice(0, edits.length - 1)], [log, records]]),
+    );
+    await assert.rejects(DB.open(PATH, optionsFor(disk)), { name: "CorruptionError", file: log });
+    const { lost } = await DB.repair(PATH, { fileSystem: disk });
+    assert.ok(lost.some(({ start, end, detail }) => start === undefined && end === undefined && detail.includes(log)));
+    const { spaces } = await pictureAfter(disk);
+    const kept = new Map(spaces.get("")!);
+    const wanted = new Map(specimen.pictures.get(specimen.version)!.spaces.get("")!);
+    const versions = new Set(later.map(({ version }) => version));
+    const behind = [...wanted].filter(([, text]) => versions.has(versionOf(text)));
+    assert.ok(behind.length > 3);
+    for (const [key, text] of behind) assert.equal(kept.get(key), text);
+  });
+
+  for (const also of [["log"], ["log", "sst"], []]) {
+    it(`doesn't go by a marker of another database ${also.length > 0 ? `that came with its .${also.join(", .")}` : ""}`, async () => {
+      const specimen = await makeSpecimen("closed", { closed: true });
+      const foreign = await makeSpecimen("foreign", { closed: true, id: 1000 });
+      const names = also.map((end) => [...specimen.files.keys()].find((name) => name.endsWith(end))!);
+      const disk = await diskOf(
+        new Map([...specimen.files, ...["CURRENT", ...names].map((name) => [name, foreign.files.get(name)!] as const)]),
+      );
+      await DB.repair(PATH, { fileSystem: disk });
+      const { spaces } = await pictureAfter(disk);
+      const wanted = specimen.pictures.get(specimen.version)!.spaces;
+      if (!also.includes("sst")) assert.deepEqual(spaces, wanted);
+      else assert.ok(spaces.get("")!.length > 20);
+    });
+  }
 
   it("doesn't take a young database for that of a foreign manifest in it", async () => {
     const files = async (id: number): Promise<Map<string, Uint8Array>> => {

@@ -17,7 +17,7 @@
  * | 8 | any      | -         | a version is not the one after its predecessor      | damaged  |
  * | 9 | newest   | -         | at an ingest that the manifest doesn't know, last   | cut      |
  * |10 | any      | -         | at such an ingest, and records follow               | damaged  |
- * |11 | unnamed  | -         | the first record was written after it was named     | damaged  |
+ * |11 | unnamed  | -         | the first good record was written after it was named| damaged  |
  * |12 | unnamed  | -         | as 11, but it belongs to what this one replaced     | ignore   |
  *
  * 7 is a torn tail: commits that were never acknowledged, or zeros put ahead of records that never came. 6 is not: a record states how far the log was synced when it
@@ -153,8 +153,13 @@ function tookCommits(fs: FileSystem, directory: string, expected: { number: numb
   try {
     const segment = openSegment(fs, directory, expected);
     try {
-      const found = segment.reader.next();
-      return found !== undefined && syncedBeyond(found.record, 0);
+      const { reader, read, size, seed } = segment;
+      const isLater = (record: Uint8Array): boolean => syncedBeyond(record, 0);
+      const found = reader.next();
+      if (found !== undefined) return isLater(found.record);
+      // The first one may be damaged.
+      const { kind, offset } = reader.state;
+      return kind === "bad" && findLaterRecord(read, size, seed, offset, isLater) !== undefined;
     } finally {
       segment.close();
     }

@@ -169,10 +169,10 @@ class Gathering {
     if (this.#history.damage !== undefined) this.#lose(this.#history.damage);
   }
 
-  /** Only a marker that is damaged leaves a manifest to be found; one that names a manifest is to be believed. */
+  /** Only a marker that is damaged, or foreign, leaves a manifest to be found; one that names a manifest is to be believed. */
   async #manifestWithoutMarker(): Promise<ManifestState | undefined> {
-    if (await this.#marker() !== undefined) return undefined;
     const { id } = await this.#identityFromFiles();
+    if ((await this.#marker())?.database === id) return undefined;
     const numbers = this.#found.filter(({ kind }) => kind === "manifest").map(({ number }) => number);
     return findManifest(this.#fs, this.#path, numbers, id)?.state;
   }
@@ -227,17 +227,23 @@ class Gathering {
     this.#evidence.lost.push({ start: range.start, end: range.end, detail: damageIn(error) });
   }
 
-  /** Whose the files are: by the marker, or else by most of them, so that a foreign one among them decides nothing. */
+  /**
+   * Whose the files are: by the marker, unless its manifest says otherwise, or else by most of them, so that a foreign one among
+   * them decides nothing.
+   */
   async #identityFromFiles(): Promise<ManifestState["database"]> {
-    const marked = (await this.#marker())?.database;
+    const marker = await this.#marker();
     const byDatabase = new Map<string, FileHeader[]>();
     for (const { kind, number } of this.#found) {
       const header = this.#header(kind, number);
       if (header === undefined) continue;
       byDatabase.set(header.database, [...byDatabase.get(header.database) ?? [], header]);
     }
+    const marked = byDatabase.get(marker?.database ?? "");
     const most = [...byDatabase.values()].sort((a, b) => b.length - a.length)[0];
-    const headers = byDatabase.get(marked ?? "") ?? most;
+    const named = marker && this.#header("manifest", marker.manifest)?.database;
+    const isBelieved = named === undefined || named === marker?.database || (marked?.length ?? 0) + 1 >= most!.length;
+    const headers = isBelieved ? marked ?? most : most;
     if (headers === undefined) {
       throw new CorruptionError(this.#path, 0, "no file in it says which database it belongs to");
     }

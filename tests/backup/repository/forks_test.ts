@@ -1,6 +1,7 @@
 /** Databases that go over from one line of history into another, and copies that stand in another's. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
@@ -566,6 +567,35 @@ describe("a copy of a database that another copy was archived instead of", () =>
     }
   }
 
+  for (const isFirst of [false, true]) {
+    it(`does not take the place of a backup behind which the log begins, made ${isFirst ? "before" : "after"}`, async () => {
+      const house = await House.make();
+      await house.set("a", "a");
+      await house.copyDirectory("/other");
+      await house.set("b", "b");
+      const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+      house.time.now -= 1000;
+      await write(other, (batch) => put(batch, 0, "x", { value: "of the other" }));
+      house.time.now += 1000;
+      await other.close();
+      const reader = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+      if (isFirst) await house.backup({ id: "other" }, reader);
+      await house.backup({ type: "full" });
+      for (const key of ["c", "d"]) await house.set(key, key);
+      await house.backup({ type: "incremental" });
+      if (isFirst) {
+        assert.deepEqual((await house.restore({ backupId: "other" })).contents, dump(reader, true));
+      } else {
+        await assert.rejects(house.backup({ type: "full" }, reader), LineageError);
+      }
+      for (let version = 2; version <= 4; version++) {
+        const { contents } = await house.restore({ at: { version } });
+        assert.deepEqual(contents, house.states.get(version), `version ${version}`);
+      }
+      await reader.close();
+    });
+  }
+
   it("is restored as it was, and never with the log of the other behind it", async () => {
     const house = await twoThatWroteOn(true);
     const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
@@ -586,6 +616,103 @@ describe("a copy of a database that another copy was archived instead of", () =>
     assert.deepEqual((await house.restore({ at: house.time.now, allowEarlier: true })).contents, house.states.get(5));
     assert.deepEqual((await house.restore({ backupId: id })).contents, dump(copy, true));
     await copy.close();
+  });
+});
+
+describe("two copies of a directory that both wrote on", () => {
+  /** Every point in time that the repository has is a state that one of them held. */
+  async function assertNotMixed(house: House, ...held: Map<number, Contents>[]): Promise<void> {
+    for (const { from, to } of await house.points()) {
+      for (let version = from.version; version <= to.version; version++) {
+        const { contents } = await house.restore({ at: { version } });
+        const whole = held.map((states) => states.get(version)).filter((state) => state !== undefined);
+        assert.ok(whole.some((state) => isDeepStrictEqual(state, contents)), `version ${version}`);
+      }
+    }
+  }
+
+  /** What a copy wrote, by version. */
+  async function writeOn(copy: Engine, ...keys: string[]): Promise<Map<number, Contents>> {
+    const states = new Map<number, Contents>();
+    for (const key of keys) {
+      await write(copy, (batch) => put(batch, 0, key, { value: "of the copy" }));
+      states.set(copy.visibleVersion, dump(copy, true));
+    }
+    return states;
+  }
+
+  /** Both wrote on from version 1, in one lineage; the house's is archived up to version 3. */
+  async function withCopy(): Promise<{ house: House; copy: Engine }> {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    await house.set("a", "a");
+    await house.copyDirectory("/other");
+    for (const key of ["b", "c"]) await house.set(key, key);
+    await house.backup({ type: "full" });
+    house.time.now += 1000;
+    return { house, copy: await openAt(house.fs, "/other", { clock: house.time.clock, historyBytes: 0 }) };
+  }
+
+  for (const type of ["full", "incremental", "snapshot"] as const) {
+    it(`don't go on behind each other where one's log begins just there: ${type}`, async () => {
+      const { house, copy } = await withCopy();
+      await writeOn(copy, "w", "x");
+      await copy.compact();
+      const states = await writeOn(copy, "y", "z");
+      const { id, version } = await house.backup({ type }, copy);
+      assert.equal(version, 5);
+      assert.deepEqual((await house.restore({ backupId: id })).contents, states.get(5));
+      await assertNotMixed(house, house.states, states);
+      // Its own history goes on from there, also without a base.
+      await copy.close();
+      const again = await openAt(house.fs, "/other", { clock: house.time.clock, historyBytes: 0 });
+      const later = await writeOn(again, "q");
+      assert.equal((await house.backup({ type: "incremental" }, again)).type, "incremental");
+      await assertNotMixed(house, house.states, states, later);
+      await assert.rejects(house.set("d", "d").then(() => house.backup()), LineageError);
+      await again.close();
+    });
+
+    it(`don't go on behind each other where nothing but a first backup is there of the other: ${type}`, async () => {
+      const { house, copy } = await withCopy();
+      await writeOn(copy, "w", "x", "y");
+      await assert.rejects(house.backup({ type }, copy), LineageError);
+      await assertNotMixed(house, house.states);
+      await copy.close();
+    });
+
+    it(`are told apart where both stand at the same version and its log is gone: ${type}`, async () => {
+      const { house, copy } = await withCopy();
+      await writeOn(copy, "w", "x");
+      await copy.compact();
+      await assert.rejects(house.backup({ type }, copy), LineageError);
+      await copy.close();
+    });
+  }
+
+  it("don't go on behind each other through an export of one, backed up without its log at first", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    await house.backup({ type: "full" });
+    await house.copyDirectory("/other");
+    for (const key of ["b", "c"]) await house.set(key, key);
+    await house.backup({ type: "incremental" });
+    house.time.now += 1000;
+    const copy = await openAt(house.fs, "/other", { clock: house.time.clock, historyBytes: 0, archiveBytes: 0 });
+    await writeOn(copy, "w", "x");
+    await copy.compact();
+    const states = await writeOn(copy, "y", "z");
+    await exportDatabase(copy, "/exported");
+    await copy.close();
+    const exported = await openAt(house.fs, "/exported", { clock: house.time.clock });
+    await house.backup({ type: "full", excludeLog: true }, exported);
+    const { id } = await house.backup({}, exported);
+    assert.deepEqual((await house.restore({ backupId: id })).contents, states.get(5));
+    for (const key of ["d", "e"]) await house.set(key, key);
+    await house.backup({ type: "incremental" });
+    for (let version = 1; version <= 4; version++) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+    }
+    await exported.close();
   });
 });
 

@@ -482,6 +482,29 @@ describe("a repository that is not what it should be", () => {
     });
   }
 
+  for (const theirs of [undefined, { key: new Uint8Array(32).fill(2) }]) {
+    it(`opens by its key where repository.json is that of another, ${theirs ? "encrypted" : "plain"} one`, async () => {
+      const encryption = { key: new Uint8Array(32).fill(1) };
+      const house = await House.make({ repository: { encryption } });
+      await house.set("a", "a");
+      await house.backup();
+      const other = await House.make({ repository: { encryption: theirs } });
+      await house.store.put("repository.json", (await other.store.get("repository.json"))!.body);
+      const { id } = house.context;
+      assert.equal((await house.openRepository({ encryption })).id, id);
+      await house.backup();
+      assert.deepEqual((await house.restore()).contents, house.states.get(1));
+      const { problems } = await verifyRepository(house.context, undefined, { read: "all" });
+      assert.deepEqual(problems.map(({ key }) => key), ["repository.json"]);
+      await repairRepository(house.context, { dryRun: false });
+      assert.ok((await verifyRepository(house.context, undefined, { read: "all" })).ok);
+      await house.store.delete("index/repository.json");
+      assert.equal((await house.openRepository({ encryption })).id, id);
+      const wrong = { key: new Uint8Array(32).fill(3) };
+      await assert.rejects(house.openRepository({ encryption: wrong }), DecryptionError);
+    });
+  }
+
   it("is refused by the release that is too old for it, by name", async () => {
     const house = await week();
     const { sealDocument } = await import("../../../lib/format/repository/document.ts");

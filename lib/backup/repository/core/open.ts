@@ -118,14 +118,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   const name = store.name;
   await retrying.probe({ write: !settings.readOnly && !settings.keyless });
   const found = await readRepository(retrying, name);
-  const about = found?.about ?? await make(retrying, settings);
-  if (about.encryption === null && settings.encryption !== undefined) {
-    throw new DecryptionError(
-      `Cannot open ${name} with a key: it is not encrypted, and what is written there would not be; ` +
-        'leave option "encryption" out, or make a new repository and use copyTo (DECRYPTION)',
-    );
-  }
-  const ring = about.encryption === null ? undefined : await ringOf(retrying, about, settings);
+  const { about, ring } = await unlock(retrying, found?.about ?? await make(retrying, settings), settings);
   // Nothing begins where it is gone.
   if (found?.isLost && !settings.readOnly && !settings.keyless) {
     await retrying.put(REPOSITORY_KEY, sealDocument("repository", about), { ifAbsent: true });
@@ -152,11 +145,36 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   };
 }
 
+/** What the repository says of itself, and its ring: by the copy where the key opens nothing by the first. */
+async function unlock(
+  store: ObjectStore,
+  about: RepositoryDocument,
+  settings: OpenSettings,
+): Promise<{ about: RepositoryDocument; ring: KeyRing | undefined }> {
+  try {
+    return { about, ring: await ringOf(store, about, settings) };
+  } catch (error) {
+    if (!(error instanceof DecryptionError) || settings.encryption === undefined) throw error;
+    // It may be that of another repository, which was put over it.
+    const copy = await readIdentity(store, store.name, REPOSITORY_COPY_KEY).catch(() => undefined);
+    const ring = copy && copy.id !== about.id && await ringOf(store, copy, settings).catch(() => undefined);
+    if (!copy || !ring) throw error;
+    return { about: copy, ring };
+  }
+}
+
 async function ringOf(
   store: ObjectStore,
   about: RepositoryDocument,
   settings: OpenSettings,
 ): Promise<KeyRing | undefined> {
+  if (about.encryption === null) {
+    if (settings.encryption === undefined) return undefined;
+    throw new DecryptionError(
+      `Cannot open ${store.name} with a key: it is not encrypted, and what is written there would not be; ` +
+        'leave option "encryption" out, or make a new repository and use copyTo (DECRYPTION)',
+    );
+  }
   if (settings.encryption === undefined) {
     if (settings.keyless) return undefined;
     throw new DecryptionError(

@@ -8,6 +8,9 @@
  * | none | there, at or beyond the fork, and the slot is older than the fork or the log reaches back to it | at the fork |
  * | none | otherwise | at the slot, or now |
  *
+ * Behind a head nothing goes on where the log lacks the commit at which that stands, and nothing else proves that it is this
+ * database's: that is a gap.
+ *
  * "Now" is what is durable. A slot ahead of that, which a power cut may have left, is taken back to it. A parent is the nearest
  * of the lineages before that has a head.
  *
@@ -21,10 +24,16 @@ import { firstKey } from "../core/documents.ts";
 import { assertStillThere } from "../core/still_there.ts";
 import { lineagePath } from "./lineage_path.ts";
 import { assertOriginal, compare } from "./compare_log.ts";
-import { type Head, HeadTouchedError, newHead, readHead, REPAIR_WRITER } from "./heads.ts";
+import { type Head, headBehindGap, HeadTouchedError, newHead, readHead, REPAIR_WRITER } from "./heads.ts";
 import { headKey, logPrefix } from "../core/layout.ts";
 import { logObjects } from "./log_chain.ts";
 import { slotOf } from "./slots.ts";
+
+/** A head that was found, and what of the log is not archived though it is there: nothing shows that it goes on there. */
+export interface Attached extends Head {
+  /** The versions; behind them archiving goes on, but for a copy, which has nothing to archive there. */
+  gap?: { from: number; to: number };
+}
 
 /**
  * Finds the head that an open database continues. `at`: where archiving begins without a slot, if not now. `seen`: the head as
@@ -36,20 +45,20 @@ export async function attach(
   writer: string,
   at: number | undefined,
   seen: HeadDocument | undefined,
-): Promise<Head> {
+): Promise<Attached> {
   const found = await readHead(context, engine.id, engine.lineage);
   const slot = slotOf(engine, context);
   if (found === undefined) return await begin(context, engine, writer, at, seen);
   const { body } = found;
   // A copy that was never written to stands in its original's history, wherever that has gone since.
   if (engine.forked) {
-    await assertOriginal(context, engine, body);
-    return found;
+    if (await assertOriginal(context, engine, body)) return found;
+    return { ...found, gap: { from: body.version + 1, to: engine.visibleVersion } };
   }
   if (slot !== undefined && body.version < slot.version) {
     // Behind one that a repair made all is archived anew, where the log still has the very commit at which it stands. Without
     // that nothing shows whose history it tells of, nor that there will be no hole: then it is not for this to go on.
-    if (body.writer !== REPAIR_WRITER || await compare(context, engine, body, body.version - 1, writer) === 0) {
+    if (body.writer !== REPAIR_WRITER || !await compare(context, engine, body, body.version - 1, writer)) {
       throw new IntegrityError(
         `${context.name} says that the log of ${engine.path} is archived up to version ${body.version}, but version ` +
           `${slot.version} was archived there: an older state of the repository has been put back; ` +
@@ -66,10 +75,13 @@ export async function attach(
         "restore from the repository into a new directory, or give what is here a repository of its own (LINEAGE)",
     );
   }
-  // Without a slot it may be that of another copy: then the last commit tells, where it is still there.
+  // Without a slot it may be that of another copy: then the last commit tells.
   const after = slot?.version ?? body.version - 1;
-  if (after < body.version) await compare(context, engine, body, after, writer);
-  return found;
+  const isBegun = body.start > body.version && body.timestamp === 0; // And nothing was archived yet.
+  if (after >= body.version || await compare(context, engine, body, after, writer) || isBegun) return found;
+  const now = await engine.settled();
+  const gap = { from: body.version + 1, to: now.version };
+  return { body: headBehindGap(body, body, now), etag: found.etag, gap };
 }
 
 async function begin(

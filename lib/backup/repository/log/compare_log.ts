@@ -8,9 +8,11 @@ import { equalBytes } from "../../../base/bytes.ts";
 import { HistoryGoneError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
 import type { Engine } from "../../../engine/types.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
+import { readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys } from "../core/documents.ts";
 import { logPrefix } from "../core/layout.ts";
+import { isOfOther } from "../restoring/coverage.ts";
 import { overtaken } from "./heads.ts";
 import { LogIndex, logObjects } from "./log_chain.ts";
 import { readLog } from "./log_reader.ts";
@@ -24,15 +26,33 @@ const TRIES = 5;
 /**
  * `LineageError` where a database that only stands in a history (a copy that was never written to, a reader) shows another
  * state than was archived of that: what it was copied from went its own way. Where nothing is left to tell by, a restore will
- * still find that the archived log has another commit there.
+ * still find that the archived log has another commit there. False: its log goes on behind what is archived, and nothing shows
+ * that it is the same history.
  */
-export async function assertOriginal(context: RepositoryContext, engine: Engine, head: HeadDocument): Promise<void> {
+export async function assertOriginal(context: RepositoryContext, engine: Engine, head: HeadDocument): Promise<boolean> {
   const { visibleVersion: version, visibleTimestamp } = engine;
-  if (version > head.version) return void await compare(context, engine, head, head.version - 1, head.writer);
+  if (version > head.version) return await compare(context, engine, head, head.version - 1, head.writer);
   const time = version === head.version
-    ? head.timestamp
-    : await whileMerged(() => archivedTime(context, head, version));
+    ? timeOf(head)
+    : await whileMerged(() => archivedTime(context, head, version)) ?? await backedUpTime(context, head, version);
   if (time !== undefined && time !== visibleTimestamp) throw overtaken(context, head, head);
+  return true;
+}
+
+/** The time of the commit at which a head stands, where that is known: one that was begun a moment ago may not say it. */
+function timeOf({ timestamp }: HeadDocument): number | undefined {
+  return timestamp === 0 ? undefined : timestamp;
+}
+
+/** The time of the commit at which whoever writes the history has made a backup. */
+async function backedUpTime(
+  context: RepositoryContext,
+  { database, lineage }: HeadDocument,
+  version: number,
+): Promise<number | undefined> {
+  return (await readBackups(context)).find((backup) =>
+    backup.database === database && backup.lineage === lineage && backup.version === version && !isOfOther(backup)
+  )?.timestamp;
 }
 
 /** The time of an archived commit, where it is there and can be read. */
@@ -53,8 +73,12 @@ async function archivedTime(
   return undefined;
 }
 
-/** Holds what the repository has behind `after` against this database's own log; says how many commits both still have. */
-export function compare(...of: Parameters<typeof compareOnce>): Promise<number> {
+/**
+ * Holds what the repository has behind `after` against this database's own log. True: the commit at which the head stands is
+ * the same; where the repository has it no more, or the database has nothing behind it, their times tell. False: the log, or
+ * the head, does not tell.
+ */
+export function compare(...of: Parameters<typeof compareOnce>): Promise<boolean> {
   return whileMerged(() => compareOnce(...of));
 }
 
@@ -79,29 +103,37 @@ async function compareOnce(
   head: HeadDocument,
   after: number,
   writer: string,
-): Promise<number> {
+): Promise<boolean> {
+  const theirTime = timeOf(head);
+  const assertSame = (same: boolean): void => {
+    if (!same) throw overtaken(context, { ...head, writer }, head);
+  };
+  const standsThere = engine.visibleVersion === head.version && theirTime !== undefined;
+  if (standsThere) assertSame(engine.visibleTimestamp === theirTime);
   const walk = (await logOf(context, head)).walkBack(head, after + 1);
-  const from = Math.max(after, walk.from - 1);
+  const from = Math.min(Math.max(after, walk.from - 1), head.version - 1);
   const theirs = readLog(context, walk.objects, { after: from, upTo: head.version });
   const follower = engine.follow(from);
-  let compared = 0;
   try {
     for (;;) {
       const ours = await follower.next(COMPARE_BYTES);
-      if (ours === undefined) return compared;
+      if (ours === undefined) return standsThere;
       for (const commit of ours.commits) {
-        if (commit.version > head.version) return compared;
+        if (walk.objects.length === 0) {
+          assertSame(theirTime === undefined || commit.timestamp === theirTime);
+          return theirTime !== undefined;
+        }
         const step = await theirs.next();
-        const same = !step.done && step.value.version === commit.version &&
-          step.value.timestamp === commit.timestamp && equalBytes(step.value.ops, commit.ops);
-        if (!same) throw overtaken(context, { ...head, writer }, head);
-        compared++;
+        assertSame(
+          !step.done && step.value.version === commit.version && step.value.timestamp === commit.timestamp &&
+            equalBytes(step.value.ops, commit.ops),
+        );
+        if (commit.version === head.version) return true;
       }
     }
   } catch (error) {
-    // What is gone from the log can't be compared; that gap is met again when the log is followed.
     if (!(error instanceof HistoryGoneError)) throw error;
-    return compared;
+    return standsThere;
   } finally {
     follower.close();
     await theirs.return(undefined);

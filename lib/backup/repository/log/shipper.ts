@@ -151,29 +151,30 @@ export class Shipper {
     return this.stands || fork === undefined || head.version > fork.version;
   }
 
-  /** Finds the head to go on from. @internal */
-  async attach(at?: number): Promise<void> {
+  /** Finds the head to go on from; gives what of the log is left out for it. @internal */
+  async attach(at?: number): Promise<Shipped["gap"]> {
     if (this.#isOfOriginal()) this.#letGo();
-    if (this.#head !== undefined) return;
+    if (this.#head !== undefined) return undefined;
     const slot = slotOf(this.#engine, this.#context);
     this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
-    const head = await attach(this.#context, this.#engine, this.#writer, at, this.#seen);
-    const { body } = head;
+    const { body, etag, gap } = await attach(this.#context, this.#engine, this.#writer, at, this.#seen);
     // Of a lower epoch than the one that was seen it has been put back, and overtakes nobody.
     const isOther = ![this.#writer, REPAIR_WRITER].includes(body.writer) && body.epoch >= (this.#seen?.epoch ?? 0);
     if (isOther && this.#claimed === body.lineage) throw overtaken(this.#context, body, body);
-    this.#head = head;
+    this.#head = { body, etag };
+    if (gap !== undefined && this.owns) await this.claimNow(true);
+    else if (gap !== undefined) this.stands = true;
+    return gap;
   }
 
   /**
-   * Makes this writer the one whose epoch the head has. A history that another may be writing on stays his: what is archived
-   * there is the same, whoever does it. @internal
+   * Makes this writer the one whose epoch the head has, and writes what is new in it. A history that another may be writing
+   * on stays his: what is archived there is the same, whoever does it. @internal
    */
-  async claimNow(): Promise<void> {
+  async claimNow(isNew = false): Promise<void> {
     const { body, etag } = this.#head!;
-    if (etag !== undefined && (body.writer === this.#writer || !this.owns)) return;
-    const epoch = etag === undefined ? body.epoch : body.epoch + 1;
-    await this.move({ ...body, epoch, writer: this.#writer });
+    if (!isNew && etag !== undefined && (body.writer === this.#writer || !this.owns)) return;
+    await this.move({ ...body, epoch: body.epoch + (etag === undefined ? 0 : 1), writer: this.#writer });
     if (this.owns) this.#claimed = body.lineage;
   }
 
@@ -225,7 +226,7 @@ class Shipment {
     const resume = engine.deferCompaction();
     try {
       const settled = this.#settled = await engine.settled();
-      await this.#shipper.attach();
+      this.#shipped.gap = await this.#shipper.attach();
       // A copy that was never written to has nothing of its own to take in.
       if (!this.#shipper.stands) {
         await this.#follow(settled);
@@ -280,8 +281,7 @@ class Shipment {
   /** Archives the files that joined with a commit. (2) */
   async #ship(version: number, info: IngestInfo): Promise<void> {
     const { context, engine } = this.#shipper.parts;
-    const known = await this.#objects();
-    this.#ingests.push(await shipIngest(context, engine, version, info, known, this.#options));
+    this.#ingests.push(await shipIngest(context, engine, version, info, await this.#objects(), this.#options));
   }
 
   /** Behind a whole piece there is mostly another. */

@@ -45,6 +45,11 @@ export function isWhole(base: BackupBase, avoid: ReadonlySet<string> | undefined
   return avoid === undefined || !base.files.some(({ object }) => avoid.has(objectKey(object)));
 }
 
+/** Whether a backup is of a reader or of a copy: whoever writes the history vouches for the time of the last commit. */
+export function isOfOther({ coveredUntil, timestamp }: BackupDocument): boolean {
+  return coveredUntil < timestamp;
+}
+
 /** What a history can be restored from. */
 export interface Coverage {
   /** The history. */
@@ -130,10 +135,16 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
       if (ingest.version >= stretch.from && ingest.version <= stretch.to) ingests.push(ingest);
     }
   }
+  // A reader or a copy that shows another commit than its writer did went its own way. It is there under its id.
+  const times = new Map(mine.filter((each) => !isOfOther(each)).map(({ version, timestamp }) => [version, timestamp]));
+  const isApart = (backup: BackupDocument): boolean =>
+    isOfOther(backup) && (times.get(backup.version) ?? backup.timestamp) !== backup.timestamp;
   return {
     history,
     path,
-    bases: mine.filter(isBase).filter(({ id, base }) => avoid?.has(backupKey(id)) !== true && isWhole(base, avoid)),
+    bases: mine.filter(isBase).filter((backup) =>
+      avoid?.has(backupKey(backup.id)) !== true && isWhole(backup.base, avoid) && !isApart(backup)
+    ),
     covers,
     ingests,
     heads,

@@ -21,6 +21,7 @@ import {
   type Coverage,
   type Coverages,
   isBase,
+  isOfOther,
   isWhole,
   leavesAt,
   type LogCover,
@@ -196,7 +197,7 @@ function planOf(
   const end = version ?? cover?.to ?? base.version;
   const log = cover?.objects.filter(({ first, last }) => last > base.version && first <= end) ?? [];
   // What only its writer could vouch for: that the log goes on from this very state, and not from that of another copy.
-  const doubtful = base.coveredUntil < base.timestamp && !leavesAt(coverage, base);
+  const doubtful = isOfOther(base) && !leavesAt(coverage, base);
   const holds = ({ first, last }: LogObject): boolean => first <= base.version && last >= base.version;
   return {
     history: coverage.history,

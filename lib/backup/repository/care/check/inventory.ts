@@ -149,7 +149,8 @@ async function readIdentity(
       onDamage(REPOSITORY_KEY, new IntegrityError(`It is that of repository ${found.body.id}, not of ${context.id}`));
     }
     await readCopy(context, findings, signal);
-    const ringId = found?.body.encryption?.ringId ?? context.ring?.id;
+    const own = found?.body.id === context.id ? found.body : undefined;
+    const ringId = own?.encryption?.ringId ?? context.ring?.id;
     if (ringId === undefined) return;
     const slots = await readSlots(context.store, ringId, onDamage);
     if (slots.length === 0) {
