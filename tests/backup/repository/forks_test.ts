@@ -5,6 +5,7 @@ import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -234,6 +235,30 @@ describe("a history that left another one", () => {
       (await house.restore({ lineage: fork.lineage, at: { version: 2 } })).contents,
       house.states.get(2),
     );
+    await fork.close();
+  });
+
+  it("is not taken for a copy of the other where a backup without its log stands, though the other's log goes on there", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "of-the-first", type: "full" });
+    for (const key of ["b", "c", "d"]) {
+      house.time.now += 1000;
+      await house.set(key, "of the first");
+    }
+    await house.backup({ type: "incremental" });
+    const fork = await forkAt(house, 2);
+    await write(fork, (batch) => put(batch, 0, "x", { value: "of the second" }));
+    const contents = dump(fork, true);
+    await fork.compact();
+    await write(fork, (batch) => put(batch, 0, "y", { value: "of the second" }));
+    const { id, version } = await house.backup({ type: "full", excludeLog: true }, fork);
+    assert.equal(version, 3);
+    await house.store.delete(backupKey("of-the-first")); // It would be the way out.
+    for (const options of [{ backupId: id }, { lineage: fork.lineage, at: { version: 3 } }]) {
+      assert.deepEqual((await house.restore(options)).contents, contents);
+    }
+    assert.deepEqual((await house.restore({ lineage: fork.lineage })).contents, dump(fork, true));
     await fork.close();
   });
 
