@@ -634,6 +634,26 @@ describe("a copy that began a history of its own and has no commit in it", () =>
     });
   }
 
+  it("is backed up where the first shipment of what it was copied from was cut off", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b"]) await house.set(key, key);
+    await house.backup();
+    const first = await exported(house);
+    await first.compact();
+    await exportDatabase(first, "/second");
+    const second = await openAt(house.fs, "/second", { clock: house.time.clock });
+    assert.equal(second.lineage, first.lineage);
+    await write(first, (batch) => put(batch, 0, "c", { value: "c" }));
+    await Shipper.of(house.context, first).claim();
+    const { id, version } = await house.backup({ type: "full" }, second);
+    assert.equal(version, 2);
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(2));
+    await house.backup({}, first);
+    assert.deepEqual((await house.restore({ lineage: first.lineage })).contents, dump(first, true));
+    await first.close();
+    await second.close();
+  });
+
   it("is backed up so without its log as well, once it has commits that are in the log alone", async () => {
     const house = await House.make();
     for (const key of ["a", "b"]) await house.set(key, key);
