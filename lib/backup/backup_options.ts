@@ -43,7 +43,8 @@ export interface BackupOptions extends LongWorkOptions {
   /**
    * `"full"`: complete, in objects of its own. `"snapshot"`: complete, sharing unchanged objects with what is there.
    * `"incremental"`: the log since its parent. `"auto"` (default): incremental where it can be, else a snapshot, and full
-   * when it is the first. A portable file is always `"full"`.
+   * when it is the first; a snapshot, too, when the last complete one is a week old, unless `parent` or `maxBytes` is given.
+   * A portable file is always `"full"`.
    */
   type?: "auto" | "full" | "incremental" | "snapshot" | undefined;
   /** Only keys that begin with this: of the root, or of `namespace` where that is given. */

@@ -264,7 +264,12 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
   async #attempt(job: JobName): Promise<unknown> {
     const { signal } = this.#abort;
     if (job === "prune") return await this.#repository.prune(this.#options.prune!, { signal });
-    if (isBackup(job)) return await this.#repository.backup(this.#db, { type: job, signal });
+    if (isBackup(job)) {
+      const { times } = this.#options;
+      // Were each to build on the one before for ever, nothing could be pruned.
+      const isAlone = job === "incremental" && !times.has("full") && !times.has("snapshot");
+      return await this.#repository.backup(this.#db, { type: isAlone ? "auto" : job, signal });
+    }
     const report = job === "verify"
       ? await this.#repository.verify(undefined, { read: "sample", signal })
       : await this.#repository.drill({ signal });

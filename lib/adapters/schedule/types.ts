@@ -14,7 +14,7 @@ export type JobName = "full" | "snapshot" | "incremental" | "prune" | "verify" |
 /** The parts of a repository that a schedule uses; a `BackupRepository` has them. */
 export interface ScheduledRepository<D> {
   /** Makes a backup. */
-  backup(db: D, options: { type: "full" | "snapshot" | "incremental"; signal: AbortSignal }): Promise<unknown>;
+  backup(db: D, options: { type: "auto" | "full" | "snapshot" | "incremental"; signal: AbortSignal }): Promise<unknown>;
   /** Deletes what the policy does not keep. */
   prune(policy: RetentionPolicy, options: { signal: AbortSignal }): Promise<unknown>;
   /** Checks backups. */
@@ -41,7 +41,7 @@ export interface ScheduleOptions {
   full?: string | undefined;
   /** When to make a snapshot. */
   snapshot?: string | undefined;
-  /** When to make an incremental backup. */
+  /** When to make an incremental backup; where neither `full` nor `snapshot` has times, one of type `"auto"`. */
   incremental?: string | undefined;
   /** When to check the backups, reading a sample of their bytes. */
   verify?: string | undefined;

@@ -87,7 +87,7 @@ export const backup: CommandSpec = {
       name: "type",
       kind: "choice",
       choices: ["auto", "full", "incremental", "snapshot"],
-      help: "how it relates to what is there: incremental where it can be, unless given",
+      help: "how it relates to what is there: incremental where it can be and weekly a snapshot, unless given",
     },
     { name: "id", kind: "text", value: "ID", help: "its name: made from the time unless given" },
     { name: "parent", kind: "text", value: "ID", help: "the backup that an incremental one builds on" },

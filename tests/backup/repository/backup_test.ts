@@ -15,6 +15,7 @@ import {
   RepositoryLockedError,
 } from "../../../lib/base/errors.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { repositoryStats } from "../../../lib/backup/repository/care/repository_stats.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
@@ -22,7 +23,8 @@ import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectBody, ObjectStore, PutOptions } from "../../../lib/storage/object_store.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
-import { House } from "./house.ts";
+import { House, MIDNIGHT } from "./house.ts";
+import { DAY, prune } from "./prune_fixture.ts";
 import { NO_WAIT } from "./sweep.ts";
 
 async function keysBelow(store: ObjectStore, prefix: string): Promise<string[]> {
@@ -57,6 +59,37 @@ describe("backup() into a repository", () => {
     for (const { id, version } of [first, second, third]) {
       assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(version), id);
     }
+  });
+
+  it("is a snapshot when the last complete one is a week old, so that those before can be pruned", async () => {
+    const house = await House.make();
+    await fill(house, "a", 20);
+    const types: string[] = [];
+    const stored: number[] = [];
+    for (let day = 0; day < 70; day++) {
+      house.time.now = MIDNIGHT + day * DAY;
+      if (day % 3 === 0) await fill(house, "b", 1); // Else it is idle, which is no reason to build on for ever.
+      types.push((await house.backup()).type);
+      await prune(house, { keepDaily: 3 });
+      const { backups } = await repositoryStats(house.context);
+      assert.ok(backups.full + backups.snapshot + backups.incremental <= 10, JSON.stringify(backups));
+      stored.push((await repositoryStats(house.context)).logBytes);
+    }
+    assert.deepEqual(types.flatMap((type, day) => type === "incremental" ? [] : [`${type} ${day}`]).slice(0, 3), [
+      "full 0",
+      "snapshot 7",
+      "snapshot 14",
+    ]);
+    assert.ok(Math.max(...stored.slice(-14)) <= 1.1 * Math.max(...stored.slice(14, 28)), `${stored} bytes of log`);
+    assert.deepEqual((await house.restore()).contents, dump(house.engine, true));
+    house.time.now += 8 * DAY;
+    assert.equal((await house.backup({ maxBytes: 2 ** 20 })).type, "incremental", "there is a limit");
+    const { id } = (await listBackups(house.context)).at(-1)!;
+    assert.equal((await house.backup({ parent: id })).type, "incremental", "it was told what to build on");
+    assert.equal((await house.backup({ type: "incremental" })).type, "incremental", "it was told to");
+    assert.equal((await house.backup()).type, "snapshot");
+    assert.equal((await house.backup()).type, "incremental");
+    await house.engine.close();
   });
 
   it("of type incremental becomes a snapshot when log is missing, and says so", async () => {

@@ -6,6 +6,7 @@ import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -235,6 +236,30 @@ describe("a history that left another one", () => {
       (await house.restore({ lineage: fork.lineage, at: { version: 2 } })).contents,
       house.states.get(2),
     );
+    await fork.close();
+  });
+
+  it("is not taken for a copy of the other where a backup without its log stands, though the other's log goes on there", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "of-the-first", type: "full" });
+    for (const key of ["b", "c", "d"]) {
+      house.time.now += 1000;
+      await house.set(key, "of the first");
+    }
+    await house.backup({ type: "incremental" });
+    const fork = await forkAt(house, 2);
+    await write(fork, (batch) => put(batch, 0, "x", { value: "of the second" }));
+    const contents = dump(fork, true);
+    await fork.compact();
+    await write(fork, (batch) => put(batch, 0, "y", { value: "of the second" }));
+    const { id, version } = await house.backup({ type: "full", excludeLog: true }, fork);
+    assert.equal(version, 3);
+    await house.store.delete(backupKey("of-the-first")); // It would be the way out.
+    for (const options of [{ backupId: id }, { lineage: fork.lineage, at: { version: 3 } }]) {
+      assert.deepEqual((await house.restore(options)).contents, contents);
+    }
+    assert.deepEqual((await house.restore({ lineage: fork.lineage })).contents, dump(fork, true));
     await fork.close();
   });
 
@@ -735,6 +760,26 @@ describe("a copy that began a history of its own and has no commit in it", () =>
       await copy.close();
     });
   }
+
+  it("is backed up where the first shipment of what it was copied from was cut off", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b"]) await house.set(key, key);
+    await house.backup();
+    const first = await exported(house);
+    await first.compact();
+    await exportDatabase(first, "/second");
+    const second = await openAt(house.fs, "/second", { clock: house.time.clock });
+    assert.equal(second.lineage, first.lineage);
+    await write(first, (batch) => put(batch, 0, "c", { value: "c" }));
+    await Shipper.of(house.context, first).claim();
+    const { id, version } = await house.backup({ type: "full" }, second);
+    assert.equal(version, 2);
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(2));
+    await house.backup({}, first);
+    assert.deepEqual((await house.restore({ lineage: first.lineage })).contents, dump(first, true));
+    await first.close();
+    await second.close();
+  });
 
   it("is backed up so without its log as well, once it has commits that are in the log alone", async () => {
     const house = await House.make();

@@ -106,10 +106,10 @@ describe("schedule()", () => {
   it("makes up once for what a sleeping machine missed", async () => {
     const { clock, repo, events } = await stage({ incremental: "0 2 * * *" });
     await clock.sleep(10 * DAY + 30 * MINUTE);
-    assert.deepEqual(repo.done, ["incremental 05. 13:30"]);
+    assert.deepEqual(repo.done, ["auto 05. 13:30"]);
     assert.deepEqual(events[0], { type: "start", job: "incremental", attempt: 1, missed: true });
     await clock.advance(DAY);
-    assert.deepEqual(repo.done.slice(1), ["incremental 06. 02:00"]);
+    assert.deepEqual(repo.done.slice(1), ["auto 06. 02:00"]);
   });
 
   it("finds its times anew when the clock is set back", async () => {

@@ -127,7 +127,7 @@ async function look(
 ): Promise<Patient> {
   const choose = ({ objects, log }: Inventory): Set<string> =>
     new Set([...objects.keys(), ...log.map(({ key }) => key)]);
-  const seen = await inspect(context, { choose, reporter, lease, signal });
+  const seen = await inspect(context, { choose, auditInPart: false, reporter, lease, signal });
   return new Patient(context, seen, { dryRun, reporter, lease });
 }
 

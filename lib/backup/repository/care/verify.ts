@@ -61,7 +61,11 @@ export interface RepositoryVerifyReport {
 
 /** How a repository is checked. */
 export interface VerifyOptions extends LongWorkOptions {
-  /** `"all"` (default): every byte. `"sample"`: some objects, others each time. `"none"`: what there is, not what is in it. */
+  /**
+   * `"all"` (default): every byte. `"sample"`: some objects, others each time. `"none"`: what there is, not what is in it.
+   * An audit log of more than 500 lines is read whole by `"all"` without an id, else its newest 250 lines and as many
+   * others.
+   */
   read?: "all" | "sample" | "none" | undefined;
 }
 
@@ -113,7 +117,8 @@ async function verify(
     if (read === "none") return new Set();
     return read === "all" ? wanted : sampleOf(context, inventory, wanted);
   };
-  const inspection = await inspect(context, { ...options, choose });
+  const auditInPart = read !== "all" || id !== undefined;
+  const inspection = await inspect(context, { ...options, choose, auditInPart });
   const { inventory: { facts, log }, findings, contents } = inspection;
   const isKnown = id === undefined || facts.backups.some((backup) => backup.id === id) ||
     findings.of(backupKey(id)) !== undefined;

@@ -6,6 +6,7 @@
  * @module
  */
 import { encodeText, equalBytes } from "../../../base/bytes.ts";
+import { randomNumber } from "../../../base/simulation.ts";
 import { AUDIT_START, auditHash, type AuditLine, encodeAuditLine } from "../../../format/repository/audit_line.ts";
 import { inOrder } from "../../../format/repository/ordered.ts";
 import { auditKey, auditSeq, lastAuditSeq, LINE_BYTES_MAX, readLine } from "./audit_lines.ts";
@@ -97,28 +98,38 @@ function shortMessage(error: unknown): string {
 
 /**
  * All lines that can be read, the oldest first. What can't, and a line that does not follow its predecessor, is told to
- * `onProblem`.
+ * `onProblem`. `most`: of more than twice as many the newest are read and so many in a row before them, others each time; of
+ * the rest only the names are seen.
  */
 export async function* readAudit(
   context: RepositoryContext,
   onProblem: (key: string, detail: string) => void = () => {},
+  most: number = Infinity,
 ): AsyncGenerator<AuditLine> {
+  const keys = await allKeys(context.store, PART.audit);
+  const earlier = keys.length - most;
+  const begin = earlier > most ? Math.floor(randomNumber() * (earlier - most + 1)) : 0;
+  const isWanted = (at: number): boolean => at >= earlier || (at >= begin && at < begin + most);
   // Undefined: the line before can't be read, so nothing can be said of what follows it.
   let previous: string | undefined = AUDIT_START;
   let seq = 0;
-  const lines = inOrder(await allKeys(context.store, PART.audit), SMALL_REQUESTS, async ({ key }) => {
-    const found = auditSeq(key) === undefined ? undefined : await readLine(context, key).catch(damageOf);
-    return { key, found };
-  });
-  for await (const { key, found } of lines) {
+  const lines = inOrder(keys.entries(), SMALL_REQUESTS, async ([at, { key }]) => {
     const own = auditSeq(key);
-    if (own === undefined || found === undefined) {
+    const found = own === undefined || !isWanted(at) ? undefined : await readLine(context, key).catch(damageOf);
+    return { key, own, found };
+  });
+  for await (const { key, own, found } of lines) {
+    if (own === undefined) {
       onProblem(key, "is not named as lines are");
       continue;
     }
     if (own !== seq + 1) onProblem(key, `is line ${own} where ${seq + 1} belongs`);
     const follows = own === seq + 1;
     seq = own;
+    if (found === undefined) {
+      previous = undefined;
+      continue;
+    }
     if (found instanceof Error) {
       onProblem(key, found.message);
       previous = undefined;

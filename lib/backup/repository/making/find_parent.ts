@@ -9,6 +9,20 @@ import type { BackupDocument } from "../../../format/repository/backup_document.
 import type { RepositoryContext } from "../core/context.ts";
 import { backupKey } from "../core/layout.ts";
 import { isOnPath, lineagePath } from "../log/lineage_path.ts";
+import { isBase } from "../restoring/coverage.ts";
+
+/** An older base is to have another behind it, ms: a week, but for the minutes by which nightly backups come sooner or later. */
+const BASE_MS = 7 * 86_400_000 - 3_600_000;
+
+/**
+ * Whether a backup that may choose is to be a base: were each to build on the one before for ever, none could be pruned, and a
+ * restore would take longer with each.
+ */
+export function baseIsDue(engine: Engine, mine: readonly BackupDocument[], now: number): boolean {
+  const path = lineagePath(engine.lineage, engine.meta.parents);
+  const bases = mine.filter((each) => isBase(each) && isOnPath(path, each.lineage, each.version));
+  return bases.length > 0 && bases.every(({ createdAt }) => now - createdAt >= BASE_MS);
+}
 
 /** The backup to go on from: the one asked for, else the newest of this history; none whose key is `going`. */
 export function findParent(

@@ -195,10 +195,12 @@ function planOf(
   time: number | undefined,
 ): RestorePlan {
   const end = version ?? cover?.to ?? base.version;
-  const log = cover?.objects.filter(({ first, last }) => last > base.version && first <= end) ?? [];
+  // One that is left at a fork holds what another history has behind that.
+  const until = ({ last, until = last }: LogObject): number => until;
+  const log = cover?.objects.filter((one) => until(one) > base.version && one.first <= end) ?? [];
   // What only its writer could vouch for: that the log goes on from this very state, and not from that of another copy.
   const doubtful = isOfOther(base) && !leavesAt(coverage, base);
-  const holds = ({ first, last }: LogObject): boolean => first <= base.version && last >= base.version;
+  const holds = (one: LogObject): boolean => one.first <= base.version && until(one) >= base.version;
   return {
     history: coverage.history,
     base,

@@ -26,6 +26,8 @@ import { checkStructure } from "./structure.ts";
 export interface InspectOptions {
   /** Which objects of those there are to read, besides those of an odd length. */
   choose: (inventory: Inventory) => ReadonlySet<string>;
+  /** Whether a part of the audit log will do, of which each line else is a request. */
+  auditInPart: boolean;
   /** Counts bytes and objects. */
   reporter: ProgressReporter;
   /** Renewed as objects are done. */
@@ -48,9 +50,9 @@ export interface Inspection {
 export async function inspect(context: RepositoryContext, options: InspectOptions): Promise<Inspection> {
   const { reporter, signal } = options;
   reporter.start("documents");
-  let { inventory, findings, odd } = await survey(context, signal);
+  let { inventory, findings, odd } = await survey(context, options);
   // What went in between (a pruning, a merge) is gone from the second look too, and what came is there.
-  if (findings.someMissing) ({ inventory, findings, odd } = await survey(context, signal));
+  if (findings.someMissing) ({ inventory, findings, odd } = await survey(context, options));
   const contents = new Contents(context, findings, {
     versions: chainVersions(inventory),
     onBytes: (count) => reporter.add(count),
@@ -65,11 +67,11 @@ export async function inspect(context: RepositoryContext, options: InspectOption
 
 async function survey(
   context: RepositoryContext,
-  signal: AbortSignal | undefined,
+  { auditInPart, signal }: InspectOptions,
 ): Promise<{ inventory: Inventory; findings: Findings; odd: Set<string> }> {
   throwIfAborted(signal);
   const findings = new Findings();
-  const inventory = await readInventory(context, findings, signal);
+  const inventory = await readInventory(context, findings, auditInPart, signal);
   return { inventory, findings, odd: checkStructure(inventory, findings) };
 }
 
@@ -101,7 +103,7 @@ async function lookAgain(
   contents: Contents,
   options: InspectOptions,
 ): Promise<Inventory> {
-  const fresh = await survey(context, options.signal);
+  const fresh = await survey(context, options);
   for (const finding of fresh.findings.all) findings.add(finding);
   const wantsLog = [...contents.vanished].some((key) => key.startsWith(PART.log));
   const unread = fresh.inventory.log.filter(({ key }) => wantsLog && !contents.read.has(key)).map(({ key }) => key);

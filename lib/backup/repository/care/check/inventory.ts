@@ -53,10 +53,14 @@ export interface Inventory {
   proofs: { key: string; body: Proof }[];
 }
 
-/** Reads it; what can't be read goes into the findings. */
+/** So many lines of the audit log at its end, and as many before, are a part of it: there is no end to all of them. */
+const AUDIT_PART = 250;
+
+/** Reads it; what can't be read goes into the findings. `inPart`: a part of the audit log will do. */
 export async function readInventory(
   open: RepositoryContext,
   findings: Findings,
+  inPart: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Inventory> {
   // Another object, so that nothing is remembered for it.
@@ -71,7 +75,7 @@ export async function readInventory(
   await readAllDocuments(context, "lease", PART.locks, leaseDocument, onDamage);
   await readAllDocuments(context, "gc", PART.marks, gcMark, onDamage);
   const proofs = await readAllDocuments(context, "proof", PART.proofs, proof, onDamage);
-  const givenUp = await readAuditLines(context, findings);
+  const givenUp = await readAuditLines(context, findings, inPart && !lackParents(backups) ? AUDIT_PART : Infinity);
   const { logs, log } = await listLog(context, findings, signal);
   const laterHeads = await readHeads(context, onDamage);
   const unfinished = new Set<string>();
@@ -181,14 +185,22 @@ async function readCopy(
   }
 }
 
-async function readAuditLines(context: RepositoryContext, findings: Findings): Promise<Set<string>> {
+/** Whether one builds on what is not there: only the audit log says whether that was given up. */
+function lackParents(backups: RepositoryFacts["backups"]): boolean {
+  const ids = new Set(backups.map(({ id }) => id));
+  return backups.some(({ parentId }) => parentId !== null && !ids.has(parentId));
+}
+
+async function readAuditLines(context: RepositoryContext, findings: Findings, most: number): Promise<Set<string>> {
   const problems = new Map<string, string>();
   const known = new Set<string>();
   const onProblem = (key: string, detail: string): void => void problems.set(key, detail);
-  for await (const { action, detail } of readAudit(context, onProblem)) {
+  for await (const { action, detail } of readAudit(context, onProblem, most)) {
     if (action !== AUDIT_REPAIRED) continue;
     for (const key of String(detail["keys"]).split(" ")) known.add(key);
   }
+  // A line that was not read may have given it up.
+  if (problems.size > 0 && most < Infinity) return await readAuditLines(context, findings, Infinity);
   for (const [key, detail] of problems) {
     if (!known.has(key)) findings.add({ key, kind: "damaged", detail });
   }
