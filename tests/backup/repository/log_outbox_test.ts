@@ -87,6 +87,10 @@ describe("shipping much log", () => {
       const heal = store.inject({ at: nth, do: "refuse", times: Infinity, error });
       await assert.rejects(house.backup({ type: "incremental" }), /the cable is out/);
       heal();
+      // Behind it there are more commits of the very same time.
+      const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+      assert.ok(at === 5 ? body.version > 1 && body.version < 41 : body.version < 41, `${body.version}`);
+      assert.ok(body.version === 1 || body.coveredUntil < body.timestamp);
       const { length } = store.calls;
       await new Promise((resolve) => setTimeout(resolve, 20));
       assert.equal(store.calls.length, length, "something went on behind its back");

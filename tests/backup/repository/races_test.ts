@@ -165,6 +165,26 @@ describe("keys that two change at once", () => {
 });
 
 describe("a writer that is overtaken", () => {
+  it("leaves the head that another began when he was about to begin it", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await house.set("b", "mine");
+    await write(copy, (batch) => put(batch, 0, "b", { value: "the other's" }));
+    const stands = gate.hold(on("put", PART.heads));
+    const shipping = Shipper.of(house.context, house.engine).claim(0);
+    await stands;
+    const other = Shipper.of(house.context, copy);
+    await other.claim(0);
+    const { head } = await other.ship();
+    assert.equal(head.version, 2);
+    gate.open();
+    await assert.rejects(shipping, LineageError);
+    assert.deepEqual((await readHead(house.context, copy.id, copy.lineage))!.body, head);
+    await copy.close();
+  });
+
   it("leaves the log that he and the other have in common, which that one counts", async () => {
     const { house, gate } = await gated();
     await house.set("a", "1");
