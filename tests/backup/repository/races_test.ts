@@ -165,6 +165,25 @@ describe("keys that two change at once", () => {
 });
 
 describe("a writer that is overtaken", () => {
+  for (const dropsSlot of [false, true]) {
+    const how = dropsSlot ? "by the last commit, where there is no slot" : "by those behind the slot";
+    it(`is told ${how}, and puts nothing behind what he never wrote`, async () => {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      await house.copyDirectory("/copy");
+      const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+      await house.set("b", "mine");
+      await house.backup({ type: "incremental" });
+      if (dropsSlot) await copy.dropSlot(house.context.id);
+      for (const key of ["b", "c"]) await write(copy, (batch) => put(batch, 0, key, { value: "the other's" }));
+      const other = await house.openRepository();
+      await assert.rejects(Shipper.of(other, copy).ship(), LineageError);
+      assert.equal((await readHead(other, copy.id, copy.lineage))!.body.version, 2);
+      await copy.close();
+    });
+  }
+
   it("leaves the head that another began when he was about to begin it", async () => {
     const { house, gate } = await gated();
     await house.set("a", "1");
