@@ -219,6 +219,9 @@ describe("a writer that is overtaken", () => {
     assert.equal((await other.ship()).head.version, 2);
     gate.open();
     await assert.rejects(shipping, LineageError);
+    // And does not take it back from him.
+    await assert.rejects(Shipper.of(house.context, house.engine).ship(), LineageError);
+    assert.equal((await other.ship()).head.version, 2);
     assert.deepEqual((await house.restore()).contents, house.states.get(2));
     await assertWhole(house.context);
     await copy.close();

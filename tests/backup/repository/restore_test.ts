@@ -92,10 +92,10 @@ async function edit(store: ObjectStore, key: string, change: (text: string) => s
 
 describe("restore() from a repository", () => {
   it("is there after a power cut once it is told, whether it was read back or not", async () => {
-    for (const verifyAfter of [true, false]) {
+    for (const options of [{}, { verifyAfter: false }, { backupId: "full", verifyAfter: false }]) {
       const house = await week();
       const settings = settingsOf({ clock: house.time.clock });
-      const { achieved } = await restoreTo(house.fs, settings, house.handle, "/r", { verifyAfter });
+      const { achieved } = await restoreTo(house.fs, settings, house.handle, "/r", options);
       const image = house.fs.crash({ keep: "none" });
       const engine = await openAt(image, "/r", { clock: house.time.clock });
       assert.deepEqual(dump(engine, true), house.states.get(achieved.version));
