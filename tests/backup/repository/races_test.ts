@@ -488,6 +488,28 @@ describe("a lease that another has broken", () => {
     await second.assertHeld();
   });
 
+  it("lets no head refer to files that a pruning may have taken since", async () => {
+    const inner = new MemoryStore();
+    const fast = await House.make({ store: inner, engine: { randomId: () => new Uint8Array(16).fill(9) } });
+    let isBroken = false;
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (isBroken || operation !== "put" || !key.startsWith(PART.log)) return;
+        isBroken = true;
+        fast.time.now += LEASE_MS + 1;
+        await pruneRepository(fast.context, checkPolicy("prune", { keepLast: 1 }), {});
+      },
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    // What it brings in passes by the log.
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    await assert.rejects(Shipper.of(house.context, house.engine).ship(), RepositoryLockedError);
+    assert.ok(isBroken);
+    assert.deepEqual((await readHead(house.context, house.engine.id, house.engine.lineage))?.body.ingests ?? [], []);
+  });
+
   it("is not published under while the store takes no writes", async () => {
     const inner = new MemoryStore();
     const store = new FaultStore(inner);
