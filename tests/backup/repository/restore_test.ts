@@ -261,6 +261,23 @@ describe("restore() from a repository", () => {
     await engine.close();
   });
 
+  it("is of the lineage that its version is of", async () => {
+    const house = await House.make();
+    await fill(house, "a", 3);
+    await house.backup();
+    const { lineage: first } = house.engine;
+    await house.engine.close();
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), house.handle, "/fork", { at: { version: 3 } });
+    await house.open("/fork");
+    await fill(house, "b", 2);
+    await house.backup();
+    const { lineage } = house.engine;
+    assert.notEqual(lineage, first);
+    const lineageAt = async (version: number): Promise<string> =>
+      (await house.restore({ lineage, at: { version } })).engine.lineage;
+    assert.deepEqual([await lineageAt(3), await lineageAt(4), await lineageAt(5)], [first, lineage, lineage]);
+  });
+
   it("uses no file that is only as long, also where nothing is read back", async () => {
     const house = await week();
     const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
