@@ -278,6 +278,27 @@ describe("restore() from a repository", () => {
     assert.deepEqual([await lineageAt(3), await lineageAt(4), await lineageAt(5)], [first, lineage, lineage]);
   });
 
+  it("takes the files that joined in its own history, and not those of the same version in another", async () => {
+    const house = await House.make();
+    const clock = house.time.clock;
+    await fill(house, "a", 3);
+    await house.backup({ id: "full" });
+    await restoreTo(house.fs, settingsOf({ clock }), house.handle, "/fork");
+    // Here and there files join as version 5.
+    for (const [path, id] of [["/db", "here"], ["/fork", "full"]] as const) {
+      await house.engine.close();
+      await house.open(path);
+      await fill(house, path, 1);
+      await house.backup({ id: path === "/db" ? id : "there" });
+      await restoreInto(house.engine, house.handle, { backupId: id });
+      assert.equal(house.note(), 5);
+      await house.backup({ type: "incremental" });
+    }
+    const { contents, info } = await house.restore({ lineage: house.engine.lineage });
+    assert.equal(info.achieved.version, 5);
+    assert.deepEqual(contents, house.states.get(5));
+  });
+
   it("uses no file that is only as long, also where nothing is read back", async () => {
     const house = await week();
     const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
