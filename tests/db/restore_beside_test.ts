@@ -227,6 +227,35 @@ describe("a restore beside close", () => {
     await db.close();
     await source.close();
   });
+
+  it("has come to its end before the database lets go of the directory", async () => {
+    const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+    const { promise: reached, resolve: isReached } = Promise.withResolvers<void>();
+    let isHolding = false;
+    const fileSystem = memoryFileSystem({
+      delay(name, path) {
+        if (!isHolding || name !== "sync" || !path.endsWith(".sst")) return undefined;
+        isReached();
+        return held;
+      },
+    });
+    const db = await DB.open("/db", { fileSystem });
+    await db.set("a", 1);
+    await db.backup("/b.jsonl");
+    isHolding = true;
+    const restored = db.restore("/b.jsonl").catch((error) => error);
+    await reached;
+    let isClosed = false;
+    const closing = db.close().then(() => isClosed = true);
+    for (let i = 0; i < 20; i++) await settle();
+    assert.equal(isClosed, false);
+    await assert.rejects(DB.open("/db", { fileSystem }), { name: "LockedError" });
+    goOn();
+    await closing;
+    await restored;
+    await using again = await DB.open("/db", { fileSystem });
+    assert.equal(await again.get("a"), 1);
+  });
 });
 
 describe("a restore beside the first write to a namespace", () => {

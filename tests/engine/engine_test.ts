@@ -552,6 +552,25 @@ describe("ReadView.changedSince()", () => {
     assert.ok(steps < 100, `${steps} steps`);
     await engine.close();
   });
+
+  it("tells of a range of which nothing but a deletion is newer, wherever that is", async () => {
+    const engine = await open(memoryFileSystem(), { memtableBytes: 2 ** 20 });
+    await put(engine, { a: "1", c: "1", e: "1" });
+    const snapshot = engine.snapshot();
+    await removeRange(engine, "b", "d");
+    const changed = (start: string, end: string): boolean =>
+      engine.read().changedSince(key(start), key(end), snapshot.version);
+    for (const where of ["in memory", "in tables"]) {
+      assert.equal(changed("b", "c"), true, where);
+      assert.equal(changed("a", "z"), true, where);
+      assert.equal(changed("a", "b"), false, where);
+      assert.equal(changed("d", "z"), false, where);
+      await engine.compact();
+    }
+    assert.equal(engine.read().changedSince(key("a"), key("z"), engine.visibleVersion), false);
+    snapshot.release();
+    await engine.close();
+  });
 });
 
 describe("ReadView.keyChangedSince()", () => {

@@ -63,41 +63,46 @@ describe("a commit that a full disk refuses", () => {
     await engine.close().catch(() => {});
   });
 
-  it("is no damage for a reader that follows the log and saw it before it was cut off", async () => {
-    let isFull = false;
-    const cut = Promise.withResolvers<void>();
-    const reached = Promise.withResolvers<void>();
-    const fs = memoryFileSystem({
-      beforeOperation({ name, path, bytes }) {
-        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
-        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
-      },
-      delay(name, path) {
-        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
-        reached.resolve();
-        return cut.promise;
-      },
+  for (const isFirst of [false, true]) {
+    it(`is no damage for a reader that saw it before it was cut off${isFirst ? ", the first of its log" : ""}`, async () => {
+      let isFull = false;
+      let isCutOff = false;
+      const cut = Promise.withResolvers<void>();
+      const reached = Promise.withResolvers<void>();
+      const fs = memoryFileSystem({
+        beforeOperation({ name, path, bytes }) {
+          if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
+          isCutOff = true;
+          return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+        },
+        delay(name, path) {
+          if (!isCutOff || !path.endsWith(".log") || name !== "truncate") return undefined;
+          reached.resolve();
+          return cut.promise;
+        },
+      });
+      const engine = await open(fs);
+      await put(engine, { a: "kept" });
+      if (isFirst) await engine.compact();
+      const reader = await open(fs.otherProcess(), { readOnly: true });
+      const follower = reader.follow(1);
+      isFull = true;
+      const refused = put(engine, { b: "refused" }, "interval");
+      refused.catch(() => {});
+      await reached.promise;
+      await reader.refresh();
+      assert.equal((await follower.next(MIB))?.last, 2);
+      cut.resolve();
+      await assert.rejects(refused, NoSpaceError);
+      isFull = false;
+      await put(engine, { c: "in its place, and longer" });
+      await put(engine, { d: "behind" });
+      await reader.refresh();
+      assert.equal((await follower.next(MIB))?.last, 3);
+      await reader.close();
+      await engine.close();
     });
-    const engine = await open(fs);
-    await put(engine, { a: "kept" });
-    const reader = await open(fs.otherProcess(), { readOnly: true });
-    const follower = reader.follow(1);
-    isFull = true;
-    const refused = put(engine, { b: "refused" }, "interval");
-    refused.catch(() => {});
-    await reached.promise;
-    await reader.refresh();
-    assert.equal((await follower.next(MIB))?.last, 2);
-    isFull = false;
-    cut.resolve();
-    await assert.rejects(refused, NoSpaceError);
-    await put(engine, { c: "in its place, and longer" });
-    await put(engine, { d: "behind" });
-    await reader.refresh();
-    assert.equal((await follower.next(MIB))?.last, 3);
-    await reader.close();
-    await engine.close();
-  });
+  }
 });
 
 describe("the reserve", () => {

@@ -1,7 +1,8 @@
 /** Reading the log as it grows: each commit once, each byte once, and nothing that a power cut could take back. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ClosedError, HistoryGoneError, NoSpaceError } from "../../lib/base/errors.ts";
+import { ClosedError, CorruptionError, HistoryGoneError, NoSpaceError } from "../../lib/base/errors.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -193,6 +194,31 @@ describe("LogFollower", () => {
     await assert.rejects(follower.next(1000), HistoryGoneError);
     await assert.rejects(engine.follow(0).next(1000), HistoryGoneError);
     assert.equal(follower.version, 5);
+    await engine.close();
+  });
+
+  it("says where the log is damaged, and never that nothing came behind", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { memtableBytes: 2 ** 20 });
+    await fill(engine, 10);
+    const log = `/db/${(await fs.list("/db")).find((one) => one.endsWith(".log"))}`;
+    const bytes = await readFile(fs, log, 2 ** 20);
+    const { openSync } = fs;
+    fs.openSync = (path, mode) => {
+      const handle = openSync.call(fs, path, mode);
+      const read = handle.readAtSync.bind(handle);
+      handle.readAtSync = (into, position) => {
+        const got = read(into, position);
+        const at = bytes.length - 3 - position;
+        if (path === log && at >= 0 && at < got) into[at]! ^= 1;
+        return got;
+      };
+      return handle;
+    };
+    const follower = engine.follow(0);
+    await assert.rejects(follower.next(Infinity), CorruptionError);
+    await assert.rejects(follower.next(Infinity), CorruptionError);
+    assert.equal(follower.version, 0);
     await engine.close();
   });
 

@@ -31,6 +31,17 @@ describe("long values", () => {
     await again.close();
   });
 
+  it("stay as they are in the cache, though just as long as what blocks are read into", async () => {
+    const engine = await open(memoryFileSystem(), { compression: "none", blobBytes: 2 ** 20, cacheBytes: 2 ** 20 });
+    const values = ["a", "b"].map((letter) => letter.repeat(65_000));
+    for (const value of values) await put(engine, { [value[0]!]: value });
+    await engine.compact();
+    for (let round = 0; round < 2; round++) {
+      for (const value of values) assert.ok(get(engine, value[0]!) === value, `${value[0]} ${round}`);
+    }
+    await engine.close();
+  });
+
   it("are not copied on their way to a memtable", async () => {
     const engine = await open(memoryFileSystem(), { memtableBytes: 64 * 2 ** 20 });
     const batch = new Batch();

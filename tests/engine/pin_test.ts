@@ -16,8 +16,10 @@ async function tailOf(pin: Pin): Promise<CommitEvent[]> {
 describe("Pin", () => {
   it("is its base and the commits of its tail, whatever is written meanwhile", async () => {
     const fs = memoryFileSystem();
-    const engine = await open(fs, { historyBytes: 0 });
+    const engine = await open(fs, { historyBytes: 0, archiveBytes: 4000 });
+    await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
     await fill(engine, 203);
+    assert.deepEqual([engine.slots().length, engine.gaps().length > 0], [1, true]);
     const pin = await engine.pin();
     const expected = contents(engine);
     assert.ok(pin.base.version > 0 && pin.base.version < 203, `base ${pin.base.version}`);

@@ -472,6 +472,23 @@ describe("replay()", () => {
     await engine.close();
   });
 
+  it("gives no number of a file that was taken in to another, though none was reserved", async () => {
+    const { engine, copied } = await staged(0);
+    await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
+    await put(engine, { before: "1" });
+    for (let i = 0; i < 5; i++) engine.newFileNumber();
+    await ingestSome(engine, 0, 50, false);
+    await put(engine, { behind: "2" });
+    const commits = await commitsAfter(engine, 0);
+    const info = ingestOfCommit(commits[1]!.ops)!;
+    await copied.replay(listed(commits), { ingestFiles: bring(engine, "/copy") });
+    const taken = [...info.tables, ...info.blobs].map(({ number }) => number);
+    assert.ok(copied.newFileNumber() > Math.max(...taken));
+    assert.deepEqual(contents(copied), contents(engine));
+    await copied.close();
+    await engine.close();
+  });
+
   it("has all that came before in tables when files are taken in", async () => {
     let slow = 1;
     const delay = (call: string, path: string): Promise<void> | undefined =>

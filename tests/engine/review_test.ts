@@ -164,6 +164,31 @@ describe("Engine, two things at once", () => {
     }
   });
 
+  it("keeps the files of a restore that failed when it may have reached the disk all the same", async () => {
+    let fails = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (!fails || !name.startsWith("sync") || !path.includes("MANIFEST")) return;
+        throw new IOError(`Cannot sync ${path}: injected (EIO)`);
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "old" });
+    // The manifest that goes on is this writer's own.
+    await engine.compact();
+    const writer = engine.ingestWriter();
+    writer.add(key("b"), cell());
+    const files = await writer.finish();
+    fails = true;
+    await assert.rejects(engine.ingest(files, { replace: true }), IOError);
+    await engine.discard(files);
+    await engine.close().catch(() => {});
+    fails = false;
+    const again = await open(fs);
+    assert.deepEqual(all(again).map(([name]) => name), ["b"]);
+    await again.close();
+  });
+
   it("shows the old contents or the new ones at every step of a restore, never none", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);

@@ -94,10 +94,10 @@ export class Log {
     return this.#segment ?? await this.rotate();
   }
 
-  /** Finishes the segment in use and begins the next. A segment without records is kept in use. */
+  /** Finishes the segment in use and begins the next. One that never had a record is kept in use. */
   async rotate(): Promise<LogSegment> {
     const segment = this.#segment;
-    if (segment !== undefined && segment.first === 0) return segment;
+    if (segment !== undefined && segment.first === 0 && !segment.wasCut) return segment;
     const store = this.#store;
     // After a failed sync a footer and an edit would state an end that the disk may not have.
     store.assertWritable("write");

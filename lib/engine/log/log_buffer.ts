@@ -33,8 +33,6 @@ export class LogBuffer {
   readonly #head = new ByteWriter(32);
   /** Whether any commit that waits sets a key. */
   #puts = 0;
-  /** Whether the log must go on in a new segment, because its last write was cut off. */
-  wasCut = false;
 
   constructor(store: Store, log: Log, reserve: Reserve) {
     this.#store = store;
@@ -81,11 +79,11 @@ export class LogBuffer {
         (cause) => unsettled(cause, store.filePathOf("log", segment.number)),
       );
       if (failure !== undefined) store.fail(failure);
+      segment.wasCut = true;
       if (!(error instanceof NoSpaceError)) {
         store.fail(error);
       } else if (!store.full) {
         store.full = true;
-        this.wasCut = segment.first !== 0;
         store.report({ type: "space", full: true });
       }
       throw error instanceof NoSpaceError ? failure ?? error : error;

@@ -56,6 +56,8 @@ export class LogSegment {
   maxTimestamp = 0;
   /** Whether a sync failed: what the file holds since the last good one is unknown, and stays so. */
   syncFailed = false;
+  /** Whether records were cut off that a reader may have seen: what follows belongs in another segment. */
+  wasCut = false;
 
   private constructor(header: FileHeader, seed: number, handle: FileHandle) {
     this.number = header.number;
@@ -129,6 +131,7 @@ export class LogSegment {
       // A sync under way would count as durable what is written in place of the bytes that it began with.
       await this.#syncing.catch(() => {});
       Object.assign(this, { end, first, last, minTimestamp, maxTimestamp, synced: Math.min(this.synced, end) });
+      this.wasCut = true;
       await this.cut();
     };
   }

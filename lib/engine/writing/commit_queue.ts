@@ -154,7 +154,7 @@ export class CommitQueue {
     const { most, underWay } = await this.#syncs.turn(waits, () => this.#queue.length);
     this.#store.assertWritable("write");
     await this.#makeRoom();
-    if (this.#mustRotate || this.#buffer.wasCut) await this.#rotateAfterFull();
+    if (this.#mustRotate || this.#log.segment?.wasCut) await this.#rotateAfterFull();
     await this.#openLog();
     const written: Written[] = [];
     let sync = false;
@@ -262,7 +262,7 @@ export class CommitQueue {
   /** After a full disk the log goes on in a new segment once there is space for one; until then small writes may fit. */
   async #rotateAfterFull(): Promise<void> {
     if (this.#buffer.length > 0) return;
-    if (await this.#tryRotateLog()) this.#mustRotate = this.#buffer.wasCut = false;
+    if (await this.#tryRotateLog()) this.#mustRotate = false;
   }
 
   /** Begins a new segment; false when the disk is full, and then nothing has changed. */

@@ -126,14 +126,13 @@ async function placeRun({ store, queue }: IngestParts, run: PreparedRun, commit:
  * disk is it known what it left: there the record is cut off again, and writing goes on.
  */
 async function recall(
-  { store, log, queue }: IngestParts,
+  { store, log }: IngestParts,
   error: unknown,
   takeBack?: () => Promise<void>,
 ): Promise<void> {
   if (error instanceof NoSpaceError && store.failure === undefined && log.segment?.syncFailed !== true) {
     try {
-      await takeBack?.();
-      return queue.rotateNext();
+      return await takeBack?.();
     } catch {
       // Then it is as after any other failure.
     }

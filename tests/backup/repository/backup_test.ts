@@ -173,6 +173,28 @@ describe("backup() into a repository", () => {
     }
   });
 
+  it("sends a tail of many pieces beside the tables, each commit as it was", async () => {
+    const house = await House.make({ engine: { memtableBytes: 16 * 2 ** 20, blobBytes: 2 ** 20 } });
+    await fill(house, "a", 3);
+    await house.engine.compact();
+    // Pieces that are full with one commit, with several, and the last with one that fills it alone. Keys are compared whole.
+    for (const kib of [900, 100, 300, 500, 700, 20, 1500, 5, 800]) {
+      await write(house.engine, (batch) => {
+        for (let i = 0; i < kib; i++) {
+          const hash = createHash("shake256", { outputLength: 500 }).update(`${kib} ${i}`);
+          put(batch, 0, hash.digest("hex"), { value: `${i}` });
+        }
+      });
+    }
+    house.note();
+    const info = await house.backup({ type: "full" });
+    const { base } = (await readBackup(house.context, info.id))!;
+    assert.ok(base!.files.find(({ kind }) => kind === "tail")!.size > 4 * 2 ** 20);
+    assert.ok(base!.files.some(({ kind }) => kind === "table"));
+    assert.deepEqual((await house.restore({ backupId: info.id })).contents, house.states.get(info.version));
+    assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
+  });
+
   it("stops at maxBytes and leaves nothing", async () => {
     const house = await House.make();
     await fill(house, "a", 100);

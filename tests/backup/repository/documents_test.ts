@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
 import { readBytes, readDocument, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { headKey } from "../../../lib/backup/repository/core/layout.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { gcMark } from "../../../lib/format/repository/house_documents.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -44,5 +47,25 @@ describe("writeDocument", () => {
     await writeDocument(context, "gc", "gc/g1.json", { ...mark, markedAt: 0, spare: undefined });
     assert.deepEqual((await readDocument(context, "gc", "gc/g1.json", gcMark))?.body, { ...mark, markedAt: 0 });
     await engine.close();
+  });
+});
+
+describe("a head that lies in another's place", () => {
+  it("is refused by who would go on from it, and by who reads all of them", async () => {
+    const store = new MemoryStore();
+    const house = await House.make({ store });
+    const other = await House.make({ store, engine: { randomId: () => new Uint8Array(16).fill(9) } });
+    for (const each of [house, other]) {
+      await each.set("a", "1");
+      await each.backup();
+    }
+    const [mine, theirs] = [house, other].map(({ engine }) => headKey(engine.id, engine.lineage)) as [string, string];
+    await store.put(mine, (await readBytes(store, theirs, 100_000))!.bytes);
+    await house.engine.close();
+    await house.open();
+    await house.set("b", "2");
+    const refused = { name: "IntegrityError", message: /is the head of lineage 0909/ };
+    await assert.rejects(Shipper.of(house.context, house.engine).ship(), refused);
+    await assert.rejects(readHeads(house.context), refused);
   });
 });

@@ -14,7 +14,7 @@ import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { put, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
-import { keysOf } from "./prune_fixture.ts";
+import { Gate, keysOf } from "./prune_fixture.ts";
 import { NO_WAIT } from "./sweep.ts";
 
 const MIB = 2 ** 20;
@@ -33,7 +33,8 @@ function contentsAt(version: number): Contents {
 
 /** 40 commits of 1 MiB behind a full backup: 5 objects. */
 async function withMuchLog(store: ObjectStore): Promise<House> {
-  const house = await House.make({ store, repository: { timers: NO_WAIT }, engine: { memtableBytes: 64 * MIB } });
+  const engine = { memtableBytes: 64 * MIB, historyBytes: 0 };
+  const house = await House.make({ store, repository: { timers: NO_WAIT }, engine });
   await house.set("first", "1");
   await house.backup();
   for (let i = 0; i < 40; i++) await write(house.engine, (batch) => put(batch, 0, `k${i % 10}`, { value: noise(i) }));
@@ -87,6 +88,10 @@ describe("shipping much log", () => {
       const heal = store.inject({ at: nth, do: "refuse", times: Infinity, error });
       await assert.rejects(house.backup({ type: "incremental" }), /the cable is out/);
       heal();
+      // Behind it there are more commits of the very same time.
+      const { body } = (await readHead(house.context, house.engine.id, house.engine.lineage))!;
+      assert.ok(at === 5 ? body.version > 1 && body.version < 41 : body.version < 41, `${body.version}`);
+      assert.ok(body.version === 1 || body.coveredUntil < body.timestamp);
       const { length } = store.calls;
       await new Promise((resolve) => setTimeout(resolve, 20));
       assert.equal(store.calls.length, length, "something went on behind its back");
@@ -97,6 +102,23 @@ describe("shipping much log", () => {
       assert.deepEqual(contents, contentsAt(41));
       assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
     }
+  });
+
+  it("counts what it has read when the log behind that goes meanwhile", async () => {
+    const gate = new Gate(new MemoryStore());
+    const house = await withMuchLog(gate.store);
+    const stands = gate.hold((does, key) => does === "put" && key.startsWith(PART.log));
+    const shipping = Shipper.of(house.context, house.engine).ship();
+    await stands;
+    await house.engine.dropSlot(house.context.id);
+    await house.engine.compact();
+    gate.open();
+    const { head, gap } = await shipping;
+    assert.deepEqual([head.version, gap!.to], [41, 41]);
+    const last = gap!.from - 1;
+    assert.ok(last > 1 && last < 41, `${last}`);
+    assert.deepEqual((await house.restore({ at: { version: last } })).contents, contentsAt(last));
+    assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
   });
 
   it("puts no log before there is a head that will count it", async () => {

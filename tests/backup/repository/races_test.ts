@@ -165,6 +165,45 @@ describe("keys that two change at once", () => {
 });
 
 describe("a writer that is overtaken", () => {
+  for (const dropsSlot of [false, true]) {
+    const how = dropsSlot ? "by the last commit, where there is no slot" : "by those behind the slot";
+    it(`is told ${how}, and puts nothing behind what he never wrote`, async () => {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      await house.copyDirectory("/copy");
+      const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+      await house.set("b", "mine");
+      await house.backup({ type: "incremental" });
+      if (dropsSlot) await copy.dropSlot(house.context.id);
+      for (const key of ["b", "c"]) await write(copy, (batch) => put(batch, 0, key, { value: "the other's" }));
+      const other = await house.openRepository();
+      await assert.rejects(Shipper.of(other, copy).ship(), LineageError);
+      assert.equal((await readHead(other, copy.id, copy.lineage))!.body.version, 2);
+      await copy.close();
+    });
+  }
+
+  it("leaves the head that another began when he was about to begin it", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await house.set("b", "mine");
+    await write(copy, (batch) => put(batch, 0, "b", { value: "the other's" }));
+    const stands = gate.hold(on("put", PART.heads));
+    const shipping = Shipper.of(house.context, house.engine).claim(0);
+    await stands;
+    const other = Shipper.of(house.context, copy);
+    await other.claim(0);
+    const { head } = await other.ship();
+    assert.equal(head.version, 2);
+    gate.open();
+    await assert.rejects(shipping, LineageError);
+    assert.deepEqual((await readHead(house.context, copy.id, copy.lineage))!.body, head);
+    await copy.close();
+  });
+
   it("leaves the log that he and the other have in common, which that one counts", async () => {
     const { house, gate } = await gated();
     await house.set("a", "1");
@@ -180,6 +219,9 @@ describe("a writer that is overtaken", () => {
     assert.equal((await other.ship()).head.version, 2);
     gate.open();
     await assert.rejects(shipping, LineageError);
+    // And does not take it back from him.
+    await assert.rejects(Shipper.of(house.context, house.engine).ship(), LineageError);
+    assert.equal((await other.ship()).head.version, 2);
     assert.deepEqual((await house.restore()).contents, house.states.get(2));
     await assertWhole(house.context);
     await copy.close();
@@ -444,6 +486,28 @@ describe("a lease that another has broken", () => {
     slow.time.now += LEASE_MS / 2;
     await first.release();
     await second.assertHeld();
+  });
+
+  it("lets no head refer to files that a pruning may have taken since", async () => {
+    const inner = new MemoryStore();
+    const fast = await House.make({ store: inner, engine: { randomId: () => new Uint8Array(16).fill(9) } });
+    let isBroken = false;
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (isBroken || operation !== "put" || !key.startsWith(PART.log)) return;
+        isBroken = true;
+        fast.time.now += LEASE_MS + 1;
+        await pruneRepository(fast.context, checkPolicy("prune", { keepLast: 1 }), {});
+      },
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    // What it brings in passes by the log.
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    await assert.rejects(Shipper.of(house.context, house.engine).ship(), RepositoryLockedError);
+    assert.ok(isBroken);
+    assert.deepEqual((await readHead(house.context, house.engine.id, house.engine.lineage))?.body.ingests ?? [], []);
   });
 
   it("is not published under while the store takes no writes", async () => {

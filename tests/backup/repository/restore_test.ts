@@ -17,6 +17,7 @@ import {
   UnsupportedFormatError,
 } from "../../../lib/base/errors.ts";
 import type { FileHandle, FileSystem, OpenMode } from "../../../lib/files/file_system.ts";
+import { readFile } from "../../../lib/files/read.ts";
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
@@ -57,14 +58,13 @@ async function week(store?: ObjectStore): Promise<House> {
   return house;
 }
 
-/** A file system that spoils one byte of each table that is written. */
-function spoiling(fs: FileSystem): FileSystem {
+/** A file system that spoils one byte of what is written of each table at a time: one that is fetched, or that is made. */
+function spoiling(fs: FileSystem, which: "open" | "openSync" = "open"): FileSystem {
   return new Proxy(fs, {
     get(target, name) {
       const value = Reflect.get(target, name);
-      if (name !== "open") return typeof value === "function" ? value.bind(target) : value;
-      return async (path: string, mode: OpenMode): Promise<FileHandle> => {
-        const handle = await target.open(path, mode);
+      if (name !== which) return typeof value === "function" ? value.bind(target) : value;
+      const spoilt = (path: string, mode: OpenMode, handle: FileHandle): FileHandle => {
         if (mode !== "create" || !path.endsWith(".sst")) return handle;
         return new Proxy(handle, {
           get(file, what) {
@@ -78,6 +78,9 @@ function spoiling(fs: FileSystem): FileSystem {
           },
         });
       };
+      return which === "openSync"
+        ? (path: string, mode: OpenMode) => spoilt(path, mode, target.openSync(path, mode))
+        : async (path: string, mode: OpenMode) => spoilt(path, mode, await target.open(path, mode));
     },
   });
 }
@@ -88,6 +91,19 @@ async function edit(store: ObjectStore, key: string, change: (text: string) => s
 }
 
 describe("restore() from a repository", () => {
+  it("is there after a power cut once it is told, whether it was read back or not", async () => {
+    for (const options of [{}, { verifyAfter: false }, { backupId: "full", verifyAfter: false }]) {
+      const house = await week();
+      const settings = settingsOf({ clock: house.time.clock });
+      const { achieved } = await restoreTo(house.fs, settings, house.handle, "/r", options);
+      const image = house.fs.crash({ keep: "none" });
+      const engine = await openAt(image, "/r", { clock: house.time.clock });
+      assert.deepEqual(dump(engine, true), house.states.get(achieved.version));
+      assert.ok((await engine.verify()).ok);
+      await engine.close();
+    }
+  });
+
   it("blames the repository for a damaged object and the disk for a damaged file, and leaves nothing", async () => {
     const house = await week();
     const settings = settingsOf({ clock: house.time.clock });
@@ -117,6 +133,18 @@ describe("restore() from a repository", () => {
       });
       assert.equal(await house.fs.stat("/damaged"), undefined);
     }
+  });
+
+  it("reads back what it made of the log, too", async () => {
+    const house = await House.make();
+    await fill(house, "a", 3);
+    await house.backup();
+    const settings = settingsOf({ clock: house.time.clock });
+    await assert.rejects(restoreTo(spoiling(house.fs, "openSync"), settings, house.handle, "/spoilt"), {
+      name: "IntegrityError",
+      message: /does not read back as it was written/,
+    });
+    assert.equal(await house.fs.stat("/spoilt"), undefined);
   });
 
   it("gives back every version between two backups, by version, time and id", async () => {
@@ -230,6 +258,63 @@ describe("restore() from a repository", () => {
     const engine = await openAt(house.fs, "/r", { clock: house.time.clock });
     assert.deepEqual(dump(engine, true), house.states.get(120));
     await assert.rejects(to({ overwrite: true }), LockedError);
+    await engine.close();
+  });
+
+  it("is of the lineage that its version is of", async () => {
+    const house = await House.make();
+    await fill(house, "a", 3);
+    await house.backup();
+    const { lineage: first } = house.engine;
+    await house.engine.close();
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), house.handle, "/fork", { at: { version: 3 } });
+    await house.open("/fork");
+    await fill(house, "b", 2);
+    await house.backup();
+    const { lineage } = house.engine;
+    assert.notEqual(lineage, first);
+    const lineageAt = async (version: number): Promise<string> =>
+      (await house.restore({ lineage, at: { version } })).engine.lineage;
+    assert.deepEqual([await lineageAt(3), await lineageAt(4), await lineageAt(5)], [first, lineage, lineage]);
+  });
+
+  it("takes the files that joined in its own history, and not those of the same version in another", async () => {
+    const house = await House.make();
+    const clock = house.time.clock;
+    await fill(house, "a", 3);
+    await house.backup({ id: "full" });
+    await restoreTo(house.fs, settingsOf({ clock }), house.handle, "/fork");
+    // Here and there files join as version 5.
+    for (const [path, id] of [["/db", "here"], ["/fork", "full"]] as const) {
+      await house.engine.close();
+      await house.open(path);
+      await fill(house, path, 1);
+      await house.backup({ id: path === "/db" ? id : "there" });
+      await restoreInto(house.engine, house.handle, { backupId: id });
+      assert.equal(house.note(), 5);
+      await house.backup({ type: "incremental" });
+    }
+    const { contents, info } = await house.restore({ lineage: house.engine.lineage });
+    assert.equal(info.achieved.version, 5);
+    assert.deepEqual(contents, house.states.get(5));
+  });
+
+  it("uses no file that is only as long, also where nothing is read back", async () => {
+    const house = await week();
+    const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
+    await to({ backupId: "full" });
+    for (const name of (await house.fs.list("/r")).filter((one) => one.endsWith(".sst"))) {
+      const bytes = await readFile(house.fs, `/r/${name}`, Infinity);
+      bytes[bytes.length >> 1]! ^= 1;
+      await house.fs.remove(`/r/${name}`);
+      const file = await house.fs.open(`/r/${name}`, "create");
+      await file.append(bytes);
+      await file.close();
+    }
+    await to({ overwrite: true, verifyAfter: false });
+    const engine = await openAt(house.fs, "/r", { clock: house.time.clock });
+    assert.ok((await engine.verify()).ok);
+    assert.deepEqual(dump(engine, true), house.states.get(120));
     await engine.close();
   });
 

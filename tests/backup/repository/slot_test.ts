@@ -139,6 +139,9 @@ describe("a slot that is ahead of its database", () => {
     for (const key of ["a", "b", "c"]) await house.set(key, "1");
     const { id } = house.context;
     await house.engine.setSlot({ id, repository: id, version: 7, createdAt: house.time.now });
+    // At once: archiving may be cut off before it has come that far.
+    await Shipper.of(house.context, house.engine).claim();
+    assert.equal(house.engine.slots()[0]!.version, 3);
     await assertArchivesOn(house);
   });
 });
@@ -208,6 +211,9 @@ describe("a slot that is ahead of a head that a repair made", () => {
       if (isNew) {
         await house.engine.close();
         await house.open();
+        // At once: archiving may be cut off before it has come that far.
+        await Shipper.of(house.context, house.engine).claim();
+        assert.equal(house.engine.slots()[0]!.version, 2);
       }
       await house.set("e", "3");
       await house.backup({ type: "incremental" });
