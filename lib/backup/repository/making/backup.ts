@@ -33,7 +33,7 @@ import { type Lease, withLease } from "../core/lease.ts";
 import { LimitError } from "./limit_error.ts";
 import { justBefore } from "../log/heads.ts";
 import { identityAt } from "../log/lineage_path.ts";
-import { baseIsDue, findParent } from "./find_parent.ts";
+import { findParent, goesOn } from "./find_parent.ts";
 import { wholeLog } from "./parent_whole.ts";
 import type { PlaceOptions } from "./place.ts";
 import type { Shipped } from "../log/shipment.ts";
@@ -212,20 +212,11 @@ class Backup {
 
   async #makePart(mine: readonly BackupDocument[], all: readonly BackupDocument[]): Promise<Part> {
     if (this.#isSelective) return await this.#entries(all);
-    const { type } = this.#options;
     const parent = findParent(this.#context, this.#engine, mine, this.#going, this.#options.parent);
-    if (type === "incremental" || (type === "auto" && this.#goesOn(mine, parent))) {
-      const part = parent === undefined ? undefined : await this.#incremental(parent);
-      if (part !== undefined) return part;
-    }
-    return await this.#complete(type === "full" || parent === undefined ? "full" : "snapshot", all);
-  }
-
-  /** Whether a backup that may choose builds on another: one that was named, or costs little where no more may be stored. */
-  #goesOn(mine: readonly BackupDocument[], parent: BackupDocument | undefined): boolean {
-    if (parent?.lineage !== this.#engine.lineage) return false;
-    const { parent: wanted, maxBytes } = this.#options;
-    return wanted !== undefined || maxBytes !== undefined || !baseIsDue(this.#engine, mine, this.#context.clock());
+    const goes = parent !== undefined && goesOn(this.#context, this.#engine, mine, parent, this.#options);
+    const part = goes ? await this.#incremental(parent) : undefined;
+    if (part !== undefined) return part;
+    return await this.#complete(this.#options.type === "full" || parent === undefined ? "full" : "snapshot", all);
   }
 
   /** Whether this database writes its history here, and is not a reader or a copy that stands in another's. */
