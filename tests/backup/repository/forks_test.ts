@@ -15,6 +15,7 @@ import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { openOver } from "./copy_fixture.ts";
+import { until } from "./fake_timers.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
 
@@ -688,6 +689,25 @@ describe("two copies of a directory that both wrote on", () => {
       await copy.close();
     });
   }
+
+  it("are told of by a replication that begins at a gap, with a base of its own", async () => {
+    const { house, copy } = await withCopy();
+    await writeOn(copy, "w", "x");
+    await copy.compact();
+    const states = await writeOn(copy, "y", "z");
+    const events: string[] = [];
+    const replication = await house.replicate({ onEvent: ({ type }) => events.push(type) }, copy);
+    await replication.flush();
+    const later = await writeOn(copy, "q");
+    await replication.flush();
+    assert.equal(replication.status().gaps, 1);
+    await until(() => events.includes("base"));
+    await replication.stop();
+    assert.deepEqual([events[0], ...events.slice(1).sort()], ["gap", "base", "shipped", "stopped"]);
+    await assertNotMixed(house, house.states, states, later);
+    assert.deepEqual((await house.restore({ at: { version: 6 } })).contents, later.get(6));
+    await copy.close();
+  });
 
   it("don't go on behind each other through an export of one, backed up without its log at first", async () => {
     const house = await House.make();
