@@ -18,6 +18,7 @@ import { openOver } from "./copy_fixture.ts";
 import { until } from "./fake_timers.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
+import { prune } from "./prune_fixture.ts";
 
 /** Restores a version into a directory of its own, and opens that. */
 async function forkAt(house: House, version: number, changes: Partial<EngineSettings> = {}): Promise<Engine> {
@@ -596,6 +597,30 @@ describe("a copy of a database that another copy was archived instead of", () =>
       await reader.close();
     });
   }
+
+  it("is nothing for the other to build on: a pruning would leave nothing that leads to what is built", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    await house.backup({ type: "full" });
+    await house.copyDirectory("/other");
+    for (const key of ["b", "c", "d"]) await house.set(key, key);
+    house.time.now += 1000;
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    for (const key of ["x", "y"]) await write(other, (batch) => put(batch, 0, key, { value: "of the other" }));
+    await other.close();
+    const reader = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+    const apart = await house.backup({ type: "full" }, reader);
+    assert.equal(apart.version, 3);
+    house.time.now += 1000;
+    const { id, parentId } = await house.backup({ type: "incremental" });
+    assert.notEqual(parentId, apart.id);
+    for (const keepLast of [2, 1]) {
+      house.time.now += LEASE_MS + 1;
+      await prune(house, { keepLast });
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(4));
+    }
+    await reader.close();
+  });
 
   it("is restored as it was, and never with the log of the other behind it", async () => {
     const house = await twoThatWroteOn(true);
