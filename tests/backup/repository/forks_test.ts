@@ -16,8 +16,10 @@ import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { openOver } from "./copy_fixture.ts";
+import { until } from "./fake_timers.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
+import { prune } from "./prune_fixture.ts";
 
 /** Restores a version into a directory of its own, and opens that. */
 async function forkAt(house: House, version: number, changes: Partial<EngineSettings> = {}): Promise<Engine> {
@@ -621,6 +623,30 @@ describe("a copy of a database that another copy was archived instead of", () =>
     });
   }
 
+  it("is nothing for the other to build on: a pruning would leave nothing that leads to what is built", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    await house.backup({ type: "full" });
+    await house.copyDirectory("/other");
+    for (const key of ["b", "c", "d"]) await house.set(key, key);
+    house.time.now += 1000;
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    for (const key of ["x", "y"]) await write(other, (batch) => put(batch, 0, key, { value: "of the other" }));
+    await other.close();
+    const reader = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+    const apart = await house.backup({ type: "full" }, reader);
+    assert.equal(apart.version, 3);
+    house.time.now += 1000;
+    const { id, parentId } = await house.backup({ type: "incremental" });
+    assert.notEqual(parentId, apart.id);
+    for (const keepLast of [2, 1]) {
+      house.time.now += LEASE_MS + 1;
+      await prune(house, { keepLast });
+      assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(4));
+    }
+    await reader.close();
+  });
+
   it("is restored as it was, and never with the log of the other behind it", async () => {
     const house = await twoThatWroteOn(true);
     const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
@@ -713,6 +739,25 @@ describe("two copies of a directory that both wrote on", () => {
       await copy.close();
     });
   }
+
+  it("are told of by a replication that begins at a gap, with a base of its own", async () => {
+    const { house, copy } = await withCopy();
+    await writeOn(copy, "w", "x");
+    await copy.compact();
+    const states = await writeOn(copy, "y", "z");
+    const events: string[] = [];
+    const replication = await house.replicate({ onEvent: ({ type }) => events.push(type) }, copy);
+    await replication.flush();
+    const later = await writeOn(copy, "q");
+    await replication.flush();
+    assert.equal(replication.status().gaps, 1);
+    await until(() => events.includes("base"));
+    await replication.stop();
+    assert.deepEqual([events[0], ...events.slice(1).sort()], ["gap", "base", "shipped", "stopped"]);
+    await assertNotMixed(house, house.states, states, later);
+    assert.deepEqual((await house.restore({ at: { version: 6 } })).contents, later.get(6));
+    await copy.close();
+  });
 
   it("don't go on behind each other through an export of one, backed up without its log at first", async () => {
     const house = await House.make();

@@ -7,6 +7,7 @@
 import { equalBytes } from "../../../base/bytes.ts";
 import { HistoryGoneError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
 import type { Engine } from "../../../engine/types.ts";
+import type { BackupDocument } from "../../../format/repository/backup_document.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
@@ -53,6 +54,17 @@ async function backedUpTime(
   return (await readBackups(context)).find((backup) =>
     backup.database === database && backup.lineage === lineage && backup.version === version && !isOfOther(backup)
   )?.timestamp;
+}
+
+/** Whether a backup shows another state than the archived log has of its version: it is of a copy that went its own way. */
+export async function isApart(
+  context: RepositoryContext,
+  head: HeadDocument,
+  backup: BackupDocument,
+): Promise<boolean> {
+  if (!isOfOther(backup) || backup.base === null || backup.lineage !== head.lineage) return false;
+  const time = await whileMerged(() => archivedTime(context, head, backup.version));
+  return time !== undefined && time !== backup.timestamp;
 }
 
 /** The time of an archived commit, where it is there and can be read. */

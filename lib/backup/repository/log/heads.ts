@@ -116,6 +116,9 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   throw overtaken(context, to, found.body);
 }
 
+/** Housekeeping touches a head once in hours; more often in a row something is wrong. */
+export const TOUCHES: number = 5;
+
 /** The head was changed by one who keeps house, or by a copy with the same history: to be read again, and gone on from. */
 export class HeadTouchedError extends Error {
   /** Names the head. */

@@ -11,6 +11,9 @@ export const PIECE_BYTES: number = 2 * 2 ** 20;
 /** An object is complete at this size: what is gathered for it takes memory, and fresh memory takes time. */
 export const OBJECT_BYTES: number = 8 * 2 ** 20;
 
+/** The head moves on after so much as stored: catching up after days must not start over when cut off. */
+export const MOVE_BYTES: number = 16 * 2 ** 20;
+
 /** An object that arrived. */
 export interface LogObjectSent {
   /** Its key. */

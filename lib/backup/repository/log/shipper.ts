@@ -25,19 +25,14 @@ import { attach, headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { headKey } from "../core/layout.ts";
-import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead } from "./heads.ts";
+import { type Head, headBehindGap, HeadTouchedError, overtaken, REPAIR_WRITER, switchHead, TOUCHES } from "./heads.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { LogOutbox } from "./log_outbox.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
 import type { KnownObjects } from "../making/place.ts";
-import { type LogObjectSent, OBJECT_BYTES, PIECE_BYTES, type ShipOptions, type Shipped } from "./shipment.ts";
+import { MOVE_BYTES, OBJECT_BYTES, PIECE_BYTES } from "./shipment.ts";
+import type { LogObjectSent, ShipOptions, Shipped } from "./shipment.ts";
 import { rememberSlot, slotOf } from "./slots.ts";
-
-/** The head moves on after so much as stored: catching up after days must not start over when cut off. */
-const MOVE_BYTES = 16 * 2 ** 20;
-
-/** Housekeeping touches a head once in hours; more often in a row something is wrong. */
-const TRIES = 5;
 
 const shippers = new WeakMap<Engine, Map<string, Shipper>>();
 
@@ -52,6 +47,8 @@ export class Shipper {
   readonly #turns = new Turns();
   /** Whether the database stood in another's history, and had nothing to archive there, when it was last looked at. @internal */
   stands = false;
+  /** What of the log was left out when it was last looked at, until a shipment tells. @internal */
+  gap: Shipped["gap"];
   /** The base that a replication in this program is just making. */
   basing: Promise<void> | undefined;
   /** A writer that was overtaken stays so. */
@@ -113,7 +110,7 @@ export class Shipper {
           return await work();
         } catch (error) {
           this.#letGo();
-          if (error instanceof HeadTouchedError && tries < TRIES) continue;
+          if (error instanceof HeadTouchedError && tries < TOUCHES) continue;
           if (error instanceof LineageError) this.#overtaken = error;
           throw error;
         }
@@ -151,10 +148,10 @@ export class Shipper {
     return this.stands || fork === undefined || head.version > fork.version;
   }
 
-  /** Finds the head to go on from; gives what of the log is left out for it. @internal */
-  async attach(at?: number): Promise<Shipped["gap"]> {
+  /** Finds the head to go on from. @internal */
+  async attach(at?: number): Promise<void> {
     if (this.#isOfOriginal()) this.#letGo();
-    if (this.#head !== undefined) return undefined;
+    if (this.#head !== undefined) return;
     const slot = slotOf(this.#engine, this.#context);
     this.stands = this.#engine.forked && (slot === undefined || slot.version >= this.#engine.visibleVersion);
     const { body, etag, gap } = await attach(this.#context, this.#engine, this.#writer, at, this.#seen);
@@ -162,9 +159,10 @@ export class Shipper {
     const isOther = ![this.#writer, REPAIR_WRITER].includes(body.writer) && body.epoch >= (this.#seen?.epoch ?? 0);
     if (isOther && this.#claimed === body.lineage) throw overtaken(this.#context, body, body);
     this.#head = { body, etag };
-    if (gap !== undefined && this.owns) await this.claimNow(true);
-    else if (gap !== undefined) this.stands = true;
-    return gap;
+    if (gap === undefined) return;
+    if (this.owns) await this.claimNow(true);
+    else this.stands = true;
+    this.gap = gap;
   }
 
   /**
@@ -226,7 +224,8 @@ class Shipment {
     const resume = engine.deferCompaction();
     try {
       const settled = this.#settled = await engine.settled();
-      this.#shipped.gap = await this.#shipper.attach();
+      await this.#shipper.attach();
+      this.#shipped.gap = this.#shipper.gap;
       // A copy that was never written to has nothing of its own to take in.
       if (!this.#shipper.stands) {
         await this.#follow(settled);
@@ -237,6 +236,7 @@ class Shipment {
         if (slot === undefined) await moved;
         else slot.onMoving(moved);
       }
+      this.#shipper.gap = undefined;
       return { ...this.#shipped, head: this.#head };
     } catch (error) {
       await this.#outbox.abandon();

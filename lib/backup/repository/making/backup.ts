@@ -250,7 +250,7 @@ class Backup {
     if (head.lineage !== parent.lineage || head.version < parent.version) return undefined;
     // What the head of its original says of a copy that was never written to is true of where the copy stands, or of nothing.
     if (forked && head.version !== visibleVersion) return undefined;
-    const index = await wholeLog(this.#context, parent.version, head, this.#going);
+    const index = await wholeLog(this.#context, parent, head, this.#going);
     const walk = index?.walkBack(head, parent.version + 1, this.#going);
     if (walk === undefined || walk.from > parent.version + 1) return undefined;
     const bytes = walk.objects.reduce((sum, { size }) => sum + size, 0);
