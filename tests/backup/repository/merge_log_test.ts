@@ -1,14 +1,17 @@
 /** Merging an archived log beside objects that no head counts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { IntegrityError } from "../../../lib/base/errors.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { openAt, put, write } from "../fixture.ts";
+import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
 import { keysOf } from "./prune_fixture.ts";
 
@@ -60,6 +63,31 @@ describe("merging an archived log", () => {
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
     }
     assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
+  });
+
+  it("keeps what it merged where the merged object does not read back", async () => {
+    const store = new MemoryStore();
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c"]) {
+      await house.set(key, "2");
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    const before = await keysOf(store, "log/");
+    assert.equal(before.length, 2);
+    house.time.now += DAY;
+    const put = store.put.bind(store);
+    store.put = async (key, body, options) => {
+      const made = await put(key, body, options);
+      const bytes = (await collect((await store.get(key))!.body)).slice();
+      bytes[bytes.length >> 1]! ^= 1;
+      await put(key, bytes);
+      return made;
+    };
+    await assert.rejects(mergeLog(house.context, await headOf(house), new MergeMemory()), IntegrityError);
+    const left = await keysOf(store, "log/");
+    assert.deepEqual(before.filter((key) => !left.includes(key)), []);
   });
 
   it("takes none of a writer that was overtaken, though its object reaches further back", async () => {

@@ -18,13 +18,21 @@ import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
-import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
+import { tellPruned, trimHead } from "../../../lib/backup/repository/log/trim_head.ts";
 import { deleteBackup, pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
 import { checkPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
+import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import type { GetOptions, ListOptions, ListPage, StoredObject } from "../../../lib/storage/object_store.ts";
+import type {
+  GetOptions,
+  ListOptions,
+  ListPage,
+  ObjectStore,
+  StoredObject,
+} from "../../../lib/storage/object_store.ts";
+import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { openAt, put, settingsOf, write } from "../fixture.ts";
 import { randomFrom } from "../../crash/random.ts";
 import { keyOf, openOver, restored } from "./copy_fixture.ts";
@@ -456,6 +464,48 @@ describe("a backup whose chosen id another takes as it publishes", () => {
     await house.set("a", "1");
     await assert.rejects(house.backup({ id: "mine" }), ExistsError);
     assert.deepEqual((await listBackups(other.context)).map(({ database }) => database), [other.engine.id]);
+  });
+});
+
+describe("a head that is trimmed", () => {
+  /** A head that keeps a file which no log needs any more. */
+  async function withIngest(store: ObjectStore): Promise<{ house: House; head: HeadDocument }> {
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    const { head } = await Shipper.of(house.context, house.engine).ship();
+    assert.equal(head.ingests.length, 1);
+    return { house, head };
+  }
+
+  for (const operation of ["get", "put"] as const) {
+    it(`stays as another changes it just before the ${operation}`, async () => {
+      const inner = new MemoryStore();
+      const { house, head } = await withIngest(inner);
+      const { database, lineage } = head;
+      const facts = { ...await readFacts(house.context), logs: new Map() };
+      const store = busy(inner, at(operation, PART.heads), () => tellPruned(house.context, database, lineage, 1));
+      const context = await openOver(store, house.time.clock);
+      assert.deepEqual(await trimHead(context, [facts], head, false), head);
+      assert.deepEqual((await readHead(house.context, database, lineage))!.body, { ...head, pruned: 1 });
+    });
+  }
+
+  it("says of pruned log how far it was ever let go", async () => {
+    const { house, head: { database, lineage } } = await withIngest(new MemoryStore());
+    for (const version of [2, 1]) await tellPruned(house.context, database, lineage, version);
+    assert.equal((await readHead(house.context, database, lineage))!.body.pruned, 2);
+  });
+
+  it("keeps a file of log that only one look has found", async () => {
+    const { house, head } = await withIngest(new MemoryStore());
+    const facts = await readFacts(house.context);
+    const missed = { ...facts, logs: new Map() };
+    for (const looks of [[facts, missed], [missed, facts]]) {
+      assert.equal((await trimHead(house.context, looks, head, true)).ingests.length, 1);
+    }
+    assert.equal((await trimHead(house.context, [missed, missed], head, true)).ingests.length, 0);
   });
 });
 
