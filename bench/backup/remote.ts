@@ -2,8 +2,8 @@
  * Backup and restore over loopback to servers of object storage, beside their own clients that do no more than put and get
  * objects of the same lengths, as many at once. The ratio says what a repository adds: reading the database, hashing, sealing,
  * reading back what was put; and writing, checking and publishing what comes back. Much of that nobody can leave out who wants
- * a database on his disk that is sure to be the one that was backed up; so the clients also do the least of it: they hash what
- * comes, write it to files and sync these.
+ * a database on his disk that is sure to be the one that was backed up; so the clients also do the least of it: they read and
+ * hash files before they put them, and they hash what comes, write it to files and sync these.
  *
  * A server is started anew for each round, so that none is faster for what it has seen. It runs on the same machine, and the
  * ratio tells more than the rates do.
@@ -11,7 +11,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
@@ -143,6 +143,8 @@ interface Times {
   gets: number;
   /** Gets whose bytes are hashed, written and synced. */
   keeps: number;
+  /** Puts of files that are read and hashed. */
+  reads: number;
   stored: number;
   objects: number;
 }
@@ -162,17 +164,22 @@ async function measure(server: Remote, db: DB, destination: string, entries: num
   );
   const kept = `${destination}-kept`;
   await mkdir(kept);
-  let files = 0;
+  const paths = new Map([...sizes.keys()].map((key, i) => [key, join(kept, `${i}`)]));
   const keeps = await timed(() =>
-    inTurns(sizes, async (key, size) => {
-      expectSize(key, size, await keep(await server.get(key), join(kept, `${files++}`)));
+    inTurns(sizes, async (key, size) => expectSize(key, size, await keep(await server.get(key), paths.get(key)!)))
+  );
+  const reads = await timed(() =>
+    inTurns(sizes, async (key) => {
+      const bytes = await readFile(paths.get(key)!);
+      createHash("sha256").update(bytes).digest();
+      await server.put(`${key}-again`, bytes);
     })
   );
   await using restored = await DB.open(destination, { readOnly: true });
   const count = await restored.count();
   if (count !== entries) throw new Error(`${count} entries came back of ${entries}.`);
   const stored = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  return { backup, puts, restore, gets, keeps, stored, objects: sizes.size };
+  return { backup, puts, restore, gets, keeps, reads, stored, objects: sizes.size };
 }
 
 /** Tables, values and log of the store, with their lengths: what is many bytes. */
@@ -235,11 +242,12 @@ function rowsOf(name: string, all: readonly Times[]): string[][] {
   const stored = median("stored");
   const rate = (what: keyof Times): string =>
     `${(median(what) / 1000).toFixed(2)} s, ${(stored / 2 ** 20 / (median(what) / 1000)).toFixed(0)} MiB/s`;
-  const pairs = [["backup", "puts", "puts"], ["restore", "gets", "gets"], [
-    "restore",
-    "keeps",
-    "gets, hashed, written and synced",
-  ]] as const;
+  const pairs = [
+    ["backup", "puts", "puts"],
+    ["backup", "reads", "files read, hashed and put"],
+    ["restore", "gets", "gets"],
+    ["restore", "keeps", "gets, hashed, written and synced"],
+  ] as const;
   return pairs.map(([ours, plain, told]) => [
     `${name}: ${ours} (${told})`,
     rate(ours),
