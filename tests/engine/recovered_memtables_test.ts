@@ -47,6 +47,36 @@ async function opened(
   return { db, records: () => records, flushed };
 }
 
+/** What `shortenLog` goes by. */
+interface Facts {
+  readOnly: boolean;
+  forked: boolean;
+  isEmpty: boolean;
+  logBytes: number;
+  closedMeanwhile: boolean;
+  sealedMeanwhile: boolean;
+}
+
+/** How often a log was rotated once its time had come. */
+function rotationsOf({ readOnly, forked, isEmpty = false, logBytes = 300 * KIB, ...later }: Partial<Facts>): number {
+  const store = { memtable: { isEmpty }, manifest: { state: { forked } }, settings: { readOnly }, isRepeatable: false };
+  const log = { position: () => ({ end: logBytes }) };
+  let rotations = 0;
+  const queue = {
+    closed: false,
+    exclusive: async (run: () => Promise<void>) => await run(),
+    rotate: async () => void rotations++,
+  };
+  const waiting: (() => void)[] = [];
+  const timers: Timers = { set: (_ms, run) => (waiting.push(run), () => {}) };
+  shortenLog(store as unknown as Store, log as Log, queue as unknown as CommitQueue, timers);
+  assert.equal(rotations, 0);
+  if (later.closedMeanwhile) queue.closed = true;
+  if (later.sealedMeanwhile) store.memtable = { isEmpty };
+  for (const run of waiting) run();
+  return rotations;
+}
+
 describe("an open after a kill", () => {
   it("fills memtables to their limit, which go to tables one by one", async () => {
     const { disk, entries, commits } = await killed();
@@ -81,7 +111,11 @@ describe("an open after a kill", () => {
       assert.equal(flushed.length, flushes, `${bytes} bytes`);
       assert.equal(await db.get("long"), "v".repeat(bytes));
       await db.close();
+      // At close it is the same.
       await first.close();
+      const last = await opened(disk, {});
+      assert.deepEqual([last.records(), last.flushed.length], [1 - flushes, 0], `${bytes} bytes`);
+      await last.db.close();
     }
   });
 
@@ -100,25 +134,17 @@ describe("an open after a kill", () => {
     });
   });
 
-  it("leaves alone what was closed meanwhile, and what has gone to tables without it", async () => {
-    for (const [isClosed, isSame] of [[true, true], [false, false], [false, true]]) {
-      const memtable = { isEmpty: false };
-      const store = { memtable, manifest: { state: {} }, settings: {}, isRepeatable: false };
-      const log = { position: () => ({ end: 300 * KIB }) };
-      let rotations = 0;
-      const queue = {
-        closed: isClosed,
-        exclusive: async (run: () => Promise<void>) => await run(),
-        rotate: async () => void rotations++,
-      };
-      const waiting: (() => void)[] = [];
-      const timers: Timers = { set: (_ms, run) => (waiting.push(run), () => {}) };
-      shortenLog(store as unknown as Store, log as Log, queue as unknown as CommitQueue, timers);
-      assert.equal(rotations, 0);
-      if (!isSame) store.memtable = { isEmpty: false };
-      for (const run of waiting) run();
-      assert.equal(rotations, isClosed || !isSame ? 0 : 1);
-    }
+  it("leaves alone what is not written to, what has nothing to be put into tables, and what was closed meanwhile", () => {
+    const cases: [rotations: number, facts: Partial<Facts>][] = [
+      [1, {}],
+      [0, { readOnly: true }],
+      [0, { forked: true }],
+      [0, { isEmpty: true }],
+      [0, { logBytes: 200 * KIB }],
+      [0, { closedMeanwhile: true }],
+      [0, { sealedMeanwhile: true }],
+    ];
+    for (const [expected, facts] of cases) assert.equal(rotationsOf(facts), expected, JSON.stringify(facts));
   });
 
   it("keeps all of it in one for readers, which write no tables", async () => {
