@@ -1,5 +1,6 @@
 /**
- * A scratch directory for a drill, made and removed again.
+ * A scratch directory for a drill, made and removed again: by the next drill there, where the process was killed that had it. A
+ * lock that the system drops with the process tells.
  *
  * @module
  */
@@ -7,10 +8,13 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { localPath } from "../../backup/mod.ts";
 import { toHex } from "../../base/bytes.ts";
-import { NotFoundError, PermissionError } from "../../base/errors.ts";
+import { HoldfastError, NotFoundError, PermissionError } from "../../base/errors.ts";
+import { LOCK_NAME } from "../../engine/file_names.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { fixedPath, join } from "../../files/paths.ts";
 import { removeTree } from "../../files/publish.ts";
+
+const PREFIX = "holdfast-drill-";
 
 /** Runs `work` in a new directory inside `given`, or inside the system's place for temporary files. */
 export async function drillIn<T>(
@@ -25,12 +29,36 @@ export async function drillIn<T>(
       path: parent,
     });
   }
-  const directory = join(parent, `holdfast-drill-${toHex(randomBytes(6))}`);
+  await removeLeft(fs, parent);
+  const directory = join(parent, `${PREFIX}${toHex(randomBytes(6))}`);
   await fs.makeDirectory(directory, { private: true });
   try {
-    return await work(fs, directory);
+    const lock = await fs.lock(join(directory, LOCK_NAME));
+    try {
+      return await work(fs, directory);
+    } finally {
+      lock.release();
+    }
   } finally {
     await removeTree(fs, directory).catch(() => {}); // The first failure is the one to tell.
+  }
+}
+
+/** Removes what is left of drills whose process was killed: it may be as large as the database. */
+async function removeLeft(fs: FileSystem, parent: string): Promise<void> {
+  // Who may not look makes a directory all the same.
+  for (const name of await fs.list(parent).catch((): string[] => [])) {
+    const directory = join(parent, name);
+    const lock = join(directory, LOCK_NAME);
+    try {
+      // A link is nothing of ours; and without a lock a drill is just beginning there, or was one of an earlier release.
+      const isOurs = name.startsWith(PREFIX) && fs.resolve(directory) === join(fs.resolve(parent), name);
+      if (!isOurs || await fs.stat(lock) === undefined) continue;
+      (await fs.lock(lock)).release();
+      await removeTree(fs, directory);
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error; // It is in use, or another user's.
+    }
   }
 }
 
