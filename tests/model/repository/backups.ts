@@ -208,6 +208,9 @@ function assertSince(
     for (let version = from.version; version <= to.version; version++) {
       const state = world.chronicle.state(lineage, version);
       if (state === undefined || state.timestamp < since) continue;
+      // One that was followed in the very ms in which the time begins is the state of none of it.
+      const next = world.chronicle.state(lineage, version + 1);
+      if (next !== undefined && next.timestamp <= since) continue;
       const stays = after.some((range) =>
         range.lineage === lineage && range.from.version <= version && version <= range.to.version
       );
