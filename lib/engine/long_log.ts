@@ -5,15 +5,13 @@
  * @module
  */
 import { systemTimers, type Timers } from "../base/timers.ts";
+import { QUIET_MS } from "./background/background.ts";
 import type { Log } from "./log/log.ts";
 import type { Store } from "./store.ts";
 import type { CommitQueue } from "./writing/commit_queue.ts";
 
 /** What is read faster than a table is written. */
 const LONG_BYTES = 256 * 1024;
-
-/** An open waits so long with it, ms: a program that does one thing and exits is not to share its time with that. */
-const QUIET_MS = 250;
 
 /** Whether an open would read much. */
 export function isLongLog(log: Log): boolean {

@@ -24,8 +24,11 @@ const RETRY_MS = 500;
 const DEFERRED_MS_MAX = 2000;
 const DEFERRED_LOOK_MS = 5;
 
-/** For so long after opening compaction does not begin, ms: many programs open a database only to do one thing. */
-const QUIET_MS = 250;
+/**
+ * For so long after opening neither compaction begins nor does a long log go to tables, ms: many programs open a database only
+ * to do one thing, and are not to share their time.
+ */
+export const QUIET_MS = 250;
 
 /** Slices that do not begin while others are to be let pass. */
 class DeferredSlicer extends Slicer {

@@ -137,13 +137,13 @@ export function coverageOf(facts: RepositoryFacts, history: History, avoid?: Rea
   }
   // A reader or a copy that shows another commit than its writer did went its own way. It is there under its id.
   const times = new Map(mine.filter((each) => !isOfOther(each)).map(({ version, timestamp }) => [version, timestamp]));
-  const isApart = (backup: BackupDocument): boolean =>
+  const showsOther = (backup: BackupDocument): boolean =>
     isOfOther(backup) && (times.get(backup.version) ?? backup.timestamp) !== backup.timestamp;
   return {
     history,
     path,
     bases: mine.filter(isBase).filter((backup) =>
-      avoid?.has(backupKey(backup.id)) !== true && isWhole(backup.base, avoid) && !isApart(backup)
+      avoid?.has(backupKey(backup.id)) !== true && isWhole(backup.base, avoid) && !showsOther(backup)
     ),
     covers,
     ingests,
