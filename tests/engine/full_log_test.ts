@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { NoSpaceError } from "../../lib/base/errors.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { DB } from "../../mod.ts";
 import { all, open, put, remove } from "./fixture.ts";
 
 const MIB = 2 ** 20;
@@ -103,6 +104,35 @@ describe("a commit that a full disk refuses", () => {
       await engine.close();
     });
   }
+
+  it("leaves its segment when it is a restore whose record was in it before its files could not be listed", async () => {
+    let isFull = false;
+    let wasWritten = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (!isFull || name !== "append") return undefined;
+        const isRefused = wasWritten && path.includes("MANIFEST");
+        // The log of before has its footer by then.
+        wasWritten = path.endsWith(".log") && path !== "/db/000002.log";
+        return isRefused ? { writtenBytes: 0, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) } : undefined;
+      },
+    });
+    const logs = async (): Promise<string[]> => (await fs.list("/db")).filter((each) => each.endsWith(".log"));
+    const db = await DB.open("/db", { fileSystem: fs });
+    await db.set("a", 1);
+    await db.backup("/dump.jsonl");
+    assert.deepEqual(await logs(), ["000002.log"]);
+    isFull = true;
+    await assert.rejects(db.restore("/dump.jsonl"), { name: "NoSpaceError" });
+    isFull = false;
+    const [first, cut, ...none] = await logs();
+    assert.deepEqual(none, []);
+    await db.set("b", 2);
+    const [, next] = await logs();
+    assert.equal(first, "000002.log");
+    assert.notEqual(next, cut);
+    await db.close();
+  });
 });
 
 describe("the reserve", () => {

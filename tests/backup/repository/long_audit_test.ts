@@ -51,6 +51,22 @@ describe("a check of a repository with a long audit log", () => {
     await house.engine.close();
   });
 
+  it("knows of a backup that was given up long ago, and that another builds on", async () => {
+    const { house, memory } = await longHouse();
+    for (const id of ["parent", "child"]) {
+      await house.set(id, "1");
+      await house.backup({ id, type: "incremental" });
+    }
+    await memory.put("backups/parent.json", new Uint8Array(10));
+    await repair(house.context);
+    const named = (problems: readonly { key: string }[]): string[] => problems.map(({ key }) => key);
+    assert.deepEqual(named((await verify(house.context, "all")).problems), []);
+    // So many that of what lies before them only a part is read.
+    for (let i = 0; i < 250; i++) await writeAudit(house.context, "restore", "ok", {});
+    for (let i = 0; i < 20; i++) assert.deepEqual(named((await verify(house.context, "none")).problems), []);
+    await house.engine.close();
+  });
+
   it("finds a damaged line in the end", async () => {
     const { house, memory } = await longHouse();
     await memory.put(auditKey(100), new Uint8Array(10));
