@@ -32,9 +32,9 @@ const measured = await measure({
 });
 const after = bytesWritten();
 const line = {
+  peakMemory: peakMemory(),
   ...measured,
   runtime: runtimeVersion(),
-  peakMemory: peakMemory(),
   diskBytes: bytesOnDisk(values.directory),
   ...before === undefined || after === undefined ? {} : { writtenBytes: after - before },
 };

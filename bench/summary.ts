@@ -57,7 +57,7 @@ function main(lines: readonly Line[], rows: readonly Row[], drivers: readonly st
   return table(["", ...drivers, "to the best of the others"], body);
 }
 
-/** What loads cost: on disk and written, against what they were given, and in memory. */
+/** What loads cost: on disk and written, against what they were given, and in memory; and what reading all takes there. */
 function space(lines: readonly Line[], rows: readonly Row[], drivers: readonly string[]): string | undefined {
   const loads = rows.filter(({ id }) => id === "load-random" || id === "load-kib");
   const body = loads.flatMap(({ id, title }) => {
@@ -69,17 +69,22 @@ function space(lines: readonly Line[], rows: readonly Row[], drivers: readonly s
         });
         return share === undefined ? "-" : `${share.toFixed(2)} x`;
       });
-    const memory = drivers.map((driver) => {
-      const bytes = figure(lines, id, driver, (line) => line.peakMemory);
-      return bytes === undefined ? "-" : mebibytes(bytes);
-    });
     return [
       [`${title}: on disk`, ...perByte((line) => line.diskBytes)],
       [`${title}: written`, ...perByte((line) => line.writtenBytes)],
-      [`${title}: peak memory`, ...memory],
+      memory(lines, id, title, drivers),
     ];
   });
+  body.push(...rows.filter(({ id }) => id === "scan").map(({ id, title }) => memory(lines, id, title, drivers)));
   return body.length === 0 ? undefined : table(["space, to the bytes of keys and values", ...drivers], body);
+}
+
+function memory(lines: readonly Line[], row: string, title: string, drivers: readonly string[]): string[] {
+  const peaks = drivers.map((driver) => {
+    const bytes = figure(lines, row, driver, (line) => line.peakMemory);
+    return bytes === undefined ? "-" : mebibytes(bytes);
+  });
+  return [`${title}: peak memory`, ...peaks];
 }
 
 /** What single operations took. */

@@ -5,6 +5,7 @@
  */
 import { KEY_BYTES, keyOf, shuffled } from "../data.ts";
 import type { Driver } from "../drivers/driver.ts";
+import { peakMemory } from "../runtime.ts";
 import { KIB, MIB, SHORT, type Values } from "../values.ts";
 import { expectCount, type LoopDelay, type Measured, type Row, type Task, turn, watched } from "./row.ts";
 
@@ -73,10 +74,11 @@ async function load({ kind, directory }: Task, order: Uint32Array, values: Value
     await driver.settle();
     return performance.now() - start;
   });
+  const peak = peakMemory();
   const checked = await checkAll(driver, entries, values);
   await driver.close();
   const payloadBytes = entries * (KEY_BYTES + values.bytes);
-  return { value: entries / ms * 1000, operations: entries, ms, checked, loop, payloadBytes };
+  return { value: entries / ms * 1000, operations: entries, ms, checked, loop, payloadBytes, peakMemory: peak };
 }
 
 /** The entries in this order, in batches. */
@@ -90,9 +92,10 @@ export function* batchesOf(order: Uint32Array, values: Values): Generator<(reado
 async function writeLarge({ kind, directory, large }: Task): Promise<Measured> {
   const driver = await kind.open(directory, "load");
   const { ms, loop } = await putLarge(driver, large);
+  const peak = peakMemory();
   const checked = await checkAll(driver, large, MIB);
   await driver.close();
-  return { value: large * MIB.bytes / 1e3 / ms, operations: large, ms, checked, loop };
+  return { value: large * MIB.bytes / 1e3 / ms, operations: large, ms, checked, loop, peakMemory: peak };
 }
 
 /** Writes the values of 1 MiB. Making them is not in the time. */

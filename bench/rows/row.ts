@@ -41,6 +41,8 @@ export interface Measured {
   loop?: LoopDelay;
   /** The bytes of keys and values that were written, where space and writing are held against them. */
   payloadBytes?: number;
+  /** The most memory up to the end of the work, where more came behind it: reading back what was written. */
+  peakMemory?: number;
 }
 
 /** One row of the table. */
