@@ -41,6 +41,11 @@ describe("the project's files", () => {
     assert.deepEqual(linesWith(/(?:^|[\s"'`(=:])\/(?:work|root|home|Users)\/\w/, files), []);
   });
 
+  it("hold nothing of a merge that was not ended", () => {
+    // Also where a formatter took such a line for the row of a table.
+    assert.deepEqual(linesWith(/^(?:\| )?(?:<{7}|>{7}) |^(?:\| )?={7}(?: |$)/, files), []);
+  });
+
   it("stand in the root only where they are meant to", () => {
     const meant = [
       ...["CHANGELOG.md", "LICENSE", "README.md", "deno.json", "mod.ts", "tsconfig.json"],
