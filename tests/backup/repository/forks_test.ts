@@ -10,6 +10,7 @@ import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import type { PruneReport } from "../../../lib/backup/repository/pruning/prune.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
 import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
@@ -645,6 +646,92 @@ describe("a copy of a database that another copy was archived instead of", () =>
       assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(4));
     }
     await reader.close();
+  });
+
+  describe("beside what leads to the other's log", () => {
+    /** Archives commits of the one, each by itself. */
+    async function archive(house: House, ...keys: string[]): Promise<void> {
+      const replication = await house.replicate();
+      for (const key of keys) {
+        await house.set(key, key);
+        await replication.flush();
+      }
+      await replication.stop();
+    }
+
+    /** Bases at versions 1 and 2 of the one, at 4 of the other by a reader, and the log of the one with commits of `keys` behind version 2. */
+    async function besideOther(
+      early: (house: House) => Promise<unknown>,
+      ...keys: string[]
+    ): Promise<{ house: House; other: Engine }> {
+      const house = await House.make();
+      await house.set("a", "a");
+      await house.backup({ type: "full", id: "first" });
+      await archive(house, "b");
+      await house.backup({ type: "full", id: "second" });
+      await house.copyDirectory("/other");
+      house.time.now += 1000;
+      const writer = await openAt(house.fs, "/other", { clock: house.time.clock });
+      for (const key of ["x", "y"]) await write(writer, (batch) => put(batch, 0, key, { value: "of the other" }));
+      await writer.close();
+      const other = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+      await house.backup({ type: "full", id: "other" }, other);
+      await early(house);
+      await archive(house, ...keys);
+      house.time.now += LEASE_MS + 1;
+      return { house, other };
+    }
+
+    const keptOf = ({ backups }: PruneReport): string[] => backups.filter(({ keep }) => keep).map(({ id }) => id);
+
+    for (const [keepLast, ...keys] of [[1, "c", "d"], [2, "c", "d", "e"], [3, "c", "d", "e"]] as const) {
+      it(`takes nobody's place in a pruning that keeps the last ${keepLast}`, async () => {
+        const { house, other } = await besideOther(async (house) => {
+          // Nothing tells it yet; that is not remembered.
+          const kept = keptOf(await prune(house, { keepLast }, true));
+          assert.deepEqual(kept, ["first", "second", "other"].slice(-keepLast));
+        }, ...keys);
+        assert.deepEqual(
+          keptOf(await prune(house, { keepLast })),
+          keepLast === 3 ? ["first", "second", "other"] : ["second", "other"],
+        );
+        const [from, to] = [keepLast === 3 ? 1 : 2, 2 + keys.length];
+        assert.deepEqual((await house.points()).map(({ from, to }) => [from.version, to.version]), [[from, to]]);
+        for (let version = from; version <= to; version++) {
+          assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+        }
+        assert.deepEqual((await house.restore({ backupId: "other" })).contents, dump(other, true));
+        await other.close();
+      });
+    }
+
+    it("is not what the one was at that version, though its log ends just there", async () => {
+      const { house, other } = await besideOther(async () => {}, "c", "d");
+      const time = house.engine.visibleTimestamp;
+      for (const at of [undefined, time, { version: 4 }] as const) {
+        const { contents } = await house.restore(at === undefined ? {} : { at });
+        assert.deepEqual(contents, house.states.get(4), JSON.stringify(at));
+      }
+      assert.deepEqual((await house.restore({ backupId: "other" })).contents, dump(other, true));
+      // Where nothing else leads there, it is refused and not taken for it.
+      const refused = /Backup other of .* is of a copy .* another commit of version 4/;
+      await assert.rejects(house.restore({ replayLog: false }), refused);
+      const { contents } = await house.restore({ replayLog: false, allowEarlier: true });
+      assert.deepEqual(contents, house.states.get(2));
+      for (const id of ["first", "second"]) await house.store.delete(backupKey(id));
+      await assert.rejects(house.restore({ at: { version: 4 } }), refused);
+      await other.close();
+    });
+
+    it("is not what a backup needs whose parent is lost", async () => {
+      const { house, other } = await besideOther(async () => {}, "c", "d", "e");
+      const { type } = await house.backup({ type: "incremental", id: "last", parent: "second" });
+      assert.equal(type, "incremental");
+      await house.store.delete(backupKey("second"));
+      assert.deepEqual(keptOf(await prune(house, { keepLast: 1 })), ["first", "last"]);
+      assert.deepEqual((await house.restore({ backupId: "last" })).contents, house.states.get(5));
+      await other.close();
+    });
   });
 
   it("is restored as it was, and never with the log of the other behind it", async () => {

@@ -49,7 +49,12 @@ export async function readPruneState(context: RepositoryContext, first?: PruneSt
   const sizes = new Map((await allKeys(context.store, PART.backups)).map(({ key, size }) => [key, size]));
   const unlisted = await findUnlisted(context, facts, pins);
   if (unlisted !== undefined) throw notListed(context, unlisted);
-  return { facts, proofs, pins, sizes, plan: planFacts(facts, { proofs, pins, sizes }) };
+  return { facts, proofs, pins, sizes, plan: planFacts({ facts, proofs, pins, sizes }, new Set()) };
+}
+
+/** The state where it is known of some backups that they are of a copy which went its own way: no log leads on from these. */
+export function withApart(state: PruneState, apart: ReadonlySet<string>): PruneState {
+  return apart.size === 0 ? state : { ...state, plan: planFacts(state, apart) };
 }
 
 /** What becomes of a pruning when a key is there that a listing left out. */
@@ -87,13 +92,14 @@ function unreadable(context: RepositoryContext, key: string, error: unknown): un
 }
 
 function planFacts(
-  facts: RepositoryFacts,
-  { proofs, pins, sizes }: Pick<PruneState, "proofs" | "pins" | "sizes">,
+  { facts, proofs, pins, sizes }: Omit<PruneState, "plan">,
+  apart: ReadonlySet<string>,
 ): PlanFacts & { log: readonly LogFact[] } {
   const { backups, heads, logs } = facts;
   const verified = verifiedIds(proofs);
-  const ids = new Set<string | null>(backups.map(({ id }) => id));
-  const coverages = new Coverages(facts);
+  const leading = backups.filter(({ id }) => !apart.has(id));
+  const ids = new Set<string | null>(leading.map(({ id }) => id));
+  const coverages = new Coverages({ ...facts, backups: leading });
   const log: LogFact[] = [];
   const headOf = new Map(heads.map((head) => [historyOf(head.database, head.lineage), head]));
   // No commit of an object is later than the head's, or than that of a backup behind it.
@@ -110,14 +116,9 @@ function planFacts(
   }
   return {
     backups: backups.map((body) => {
-      const isThere = ids.has(body.parentId);
-      return backupFact(
-        body,
-        needsOf(body, coverages.of(body), isThere),
-        sizes,
-        pins.has(body.id),
-        verified.has(body.id),
-      );
+      const needs = needsOf(body, coverages.of(body), ids.has(body.parentId));
+      const fact = backupFact(body, needs, sizes, pins.has(body.id), verified.has(body.id));
+      return apart.has(body.id) ? { ...fact, apart: true } : fact;
     }),
     log,
     lineages: heads,

@@ -27,6 +27,7 @@ import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, writeDocument } from "../core/documents.ts";
 import { giveUp } from "../core/given_up.ts";
 import { historyOf } from "../restoring/facts.ts";
+import { withCopies } from "./copies.ts";
 import { cleanUpStore, Collector, type Marked } from "./gc.ts";
 import { backupKey, objectKey, PART, pinKey } from "../core/layout.ts";
 import type { Lease } from "../core/lease.ts";
@@ -125,7 +126,7 @@ export class Pruning {
     this.#reporter.start("plan");
     try {
       throwIfAborted(this.#options.signal);
-      const first = this.#first = await readPruneState(this.#context);
+      const first = this.#first = await withCopies(this.#context, await readPruneState(this.#context), this.#decide);
       const duplicates = await logDuplicates(this.#context, first.facts, this.#options.signal);
       const gone = await this.#backups(first);
       await this.#log(gone, duplicates);
@@ -164,7 +165,7 @@ export class Pruning {
     if (going.size > 0) {
       const { leases } = await this.#collector.mark([...going].map(backupKey));
       const pinned = await pinnedByKey(this.#context, going);
-      state = await this.#state(freed);
+      state = await withCopies(this.#context, await this.#state(freed), this.#decide);
       const decision = this.#decide(state);
       const still = goingBackups(decision);
       for (const { id, database } of state.plan.backups) {

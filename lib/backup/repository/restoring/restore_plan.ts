@@ -91,7 +91,8 @@ export function planRestore(
   }
   if (backup.base !== null && backup.selective) return { entries: { ...backup, base: backup.base } };
   if (isBase(backup) && isWhole(backup.base, coverages.avoid)) {
-    return planOf(coverages.of(backup), backup, undefined, backup.version, undefined);
+    // By its id it is meant as it is, whoever's state that was.
+    return { ...planOf(coverages.of(backup), backup, undefined, backup.version, undefined), standsIn: undefined };
   }
   const coverage = coverages.of(backup);
   const plan = atVersion(coverage, backup.version);
@@ -198,14 +199,14 @@ function planOf(
   // One that is left at a fork holds what another history has behind that.
   const until = ({ last, until = last }: LogObject): number => until;
   const log = cover?.objects.filter((one) => until(one) > base.version && one.first <= end) ?? [];
-  // What only its writer could vouch for: that the log goes on from this very state, and not from that of another copy.
+  // What only its writer could vouch for: that this very state is of this history, and not of another copy.
   const doubtful = isOfOther(base) && !leavesAt(coverage, base);
   const holds = (one: LogObject): boolean => one.first <= base.version && until(one) >= base.version;
   return {
     history: coverage.history,
     base,
     log,
-    standsIn: doubtful ? cover?.objects.find(holds) : undefined,
+    standsIn: doubtful ? coverage.covers.flatMap(({ objects }) => objects).find(holds) : undefined,
     version,
     time,
     end,

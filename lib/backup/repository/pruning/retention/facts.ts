@@ -47,6 +47,8 @@ export interface BackupFact {
   selective: boolean;
   /** What it leaves in, as any text: selective backups with the same text take each other's place. */
   selection?: string | undefined;
+  /** Whether it is of a copy that went its own way: the archived log does not lead on from it. */
+  apart?: boolean | undefined;
   /** Whether a proof says that it was whole when last looked at. */
   verified: boolean;
   /** The version of its files, for one that has a base; its tail then goes from there to `version`. */

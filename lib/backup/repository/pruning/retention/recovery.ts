@@ -130,7 +130,7 @@ export class Recovery {
 
 /** Whether a backup can be the base of points in time. */
 export function isBase(backup: BackupFact): boolean {
-  return backup.type !== "incremental" && !backup.selective;
+  return backup.type !== "incremental" && !backup.selective && backup.apart !== true;
 }
 
 /** The older first: by version, and only then by the clock. */

@@ -1,0 +1,48 @@
+/**
+ * Backups of copies that went their own way: they stand in a history whose archived log does not lead on from them. Names don't
+ * show that, so log is read; only of what is to stay and is not of the history's writer, and once by each open repository.
+ *
+ * @module
+ */
+import type { RepositoryContext } from "../core/context.ts";
+import { runPool } from "../core/pool.ts";
+import { isApart } from "../log/compare_log.ts";
+import { isBase, isOfOther } from "../restoring/coverage.ts";
+import { historyOf } from "../restoring/facts.ts";
+import { type PruneState, withApart } from "./prune_facts.ts";
+
+/** How many are looked at together. */
+const AT_ONCE = 4;
+
+/** Of each open repository what was found, by the ids of backups: a backup and the log at its version stay as they are. */
+const found = new WeakMap<RepositoryContext, Map<string, boolean>>();
+
+/** The state with all that is to be known of copies among those that `decide` leaves. */
+export async function withCopies(
+  context: RepositoryContext,
+  state: PruneState,
+  decide: (state: PruneState) => { backups: readonly { id: string; keep: boolean }[] },
+): Promise<PruneState> {
+  const known = found.get(context) ?? new Map<string, boolean>();
+  found.set(context, known);
+  const { backups, heads } = state.facts;
+  const headOf = new Map(heads.map((head) => [historyOf(head.database, head.lineage), head]));
+  for (;;) {
+    const told = withApart(state, new Set([...known].filter(([, isIt]) => isIt).map(([id]) => id)));
+    const doubtful = backups.filter((backup) => {
+      const { id, database, lineage, version } = backup;
+      // Beyond its head there is no log yet to tell by.
+      const isArchived = (headOf.get(historyOf(database, lineage))?.version ?? -1) >= version;
+      return isArchived && isBase(backup) && isOfOther(backup) && !known.has(id);
+    });
+    if (doubtful.length === 0) return told;
+    // What is found may let others stay.
+    const staying = new Set(decide(told).backups.filter(({ keep }) => keep).map(({ id }) => id));
+    const looked = doubtful.filter(({ id }) => staying.has(id));
+    if (looked.length === 0) return told;
+    await runPool(looked, AT_ONCE, async (backup) => {
+      const head = headOf.get(historyOf(backup.database, backup.lineage))!;
+      known.set(backup.id, await isApart(context, head, backup));
+    });
+  }
+}
