@@ -1,6 +1,6 @@
 /**
  * Backups of copies that went their own way: they stand in a history whose archived log does not lead on from them. Names don't
- * show that, so log is read; only of what is to stay and is not of the history's writer, and once by each open repository.
+ * show that, so log is read; only of what is to stay and is not of the history's writer.
  *
  * @module
  */
@@ -14,17 +14,13 @@ import { type PruneState, withApart } from "./prune_facts.ts";
 /** How many are looked at together. */
 const AT_ONCE = 4;
 
-/** Of each open repository what was found, by the ids of backups: a backup and the log at its version stay as they are. */
-const found = new WeakMap<RepositoryContext, Map<string, boolean>>();
-
-/** The state with all that is to be known of copies among those that `decide` leaves. */
+/** The state with all that is to be known of copies among those that `decide` leaves. `known`: what was found by then, by id. */
 export async function withCopies(
   context: RepositoryContext,
+  known: Map<string, boolean>,
   state: PruneState,
   decide: (state: PruneState) => { backups: readonly { id: string; keep: boolean }[] },
 ): Promise<PruneState> {
-  const known = found.get(context) ?? new Map<string, boolean>();
-  found.set(context, known);
   const { backups, heads } = state.facts;
   const headOf = new Map(heads.map((head) => [historyOf(head.database, head.lineage), head]));
   for (;;) {

@@ -100,6 +100,7 @@ export class Pruning {
   readonly #options: PruningOptions;
   readonly #reporter: ProgressReporter;
   readonly #pending = new Set<string>();
+  readonly #copies = new Map<string, boolean>();
   readonly #report: PruneReport;
   #collector!: Collector;
   #first!: PruneState;
@@ -126,7 +127,7 @@ export class Pruning {
     this.#reporter.start("plan");
     try {
       throwIfAborted(this.#options.signal);
-      const first = this.#first = await withCopies(this.#context, await readPruneState(this.#context), this.#decide);
+      const first = this.#first = await this.#withCopies(await readPruneState(this.#context));
       const duplicates = await logDuplicates(this.#context, first.facts, this.#options.signal);
       const gone = await this.#backups(first);
       await this.#log(gone, duplicates);
@@ -156,6 +157,10 @@ export class Pruning {
     return without(state, gone);
   }
 
+  async #withCopies(state: PruneState): Promise<PruneState> {
+    return await withCopies(this.#context, this.#copies, state, this.#decide);
+  }
+
   /** Decides, marks, decides again, and deletes manifests; says which are gone. */
   async #backups(first: PruneState): Promise<Set<string>> {
     const going = goingBackups(this.#decide(first));
@@ -165,7 +170,7 @@ export class Pruning {
     if (going.size > 0) {
       const { leases } = await this.#collector.mark([...going].map(backupKey));
       const pinned = await pinnedByKey(this.#context, going);
-      state = await withCopies(this.#context, await this.#state(freed), this.#decide);
+      state = await this.#withCopies(await this.#state(freed));
       const decision = this.#decide(state);
       const still = goingBackups(decision);
       for (const { id, database } of state.plan.backups) {
