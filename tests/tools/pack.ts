@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { Buffer } from "node:buffer";
+import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { type ChunkingContext, rolldown } from "rolldown";
 import { binary, root } from "./runtimes.ts";
 
 /** What the package's package.json says besides what `deno pack` makes of deno.json. */
@@ -30,11 +30,12 @@ const KEYWORDS = ["database", "embedded", "key-value", "lsm", "backup", "point-i
  *     node tests/tools/pack.ts .
  *     node tests/tools/pack.ts . ADDRESS    also says at which address the repository lies
  *
- * `deno pack` does the work. Where the dependencies lie in node_modules, as here, it writes none of them into the package's
- * own package.json (seen with 2.9.6), and of commands it knows nothing, so both are added; its source maps are put beside the
- * files and name no path of this machine. npm then packs what that made, file by file.
+ * `deno pack` makes the declarations and a package.json. Where the dependencies lie in node_modules, as here, it writes none of
+ * them into that (seen with 2.9.6), and of commands it knows nothing, so both are added. Of JavaScript it makes a file for each
+ * module, and several hundred files take a program longer to begin than what is in them: these are put together. npm then packs
+ * what that made, file by file.
  */
-export function packPackage(directory: string, repository?: string): string {
+export async function packPackage(directory: string, repository?: string): Promise<string> {
   const scratch = mkdtempSync(join(tmpdir(), "pack-"));
   try {
     const made = join(scratch, "made.tgz");
@@ -42,9 +43,7 @@ export function packPackage(directory: string, repository?: string): string {
     mkdirSync(directory, { recursive: true });
     run("tar", ["-xzf", "made.tgz"], scratch);
     describe(join(scratch, "package/package.json"), repository);
-    for (const name of readdirSync(join(scratch, "package"), { recursive: true, encoding: "utf8" })) {
-      if (name.endsWith(".js")) moveSourceMap(join(scratch, "package", name));
-    }
+    await bundle(join(scratch, "package"));
     return packFolders([join(scratch, "package")], directory)[0]!;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -72,16 +71,49 @@ function describe(file: string, repository: string | undefined): void {
   writeFileSync(file, `${JSON.stringify(packed, undefined, 2)}\n`);
 }
 
-/** Moves the source map that stands at the end of a file, and holds an absolute path, to a file beside it, which holds none. */
-function moveSourceMap(file: string): void {
-  const text = readFileSync(file, "utf8");
-  const [comment, encoded] = /^\/\/# sourceMappingURL=data:[^,]*;base64,(.*)\s*$/m.exec(text) ?? [];
-  if (comment === undefined) throw new Error(`${file} has no source map`);
-  const map = JSON.parse(Buffer.from(encoded!, "base64").toString("utf8")) as Record<string, unknown>;
-  const name = basename(file);
-  const moved = { ...map, file: name, sources: [name.replace(/\.js$/, ".ts")] };
-  writeFileSync(`${file}.map`, JSON.stringify(moved));
-  writeFileSync(file, text.replace(comment, `//# sourceMappingURL=${name}.map\n`));
+/**
+ * Puts JavaScript in the place of that which `deno pack` made: a file for each entry point, one for all that `mod.ts` needs at
+ * once, and others for what else several of them share. A map beside each names the sources by where they lie in the project,
+ * and holds their text.
+ */
+async function bundle(directory: string): Promise<void> {
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    if (name.endsWith(".js")) rmSync(join(directory, name));
+  }
+  const { exports } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { exports: Record<string, string> };
+  const build = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(Object.values(exports).map((path) => [path.replace(/^\.\/|\.ts$/g, ""), path])),
+    platform: "node",
+    // Packages and what the runtimes bring are imported as before.
+    external: /^[^./]/,
+    tsconfig: false,
+    onLog: (_level, { message }) => {
+      throw new Error(message);
+    },
+  });
+  const needed = new Set<string>();
+  /** What `mod.ts` imports, and what that imports, but for what is loaded later. */
+  const core = (context: ChunkingContext, id = resolve(root, "mod.ts")): Set<string> => {
+    if (needed.has(id)) return needed;
+    needed.add(id);
+    for (const imported of context.getModuleInfo(id)?.importedIds ?? []) core(context, imported);
+    return needed;
+  };
+  await build.write({
+    dir: directory,
+    entryFileNames: "[name].js",
+    chunkFileNames: "lib/shared/[name]-[hash].js",
+    codeSplitting: {
+      groups: [{ debugName: "core", name: (id, context) => core(context).has(id) ? "core" : null }],
+    },
+    sourcemap: true,
+    sourcemapPathTransform: (path, map) => {
+      const inProject = relative(root, resolve(dirname(map), path));
+      return relative(dirname(map), join(directory, inProject)).replaceAll("\\", "/");
+    },
+  });
+  await build.close();
 }
 
 /** Packs folders that have a package.json as they are, into `directory`; returns the tarballs' paths. */
@@ -103,5 +135,5 @@ function run(file: string, args: string[], cwd: string): string {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const [directory = ".", repository] = process.argv.slice(2);
-  console.log(packPackage(directory, repository));
+  console.log(await packPackage(directory, repository));
 }
