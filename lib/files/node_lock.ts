@@ -133,6 +133,11 @@ function lockFailure(path: string, resolved: string, error: unknown): Error {
   } catch (cause) {
     return nodeError("lock", path, cause);
   }
+  const there = statSync(resolved, { throwIfNoEntry: false });
+  if (there !== undefined && !there.isFile()) {
+    const what = there.isDirectory() ? "a directory" : "no regular file";
+    return new IOError(`Cannot lock ${path}: it is ${what}; move it away (IO)`, details);
+  }
   const reason = failureText(error);
   const length = new TextEncoder().encode(resolved).length;
   if (length > LOCK_PATH_BYTES_MAX) {

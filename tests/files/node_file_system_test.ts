@@ -73,6 +73,11 @@ describe("nodeFileSystem", () => {
     const directory = newPlace();
     writeFileSync(`${directory}/LOCK`, "x".repeat(5000));
     await assert.rejects(fs.lock(`${directory}/LOCK`), /^IOError: Cannot lock .*; the file must be empty/);
+    mkdirSync(`${directory}/other`);
+    await assert.rejects(
+      fs.lock(`${directory}/other`),
+      /^IOError: Cannot lock .*other: it is a directory; move it away/,
+    );
     assert.equal(fs.lockedHere(`${directory}/LOCK`), false);
   });
 
