@@ -10,6 +10,7 @@ import {
   choiceOption,
   describeValue,
   functionOption,
+  isRecord,
   numberOption,
   stringOption,
 } from "../base/options.ts";
@@ -221,10 +222,9 @@ function common(call: string, checked: CheckedOptions): CheckedBackupOptions {
 export function checkLabels(call: string, options: CheckedOptions): Record<string, string> {
   const labels = options["labels"];
   if (labels === undefined) return {};
-  const isRecord = typeof labels === "object" && labels !== null && !Array.isArray(labels);
-  const entries = isRecord ? Object.entries(labels) : undefined;
+  const entries = isRecord(labels) ? Object.entries(labels) : undefined;
   if (entries === undefined || entries.some(([, value]) => typeof value !== "string")) {
     throw new TypeError(`${call}: option "labels" must be a record of strings, not ${describeValue(labels)}`);
   }
-  return Object.fromEntries(entries);
+  return Object.fromEntries(entries as [string, string][]);
 }
