@@ -221,7 +221,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
       "estimate",
       this.#withKey("estimate"),
       wish,
-      longOptions("estimate", checked).signal,
+      longOptions("estimate", checked),
     );
   }
 

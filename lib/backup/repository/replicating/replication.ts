@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { whenAborted } from "../../../base/abort.ts";
+import { throwIfAborted, whenAborted } from "../../../base/abort.ts";
 import {
   ClosedError,
   LineageError,
@@ -106,6 +106,7 @@ export class Replication implements AsyncDisposable {
   /** Begins. The first shipment and the claim on the history are awaited, so that what can't work is told at once. @internal */
   async start(): Promise<this> {
     try {
+      throwIfAborted(this.#options.signal); // one that has fired does not fire again
       assertApart("replicate", this.#context, this.#engine);
       await ensureSlot(this.#engine, this.#context, this.#shipper);
       await this.#shipper.claim();

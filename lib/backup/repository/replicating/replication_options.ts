@@ -29,7 +29,7 @@ export interface ReplicationOptions {
   verify?: boolean | undefined;
   /** Hears what happens. What it throws is ignored. */
   onEvent?: ((event: ReplicationEvent) => void) | undefined;
-  /** Stops it, as `stop()` does. */
+  /** Stops it, as `stop()` does; one that has fired before keeps it from beginning, and the call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
