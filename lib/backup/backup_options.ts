@@ -226,5 +226,5 @@ export function checkLabels(call: string, options: CheckedOptions): Record<strin
   if (entries === undefined || entries.some(([, value]) => typeof value !== "string")) {
     throw new TypeError(`${call}: option "labels" must be a record of strings, not ${describeValue(labels)}`);
   }
-  return Object.fromEntries(entries as [string, string][]);
+  return Object.fromEntries(entries);
 }

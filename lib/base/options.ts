@@ -43,7 +43,7 @@ export function describeValue(value: unknown): string {
  * Whether what `value` holds lies in its properties. A `Date`, a `Map`, a promise or a signal that stands where a record
  * should has none, and would pass for an empty one: all that it was meant to say would be ignored.
  */
-export function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const kind = Object.getPrototypeOf(value);
   if (kind === Object.prototype || kind === null) return true;
@@ -66,14 +66,14 @@ export function checkOptions(call: string, options: unknown, known: readonly str
     throw new TypeError(`${call}: unknown option "${name}"` + (near === undefined ? "" : `; did you mean "${near}"?`));
   }
   for (const name of known) {
-    const value = options[name];
+    const value = (options as Record<string, unknown>)[name];
     if (value !== undefined) checked[name] = value;
   }
   return checked;
 }
 
 /** Whether an object has one of the names, be it by its class: as a getter, say. */
-function hasSome(value: unknown, names: readonly string[]): value is Record<string, unknown> {
+function hasSome(value: unknown, names: readonly string[]): value is object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return names.some((name) => name in value);
 }

@@ -311,6 +311,19 @@ describe("BackupRepository", () => {
       await assert.rejects(repo.verify("none"), NotFoundError);
       await assert.rejects(repo.pin("none"), NotFoundError);
       await assert.rejects(repo.backup({} as DB), TypeError);
+      // Each would ask the other, without an end.
+      const other = await BackupRepository.open(new MemoryStore());
+      for (const no of [repo, other] as never[]) {
+        await assert.rejects(
+          repo.backup(no),
+          /^TypeError: backup: .* must be an open database, not a BackupRepository$/,
+        );
+        await assert.rejects(repo.restore(no), /^TypeError: restore: destination must be .*, not a BackupRepository$/);
+      }
+      await assert.rejects(
+        repo.drill({ directory: 5 as never }),
+        /^TypeError: drill: option "directory": path must be/,
+      );
       await assert.rejects(repo.replicate({} as DB), TypeError);
       await assert.rejects(repo.copyTo({} as BackupRepository), TypeError);
       // Before it looks for the directory.

@@ -155,6 +155,8 @@ describe("options", () => {
       await using repo = await BackupRepository.open(new MemoryStore());
       await repo.backup(db);
       await assert.rejects(repo.estimate(new Date(0) as Anything), { name: "TypeError", message });
+      const overwrite = Promise.resolve({ overwrite: true }) as Anything;
+      await assert.rejects(DB.restore(repo, "x", overwrite), { name: "TypeError", message });
       assert.equal(db.version, 2);
     }));
 
