@@ -56,7 +56,7 @@ export interface BackupOptions extends LongWorkOptions {
   filter?: ((entry: FilterEntry) => boolean) | undefined;
   /** Kept with the backup. */
   labels?: Record<string, string> | undefined;
-  /** Of a file by its name unless given; in a repository `"none"` for what is compressed already, else `"zstd"`. */
+  /** Of a file as its name says, and refused where that says otherwise; in a repository `"none"` for what is compressed already, else `"zstd"`. */
   compression?: "zstd" | "gzip" | "none" | undefined;
   /** How hard to compress: gzip 0 to 9, zstd 1 to 22. */
   level?: number | undefined;
