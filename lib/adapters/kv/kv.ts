@@ -56,7 +56,8 @@ export async function openKvWith(
   const db = await DB.open(path, { ...openOptions, keyEncoding: "bytes" });
   const report = (error: unknown): void => {
     try {
-      onError?.(error);
+      const told: unknown = onError?.(error);
+      if (told instanceof Promise) told.catch(() => {});
     } catch {
       // What it throws is ignored.
     }

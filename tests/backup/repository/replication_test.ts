@@ -462,7 +462,12 @@ describe("replicate()", () => {
   it("ends with a database that is closed while commits wait, once, and keeps no program alive for them", async () => {
     const house = await House.make();
     const events: string[] = [];
-    const replication = await house.replicate({ onEvent: ({ type }) => void events.push(type) });
+    const replication = await house.replicate({
+      async onEvent({ type }) {
+        events.push(type);
+        return await Promise.reject(new Error("nobody's affair but the listener's"));
+      },
+    });
     await replication.flush();
     await house.set("a", "x");
     await house.engine.close();

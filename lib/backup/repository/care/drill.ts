@@ -112,7 +112,9 @@ class Drill {
     this.#lease = lease;
     this.#reporter = new ProgressReporter((progress) => {
       try {
-        onProgress?.(progress);
+        const told: unknown = onProgress?.(progress);
+        if (told instanceof Promise) told.catch((error) => this.#thrown = { error });
+        return told as void;
       } catch (error) {
         this.#thrown = { error };
         throw error;

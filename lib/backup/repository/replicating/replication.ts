@@ -374,7 +374,8 @@ export class Replication implements AsyncDisposable {
 
   #report(event: ReplicationEvent): void {
     try {
-      this.#options.onEvent?.(event);
+      const told: unknown = this.#options.onEvent?.(event);
+      if (told instanceof Promise) told.catch(() => {});
     } catch {
       // A listener's error must not look like one of the replication's.
     }

@@ -27,7 +27,7 @@ export interface ReplicationOptions {
    * Without it nothing is read that a backup consists of.
    */
   verify?: boolean | undefined;
-  /** Hears what happens. What it throws is ignored. */
+  /** Hears what happens. What it throws, or rejects with, is ignored. */
   onEvent?: ((event: ReplicationEvent) => void) | undefined;
   /** Stops it, as `stop()` does; one that has fired before keeps it from beginning, and the call rejects with its reason. */
   signal?: AbortSignal | undefined;
