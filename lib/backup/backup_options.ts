@@ -10,6 +10,7 @@ import {
   choiceOption,
   describeValue,
   functionOption,
+  isRecord,
   numberOption,
   stringOption,
 } from "../base/options.ts";
@@ -55,7 +56,7 @@ export interface BackupOptions extends LongWorkOptions {
   filter?: ((entry: FilterEntry) => boolean) | undefined;
   /** Kept with the backup. */
   labels?: Record<string, string> | undefined;
-  /** Of a file by its name unless given; in a repository `"none"` for what is compressed already, else `"zstd"`. */
+  /** Of a file as its name says, and refused where that says otherwise; in a repository `"none"` for what is compressed already, else `"zstd"`. */
   compression?: "zstd" | "gzip" | "none" | undefined;
   /** How hard to compress: gzip 0 to 9, zstd 1 to 22. */
   level?: number | undefined;
@@ -221,8 +222,7 @@ function common(call: string, checked: CheckedOptions): CheckedBackupOptions {
 export function checkLabels(call: string, options: CheckedOptions): Record<string, string> {
   const labels = options["labels"];
   if (labels === undefined) return {};
-  const isRecord = typeof labels === "object" && labels !== null && !Array.isArray(labels);
-  const entries = isRecord ? Object.entries(labels) : undefined;
+  const entries = isRecord(labels) ? Object.entries(labels) : undefined;
   if (entries === undefined || entries.some(([, value]) => typeof value !== "string")) {
     throw new TypeError(`${call}: option "labels" must be a record of strings, not ${describeValue(labels)}`);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { abortable } from "../base/abort.ts";
+import { abortable, throwIfAborted } from "../base/abort.ts";
 import { describeValue } from "../base/options.ts";
 import type { Engine } from "../engine/types.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
@@ -52,6 +52,7 @@ export async function backupTo(
 
 async function intoStore(engine: Engine, store: ObjectStore, options: BackupOptions | undefined): Promise<BackupInfo> {
   const checked = checkRepositoryBackup(CALL, options);
+  throwIfAborted(checked.signal); // before a repository is made for nothing
   const context = await openRepository(store, {
     ...OPEN_DEFAULTS,
     encryption: checked.encryption,

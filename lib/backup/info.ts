@@ -60,7 +60,7 @@ export interface BackupInfo {
   labels: Record<string, string>;
   /** Whether it may never be pruned. */
   pinned: boolean;
-  /** Whether prefix, namespace or filter left something out. */
+  /** Whether it was restricted by `prefix`, `namespace` or `filter`, be it that these left nothing out. */
   selective: boolean;
 }
 
@@ -74,7 +74,7 @@ export interface RestoreInfo {
   database: string;
   /** Its history; a restored database begins a new one at its next write. */
   lineage: string;
-  /** The backups it was made from; a portable or exported one has the name of its file or directory. */
+  /** The backups it was made from; a portable or exported one has the path of its file or directory. */
   backups: string[];
   /** How many entries were restored. */
   entries: number;
@@ -86,7 +86,7 @@ export interface RestoreInfo {
   entriesAtMost?: true;
   /** Only there in a dry run that found log to replay: how much each of its commits holds is not known, and they count as one. */
   entriesAbout?: true;
-  /** How many were left out because they have expired. */
+  /** How many were left out because they have expired; not those that a replay of log has dropped before they were counted. */
   expired: number;
   /** Bytes read from the source (unpacked), or copied. */
   bytes: number;

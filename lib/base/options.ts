@@ -33,9 +33,21 @@ export function describeValue(value: unknown): string {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : "a Date";
   if (typeof value === "object" && value !== null) {
     const name = Object.getPrototypeOf(value)?.constructor?.name;
-    return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
+    if (typeof name !== "string" || name === "" || name === "Object") return "an object";
+    return `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
   }
   return String(value);
+}
+
+/**
+ * Whether what `value` holds lies in its properties. A `Date`, a `Map`, a promise or a signal that stands where a record
+ * should has none, and would pass for an empty one: all that it was meant to say would be ignored.
+ */
+export function isRecord(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const kind = Object.getPrototypeOf(value);
+  if (kind === Object.prototype || kind === null) return true;
+  return kind.constructor?.name === "Object" || Object.keys(value).length > 0; // of another realm; of a class with fields
 }
 
 /**
@@ -45,7 +57,7 @@ export function describeValue(value: unknown): string {
 export function checkOptions(call: string, options: unknown, known: readonly string[]): CheckedOptions {
   const checked: CheckedOptions = {};
   if (options === undefined) return checked;
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+  if (!isRecord(options) && !hasSome(options, known)) {
     throw new TypeError(`${call}: options must be an object, not ${describeValue(options)}`);
   }
   for (const name of Object.keys(options)) {
@@ -58,6 +70,12 @@ export function checkOptions(call: string, options: unknown, known: readonly str
     if (value !== undefined) checked[name] = value;
   }
   return checked;
+}
+
+/** Whether an object has one of the names, be it by its class: as a getter, say. */
+function hasSome(value: unknown, names: readonly string[]): value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return names.some((name) => name in value);
 }
 
 function wrong(call: string, name: string, expected: string, value: unknown): string {

@@ -18,7 +18,7 @@ export interface Progress {
   totalItems?: number;
 }
 
-/** Receives progress; what it throws ends the work with that error. */
+/** Receives progress; what it throws ends the work with that error, and what it rejects with at the next report. */
 export type OnProgress = (progress: Progress) => void;
 
 /** What a phase will amount to, where that is known. */
@@ -44,6 +44,8 @@ export class ProgressReporter {
   #doneItems = 0;
   #reportedBytes = 0;
   #reportedItems = 0;
+  /** What an asynchronous listener rejected with. */
+  #rejected: { error: unknown } | undefined;
 
   /** Reports to `report`; without one, counting is all it does. */
   constructor(report: OnProgress | undefined) {
@@ -91,6 +93,9 @@ export class ProgressReporter {
     const progress: Progress = { phase: this.#phase, doneBytes: this.#doneBytes, doneItems: this.#doneItems };
     if (this.#totals.totalBytes !== undefined) progress.totalBytes = this.#totals.totalBytes;
     if (this.#totals.totalItems !== undefined) progress.totalItems = this.#totals.totalItems;
-    this.#report(progress);
+    if (this.#rejected !== undefined) throw this.#rejected.error;
+    const told: unknown = this.#report(progress);
+    // A rejection that nobody handles would end the process.
+    if (told instanceof Promise) told.catch((error) => this.#rejected = { error });
   }
 }

@@ -14,7 +14,7 @@ import type {
   RestoreSource,
 } from "../backup/mod.ts";
 import { type OnProgress, ProgressReporter } from "../base/progress.ts";
-import { checkOptions, functionOption, pathOf, signalOption } from "../base/options.ts";
+import { checkOptions, functionOption, isRecord, pathOf, signalOption } from "../base/options.ts";
 import { databaseExists, destroyDatabase, openEngine } from "../engine/open.ts";
 import { ownEngine } from "../engine/owner.ts";
 import type { Engine, EngineStats, KeyEncoding, VerifyReport } from "../engine/types.ts";
@@ -122,8 +122,8 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   }
 
   /**
-   * Makes a new database in a directory from an export (directory or tar file), a portable backup or a stream of either.
-   * Original versions are kept where the source has them; the next write begins a new lineage. Nothing that opens is left
+   * Makes a new database in a directory from an export (directory or tar file), a portable backup, a stream of either, or a
+   * repository. Original versions are kept where the source has them; the next write begins a new lineage. Nothing that opens is left
    * behind when it fails.
    */
   static async restore(
@@ -134,7 +134,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     // What concerns the new database is checked here, all else where it is used.
     let rest: RestoreOptions | undefined = options;
     let own: PathOptions & ClockOptions | undefined;
-    if (typeof options === "object" && options !== null && !Array.isArray(options)) {
+    if (isRecord(options)) {
       const { fileSystem, clock, ...others } = options;
       rest = others;
       own = { fileSystem, clock };

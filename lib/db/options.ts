@@ -115,7 +115,7 @@ export interface OpenOptions {
   fileSystem?: FileSystem | undefined;
   /** ms since the Unix epoch, from 1970 to the year 9999. Default: `Date.now`. */
   clock?: (() => number) | undefined;
-  /** Hears what happens in the background: stalls, compactions, syncs, failures. What it throws is ignored. */
+  /** Hears what happens in the background: stalls, compactions, syncs, failures. What it throws, or rejects with, is ignored. */
   onEvent?: ((event: EngineEvent) => void) | undefined;
   /** Gives up on a long recovery; `open` rejects with its reason. */
   signal?: AbortSignal | undefined;

@@ -33,6 +33,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
     throw new NotFoundError(`Cannot open ${directory}: there is no database (NOT_FOUND)`, { path });
   }
   if (settings.readOnly) return await openReadOnly(fs, path, settings);
+  settings.clock(); // one that gives no time is refused before anything is made
   if (place === "missing") await ensureDirectory(fs, path);
   const lockPath = join(path, LOCK_NAME);
   // A copy that was never opened: what can't be opened is left without so much as a lock file.

@@ -118,7 +118,7 @@ export type EngineEvent =
   }
   | { type: "stall"; reason: StallReason; delayMs: number }
   | { type: "sync"; durationMs: number; commits: number }
-  | { type: "archive"; from: number; to: number; slot: string }
+  | { type: "archive"; from: number; to: number; slot: string } // a repository has these versions now
   | { type: "gap"; from: number; to: number; slot: string }
   | { type: "recovery"; records: number; bytes: number; droppedBytes: number; durationMs: number }
   | { type: "space"; full: boolean }
@@ -151,7 +151,7 @@ export interface EngineStats {
   logBytes: number;
   /** Bytes of tables. */
   tableBytes: number;
-  /** Bytes of blob files, and how many of them no entry refers to any more. */
+  /** Bytes of blob files. */
   blobBytes: number;
   /** Bytes in blob files that no entry refers to any more. */
   blobGarbageBytes: number;

@@ -16,6 +16,8 @@
  *
  * @module
  */
+import { checkFault } from "../base/faults.ts";
+import { checkOptions, describeValue, functionOption } from "../base/options.ts";
 import { StaleListing } from "./fault/stale_listing.ts";
 import { tornBody, watchedBody } from "./fault/faulty_body.ts";
 import type {
@@ -58,6 +60,8 @@ export interface StoreCall {
  */
 export type StoreFaultKind = "refuse" | "lose" | "tear" | "die" | "dieAfter" | "stale" | "hide";
 
+const KINDS: readonly StoreFaultKind[] = ["refuse", "lose", "tear", "die", "dieAfter", "stale", "hide"];
+
 /** A fault and when it strikes. */
 export interface StoreFault {
   /** The call with this index, or each call for which this is true. */
@@ -93,6 +97,16 @@ export function randomFault(
   };
 }
 
+function checkedOptions(options: FaultStoreOptions | undefined): FaultStoreOptions {
+  const checked = checkOptions("FaultStore", options, ["faults", "delay"]);
+  const { faults } = checked;
+  if (faults !== undefined && !Array.isArray(faults)) {
+    throw new TypeError(`FaultStore: option "faults" must be an array of faults, not ${describeValue(faults)}`);
+  }
+  functionOption("FaultStore", checked, "delay");
+  return checked;
+}
+
 interface ActiveFault {
   readonly fault: StoreFault;
   left: number;
@@ -116,17 +130,19 @@ export class FaultStore implements ObjectStore {
   #dead = false;
 
   /** Over `store`, which stays usable by itself. */
-  constructor(store: ObjectStore, options: FaultStoreOptions = {}) {
+  constructor(store: ObjectStore, options?: FaultStoreOptions) {
+    const { faults = [], delay } = checkedOptions(options);
     this.#store = store;
     this.name = `faulty ${store.name}`;
     // What is spoiled here, the store finds nothing wrong with.
     this.capabilities = { ...store.capabilities, checksums: false };
-    this.#delay = options.delay;
-    for (const fault of options.faults ?? []) this.inject(fault);
+    this.#delay = delay;
+    for (const fault of faults) this.inject(fault);
   }
 
   /** Adds a fault; the function given back removes it. */
   inject(fault: StoreFault): () => void {
+    checkFault(fault, KINDS, ["error", "hidden"]);
     const stale = fault.do === "stale" ? new StaleListing(this.#store) : undefined;
     const active: ActiveFault = { fault, left: fault.times ?? 1, stale };
     this.#faults.push(active);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { runInNewContext } from "node:vm";
 import {
   booleanOption,
   checkOptions,
@@ -40,6 +41,45 @@ describe("checkOptions", () => {
   it("refuses what is no object", () => {
     for (const [value, shown] of [[null, "null"], [5, "5"], ["x", '"x"'], [[], "an array"]] as const) {
       refused(() => checkOptions("f", value, known), TypeError, `f: options must be an object, not ${shown}`);
+    }
+  });
+
+  it("refuses an object that holds nothing by name, which would pass for no options at all", () => {
+    const { signal } = new AbortController();
+    for (
+      const [value, shown] of [
+        [new Date(0), "a Date"],
+        [new Map([["readOnly", true]]), "a Map"],
+        [Promise.resolve({ readOnly: true }), "a Promise"],
+        [signal, "an AbortSignal"],
+        [new Uint8Array(0), "bytes"],
+      ] as const
+    ) {
+      refused(() => checkOptions("f", value, known), TypeError, `f: options must be an object, not ${shown}`);
+    }
+  });
+
+  it("takes objects of every make that have options", () => {
+    class Fields {
+      readOnly = true;
+    }
+    class Getter {
+      get readOnly(): boolean {
+        return true;
+      }
+    }
+    for (
+      const options of [
+        new Fields(),
+        new Getter(),
+        Object.freeze({ readOnly: true }),
+        runInNewContext("({ readOnly: true })"),
+      ]
+    ) {
+      assert.deepEqual(checkOptions("f", options, known), { readOnly: true });
+    }
+    for (const none of [Object.create(null), Object.create({}), runInNewContext("({})")]) {
+      assert.deepEqual(checkOptions("f", none, known), {});
     }
   });
 

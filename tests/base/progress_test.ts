@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers";
 import { type Progress, ProgressReporter } from "../../lib/base/progress.ts";
 
 describe("ProgressReporter", () => {
@@ -37,5 +38,13 @@ describe("ProgressReporter", () => {
     });
     ending.start("copy");
     assert.throws(() => ending.add(2 ** 21), /enough/);
+  });
+
+  it("ends the work at the next report with what an asynchronous listener rejected with", async () => {
+    const reporter = new ProgressReporter(async ({ phase }) => await Promise.reject(new Error(`enough of ${phase}`)));
+    reporter.start("copy");
+    await new Promise((resolve) => setImmediate(resolve)); // here it would end the process
+    reporter.add(1);
+    assert.throws(() => reporter.finish(), /enough of copy/);
   });
 });

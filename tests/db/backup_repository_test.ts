@@ -243,6 +243,74 @@ describe("BackupRepository", () => {
       assert.deepEqual(repo.status().replications, []);
     }));
 
+  it("does nothing when its signal fired before, replicating too, and leaves no empty repository", () =>
+    withDirectory(async (path) => {
+      await using db = await DB.open(join(path, "data"));
+      await db.set("a", 1);
+      const store = new MemoryStore();
+      await using repo = await BackupRepository.open(store);
+      await repo.backup(db, { id: "first" });
+      await using other = await BackupRepository.open(new MemoryStore());
+      const stored = async (): Promise<string[]> =>
+        (await store.list()).objects.map(({ key }) => key).filter((key) => !key.startsWith("audit/"));
+      const before = [await stored(), readdirSync(path, { recursive: true }), db.slots()];
+      const fresh = new MemoryStore();
+      const signal = AbortSignal.abort(new Error("given up"));
+      const long: Record<string, () => Promise<unknown>> = {
+        backup: () => repo.backup(db, { signal }),
+        "backup into a directory": () => db.backup(join(path, "backups"), { signal }),
+        "backup into a store": () => db.backup(fresh, { signal }),
+        restore: () => repo.restore(join(path, "restored"), { signal }),
+        estimate: () => repo.estimate({ signal }),
+        verify: () => repo.verify(undefined, { signal }),
+        prune: () => repo.prune({ keepLast: 1 }, { signal }),
+        "dry run of prune": () => repo.prune({ keepLast: 1 }, { signal, dryRun: true }),
+        drill: () => repo.drill({ signal }),
+        repair: () => repo.repair({ signal }),
+        copyTo: () => repo.copyTo(other, { signal }),
+        replicate: () => repo.replicate(db, { signal }),
+      };
+      for (const [name, call] of Object.entries(long)) await assert.rejects(call, { message: "given up" }, name);
+      assert.deepEqual([await stored(), readdirSync(path, { recursive: true }), db.slots()], before);
+      assert.deepEqual((await fresh.list()).objects, []);
+      assert.deepEqual(repo.status().replications, []);
+    }));
+
+  for (const how of ["throws", "rejects with"]) {
+    it(`tells each listener how far long work is, and ends with what that ${how}`, () =>
+      withDirectory(async (path) => {
+        await using db = await DB.open(join(path, "data"));
+        await db.set("a", 1);
+        await using repo = await BackupRepository.open(new MemoryStore());
+        await repo.backup(db);
+        await using other = await BackupRepository.open(new MemoryStore());
+        const broken = new Error("of the listener");
+        const onProgress = (): Promise<void> => {
+          if (how === "throws") throw broken;
+          return Promise.reject(broken);
+        };
+        const long: Record<string, () => Promise<unknown>> = {
+          backup: () => repo.backup(db, { onProgress }),
+          restore: () => repo.restore(join(path, "restored"), { onProgress }),
+          estimate: () => repo.estimate({ onProgress }),
+          verify: () => repo.verify(undefined, { onProgress }),
+          prune: () => repo.prune({ keepLast: 1 }, { onProgress }),
+          "dry run of prune": () => repo.prune({ keepLast: 1 }, { onProgress, dryRun: true }),
+          drill: () => repo.drill({ onProgress }),
+          repair: () => repo.repair({ onProgress }),
+          copyTo: () => repo.copyTo(other, { onProgress }),
+        };
+        for (const [name, call] of Object.entries(long)) {
+          // Of these there is one report: what it rejects with finds no next one to end.
+          if (how === "rejects with" && ["estimate", "dry run of prune"].includes(name)) await call();
+          else await assert.rejects(call, { message: "of the listener" }, name);
+        }
+        // It says nothing of what was backed up, so there is no drill that failed.
+        assert.deepEqual((await repo.history()).filter(({ action }) => action === "drill"), []);
+        assert.ok((await repo.health()).findings.every(({ code }) => code !== "drill-failed"));
+      }));
+  }
+
   it("refuses after close, read-only, without a key and without a backup, each by name", () =>
     withDb(async (db) => {
       const store = new MemoryStore();
@@ -251,6 +319,19 @@ describe("BackupRepository", () => {
       await assert.rejects(repo.verify("none"), NotFoundError);
       await assert.rejects(repo.pin("none"), NotFoundError);
       await assert.rejects(repo.backup({} as DB), TypeError);
+      // Each would ask the other, without an end.
+      const other = await BackupRepository.open(new MemoryStore());
+      for (const no of [repo, other] as never[]) {
+        await assert.rejects(
+          repo.backup(no),
+          /^TypeError: backup: .* must be an open database, not a BackupRepository$/,
+        );
+        await assert.rejects(repo.restore(no), /^TypeError: restore: destination must be .*, not a BackupRepository$/);
+      }
+      await assert.rejects(
+        repo.drill({ directory: 5 as never }),
+        /^TypeError: drill: option "directory": path must be/,
+      );
       await assert.rejects(repo.replicate({} as DB), TypeError);
       await assert.rejects(repo.copyTo({} as BackupRepository), TypeError);
       // Before it looks for the directory.

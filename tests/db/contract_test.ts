@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, it } from "node:test";
-import { DB, HoldfastError, type Progress, type Snapshot } from "../../mod.ts";
+import { BackupRepository, DB, HoldfastError, MemoryStore, type Progress, type Snapshot } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, onOneDisk, settle, TestClock, withDb, withDirectory } from "./helpers.ts";
 
@@ -133,6 +133,41 @@ describe("options", () => {
         name: "TypeError",
         message: /^DB.restore: option "fileSystem" must be a FileSystem/,
       });
+    }));
+
+  it("are no snapshot, signal or time by itself: it is refused, and never ignored", () =>
+    withDb(async (db) => {
+      await db.set("k", 1);
+      using snapshot = db.snapshot();
+      await db.set("k", 2);
+      const signal = AbortSignal.abort() as Anything;
+      const message = /options must be an object, not an? (Snapshot|AbortSignal|Date|Promise)$/;
+      await assert.rejects(db.get("k", snapshot as Anything), { name: "TypeError", message });
+      await assert.rejects(async () => await Array.fromAsync(db.list({}, snapshot as Anything)), {
+        name: "TypeError",
+        message,
+      });
+      await assert.rejects(db.verify(signal), { name: "TypeError", message });
+      await assert.rejects(db.set("k", 3, Promise.resolve({ tags: ["t"] }) as Anything), {
+        name: "TypeError",
+        message,
+      });
+      await using repo = await BackupRepository.open(new MemoryStore());
+      await repo.backup(db);
+      await assert.rejects(repo.estimate(new Date(0) as Anything), { name: "TypeError", message });
+      const overwrite = Promise.resolve({ overwrite: true }) as Anything;
+      await assert.rejects(DB.restore(repo, "x", overwrite), { name: "TypeError", message });
+      assert.equal(db.version, 2);
+    }));
+
+  it("that are records are none where they are a Map", () =>
+    withDb(async (db) => {
+      const labels = new Map([["env", "production"]]) as Anything;
+      const message = /option "labels" must be a record of strings, not a Map$/;
+      await using repo = await BackupRepository.open(new MemoryStore());
+      await assert.rejects(repo.backup(db, { labels }), { name: "TypeError", message });
+      await assert.rejects(repo.list({ labels }), { name: "TypeError", message });
+      assert.deepEqual(await repo.list(), []);
     }));
 
   it("with a wrong value are refused by call, name and value, and nothing is written", () =>

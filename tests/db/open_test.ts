@@ -354,6 +354,7 @@ describe("looking after a database", () => {
     const refusal = { name: "RangeError", message: /option "clock" must give ms .* from 1970 to the year 9999, not / };
     for (const wrong of [-1, 253_402_300_800_000, 2 ** 53, 1e300, Infinity, NaN]) {
       await assert.rejects(DB.open("/new", { fileSystem, clock: () => wrong }), refusal, String(wrong));
+      assert.equal(await fileSystem.stat("/new"), undefined);
       await assert.rejects(BackupRepository.open("/other/", { fileSystem, clock: () => wrong }), refusal);
     }
     let db = await DB.open("/d", { fileSystem, clock });

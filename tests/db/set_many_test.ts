@@ -212,6 +212,28 @@ describe("setMany", () => {
     assert.ok(returned);
   });
 
+  for (const how of ["rejects", "throws"]) {
+    it(`leaves a source alone whose next step ${how}`, () =>
+      withDb(async (db) => {
+        let returned = 0;
+        const broken: AsyncIterable<SetManyItem> = {
+          [Symbol.asyncIterator]: () => ({
+            next: () => {
+              const error = new Error("broken source");
+              if (how === "throws") throw error;
+              return Promise.reject(error);
+            },
+            return: () => {
+              returned++;
+              return Promise.resolve({ done: true, value: undefined });
+            },
+          }),
+        };
+        await assert.rejects(db.setMany(broken), { message: "broken source", committed: 0 });
+        assert.equal(returned, 0);
+      }));
+  }
+
   it("wraps a thrown thing that can carry nothing", () =>
     withDb(async (db) => {
       function* rude(): Generator<SetManyItem> {

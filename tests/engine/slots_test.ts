@@ -96,6 +96,19 @@ describe("Slots", () => {
     });
   }
 
+  it("tell what was archived when they move on, and nothing else", async () => {
+    const events: EngineEvent[] = [];
+    const engine = await open(memoryFileSystem(), { onEvent: (event) => void events.push(event) });
+    await put(engine, { a: "1" });
+    for (const version of [0, 0, 1, 7, 5]) await engine.setSlot(slot(version));
+    await engine.dropSlot("s");
+    assert.deepEqual(events.filter(({ type }) => type === "archive"), [
+      { type: "archive", from: 1, to: 1, slot: "s" },
+      { type: "archive", from: 2, to: 7, slot: "s" },
+    ]);
+    await engine.close();
+  });
+
   it("are not written when nothing changes, and durable when something did", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);

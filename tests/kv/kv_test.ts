@@ -32,6 +32,9 @@ describe("openKv()", () => {
     await assert.rejects(openKv(":memory:", { onError: 5 as unknown as () => void }), /"onError" must be a function/);
     await assert.rejects(openKv(":memory:", { keyEncoding: "utf8" } as object), /unknown option "keyEncoding"/);
     await assert.rejects(openKv(":memory:", { durable: true } as object), /unknown option "durable"/);
+    for (const none of [null, 5, [], new Map(), Promise.resolve({})]) {
+      await assert.rejects(openKv(":memory:", none as object), /openKv: options must be an object, not/);
+    }
   });
 
   it("opens a directory once", async () => {

@@ -151,6 +151,14 @@ describe("simulate()", () => {
     await assert.rejects(simulate(nothing, { from: 0.5 }), RangeError);
     await assert.rejects(simulate(nothing, { accidents: ["fire"] as unknown as AccidentKind[] }), /"fire"/);
     await assert.rejects(
+      simulate(nothing, { accidents: "power" as never }),
+      /"accidents" must be an array, not "power"/,
+    );
+    // A hundred seeds for a thousand.
+    await assert.rejects(simulate(nothing, { sedes: 1000 } as never), /unknown option "sedes"; did you mean "seeds"/);
+    await assert.rejects(simulate(nothing, 1000 as never), /options must be an object, not 1000/);
+    await assert.rejects(simulate(undefined as never), /scenario must be a function, not undefined/);
+    await assert.rejects(
       simulate(() => simulate(nothing, { seeds: 1 }).then(() => {}), { seeds: 1 }),
       /another simulation/,
     );

@@ -15,6 +15,29 @@ const pair = (): { inner: MemoryStore; store: FaultStore } => {
 };
 
 describe("FaultStore", () => {
+  it("refuses what is no fault, which would let a test pass", () => {
+    const { inner, store } = pair();
+    const refused = (work: () => unknown, message: RegExp): void => assert.throws(work, { name: "TypeError", message });
+    refused(
+      () => new FaultStore(inner, { fault: [] } as never),
+      /FaultStore: unknown option "fault"; did you mean "faults"/,
+    );
+    refused(
+      () => new FaultStore(inner, { faults: "lose" as never }),
+      /"faults" must be an array of faults, not "lose"/,
+    );
+    refused(() => new FaultStore(inner, { delay: 5 as never }), /"delay" must be a function, not 5/);
+    refused(
+      () => store.inject({ at: 1, do: "loose" as never }),
+      /"do" must be one of "refuse", "lose", .* not "loose"/,
+    );
+    refused(() => store.inject({ at: 1 } as never), /"do" is missing/);
+    refused(() => store.inject({ at: "1", do: "lose" } as never), /"at" must be the number of a call or a function/);
+    refused(() => store.inject({ at: 1, do: "lose", time: 2 } as never), /unknown option "time"; did you mean "times"/);
+    assert.throws(() => store.inject({ at: 1, do: "lose", times: NaN }), RangeError);
+    refused(() => new FaultStore(inner, { faults: [{ at: 1, do: "loose" as never }] }), /not "loose"/);
+  });
+
   it("counts and logs every call", async () => {
     const { store } = pair();
     const put = await store.put("a", text("1"), { ifAbsent: true });

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { checkOptions, functionOption } from "../../base/options.ts";
 import type { Timers } from "../../base/timers.ts";
 import { DB } from "../../db/db.ts";
+import { OPEN_NAMES } from "../../db/options.ts";
 import { lookupMany, type RowItem, valueItem } from "../../db/reading/many.ts";
 import { accessOf } from "../../db/reading/reader.ts";
 import { readVersioned } from "../../db/reading/versioned.ts";
@@ -46,21 +48,21 @@ export async function openKvWith(
   if (/^https?:/i.test(String(path))) {
     throw new TypeError(`openKv: ${String(path)} is a service; here a KV is a directory, or ":memory:"`);
   }
-  const { onError, ...openOptions } = options ?? {};
-  if ("keyEncoding" in openOptions) throw new TypeError('openKv: unknown option "keyEncoding"; keys are tuples');
-  if (onError !== undefined && typeof onError !== "function") {
-    throw new TypeError(`openKv: option "onError" must be a function, not ${typeof onError}`);
-  }
+  const checked = checkOptions("openKv", options, ["onError", ...OPEN_NAMES]);
+  if ("keyEncoding" in checked) throw new TypeError('openKv: unknown option "keyEncoding"; keys are tuples');
+  const onError = functionOption<(error: unknown) => void>("openKv", checked, "onError");
+  const { onError: _, ...openOptions } = checked as KvOptions;
   const codec = await loadStructuredCodec("open a KV");
   const db = await DB.open(path, { ...openOptions, keyEncoding: "bytes" });
   const report = (error: unknown): void => {
     try {
-      onError?.(error);
+      const told: unknown = onError?.(error);
+      if (told instanceof Promise) told.catch(() => {});
     } catch {
       // What it throws is ignored.
     }
   };
-  return new Kv({ db, codec, timers, clock: options?.clock ?? Date.now, report });
+  return new Kv({ db, codec, timers, clock: openOptions.clock ?? Date.now, report });
 }
 
 /**

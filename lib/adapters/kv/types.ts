@@ -128,7 +128,7 @@ export type KvQueueHandler = (value: any) => Promise<void> | void;
 export interface KvOptions extends Omit<OpenOptions, "keyEncoding"> {
   /**
    * Hears of what nobody waits for: an error that a queue's handler ended with, an entry of the queue that could not be
-   * removed or rescheduled. What it throws is ignored. Default: nobody hears of it.
+   * removed or rescheduled. What it throws, or rejects with, is ignored. Default: nobody hears of it.
    */
   onError?: ((error: unknown) => void) | undefined;
 }

@@ -16,8 +16,8 @@ import {
 } from "../../base/options.ts";
 import { checkHealthPolicy, type HealthPolicy } from "../../backup/repository/care/health.ts";
 import { checkPolicy, type RetentionPolicy } from "../../backup/repository/pruning/retention_policy.ts";
+import { fileSystemOf } from "../../db/options.ts";
 import type { FileSystem } from "../../files/file_system.ts";
-import { nodeFileSystem } from "../../files/node_file_system.ts";
 import { fixedPath } from "../../files/paths.ts";
 import { type CronTimes, cronTimes } from "./cron.ts";
 import type { JobName, ScheduledDatabase, ScheduleEvent, ScheduleFinding, ScheduleOptions } from "./types.ts";
@@ -87,10 +87,10 @@ export function checkScheduleOptions(
     if (pattern !== undefined) times.set(job, cronTimes(CALL, job, pattern, timeZone, clock()));
   }
   if (times.size === 0) throw new TypeError(`${CALL}: nothing to do; give at least one of ${TIMED_JOBS.join(", ")}`);
-  const { prune, health, fileSystem } = options;
+  const { prune, health } = options;
   if (prune !== undefined) checkPolicy(`${CALL} (option "prune")`, prune);
   if (health !== undefined) checkHealthPolicy(`${CALL} (option "health")`, health);
-  const files = fileSystem ?? nodeFileSystem();
+  const files = fileSystemOf(CALL, checked);
   return {
     times,
     prune,

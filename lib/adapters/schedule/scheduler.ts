@@ -18,6 +18,7 @@
  * @module
  */
 import { ClosedError, HoldfastError } from "../../base/errors.ts";
+import { booleanOption, checkOptions } from "../../base/options.ts";
 import { type CheckedScheduleOptions, TIMED_JOBS } from "./options.ts";
 import { type JobRecord, type JobRecords, readJournal, writeJournal } from "./journal.ts";
 import type {
@@ -117,7 +118,8 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     });
   }
 
-  async stop({ abort = false }: { abort?: boolean } = {}): Promise<void> {
+  async stop(options?: { abort?: boolean }): Promise<void> {
+    const abort = booleanOption("stop", checkOptions("stop", options, ["abort"]), "abort", false);
     this.#stopped = true;
     this.#cancelTimer?.();
     for (const { job, waiters } of this.#queue.splice(0)) {

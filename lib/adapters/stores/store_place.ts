@@ -78,7 +78,7 @@ export class StorePlace {
       ...options,
       onEvent(event: EngineEvent) {
         if (event.type === "failure") onFailure(event.error);
-        onEvent?.(event);
+        return onEvent?.(event);
       },
     };
     this.#open = () =>

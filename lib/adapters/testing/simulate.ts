@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptions, describeValue } from "../../base/options.ts";
 import { beginSimulation } from "../../base/simulation.ts";
 import { loadAll } from "../../db/rest.ts";
 import { type AccidentKind, ACCIDENTS, SimulatedMachine } from "./machine.ts";
@@ -16,6 +17,8 @@ export interface SimulateOptions {
   /** What may happen to programs. Default: everything. */
   accidents?: readonly AccidentKind[] | undefined;
 }
+
+const NAMES = ["seeds", "from", "accidents"];
 
 /** What was simulated. */
 export interface SimulationReport {
@@ -58,12 +61,18 @@ export interface SimulationReport {
  */
 export async function simulate(
   scenario: (machine: SimulatedMachine, seed: number) => Promise<void>,
-  options: SimulateOptions = {},
+  options?: SimulateOptions,
 ): Promise<SimulationReport> {
-  const { seeds = 100, from = 1, accidents = ACCIDENTS } = options;
+  if (typeof scenario !== "function") {
+    throw new TypeError(`simulate: scenario must be a function, not ${describeValue(scenario)}`);
+  }
+  const { seeds = 100, from = 1, accidents = ACCIDENTS }: SimulateOptions = checkOptions("simulate", options, NAMES);
   // Without any it would pass, whatever the scenario.
   checkWhole("seeds", seeds, 1);
   checkWhole("from", from, 0);
+  if (!Array.isArray(accidents)) {
+    throw new TypeError(`simulate: option "accidents" must be an array, not ${describeValue(accidents)}`);
+  }
   for (const kind of accidents) {
     if (!ACCIDENTS.includes(kind)) {
       throw new TypeError(

@@ -134,6 +134,9 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   async restore(destination: string | URL | RestoreTarget, options?: RestoreOptions): Promise<RestoreInfo> {
     const call = "restore";
     const { clock } = this.#context(call);
+    if (destination instanceof BackupRepository) {
+      throw new TypeError(`${call}: destination must be a path or an open database, not a BackupRepository`);
+    }
     if (typeof destination === "object" && destination !== null && "restore" in destination) {
       return await destination.restore(this, options);
     }
@@ -221,7 +224,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
       "estimate",
       this.#withKey("estimate"),
       wish,
-      longOptions("estimate", checked).signal,
+      longOptions("estimate", checked),
     );
   }
 

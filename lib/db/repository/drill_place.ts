@@ -23,7 +23,7 @@ export async function drillIn<T>(
   fs: FileSystem,
   work: (fs: FileSystem, directory: string) => Promise<T>,
 ): Promise<T> {
-  const parent = given === undefined ? temporary(call) : fixedPath(fs, localPath(call, given));
+  const parent = given === undefined ? temporary(call) : fixedPath(fs, localPath(`${call}: option "directory"`, given));
   if ((await fs.stat(parent))?.kind !== "directory") {
     throw new NotFoundError(`Cannot drill in ${parent}: there is no such directory; make it first (NOT_FOUND)`, {
       path: parent,

@@ -118,7 +118,15 @@ export class SetMany {
           throwIfAborted(signal);
           const step = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
             giveUp = reject;
-            Promise.resolve(iterator.next()).then(resolve, reject);
+            const failed = (error: unknown): void => {
+              ended = true;
+              reject(error);
+            };
+            try {
+              Promise.resolve(iterator.next()).then(resolve, failed);
+            } catch (error) {
+              failed(error);
+            }
           });
           ended = step.done === true;
           if (ended) return await this.#finish();
@@ -127,7 +135,8 @@ export class SetMany {
         }
       });
     } catch (error) {
-      // As `for await` would, but not waiting for a source that may be stuck. Its own failure is not the one to tell of.
+      // As `for await` would, which leaves a source alone that has failed, but not waiting for one that may be stuck. What
+      // its end fails with is not the failure to tell of.
       if (!ended) (async () => await iterator.return?.())().catch(() => {});
       throw error;
     }

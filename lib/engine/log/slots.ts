@@ -20,13 +20,18 @@ export async function setSlot(store: Store, slot: SlotMeta, until?: Promise<unkn
     const free = store.holdLogs([...store.manifest.state.logs.keys()]);
     until.then(free, free);
   }
+  let present: SlotMeta | undefined;
   let changed = false;
   await store.edit(({ slots }) => {
-    const present = slots.get(slot.id);
+    present = slots.get(slot.id);
     changed = present === undefined || !sameSlot(present, slot);
     return changed ? { setSlots: [{ ...slot }] } : undefined;
   });
-  if (changed) await trimLog(store);
+  if (!changed) return;
+  if (present !== undefined && present.version < slot.version) {
+    store.report({ type: "archive", from: present.version + 1, to: slot.version, slot: slot.id });
+  }
+  await trimLog(store);
 }
 
 /** Forgets a slot, and lets go of the log that was kept for it alone. */

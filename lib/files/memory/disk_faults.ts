@@ -4,6 +4,7 @@
  * @module
  */
 import { IOError, NoSpaceError } from "../../base/errors.ts";
+import { checkFault } from "../../base/faults.ts";
 import type { Operation } from "./disk_operation.ts";
 
 /**
@@ -19,6 +20,8 @@ import type { Operation } from "./disk_operation.ts";
  * | `"cut"` | the power goes at this call: it and all later ones on this disk reject |
  */
 export type DiskFaultKind = "fail" | "lose" | "tear" | "full" | "kill" | "cut";
+
+const KINDS: readonly DiskFaultKind[] = ["fail", "lose", "tear", "full", "kill", "cut"];
 
 /** A fault and when it strikes. */
 export interface DiskFault {
@@ -69,6 +72,7 @@ export class DiskFaults {
 
   /** Adds a fault; the function given back removes it. */
   inject(fault: DiskFault): () => void {
+    checkFault(fault, KINDS, ["part"]);
     const active = { fault, left: fault.times ?? 1 };
     this.#active.push(active);
     return () => {

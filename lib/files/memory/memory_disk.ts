@@ -4,6 +4,7 @@
  * @module
  */
 import { IOError, NoSpaceError } from "../../base/errors.ts";
+import { booleanOption, checkOptions, functionOption, numberOption } from "../../base/options.ts";
 import { DiskFaults, type Strike } from "./disk_faults.ts";
 import type { Operation, OperationName } from "./disk_operation.ts";
 import { type MemoryFile, MemoryVolume } from "./memory_volume.ts";
@@ -31,6 +32,15 @@ export interface MemoryFileSystemOptions {
   afterOperation?: ((operation: Operation) => void) | undefined;
   /** Called before each asynchronous operation, which takes effect once the answer has settled. */
   delay?: ((name: OperationName, path: string) => Promise<void> | undefined) | undefined;
+}
+
+/** Refuses what is no way for a disk to behave: a test whose disk is another than it says proves nothing. */
+export function checkDiskOptions(call: string, options: MemoryFileSystemOptions | undefined): void {
+  const hooks = ["beforeOperation", "afterOperation", "delay"];
+  const checked = checkOptions(call, options, ["capacityBytes", "durable", ...hooks]);
+  numberOption(call, checked, "capacityBytes", undefined, { min: 0, max: Infinity, integer: false });
+  booleanOption(call, checked, "durable", undefined);
+  for (const hook of hooks) functionOption(call, checked, hook);
 }
 
 /** Turns of the queue of promises that slow syncs take at most: several times what it takes to write a group of commits. */

@@ -8,10 +8,10 @@ import { ExistsError, IOError, LockedError, NotFoundError } from "../../base/err
 import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from "../file_system.ts";
 import type { DiskFault } from "./disk_faults.ts";
 import type { OperationName } from "./disk_operation.ts";
-import { type DiskUser, MemoryDisk, type MemoryFileSystemOptions } from "./memory_disk.ts";
+import { checkDiskOptions, type DiskUser, MemoryDisk, type MemoryFileSystemOptions } from "./memory_disk.ts";
 import { MemoryContent } from "./memory_content.ts";
 import { MemoryFileHandle } from "./memory_file_handle.ts";
-import { type CrashOptions, imageAfterCut } from "./memory_image.ts";
+import { checkCrashOptions, type CrashOptions, imageAfterCut } from "./memory_image.ts";
 import { MemoryDirectory, MemoryFile, type MemoryNode, MemoryVolume } from "./memory_volume.ts";
 
 export { type DiskFault, type DiskFaultKind, randomDiskFault } from "./disk_faults.ts";
@@ -35,6 +35,7 @@ export type { CrashKeep, CrashOptions } from "./memory_image.ts";
  * ```
  */
 export function memoryFileSystem(options: MemoryFileSystemOptions = {}): MemoryFileSystem {
+  checkDiskOptions("memoryFileSystem", options);
   return new MemoryFileSystem(new MemoryDisk(options));
 }
 
@@ -94,7 +95,8 @@ export class MemoryFileSystem implements FileSystem {
 
   /** What `crash` would give now, while this disk goes on: cheap enough to look at after every single operation. */
   fork(options: CrashOptions = {}, next: MemoryFileSystemOptions = {}): MemoryFileSystem {
-    const { keep = "random", random } = options;
+    const { keep, random } = checkCrashOptions("crash", options);
+    checkDiskOptions("crash", next);
     if (keep !== "all" && this.#disk.options.durable === false) {
       throw new TypeError('crash: a disk made with durable: false can only be crashed with keep: "all"');
     }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkOptions, choiceOption, functionOption } from "../../base/options.ts";
 import type { MemoryContent } from "./memory_content.ts";
 import {
   applyEdit,
@@ -28,6 +29,20 @@ export interface CrashOptions {
   keep?: CrashKeep | undefined;
   /** From 0 up to 1, for `"random"` and `"scattered"`: pass a seeded generator, so that a failing run can be run again. */
   random?: (() => number) | undefined;
+}
+
+const KEEPS: readonly CrashKeep[] = ["none", "all", "random", "scattered"];
+
+/** Checks how the power is to go: a slip would leave another disk than a test is about. */
+export function checkCrashOptions(
+  call: string,
+  options: CrashOptions | undefined,
+): { keep: CrashKeep; random: (() => number) | undefined } {
+  const checked = checkOptions(call, options, ["keep", "random"]);
+  return {
+    keep: choiceOption(call, checked, "keep", "random", KEEPS),
+    random: functionOption<() => number>(call, checked, "random"),
+  };
 }
 
 /** The unit in which systems write files back: bytes of a page go together. */

@@ -55,6 +55,18 @@ describe("prometheusText()", () => {
     assert.throws(() => prometheusText(stats, { health }), /option "health" must be .*, not a Promise; await it$/);
   });
 
+  it("refuses options that it does not know or that say nothing", () => {
+    const refused = (options: unknown, message: RegExp): void =>
+      assert.throws(() => prometheusText(stats, options as never), { name: "TypeError", message });
+    refused({ lables: { a: "b" } }, /^prometheusText: unknown option "lables"; did you mean "labels"\?$/);
+    refused(
+      { labels: new Map([["a", "b"]]) },
+      /^prometheusText: option "labels" must be a record of strings, not a Map$/,
+    );
+    refused({ labels: { a: 1 } }, /^prometheusText: option "labels" must be a record of strings/);
+    refused("nightly", /^prometheusText: options must be an object, not "nightly"$/);
+  });
+
   it("gives every figure under a name with its unit", () => {
     assert.deepEqual(Object.fromEntries(scrape(prometheusText(stats))), {
       'holdfast_backup_backups{type="full"}': 2,

@@ -459,6 +459,28 @@ describe("replicate()", () => {
     await assert.rejects(replication.flush(), ClosedError);
   });
 
+  it("ends with a database that is closed while commits wait, once, and keeps no program alive for them", async () => {
+    const house = await House.make();
+    const events: string[] = [];
+    const replication = await house.replicate({
+      async onEvent({ type }) {
+        events.push(type);
+        return await Promise.reject(new Error("nobody's affair but the listener's"));
+      },
+    });
+    await replication.flush();
+    await house.set("a", "x");
+    await house.engine.close();
+    assert.equal(replication.status().state, "stopped");
+    assert.equal(replication.status().lagVersions, 1);
+    await pass(house, replication, 61 * SECOND);
+    assert.equal(house.time.keeping, 0);
+    assert.equal(events.filter((type) => type === "stopped").length, 1);
+    assert.equal(events.filter((type) => type === "failure").length, 1);
+    await replication.stop();
+    assert.equal(events.filter((type) => type === "stopped").length, 1);
+  });
+
   it("leaves at most 200 log objects of a day, of which any second restores", async () => {
     const long = process.env["HOLDFAST_LONG"] === "1";
     const house = await House.make({ engine: { historyBytes: 2 ** 14, memtableBytes: 2 ** 16 } });

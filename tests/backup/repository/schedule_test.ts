@@ -353,6 +353,13 @@ describe("Schedule.runNow()", () => {
     const { jobs } = await stage({ full: "0 1 * * *" });
     await assert.rejects(jobs.runNow("restore" as "full"), TypeError);
     await assert.rejects(jobs.runNow("prune"), /needs a policy/);
+    await assert.rejects(jobs.stop({ aborted: true } as object), /unknown option "aborted"; did you mean "abort"/);
+    await assert.rejects(jobs.stop({ abort: 1 as unknown as boolean }), /"abort" must be true or false, not 1/);
+    assert.equal(jobs.status().stopped, false);
+    await assert.rejects(
+      stage({ full: "0 1 * * *", fileSystem: "disk" as never }),
+      /"fileSystem" must be a FileSystem/,
+    );
     await jobs.stop();
     await assert.rejects(jobs.runNow("full"), ClosedError);
   });

@@ -10,7 +10,7 @@
 import { ClosedError, NotFoundError, RepositoryLockedError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import { toHex } from "../../../base/bytes.ts";
-import { ProgressReporter } from "../../../base/progress.ts";
+import { type OnProgress, ProgressReporter } from "../../../base/progress.ts";
 import { openEngine } from "../../../engine/open.ts";
 import type { EngineSettings } from "../../../engine/types.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
@@ -85,7 +85,7 @@ export async function drillRepository(context: RepositoryContext, parts: DrillPa
     onProgress,
     (progress) =>
       withReaderLease(context, "drill", parts.directory, async (lease) => {
-        const drill = new Drill(context, parts, lease, new ProgressReporter(progress));
+        const drill = new Drill(context, parts, lease, progress);
         const report = await drill.run();
         await record(context, wish, report, drill.isWhole);
         return report;
@@ -103,11 +103,23 @@ class Drill {
   readonly #lease: Lease;
   readonly #reporter: ProgressReporter;
 
-  constructor(context: RepositoryContext, parts: DrillParts, lease: Lease, reporter: ProgressReporter) {
+  /** What the caller's own listener threw, which says nothing of a backup. */
+  #thrown: { error: unknown } | undefined;
+
+  constructor(context: RepositoryContext, parts: DrillParts, lease: Lease, onProgress: OnProgress | undefined) {
     this.#context = context;
     this.#parts = parts;
     this.#lease = lease;
-    this.#reporter = reporter;
+    this.#reporter = new ProgressReporter((progress) => {
+      try {
+        const told: unknown = onProgress?.(progress);
+        if (told instanceof Promise) told.catch((error) => this.#thrown = { error });
+        return told as void;
+      } catch (error) {
+        this.#thrown = { error };
+        throw error;
+      }
+    });
   }
 
   async run(): Promise<DrillReport> {
@@ -133,6 +145,7 @@ class Drill {
       await this.#check(await this.#make(wanted, scratch, report), report);
     } catch (error) {
       throwIfAborted(signal);
+      if (this.#thrown !== undefined) throw this.#thrown.error;
       if (isMisuse(error)) throw error;
       report.problems.push(error instanceof Error ? error.message : String(error));
     } finally {

@@ -11,7 +11,8 @@
  *
  * @module
  */
-import { describeValue } from "../../../base/options.ts";
+import { checkOptions, describeValue } from "../../../base/options.ts";
+import { checkLabels } from "../../backup_options.ts";
 import type { HealthReport } from "./health.ts";
 import type { RepositoryStats } from "./stats_types.ts";
 
@@ -29,8 +30,11 @@ type Sample = readonly [value: number | undefined, labels?: Record<string, strin
 export const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** The text; `TypeError` for a label whose name Prometheus refuses, and for figures that were not awaited. */
-export function prometheusText(stats: RepositoryStats, { labels = {}, health }: PrometheusOptions = {}): string {
+export function prometheusText(stats: RepositoryStats, options?: PrometheusOptions): string {
   assertReport(stats, "the first argument must be what stats() of a repository gives", "backups");
+  const checked = checkOptions("prometheusText", options, ["labels", "health"]);
+  const labels = checkLabels("prometheusText", checked);
+  const health = checked["health"] as HealthReport | undefined;
   if (health !== undefined) assertReport(health, 'option "health" must be what health() of it gives', "findings");
   for (const name of Object.keys(labels)) {
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) || name.startsWith("__")) {

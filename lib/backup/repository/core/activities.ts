@@ -37,7 +37,7 @@ export class Activities {
     try {
       return await work((progress) => {
         entry.progress = progress;
-        onProgress?.(progress);
+        return onProgress?.(progress); // an asynchronous one's promise
       });
     } finally {
       this.#running.delete(entry);

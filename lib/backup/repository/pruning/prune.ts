@@ -35,7 +35,8 @@ export async function pruneRepository(
   const { dryRun = false } = options;
   if (dryRun) {
     const lease = await takeLease({ ...context, readOnly: true }, { kind: "prune", holder: "" });
-    return await new Pruning(context, lease, decide, { ...options, dryRun }).run();
+    const reporter = new ProgressReporter(options.onProgress);
+    return await new Pruning(context, lease, decide, { ...options, dryRun, reporter }).run();
   }
   return await carryOut(context, "prune", context.name, options, decide, {});
 }

@@ -189,7 +189,7 @@ export class Pruning {
     if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
     if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
     await this.#lease.assertHeld();
-    this.#reporter.start("delete");
+    if (!this.#options.dryRun) this.#reporter.start("delete");
     for (const group of childrenFirst(state, freed)) {
       await this.#deleteAll(group.map((id) => ({ key: backupKey(id), size: state.sizes.get(backupKey(id)) ?? 0 })));
     }

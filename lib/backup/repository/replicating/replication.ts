@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { whenAborted } from "../../../base/abort.ts";
+import { throwIfAborted, whenAborted } from "../../../base/abort.ts";
 import {
   ClosedError,
   LineageError,
@@ -34,6 +34,7 @@ import { isBase } from "../restoring/coverage.ts";
 import { mergeLog } from "../log/merge.ts";
 import { MergeMemory } from "../log/merge_memory.ts";
 import {
+  BASE_OPTIONS,
   type CheckedReplication,
   LOOK_EVERY_MS,
   type ReplicationEvent,
@@ -69,6 +70,8 @@ export class Replication implements AsyncDisposable {
   #failures = 0;
   #failure: unknown;
   #fenced: LineageError | undefined;
+  /** Whether it has ended: stopped, overtaken, or with its database. */
+  #over = false;
   /** When it shipped last, and where its own archive stood then: while the store is away nothing else is known. */
   #shipped: { at: number; head: HeadDocument | undefined } = { at: 0, head: undefined };
   #mergedAt = 0;
@@ -106,6 +109,7 @@ export class Replication implements AsyncDisposable {
   /** Begins. The first shipment and the claim on the history are awaited, so that what can't work is told at once. @internal */
   async start(): Promise<this> {
     try {
+      throwIfAborted(this.#options.signal); // one that has fired does not fire again
       assertApart("replicate", this.#context, this.#engine);
       await ensureSlot(this.#engine, this.#context, this.#shipper);
       await this.#shipper.claim();
@@ -127,7 +131,7 @@ export class Replication implements AsyncDisposable {
     // A copy that was never written to stands in the history of another, which may have gone on.
     const archived = Math.min(head?.version ?? 0, visibleVersion);
     return {
-      state: this.#fenced !== undefined || this.#stopping !== undefined
+      state: this.#over || this.#stopping !== undefined || this.#engine.closed
         ? "stopped"
         : this.#running !== undefined
         ? "shipping"
@@ -181,7 +185,10 @@ export class Replication implements AsyncDisposable {
     return this.#stopping !== undefined;
   }
 
-  /** Archives what there is, moves the slot on, and ends. What keeps that from succeeding is thrown; it has ended all the same. */
+  /**
+   * Archives what there is, moves the slot on, and ends. What keeps that from succeeding is thrown; it has ended all the same.
+   * With a database that was closed before, it has ended already: what was not archived waits in the log for the next one.
+   */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
   }
@@ -208,12 +215,13 @@ export class Replication implements AsyncDisposable {
   #end(): void {
     this.#cancel?.();
     this.#stopListening();
-    this.#report({ type: "stopped" });
+    if (!this.#over) this.#report({ type: "stopped" });
+    this.#over = true;
   }
 
   /** Sets the timer for what comes next. Only commits that wait to be archived keep the process alive. */
   #schedule(): void {
-    if (this.#stopping !== undefined || this.#fenced !== undefined || this.#running !== undefined) return;
+    if (this.#over || this.#stopping !== undefined || this.#running !== undefined) return;
     this.#cancel?.();
     const { interval, heartbeat } = this.#options;
     const now = this.#context.clock();
@@ -366,7 +374,8 @@ export class Replication implements AsyncDisposable {
 
   #report(event: ReplicationEvent): void {
     try {
-      this.#options.onEvent?.(event);
+      const told: unknown = this.#options.onEvent?.(event);
+      if (told instanceof Promise) told.catch(() => {});
     } catch {
       // A listener's error must not look like one of the replication's.
     }
@@ -377,23 +386,3 @@ export class Replication implements AsyncDisposable {
 function leadsOn({ start, gaps, pruned = 0 }: HeadDocument, version: number): boolean {
   return version >= start - 1 && version >= pruned && !gaps.some(({ to }) => to > version);
 }
-
-/** How bases are made: sharing what is there, whole. */
-const BASE_OPTIONS = {
-  type: "snapshot" as const,
-  selection: { namespace: undefined, prefix: undefined },
-  prefix: undefined,
-  filter: undefined,
-  labels: { madeBy: "replication" },
-  compression: undefined,
-  level: undefined,
-  overwrite: false,
-  id: undefined,
-  parent: undefined,
-  maxBytes: undefined,
-  concurrency: undefined,
-  bytesPerSecond: undefined,
-  prune: undefined,
-  excludeLog: false,
-  encryption: undefined,
-};

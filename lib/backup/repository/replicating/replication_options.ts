@@ -27,9 +27,9 @@ export interface ReplicationOptions {
    * Without it nothing is read that a backup consists of.
    */
   verify?: boolean | undefined;
-  /** Hears what happens. What it throws is ignored. */
+  /** Hears what happens. What it throws, or rejects with, is ignored. */
   onEvent?: ((event: ReplicationEvent) => void) | undefined;
-  /** Stops it, as `stop()` does. */
+  /** Stops it, as `stop()` does; one that has fired before keeps it from beginning, and the call rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
@@ -62,7 +62,10 @@ export type ReplicationEvent =
 
 /** How a replication stands. */
 export interface ReplicationStatus {
-  /** `"failing"`: it tries again after a pause; `"stopped"`: by `stop()`, or because another writer took over. */
+  /**
+   * `"failing"`: it tries again after a pause; `"stopped"`: by `stop()`, because another writer took over, or because the
+   * database was closed.
+   */
   state: "waiting" | "shipping" | "failing" | "stopped";
   /** The database's id. */
   database: string;
@@ -117,3 +120,23 @@ export function replicationOptions(call: string, options: ReplicationOptions | u
     signal: signalOption(call, checked),
   };
 }
+
+/** How bases are made: sharing what is there, whole. */
+export const BASE_OPTIONS = {
+  type: "snapshot" as const,
+  selection: { namespace: undefined, prefix: undefined },
+  prefix: undefined,
+  filter: undefined,
+  labels: { madeBy: "replication" },
+  compression: undefined,
+  level: undefined,
+  overwrite: false,
+  id: undefined,
+  parent: undefined,
+  maxBytes: undefined,
+  concurrency: undefined,
+  bytesPerSecond: undefined,
+  prune: undefined,
+  excludeLog: false,
+  encryption: undefined,
+};

@@ -7,6 +7,9 @@
  *
  * @module
  */
+import { throwIfAborted } from "../../../base/abort.ts";
+import { ProgressReporter } from "../../../base/progress.ts";
+import type { LongWorkOptions } from "../../long_work.ts";
 import type { CheckedPointOptions } from "../../restore_options.ts";
 import { readAuditBackwards } from "../core/audit_lines.ts";
 import type { RepositoryContext } from "../core/context.ts";
@@ -72,10 +75,14 @@ export async function estimateRestore(
   call: string,
   context: RepositoryContext,
   wish: CheckedPointOptions,
-  signal?: AbortSignal,
+  { signal, onProgress }: LongWorkOptions = {},
 ): Promise<RestoreEstimate> {
+  throwIfAborted(signal);
+  new ProgressReporter(onProgress).start("plan");
   const model = await learnModel(context);
+  throwIfAborted(signal);
   const wanted = await findState(call, context, wish, signal);
+  throwIfAborted(signal);
   if (wanted.kind === "entries") {
     const { version, timestamp, database, lineage, id, totalBytes, storedBytes, entryCount } = wanted.backup;
     const sizes = {
