@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NotFoundError } from "../../../lib/base/errors.ts";
+import { NoSpaceError, NotFoundError } from "../../../lib/base/errors.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
@@ -187,6 +187,19 @@ describe("drillRepository()", () => {
       assert.deepEqual(await fs.list("/scratch"), []);
     }
     assert.deepEqual(await keysOf(context.store, "locks/"), []);
+  });
+
+  it("says nothing of a backup where there is no room to restore it", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    const fs = memoryFileSystem({ capacityBytes: 1_500 });
+    await fs.makeDirectory("/scratch");
+    const settings = settingsOf({ clock: context.clock });
+    await assert.rejects(drillRepository(context, { fs, directory: "/scratch", settings, wish: ANY }), NoSpaceError);
+    assert.deepEqual((await readProofs(context)).filter(({ kind }) => kind === "drill"), []);
+    assert.deepEqual(await fs.list("/scratch"), []);
+    fs.capacityBytes = Infinity;
+    assert.equal((await drillRepository(context, { fs, directory: "/scratch", settings, wish: ANY })).ok, true);
   });
 
   it("teaches the estimate", async () => {

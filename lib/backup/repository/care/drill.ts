@@ -7,7 +7,13 @@
  *
  * @module
  */
-import { ClosedError, NotFoundError, RepositoryLockedError } from "../../../base/errors.ts";
+import {
+  ClosedError,
+  NoSpaceError,
+  NotFoundError,
+  PermissionError,
+  RepositoryLockedError,
+} from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { type OnProgress, ProgressReporter } from "../../../base/progress.ts";
@@ -74,7 +80,8 @@ const CALL = "drill";
 
 /**
  * Restores for real. That it does not work is a report with `ok` false and a failed proof. Thrown are the signal's reason,
- * and what says that there is nothing to drill: `NotFoundError` for a backup or a history there is none of, `TypeError`.
+ * what says that there is nothing to drill: `NotFoundError` for a backup or a history there is none of, `TypeError`; and that
+ * there is no place for it: `NoSpaceError`, `PermissionError`. Of these no proof is kept.
  */
 export async function drillRepository(context: RepositoryContext, parts: DrillParts): Promise<DrillReport> {
   const { signal, onProgress, wish } = parts;
@@ -146,7 +153,7 @@ class Drill {
     } catch (error) {
       throwIfAborted(signal);
       if (this.#thrown !== undefined) throw this.#thrown.error;
-      if (isMisuse(error)) throw error;
+      if (isMisuse(error) || isOfPlace(error, scratch)) throw error;
       report.problems.push(error instanceof Error ? error.message : String(error));
     } finally {
       await removeTree(fs, scratch).catch(() => {}); // What was found is the thing to tell.
@@ -341,6 +348,12 @@ const NOBODY = "0".repeat(32);
 function isMisuse(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || error instanceof ClosedError ||
     error instanceof RepositoryLockedError;
+}
+
+/** What says that there is no room for a restore where it was to be made, or no right to: nothing is known of the backup then. */
+function isOfPlace(error: unknown, scratch: string): boolean {
+  return (error instanceof NoSpaceError || error instanceof PermissionError) &&
+    error.path?.startsWith(scratch) === true;
 }
 
 async function record(
