@@ -10,6 +10,7 @@ import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { ensureSlot } from "../../../lib/backup/repository/log/slots.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
 import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
@@ -368,6 +369,60 @@ describe("a copy that was never written to", () => {
     await copy.close();
   });
 
+  it("begins no head for its original, which begins it", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const copy = await exported(house);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    await second.stop();
+    assert.deepEqual(await headsOf(house), []);
+    await house.backup();
+    await house.set("b", "b");
+    await house.backup();
+    assert.deepEqual((await headsOf(house)).map(({ version }) => version), [2]);
+    assert.deepEqual((await house.restore()).contents, house.states.get(2));
+    await copy.close();
+  });
+
+  it("leaves the rest for its original to archive, without a slot and with one at where it stands", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    const copy = await exported(house);
+    const before = await headsOf(house);
+    await Shipper.of(house.context, copy).ship();
+    assert.deepEqual(await headsOf(house), before);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    assert.deepEqual(await headsOf(house), before);
+    await second.stop();
+    await original.stop();
+    await copy.close();
+  });
+
+  it("goes on behind the fork once it was written to, and has no gap where its original has archived less", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    await house.engine.compact();
+    const copy = await exported(house);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    await write(copy, (batch) => put(batch, 0, "own", { value: "of the copy" }));
+    assert.equal((await Shipper.of(house.context, copy).ship()).gap, undefined);
+    const heads = (await headsOf(house)).map(({ lineage, start, version }) => [lineage, start, version]);
+    assert.deepEqual(heads.find(([lineage]) => lineage === copy.lineage), [copy.lineage, 4, 4]);
+    assert.deepEqual((await house.restore({ lineage: copy.lineage })).contents, dump(copy, true));
+    await second.stop();
+    await original.stop();
+    await copy.close();
+  });
+
   it("archives what its original has not yet, which goes on behind that", async () => {
     const house = await House.make();
     await house.set("a", "a");
@@ -548,6 +603,25 @@ for (const own of [false, true]) {
         }
       });
 
+      it("is not overtaken by its original, which takes over the head that it began for it", async () => {
+        const { house, copy } = await notArchived();
+        const shipper = Shipper.of(house.context, copy);
+        await ensureSlot(copy, house.context, shipper);
+        await copy.setSlot({ ...copy.slots()[0]!, version: 1 });
+        await shipper.ship();
+        const { lineage } = house.engine;
+        const writerOf = async (): Promise<string | undefined> =>
+          (await headsOf(house)).find((head) => head.lineage === lineage)?.writer;
+        const first = await writerOf();
+        assert.notEqual(first, undefined);
+        await house.set("c", "c");
+        await house.backup();
+        assert.notEqual(await writerOf(), first);
+        await shipper.detach();
+        await shipper.ship();
+        await copy.close();
+      });
+
       it("leaves the head to its original where all is archived, though its slot lags", async () => {
         const made = await notArchived();
         const { house } = made;
@@ -645,6 +719,27 @@ describe("a copy of a database that another copy was archived instead of", () =>
       assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(4));
     }
     await reader.close();
+  });
+
+  it("is no base of what the other builds on its own backups, where their base is lost", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const first = await house.backup({ type: "full" });
+    await house.copyDirectory("/other");
+    for (const key of ["b", "c", "d"]) await house.set(key, key);
+    house.time.now += 1000;
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    for (const key of ["x", "y"]) await write(other, (batch) => put(batch, 0, key, { value: "of the other" }));
+    await other.close();
+    const reader = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+    await house.backup({ type: "full" }, reader);
+    await reader.close();
+    assert.equal((await house.backup({ type: "incremental", parent: first.id })).type, "incremental");
+    await house.store.delete(backupKey(first.id));
+    await house.set("e", "e");
+    const { id, type } = await house.backup({ type: "incremental" });
+    assert.equal(type, "snapshot");
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(5));
   });
 
   it("is restored as it was, and never with the log of the other behind it", async () => {
