@@ -26,11 +26,11 @@ export function goesOn(
   options: { type: string; parent?: string | undefined; maxBytes?: number | undefined },
 ): boolean {
   if (options.type !== "auto") return options.type === "incremental";
-  if (parent.lineage !== engine.lineage) return false;
   if (options.parent !== undefined || options.maxBytes !== undefined) return true;
   const path = lineagePath(engine.lineage, engine.meta.parents);
-  const bases = mine.filter((each) => isBase(each) && isOnPath(path, each.lineage, each.version));
-  return bases.length === 0 || bases.some(({ createdAt }) => clock() - createdAt < BASE_MS);
+  return mine.some((each) =>
+    isBase(each) && isOnPath(path, each.lineage, each.version) && clock() - each.createdAt < BASE_MS
+  );
 }
 
 /** The backup to go on from: the one asked for, else the newest of this history; none whose key is `going`. */
