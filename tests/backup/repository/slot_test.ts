@@ -58,6 +58,21 @@ describe("a slot that was dropped", () => {
     await assert.rejects(house.restore({ at: { version: 2 } }), GapError);
     assert.deepEqual((await house.restore({ at: { version: 1 } })).contents, house.states.get(1));
   });
+
+  it("is made anew behind such a gap once the head says so, also in the same run of the program", async () => {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup();
+    const shipper = Shipper.of(house.context, house.engine);
+    await shipper.detach();
+    await house.engine.dropSlot(house.context.id);
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.engine.compact();
+    await ensureSlot(house.engine, house.context, shipper);
+    const [head] = await readHeads(house.context);
+    assert.deepEqual([head!.version, head!.gaps.map(({ from, to }) => [from, to])], [3, [[2, 3]]]);
+    assert.equal(house.engine.slots()[0]!.version, 3);
+  });
 });
 
 describe("a slot that is ahead of where a new head begins", () => {
@@ -159,6 +174,18 @@ describe("a commit in the same millisecond as a backup before it", () => {
     await house.backup();
     assert.deepEqual((await house.restore({ at })).contents, house.states.get(1));
     assert.deepEqual((await house.restore({ at: at + 1 })).contents, house.states.get(2));
+  });
+});
+
+describe("a slot that a shipment moves on", () => {
+  it("is where the head is once that has come to its end", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const shipper = Shipper.of(house.context, house.engine);
+    await ensureSlot(house.engine, house.context, shipper);
+    await house.set("b", "2");
+    const { head } = await shipper.ship({ heartbeat: true });
+    assert.deepEqual([head.version, house.engine.slots()[0]!.version], [2, 2]);
   });
 });
 
