@@ -127,6 +127,19 @@ describe("backup() into a repository", () => {
     assert.deepEqual(ranges, [[3, 3], [33, 33]], "it never pretends to have what lies between");
   });
 
+  it("is no incremental one behind another whose own log is lost, though the log since that is there", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "1");
+    assert.equal((await house.backup()).type, "incremental");
+    for (const key of await keysBelow(house.store, "log/")) await house.store.delete(key);
+    await house.set("c", "1");
+    const { id, type } = await house.backup();
+    assert.equal(type, "snapshot");
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(3));
+  });
+
   it("shares unchanged objects in snapshots, and none in full backups", async () => {
     const house = await House.make();
     await fill(house, "a", 100);

@@ -129,6 +129,20 @@ describe("a pruning beside a backup", () => {
     await pruning;
     assert.deepEqual(await assertAllRestore(house), ["day-3", "day-4", "day-5", "yes"]);
   });
+
+  it("that starts once the newest is marked: it builds on the one before", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 3);
+    await house.set("more", "1");
+    const stands = gate.hold(on("delete", PART.backups));
+    const deleting = deleteBackup(house.context, "day-3");
+    await stands;
+    const { type, parentId } = await house.backup({ id: "next" });
+    assert.deepEqual([type, parentId], ["incremental", "day-2"]);
+    gate.open();
+    await deleting;
+    assert.ok((await assertAllRestore(house)).includes("next"));
+  });
 });
 
 describe("a pruning beside a restore", () => {
