@@ -344,6 +344,42 @@ describe("a backup that stops at maxBytes", () => {
     assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
   });
 
+  it("takes back nothing that a replication may still find: it puts a copy of what is on its way out", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    house.note();
+    const stands = gate.hold(on("delete", PART.objects));
+    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
+    await stands;
+    await Shipper.of(house.context, house.engine).ship();
+    gate.open();
+    await assert.rejects(backup, /LIMIT/);
+    await assertWhole(house.context);
+    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+  });
+
+  it("leaves what others may have found to a later pruning, also where it is cut off", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await house.set("a", "1");
+    await house.backup();
+    const before = await keysOf(house.store, PART.objects);
+    const other = await takeLease(house.context, { kind: "replicate", holder: "another" });
+    const heal = store.inject({ at: at("delete", PART.marks), do: "refuse", times: Infinity });
+    await assert.rejects(house.backup({ type: "full", maxBytes: 500 }), /LIMIT/);
+    heal();
+    const made = await keysOf(house.store, PART.objects);
+    assert.notDeepEqual(made, before);
+    assert.equal((await keysOf(house.store, PART.marks)).length, 1);
+    for (const left of [made, before]) {
+      await prune(house, { keepLast: 1 });
+      assert.deepEqual(await keysOf(house.store, PART.objects), left);
+      await other.release();
+    }
+  });
+
   it("takes nothing back while others are at work, who may have found it", async () => {
     const house = await House.make();
     await house.set("a", "1");

@@ -171,9 +171,13 @@ describe("a commit in the same millisecond as a backup before it", () => {
     await house.set("b", "2");
     assert.equal(house.engine.visibleTimestamp, at + 1);
     assert.deepEqual((await house.restore({ at })).contents, house.states.get(1), "before it is archived");
+    await assert.rejects(house.restore({ at: at + 1 }), GapError);
     await house.backup();
     assert.deepEqual((await house.restore({ at })).contents, house.states.get(1));
     assert.deepEqual((await house.restore({ at: at + 1 })).contents, house.states.get(2));
+    await house.set("c", "3");
+    assert.equal(house.engine.visibleTimestamp, at + 2);
+    await assert.rejects(house.restore({ at: at + 2 }), GapError);
   });
 });
 
