@@ -6,7 +6,7 @@ import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
-import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, headKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -191,6 +191,23 @@ describe("a database that went through several lines of history while nobody arc
       assert.deepEqual((await house.restore({ lineage, at: { version } })).contents, house.states.get(version));
     }
     await assert.rejects(house.restore({ lineage, at: { version: 4 } }), GapError);
+  });
+
+  it("misses all behind what was archived where the log is gone from there on, and leaves that history as it was", async () => {
+    const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const [before] = await headsOf(house);
+    await house.set("b", "2");
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    await reopen(house);
+    await house.set("c", "3");
+    await house.engine.compact();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    const { lineage } = house.engine;
+    assert.deepEqual([gap, head.lineage, head.version], [{ from: 2, to: 4 }, lineage, 4]);
+    assert.deepEqual(await headsOf(house), [before, head]);
+    assert.deepEqual(head.gaps.map(({ from, to }) => [from, to]), [[2, 4]]);
   });
 
   it("goes on at the last fork where all before it is archived and what came behind was lost, though its slot lags", async () => {
@@ -385,6 +402,25 @@ describe("a copy that was never written to", () => {
     await copy.close();
   });
 
+  it("is backed up though the head of its original is lost, which its original is told of", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    await house.backup();
+    await house.set("b", "b");
+    await house.backup();
+    const copy = await exported(house);
+    const { id, lineage } = house.engine;
+    await house.store.delete(headKey(id, lineage));
+    for (const type of ["full", "snapshot"] as const) {
+      const made = await house.backup({ type }, copy);
+      assert.deepEqual((await house.restore({ backupId: made.id })).contents, house.states.get(2));
+    }
+    await Shipper.of(house.context, house.engine).detach();
+    await assert.rejects(house.backup(), /its head is lost, and log that it counted is there; run repair/);
+    assert.deepEqual(await headsOf(house), []);
+    await copy.close();
+  });
+
   it("leaves the rest for its original to archive, without a slot and with one at where it stands", async () => {
     const house = await House.make();
     await house.set("a", "a");
@@ -459,6 +495,8 @@ describe("a copy that was never written to", () => {
     const at = house.time.now;
     house.time.now += 1000;
     const before = await headsOf(house);
+    const { gap } = await Shipper.of(house.context, copy).ship();
+    assert.deepEqual(gap, { from: 2, to: 4 }, "and is told of it");
     for (const type of ["full", "snapshot"] as const) {
       const { id, version } = await house.backup({ type, excludeLog: true }, copy);
       assert.equal(version, 3);
@@ -878,6 +916,27 @@ describe("two copies of a directory that both wrote on", () => {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
     await exported.close();
+  });
+});
+
+describe("a database that has lost commits which are archived", () => {
+  it("is told so, and the head stays where it is", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.copyDirectory("/older");
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.backup();
+    const before = await headsOf(house);
+    const older = await openAt(house.fs, "/older", { clock: house.time.clock });
+    for (const type of ["full", "auto"] as const) {
+      await assert.rejects(
+        house.backup({ type }, older),
+        (error: LineageError) =>
+          error instanceof LineageError && /stands at version 1, .* up to version 3/.test(error.message),
+      );
+    }
+    assert.deepEqual(await headsOf(house), before);
+    await older.close();
   });
 });
 

@@ -213,6 +213,7 @@ describe("a pruning beside replication", () => {
     const ingests = async (): Promise<number> =>
       (await readHeads(house.context)).flatMap((head) => head.ingests).length;
     assert.equal(await ingests(), 1);
+    assert.deepEqual(await keysOf(house.store, PART.locks), [], "the lease under which it came is given back");
     await prune(house, { keepLast: 10 });
     assert.equal(await ingests(), 1, "points in time need it");
     await assertAllRestore(house);

@@ -185,8 +185,12 @@ describe("a writer that is overtaken", () => {
       await house.backup({ type: "incremental" });
       if (dropsSlot) await copy.dropSlot(house.context.id);
       for (const key of ["b", "c"]) await write(copy, (batch) => put(batch, 0, key, { value: "the other's" }));
-      const other = await house.openRepository();
+      const store = new FaultStore(house.store);
+      const other = await openOver(store, house.time.clock);
       await assert.rejects(Shipper.of(other, copy).ship(), LineageError);
+      const { length } = store.calls;
+      await assert.rejects(Shipper.of(other, copy).ship(), LineageError);
+      assert.equal(store.calls.length, length, "he stays so");
       assert.equal((await readHead(other, copy.id, copy.lineage))!.body.version, 2);
       await copy.close();
     });

@@ -193,6 +193,46 @@ describe("a slot that a shipment moves on", () => {
   });
 });
 
+describe("archiving after a restart of the program", () => {
+  it("goes on behind its head, though the log up to there is gone", async () => {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup();
+    await house.engine.compact();
+    await house.engine.close();
+    await house.open();
+    await house.set("b", "2");
+    await house.engine.close();
+    await house.open();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    assert.deepEqual([head.version, head.gaps, gap], [2, [], undefined]);
+  });
+
+  it("goes on behind a head that was only just begun, in the midst of the log", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b", "c"]) await house.set(key, "1");
+    assert.equal(await Shipper.of(house.context, house.engine).claim(1), 1);
+    await house.engine.close();
+    await house.open();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    assert.deepEqual([head.start, head.version, head.gaps, gap], [2, 3, [], undefined]);
+  });
+
+  it("begins behind a gap as a writer of its own, so that an earlier one stops", async () => {
+    const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup();
+    const [before] = await readHeads(house.context);
+    await house.engine.close();
+    await house.open();
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.engine.compact();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    assert.deepEqual([gap, head.epoch], [{ from: 2, to: 3 }, before!.epoch + 1]);
+    assert.notEqual(head.writer, before!.writer);
+  });
+});
+
 describe("a slot that a backup moves on", () => {
   it("lets files of log go once the backup is done, its audit line as well", async () => {
     const house = await House.make({ engine: { historyBytes: 0 } });
