@@ -172,6 +172,9 @@ describe("a database that went through several lines of history while nobody arc
       [[lineages[0], 2, 3], [lineages[1], 4, 4], [lineages[2], 5, 6]],
     );
     assert.equal(heads.length, 3);
+    for (const { lineage, parents } of await headsOf(house)) {
+      assert.deepEqual(parents.map((each) => each.lineage), lineages.slice(0, lineages.indexOf(lineage)));
+    }
     for (let version = 1; version <= 6; version++) {
       const { contents } = await house.restore({ lineage: house.engine.lineage, at: { version } });
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
@@ -208,6 +211,21 @@ describe("a database that went through several lines of history while nobody arc
     assert.deepEqual([gap, head.lineage, head.version], [{ from: 2, to: 4 }, lineage, 4]);
     assert.deepEqual(await headsOf(house), [before, head]);
     assert.deepEqual(head.gaps.map(({ from, to }) => [from, to]), [[2, 4]]);
+  });
+
+  it("begins where it stands without a slot, which had kept the log of the line before", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const before = await headsOf(house);
+    await house.set("b", "2");
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    await reopen(house);
+    await house.engine.dropSlot(house.context.id);
+    await house.set("c", "3");
+    assert.equal(await Shipper.of(house.context, house.engine).claim(), 4);
+    const heads = (await headsOf(house)).map(({ lineage, start, version }) => [lineage, start, version]);
+    assert.deepEqual(heads, [[before[0]!.lineage, 2, 1], [house.engine.lineage, 5, 4]]);
   });
 
   it("goes on at the last fork where all before it is archived and what came behind was lost, though its slot lags", async () => {
@@ -290,6 +308,7 @@ describe("a history that left another one", () => {
     await house.set("b", "of the first");
     await house.backup({ type: "incremental" });
     const at = house.time.now;
+    const forkedAt = house.engine.visibleTimestamp;
     const fork = await forkAt(house, 2, { historyBytes: 0 });
     for (const key of ["x", "y"]) {
       house.time.now += 1000;
@@ -300,10 +319,44 @@ describe("a history that left another one", () => {
     house.time.now += 1000;
     await house.backup({ type: "incremental" });
     await assert.rejects(house.restore({ lineage: fork.lineage, at: at + 1500 }), GapError);
+    // A commit of the same millisecond as the one at the fork may be lost.
+    await assert.rejects(house.restore({ lineage: fork.lineage, at: forkedAt }), GapError);
     await assert.rejects(house.restore({ lineage: fork.lineage, at: { version: 3 } }), GapError);
     const { info } = await house.restore({ lineage: fork.lineage, at: at + 2000 });
     assert.equal(info.achieved.version, 4);
     await fork.close();
+  });
+
+  it("knows nothing of them from the history before that, which knows how long nothing came in itself", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const second = await forkAt(house, 1);
+    house.time.now += 1000;
+    await write(second, (batch) => put(batch, 0, "b", { value: "of the second" }));
+    await house.backup({}, second);
+    await write(second, (batch) => put(batch, 0, "c", { value: "of the second" }));
+    await house.backup({ type: "incremental" }, second);
+    const at = house.time.now;
+    const { lineage } = second;
+    await second.close();
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), house.handle, "/third", {
+      lineage,
+      at: { version: 3 },
+    });
+    const third = await openAt(house.fs, "/third", { clock: house.time.clock, historyBytes: 0 });
+    for (const key of ["x", "y"]) {
+      house.time.now += 1000;
+      await write(third, (batch) => put(batch, 0, key, { value: "of the third" }));
+      await third.compact(); // Its log goes.
+    }
+    await house.backup({ type: "full" }, third);
+    house.time.now += 1000;
+    await house.backup({ type: "full" });
+    await assert.rejects(house.restore({ lineage: third.lineage, at: at + 1500 }), GapError);
+    const { info } = await house.restore({ lineage: third.lineage, at: at + 2000 });
+    assert.equal(info.achieved.version, 5);
+    await third.close();
   });
 });
 
