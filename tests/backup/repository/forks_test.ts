@@ -20,7 +20,7 @@ import { openOver } from "./copy_fixture.ts";
 import { until } from "./fake_timers.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
-import { prune } from "./prune_fixture.ts";
+import { keysOf, prune } from "./prune_fixture.ts";
 
 /** Restores a version into a directory of its own, and opens that. */
 async function forkAt(house: House, version: number, changes: Partial<EngineSettings> = {}): Promise<Engine> {
@@ -210,7 +210,7 @@ describe("a database that went through several lines of history while nobody arc
     const { lineage } = house.engine;
     assert.deepEqual([gap, head.lineage, head.version], [{ from: 2, to: 4 }, lineage, 4]);
     assert.deepEqual(await headsOf(house), [before, head]);
-    assert.deepEqual(head.gaps.map(({ from, to }) => [from, to]), [[2, 4]]);
+    assert.deepEqual(head.gaps.map(({ from, to, chain }) => [from, to, chain]), [[2, 4, before!.chain]]);
   });
 
   it("begins where it stands without a slot, which had kept the log of the line before", async () => {
@@ -750,9 +750,11 @@ describe("a copy of a database that another copy was archived instead of", () =>
         }
         await house.backup();
         const copy = await openAt(house.fs, path, { clock: house.time.clock, readOnly: path === "/other" });
+        const objects = await keysOf(house.store, "objects/");
         for (const type of ["auto", "full", "incremental"] as const) {
           await assert.rejects(house.backup({ type }, copy), LineageError);
         }
+        assert.deepEqual(await keysOf(house.store, "objects/"), objects, "nothing of it was put");
         await copy.close();
         assert.equal((await listBackups(house.context)).length, 3);
       });

@@ -11,6 +11,7 @@ import type { RecoveryRange } from "../../../lib/backup/repository/restoring/rec
 import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import { yieldToLoop } from "../../../lib/base/yield.ts";
 import { Batch } from "../../../lib/format/log/batch.ts";
+import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import type { SlotMeta } from "../../../lib/format/manifest/manifest_edit.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { collect } from "../helpers.ts";
@@ -218,18 +219,28 @@ describe("archiving after a restart of the program", () => {
     assert.deepEqual([head.start, head.version, head.gaps, gap], [2, 3, [], undefined]);
   });
 
-  it("begins behind a gap as a writer of its own, so that an earlier one stops", async () => {
+  it("begins behind a gap as a writer of its own, and notes all that is known of it, each time", async () => {
     const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0 } });
     await house.set("a", "1");
     await house.backup();
-    const [before] = await readHeads(house.context);
-    await house.engine.close();
-    await house.open();
-    for (const key of ["b", "c"]) await house.set(key, "2");
-    await house.engine.compact();
-    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
-    assert.deepEqual([gap, head.epoch], [{ from: 2, to: 3 }, before!.epoch + 1]);
-    assert.notEqual(head.writer, before!.writer);
+    const gaps: HeadDocument["gaps"] = [];
+    for (let round = 0; round < 2; round++) {
+      const [before] = await readHeads(house.context);
+      await house.engine.close();
+      await house.open();
+      for (const key of ["b", "c"]) await house.set(key, "2");
+      await house.engine.compact();
+      const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+      const { version, timestamp, coveredUntil, chain } = before!;
+      assert.deepEqual([gap, head.epoch], [{ from: version + 1, to: version + 2 }, before!.epoch + 1]);
+      assert.notEqual(head.writer, before!.writer);
+      const present = house.engine.visibleTimestamp;
+      gaps.push({ from: version + 1, to: version + 2, after: coveredUntil, before: present, chain, timestamp });
+      assert.deepEqual([head.gaps, head.timestamp], [gaps, present]);
+      await house.set("d", "3");
+      assert.equal(head.coveredUntil, house.engine.visibleTimestamp - 1, "a commit may come next");
+      await Shipper.of(house.context, house.engine).ship();
+    }
   });
 });
 
