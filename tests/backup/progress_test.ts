@@ -32,6 +32,7 @@ describe("the progress of", () => {
       tar: (onProgress) => exportDatabase(engine, "/copy.tar", { onProgress }),
       portable: (onProgress) => backupTo(engine, "/dump.json", { onProgress }),
       backup: (onProgress) => backupTo(engine, "/repository/", { onProgress }),
+      "backup of a part": (onProgress) => backupTo(engine, "/repository/", { filter: () => true, onProgress }),
       "restore of an export": (onProgress) => restoreTo(fs, settings, "/copy", "/from-copy", { onProgress }),
       "restore of a tar": (onProgress) => restoreTo(fs, settings, "/copy.tar", "/from-tar", { onProgress }),
       "restore of a portable file": (onProgress) => restoreTo(fs, settings, "/dump.json", "/from-dump", { onProgress }),

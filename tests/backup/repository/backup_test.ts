@@ -17,6 +17,8 @@ import {
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { repositoryStats } from "../../../lib/backup/repository/care/repository_stats.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
+import { objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { objectPieces } from "../../../lib/backup/repository/core/objects.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -92,6 +94,24 @@ describe("backup() into a repository", () => {
     await house.engine.close();
   });
 
+  it("is a snapshot when that of its own history is a week old, however young one is of another that it left", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), house.handle, "/fork");
+    const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
+    const types: string[] = [];
+    for (const days of [0, 1, 7]) {
+      house.time.now += days * DAY;
+      await write(fork, (batch) => put(batch, 0, "b", { value: `${days}` }));
+      await house.set("b", `${days}`);
+      await house.backup({ type: "full" });
+      types.push((await house.backup({}, fork)).type);
+    }
+    assert.deepEqual(types, ["snapshot", "incremental", "snapshot"]);
+    await fork.close();
+  });
+
   it("of type incremental becomes a snapshot when log is missing, and says so", async () => {
     const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0, memtableBytes: 2 ** 13 } });
     await fill(house, "a", 3);
@@ -105,6 +125,19 @@ describe("backup() into a repository", () => {
     }
     const ranges = (await house.points()).map(({ from, to }) => [from.version, to.version]);
     assert.deepEqual(ranges, [[3, 3], [33, 33]], "it never pretends to have what lies between");
+  });
+
+  it("is no incremental one behind another whose own log is lost, though the log since that is there", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.set("b", "1");
+    assert.equal((await house.backup()).type, "incremental");
+    for (const key of await keysBelow(house.store, "log/")) await house.store.delete(key);
+    await house.set("c", "1");
+    const { id, type } = await house.backup();
+    assert.equal(type, "snapshot");
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(3));
   });
 
   it("shares unchanged objects in snapshots, and none in full backups", async () => {
@@ -136,6 +169,10 @@ describe("backup() into a repository", () => {
       "b",
       { why: "test" },
     ]);
+    const { object, size } = (await readBackup(house.context, part.id))!.base!.files[0]!;
+    let bytes = 0;
+    for await (const piece of objectPieces(house.context, objectKey(object))) bytes += piece.length;
+    assert.deepEqual([part.totalBytes, size, part.addedBytes], [bytes, bytes, part.storedBytes]);
     const filtered = await house.backup({ filter: ({ key }) => key === "a1" });
     assert.deepEqual([filtered.entryCount, filtered.selective], [1, true]);
     assert.deepEqual(await house.points(), []);
@@ -320,6 +357,14 @@ describe("backup() into a repository", () => {
       LineageError,
     );
     assert.ok(second.version < own.version);
+    await exportDatabase(house.engine, "/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock, readOnly: true });
+    await house.set("later", "1");
+    const { id } = await house.backup();
+    for (const type of ["auto", "incremental"] as const) {
+      await assert.rejects(house.backup({ type, parent: id }, copy), /has not come from/);
+    }
+    await copy.close();
     await fork.close();
   });
 

@@ -4,10 +4,17 @@ import { blame } from "../../../lib/backup/repository/care/check/affected.ts";
 import { Findings } from "../../../lib/backup/repository/care/check/findings.ts";
 import { neededLog } from "../../../lib/backup/repository/care/check/structure.ts";
 import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
-import { type BaseDocument, type Coverage, reachOf } from "../../../lib/backup/repository/restoring/coverage.ts";
-import type { RepositoryFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import { LogIndex } from "../../../lib/backup/repository/log/log_chain.ts";
+import {
+  type BaseDocument,
+  type Coverage,
+  coverageOf,
+  reachOf,
+} from "../../../lib/backup/repository/restoring/coverage.ts";
+import { type History, historyOf, type RepositoryFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import type { BackupDocument } from "../../../lib/format/repository/backup_document.ts";
+import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 
 /** A history whose log ends where its newest base stands. */
 function coverage(end: { version: number; coveredUntil: number }, to = Infinity): Coverage {
@@ -48,6 +55,99 @@ describe("what is known of the time behind a base", () => {
   it("is nothing at a fork, whatever is known in the history that was left there", () => {
     const found = reachOf({ ...coverage({ version: 5, coveredUntil: 150 }, 5), bases: [base] }, base);
     assert.deepEqual(found, { version: 5, timestamp: 100, coveredUntil: 99 });
+  });
+});
+
+describe("coverageOf()", () => {
+  /** Log objects by their bounds; the chain of each is named for its last version. */
+  function logOf(...bounds: [first: number, last: number][]): LogIndex {
+    return new LogIndex(
+      bounds.map(([first, last]) => ({ key: `${first}-${last}`, first, last, chain: `c${last}`, size: 1 })),
+    );
+  }
+
+  function headOf(lineage: string, version: number, more: Partial<HeadDocument> = {}): HeadDocument {
+    const times = { timestamp: version * 10, coveredUntil: version * 10 + 5 };
+    const about = { database: "d", lineage, parents: [], version, chain: `c${version}`, gaps: [], ingests: [] };
+    return { ...about, ...times, ...more } as unknown as HeadDocument;
+  }
+
+  function backupAt(version: number, chain: string, coveredUntil: number): BackupDocument {
+    const log = { from: version, to: version, chain };
+    const times = { timestamp: version * 10, coveredUntil };
+    return {
+      database: "d",
+      lineage: "l",
+      parents: [],
+      version,
+      base: null,
+      log,
+      ...times,
+    } as unknown as BackupDocument;
+  }
+
+  function covers(facts: Partial<RepositoryFacts>, parents: History["parents"] = []): unknown[] {
+    const history = { database: "d", lineage: parents.length === 0 ? "l" : "m", parents };
+    const found = coverageOf({ backups: [], heads: [], ...facts } as RepositoryFacts, history as History);
+    return found.covers.map((
+      { from, to, timestamp, coveredUntil, objects },
+    ) => [[from, to], [timestamp, coveredUntil], objects.map(({ key }) => key).join(" ")]);
+  }
+
+  const logs = new Map([[historyOf("d", "l"), logOf([1, 4], [5, 8], [9, 12], [13, 20])]]);
+
+  it("passes no gap that lies within the log, and knows of each what it says of the time before it", () => {
+    const gap = (from: number, to: number): HeadDocument["gaps"][number] =>
+      ({ from, to, after: from * 10 - 6, timestamp: from * 10 - 10, chain: "x" }) as HeadDocument["gaps"][number];
+    const heads = [headOf("l", 20, { gaps: [gap(6, 7), gap(11, 12), gap(20, 20)] })];
+    assert.deepEqual(covers({ heads, logs }), [
+      [[1, 5], [50, 54], "1-4 5-8"],
+      [[8, 10], [100, 104], "5-8 9-12"],
+      [[13, 19], [190, 194], "13-20"],
+    ]);
+    const ends = [headOf("l", 20, { gaps: [gap(1, 4), gap(5, 8)] })];
+    assert.deepEqual(covers({ heads: ends, logs }), [[[9, 20], [200, 205], "9-12 13-20"]]);
+  });
+
+  it("passes no hole, be it of one version, and takes no gap behind it for log before it", () => {
+    const gaps = [{ from: 7, to: 9, after: 64, timestamp: 60, chain: "x" }] as HeadDocument["gaps"];
+    for (const [from, noted] of [[10, gaps], [6, []]] as const) {
+      const holed = new Map([[historyOf("d", "l"), logOf([1, 4], [from, 20])]]);
+      const found = covers({
+        heads: [headOf("l", 20, { gaps: [...noted] })],
+        backups: [backupAt(4, "c4", 42)],
+        logs: holed,
+      });
+      assert.deepEqual(found, [[[1, 4], [40, 42], "1-4"], [[from, 20], [200, 205], `${from}-20`]]);
+    }
+  });
+
+  it("knows of the end what those say that have the same chain there", () => {
+    const heads = [headOf("l", 20)];
+    const backups = [backupAt(20, "c20", 220), backupAt(20, "another", 290)];
+    assert.deepEqual(covers({ heads, backups, logs }), [[[1, 20], [200, 220], "1-4 5-8 9-12 13-20"]]);
+  });
+
+  it("knows of a fork what a backup there says, though its log was merged with what comes behind", () => {
+    const parents = [{ lineage: "l", version: 6 }];
+    const left = new Map([[historyOf("d", "l"), logOf([1, 4], [5, 9])]]);
+    for (const backups of [[backupAt(6, "c6", 65)], []]) {
+      const times = backups.length > 0 ? [60, 59] : [0, 0];
+      assert.deepEqual(covers({ heads: [headOf("l", 20)], backups, logs: left }, parents), [[
+        [1, 6],
+        times,
+        "1-4 5-9",
+      ]]);
+    }
+  });
+
+  it("takes no head for what is known of a time where it stands at a fork, on either side", () => {
+    const history = { database: "d", lineage: "m", parents: [{ lineage: "l", version: 6 }] } as unknown as History;
+    for (const [versions, expected] of [[[6, 6], []], [[5, 7], [5, 7]]] as const) {
+      const heads = [headOf("l", versions[0]), headOf("m", versions[1])];
+      const found = coverageOf({ backups: [], heads, logs: new Map() } as unknown as RepositoryFacts, history);
+      assert.deepEqual(found.heads.map(({ version }) => version), expected);
+    }
   });
 });
 

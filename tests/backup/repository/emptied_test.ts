@@ -1,14 +1,20 @@
 /** A store that is emptied under an open repository: a bucket that was deleted and made again, a directory that was cleared. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { IntegrityError } from "../../../lib/base/errors.ts";
+import { HoldfastError, IntegrityError } from "../../../lib/base/errors.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { addKey } from "../../../lib/backup/repository/core/repository_keys.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openAt } from "../fixture.ts";
 import { keysOf } from "./prune_fixture.ts";
 import { turns, until } from "./fake_timers.ts";
 import { House } from "./house.ts";
+import { NO_WAIT } from "./sweep.ts";
 
 const SECOND = 1000;
 
@@ -89,4 +95,32 @@ describe("a repository whose store was emptied while it was open", () => {
     await assert.rejects(copyRepository(house.context, target.context, {}), isGone);
     assert.deepEqual(await keysOf(target.store, "backups/"), []);
   });
+});
+
+describe("a repository whose log and heads are lost while its writer archives", () => {
+  for (const fails of [false, true]) {
+    it(`has a head that counts what is put from there on${fails ? ", also where the store is away just then" : ""}`, async () => {
+      const store = new FaultStore(new MemoryStore());
+      const house = await House.make({ store, repository: { timers: NO_WAIT } });
+      const shipper = Shipper.of(house.context, house.engine);
+      await house.set("a", "1");
+      await house.backup();
+      await house.set("b", "2");
+      await shipper.ship();
+      const [before] = await readHeads(house.context);
+      assert.deepEqual([before!.start, before!.version], [2, 2]);
+      for (const key of [...await keysOf(store, PART.log), ...await keysOf(store, PART.heads)]) await store.delete(key);
+      await house.set("c", "3");
+      if (fails) {
+        const isLook = ({ operation, key }: StoreCall): boolean => operation === "list" && key.startsWith(PART.log);
+        const error = (): Error => new HoldfastError("STORAGE", "the cable is out");
+        const heal = store.inject({ at: isLook, do: "refuse", error, times: Infinity });
+        await assert.rejects(shipper.ship(), /the cable is out/);
+        heal();
+      }
+      const { head } = await shipper.ship();
+      assert.deepEqual([head.start, head.version, head.epoch], [3, 3, before!.epoch]);
+      assert.deepEqual(await readHeads(house.context), [head]);
+    });
+  }
 });

@@ -6,11 +6,12 @@ import { exportDatabase } from "../../../lib/backup/export.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
-import { backupKey } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, headKey } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { PruneReport } from "../../../lib/backup/repository/pruning/prune.ts";
+import { ensureSlot } from "../../../lib/backup/repository/log/slots.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
 import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import type { Engine, EngineSettings } from "../../../lib/engine/types.ts";
@@ -20,7 +21,7 @@ import { openOver } from "./copy_fixture.ts";
 import { until } from "./fake_timers.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { type Contents, House } from "./house.ts";
-import { prune } from "./prune_fixture.ts";
+import { keysOf, prune } from "./prune_fixture.ts";
 
 /** Restores a version into a directory of its own, and opens that. */
 async function forkAt(house: House, version: number, changes: Partial<EngineSettings> = {}): Promise<Engine> {
@@ -172,6 +173,9 @@ describe("a database that went through several lines of history while nobody arc
       [[lineages[0], 2, 3], [lineages[1], 4, 4], [lineages[2], 5, 6]],
     );
     assert.equal(heads.length, 3);
+    for (const { lineage, parents } of await headsOf(house)) {
+      assert.deepEqual(parents.map((each) => each.lineage), lineages.slice(0, lineages.indexOf(lineage)));
+    }
     for (let version = 1; version <= 6; version++) {
       const { contents } = await house.restore({ lineage: house.engine.lineage, at: { version } });
       assert.deepEqual(contents, house.states.get(version), `version ${version}`);
@@ -191,6 +195,38 @@ describe("a database that went through several lines of history while nobody arc
       assert.deepEqual((await house.restore({ lineage, at: { version } })).contents, house.states.get(version));
     }
     await assert.rejects(house.restore({ lineage, at: { version: 4 } }), GapError);
+  });
+
+  it("misses all behind what was archived where the log is gone from there on, and leaves that history as it was", async () => {
+    const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const [before] = await headsOf(house);
+    await house.set("b", "2");
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    await reopen(house);
+    await house.set("c", "3");
+    await house.engine.compact();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    const { lineage } = house.engine;
+    assert.deepEqual([gap, head.lineage, head.version], [{ from: 2, to: 4 }, lineage, 4]);
+    assert.deepEqual(await headsOf(house), [before, head]);
+    assert.deepEqual(head.gaps.map(({ from, to, chain }) => [from, to, chain]), [[2, 4, before!.chain]]);
+  });
+
+  it("begins where it stands without a slot, which had kept the log of the line before", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const before = await headsOf(house);
+    await house.set("b", "2");
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    await reopen(house);
+    await house.engine.dropSlot(house.context.id);
+    await house.set("c", "3");
+    assert.equal(await Shipper.of(house.context, house.engine).claim(), 4);
+    const heads = (await headsOf(house)).map(({ lineage, start, version }) => [lineage, start, version]);
+    assert.deepEqual(heads, [[before[0]!.lineage, 2, 1], [house.engine.lineage, 5, 4]]);
   });
 
   it("goes on at the last fork where all before it is archived and what came behind was lost, though its slot lags", async () => {
@@ -273,6 +309,7 @@ describe("a history that left another one", () => {
     await house.set("b", "of the first");
     await house.backup({ type: "incremental" });
     const at = house.time.now;
+    const forkedAt = house.engine.visibleTimestamp;
     const fork = await forkAt(house, 2, { historyBytes: 0 });
     for (const key of ["x", "y"]) {
       house.time.now += 1000;
@@ -283,10 +320,44 @@ describe("a history that left another one", () => {
     house.time.now += 1000;
     await house.backup({ type: "incremental" });
     await assert.rejects(house.restore({ lineage: fork.lineage, at: at + 1500 }), GapError);
+    // A commit of the same millisecond as the one at the fork may be lost.
+    await assert.rejects(house.restore({ lineage: fork.lineage, at: forkedAt }), GapError);
     await assert.rejects(house.restore({ lineage: fork.lineage, at: { version: 3 } }), GapError);
     const { info } = await house.restore({ lineage: fork.lineage, at: at + 2000 });
     assert.equal(info.achieved.version, 4);
     await fork.close();
+  });
+
+  it("knows nothing of them from the history before that, which knows how long nothing came in itself", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    const second = await forkAt(house, 1);
+    house.time.now += 1000;
+    await write(second, (batch) => put(batch, 0, "b", { value: "of the second" }));
+    await house.backup({}, second);
+    await write(second, (batch) => put(batch, 0, "c", { value: "of the second" }));
+    await house.backup({ type: "incremental" }, second);
+    const at = house.time.now;
+    const { lineage } = second;
+    await second.close();
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), house.handle, "/third", {
+      lineage,
+      at: { version: 3 },
+    });
+    const third = await openAt(house.fs, "/third", { clock: house.time.clock, historyBytes: 0 });
+    for (const key of ["x", "y"]) {
+      house.time.now += 1000;
+      await write(third, (batch) => put(batch, 0, key, { value: "of the third" }));
+      await third.compact(); // Its log goes.
+    }
+    await house.backup({ type: "full" }, third);
+    house.time.now += 1000;
+    await house.backup({ type: "full" });
+    await assert.rejects(house.restore({ lineage: third.lineage, at: at + 1500 }), GapError);
+    const { info } = await house.restore({ lineage: third.lineage, at: at + 2000 });
+    assert.equal(info.achieved.version, 5);
+    await third.close();
   });
 });
 
@@ -369,6 +440,79 @@ describe("a copy that was never written to", () => {
     await copy.close();
   });
 
+  it("begins no head for its original, which begins it", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const copy = await exported(house);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    await second.stop();
+    assert.deepEqual(await headsOf(house), []);
+    await house.backup();
+    await house.set("b", "b");
+    await house.backup();
+    assert.deepEqual((await headsOf(house)).map(({ version }) => version), [2]);
+    assert.deepEqual((await house.restore()).contents, house.states.get(2));
+    await copy.close();
+  });
+
+  it("is backed up though the head of its original is lost, which its original is told of", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    await house.backup();
+    await house.set("b", "b");
+    await house.backup();
+    const copy = await exported(house);
+    const { id, lineage } = house.engine;
+    await house.store.delete(headKey(id, lineage));
+    for (const type of ["full", "snapshot"] as const) {
+      const made = await house.backup({ type }, copy);
+      assert.deepEqual((await house.restore({ backupId: made.id })).contents, house.states.get(2));
+    }
+    await Shipper.of(house.context, house.engine).detach();
+    await assert.rejects(house.backup(), /its head is lost, and log that it counted is there; run repair/);
+    assert.deepEqual(await headsOf(house), []);
+    await copy.close();
+  });
+
+  it("leaves the rest for its original to archive, without a slot and with one at where it stands", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    const copy = await exported(house);
+    const before = await headsOf(house);
+    await Shipper.of(house.context, copy).ship();
+    assert.deepEqual(await headsOf(house), before);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    assert.deepEqual(await headsOf(house), before);
+    await second.stop();
+    await original.stop();
+    await copy.close();
+  });
+
+  it("goes on behind the fork once it was written to, and has no gap where its original has archived less", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const original = await house.replicate();
+    await original.flush();
+    for (const key of ["b", "c"]) await house.set(key, key);
+    await house.engine.compact();
+    const copy = await exported(house);
+    const second = await house.replicate({}, copy);
+    await second.flush();
+    await write(copy, (batch) => put(batch, 0, "own", { value: "of the copy" }));
+    assert.equal((await Shipper.of(house.context, copy).ship()).gap, undefined);
+    const heads = (await headsOf(house)).map(({ lineage, start, version }) => [lineage, start, version]);
+    assert.deepEqual(heads.find(([lineage]) => lineage === copy.lineage), [copy.lineage, 4, 4]);
+    assert.deepEqual((await house.restore({ lineage: copy.lineage })).contents, dump(copy, true));
+    await second.stop();
+    await original.stop();
+    await copy.close();
+  });
+
   it("archives what its original has not yet, which goes on behind that", async () => {
     const house = await House.make();
     await house.set("a", "a");
@@ -405,6 +549,8 @@ describe("a copy that was never written to", () => {
     const at = house.time.now;
     house.time.now += 1000;
     const before = await headsOf(house);
+    const { gap } = await Shipper.of(house.context, copy).ship();
+    assert.deepEqual(gap, { from: 2, to: 4 }, "and is told of it");
     for (const type of ["full", "snapshot"] as const) {
       const { id, version } = await house.backup({ type, excludeLog: true }, copy);
       assert.equal(version, 3);
@@ -549,6 +695,25 @@ for (const own of [false, true]) {
         }
       });
 
+      it("is not overtaken by its original, which takes over the head that it began for it", async () => {
+        const { house, copy } = await notArchived();
+        const shipper = Shipper.of(house.context, copy);
+        await ensureSlot(copy, house.context, shipper);
+        await copy.setSlot({ ...copy.slots()[0]!, version: 1 });
+        await shipper.ship();
+        const { lineage } = house.engine;
+        const writerOf = async (): Promise<string | undefined> =>
+          (await headsOf(house)).find((head) => head.lineage === lineage)?.writer;
+        const first = await writerOf();
+        assert.notEqual(first, undefined);
+        await house.set("c", "c");
+        await house.backup();
+        assert.notEqual(await writerOf(), first);
+        await shipper.detach();
+        await shipper.ship();
+        await copy.close();
+      });
+
       it("leaves the head to its original where all is archived, though its slot lags", async () => {
         const made = await notArchived();
         const { house } = made;
@@ -586,9 +751,11 @@ describe("a copy of a database that another copy was archived instead of", () =>
         }
         await house.backup();
         const copy = await openAt(house.fs, path, { clock: house.time.clock, readOnly: path === "/other" });
+        const objects = await keysOf(house.store, "objects/");
         for (const type of ["auto", "full", "incremental"] as const) {
           await assert.rejects(house.backup({ type }, copy), LineageError);
         }
+        assert.deepEqual(await keysOf(house.store, "objects/"), objects, "nothing of it was put");
         await copy.close();
         assert.equal((await listBackups(house.context)).length, 3);
       });
@@ -734,6 +901,27 @@ describe("a copy of a database that another copy was archived instead of", () =>
     });
   });
 
+  it("is no base of what the other builds on its own backups, where their base is lost", async () => {
+    const house = await House.make();
+    await house.set("a", "a");
+    const first = await house.backup({ type: "full" });
+    await house.copyDirectory("/other");
+    for (const key of ["b", "c", "d"]) await house.set(key, key);
+    house.time.now += 1000;
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    for (const key of ["x", "y"]) await write(other, (batch) => put(batch, 0, key, { value: "of the other" }));
+    await other.close();
+    const reader = await openAt(house.fs, "/other", { clock: house.time.clock, readOnly: true });
+    await house.backup({ type: "full" }, reader);
+    await reader.close();
+    assert.equal((await house.backup({ type: "incremental", parent: first.id })).type, "incremental");
+    await house.store.delete(backupKey(first.id));
+    await house.set("e", "e");
+    const { id, type } = await house.backup({ type: "incremental" });
+    assert.equal(type, "snapshot");
+    assert.deepEqual((await house.restore({ backupId: id })).contents, house.states.get(5));
+  });
+
   it("is restored as it was, and never with the log of the other behind it", async () => {
     const house = await twoThatWroteOn(true);
     const copy = await openAt(house.fs, "/exported", { clock: house.time.clock });
@@ -870,6 +1058,27 @@ describe("two copies of a directory that both wrote on", () => {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
     await exported.close();
+  });
+});
+
+describe("a database that has lost commits which are archived", () => {
+  it("is told so, and the head stays where it is", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.copyDirectory("/older");
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.backup();
+    const before = await headsOf(house);
+    const older = await openAt(house.fs, "/older", { clock: house.time.clock });
+    for (const type of ["full", "auto"] as const) {
+      await assert.rejects(
+        house.backup({ type }, older),
+        (error: LineageError) =>
+          error instanceof LineageError && /stands at version 1, .* up to version 3/.test(error.message),
+      );
+    }
+    assert.deepEqual(await headsOf(house), before);
+    await older.close();
   });
 });
 

@@ -129,6 +129,20 @@ describe("a pruning beside a backup", () => {
     await pruning;
     assert.deepEqual(await assertAllRestore(house), ["day-3", "day-4", "day-5", "yes"]);
   });
+
+  it("that starts once the newest is marked: it builds on the one before", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 3);
+    await house.set("more", "1");
+    const stands = gate.hold(on("delete", PART.backups));
+    const deleting = deleteBackup(house.context, "day-3");
+    await stands;
+    const { type, parentId } = await house.backup({ id: "next" });
+    assert.deepEqual([type, parentId], ["incremental", "day-2"]);
+    gate.open();
+    await deleting;
+    assert.ok((await assertAllRestore(house)).includes("next"));
+  });
 });
 
 describe("a pruning beside a restore", () => {
@@ -199,6 +213,7 @@ describe("a pruning beside replication", () => {
     const ingests = async (): Promise<number> =>
       (await readHeads(house.context)).flatMap((head) => head.ingests).length;
     assert.equal(await ingests(), 1);
+    assert.deepEqual(await keysOf(house.store, PART.locks), [], "the lease under which it came is given back");
     await prune(house, { keepLast: 10 });
     assert.equal(await ingests(), 1, "points in time need it");
     await assertAllRestore(house);

@@ -38,3 +38,22 @@ describe("identityAt", () => {
     }
   });
 });
+
+describe("lineagePath", () => {
+  it("goes through each lineage up to where it was left, and back behind its beginning where it was", () => {
+    assert.deepEqual(lineagePath(C.lineage, C.parents), [
+      { lineage: "A", from: 0, to: 3 },
+      { lineage: "B", from: 4, to: 5 },
+      { lineage: "C", from: 6, to: Infinity },
+    ]);
+    const one = [{ lineage: "A", version: 3 }, { lineage: "B", version: 4 }];
+    assert.deepEqual(lineagePath("C", one)[1], { lineage: "B", from: 4, to: 4 });
+    for (const ends of [[3, 2], [2, 2], [5, 2, 2]]) {
+      const parents = ends.map((version, i) => ({ lineage: "ABE"[i]!, version }));
+      assert.deepEqual(lineagePath("C", parents), [
+        { lineage: "A", from: 0, to: 2 },
+        { lineage: "C", from: 3, to: Infinity },
+      ], `${ends}`);
+    }
+  });
+});

@@ -5,6 +5,8 @@ import { IntegrityError } from "../../../lib/base/errors.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
+import { type LinkedLogObject, planMerges } from "../../../lib/backup/repository/log/merge_plan.ts";
+import type { LogObjectSent } from "../../../lib/backup/repository/log/shipment.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -143,5 +145,78 @@ describe("merging an archived log", () => {
     assert.deepEqual(merged, { made: 0, removed: 0 });
     assert.deepEqual(new Set(await keysOf(house.store, "log/")), before);
     await twin.close();
+  });
+});
+
+/** An object of one version, with the times of its first and last commit in seconds. */
+function objectAt(version: number, from: number, to = from, size = 1): LinkedLogObject {
+  const about = { key: `${version}`, first: version, last: version, chain: `c${version}`, previous: `c${version - 1}` };
+  return { ...about, minTimestamp: from * 1000, maxTimestamp: to * 1000, size };
+}
+
+describe("planMerges()", () => {
+  const MIB = 2 ** 20;
+  const HOURS = 3600;
+
+  /** The versions of each group. */
+  function groups(now: number, ...objects: LinkedLogObject[]): number[][] {
+    return planMerges(objects, now * 1000).map((group) => group.map(({ first }) => first));
+  }
+
+  it("makes one of each minute, hour and day that is over, and leaves the present minute", () => {
+    const minutes = [
+      objectAt(1, 0),
+      objectAt(2, 59),
+      objectAt(3, 60),
+      objectAt(4, 119),
+      objectAt(5, 120),
+      objectAt(6, 130),
+    ];
+    assert.deepEqual(groups(139, ...minutes), [[1, 2], [3, 4]]);
+    assert.deepEqual(groups(180, ...minutes), [[1, 2], [3, 4], [5, 6]]);
+    assert.deepEqual(groups(HOURS - 1, ...minutes), [[1, 2], [3, 4], [5, 6]]);
+    assert.deepEqual(groups(HOURS, ...minutes), [[1, 2, 3, 4, 5, 6]]);
+    const hours = [objectAt(1, 0), objectAt(2, HOURS), objectAt(3, 24 * HOURS), objectAt(4, 25 * HOURS)];
+    assert.deepEqual(groups(24 * HOURS - 1, ...hours.slice(0, 2)), []);
+    assert.deepEqual(groups(26 * HOURS, ...hours), [[1, 2]]);
+  });
+
+  it("counts an object to the minute in which it ends", () => {
+    assert.deepEqual(groups(200, objectAt(1, 50, 55), objectAt(2, 56, 61), objectAt(3, 62)), [[2, 3]]);
+  });
+
+  it("makes none larger than a restore may have to read for a second", () => {
+    const sizes = [40, 24, 1, 30, 32, 2];
+    const objects = sizes.map((size, i) => objectAt(i + 1, i < 3 ? i : 60 + i, undefined, size * MIB));
+    assert.deepEqual(groups(200, ...objects), [[1, 2], [4, 5, 6]]);
+  });
+});
+
+describe("what a replication knows of its log between merges", () => {
+  const end = (version: number, chain = `c${version}`): HeadDocument => ({ version, chain }) as HeadDocument;
+  const sent = (version: number, previous = `c${version - 1}`): LogObjectSent => {
+    const { size: storedBytes, ...object } = objectAt(version, version);
+    return { ...object, previous, storedBytes };
+  };
+
+  it("is of exactly one head, and goes on with what is shipped behind that", () => {
+    const memory = new MergeMemory();
+    assert.equal(memory.chainOf(end(2)), undefined);
+    memory.remember(end(2), [objectAt(1, 1), objectAt(2, 2)]);
+    assert.deepEqual(memory.chainOf(end(2))!.map(({ first }) => first), [1, 2]);
+    assert.equal(memory.chainOf(end(2, "another")), undefined);
+    assert.equal(memory.chainOf(end(3, "c2")), undefined);
+    memory.shipped([sent(3), sent(4)]);
+    assert.equal(memory.chainOf(end(2)), undefined);
+    assert.deepEqual(memory.chainOf(end(4))!.map(({ first }) => first), [1, 2, 3, 4]);
+  });
+
+  it("is nothing once anything else was shipped, until it is listed anew", () => {
+    const memory = new MergeMemory();
+    memory.remember(end(2), [objectAt(1, 1), objectAt(2, 2)]);
+    memory.shipped([sent(3, "another"), sent(4)]);
+    assert.equal(memory.chainOf(end(4)), undefined);
+    memory.remember(end(4), [objectAt(4, 4)]);
+    assert.deepEqual(memory.chainOf(end(4))!.map(({ first }) => first), [4]);
   });
 });

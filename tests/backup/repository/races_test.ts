@@ -9,12 +9,19 @@ import { repairRepository } from "../../../lib/backup/repository/care/repair.ts"
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { auditHistory } from "../../../lib/backup/repository/core/history.ts";
-import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { headKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { addKey, listKeys, removeKey, rotateKey } from "../../../lib/backup/repository/core/repository_keys.ts";
-import { readHead } from "../../../lib/backup/repository/log/heads.ts";
+import {
+  type Head,
+  HeadTouchedError,
+  readHead,
+  REPAIR_WRITER,
+  switchHead,
+} from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
@@ -185,8 +192,12 @@ describe("a writer that is overtaken", () => {
       await house.backup({ type: "incremental" });
       if (dropsSlot) await copy.dropSlot(house.context.id);
       for (const key of ["b", "c"]) await write(copy, (batch) => put(batch, 0, key, { value: "the other's" }));
-      const other = await house.openRepository();
+      const store = new FaultStore(house.store);
+      const other = await openOver(store, house.time.clock);
       await assert.rejects(Shipper.of(other, copy).ship(), LineageError);
+      const { length } = store.calls;
+      await assert.rejects(Shipper.of(other, copy).ship(), LineageError);
+      assert.equal(store.calls.length, length, "he stays so");
       assert.equal((await readHead(other, copy.id, copy.lineage))!.body.version, 2);
       await copy.close();
     });
@@ -344,6 +355,42 @@ describe("a backup that stops at maxBytes", () => {
     assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
   });
 
+  it("takes back nothing that a replication may still find: it puts a copy of what is on its way out", async () => {
+    const { house, gate } = await gated();
+    await house.set("a", "1");
+    await house.backup({ type: "full" });
+    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
+    house.note();
+    const stands = gate.hold(on("delete", PART.objects));
+    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
+    await stands;
+    await Shipper.of(house.context, house.engine).ship();
+    gate.open();
+    await assert.rejects(backup, /LIMIT/);
+    await assertWhole(house.context);
+    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+  });
+
+  it("leaves what others may have found to a later pruning, also where it is cut off", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await house.set("a", "1");
+    await house.backup();
+    const before = await keysOf(house.store, PART.objects);
+    const other = await takeLease(house.context, { kind: "replicate", holder: "another" });
+    const heal = store.inject({ at: at("delete", PART.marks), do: "refuse", times: Infinity });
+    await assert.rejects(house.backup({ type: "full", maxBytes: 500 }), /LIMIT/);
+    heal();
+    const made = await keysOf(house.store, PART.objects);
+    assert.notDeepEqual(made, before);
+    assert.equal((await keysOf(house.store, PART.marks)).length, 1);
+    for (const left of [made, before]) {
+      await prune(house, { keepLast: 1 });
+      assert.deepEqual(await keysOf(house.store, PART.objects), left);
+      await other.release();
+    }
+  });
+
   it("takes nothing back while others are at work, who may have found it", async () => {
     const house = await House.make();
     await house.set("a", "1");
@@ -464,6 +511,37 @@ describe("a backup whose chosen id another takes as it publishes", () => {
     await house.set("a", "1");
     await assert.rejects(house.backup({ id: "mine" }), ExistsError);
     assert.deepEqual((await listBackups(other.context)).map(({ database }) => database), [other.engine.id]);
+  });
+});
+
+describe("a head that was changed since it was read", () => {
+  /** Switches a head that was read at epoch 3 and has become something else since. */
+  async function switched(now: Partial<HeadDocument> | undefined, claims: Partial<HeadDocument> = {}): Promise<Head> {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const { id, lineage } = house.engine;
+    const key = headKey(id, lineage);
+    const ours = { ...(await readHead(house.context, id, lineage))!.body, epoch: 3 };
+    await house.store.delete(key);
+    const put = await writeDocument(house.context, "head", key, ours, { ifAbsent: true });
+    await house.store.delete(key);
+    if (now !== undefined) await writeDocument(house.context, "head", key, { ...ours, ...now });
+    const to = { ...ours, coveredUntil: ours.coveredUntil + 1, ...claims };
+    return await switchHead(house.context, { body: ours, etag: put!.etag }, to);
+  }
+
+  const another = "0123456789abcdef".repeat(2);
+
+  it("is read again where a repair or a pruning did that, or one of before was put back, or it is gone", async () => {
+    for (const now of [{ writer: REPAIR_WRITER }, { pruned: 1 }, { writer: another, epoch: 2 }, undefined]) {
+      await assert.rejects(switched(now), HeadTouchedError);
+    }
+    await assert.rejects(switched({ pruned: 1 }, { writer: another, epoch: 4 }), HeadTouchedError);
+  });
+
+  it("is another writer's where that has taken it over", async () => {
+    for (const epoch of [3, 4]) await assert.rejects(switched({ writer: another, epoch }), LineageError);
   });
 });
 

@@ -24,9 +24,10 @@ import { repairRepository } from "../../../lib/backup/repository/care/repair.ts"
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/core/open.ts";
 import { ownContext } from "../../../lib/backup/repository/core/context.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
-import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
@@ -408,6 +409,28 @@ describe("restore() from a repository", () => {
       assert.ok(refused > 0);
     });
   }
+
+  it("fetches nothing more once it is given up, though log is replayed beside", async () => {
+    const controller = new AbortController();
+    let fetched = -Infinity;
+    const onFetch = ({ operation, key }: StoreCall): undefined => {
+      if (operation !== "get" || !key.startsWith(PART.objects)) return;
+      if (++fetched === 2) controller.abort(new Error("enough"));
+    };
+    const store = new FaultStore(new MemoryStore(), { delay: onFetch });
+    const house = await House.make({ store, engine: { memtableBytes: 2 ** 13 } });
+    for (let i = 0; i < 60; i++) await house.set(`k${i}`, `${i}`.repeat(1000));
+    const { fileCount } = await house.backup();
+    assert.ok(fileCount >= 6, `${fileCount} files`);
+    await house.set("more", "1");
+    await house.backup({ type: "incremental" });
+    fetched = 0;
+    await assert.rejects(house.restore({ concurrency: 1, signal: controller.signal }), /enough/);
+    assert.ok(fetched < fileCount - 2, `${fetched} of ${fileCount}`);
+    const { length } = store.calls;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(store.calls.length, length, "something went on behind its back");
+  });
 
   it("finds another way around a base that is damaged or gone", async () => {
     for (const damage of ["flip", "delete"] as const) {

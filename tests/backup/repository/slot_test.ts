@@ -11,6 +11,7 @@ import type { RecoveryRange } from "../../../lib/backup/repository/restoring/rec
 import { GapError, LineageError } from "../../../lib/base/errors.ts";
 import { yieldToLoop } from "../../../lib/base/yield.ts";
 import { Batch } from "../../../lib/format/log/batch.ts";
+import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import type { SlotMeta } from "../../../lib/format/manifest/manifest_edit.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { collect } from "../helpers.ts";
@@ -57,6 +58,21 @@ describe("a slot that was dropped", () => {
     }
     await assert.rejects(house.restore({ at: { version: 2 } }), GapError);
     assert.deepEqual((await house.restore({ at: { version: 1 } })).contents, house.states.get(1));
+  });
+
+  it("is made anew behind such a gap once the head says so, also in the same run of the program", async () => {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup();
+    const shipper = Shipper.of(house.context, house.engine);
+    await shipper.detach();
+    await house.engine.dropSlot(house.context.id);
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.engine.compact();
+    await ensureSlot(house.engine, house.context, shipper);
+    const [head] = await readHeads(house.context);
+    assert.deepEqual([head!.version, head!.gaps.map(({ from, to }) => [from, to])], [3, [[2, 3]]]);
+    assert.equal(house.engine.slots()[0]!.version, 3);
   });
 });
 
@@ -156,9 +172,75 @@ describe("a commit in the same millisecond as a backup before it", () => {
     await house.set("b", "2");
     assert.equal(house.engine.visibleTimestamp, at + 1);
     assert.deepEqual((await house.restore({ at })).contents, house.states.get(1), "before it is archived");
+    await assert.rejects(house.restore({ at: at + 1 }), GapError);
     await house.backup();
     assert.deepEqual((await house.restore({ at })).contents, house.states.get(1));
     assert.deepEqual((await house.restore({ at: at + 1 })).contents, house.states.get(2));
+    await house.set("c", "3");
+    assert.equal(house.engine.visibleTimestamp, at + 2);
+    await assert.rejects(house.restore({ at: at + 2 }), GapError);
+  });
+});
+
+describe("a slot that a shipment moves on", () => {
+  it("is where the head is once that has come to its end", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const shipper = Shipper.of(house.context, house.engine);
+    await ensureSlot(house.engine, house.context, shipper);
+    await house.set("b", "2");
+    const { head } = await shipper.ship({ heartbeat: true });
+    assert.deepEqual([head.version, house.engine.slots()[0]!.version], [2, 2]);
+  });
+});
+
+describe("archiving after a restart of the program", () => {
+  it("goes on behind its head, though the log up to there is gone", async () => {
+    const house = await House.make({ engine: { historyBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup();
+    await house.engine.compact();
+    await house.engine.close();
+    await house.open();
+    await house.set("b", "2");
+    await house.engine.close();
+    await house.open();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    assert.deepEqual([head.version, head.gaps, gap], [2, [], undefined]);
+  });
+
+  it("goes on behind a head that was only just begun, in the midst of the log", async () => {
+    const house = await House.make();
+    for (const key of ["a", "b", "c"]) await house.set(key, "1");
+    assert.equal(await Shipper.of(house.context, house.engine).claim(1), 1);
+    await house.engine.close();
+    await house.open();
+    const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+    assert.deepEqual([head.start, head.version, head.gaps, gap], [2, 3, [], undefined]);
+  });
+
+  it("begins behind a gap as a writer of its own, and notes all that is known of it, each time", async () => {
+    const house = await House.make({ engine: { historyBytes: 0, archiveBytes: 0 } });
+    await house.set("a", "1");
+    await house.backup();
+    const gaps: HeadDocument["gaps"] = [];
+    for (let round = 0; round < 2; round++) {
+      const [before] = await readHeads(house.context);
+      await house.engine.close();
+      await house.open();
+      for (const key of ["b", "c"]) await house.set(key, "2");
+      await house.engine.compact();
+      const { head, gap } = await Shipper.of(house.context, house.engine).ship();
+      const { version, timestamp, coveredUntil, chain } = before!;
+      assert.deepEqual([gap, head.epoch], [{ from: version + 1, to: version + 2 }, before!.epoch + 1]);
+      assert.notEqual(head.writer, before!.writer);
+      const present = house.engine.visibleTimestamp;
+      gaps.push({ from: version + 1, to: version + 2, after: coveredUntil, before: present, chain, timestamp });
+      assert.deepEqual([head.gaps, head.timestamp], [gaps, present]);
+      await house.set("d", "3");
+      assert.equal(head.coveredUntil, house.engine.visibleTimestamp - 1, "a commit may come next");
+      await Shipper.of(house.context, house.engine).ship();
+    }
   });
 });
 

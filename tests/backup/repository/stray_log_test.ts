@@ -4,9 +4,9 @@ import { describe, it } from "node:test";
 import { IntegrityError, LineageError } from "../../../lib/base/errors.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
-import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { type LogObject, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
-import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
+import { openLog, readLog, type ReadLogOptions } from "../../../lib/backup/repository/log/log_reader.ts";
 import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
@@ -117,6 +117,57 @@ describe("stray log", () => {
       (error) => error instanceof IntegrityError || /gap|point/i.test(`${error}`),
     );
     await house.engine.close();
+  });
+});
+
+describe("readLog()", () => {
+  async function versions(house: House, objects: LogObject[], options: ReadLogOptions): Promise<number[]> {
+    const found: number[] = [];
+    for await (const { version } of readLog(house.context, objects, options)) found.push(version);
+    return found;
+  }
+
+  it("gives the commits that were asked for, each once, and none behind where a history was left", async () => {
+    const house = await oneByOne();
+    const merged = await addStray(house, 2, 6, false);
+    const objects = logObjects(await allKeys(house.context.store, PART.log)).sort((a, b) => a.first - b.first);
+    const ones = objects.filter(({ key }) => key !== merged);
+    const [whole] = objects.filter(({ key }) => key === merged);
+    for (const log of [ones, [whole!], [...ones.slice(0, 2), whole!]]) {
+      assert.deepEqual(await versions(house, log, { after: 1 }), [2, 3, 4, 5, 6]);
+      assert.deepEqual(await versions(house, log, { after: 2, upTo: 5 }), [3, 4, 5]);
+      assert.deepEqual(await versions(house, log, { after: 4, upTo: 4 }), []);
+    }
+    assert.deepEqual(await versions(house, [{ ...whole!, until: 4 }], { after: 1 }), [2, 3, 4]);
+    assert.deepEqual(await versions(house, [{ ...whole!, until: 4 }], { after: 4 }), []);
+  });
+
+  it("passes no hole", async () => {
+    const house = await oneByOne();
+    const objects = logObjects(await allKeys(house.context.store, PART.log)).sort((a, b) => a.first - b.first);
+    const holed = objects.filter(({ first }) => first !== 4);
+    await assert.rejects(
+      versions(house, holed, { after: 1 }),
+      (error: IntegrityError) =>
+        error instanceof IntegrityError && error.path === holed[2]!.key &&
+        /goes on with version 5 where 4 belongs/.test(error.message),
+    );
+    await assert.rejects(versions(house, objects.slice(1), { after: 1 }), /goes on with version 3 where 2 belongs/);
+  });
+
+  it("takes no log of another history, whatever it is named", async () => {
+    const house = await oneByOne();
+    const { store } = house;
+    const [object] = logObjects(await allKeys(store, PART.log));
+    const { id, lineage } = house.engine;
+    for (const [from, to] of [[id, "f".repeat(32)], [lineage, "e".repeat(32)]] as const) {
+      const key = object!.key.replace(from, to);
+      await store.put(key, (await store.get(object!.key))!.body);
+      await assert.rejects(
+        versions(house, [{ ...object!, key }], { after: object!.first - 1 }),
+        /it is the log of another history; run verify, then repair/,
+      );
+    }
   });
 });
 

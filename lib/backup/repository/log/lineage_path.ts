@@ -38,7 +38,7 @@ export function lineagePath(lineage: string, parents: readonly LineageParent[]):
   for (const [i, parent] of parents.entries()) {
     const to = ends[i]!;
     if (to >= from) path.push({ lineage: parent.lineage, from, to });
-    from = Math.max(from, to + 1);
+    from = to + 1;
   }
   path.push({ lineage, from, to: Infinity });
   return path;

@@ -213,7 +213,7 @@ class Backup {
   async #makePart(mine: readonly BackupDocument[], all: readonly BackupDocument[]): Promise<Part> {
     if (this.#isSelective) return await this.#entries(all);
     const parent = findParent(this.#context, this.#engine, mine, this.#going, this.#options.parent);
-    const goes = parent !== undefined && goesOn(this.#context, this.#engine, mine, parent, this.#options);
+    const goes = parent !== undefined && goesOn(this.#context, this.#engine, mine, this.#options);
     const part = goes ? await this.#incremental(parent) : undefined;
     if (part !== undefined) return part;
     return await this.#complete(this.#options.type === "full" || parent === undefined ? "full" : "snapshot", all);

@@ -88,6 +88,7 @@ export async function writeEntries(
       compression: options.place.compression ?? "zstd",
       onBytes: (count) => reporter.add(count),
     });
+    reporter.add(0, 1);
     const { version, timestamp } = snapshot;
     return {
       version,

@@ -15,22 +15,22 @@ import { isBase } from "../restoring/coverage.ts";
 const BASE_MS = 7 * 86_400_000 - 3_600_000;
 
 /**
- * Whether a backup builds on this one. Were each that may choose to build on the one before for ever, none could be pruned, and
- * a restore would take longer with each; but what was named is gone on from, and where little may be stored the log is least.
+ * Whether a backup builds on one before it. Were each that may choose to build on the one before for ever, none could be
+ * pruned, and a restore would take longer with each; but what was named is gone on from, and where little may be stored the
+ * log is least.
  */
 export function goesOn(
   { clock }: RepositoryContext,
   engine: Engine,
   mine: readonly BackupDocument[],
-  parent: BackupDocument,
   options: { type: string; parent?: string | undefined; maxBytes?: number | undefined },
 ): boolean {
   if (options.type !== "auto") return options.type === "incremental";
-  if (parent.lineage !== engine.lineage) return false;
   if (options.parent !== undefined || options.maxBytes !== undefined) return true;
   const path = lineagePath(engine.lineage, engine.meta.parents);
-  const bases = mine.filter((each) => isBase(each) && isOnPath(path, each.lineage, each.version));
-  return bases.length === 0 || bases.some(({ createdAt }) => clock() - createdAt < BASE_MS);
+  return mine.some((each) =>
+    isBase(each) && isOnPath(path, each.lineage, each.version) && clock() - each.createdAt < BASE_MS
+  );
 }
 
 /** The backup to go on from: the one asked for, else the newest of this history; none whose key is `going`. */
