@@ -56,7 +56,9 @@ export function tracer(injections: readonly Injection[], directory: string, trac
     return ["-e", `inject=${CALLS[call]}:${what}:when=${nth}${outcome.endsWith("+") ? "+" : ""}`];
   });
   const paths = namesIn(directory).flatMap((path) => ["-P", path]);
-  return ["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, ...paths, "-e", `trace=${calls}`, ...injects];
+  // Stopped by a filter at the chosen calls alone a program is fast, and no signal reaches it there: Linux drops it.
+  const stops = injections.some(({ outcome }) => outcome === "KILL") ? [] : ["--seccomp-bpf"];
+  return ["strace", "-f", ...stops, "-qq", "-o", trace, ...paths, "-e", `trace=${calls}`, ...injects];
 }
 
 /** The program and arguments that start another one whose syncs of files take so much longer. */

@@ -13,6 +13,9 @@ const KILLS = LONG ? 400 : 24;
 /** Longest time between the first sign of life and the kill, ms. */
 const LIFE_MS = 120;
 
+/** Half of those that live so long die after so many lines at most: on a busy machine the time alone is over before a write. */
+const LINES_MAX = 400;
+
 /** The long form changes runtimes from kill to kill, on one database. */
 const runtimes = LONG ? installedRuntimes() : [ownRuntime];
 
@@ -30,17 +33,18 @@ describe("a writer killed at any moment", () => {
         // Now and then before it has opened the database, or while it recovers.
         const atOnce = random() < 0.2;
         const after = pick(random, LIFE_MS);
+        const lines = pick(random, 2) === 0 ? 1 : 2 + pick(random, LINES_MAX);
         const { acknowledged, signal, complaints } = await killed(
           // Half of them with so many writers that groups of commits overlap.
           { runtime, directory, first: last + 1, writers: kill % 4 < 2 ? 8 : 64 },
-          atOnce,
+          atOnce ? 0 : lines,
           after,
         );
         assert.equal(signal, "SIGKILL", `the writer ended by itself: ${complaints}`);
         written += acknowledged.length;
         if (acknowledged.length === 0) early++;
         const context = `kill ${kill} of a writer in ${runtime}, ${after} ms after ${
-          atOnce ? "its start" : "it opened"
+          atOnce ? "its start" : `line ${lines}`
         }; again with HOLDFAST_SEED=${SEED}`;
         last = await judge(directory, { before: last, acknowledged, context, whole: kill === KILLS });
       }
@@ -52,10 +56,10 @@ describe("a writer killed at any moment", () => {
   });
 });
 
-/** Starts a writer and kills it so many ms after its start, or after it opened the database. */
-async function killed(options: WriterOptions, atOnce: boolean, after: number): Promise<Said> {
+/** Starts a writer and kills it so many ms after it has said so many lines; the first is that it opened the database. */
+async function killed(options: WriterOptions, lines: number, after: number): Promise<Said> {
   const writer = startWriter(options);
-  if (!atOnce) await writer.alive;
+  await writer.heard(lines);
   setTimeout(() => writer.kill(), after);
   return await writer.ended;
 }

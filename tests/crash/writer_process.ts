@@ -11,6 +11,8 @@ import { entryKey, isKept, OPTIONS, tagOf, valueKey, valueOf } from "./kill_plan
 const writer = fileURLToPath(new URL("kill_writer.ts", import.meta.url));
 const bin = process.env["HOLDFAST_RUNTIMES"] ?? fileURLToPath(new URL("../../node_modules/.bin", import.meta.url));
 
+const LINE_END = 10;
+
 /** Deno gets the least that users give it: the directory, nothing else. */
 const argumentsOf: Record<string, (directory: string) => string[]> = {
   deno: (directory) => [
@@ -67,6 +69,8 @@ export interface Said {
 export interface RunningWriter {
   /** Resolves with its first line. */
   alive: Promise<void>;
+  /** Resolves once it has said so many lines, or has ended. */
+  heard(lines: number): Promise<void>;
   /** Resolves once it has ended. */
   ended: Promise<Said>;
   /** The numbers that it said were acknowledged, so far. */
@@ -94,12 +98,25 @@ export function startWriter({ runtime, directory, first, writers = 8, through = 
   const child = spawn(program!, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
   let said = "";
   let complaints = "";
-  const alive = new Promise<void>((resolve) => {
-    child.stdout.on("data", (data: Uint8Array) => {
-      said += data;
-      resolve();
+  let count = 0;
+  const listeners = new Set<() => void>();
+  const heard = (wanted: number): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (count < wanted) return void listeners.add(look);
+        listeners.delete(look);
+        resolve();
+      };
+      look();
     });
-    child.once("close", () => resolve());
+  child.stdout.on("data", (data: Uint8Array) => {
+    said += data;
+    count += data.filter((byte) => byte === LINE_END).length;
+    for (const look of listeners) look();
+  });
+  child.once("close", () => {
+    count = Infinity;
+    for (const look of listeners) look();
   });
   child.stderr.on("data", (data: Uint8Array) => complaints += data);
   // A last line without its end may be cut off in the middle of the number.
@@ -119,7 +136,7 @@ export function startWriter({ runtime, directory, first, writers = 8, through = 
       // It has ended.
     }
   };
-  return { alive, ended, acknowledged, other, kill: () => signal("SIGKILL"), signal };
+  return { alive: heard(1), heard, ended, acknowledged, other, kill: () => signal("SIGKILL"), signal };
 }
 
 /** What is known before a database is looked at. */
