@@ -21,7 +21,7 @@ const OF_PROGRAMS = [
   /must be (?:\{|bytes|a path, a file: URL|a name or an array|a tag that|an open|a database)/,
   /\bopen already\b|\bit is open\b|Uint8Array|\bsnapshot\b|\btransaction\b|toJSON|expected a (?:source|database)/,
   /^new \w+: |no range|no bounds|no check|ifMatch|handed in|set, not|"into"|names of columns|exclude each other|retainUntil|\[key, value\]|setMany does|newKeyRing|chunkBytes|accountKeyconnection|^….name is/,
-  /expireIn and expiresAt|a client with keyPrefix|option "at" and|"mode" "merge"|needs a client|\{ (?:accessKeyId|accessId),/,
+  /expireIn and expiresAt|a client with keyPrefix|option "at" and|option "do" is missing|"mode" "merge"|needs a client|\{ (?:accessKeyId|accessId),/,
 ];
 
 const COMMANDS_THERE = runnable(COMMANDS).map(({ spec }) => spec);
