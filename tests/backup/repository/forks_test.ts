@@ -30,6 +30,16 @@ async function forkAt(house: House, version: number, changes: Partial<EngineSett
   return await openAt(house.fs, "/fork", { clock: house.time.clock, ...changes });
 }
 
+/** A history of three versions, of which its replication has archived the first so far. */
+async function replicatedToFirst(): Promise<{ house: House; original: Replication }> {
+  const house = await House.make();
+  await house.set("a", "a");
+  const original = await house.replicate();
+  await original.flush();
+  for (const key of ["b", "c"]) await house.set(key, key);
+  return { house, original };
+}
+
 /** Exports the database, and opens that. */
 async function exported(house: House): Promise<Engine> {
   await exportDatabase(house.engine, "/exported");
@@ -476,11 +486,7 @@ describe("a copy that was never written to", () => {
   });
 
   it("leaves the rest for its original to archive, without a slot and with one at where it stands", async () => {
-    const house = await House.make();
-    await house.set("a", "a");
-    const original = await house.replicate();
-    await original.flush();
-    for (const key of ["b", "c"]) await house.set(key, key);
+    const { house, original } = await replicatedToFirst();
     const copy = await exported(house);
     const before = await headsOf(house);
     await Shipper.of(house.context, copy).ship();
@@ -494,11 +500,7 @@ describe("a copy that was never written to", () => {
   });
 
   it("goes on behind the fork once it was written to, and has no gap where its original has archived less", async () => {
-    const house = await House.make();
-    await house.set("a", "a");
-    const original = await house.replicate();
-    await original.flush();
-    for (const key of ["b", "c"]) await house.set(key, key);
+    const { house, original } = await replicatedToFirst();
     await house.engine.compact();
     const copy = await exported(house);
     const second = await house.replicate({}, copy);
@@ -514,11 +516,7 @@ describe("a copy that was never written to", () => {
   });
 
   it("archives what its original has not yet, which goes on behind that", async () => {
-    const house = await House.make();
-    await house.set("a", "a");
-    const original = await house.replicate();
-    await original.flush();
-    for (const key of ["b", "c"]) await house.set(key, key);
+    const { house, original } = await replicatedToFirst();
     const copy = await exported(house);
     await house.backup({ type: "snapshot", excludeLog: true }, copy);
     const [head] = await headsOf(house);
@@ -535,11 +533,7 @@ describe("a copy that was never written to", () => {
   });
 
   it("notes no gap in the history of its original, whose log it does not have", async () => {
-    const house = await House.make();
-    await house.set("a", "a");
-    const original = await house.replicate();
-    await original.flush();
-    for (const key of ["b", "c"]) await house.set(key, key);
+    const { house, original } = await replicatedToFirst();
     // The copy takes along what is in no table.
     await house.engine.compact();
     await house.set("d", "d");
