@@ -377,7 +377,7 @@ export class TreeEngine implements Engine {
 
   async #finish(): Promise<void> {
     await this.#queue.settle();
-    if (!isLongLog(this.#log) || this.#store.full) return;
+    if (!isLongLog(this.#log, this.#store) || this.#store.full) return;
     await this.#queue.rotate();
     await this.#background.flushed().catch((error) => {
       // Tables only make the next open quicker: on a full disk all stays in the log, where it is synced.

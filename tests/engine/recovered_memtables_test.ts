@@ -119,6 +119,32 @@ describe("an open after a kill", () => {
     }
   });
 
+  it("does so at the next open, or its close, where it was killed on the way there", async () => {
+    const disk = memoryFileSystem();
+    await using first = await DB.open("/data", optionsOn(disk));
+    await first.set("long", "v".repeat(300 * KIB));
+    const moments: MemoryFileSystem[] = [];
+    const afterOperation = (): void => void moments.push(killedOnce.fork({ keep: "none" }));
+    const killedOnce: MemoryFileSystem = disk.fork({ keep: "none" }, { afterOperation });
+    const second = await DB.open("/data", optionsOn(killedOnce));
+    while (second.stats().flushes === 0) await yieldToLoop();
+    let before = 0;
+    for (const [index, moment] of moments.splice(0).entries()) {
+      const closed = moment.fork({ keep: "none" });
+      const { db, records, flushed } = await opened(moment, {});
+      for (let turn = 0; turn < 100; turn++) await yieldToLoop();
+      assert.equal(flushed.length, records(), `moment ${index}`);
+      before += records();
+      await db.close();
+      await (await DB.open("/data", optionsOn(closed))).close();
+      const last = await opened(closed, {});
+      assert.equal(last.records(), 0, `moment ${index}`);
+      await last.db.close();
+    }
+    assert.ok(before > 3, `${before}`);
+    await second.close();
+  });
+
   it("does so a while after the open", async () => {
     await withDirectory(async (path) => {
       await using first = await DB.open(`${path}/first`);
