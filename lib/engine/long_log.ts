@@ -15,17 +15,17 @@ const LONG_BYTES = 256 * 1024;
 
 /**
  * Whether an open would read much: of the newest segment, or of those before it, from which the memtable has what it holds where
- * a program was killed before that was in tables. Those of a copy that was never written to are left as they are.
+ * a program was killed before that was in tables. A copy that nobody has written to is left as it is: another segment would give
+ * it a line of history of its own.
  */
 export function isLongLog(log: Log, { memtable, manifest }: Pick<Store, "memtable" | "manifest">): boolean {
-  return (log.position()?.end ?? 0) > LONG_BYTES || (!manifest.state.forked && memtable.bytes > LONG_BYTES);
+  return !manifest.state.forked && Math.max(log.position()?.end ?? 0, memtable.bytes) > LONG_BYTES;
 }
 
 /** Has what an open found in a long log go to tables in a while. */
 export function shortenLog(store: Store, log: Log, queue: CommitQueue, timers: Timers = systemTimers): void {
-  const { memtable, manifest, settings } = store;
-  // A copy is left as it is until it is written to.
-  if (settings.readOnly || manifest.state.forked || memtable.isEmpty || !isLongLog(log, store)) return;
+  const { memtable, settings } = store;
+  if (settings.readOnly || memtable.isEmpty || !isLongLog(log, store)) return;
   const shorten = (): void => {
     if (queue.closed) return;
     // What fails here has made the database read-only, or met a full disk: who writes is told.

@@ -59,7 +59,12 @@ interface Facts {
 
 /** How often a log was rotated once its time had come. */
 function rotationsOf({ readOnly, forked, isEmpty = false, logBytes = 300 * KIB, ...later }: Partial<Facts>): number {
-  const store = { memtable: { isEmpty }, manifest: { state: { forked } }, settings: { readOnly }, isRepeatable: false };
+  const store = {
+    memtable: { isEmpty, bytes: 0 },
+    manifest: { state: { forked } },
+    settings: { readOnly },
+    isRepeatable: false,
+  };
   const log = { position: () => ({ end: logBytes }) };
   let rotations = 0;
   const queue = {
@@ -72,7 +77,7 @@ function rotationsOf({ readOnly, forked, isEmpty = false, logBytes = 300 * KIB, 
   shortenLog(store as unknown as Store, log as Log, queue as unknown as CommitQueue, timers);
   assert.equal(rotations, 0);
   if (later.closedMeanwhile) queue.closed = true;
-  if (later.sealedMeanwhile) store.memtable = { isEmpty };
+  if (later.sealedMeanwhile) store.memtable = { isEmpty, bytes: 0 };
   for (const run of waiting) run();
   return rotations;
 }
@@ -143,6 +148,19 @@ describe("an open after a kill", () => {
     }
     assert.ok(before > 3, `${before}`);
     await second.close();
+  });
+
+  it("leaves a copy that was not written to in its history, also at close", async () => {
+    const disk = memoryFileSystem();
+    await using original = await DB.open("/original", optionsOn(disk));
+    await original.set("long", "v".repeat(300 * KIB));
+    await original.export("/data");
+    for (let time = 0; time < 2; time++) {
+      const { db, records } = await opened(disk, {});
+      assert.deepEqual([records(), db.lineage], [1, original.lineage]);
+      for (let turn = 0; turn < 100; turn++) await yieldToLoop();
+      await db.close();
+    }
   });
 
   it("does so a while after the open", async () => {
