@@ -10,9 +10,10 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { packPackage } from "../tests/tools/pack.ts";
+import { binary, root } from "../tests/tools/runtimes.ts";
 import { positive } from "./options.ts";
 import { median, table } from "./report.ts";
 import { command, machine, type Runtime, RUNTIMES } from "./runtime.ts";
@@ -24,7 +25,6 @@ const wanted = options.runtime?.split(",") ?? RUNTIMES;
 const runtimes = RUNTIMES.filter((runtime) => wanted.includes(runtime));
 if (runtimes.length !== wanted.length) throw new TypeError(`--runtime can't be ${options.runtime}.`);
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "begin-"));
 
 /** Milliseconds, and of the processor. */
@@ -59,7 +59,7 @@ function unpacked(tarball: string, name: string): string {
 
 async function packages(): Promise<[string, string][]> {
   const modules = join(directory, "modules.tgz");
-  execFileSync(command("deno", "", [])[0], ["pack", "--allow-dirty", `--output=${modules}`], {
+  execFileSync(binary("deno"), ["pack", "--allow-dirty", `--output=${modules}`], {
     cwd: root,
     stdio: "ignore",
   });

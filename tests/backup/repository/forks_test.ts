@@ -30,6 +30,15 @@ async function forkAt(house: House, version: number, changes: Partial<EngineSett
   return await openAt(house.fs, "/fork", { clock: house.time.clock, ...changes });
 }
 
+/** Two commits, a second each, of which no log is left. */
+async function writeWithoutLog(house: House, engine: Engine, value: string): Promise<void> {
+  for (const key of ["x", "y"]) {
+    house.time.now += 1000;
+    await write(engine, (batch) => put(batch, 0, key, { value }));
+    await engine.compact(); // Its log goes.
+  }
+}
+
 /** A history of three versions, of which its replication has archived the first so far. */
 async function replicatedToFirst(): Promise<{ house: House; original: Replication }> {
   const house = await House.make();
@@ -321,11 +330,7 @@ describe("a history that left another one", () => {
     const at = house.time.now;
     const forkedAt = house.engine.visibleTimestamp;
     const fork = await forkAt(house, 2, { historyBytes: 0 });
-    for (const key of ["x", "y"]) {
-      house.time.now += 1000;
-      await write(fork, (batch) => put(batch, 0, key, { value: "of the second" }));
-      await fork.compact(); // Its log goes.
-    }
+    await writeWithoutLog(house, fork, "of the second");
     await house.backup({ type: "full" }, fork);
     house.time.now += 1000;
     await house.backup({ type: "incremental" });
@@ -356,11 +361,7 @@ describe("a history that left another one", () => {
       at: { version: 3 },
     });
     const third = await openAt(house.fs, "/third", { clock: house.time.clock, historyBytes: 0 });
-    for (const key of ["x", "y"]) {
-      house.time.now += 1000;
-      await write(third, (batch) => put(batch, 0, key, { value: "of the third" }));
-      await third.compact(); // Its log goes.
-    }
+    await writeWithoutLog(house, third, "of the third");
     await house.backup({ type: "full" }, third);
     house.time.now += 1000;
     await house.backup({ type: "full" });

@@ -337,39 +337,31 @@ describe("a restore", () => {
 });
 
 describe("a backup that stops at maxBytes", () => {
-  it("takes nothing back that a replication has found, and refers to", async () => {
+  /** A backup that takes back what it has put, while a replication ships what both have just when `stands` says so. */
+  async function shippedWhile(stands: (gate: Gate) => Promise<void>): Promise<void> {
     const { house, gate } = await gated();
     await house.set("a", "1");
     await house.backup({ type: "full" });
     await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
     house.note();
+    const stood = stands(gate);
+    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
+    await stood;
+    await Shipper.of(house.context, house.engine).ship();
+    gate.open();
+    await assert.rejects(backup, /LIMIT/);
+    await assertWhole(house.context);
+    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+  }
+
+  it("takes nothing back that a replication has found, and refers to", async () => {
     const isObject = on("put", PART.objects);
     let count = 0;
-    const stands = gate.hold((does, key) => isObject(does, key) && ++count === 2);
-    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
-    await stands;
-    await Shipper.of(house.context, house.engine).ship();
-    gate.open();
-    await assert.rejects(backup, /LIMIT/);
-    await assertWhole(house.context);
-    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
+    await shippedWhile((gate) => gate.hold((does, key) => isObject(does, key) && ++count === 2));
   });
 
-  it("takes back nothing that a replication may still find: it puts a copy of what is on its way out", async () => {
-    const { house, gate } = await gated();
-    await house.set("a", "1");
-    await house.backup({ type: "full" });
-    await restoreInto(house.engine, house.handle, { at: { version: 1 }, mode: "merge" });
-    house.note();
-    const stands = gate.hold(on("delete", PART.objects));
-    const backup = house.backup({ type: "full", maxBytes: 1000, concurrency: 1 });
-    await stands;
-    await Shipper.of(house.context, house.engine).ship();
-    gate.open();
-    await assert.rejects(backup, /LIMIT/);
-    await assertWhole(house.context);
-    assert.deepEqual((await house.restore({ at: { version: 2 } })).contents, house.states.get(2));
-  });
+  it("takes back nothing that a replication may still find: it puts a copy of what is on its way out", () =>
+    shippedWhile((gate) => gate.hold(on("delete", PART.objects))));
 
   it("leaves what others may have found to a later pruning, also where it is cut off", async () => {
     const store = new FaultStore(new MemoryStore());

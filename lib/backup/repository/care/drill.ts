@@ -17,6 +17,7 @@ import {
 import { throwIfAborted } from "../../../base/abort.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { type OnProgress, ProgressReporter } from "../../../base/progress.ts";
+import { isWithin } from "../../destination.ts";
 import { openEngine } from "../../../engine/open.ts";
 import type { EngineSettings } from "../../../engine/types.ts";
 import type { FileSystem } from "../../../files/file_system.ts";
@@ -352,8 +353,8 @@ function isMisuse(error: unknown): boolean {
 
 /** What says that there is no room for a restore where it was to be made, or no right to: nothing is known of the backup then. */
 function isOfPlace(error: unknown, scratch: string): boolean {
-  return (error instanceof NoSpaceError || error instanceof PermissionError) &&
-    error.path?.startsWith(scratch) === true;
+  return (error instanceof NoSpaceError || error instanceof PermissionError) && error.path !== undefined &&
+    isWithin(error.path, scratch);
 }
 
 async function record(
