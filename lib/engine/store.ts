@@ -8,6 +8,7 @@
  */
 import { compareBytes } from "../base/bytes.ts";
 import { NoSpaceError, ReadOnlyError } from "../base/errors.ts";
+import { tell } from "../base/listeners.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import type { ManifestEdit } from "../format/manifest/manifest_edit.ts";
 import { BlockCache } from "../tree/table/block_cache.ts";
@@ -146,13 +147,7 @@ export class Store implements FileHome {
 
   /** Tells `onEvent`; what it throws is its own affair. */
   report(event: EngineEvent): void {
-    try {
-      const told: unknown = this.settings.onEvent?.(event);
-      // Of one that is asynchronous too: a rejection that nobody handles would end the process.
-      if (told instanceof Promise) told.catch(() => {});
-    } catch {
-      // A listener's error must not look like one of the database's.
-    }
+    tell(this.settings.onEvent, event);
   }
 
   /** Turns the database read-only, for good. */

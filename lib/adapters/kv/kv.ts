@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { tell } from "../../base/listeners.ts";
 import { checkOptions, functionOption } from "../../base/options.ts";
 import type { Timers } from "../../base/timers.ts";
 import { DB } from "../../db/db.ts";
@@ -54,14 +55,7 @@ export async function openKvWith(
   const { onError: _, ...openOptions } = checked as KvOptions;
   const codec = await loadStructuredCodec("open a KV");
   const db = await DB.open(path, { ...openOptions, keyEncoding: "bytes" });
-  const report = (error: unknown): void => {
-    try {
-      const told: unknown = onError?.(error);
-      if (told instanceof Promise) told.catch(() => {});
-    } catch {
-      // What it throws is ignored.
-    }
-  };
+  const report = (error: unknown): void => tell(onError, error);
   return new Kv({ db, codec, timers, clock: openOptions.clock ?? Date.now, report });
 }
 

@@ -22,6 +22,7 @@ import {
   RepositoryLockedError,
   StorageError,
 } from "../../../base/errors.ts";
+import { tell } from "../../../base/listeners.ts";
 import type { Engine } from "../../../engine/types.ts";
 import { basename } from "../../../files/paths.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
@@ -373,12 +374,7 @@ export class Replication implements AsyncDisposable {
   }
 
   #report(event: ReplicationEvent): void {
-    try {
-      const told: unknown = this.#options.onEvent?.(event);
-      if (told instanceof Promise) told.catch(() => {});
-    } catch {
-      // A listener's error must not look like one of the replication's.
-    }
+    tell(this.#options.onEvent, event);
   }
 }
 
