@@ -197,7 +197,7 @@ describe("SyncChoice", () => {
     assert.equal(choice.atOnce(true), true);
     choice.took(5, true);
     choice.took(0.2, false);
-    for (let i = 0; i < 512; i++) assert.equal(choice.atOnce(true), false, `commit ${i}`);
+    for (let i = 0; i < 64; i++) assert.equal(choice.atOnce(true), false, `commit ${i}`);
     assert.equal(choice.atOnce(true), true);
   });
 });

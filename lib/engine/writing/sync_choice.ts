@@ -21,7 +21,7 @@ const TRY_BELOW_MS = 1;
 const LEAVE_ABOVE_MS = 2;
 
 /** So many commits long. */
-const REST_COMMITS = 512;
+const REST_COMMITS = 64;
 
 /** Groups are written while others are synced from this many commits on; fewer do not make up for twice the syncs. */
 const OVERLAP_COMMITS_MIN = 16;
