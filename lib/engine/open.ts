@@ -15,9 +15,10 @@ import { type FileKind, fileName, isOurs, LOCK_NAME, MARKER_NAME, parseFileName,
 import type { Log } from "./log/log.ts";
 import { createManifest, type LoadedManifest, loadManifest } from "./manifest/manifest.ts";
 import { checkFiles, inspectDatabase } from "./recovery/check_files.ts";
-import { checkKeyEncoding, loadReadOnly, recoverStore } from "./recovery/load.ts";
+import { checkKeyEncoding, type Loaded, loadReadOnly, recoverStore } from "./recovery/load.ts";
 import { emptyState } from "./manifest/manifest_state.ts";
 import { lookAt } from "./recovery/open_directory.ts";
+import { atWork } from "./recovery/untouched.ts";
 import type { Store } from "./store.ts";
 import type { Engine, EngineSettings } from "./types.ts";
 
@@ -40,6 +41,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
   const isNew = place === "database" && settings.filesLater === undefined && await fs.stat(lockPath) === undefined;
   if (isNew) await inspectDatabase(fs, path, settings);
   const lock = await fs.lock(lockPath);
+  let recovered: Loaded | undefined;
   try {
     // Another opener may have made or removed a database before the lock was held. From here on nobody else changes names
     // in the directory, so that one listing serves to the end.
@@ -54,11 +56,14 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
     checkKeyEncoding(loaded.state, settings, directory);
     if (settings.filesLater === undefined) await checkFiles(fs, path, loaded.state, settings);
     const names = listing ?? fs.list(path);
-    const { store, log } = await recoverStore(fs, path, settings, loaded, { names });
+    const { store, log } = recovered = await recoverStore(fs, path, settings, loaded, { names });
     await tidy(store, log, await names);
     return await TreeEngine.start(store, log, lock);
   } catch (error) {
     lock.release();
+    recovered?.store.manifest.assertUntouched();
+    // What is there was made since the directory was listed.
+    if (recovered !== undefined && error instanceof ExistsError) throw atWork(path);
     throw error;
   }
 }

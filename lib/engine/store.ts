@@ -280,10 +280,11 @@ export class Store implements FileHome {
 
   /**
    * Removes a file, or leaves it to the next open. Once closed it always does: a snapshot, a list or a restore that outlives
-   * the database must not take a file from what lies there by then, whose numbers may be the same.
+   * the database must not take a file from what lies there by then, whose numbers may be the same. Nor must one whose place
+   * another process has taken.
    */
   async remove(kind: "table" | "blob" | "log", number: number): Promise<void> {
-    if (this.settings.readOnly || this.closed) return;
+    if (this.settings.readOnly || this.closed || this.manifest.marker.isReplaced) return;
     const removal = this.fs.remove(this.filePathOf(kind, number)).catch(() => {});
     this.#removals.add(removal);
     await removal;

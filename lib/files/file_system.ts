@@ -61,6 +61,10 @@ export interface FileHandle {
   sync(): Promise<void>;
   /** The length in bytes. */
   sizeSync(): number;
+  /**
+   * Whether the file still has a name: not once it was removed, or another one was put in its place. A kind may do without.
+   */
+  isNamedSync?(): boolean;
   /** Cuts the file to `size` bytes; the next append goes there. */
   truncate(size: number): Promise<void>;
   /** Closes; a second close is a no-op. */
@@ -93,6 +97,8 @@ export interface FileSystem {
   makeDirectory(path: string, options?: MakeOptions & { parents?: boolean }): Promise<void>;
   /** Moves a file or directory over what is there (of the same sort), atomically. */
   rename(from: string, to: string): Promise<void>;
+  /** As `rename`, at once. A kind may do without. */
+  renameSync?(from: string, to: string): void;
   /** Makes a second name for a file's bytes; `ExistsError` when `to` is there; `IOError` with code `"LINK"` semantics elsewhere: see `copy.ts`. */
   link(from: string, to: string): Promise<void>;
   /** Makes a copy that shares blocks until one is written to (reflink); fails where the system can't, never copies. */

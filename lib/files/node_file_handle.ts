@@ -130,6 +130,11 @@ export class NodeFileHandle implements FileHandle {
     return this.#run("measure", () => fstatSync(this.#descriptor).size);
   }
 
+  isNamedSync(): boolean {
+    this.#check("measure");
+    return this.#run("measure", () => fstatSync(this.#descriptor).nlink > 0);
+  }
+
   truncate(size: number): Promise<void> {
     return this.#during("truncate", async () => {
       await awaited<void>((callback) => ftruncate(this.#descriptor, size, callback));

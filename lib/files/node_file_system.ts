@@ -17,6 +17,7 @@ import {
   promises,
   readdirSync,
   realpathSync,
+  renameSync,
   statSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -128,6 +129,14 @@ class NodeFileSystem implements FileSystem {
 
   async rename(from: string, to: string): Promise<void> {
     await attempt("rename", `${from} to ${to}`, promises.rename(from, to));
+  }
+
+  renameSync(from: string, to: string): void {
+    try {
+      renameSync(from, to);
+    } catch (error) {
+      throw nodeError("rename", `${from} to ${to}`, error);
+    }
   }
 
   async link(from: string, to: string): Promise<void> {

@@ -37,7 +37,9 @@ export async function writeAside(fs: FileSystem, path: string, bytes: Uint8Array
 /** The second half of `publishFile`: renames and syncs the directory. */
 export async function putInPlace(fs: FileSystem, aside: string, path: string): Promise<void> {
   try {
-    await fs.rename(aside, path);
+    // At once, where that can be: between what a caller has just looked at and this nothing else comes.
+    if (fs.renameSync === undefined) await fs.rename(aside, path);
+    else fs.renameSync(aside, path);
   } catch (error) {
     await removeIfThere(fs, aside).catch(() => {});
     throw error;

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import { CorruptionError, IOError, NoSpaceError } from "../../lib/base/errors.ts";
+import { CorruptionError, IOError, LockedError, NoSpaceError } from "../../lib/base/errors.ts";
 import {
   createManifest,
   encodeManifest,
+  encodeMarker,
   type LoadedManifest,
   loadManifest,
   ManifestWriter,
@@ -13,6 +14,8 @@ import {
 } from "../../lib/engine/manifest/manifest.ts";
 import { emptyState, type ManifestState, stateAsEdit } from "../../lib/engine/manifest/manifest_state.ts";
 import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
+import { publishFile } from "../../lib/files/publish.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { encodeEdit, type ManifestEdit } from "../../lib/format/manifest/manifest_edit.ts";
 import { FILE_HEADER_BYTES } from "../../lib/format/identity.ts";
 import { writeRecord } from "../../lib/format/log/frame.ts";
@@ -193,6 +196,44 @@ describe("ManifestWriter", () => {
         for (const keep of ["none", "all"] as const) assert.ok(await lastOf(fs.fork({ keep })) <= 1);
       }
     }
+  });
+
+  it("leaves a marker alone that another process has put there, and tells no one of its edit", async () => {
+    for (const renews of [false, true]) {
+      const { fs, writer } = await writing(renews);
+      const theirs = encodeMarker(STATE, 7);
+      await publishFile(fs, "/db/CURRENT", theirs);
+      const names = await fs.list("/db");
+      await assert.rejects(writer.apply(edit(1)), LockedError);
+      assert.deepEqual([writer.broken, writer.state.lastVersion], [true, 0]);
+      assert.deepEqual(await readFile(fs, "/db/CURRENT", 1000), theirs);
+      assert.deepEqual(await fs.list("/db"), names);
+      await assert.rejects(writer.apply(edit(2)), LockedError);
+    }
+  });
+
+  it("takes a marker that it is just replacing for its own", async () => {
+    const answers: boolean[] = [];
+    let look = (): void => {};
+    const { writer } = await writing(true, { afterOperation: ({ name }) => void (name === "rename" && look()) });
+    look = () => void answers.push(writer.marker.isReplaced);
+    await writer.apply(edit(1));
+    look();
+    assert.deepEqual(answers, [false, false]);
+  });
+
+  it("asks whether what was found is untouched until it has begun a manifest of its own", async () => {
+    const { fs, writer } = await writing(true);
+    let asked = 0;
+    writer.guard(() => {
+      asked++;
+    });
+    writer.assertUntouched();
+    await writer.apply(edit(1));
+    await writer.apply(edit(2));
+    writer.assertUntouched();
+    assert.equal(asked, 2);
+    assert.equal(await lastOf(fs), 2);
   });
 
   it("is broken by a full disk that lets nothing be cut, or where the marker has changed", async () => {

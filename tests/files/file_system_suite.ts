@@ -264,6 +264,28 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       await rejectsWith(fs.list(`${directory}/b`), NotFoundError);
     });
 
+    it("tells whether an open file still has a name", async () => {
+      const { fs, directory } = place();
+      await write(fs, `${directory}/a`, bytes(1));
+      await write(fs, `${directory}/b`, bytes(2));
+      const [a, other, b] = [`${directory}/a`, `${directory}/a`, `${directory}/b`].map((path) =>
+        fs.openSync(path, "read")
+      );
+      const answers = (): unknown[] => [a!, other!, b!].map((handle) => handle.isNamedSync?.());
+      assert.deepEqual(answers(), [true, true, true]);
+      await fs.rename(`${directory}/a`, `${directory}/c`);
+      assert.deepEqual(answers(), [true, true, true]);
+      fs.renameSync?.(`${directory}/b`, `${directory}/c`);
+      assert.deepEqual(answers(), [false, false, true]);
+      await fs.link(`${directory}/c`, `${directory}/d`);
+      await fs.remove(`${directory}/c`);
+      assert.deepEqual(answers(), [false, false, true]);
+      await fs.remove(`${directory}/d`);
+      assert.deepEqual(answers(), [false, false, false]);
+      for (const handle of [a!, other!, b!]) handle.closeSync();
+      assert.throws(() => fs.renameSync?.(`${directory}/a`, `${directory}/b`), NotFoundError);
+    });
+
     it("renames over files and empty directories of the same sort", async () => {
       const { fs, directory } = place();
       await write(fs, `${directory}/a`, bytes(1));

@@ -8,7 +8,7 @@
  */
 import type { LogMeta, ManifestEdit } from "../../format/manifest/manifest_edit.ts";
 import { toHex } from "../../base/bytes.ts";
-import { NoSpaceError } from "../../base/errors.ts";
+import { ExistsError, LockedError, NoSpaceError } from "../../base/errors.ts";
 import { copySegment } from "./copy_segment.ts";
 import { LogSegment } from "./log_segment.ts";
 import type { Store } from "../store.ts";
@@ -85,6 +85,10 @@ export class Log {
       if (copy !== undefined && error instanceof NoSpaceError && store.failure === undefined) {
         await store.removeLog(copy.number);
       }
+      // Another process is at work here, and may come to this number next.
+      if (copy !== undefined && error instanceof LockedError) {
+        await store.fs.remove(store.filePathOf("log", copy.number)).catch(() => {});
+      }
       throw error;
     }
   }
@@ -122,6 +126,10 @@ export class Log {
       database: store.database,
       lineage,
       number,
+    }).catch((error) => {
+      // Numbers are given once: what is there is another process's.
+      if (error instanceof ExistsError) store.manifest.marker.assertOurs();
+      throw error;
     });
     let previous = this.#previous;
     try {

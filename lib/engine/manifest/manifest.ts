@@ -7,11 +7,11 @@
  * @module
  */
 import { ByteWriter } from "../../base/bytes.ts";
-import { CorruptionError, HoldfastError, NoSpaceError } from "../../base/errors.ts";
+import { CorruptionError, HoldfastError, LockedError, NoSpaceError } from "../../base/errors.ts";
 import { join } from "../../files/paths.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { publishFile, putInPlace, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
-import { readFile, readFileSync } from "../../files/read.ts";
+import { readFileSync } from "../../files/read.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
 import { decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
@@ -27,9 +27,7 @@ import {
   notesClose,
   stateAsEdit,
 } from "./manifest_state.ts";
-
-/** The marker is a few lines; more is not one. */
-export const MARKER_BYTES_MAX = 64 * 1024;
+import { MARKER_BYTES_MAX, MarkerWatch } from "./marker_watch.ts";
 
 /**
  * A manifest longer than this and four times its first record is begun anew at the next edit. Not smaller: a new one
@@ -173,6 +171,9 @@ export class ManifestWriter {
   readonly #foundClosed: boolean;
   #renewAt = RENEW_BYTES;
   #turn: Promise<unknown> = Promise.resolve();
+  /** Whether it still is this process that writes. */
+  readonly marker: MarkerWatch;
+  #untouched: (() => void) | undefined;
   /** After a failed sync or cut nothing more may be written: holds the cause. */
   #poison: unknown;
   /** Bytes written since it was opened. */
@@ -188,6 +189,17 @@ export class ManifestWriter {
     this.#size = loaded.fresh ? loaded.size : Infinity;
     this.#foundEnd = loaded.end;
     this.#foundClosed = loaded.closed;
+    this.marker = new MarkerWatch(fs, directory, loaded.state.database.id, loaded.number);
+  }
+
+  /** Of what was found on disk: `untouched` throws if anyone has written there since it was read. */
+  guard(untouched: () => void): void {
+    this.#untouched = untouched;
+  }
+
+  /** Throws if anyone has written to what was found, unless this process has begun a manifest of its own by now. */
+  assertUntouched(): void {
+    this.#untouched?.();
   }
 
   /** Whether an edit failed so that nobody knows if it is on disk. */
@@ -292,6 +304,7 @@ export class ManifestWriter {
     }
     try {
       await this.#handle.sync();
+      this.marker.assertOurs();
     } catch (error) {
       this.#poison = error;
       throw error;
@@ -334,14 +347,17 @@ export class ManifestWriter {
       throw error;
     }
     try {
-      await putInPlace(this.#fs, aside, marker);
+      // In one step with the rename: what another process writes in between would not be seen.
+      this.marker.assertOurs();
+      this.assertUntouched();
+      await this.marker.switchTo(number, () => putInPlace(this.#fs, aside, marker));
     } catch (error) {
-      if (error instanceof NoSpaceError && await this.#isMarked()) {
-        await this.#fs.remove(path).catch(() => {});
-      } else {
-        // The marker may name either manifest now, so no edit may follow in either.
-        this.#poison = error;
-      }
+      const isFull = error instanceof NoSpaceError && this.#isMarked();
+      // Of another process that is at work here neither name may be in the way.
+      if (error instanceof LockedError) await removeIfThere(this.#fs, aside).catch(() => {});
+      if (isFull || error instanceof LockedError) await this.#fs.remove(path).catch(() => {});
+      // Otherwise the marker may name either manifest now, so no edit may follow in either.
+      if (!isFull) this.#poison = error;
       throw error;
     }
     // All of it is synced and superseded: a close that fails changes nothing.
@@ -349,6 +365,7 @@ export class ManifestWriter {
     const old = filePath(this.#directory, "manifest", this.#number);
     this.#handle = undefined;
     this.#number = number;
+    this.#untouched = undefined;
     this.#seed = seed;
     this.#size = bytes.length;
     this.#renewAt = Math.max(RENEW_BYTES, 4 * bytes.length);
@@ -358,10 +375,9 @@ export class ManifestWriter {
   }
 
   /** Whether the marker still names the manifest in use. */
-  async #isMarked(): Promise<boolean> {
+  #isMarked(): boolean {
     try {
-      const bytes = await readFile(this.#fs, join(this.#directory, MARKER_NAME), MARKER_BYTES_MAX);
-      return readMarker(bytes, MARKER_NAME).manifest === this.#number;
+      return this.marker.isOurs();
     } catch {
       return false;
     }
@@ -370,6 +386,7 @@ export class ManifestWriter {
   /** Waits for edits under way and closes the file. */
   async close(): Promise<void> {
     await this.#turn;
+    this.marker.close();
     await this.#handle?.close();
     this.#handle = undefined;
   }

@@ -6,6 +6,7 @@
 import { CorruptionError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
+import { type CommitRecord, countOperations } from "../../format/log/batch.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
 import type { BlockCache } from "../../tree/table/block_cache.ts";
 import { applySliced } from "../writing/apply.ts";
@@ -13,6 +14,7 @@ import { Log } from "../log/log.ts";
 import { type LoadedManifest, loadManifest } from "../manifest/manifest.ts";
 import type { ManifestState } from "../manifest/manifest_state.ts";
 import { recoverLog } from "./recovery.ts";
+import { assertSameManifest, assertUntouched, atWork } from "./untouched.ts";
 import { Store } from "../store.ts";
 import type { EngineSettings } from "../types.ts";
 
@@ -51,6 +53,8 @@ export async function recoverStore(
   const store = new Store(fs, path, settings, loaded, options.cache);
   const started = settings.monotonic();
   const slicer = new Slicer(settings.monotonic);
+  const { signal } = settings;
+  const { names } = options;
   const found = await recoverLog(fs, path, loaded.state, {
     apply({ ops, version, timestamp }) {
       // As it was when they were written: what is full can go while more comes. Readers flush nothing, and look in one sooner.
@@ -60,9 +64,17 @@ export async function recoverStore(
       return applySliced(store, ops, version, timestamp, slicer);
     },
     slicer,
-    signal: settings.signal,
-    names: options.names,
+    signal,
+    names,
+  }).catch(async (error) => {
+    if (settings.readOnly || !(error instanceof CorruptionError)) throw error;
+    assertSameManifest(fs, path, loaded);
+    // A record may have been read while another process wrote it: damage stays where it is.
+    const apply = ({ ops }: CommitRecord): undefined => void countOperations(ops);
+    const again = await recoverLog(fs, path, loaded.state, { apply, slicer, signal, names }).catch((second) => second);
+    throw placeOf(again) === placeOf(error) ? error : atWork(path);
   });
+  if (!loaded.fresh) store.manifest.guard(() => assertUntouched(fs, path, loaded, found.openSeen));
   const open = loaded.state.openLog;
   const previous: LogMeta | undefined = open === undefined || found.openEnd === undefined ? undefined : {
     number: open.number,
@@ -110,12 +122,16 @@ export async function loadReadOnly(
     } catch (error) {
       recovered?.store.version.release();
       if (tries === READ_ONLY_TRIES) throw error;
-      const place = error instanceof CorruptionError ? `${error.file}:${error.offset}` : undefined;
+      const place = placeOf(error);
       const after = await loadManifest(fs, path);
       if (after.number === number && after.size === size && place === badPlace) throw error;
       badPlace = place;
     }
   }
+}
+
+function placeOf(error: unknown): string | undefined {
+  return error instanceof CorruptionError ? `${error.file}:${error.offset}` : undefined;
 }
 
 /** Opens all tables and blob files, in slices: open files stay readable after the writer has removed them. */

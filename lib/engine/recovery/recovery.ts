@@ -79,6 +79,8 @@ export interface Recovered {
   timestamp: number;
   /** Where the newest segment ends now; undefined when there is none. */
   openEnd: number | undefined;
+  /** Behind the last record that was seen in it: one that did not count lies behind its end. */
+  openSeen: number;
   /** Commits applied that were not in tables. */
   records: number;
   /** Bytes of log read. */
@@ -106,6 +108,7 @@ export async function recoverLog(
     version: state.lastVersion,
     timestamp: state.lastTimestamp,
     openEnd: undefined,
+    openSeen: 0,
     records: 0,
     bytes: 0,
     droppedBytes: 0,
@@ -201,6 +204,7 @@ async function recoverSegment(
             throw new CorruptionError(name, found.offset, "records follow an ingest that never took effect");
           }
           result.droppedBytes += endOfBytes(opened.read, found.offset, opened.size) - found.offset;
+          result.openSeen = found.end;
           return found.offset;
         }
         await decoded(() => options.apply(commit), name, found.offset)?.catch((error) => {
@@ -220,6 +224,7 @@ async function recoverSegment(
       }
     }
     result.bytes += end;
+    result.openSeen = end;
     const stop = reader.state;
     const { offset } = stop;
     const laterSynced = stop.kind === "bad" && segment.end === undefined &&

@@ -22,7 +22,8 @@ import {
 } from "../file_names.ts";
 import { readFile } from "../../files/read.ts";
 import { readMarker } from "../../format/manifest/marker.ts";
-import { loadManifest, MARKER_BYTES_MAX } from "../manifest/manifest.ts";
+import { loadManifest } from "../manifest/manifest.ts";
+import { MARKER_BYTES_MAX } from "../manifest/marker_watch.ts";
 
 /**
  * The names of files that a repair has set aside and replaced: what has one of them in the database as well was not yet

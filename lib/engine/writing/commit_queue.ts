@@ -373,6 +373,7 @@ export class CommitQueue {
     if (segment.synced === segment.end) return;
     try {
       await segment.sync();
+      this.#store.manifest.marker.assertOurs();
     } catch (error) {
       this.#store.fail(error);
       throw error;

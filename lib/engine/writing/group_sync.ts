@@ -64,6 +64,7 @@ export class GroupSync {
     try {
       if (atOnce) segment.syncSync();
       else await segment.sync();
+      store.manifest.marker.assertOurs();
     } catch (error) {
       store.fail(error);
       throw error;

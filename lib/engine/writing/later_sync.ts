@@ -62,7 +62,11 @@ export class LaterSync {
   #begin(): void {
     this.#isAtWork = true;
     this.#log.segment!.sync()
-      .then(() => this.#store.counters.syncs++, (error) => this.#store.fail(error))
+      .then(() => {
+        this.#store.counters.syncs++;
+        this.#store.manifest.marker.assertOurs();
+      })
+      .catch((error) => this.#store.fail(error))
       .finally(() => this.#isAtWork = false);
   }
 }

@@ -28,6 +28,7 @@ export class MemoryFileHandle implements FileHandle {
     // What stands behind the end is known to the handle that put it there.
     if (mode === "append") file.ahead = 0;
     disk.hold(file);
+    file.handles++;
   }
 
   readAtSync(into: Uint8Array, position: number): number {
@@ -89,6 +90,10 @@ export class MemoryFileHandle implements FileHandle {
     return this.#disk.reading(this.#user, "size", this.path, () => this.#file.content.size);
   }
 
+  isNamedSync(): boolean {
+    return this.#file.uses > this.#file.handles;
+  }
+
   async truncate(size: number): Promise<void> {
     this.#checkWritable("truncate");
     await this.#disk.wait("truncate", this.path);
@@ -102,6 +107,7 @@ export class MemoryFileHandle implements FileHandle {
   closeSync(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#file.handles--;
     this.#disk.drop(this.#file);
   }
 

@@ -211,6 +211,10 @@ export class MemoryFileSystem implements FileSystem {
 
   async rename(from: string, to: string): Promise<void> {
     await this.#disk.wait("rename", from);
+    this.renameSync(from, to);
+  }
+
+  renameSync(from: string, to: string): void {
     this.#mutating("rename", from, () => {
       const { volume } = this.#disk;
       const source = volume.existing("rename", this.resolve(from));

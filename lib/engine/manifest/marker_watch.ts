@@ -1,0 +1,104 @@
+/**
+ * Whether this process still is the one that writes the database.
+ *
+ * The lock sees to that, while it holds. A process loses it without a word as soon as anything in it has opened and closed
+ * `LOCK`, as a program does that copies the directory of its own database, and some network file systems only pretend to
+ * lock. Then another process may open the database: it reads manifest and log, and switches the marker to a manifest of its
+ * own. From there on nothing that this one writes is read by anyone, and the files that it would remove may be the other
+ * one's. So it looks at the marker after each sync, before it tells anyone that something is kept, and before it removes a
+ * file.
+ *
+ * The marker is never written over but replaced, by a rename, and an open file is never given its number again: as long as
+ * the file that named the right manifest has a name, it is in place. To ask for that takes a microsecond.
+ *
+ * @module
+ */
+import { LockedError, NotFoundError } from "../../base/errors.ts";
+import type { FileHandle, FileSystem } from "../../files/file_system.ts";
+import { join } from "../../files/paths.ts";
+import { readRangeSync } from "../../files/read.ts";
+import { readMarker } from "../../format/manifest/marker.ts";
+import { MARKER_NAME } from "../file_names.ts";
+
+/** The marker is a few lines; more is not one. */
+export const MARKER_BYTES_MAX = 64 * 1024;
+
+/** The marker of one database, as the process that writes there looks at it. */
+export class MarkerWatch {
+  readonly #fs: FileSystem;
+  readonly #directory: string;
+  readonly #database: string;
+  #manifest: number;
+  /** Whether this process is replacing it: it may name either manifest. */
+  #isSwitching = false;
+  /** The marker that was read last, and named the right manifest. */
+  #seen: FileHandle | undefined;
+  #isClosed = false;
+
+  /** Of a marker that names this database and manifest; 0 while a repair has none yet. Opens nothing. */
+  constructor(fs: FileSystem, directory: string, database: string, manifest: number) {
+    this.#fs = fs;
+    this.#directory = directory;
+    this.#database = database;
+    this.#manifest = manifest;
+  }
+
+  /** Whether the marker is gone, or another program has put its own there. One that can't be read says nothing. */
+  get isReplaced(): boolean {
+    try {
+      if (this.#isSwitching || this.#manifest === 0) return false;
+      return this.#seen?.isNamedSync?.() !== true && !this.isOurs();
+    } catch (error) {
+      return error instanceof NotFoundError;
+    }
+  }
+
+  /** Throws `LockedError` when it is replaced. */
+  assertOurs(): void {
+    if (!this.isReplaced) return;
+    throw new LockedError(
+      `Cannot go on in ${this.#directory}: another program has opened it for writing, replaced or removed it; ` +
+        "close it and open it again (LOCKED)",
+      { path: this.#directory },
+    );
+  }
+
+  /** Reads the marker: whether it names the manifest. Throws when it can't be read. */
+  isOurs(): boolean {
+    this.forget();
+    const handle = this.#fs.openSync(join(this.#directory, MARKER_NAME), "read");
+    try {
+      const bytes = readRangeSync(handle, 0, Math.min(handle.sizeSync(), MARKER_BYTES_MAX));
+      const { database, manifest } = readMarker(bytes, MARKER_NAME);
+      if (database !== this.#database || manifest !== this.#manifest) return false;
+      if (!this.#isClosed) this.#seen = handle;
+      return true;
+    } finally {
+      if (this.#seen !== handle) handle.closeSync();
+    }
+  }
+
+  /** Has `put` put a marker there that names another manifest. */
+  async switchTo(manifest: number, put: () => Promise<void>): Promise<void> {
+    this.forget();
+    this.#isSwitching = true;
+    try {
+      await put();
+      this.#manifest = manifest;
+    } finally {
+      this.#isSwitching = false;
+    }
+  }
+
+  /** Lets go of the marker that was seen; the next look opens it again. */
+  forget(): void {
+    this.#seen?.closeSync();
+    this.#seen = undefined;
+  }
+
+  /** Keeps no file open from here on; files that are let go of late still ask. */
+  close(): void {
+    this.#isClosed = true;
+    this.forget();
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * Two processes that write to one database, because the lock was lost: a process gives up its POSIX locks on a file as soon
+ * as anything in it has opened and closed that file, and some network file systems only pretend to lock.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { DB, LockedError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { seededRandom } from "../../lib/adapters/testing/simulate.ts";
+
+const SMALL = { memtableBytes: 4096, tuning: { tableBytes: 1024 } };
+
+/** A process on the disk whose lock keeps nobody away. `calls` stand in for what it does there. */
+function unlocked(disk: MemoryFileSystem, calls: Partial<FileSystem> = {}): FileSystem {
+  const own = disk.otherProcess();
+  const instead: Partial<FileSystem> = {
+    async lock(path) {
+      await (await own.open(path, "append")).close();
+      return { release() {} };
+    },
+    lockedHere: () => false,
+    ...calls,
+  };
+  return new Proxy<FileSystem>(own, {
+    get(target, name) {
+      const found: unknown = Reflect.get(instead, name) ?? Reflect.get(target, name);
+      return typeof found === "function" ? found.bind(target) : found;
+    },
+  });
+}
+
+function open(fileSystem: FileSystem, options: OpenOptions = {}): Promise<DB> {
+  return DB.open("/db", { fileSystem, ...SMALL, ...options });
+}
+
+async function keys(db: DB): Promise<string[]> {
+  return (await Array.fromAsync(db.list())).map(({ key }) => key);
+}
+
+describe("a writer whose lock was lost", () => {
+  for (const durability of ["commit", "interval", "buffered"] as const) {
+    it(`says that nothing is kept once another has opened the database (${durability})`, async () => {
+      const disk = memoryFileSystem();
+      const first = await open(unlocked(disk), { durability, flushInterval: 1 });
+      await first.set("a", 1);
+      await first.flush();
+      const second = await open(unlocked(disk));
+      await second.set("b", 2);
+      await assert.rejects(async () => {
+        await first.set("c", 3);
+        await first.flush();
+      }, (error) => {
+        assert.ok(error instanceof LockedError || error instanceof ReadOnlyError);
+        assert.match(error.message, /another program has opened it for writing, replaced or removed it; close it/);
+        return true;
+      });
+      await assert.rejects(first.set("d", 4), ReadOnlyError);
+      assert.equal(first.getSync("a"), 1);
+      await first.close().catch(() => {});
+      await second.set("e", 5);
+      await second.close();
+      await using after = await open(disk);
+      assert.deepEqual(await keys(after), ["a", "b", "e"]);
+    });
+  }
+
+  it("finds out by itself where no write waits for a sync", async () => {
+    const disk = memoryFileSystem();
+    const failed = Promise.withResolvers<unknown>();
+    const first = await open(unlocked(disk), {
+      durability: "interval",
+      flushInterval: 1,
+      onEvent: (event) => event.type === "failure" && failed.resolve(event.error),
+    });
+    await first.set("a", 1);
+    await first.flush();
+    await using second = await open(unlocked(disk));
+    await first.set("b", 2);
+    assert.ok(await failed.promise instanceof LockedError);
+    await first.close().catch(() => {});
+    assert.deepEqual(await keys(second), ["a"]);
+  });
+
+  it("goes on where the other one did not write: it was not noticed by either", async () => {
+    const disk = memoryFileSystem();
+    await (await open(unlocked(disk))).close();
+    const first = await open(unlocked(disk));
+    await (await open(unlocked(disk))).close();
+    await first.set("a", 1);
+    await first.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["a"]);
+  });
+
+  it("writes nothing at all where the other one was the first to do so", async () => {
+    const disk = memoryFileSystem();
+    await (await open(unlocked(disk))).close();
+    const first = await open(unlocked(disk));
+    const second = await open(unlocked(disk));
+    await second.set("b", 2);
+    await assert.rejects(first.set("a", 1), LockedError);
+    await second.set("c", 3);
+    await first.close().catch(() => {});
+    await second.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["b", "c"]);
+  });
+
+  it("removes no file of the other one, when a compaction fails and when a snapshot ends", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    for (let i = 0; i < 40; i++) await first.set(`old${i % 20}`, "x".repeat(200));
+    const snapshot = first.snapshot();
+    await first.compact();
+    const second = await open(unlocked(disk));
+    // Its tables come to the numbers that the first one would give next.
+    const compacting = assert.rejects(first.compact());
+    for (let i = 0; i < 40; i++) await second.set(`new${i}`, "y".repeat(200));
+    await second.compact();
+    await compacting;
+    snapshot[Symbol.dispose]();
+    await assert.rejects(first.compact());
+    await first.close().catch(() => {});
+    const { ok, problems } = await second.verify();
+    assert.deepEqual([ok, problems], [true, []]);
+    await second.close();
+    await using after = await open(disk);
+    assert.equal((await keys(after)).length, 60);
+    assert.equal((await after.verify()).ok, true);
+  });
+
+  it("is told so where another database took the place, whatever the number of its manifest", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    await DB.destroy("/db", { fileSystem: unlocked(disk) });
+    await using second = await open(unlocked(disk));
+    await assert.rejects(first.set("b", 2), LockedError);
+    await second.set("c", 3);
+    await first.close().catch(() => {});
+    assert.deepEqual(await keys(second), ["c"]);
+    assert.equal((await second.verify()).ok, true);
+  });
+
+  it("removes none of the files of such a database, which have the numbers of its own", async () => {
+    const disk = memoryFileSystem();
+    const fill = async (db: DB): Promise<void> => {
+      for (let i = 0; i < 40; i++) await db.set(`a${i}`, "x".repeat(200));
+    };
+    const first = await open(unlocked(disk));
+    await fill(first);
+    await first.flush();
+    const list = first.list()[Symbol.asyncIterator]();
+    await list.next();
+    const tables = (await disk.list("/db")).filter((name) => name.endsWith(".sst"));
+    await first.compact();
+    await DB.destroy("/db", { fileSystem: unlocked(disk) });
+    await using second = await open(unlocked(disk));
+    await fill(second);
+    const before = await disk.list("/db");
+    assert.ok(tables.some((name) => before.includes(name)));
+    // The list was all that kept the old tables.
+    await list.return!();
+    await first.close().catch(() => {});
+    assert.deepEqual(await disk.list("/db"), before);
+    assert.equal((await second.verify()).ok, true);
+  });
+
+  it("tells it too where its files were removed", async () => {
+    const disk = memoryFileSystem();
+    const db = await open(unlocked(disk));
+    await db.set("a", 1);
+    await DB.destroy("/db", { fileSystem: unlocked(disk) });
+    await assert.rejects(db.set("b", 2), LockedError);
+    await db.close().catch(() => {});
+  });
+
+  it("goes on where its marker was put there again as it was, by a program that restores files", async () => {
+    const disk = memoryFileSystem();
+    await using db = await open(disk);
+    await db.set("a", 1);
+    const marker = await disk.open("/db/CURRENT", "read");
+    const bytes = new Uint8Array(marker.sizeSync());
+    marker.readAtSync(bytes, 0);
+    await marker.close();
+    await disk.remove("/db/CURRENT");
+    const again = await disk.open("/db/CURRENT", "create");
+    await again.append(bytes);
+    await again.close();
+    await db.set("b", 2);
+    await db.set("c", 3);
+    assert.deepEqual(await keys(db), ["a", "b", "c"]);
+  });
+
+  it("goes on while the marker can't be read: that says nothing of others", async () => {
+    const disk = memoryFileSystem();
+    await using db = await open(disk);
+    let looks = 0;
+    const heal = disk.inject({ at: ({ path }) => path === "/db/CURRENT" && ++looks > 0, do: "fail", times: Infinity });
+    await db.set("a", 1);
+    heal();
+    assert.ok(looks > 0);
+    assert.deepEqual(await keys(db), ["a"]);
+  });
+});
+
+describe("opening a database on which another process is at work without a lock", () => {
+  it("is refused when the log has grown since it was read, and leaves nothing behind", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    const names = await disk.list("/db");
+    let late = 0;
+    const meanwhile = unlocked(disk, {
+      // The last thing that it waits for before it puts the marker in place.
+      async syncDirectory() {
+        if (late++ === 0) await first.set("late", 2);
+      },
+    });
+    await assert.rejects(open(meanwhile), (error) => {
+      assert.ok(error instanceof LockedError);
+      assert.match(
+        error.message,
+        /Cannot open \/db: another process is writing to it, though it does not hold the lock/,
+      );
+      return true;
+    });
+    assert.ok(late > 0);
+    assert.deepEqual(await disk.list("/db"), names);
+    for (let i = 0; i < 40; i++) await first.set(`more${i}`, "x".repeat(200));
+    await first.compact();
+    await first.close();
+    await using after = await open(disk);
+    assert.equal((await keys(after)).length, 42);
+  });
+
+  it("is refused when the manifest has grown", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    for (let i = 0; i < 20; i++) await first.set(`a${i}`, "x".repeat(200));
+    let late = 0;
+    const meanwhile = unlocked(disk, {
+      async syncDirectory() {
+        if (late++ === 0) await first.close();
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.ok(late > 0);
+    await using after = await open(disk);
+    assert.equal((await keys(after)).length, 20);
+  });
+
+  it("is refused where the other one takes all away meanwhile", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let late = 0;
+    const meanwhile = unlocked(disk, {
+      async open(path, mode) {
+        if (mode === "create" && late++ === 0) await DB.destroy("/db", { fileSystem: unlocked(disk) });
+        return await disk.open(path, mode);
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.equal(late, 1);
+    await first.close().catch(() => {});
+  });
+
+  it("is refused where a record was read while it was written, and not taken for damaged", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    for (let i = 0; i < 3; i++) await first.set(`a${i}`, "x");
+    let looks = 0;
+    const early = unlocked(disk, {
+      openSync(path, mode) {
+        const handle = disk.openSync(path, mode);
+        if (!path.endsWith(".log")) return handle;
+        return new Proxy(handle, {
+          get(target, name) {
+            const found: unknown = Reflect.get(target, name);
+            if (name !== "readAtSync") return typeof found === "function" ? found.bind(target) : found;
+            return (into: Uint8Array, position: number): number => {
+              const count = target.readAtSync(into, position);
+              // The first commit behind the header, at the first look alone.
+              if (count > 64 && looks++ === 0) into[80 - position]! ^= 1;
+              return count;
+            };
+          },
+        });
+      },
+    });
+    await assert.rejects(open(early), LockedError);
+    assert.ok(looks > 1);
+    await first.set("b", 1);
+    await first.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["a0", "a1", "a2", "b"]);
+  });
+
+  it("is not refused for a record that recovery leaves out, nor for a torn one", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    const log = (await disk.list("/db")).findLast((name) => name.endsWith(".log"));
+    const handle = await disk.open(`/db/${log}`, "append");
+    await handle.append(new Uint8Array(100).fill(7));
+    await handle.close();
+    await using second = await open(unlocked(disk));
+    assert.deepEqual(await keys(second), ["a"]);
+    await first.close().catch(() => {});
+  });
+
+  it("loses nothing that was acknowledged, however the two come between each other", async () => {
+    let taken = 0;
+    let refused = 0;
+    for (let seed = 1; seed <= 16; seed++) {
+      const random = seededRandom(seed);
+      const disk = memoryFileSystem({
+        // Some calls take a few turns of the event loop, as a pool of threads has it.
+        delay: () => random() < 0.3 ? turns(1 + Math.floor(random() * 6)) : undefined,
+      });
+      const kept: string[] = [];
+      let isOver = false;
+      const write = async (db: DB, name: string): Promise<void> => {
+        for (let i = 0; !isOver; i++) {
+          await db.set(`${name}${i}`, "x".repeat(50 + Math.floor(random() * 200)));
+          kept.push(`${name}${i}`);
+        }
+      };
+      const assertKept = async (db: DB): Promise<void> => {
+        const before = [...kept];
+        const shown = new Set(await keys(db));
+        assert.deepEqual(before.filter((key) => !shown.has(key)), [], `seed ${seed}`);
+      };
+      const databases = [await open(unlocked(disk))];
+      const writers = [write(databases[0]!, "0-").catch(() => {})];
+      try {
+        for (let n = 1; n <= 4; n++) {
+          await turns(Math.floor(random() * 60));
+          const next = await open(unlocked(disk)).catch((error) => {
+            assert.ok(error instanceof LockedError, `seed ${seed}: ${error}`);
+            refused++;
+          });
+          if (next === undefined) continue;
+          taken++;
+          await assertKept(next);
+          databases.push(next);
+          writers.push(write(next, `${n}-`).catch(() => {}));
+        }
+        await turns(20);
+        // The writers of those that came before end by themselves.
+        await Promise.all(writers.slice(0, -1));
+      } finally {
+        isOver = true;
+        await Promise.all(writers);
+        for (const db of databases) await db.close().catch(() => {});
+      }
+      await using after = await open(disk);
+      await assertKept(after);
+      assert.equal((await after.verify()).ok, true);
+    }
+    assert.ok(taken > 4 && refused > 4, `taken ${taken} times, refused ${refused} times`);
+  });
+});
+
+/** So many turns of the event loop. */
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+describe("a program that copies the directory of its own open database", () => {
+  const root = mkdtempSync(join(tmpdir(), "holdfast-lost-lock-"));
+  after(() => rmSync(root, { recursive: true, force: true }));
+
+  it("loses its lock with that, and is told so as soon as another program writes", async () => {
+    const path = join(root, "db");
+    const db = await DB.open(path);
+    await db.set("a", 1);
+    cpSync(path, join(root, "copy"), { recursive: true });
+    const program = fileURLToPath(new URL("write_and_close.ts", import.meta.url));
+    const args = process.versions["deno"] === undefined ? [program] : ["run", "-A", "--no-check", program];
+    const { status, stderr } = spawnSync(process.execPath, [...args, path], { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    await assert.rejects(db.set("b", 2), LockedError);
+    await db.close().catch(() => {});
+    await using after = await DB.open(path);
+    assert.deepEqual(await keys(after), ["a", "theirs"]);
+  });
+});
