@@ -62,9 +62,10 @@ export interface FileHandle {
   /** The length in bytes. */
   sizeSync(): number;
   /**
-   * Whether the file still has a name: not once it was removed, or another one was put in its place. A kind may do without.
+   * Whether its path still leads to this file: not once that was removed or moved, or another one was put in its place. A
+   * kind may do without.
    */
-  isNamedSync?(): boolean;
+  isInPlaceSync?(): boolean;
   /** Cuts the file to `size` bytes; the next append goes there. */
   truncate(size: number): Promise<void>;
   /** Closes; a second close is a no-op. */

@@ -21,6 +21,7 @@ import {
   ftruncate,
   read as readDescriptor,
   readSync,
+  statSync,
   write as writeDescriptor,
   writeSync,
 } from "node:fs";
@@ -38,6 +39,7 @@ const ZEROS = new Uint8Array(64 * 1024);
 export class NodeFileHandle implements FileHandle {
   readonly path: string;
   readonly #descriptor: number;
+  #identity: { dev: number; ino: number } | undefined;
   #end: number;
   #filled = 0;
   #closed = false;
@@ -130,9 +132,14 @@ export class NodeFileHandle implements FileHandle {
     return this.#run("measure", () => fstatSync(this.#descriptor).size);
   }
 
-  isNamedSync(): boolean {
-    this.#check("measure");
-    return this.#run("measure", () => fstatSync(this.#descriptor).nlink > 0);
+  isInPlaceSync(): boolean {
+    this.#check("find");
+    return this.#run("find", () => {
+      // While it is open, no other file is given its number.
+      const { dev, ino } = this.#identity ??= fstatSync(this.#descriptor);
+      const there = statSync(this.path, { throwIfNoEntry: false });
+      return there?.ino === ino && there.dev === dev;
+    });
   }
 
   truncate(size: number): Promise<void> {

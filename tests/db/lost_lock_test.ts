@@ -173,13 +173,16 @@ describe("a writer whose lock was lost", () => {
     assert.equal((await second.verify()).ok, true);
   });
 
-  it("tells it too where its files were removed", async () => {
-    const disk = memoryFileSystem();
-    const db = await open(unlocked(disk));
-    await db.set("a", 1);
-    await DB.destroy("/db", { fileSystem: unlocked(disk) });
-    await assert.rejects(db.set("b", 2), LockedError);
-    await db.close().catch(() => {});
+  it("is told so too where its directory was removed or moved", async () => {
+    for (const isMoved of [false, true]) {
+      const disk = memoryFileSystem();
+      const db = await open(unlocked(disk));
+      await db.set("a", 1);
+      if (isMoved) await disk.rename("/db", "/elsewhere");
+      else await DB.destroy("/db", { fileSystem: unlocked(disk) });
+      await assert.rejects(db.set("b", 2), LockedError);
+      await db.close().catch(() => {});
+    }
   });
 
   it("goes on where its marker was put there again as it was, by a program that restores files", async () => {

@@ -264,23 +264,26 @@ export function fileSystemSuite(name: string, place: () => { fs: FileSystem; dir
       await rejectsWith(fs.list(`${directory}/b`), NotFoundError);
     });
 
-    it("tells whether an open file still has a name", async () => {
-      const { fs, directory } = place();
+    it("tells whether the path of an open file still leads to it", async () => {
+      const { fs, directory: above } = place();
+      const directory = `${above}/x`;
+      await fs.makeDirectory(directory);
       await write(fs, `${directory}/a`, bytes(1));
       await write(fs, `${directory}/b`, bytes(2));
       const [a, other, b] = [`${directory}/a`, `${directory}/a`, `${directory}/b`].map((path) =>
         fs.openSync(path, "read")
       );
-      const answers = (): unknown[] => [a!, other!, b!].map((handle) => handle.isNamedSync?.());
+      const answers = (): unknown[] => [a!, other!, b!].map((handle) => handle.isInPlaceSync?.());
       assert.deepEqual(answers(), [true, true, true]);
-      await fs.rename(`${directory}/a`, `${directory}/c`);
-      assert.deepEqual(answers(), [true, true, true]);
-      fs.renameSync?.(`${directory}/b`, `${directory}/c`);
-      assert.deepEqual(answers(), [false, false, true]);
-      await fs.link(`${directory}/c`, `${directory}/d`);
-      await fs.remove(`${directory}/c`);
-      assert.deepEqual(answers(), [false, false, true]);
-      await fs.remove(`${directory}/d`);
+      await fs.link(`${directory}/a`, `${directory}/c`);
+      fs.renameSync?.(`${directory}/b`, `${directory}/a`);
+      assert.deepEqual(answers(), [false, false, false]);
+      await fs.rename(`${directory}/c`, `${directory}/a`);
+      assert.deepEqual(answers(), [true, true, false]);
+      await fs.rename(directory, `${above}/y`);
+      assert.deepEqual(answers(), [false, false, false]);
+      await fs.rename(`${above}/y`, directory);
+      await fs.remove(`${directory}/a`);
       assert.deepEqual(answers(), [false, false, false]);
       for (const handle of [a!, other!, b!]) handle.closeSync();
       assert.throws(() => fs.renameSync?.(`${directory}/a`, `${directory}/b`), NotFoundError);

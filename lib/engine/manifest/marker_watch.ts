@@ -8,8 +8,8 @@
  * one's. So it looks at the marker after each sync, before it tells anyone that something is kept, and before it removes a
  * file.
  *
- * The marker is never written over but replaced, by a rename, and an open file is never given its number again: as long as
- * the file that named the right manifest has a name, it is in place. To ask for that takes a microsecond.
+ * The marker is never written over but replaced, by a rename: as long as its path leads to the file that named the right
+ * manifest, nobody has come. To ask for that takes two microseconds.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export class MarkerWatch {
   get isReplaced(): boolean {
     try {
       if (this.#isSwitching || this.#manifest === 0) return false;
-      return this.#seen?.isNamedSync?.() !== true && !this.isOurs();
+      return this.#seen?.isInPlaceSync?.() !== true && !this.isOurs();
     } catch (error) {
       return error instanceof NotFoundError;
     }

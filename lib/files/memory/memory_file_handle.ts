@@ -16,19 +16,29 @@ export class MemoryFileHandle implements FileHandle {
   readonly #user: DiskUser;
   readonly #file: MemoryFile;
   readonly #writable: boolean;
+  readonly #resolved: string;
   #closed = false;
 
-  /** A handle of `user`; keeps the file's bytes until closed, whatever becomes of its names. */
-  constructor(disk: MemoryDisk, user: DiskUser, path: string, file: MemoryFile, mode: OpenMode) {
+  /**
+   * A handle of `user`, opened with `path`, which is the absolute `resolved`; keeps the file's bytes until closed, whatever
+   * becomes of its names.
+   */
+  constructor(
+    disk: MemoryDisk,
+    user: DiskUser,
+    { path, resolved }: { path: string; resolved: string },
+    file: MemoryFile,
+    mode: OpenMode,
+  ) {
     this.path = path;
     this.#disk = disk;
     this.#user = user;
     this.#file = file;
+    this.#resolved = resolved;
     this.#writable = mode !== "read";
     // What stands behind the end is known to the handle that put it there.
     if (mode === "append") file.ahead = 0;
     disk.hold(file);
-    file.handles++;
   }
 
   readAtSync(into: Uint8Array, position: number): number {
@@ -90,8 +100,8 @@ export class MemoryFileHandle implements FileHandle {
     return this.#disk.reading(this.#user, "size", this.path, () => this.#file.content.size);
   }
 
-  isNamedSync(): boolean {
-    return this.#file.uses > this.#file.handles;
+  isInPlaceSync(): boolean {
+    return this.#disk.volume.find(this.#resolved) === this.#file;
   }
 
   async truncate(size: number): Promise<void> {
@@ -107,7 +117,6 @@ export class MemoryFileHandle implements FileHandle {
   closeSync(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#file.handles--;
     this.#disk.drop(this.#file);
   }
 

@@ -338,7 +338,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #handle(path: string, file: MemoryFile, mode: OpenMode): FileHandle {
-    return new MemoryFileHandle(this.#disk, this.#user, path, file, mode);
+    return new MemoryFileHandle(this.#disk, this.#user, { path, resolved: this.resolve(path) }, file, mode);
   }
 
   #directory(call: string, path: string): MemoryDirectory {

@@ -45,8 +45,6 @@ export class MemoryFile {
   ahead = 0;
   /** How many names and open handles lead here; without any the space is free again. */
   uses = 0;
-  /** How many of them are handles. */
-  handles = 0;
 
   /** Appends, over the zeros ahead first. */
   append(bytes: Uint8Array): void {
