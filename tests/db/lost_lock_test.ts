@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { DB, LockedError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { LONG } from "../crash/random.ts";
 import { seededRandom } from "../../lib/adapters/testing/simulate.ts";
 
 const SMALL = { memtableBytes: 4096, tuning: { tableBytes: 1024 } };
@@ -323,7 +324,7 @@ describe("opening a database on which another process is at work without a lock"
   it("loses nothing that was acknowledged, however the two come between each other", async () => {
     let taken = 0;
     let refused = 0;
-    for (let seed = 1; seed <= 16; seed++) {
+    for (let seed = 1; seed <= (LONG ? 1000 : 16); seed++) {
       const random = seededRandom(seed);
       const disk = memoryFileSystem({
         // Some calls take a few turns of the event loop, as a pool of threads has it.
