@@ -379,22 +379,28 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-describe("a program that copies the directory of its own open database", () => {
+describe("a program that loses its lock", () => {
   const root = mkdtempSync(join(tmpdir(), "holdfast-lost-lock-"));
   after(() => rmSync(root, { recursive: true, force: true }));
+  const ways: Record<string, (path: string) => void> = {
+    "by copying the directory of its own open database": (path) => cpSync(path, `${path}-copy`, { recursive: true }),
+    "because somebody removed the file": (path) => rmSync(join(path, "LOCK")),
+  };
 
-  it("loses its lock with that, and is told so as soon as another program writes", async () => {
-    const path = join(root, "db");
-    const db = await DB.open(path);
-    await db.set("a", 1);
-    cpSync(path, join(root, "copy"), { recursive: true });
-    const program = fileURLToPath(new URL("write_and_close.ts", import.meta.url));
-    const args = process.versions["deno"] === undefined ? [program] : ["run", "-A", "--no-check", program];
-    const { status, stderr } = spawnSync(process.execPath, [...args, path], { encoding: "utf8" });
-    assert.equal(status, 0, stderr);
-    await assert.rejects(db.set("b", 2), LockedError);
-    await db.close().catch(() => {});
-    await using after = await DB.open(path);
-    assert.deepEqual(await keys(after), ["a", "theirs"]);
-  });
+  for (const [way, lose] of Object.entries(ways)) {
+    it(`${way}, is told so as soon as another program has written`, async () => {
+      const path = mkdtempSync(join(root, "db"));
+      const db = await DB.open(path);
+      await db.set("a", 1);
+      lose(path);
+      const program = fileURLToPath(new URL("write_and_close.ts", import.meta.url));
+      const args = process.versions["deno"] === undefined ? [program] : ["run", "-A", "--no-check", program];
+      const { status, stderr } = spawnSync(process.execPath, [...args, path], { encoding: "utf8" });
+      assert.equal(status, 0, stderr);
+      await assert.rejects(db.set("b", 2), LockedError);
+      await db.close().catch(() => {});
+      await using after = await DB.open(path);
+      assert.deepEqual(await keys(after), ["a", "theirs"]);
+    });
+  }
 });
