@@ -29,7 +29,9 @@ export class HoldfastError extends Error {
   }
 }
 
-/** The database is open elsewhere for writing, or was opened so since by a process that the lock did not keep away (`LOCKED`). */
+/**
+ * The database is open elsewhere for writing, or was opened so meanwhile by a process that no lock kept away (`LOCKED`).
+ */
 export class LockedError extends HoldfastError {
   /** Always `"LOCKED"`. */
   declare readonly code: "LOCKED";
