@@ -302,7 +302,8 @@ describe("codecs", () => {
       [{ a: [{ "b c": new Point() }] }, /^value\.a\[0\]\["b c"\] is a Point/],
       [[1, undefined], /^value\[1\] is undefined/],
       [{ toJSON: () => 1 }, /^value is an object with toJSON/],
-      [{ a: new Map() }, /^value\.a is a Map/],
+      [{ a: new Map() }, /^value\.a is a Map.*; use the codec of structured\(\)$/],
+      [{ a: Promise.resolve(1) }, /^value\.a is a Promise.*; await it$/],
     ];
     for (const [value, message] of refused) {
       assert.throws(() => json().encode(value), { name: "TypeError", message });

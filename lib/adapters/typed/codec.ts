@@ -144,7 +144,7 @@ function checkArray(array: readonly unknown[], prototype: unknown, path: readonl
 }
 
 function refuse(path: readonly PropertyKey[], what: string): never {
-  throw new TypeError(
-    `${writtenPath(path)} is ${what}, which JSON gives back as something else; use the codec of structured()`,
-  );
+  // A promise is what no codec keeps: somebody has not waited for the value.
+  const remedy = what === "a Promise" ? "await it" : "use the codec of structured()";
+  throw new TypeError(`${writtenPath(path)} is ${what}, which JSON gives back as something else; ${remedy}`);
 }
