@@ -47,12 +47,16 @@ export async function run(argv: readonly string[], io: Partial<CliIo> = {}): Pro
   }
 }
 
-/** Whether this file is the program; Node before 24.2 does not say so itself. */
+/**
+ * Whether this file is the program; Node before 24.2 does not say so itself. What a bundler has put into another file is
+ * told that it is one, and is not: the words there are those of a program that only calls `run`.
+ */
 function isProgram(): boolean {
-  const { main: isMain } = import.meta as { main?: boolean };
+  const { main: isMain, url } = import.meta as { main?: boolean; url: string };
+  if (!/\/lib\/cli\/cli\.[jt]s$/.test(url)) return false;
   if (isMain !== undefined) return isMain;
   const script = process.argv[1];
-  return script !== undefined && realpathSync(script) === fileURLToPath(import.meta.url);
+  return script !== undefined && realpathSync(script) === fileURLToPath(url);
 }
 
 if (isProgram()) await main();

@@ -29,10 +29,13 @@ export const PROGRAM: ProgramInfo = {
 
 /** Runs `argv` (without runtime and script) in these surroundings; resolves to the exit code, and never rejects. */
 export async function runIn(argv: readonly string[], io: CliIo): Promise<number> {
-  const before = earlySettings(argv);
+  const before = earlySettings(isWords(argv) ? argv : []);
   let out = new Output(io, before);
   let wish: Wish | undefined;
   try {
+    if (!isWords(argv)) {
+      throw new UsageError('the words of a command line are an array of texts, as in ["list", "./data"]');
+    }
     assertText(argv);
     const color = wantsColor(io, io.stdout, before.noColor);
     const style: HelpStyle = { columns: helpColumns(io.stdout), paint: painter(color) };
@@ -52,6 +55,11 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
   } finally {
     out.endProgress();
   }
+}
+
+/** Whether it is what a shell gives; a program may give something else. */
+function isWords(argv: unknown): argv is readonly string[] {
+  return Array.isArray(argv) && argv.every((word) => typeof word === "string");
 }
 
 /** What is not UTF-8 has become this character by now, and two different keys the same one. */

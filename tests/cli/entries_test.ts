@@ -320,11 +320,50 @@ describe("holdfast import", () => {
         ['{"key":"a","value":1,"encoding":"base64"}', /has an encoding and is no string/],
         ['{"key":"a","value":"1","namespace":["x"]}', /another namespace; give --namespace x$/m],
         ['{"key":"/w==","value":"1","keyEncoding":"base64"}', /this key is not UTF-8/],
+        ['{"key":"a","value":"1","expireIn":1000}', /line 1 of .*: an entry has no field "expireIn"; what is to be/],
+        ['{"key":"a","value":"YQ==","is_binary":true}', /an entry has no field "is_binary"/],
+        ['{"key":"a","value":"1","type":"book"}', /an entry has no field "type"/],
       ] as const
     ) assert.match((await cli(["import", db, "-", "--format", "jsonl"], { stdin: wrong })).stderr, why);
     await putFile("/lines", new Uint8Array([...Buffer.from('{"key":"a","value":1}\n{"key":"b","value":"'), 255]));
     assert.match((await cli(["import", db, "/lines"])).stderr, /line 2 of lines is not UTF-8/);
     assert.match((await cli(["import", db, "-"], { stdin: "no tab here", env: {} })).stderr, /--format/);
+  });
+
+  it("reads what list and watch print, with all that stands in it", async () => {
+    await ok(["set", "/from", "a", "1", "--tag", "t", "--expire-in", "1h", "--create"]);
+    await ok([
+      "set",
+      "/from",
+      "ff",
+      "00",
+      "--key-as",
+      "hex",
+      "--as",
+      "hex",
+      "--namespace",
+      "n",
+      "--key-encoding",
+      "bytes",
+    ]);
+    const listed = await ok(["list", "/from", "--json"]);
+    const inside = await ok(["list", "/from", "--namespace", "n", "--json"]);
+    const watched = await ok(["watch", "/from", "--since", "0", "--no-follow", "--prefix", "a"]);
+    for (
+      const [name, lines, ...more] of [
+        ["/listed", listed.stdout],
+        ["/inside", inside.stdout, "--namespace", "n", "--key-encoding", "bytes"],
+        ["/watched", watched.stdout],
+      ] as const
+    ) {
+      await putFile("/lines", lines);
+      await ok(["import", name, "/lines", "--create", ...more]);
+      const { stdout } = await ok(["list", name, "--json", ...more.slice(0, 2)]);
+      const source = name === "/inside" ? inside.stdout : listed.stdout;
+      const bare = (text: string) => text.replace(/"(version|timestamp)":\d+,?/g, "");
+      assert.equal(bare(stdout), bare(source));
+      await removeFile("/lines");
+    }
   });
 
   it("speaks of one entry as of one", async () => {

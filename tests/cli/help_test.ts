@@ -128,6 +128,14 @@ describe("a command line that makes no sense", () => {
     const { error } = JSON.parse(stderr) as { error: { code: string; path: string } };
     assert.deepEqual([error.code, error.path], ["NOT_FOUND", "/nowhere"]);
   });
+
+  it("takes words only, and rejects with nothing", async () => {
+    for (const argv of [undefined, "list", [5], [null], { 0: "list" }]) {
+      const { code, stdout, stderr } = await cli(argv as never);
+      assert.deepEqual([code, stdout], [2, ""]);
+      assert.match(stderr, /^error: the words of a command line are an array of texts, as in \["list", ".\/data"\]\n$/);
+    }
+  });
 });
 
 describe("colours", () => {

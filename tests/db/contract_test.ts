@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { describe, it } from "node:test";
 import { BackupRepository, DB, HoldfastError, MemoryStore, type Progress, type Snapshot } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { all, onOneDisk, settle, TestClock, withDb, withDirectory } from "./helpers.ts";
+import { all, onOneDisk, TestClock, unhandledDuring, withDb, withDirectory } from "./helpers.ts";
 
 // deno-lint-ignore no-explicit-any
 type Anything = any;
@@ -392,17 +392,11 @@ describe("errors", () => {
   });
 
   it("of what an asynchronous listener rejects with end nothing", async () => {
-    const unhandled: unknown[] = [];
-    const note = (reason: unknown): void => void unhandled.push(reason);
-    process.on("unhandledRejection", note);
-    try {
+    const unhandled = await unhandledDuring(async () => {
       const db = await DB.open(":memory:", { onEvent: () => Promise.reject(new Error("listener")) });
       await db.set("k", 1);
       await db.close();
-      await settle();
-      assert.deepEqual(unhandled, []);
-    } finally {
-      process.off("unhandledRejection", note);
-    }
+    });
+    assert.deepEqual(unhandled, []);
   });
 });

@@ -1,6 +1,7 @@
 /** What the tests of this folder share. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import process from "node:process";
 import { join } from "node:path";
 import { DB, type OpenOptions } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -47,4 +48,18 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 /** Lets everything that is ready run. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** What nobody has handled of what was rejected while `run` was at work, and at once afterwards. */
+export async function unhandledDuring(run: () => Promise<void>): Promise<unknown[]> {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    await run();
+    await settle();
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+  return unhandled;
 }

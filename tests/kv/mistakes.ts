@@ -236,6 +236,18 @@ export const MISTAKES: Mistake[] = [
     denos: "later TypeError: Too many checks (max 100)",
   },
   {
+    name: "a check is null",
+    run: (kv) => kv.atomic().check(null),
+    ours: "at once TypeError: Invalid check, an object is expected, not null",
+    denos: "at once TypeError: Cannot read properties of null (reading 'key')",
+  },
+  {
+    name: "a mutation is null",
+    run: (kv) => kv.atomic().mutate(null),
+    ours: "at once TypeError: Invalid mutation, an object is expected, not null",
+    denos: "at once TypeError: Cannot read properties of null (reading 'key')",
+  },
+  {
     name: "a mutation is of no type",
     run: (kv) => kv.atomic().mutate({ type: "x", key: ["a"] }),
     ours: "at once TypeError: Invalid mutation type",

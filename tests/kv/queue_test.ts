@@ -7,7 +7,7 @@ import { simulate } from "../../lib/adapters/testing.ts";
 import { SimulatedTime } from "../../lib/adapters/testing/simulated_time.ts";
 import { turns, until } from "../backup/repository/fake_timers.ts";
 import { LONG, TURN } from "../crash/random.ts";
-import { onOneDisk } from "../db/helpers.ts";
+import { onOneDisk, unhandledDuring } from "../db/helpers.ts";
 
 const BEGIN = 1_000_000;
 
@@ -269,6 +269,33 @@ describe("a queue", () => {
       await until(() => seen.length === 1);
       assert.deepEqual([seen, errors.length], [["a"], 1]);
     });
+  });
+
+  it("goes on whatever comes of telling onError, which may be asynchronous", async () => {
+    for (const fail of [() => Promise.reject(new Error("listener")), () => assert.fail("listener")]) {
+      const told: string[] = [];
+      const onError = (error: unknown): unknown => {
+        told.push(String(error));
+        return fail();
+      };
+      const unhandled = await unhandledDuring(() =>
+        withKv(async (kv, time) => {
+          const seen: unknown[] = [];
+          void kv.listenQueue((message) => {
+            seen.push(message);
+            if (seen.length === 1) throw new Error("not yet");
+          });
+          await kv.enqueue("a", { backoffSchedule: [100] });
+          await until(() => told.length === 1);
+          while (!(await kv.database.count({ prefix: Uint8Array.of(0xf0) }))) await turns();
+          await time.advance(100);
+          await until(() => seen.length === 2);
+          while (await waiting(kv) > 0) await turns();
+          assert.deepEqual([seen, told], [["a", "a"], ["Error: not yet"]]);
+        }, { onError })
+      );
+      assert.deepEqual(unhandled, []);
+    }
   });
 
   it("delivers again what a program was at when it ended", async () => {

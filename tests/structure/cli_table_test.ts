@@ -100,6 +100,13 @@ describe("a table", () => {
       `${"short".padEnd(30)}  2`,
     ]);
   });
+
+  it("leaves no empty line where all else stands below", () => {
+    const columns: Column[] = [{ title: "KEY", narrow: "alone" }, { title: "VALUE", narrow: "cut" }];
+    const key = "k".repeat(30);
+    const lines = tableLines(columns, [[key, "1"], ["short", "2"]], { width: 12, heading: same, label: same });
+    assert.deepEqual(lines, ["KEY", key, "  value 1", "short", "  value 2"]);
+  });
 });
 
 describe("facts", () => {

@@ -9,11 +9,12 @@ import { root } from "../tools/runtimes.ts";
 import { filesBelow } from "../tools/sources.ts";
 
 /** What the command line comes to. */
-const FOLDERS = /^lib\/(?:base|files|format|tree|engine|storage|backup|db|adapters\/migrate)\//;
+const FOLDERS =
+  /^lib\/(?:base|files|format|tree|engine|storage|backup|db|adapters\/migrate)\/|^lib\/adapters\/typed\/codec/;
 
 /** What speaks of the library: a call, an option, a member, a name in camel case. */
 const OF_THE_LIBRARY =
-  /\b\w+\(\)|\b(?:DB|db|repo)\.\w+|\boption "|: true\b|\{ \w+ \}|\b[a-z]+[A-Z]\w*\b|^[a-z][\w.]*: /;
+  /\b\w+\(\)|\b(?:DB|db|repo)\.\w+|\boption "|\bkeys: "|command line|: true\b|\{ \w+ \}|\b[a-z]+[A-Z]\w*\b|^[a-z][\w.]*: /;
 
 /** Mistakes that only a program can make: an argument of the wrong type, a handle of another database. */
 const OF_PROGRAMS = [
@@ -57,7 +58,7 @@ interface Message {
 function messages(): Message[] {
   return filesBelow("lib", (file) => FOLDERS.test(file)).flatMap((file) => {
     const source = readFileSync(root + file, "utf8");
-    const errors = /new (?:\w*Error)\(\s*((?:[^;]|;(?! *$))*?)\);?$/gm;
+    const errors = /new (?:\w*Error|Unsupported)\(\s*((?:[^;]|;(?! *$))*?)\);?$/gm;
     // What is put together with others before it becomes an error.
     const remedies = /\b(?:remedy|reason|withoutCredentials):\s*([`"'][^;{}]*?),?\s*[};]/g;
     return [...source.matchAll(errors), ...source.matchAll(remedies)].map(([, args]) => {

@@ -74,6 +74,11 @@ await repo.backup(db);
 console.log(await db.get("greeting"), (await repo.drill()).ok);
 `;
 
+/** Has a command line of its own, and runs one of ours. */
+const CALLING_PROGRAM = `import { run } from "@holdfast/db/cli";
+console.log(await run(["set", "./data", "greeting", "hello", "--create", "--quiet"]), process.argv.slice(2).join(" "));
+`;
+
 /** Stays until no more of its files have come for a while, removes them, and does all that needs them. */
 const LASTING_PROGRAM = `import { BackupRepository, DB } from "@holdfast/db";
 import { readdirSync, rmSync } from "node:fs";
@@ -200,6 +205,20 @@ describe("the npm package", () => {
     run([binary("bun"), "build", "--compile", "main.ts", "--outfile", "shop"], project);
     const elsewhere = mkdtempSync(join(directory, "elsewhere-"));
     assert.equal(run([join(project, "shop")], elsewhere), "hello true\n");
+  });
+
+  it("runs no command in a bundle but those that the program asks for", () => {
+    const project = emptyProject(directory, "calling-project");
+    run([binary("bun"), "add", ...tarballs], project);
+    writeFileSync(join(project, "main.ts"), CALLING_PROGRAM);
+    // As docs/guide/limits.md has it.
+    const external = ["@aws-sdk/*", "google-auth-library", "@azure/*"].flatMap((name) => ["--external", name]);
+    run([binary("bun"), "build", "main.ts", "--target=node", "--outfile", "out/main.js", ...external], project);
+    run([binary("bun"), "build", "--compile", "main.ts", "--outfile", "calling", ...external], project);
+    for (const program of [[binary("node"), "out/main.js"], [binary("bun"), "out/main.js"], ["./calling"]]) {
+      assert.equal(run([...program, "delete", "./data", "--all", "--yes"], project), "0 delete ./data --all --yes\n");
+      assert.equal(run([...program, "get", "./data", "greeting"], project), "0 get ./data greeting\n");
+    }
   });
 
   it("is as large in a bundle as docs/guide/limits.md says", (t) => {

@@ -302,7 +302,8 @@ describe("codecs", () => {
       [{ a: [{ "b c": new Point() }] }, /^value\.a\[0\]\["b c"\] is a Point/],
       [[1, undefined], /^value\[1\] is undefined/],
       [{ toJSON: () => 1 }, /^value is an object with toJSON/],
-      [{ a: new Map() }, /^value\.a is a Map/],
+      [{ a: new Map() }, /^value\.a is a Map.*; use the codec of structured\(\)$/],
+      [{ a: Promise.resolve(1) }, /^value\.a is a Promise.*; await it$/],
     ];
     for (const [value, message] of refused) {
       assert.throws(() => json().encode(value), { name: "TypeError", message });
@@ -334,6 +335,46 @@ describe("codecs", () => {
     await assert.rejects(typed<unknown>(db).set("deep", deep), refused);
   });
 
+  it("of ours say which call and which key they refuse, writing and reading", async () => {
+    await using db = await DB.open(":memory:");
+    const plain = typed<unknown>(db);
+    const cloned = typed<unknown>(db, { codec: await structured() });
+    const [date, call] = [{ at: new Date(0) }, { run: () => {} }];
+    const set = /^Cannot set "k": value\.at is a Date, /;
+    await assert.rejects(plain.set("k", date), { name: "TypeError", message: set });
+    assert.throws(() => plain.atomic().set("k", date), { name: "TypeError", message: set });
+    await assert.rejects(plain.transaction((tx) => tx.set("k", date)), { name: "TypeError", message: set });
+    const items: [string, unknown][] = [["a", 1], ["b", date]];
+    const setMany = { name: "TypeError", message: /^Cannot setMany "b": value\.at is a Date, /, committed: 0 };
+    await assert.rejects(plain.setMany(items), setMany);
+    await assert.rejects(cloned.set("k", call), { message: 'Cannot set "k": a function could not be cloned.' });
+    let deep: unknown = new Date(0);
+    for (let i = 0; i < 2_000; i++) deep = [deep];
+    await assert.rejects(cloned.set("k", deep), { name: "RangeError", message: /^Cannot set "k": the value has more/ });
+
+    await db.setMany([["a", 1], ["b", { $kv: "nothing of ours" }]]);
+    const unreadable = (call: string) => ({
+      code: "CORRUPTION",
+      message: new RegExp(`^Cannot ${call} "b": it is not what Holdfast writes, `),
+    });
+    await assert.rejects(cloned.get("b"), unreadable("get"));
+    assert.throws(() => cloned.getSync("b"), unreadable("getSync"));
+    await assert.rejects(cloned.getMany(["a", "b"]), unreadable("getMany"));
+    await assert.rejects(Array.fromAsync(cloned.list()), unreadable("list"));
+  });
+
+  it("of a program's own have their errors told as they are", async () => {
+    await using db = await DB.open(":memory:");
+    const mine = new TypeError("mine");
+    const refuse = (): never => {
+      throw mine;
+    };
+    const refusing = typed<unknown>(db, { codec: { encode: refuse, decode: refuse } });
+    await db.set("a", 1);
+    await assert.rejects(refusing.set("a", 1), (error) => error === mine);
+    await assert.rejects(refusing.get("a"), (error) => error === mine);
+  });
+
   it("of structured() keep what can be cloned, in the form of a KV", async () => {
     await using kv = await openKv(":memory:");
     const codec = await structured<{ born: Date; likes: Set<string>; big?: bigint }>();
@@ -353,7 +394,10 @@ describe("codecs", () => {
     const events = typed(db, { schema, codec: await structured<{ at: Date }>() });
     await events.set("a", { at: "2026-01-02T00:00:00Z" });
     assert.equal((await events.get("a"))?.at.getUTCDate(), 2);
-    await assert.rejects(typed(db, { schema }).set("a", { at: "2026-01-02" }), /value\.at is a Date/);
+    await assert.rejects(
+      typed(db, { schema }).set("a", { at: "2026-01-02" }),
+      /^TypeError: Cannot set "a": value\.at is a Date/,
+    );
   });
 });
 

@@ -69,7 +69,9 @@ export class AtomicOperation {
 
   /** Demands that entries have these versionstamps, or with null that they don't exist. */
   check(...checks: AtomicCheck[]): this {
-    for (const { key, versionstamp } of checks) {
+    for (const check of checks) {
+      assertThere("check", check);
+      const { key, versionstamp } = check;
       this.#later(() => {
         const version = versionstamp === null || versionstamp === undefined ? null : versionOf(versionstamp);
         this.#checks.push({ key: encodeEntryKey(key), version });
@@ -81,6 +83,7 @@ export class AtomicOperation {
   /** Adds mutations, each for one key; they are made in their order. */
   mutate(...mutations: KvMutation[]): this {
     for (const mutation of mutations) {
+      assertThere("mutation", mutation);
       const { key, type } = mutation;
       const { value } = mutation as { value?: unknown };
       if (type === "delete") {
@@ -225,6 +228,13 @@ export class AtomicOperation {
     const stored = turn.valueAt(step.key);
     const current = stored === undefined ? undefined : operandOf(fromStored(this.#core.codec, stored));
     return combine(step.type, current, step.operand);
+  }
+}
+
+/** Refuses what has no properties to look at. */
+function assertThere(what: string, given: unknown): void {
+  if (given === null || given === undefined) {
+    throw new TypeError(`Invalid ${what}, an object is expected, not ${given}`);
   }
 }
 

@@ -32,6 +32,9 @@ export interface StructuredCodec {
 /** The errors whose class is kept, as the structured clone algorithm has it. */
 const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 
+/** How the message begins of what can't be read; whoever knows the key may say it instead. */
+export const UNREADABLE = "Cannot read a value";
+
 /** An error's properties, as far as they are kept. */
 interface ErrorParts {
   name: string;
@@ -94,8 +97,8 @@ function codecWith({ stringify, parse, DevalueError }: typeof Devalue): Structur
       } catch (cause) {
         throw new HoldfastError(
           "CORRUPTION",
-          "Cannot read a value: it is not what Holdfast writes, though its checksum holds; the database was " +
-            "written to by other means (CORRUPTION)",
+          `${UNREADABLE}: it is not what Holdfast writes, though its checksum holds; the database was written to by ` +
+            "other means (CORRUPTION)",
           { cause },
         );
       }

@@ -208,7 +208,7 @@ function valueAt(database: LmdbLike, key: unknown): unknown {
   }
   if (value === undefined && database.getBinary?.(key) === undefined) {
     throw new Unsupported(
-      "lmdb gives no value for it: it is the name of a database within, or was written with another keyEncoding, or has " +
+      "lmdb gives no value for it: it is the name of a database within, or was written with another encoding of keys, or has " +
         "gone meanwhile",
     );
   }

@@ -5,6 +5,7 @@
  * @module
  */
 import { ClosedError } from "../../base/errors.ts";
+import { tell } from "../../base/listeners.ts";
 import { describeValue, pathOf } from "../../base/options.ts";
 import { yieldToLoop } from "../../base/yield.ts";
 import { DB } from "../../db/db.ts";
@@ -77,7 +78,7 @@ export class StorePlace {
     const settings: OpenOptions = {
       ...options,
       onEvent(event: EngineEvent) {
-        if (event.type === "failure") onFailure(event.error);
+        if (event.type === "failure") tell(onFailure, event.error);
         return onEvent?.(event);
       },
     };
@@ -85,7 +86,7 @@ export class StorePlace {
       DB.open<Key>(place, settings).catch((error) => {
         // The next call tries again: whoever has the lock may have gone by then.
         this.#opening = undefined;
-        onFailure(error);
+        tell(onFailure, error);
         throw error;
       });
   }

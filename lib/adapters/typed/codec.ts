@@ -51,13 +51,13 @@ export interface Codec<T> {
  * ```
  */
 export function json<T>(): Codec<T> {
-  return {
+  return ours({
     encode(value) {
       if (typeof value !== "string" && !((value as unknown) instanceof Uint8Array)) checkPlain(value, [], new Set());
       return value as Storable;
     },
     decode: (stored) => stored as T,
-  };
+  });
 }
 
 /**
@@ -78,10 +78,23 @@ export function json<T>(): Codec<T> {
  */
 export async function structured<T>(): Promise<Codec<T>> {
   const codec = await loadStructuredCodec("keep values that are more than JSON");
-  return {
+  return ours({
     encode: (value) => toStored(codec, value),
     decode: (stored) => fromStored(codec, stored) as T,
-  };
+  });
+}
+
+/** The codecs that were made here: their errors are told with the call and the key, those of others are left as they are. */
+const OURS = new WeakSet<object>();
+
+function ours<T>(codec: Codec<T>): Codec<T> {
+  OURS.add(codec);
+  return codec;
+}
+
+/** Whether a codec was made here. */
+export function isOurs(codec: object): boolean {
+  return OURS.has(codec);
 }
 
 /** A codec that was given as an option, or `json()`; `TypeError` for what is none. */
@@ -131,7 +144,7 @@ function checkArray(array: readonly unknown[], prototype: unknown, path: readonl
 }
 
 function refuse(path: readonly PropertyKey[], what: string): never {
-  throw new TypeError(
-    `${writtenPath(path)} is ${what}, which JSON gives back as something else; use the codec of structured()`,
-  );
+  // A promise is what no codec keeps: somebody has not waited for the value.
+  const remedy = what === "a Promise" ? "await it" : "use the codec of structured()";
+  throw new TypeError(`${writtenPath(path)} is ${what}, which JSON gives back as something else; ${remedy}`);
 }

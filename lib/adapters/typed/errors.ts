@@ -6,6 +6,7 @@
 import { toHex } from "../../base/bytes.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import type { Key } from "../../db/data/keys.ts";
+import { UNREADABLE } from "../kv/structured.ts";
 import { writtenPath } from "./path.ts";
 import type { StandardIssue } from "./standard_schema.ts";
 
@@ -56,6 +57,16 @@ export class AsyncSchemaError extends HoldfastError {
         "leave validateReads out (ASYNC_SCHEMA)",
     );
   }
+}
+
+/** An error of a codec of ours, with the call and the key that it was about. */
+export function atKey(call: string, key: Key, error: unknown): unknown {
+  const details = { cause: error };
+  const about = `Cannot ${call} ${showKey(key)}`;
+  if (error instanceof TypeError) return new TypeError(`${about}: ${error.message}`, details);
+  if (error instanceof RangeError) return new RangeError(`${about}: ${error.message}`, details);
+  if (!(error instanceof HoldfastError) || !error.message.startsWith(UNREADABLE)) return error;
+  return new HoldfastError(error.code, `${about}${error.message.slice(UNREADABLE.length)}`, details);
 }
 
 function stepOf(step: PropertyKey | { readonly key: PropertyKey }): PropertyKey {

@@ -8,8 +8,8 @@
  */
 import type { Key } from "../../db/data/keys.ts";
 import type { Storable, Value } from "../../db/data/values.ts";
-import type { Codec } from "./codec.ts";
-import { AsyncSchemaError, InvalidValueError } from "./errors.ts";
+import { type Codec, isOurs } from "./codec.ts";
+import { AsyncSchemaError, atKey, InvalidValueError } from "./errors.ts";
 import type { StandardResult, StandardSchema } from "./standard_schema.ts";
 
 /** Values as a program has them and as the database keeps them. */
@@ -41,12 +41,13 @@ export class Shape<In, Out> {
     const valid = this.validate(call, key, value);
     // Without a schema a promise is a value like another, which the codec refuses.
     const waits = this.#schema !== undefined && isThenable(valid);
-    return waits ? valid.then((output) => this.#codec.encode(output)) : this.#codec.encode(valid as Out);
+    const kept = (output: Out): Storable => this.#named(call, key, () => this.#codec.encode(output));
+    return waits ? valid.then(kept) : kept(valid as Out);
   }
 
   /** The value of what was kept. */
   decode(call: string, key: Key, stored: Value): Out | Promise<Out> {
-    const value = this.#codec.decode(stored);
+    const value = this.#named(call, key, () => this.#codec.decode(stored));
     return this.#validateReads ? this.validate(call, key, value) : value;
   }
 
@@ -57,6 +58,15 @@ export class Shape<In, Out> {
     // Nobody will ask what came of it.
     value.then(undefined, () => {});
     throw new AsyncSchemaError(call, key);
+  }
+
+  /** Has an error of a codec of ours say what it was about: of many values, or of a list, nobody else could tell. */
+  #named<T>(call: string, key: Key, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw isOurs(this.#codec) ? atKey(call, key, error) : error;
+    }
   }
 }
 

@@ -34,6 +34,7 @@ import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
 import { expectKind, refusePipe, shellWord } from "../core/places.ts";
+import { inShellWords } from "../core/wording.ts";
 import { visible } from "../output/entries.ts";
 import { showCounted, showDuration, showTime } from "../output/figures.ts";
 import { printRestore } from "../output/reports.ts";
@@ -202,7 +203,7 @@ async function bring(
       into: names.length === 0 ? undefined : space as Namespace<Key>,
       onProgress: out.progress("import"),
     }).finally(() => out.endProgress());
-    await out.result(report, () => out.lines(toldOf(report)));
+    await out.result(report, () => out.lines(toldOf(report, call)));
     return report.unsupported > 0 ? EXIT.finding : EXIT.done;
   } finally {
     await opened?.close();
@@ -210,7 +211,7 @@ async function bring(
 }
 
 /** What came of it, for people. */
-function toldOf(report: MigrationReport): string[] {
+function toldOf(report: MigrationReport, call: Call): string[] {
   const { entries, earlier, expired, unsupported, leftOut, doneBefore, dryRun, durationMs } = report;
   const all = showCounted(entries, "entry", "entries");
   const parts = dryRun ? [`${all} would come in`] : [`${all} in ${showDuration(durationMs)}`];
@@ -222,7 +223,7 @@ function toldOf(report: MigrationReport): string[] {
     : `${entries === 1 ? "its only entry" : `all ${all}`} came in before, at ${
       showTime(doneBefore)
     }; --again brings them in anew`;
-  const lines = leftOut.map(({ key, reason }) => `  ${visible(key)}: ${visible(reason)}`);
+  const lines = leftOut.map(({ key, reason }) => `  ${visible(key)}: ${inShellWords(visible(reason), call)}`);
   const rest = unsupported - leftOut.length;
   return [head, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];
 }

@@ -54,6 +54,12 @@ function lineOf(pieces: Uint8Array[], number: number, name: string): string {
   return text.endsWith("\r") ? text.slice(0, -1) : text;
 }
 
+/** What a line may say: the fields of `list --json` and of portable files. Version and time are given anew. */
+const FIELDS: ReadonlySet<string> = new Set([
+  ...["key", "keyEncoding", "key_encoding", "value", "encoding", "kind", "namespace", "tags"],
+  ...["expiresAt", "expires_at", "version", "timestamp"],
+]);
+
 /** The entry of one line of JSON; `where` names it. */
 export function entryOfJson(line: string, where: string): LineEntry {
   const fields = parsed(line, where) ?? {};
@@ -63,6 +69,11 @@ export function entryOfJson(line: string, where: string): LineEntry {
   const { key, keyEncoding, key_encoding, value, encoding, kind, tags } = fields;
   if (typeof key !== "string") return refuse('"key" is missing or no string');
   if (!("value" in fields)) return refuse('"value" is missing');
+  // A slip in a name would lose what it stands for. What `watch` prints says `"type":"set"`.
+  const unknown = Object.keys(fields).find((name) => !FIELDS.has(name) && !(name === "type" && fields[name] === "set"));
+  if (unknown !== undefined) {
+    refuse(`an entry has no field ${JSON.stringify(unknown)}; what is to be kept has to be within "value"`);
+  }
   const keyForm = keyEncoding ?? key_encoding ?? "text";
   if (keyForm !== "text" && keyForm !== "base64") return refuse(`its key has an encoding that is not known`);
   if (encoding !== undefined && encoding !== "text" && encoding !== "base64") {

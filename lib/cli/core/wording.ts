@@ -68,6 +68,10 @@ const RULES: readonly Rule[] = [
     ({ spec }) => has(spec, "allow-earlier") ? "; --allow-earlier takes that" : "",
   ],
   [/, or pass allowEarlier: true/, ({ spec }) => has(spec, "allow-earlier") ? ", or give --allow-earlier" : ""],
+  // Of migrations, which speak to both.
+  [/\((?:unsupported: "report"|again), or (--[a-z-]+) on the command line\)/, (_, option) => `(${option})`],
+  [/\buse keys: "([a-z]+)"/, (_, form) => `give --keys ${form}`],
+  [/; use the codec of structured\(\)/, ({ spec }) => has(spec, "structured") ? "; --structured keeps it" : ""],
   [/\bpass encryption: \{ passphrase \} or \{ key \}/, () => "give its passphrase or key"],
   [/\bgive (?:its|the repository's) encryption option/, () => "give its passphrase or key"],
   [/leave option "encryption" out/, () => "give neither passphrase nor key"],

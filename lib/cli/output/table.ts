@@ -77,9 +77,12 @@ export function tableLines(
     ...titles.flatMap(side),
     ...rows.flatMap((row) => {
       const alone = columns.map(({ narrow }, at) => narrow === "alone" && widthOf(row[at]!) > (widths[at] ?? Infinity));
+      const rest = row.map((cell, at) => alone[at] ? "" : cell);
+      // Where the only cell beside stands alone, nothing is left for a line of its own.
+      const isEmpty = alone.includes(true) && beside.every((at) => rest[at] === "");
       return [
         ...row.filter((_, at) => alone[at]),
-        ...side(row.map((cell, at) => alone[at] ? "" : cell)),
+        ...(isEmpty ? [] : side(rest)),
         ...below(columns.flatMap((column, at) => widths[at] === undefined ? [[column, row[at]!] as const] : []), look),
       ];
     }),

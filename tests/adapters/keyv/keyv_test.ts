@@ -6,7 +6,7 @@ import Keyv5, { type KeyvStoreAdapter } from "keyv5";
 import { DB, LockedError } from "../../../mod.ts";
 import { Keyv5Holdfast, KeyvHoldfast, type StoreLocation } from "../../../lib/adapters/keyv.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
-import { all, TestClock, withDb, withDirectory } from "../../db/helpers.ts";
+import { all, settle, TestClock, unhandledDuring, withDb, withDirectory } from "../../db/helpers.ts";
 
 /** Fails to be checked unless the first can stand for the second. */
 type Fits<Given extends Wanted, Wanted> = Given;
@@ -16,6 +16,11 @@ export type Checked = [
   Fits<KeyvHoldfast, KeyvStorageAdapter>,
   Fits<Omit<Keyv5Holdfast, "setMany">, Omit<KeyvStoreAdapter, "setMany">>,
 ];
+
+/** A listener that fails. */
+function raise(): never {
+  throw new Error("a listener's own");
+}
 
 const TIME = 1_700_000_000_000;
 
@@ -338,6 +343,42 @@ describe("KeyvHoldfast", () => {
     assert.ok(heard.includes("failure"));
     await assert.rejects(store.disconnect());
   });
+
+  it("leaves what a listener throws or rejects with to the listener", async () => {
+    for (const onEvent of [() => Promise.reject(new Error("onEvent")), raise]) {
+      let [broken, heard] = [false, 0];
+      const fileSystem = memoryFileSystem({
+        beforeOperation(operation) {
+          if (broken && operation.name === "sync") throw new Error("the disk is gone");
+        },
+      });
+      const store = new KeyvHoldfast("/d", {
+        ...{ fileSystem, durability: "interval", flushInterval: 1 },
+        onEvent: ({ type }) => {
+          if (type === "failure") heard++;
+          return onEvent();
+        },
+      });
+      // As that of a Keyv is to which nobody listens.
+      store.on("error", raise);
+      const unhandled = await unhandledDuring(async () => {
+        await store.set("a", "0");
+        broken = true;
+        await store.set("a", "1");
+        for (let turn = 0; heard === 0 && turn < 1000; turn++) await settle();
+        await assert.rejects(store.disconnect(), /the disk is gone/);
+      });
+      assert.deepEqual([unhandled, heard > 0], [[], true]);
+    }
+  });
+
+  it("says why it can't be opened, whatever a listener makes of that", () =>
+    withDirectory(async (path) => {
+      await using _holder = await DB.open(path);
+      const store = new KeyvHoldfast(path);
+      store.on("error", raise);
+      await assert.rejects(store.get("a"), LockedError);
+    }));
 
   it("writes as durably as it is told", async () => {
     const fileSystem = memoryFileSystem();

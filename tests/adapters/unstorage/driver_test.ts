@@ -15,7 +15,7 @@ import unstorageDriver, { type HoldfastDriver, holdfastDriver } from "../../../l
 import { TextStore } from "../../../lib/adapters/stores/text_store.ts";
 import { ItemWatch } from "../../../lib/adapters/unstorage/item_watch.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
-import { all, settle, TestClock, withDb, withDirectory } from "../../db/helpers.ts";
+import { all, settle, TestClock, unhandledDuring, withDb, withDirectory } from "../../db/helpers.ts";
 
 /** Fails to be checked unless the first can stand for the second. */
 type Fits<Given extends Wanted, Wanted> = Given;
@@ -430,6 +430,24 @@ describe("holdfastDriver()", () => {
     await db.close();
     await unwatch();
     await assert.rejects(driver.watch(() => {}), { code: "CLOSED" });
+  });
+
+  it("leaves what a listener throws or rejects with to the listener", async () => {
+    for (const fail of [() => Promise.reject(new Error("listener")), () => assert.fail("listener")]) {
+      const heard: string[] = [];
+      const onEvent = ({ type }: { type: string }) => {
+        heard.push(type);
+        return fail();
+      };
+      const driver = holdfastDriver({ path: "/d", fileSystem: memoryFileSystem(), onEvent });
+      const unhandled = await unhandledDuring(async () => {
+        await driver.setItem("a", "1");
+        assert.equal(await driver.getItem("a"), "1");
+        await driver.dispose();
+      });
+      assert.deepEqual(unhandled, []);
+      assert.ok(heard.includes("sync"), String(heard));
+    }
   });
 
   it("writes as durably as it is told", async () => {
