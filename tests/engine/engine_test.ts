@@ -427,6 +427,34 @@ describe("Engine", () => {
     await engine.close();
   });
 
+  it("begins anew where the making of a database was interrupted, and removes what that left", async () => {
+    const fs = memoryFileSystem();
+    await fs.makeDirectory("/db/.stage-1", { parents: true });
+    for (const left of ["MANIFEST-000001", "CURRENT.1", ".stage-1/000001.sst"]) {
+      await (await fs.open(`/db/${left}`, "create")).close();
+    }
+    const engine = await open(fs);
+    assert.deepEqual(await fs.list("/db"), ["CURRENT", "LOCK", "MANIFEST-000002"]);
+    await put(engine, { a: "1" });
+    await engine.close();
+    const again = await open(fs);
+    assert.equal(get(again, "a"), "1");
+    await again.close();
+  });
+
+  it("tells of damage, also where its names can't be listed", async () => {
+    const made = memoryFileSystem();
+    await (await open(made)).close();
+    made.damage("/db/MANIFEST-000001", (bytes) => bytes.with(20, bytes[20]! ^ 1));
+    const stuck = new IOError("Cannot list /db: stuck, says the test (EIO)");
+    const delay = (call: string): Promise<void> | undefined => call === "list" ? Promise.reject(stuck) : undefined;
+    const fs = made.fork({ keep: "all" }, { delay });
+    await assert.rejects(open(fs), CorruptionError);
+    // A failure that nobody awaits would end the program by now.
+    await yieldToLoop();
+    assert.equal(fs.lockedHere("/db/LOCK"), false);
+  });
+
   it("makes the name of a directory durable that was there already", async () => {
     const fs = memoryFileSystem();
     await fs.makeDirectory("/db");
@@ -460,6 +488,16 @@ describe("Engine", () => {
       await engine.close();
     });
   }
+
+  it("lets go of its lock once it is removed, and where that fails", async () => {
+    const fs = memoryFileSystem();
+    await (await open(fs)).close();
+    fs.inject({ at: ({ name, path }) => name === "remove" && path.endsWith("CURRENT"), do: "fail" });
+    await assert.rejects(destroyDatabase(fs, "/db"), IOError);
+    await destroyDatabase(fs, "/db");
+    assert.equal(fs.lockedHere("/db/LOCK"), false);
+    await (await open(fs)).close();
+  });
 
   it("is gone for good at the first step of its removal", async () => {
     let images: MemoryFileSystem[] = [];
