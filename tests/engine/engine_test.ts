@@ -322,6 +322,20 @@ describe("Engine", () => {
     await again.close();
   });
 
+  it("takes no writes any more behind one that the disk did not take, and shows nothing of that later", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    fs.inject({ at: ({ name, path }) => name === "append" && path.endsWith(".log"), do: "tear" });
+    await assert.rejects(put(engine, { a: "2" }), IOError);
+    await assert.rejects(put(engine, { a: "3" }), ReadOnlyError);
+    assert.equal(get(engine, "a"), "1");
+    await engine.close().catch(() => {});
+    const again = await open(fs);
+    assert.equal(get(again, "a"), "1");
+    await again.close();
+  });
+
   it("refuses writes on a full disk, shows none of them later, and goes on once there is space", async () => {
     const fs = memoryFileSystem({ capacityBytes: 64 * 1024 });
     let engine = await open(fs, { memtableBytes: 1024 * 1024, historyBytes: 0 });
