@@ -77,6 +77,25 @@ describe("repairDatabase()", () => {
     assert.deepEqual(await contents(fs), entries);
   });
 
+  it("leaves nothing of its own, and no file open, where it fails before the marker names it", async () => {
+    const { fs } = await example();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".sst"))!, flip(100));
+    const before = await fs.list("/db");
+    fs.inject({ at: ({ name, path }) => name === "makeDirectory" && path.includes("damaged-"), do: "fail" });
+    await assert.rejects(repairDatabase(fs, "/db", settings, { dryRun: false }), IOError);
+    assert.deepEqual(await fs.list("/db"), before);
+    for (const file of before) await fs.remove(`/db/${file}`);
+    assert.equal(fs.usedBytes, 0);
+  });
+
+  it("keeps what it made where the marker names it, though the switch failed", async () => {
+    const { fs, entries } = await example();
+    await fs.remove("/db/CURRENT");
+    fs.inject({ at: ({ name, path }) => name === "rename" && path.includes("CURRENT"), do: "lose" });
+    await assert.rejects(repairDatabase(fs, "/db", settings, { dryRun: false }), IOError);
+    assert.deepEqual(await contents(fs), entries);
+  });
+
   it("brings everything back when the marker or the manifest is lost or damaged", async () => {
     for (const harm of ["no marker", "marker", "no manifest", "manifest"]) {
       const { fs, entries } = await example();
