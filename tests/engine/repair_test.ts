@@ -96,6 +96,41 @@ describe("repairDatabase()", () => {
     assert.deepEqual(await contents(fs), entries);
   });
 
+  it("has put the originals by for good before they go", async () => {
+    const { fs } = await example();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".sst"))!, flip(100));
+    const whole = fs.fork({ keep: "all" });
+    const { setAside } = await repairDatabase(whole, "/db", settings, { dryRun: false });
+    assert.ok(setAside.length > 5);
+    const after = whole.crash({ keep: "none" });
+    const aside = (await after.list("/db")).find((file) => file.startsWith("damaged-"));
+    assert.deepEqual((await after.list(`/db/${aside}`)).sort(), setAside.sort());
+  });
+
+  it("goes on where an earlier one of the same moment was interrupted", async () => {
+    const { fs, entries } = await example();
+    await fs.remove("/db/CURRENT");
+    const once = { ...settings, clock: () => 2_000_000 };
+    fs.inject({ at: ({ name, path }) => name === "rename" && path.includes("CURRENT"), do: "fail" });
+    await assert.rejects(repairDatabase(fs, "/db", once, { dryRun: false }), IOError);
+    await repairDatabase(fs, "/db", once, { dryRun: false });
+    assert.deepEqual(await contents(fs), entries);
+  });
+
+  it("takes no time for its own that a row has already, also where only tables tell", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 20);
+    await engine.compact();
+    const { visibleTimestamp } = engine;
+    await engine.close();
+    for (const file of await fs.list("/db")) if (/log$|^MANIFEST|^CURRENT/.test(file)) await fs.remove(`/db/${file}`);
+    await repairDatabase(fs, "/db", { ...settings, clock: () => 5 }, { dryRun: false });
+    const again = await open(fs, { clock: () => 5 });
+    assert.ok(again.visibleTimestamp > visibleTimestamp);
+    await again.close();
+  });
+
   it("brings everything back when the marker or the manifest is lost or damaged", async () => {
     for (const harm of ["no marker", "marker", "no manifest", "manifest"]) {
       const { fs, entries } = await example();

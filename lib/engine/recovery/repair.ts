@@ -277,7 +277,7 @@ async function setOriginalsAside(
       if (!(error instanceof HoldfastError) || !isDamage(error)) throw error;
     }
   }
+  // Its own name is durable before the marker is switched, with that of the new manifest.
   await fs.syncDirectory(aside);
-  await fs.syncDirectory(path);
   return originals;
 }
