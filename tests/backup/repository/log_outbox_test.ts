@@ -71,6 +71,7 @@ describe("shipping much log", () => {
     const moves = calls.filter(isHeadPut).length;
     assert.ok(moves >= 2 && moves < puts, `${moves} moves for ${puts} objects`);
     assert.deepEqual((await counted(house)).sort(), await logKeys(store));
+    assert.equal(puts, (await logKeys(store)).length, "one was put twice");
     for (const version of [17, 41]) {
       const { contents } = await house.restore({ at: { version } });
       assert.deepEqual(contents, contentsAt(version), `${version}`);
