@@ -10,7 +10,7 @@ import { readFile } from "../../lib/files/read.ts";
 import { KIND_BYTES } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix, tagPrefix } from "../../lib/format/space.ts";
-import { all, fill, name, open, put, removeRange, tinySettings } from "./fixture.ts";
+import { all, fill, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
 import { ingestSome } from "./staged.ts";
 
 const settings = tinySettings();
@@ -129,6 +129,37 @@ describe("repairDatabase()", () => {
     const again = await open(fs, { clock: () => 5 });
     assert.ok(again.visibleTimestamp > visibleTimestamp);
     await again.close();
+  });
+
+  it("takes no time for its own that a commit had of which no row is left", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 20);
+    await engine.compact();
+    await remove(engine, name(0));
+    await engine.compact();
+    const { visibleTimestamp } = engine;
+    await engine.close();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".sst"))!, flip(100));
+    await repairDatabase(fs, "/db", { ...settings, clock: () => 5 }, { dryRun: false });
+    const again = await open(fs, { clock: () => 5 });
+    assert.ok(again.visibleTimestamp > visibleTimestamp);
+    await again.close();
+  });
+
+  it("tells what may be lost where the log goes back to the first commit, but not to the last", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 2 ** 20, memtableBytes: 2 ** 20 });
+    await fill(engine, 20);
+    await engine.compact();
+    for (let i = 0; i < 3; i++) await put(engine, { [`behind${i}`]: "1" });
+    await engine.close();
+    const files = await fs.list("/db");
+    await damage(fs, files.find((file) => file.endsWith(".sst"))!, flip(100));
+    await damage(fs, files.findLast((file) => file.endsWith(".log"))!, flip(64 + 20));
+    const { kept, lost } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.equal(kept, 22);
+    assert.ok(lost.length > 0);
   });
 
   it("brings everything back when the marker or the manifest is lost or damaged", async () => {
