@@ -11,7 +11,7 @@ import { join } from "../files/paths.ts";
 import { ensureDirectory, removeTree } from "../files/publish.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { TreeEngine } from "./engine.ts";
-import { type FileKind, fileName, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
+import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
 import type { Log } from "./log/log.ts";
 import { createManifest, type LoadedManifest, loadManifest } from "./manifest/manifest.ts";
 import { checkFiles, inspectDatabase } from "./recovery/check_files.ts";
@@ -117,12 +117,9 @@ async function tidy(store: Store, log: Log, names: readonly string[]): Promise<v
   const { state } = manifest;
   // Numbers are never reused, not even those of files that never counted.
   for (const name of names) state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
-  const found = fileName("manifest", manifest.number);
   await log.settle();
   await manifest.settle();
   const orphans = names.filter((name) => {
-    // In use, or removed by the manifest that took its place.
-    if (name === found) return false;
     const parsed = parseFileName(name);
     if (parsed !== undefined) return !isListed(store, parsed.kind, parsed.number);
     return name.startsWith(`${MARKER_NAME}.`) || name.startsWith(STAGE_PREFIX);
@@ -152,9 +149,8 @@ export async function databaseExists(fs: FileSystem, directory: string): Promise
 /** Removes a database: all files of ours, then the directory when nothing else is in it. A missing one is fine. */
 export async function destroyDatabase(fs: FileSystem, directory: string): Promise<void> {
   const path = fs.resolve(directory);
-  const info = await fs.stat(path);
-  if (info === undefined) return;
-  if (info.kind !== "directory" || !await databaseExists(fs, path)) {
+  if (await fs.stat(path) === undefined) return;
+  if (!await databaseExists(fs, path)) {
     throw new NotFoundError(`Cannot destroy ${directory}: there is no database (NOT_FOUND)`, { path });
   }
   const lock = await fs.lock(join(path, LOCK_NAME));

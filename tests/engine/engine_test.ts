@@ -322,6 +322,20 @@ describe("Engine", () => {
     await again.close();
   });
 
+  it("takes no writes any more behind one that the disk did not take, and shows nothing of that later", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    fs.inject({ at: ({ name, path }) => name === "append" && path.endsWith(".log"), do: "tear" });
+    await assert.rejects(put(engine, { a: "2" }), IOError);
+    await assert.rejects(put(engine, { a: "3" }), ReadOnlyError);
+    assert.equal(get(engine, "a"), "1");
+    await engine.close().catch(() => {});
+    const again = await open(fs);
+    assert.equal(get(again, "a"), "1");
+    await again.close();
+  });
+
   it("refuses writes on a full disk, shows none of them later, and goes on once there is space", async () => {
     const fs = memoryFileSystem({ capacityBytes: 64 * 1024 });
     let engine = await open(fs, { memtableBytes: 1024 * 1024, historyBytes: 0 });
@@ -427,6 +441,34 @@ describe("Engine", () => {
     await engine.close();
   });
 
+  it("begins anew where the making of a database was interrupted, and removes what that left", async () => {
+    const fs = memoryFileSystem();
+    await fs.makeDirectory("/db/.stage-1", { parents: true });
+    for (const left of ["MANIFEST-000001", "CURRENT.1", ".stage-1/000001.sst"]) {
+      await (await fs.open(`/db/${left}`, "create")).close();
+    }
+    const engine = await open(fs);
+    assert.deepEqual(await fs.list("/db"), ["CURRENT", "LOCK", "MANIFEST-000002"]);
+    await put(engine, { a: "1" });
+    await engine.close();
+    const again = await open(fs);
+    assert.equal(get(again, "a"), "1");
+    await again.close();
+  });
+
+  it("tells of damage, also where its names can't be listed", async () => {
+    const made = memoryFileSystem();
+    await (await open(made)).close();
+    made.damage("/db/MANIFEST-000001", (bytes) => bytes.with(20, bytes[20]! ^ 1));
+    const stuck = new IOError("Cannot list /db: stuck, says the test (EIO)");
+    const delay = (call: string): Promise<void> | undefined => call === "list" ? Promise.reject(stuck) : undefined;
+    const fs = made.fork({ keep: "all" }, { delay });
+    await assert.rejects(open(fs), CorruptionError);
+    // A failure that nobody awaits would end the program by now.
+    await yieldToLoop();
+    assert.equal(fs.lockedHere("/db/LOCK"), false);
+  });
+
   it("makes the name of a directory durable that was there already", async () => {
     const fs = memoryFileSystem();
     await fs.makeDirectory("/db");
@@ -460,6 +502,16 @@ describe("Engine", () => {
       await engine.close();
     });
   }
+
+  it("lets go of its lock once it is removed, and where that fails", async () => {
+    const fs = memoryFileSystem();
+    await (await open(fs)).close();
+    fs.inject({ at: ({ name, path }) => name === "remove" && path.endsWith("CURRENT"), do: "fail" });
+    await assert.rejects(destroyDatabase(fs, "/db"), IOError);
+    await destroyDatabase(fs, "/db");
+    assert.equal(fs.lockedHere("/db/LOCK"), false);
+    await (await open(fs)).close();
+  });
 
   it("is gone for good at the first step of its removal", async () => {
     let images: MemoryFileSystem[] = [];

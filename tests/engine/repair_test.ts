@@ -10,7 +10,7 @@ import { readFile } from "../../lib/files/read.ts";
 import { KIND_BYTES } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix, tagPrefix } from "../../lib/format/space.ts";
-import { all, fill, name, open, put, removeRange, tinySettings } from "./fixture.ts";
+import { all, fill, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
 import { ingestSome } from "./staged.ts";
 
 const settings = tinySettings();
@@ -75,6 +75,108 @@ describe("repairDatabase()", () => {
     assert.deepEqual(report, { kept: entries.size, lost: [], setAside: [] });
     assert.deepEqual((await fs.list("/db")).filter((one) => one !== "LOCK"), before.filter((one) => one !== "LOCK"));
     assert.deepEqual(await contents(fs), entries);
+  });
+
+  it("leaves nothing of its own, and no file open, where it fails before the marker names it", async () => {
+    const { fs } = await example();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".sst"))!, flip(100));
+    const before = await fs.list("/db");
+    fs.inject({ at: ({ name, path }) => name === "makeDirectory" && path.includes("damaged-"), do: "fail" });
+    await assert.rejects(repairDatabase(fs, "/db", settings, { dryRun: false }), IOError);
+    assert.deepEqual(await fs.list("/db"), before);
+    for (const file of before) await fs.remove(`/db/${file}`);
+    assert.equal(fs.usedBytes, 0);
+  });
+
+  it("keeps what it made where the marker names it, though the switch failed", async () => {
+    const { fs, entries } = await example();
+    await fs.remove("/db/CURRENT");
+    fs.inject({ at: ({ name, path }) => name === "rename" && path.includes("CURRENT"), do: "lose" });
+    await assert.rejects(repairDatabase(fs, "/db", settings, { dryRun: false }), IOError);
+    assert.deepEqual(await contents(fs), entries);
+  });
+
+  it("has put the originals by for good before they go", async () => {
+    const { fs } = await example();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".sst"))!, flip(100));
+    const whole = fs.fork({ keep: "all" });
+    const { setAside } = await repairDatabase(whole, "/db", settings, { dryRun: false });
+    assert.ok(setAside.length > 5);
+    const after = whole.crash({ keep: "none" });
+    const aside = (await after.list("/db")).find((file) => file.startsWith("damaged-"));
+    assert.deepEqual((await after.list(`/db/${aside}`)).sort(), setAside.sort());
+  });
+
+  it("goes on where an earlier one of the same moment was interrupted", async () => {
+    const { fs, entries } = await example();
+    await fs.remove("/db/CURRENT");
+    const once = { ...settings, clock: () => 2_000_000 };
+    fs.inject({ at: ({ name, path }) => name === "rename" && path.includes("CURRENT"), do: "fail" });
+    await assert.rejects(repairDatabase(fs, "/db", once, { dryRun: false }), IOError);
+    await repairDatabase(fs, "/db", once, { dryRun: false });
+    assert.deepEqual(await contents(fs), entries);
+  });
+
+  it("takes no time for its own that a row has already, also where only tables tell", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 20);
+    await engine.compact();
+    const { visibleTimestamp } = engine;
+    await engine.close();
+    for (const file of await fs.list("/db")) if (/log$|^MANIFEST|^CURRENT/.test(file)) await fs.remove(`/db/${file}`);
+    await repairDatabase(fs, "/db", { ...settings, clock: () => 5 }, { dryRun: false });
+    const again = await open(fs, { clock: () => 5 });
+    assert.ok(again.visibleTimestamp > visibleTimestamp);
+    await again.close();
+  });
+
+  it("takes no time for its own that a commit had of which no row is left", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 20);
+    await engine.compact();
+    await remove(engine, name(0));
+    await engine.compact();
+    const { visibleTimestamp } = engine;
+    await engine.close();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".sst"))!, flip(100));
+    await repairDatabase(fs, "/db", { ...settings, clock: () => 5 }, { dryRun: false });
+    const again = await open(fs, { clock: () => 5 });
+    assert.ok(again.visibleTimestamp > visibleTimestamp);
+    await again.close();
+  });
+
+  it("tells no loss of values in a damaged blob file that the log has all of", async () => {
+    const fs = memoryFileSystem();
+    let engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 20);
+    await engine.compact();
+    await engine.close();
+    engine = await open(fs, { historyBytes: 2 ** 20 });
+    await put(engine, { large: "1".repeat(700) });
+    await engine.compact();
+    const entries = new Map(all(engine));
+    await engine.close();
+    await damage(fs, (await fs.list("/db")).find((file) => file.endsWith(".blob"))!, flip(100));
+    const { kept, lost, setAside } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.deepEqual([kept, lost, setAside.length > 0], [21, [], true]);
+    assert.deepEqual(await contents(fs), entries);
+  });
+
+  it("tells what may be lost where the log goes back to the first commit, but not to the last", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 2 ** 20, memtableBytes: 2 ** 20 });
+    await fill(engine, 20);
+    await engine.compact();
+    for (let i = 0; i < 3; i++) await put(engine, { [`behind${i}`]: "1" });
+    await engine.close();
+    const files = await fs.list("/db");
+    await damage(fs, files.find((file) => file.endsWith(".sst"))!, flip(100));
+    await damage(fs, files.findLast((file) => file.endsWith(".log"))!, flip(64 + 20));
+    const { kept, lost } = await repairDatabase(fs, "/db", settings, { dryRun: false });
+    assert.equal(kept, 22);
+    assert.ok(lost.length > 0);
   });
 
   it("brings everything back when the marker or the manifest is lost or damaged", async () => {

@@ -124,6 +124,23 @@ describe("the log of a database that was killed", () => {
     console.log(`${cases} torn ends`);
   });
 
+  it("is torn where none of it was synced, whichever records a power cut has left", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await put(engine, { a: "synced" }, "interval");
+    await engine.flush();
+    const log = `/db/${(await fs.list("/db")).find((name) => name.endsWith(".log"))!}`;
+    const { size } = (await fs.stat(log))!;
+    for (const key of ["b", "c"]) await put(engine, { [key]: "handed to the system" }, "interval");
+    fs.kill();
+    await engine.close().catch(() => {});
+    const image = fs.otherProcess().fork({ keep: "all" });
+    image.damage(log, (bytes) => bytes.with(size + 20, bytes[size + 20]! ^ 1));
+    const again = await open(image);
+    assert.deepEqual(all(again), [["a", "synced"]]);
+    await again.close();
+  });
+
   it("is torn where what stands behind the bad record was written before that was synced", async () => {
     const { disk, log, places, records } = await killed();
     const unsynced = records.slice(1, 3).map((record) => {

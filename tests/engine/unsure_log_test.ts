@@ -42,6 +42,15 @@ describe("an open on a full disk behind a failed sync", () => {
     await again.close();
   });
 
+  it("has closed its files once it is closed", async () => {
+    const fs = await withFailedSync();
+    fs.capacityBytes = fs.usedBytes;
+    const engine = await open(fs);
+    await engine.close();
+    for (const name of await fs.list("/db")) await fs.remove(`/db/${name}`);
+    assert.equal(fs.usedBytes, 0);
+  });
+
   it("writes that log anew before anything is written behind it", async () => {
     const fs = await withFailedSync();
     fs.capacityBytes = fs.usedBytes;

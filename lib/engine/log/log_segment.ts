@@ -181,7 +181,7 @@ export class LogSegment {
         this.syncFailed = true;
         throw unsettled(error, this.#handle.path);
       }
-      this.synced = Math.max(this.synced, end);
+      this.synced = end;
     } finally {
       this.#syncs--;
     }

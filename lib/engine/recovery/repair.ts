@@ -122,13 +122,11 @@ async function rebuild(
     for (const { key, cell } of found) nameOutput.add(key, lastVersion, lastTimestamp, cell);
     const namesTables = (await nameOutput.finish()).tables;
     const blobs = [...evidence.blobs.values()].filter((blob) => files.tables.some((table) => pointsTo(table, blob)));
+    // Without log, and without slots: whatever repository archived knows another history.
     const next: ManifestState = {
       ...state,
-      forked: false,
       lastVersion,
       lastTimestamp,
-      openLog: undefined,
-      logs: new Map(),
       // Names were known last and stand first: a run of their own, above the other.
       tables: new Map([
         ...files.tables.map((table) => placed(LEVELS - 1, 0, table)),
@@ -137,8 +135,6 @@ async function rebuild(
         ...namesTables.map((table) => placed(0, table.number, table)),
       ]),
       blobs: new Map([...blobs, ...files.blobs].map((blob) => [blob.number, blob])),
-      slots: new Map(),
-      gaps: [],
     };
     await tags.discardChunks();
     const keep = new Set(blobs.map((blob) => fileName("blob", blob.number)));
@@ -281,7 +277,7 @@ async function setOriginalsAside(
       if (!(error instanceof HoldfastError) || !isDamage(error)) throw error;
     }
   }
+  // Its own name is durable before the marker is switched, with that of the new manifest.
   await fs.syncDirectory(aside);
-  await fs.syncDirectory(path);
   return originals;
 }

@@ -13,7 +13,7 @@ import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts"
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { put, write } from "../fixture.ts";
-import { type Contents, House } from "./house.ts";
+import { type Contents, House, MIDNIGHT } from "./house.ts";
 import { Gate, keysOf } from "./prune_fixture.ts";
 import { NO_WAIT } from "./sweep.ts";
 
@@ -71,9 +71,28 @@ describe("shipping much log", () => {
     const moves = calls.filter(isHeadPut).length;
     assert.ok(moves >= 2 && moves < puts, `${moves} moves for ${puts} objects`);
     assert.deepEqual((await counted(house)).sort(), await logKeys(store));
+    assert.equal(puts, (await logKeys(store)).length, "one was put twice");
     for (const version of [17, 41]) {
       const { contents } = await house.restore({ at: { version } });
       assert.deepEqual(contents, contentsAt(version), `${version}`);
+    }
+    assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
+  });
+
+  it("tells the times from the first commit of an object to its last, however many pieces lie between", async () => {
+    const store = new MemoryStore();
+    const house = await House.make({ store, engine: { memtableBytes: 64 * MIB } });
+    await house.set("first", "1");
+    await house.backup();
+    for (let i = 0; i < 6; i++) {
+      house.time.now += 1000;
+      await write(house.engine, (batch) => put(batch, 0, `k${i}`, { value: noise(i) }));
+    }
+    assert.equal((await house.backup()).type, "incremental");
+    assert.equal((await logKeys(store)).length, 1);
+    for (let i = 1; i <= 6; i++) {
+      const { contents } = await house.restore({ at: MIDNIGHT + i * 1000 });
+      assert.deepEqual(contents, contentsAt(i + 1), `${i}`);
     }
     assert.equal((await verifyRepository(house.context, undefined, { read: "all" })).ok, true);
   });

@@ -7,6 +7,7 @@
  * ```
  *
  * Each file is read back once it is written and held against its digest; without verification that is done as it arrives.
+ * Names are made durable by who publishes the directory.
  *
  * @module
  */
@@ -128,7 +129,6 @@ async function fetchAndReplay(
   await fetchFiles(context, files.filter(isManifest), options, bandwidth, made);
   const { database, lineage } = plan.base;
   await writeSynced(fs, join(directory, MARKER_NAME), writeMarker({ database, lineage, manifest: manifest.number }));
-  await fs.syncDirectory(directory);
 
   const others = files.filter((file) => !isManifest(file));
   const tail = base.files.find(({ kind }) => kind === "tail");
@@ -153,7 +153,6 @@ async function fetchAndReplay(
         "run verify, then repair",
     );
   }
-  await fs.syncDirectory(directory);
 }
 
 /** Two pieces of work at once: when one fails the other is given up, and waited for. */
