@@ -102,6 +102,9 @@ export class Stage {
    */
   async publish(names: readonly string[], signal?: AbortSignal, from: string = this.path): Promise<void> {
     await this.#fs.syncDirectory(from);
+    if (from !== this.path) await this.#fs.syncDirectory(this.path);
+    // Whatever a power cut leaves of the names that follow, the stage is there to tell whose they are.
+    await this.#fs.syncDirectory(this.#destination);
     throwIfAborted(signal);
     const path = join(this.#destination, PUBLISH_LOCK_NAME);
     const lock = await this.#lockAlone(path);
@@ -118,7 +121,7 @@ export class Stage {
 
   async #publish(names: readonly string[], from: string): Promise<void> {
     const fs = this.#fs;
-    // The manifest first: it says whose the others are, should this be interrupted.
+    // The manifest first, for good: it says whose the others are, should this be interrupted.
     const isManifest = (name: string): boolean => parseFileName(name)?.kind === "manifest";
     const others = names.filter((name) => name !== MARKER_NAME && !isManifest(name));
     const files = [...names.filter(isManifest), ...others];
@@ -132,6 +135,7 @@ export class Stage {
         // Noted beforehand: a call that fails may have taken effect.
         if (!old.includes(name) || aside !== undefined) moved.push(name);
         await fs.rename(join(from, name), join(this.#destination, name));
+        if (isManifest(name)) await fs.syncDirectory(this.#destination);
       }
       await fs.syncDirectory(this.#destination);
       await fs.rename(join(from, MARKER_NAME), join(this.#destination, MARKER_NAME));

@@ -83,9 +83,9 @@ describe("a restore over a database", () => {
         const disk = before.fork({ keep: "all" });
         disk.cutPowerAt(cut);
         done = await restore(disk).then(() => true, () => false);
-        for (const outcome of LONG ? [0, 1, 2, 3, 4, 5] : [cut % 2, 2]) {
+        for (const outcome of LONG ? [0, 1, 2, 3, 4, 5, 6, 7] : [cut % 2, 2, 6]) {
           cases++;
-          const keep = outcome === 0 ? "none" : outcome === 1 ? "all" : "random";
+          const keep = (["none", "all"] as const)[outcome] ?? (outcome < 6 ? "random" : "scattered");
           const after = disk.crash({ keep, random: randomFrom(SEED, cut, outcome) });
           const about = `cut at ${cut}, ${keep} ${outcome}, HOLDFAST_SEED=${SEED}`;
           const found = await foundAt(after.fork({ keep: "all" }), "/data").catch((error) =>
@@ -163,8 +163,9 @@ describe("an export or restore to a new directory", () => {
       const disk = before.fork({ keep: "all" });
       disk.cutPowerAt(cut);
       done = await DB.restore("/new", "/fresh", { fileSystem: disk }).then(() => true, () => false);
-      for (let outcome = 0; outcome < 3; outcome++) {
-        const after = disk.crash({ random: randomFrom(SEED, cut, outcome) });
+      for (let outcome = 0; outcome < 6; outcome++) {
+        const keep = outcome % 2 === 0 ? "random" : "scattered";
+        const after = disk.crash({ keep, random: randomFrom(SEED, cut, outcome) });
         const there = await DB.exists("/fresh", { fileSystem: after });
         await DB.restore("/new", "/fresh", { fileSystem: after, overwrite: there });
         assert.equal(await valueAt(after.crash({ keep: "none" }), "/fresh"), "new", `cut at ${cut}`);

@@ -71,7 +71,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
   #working: Promise<void> | undefined;
   #lastLook: number;
   #cancelTimer: (() => void) | undefined;
-  #wakeRetry: (() => void) | undefined;
+  #wake: (() => void) | undefined;
   #stopped = false;
   #noted: Promise<void> = Promise.resolve();
 
@@ -127,7 +127,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
       for (const { reject } of waiters) reject(error);
     }
     if (abort) this.#abort.abort(new ClosedError("The schedule was stopped (CLOSED)"));
-    this.#wakeRetry?.();
+    this.#wake?.();
     await this.ready;
     await this.#working;
     await this.#noted;
@@ -198,14 +198,19 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
 
   async #work(): Promise<void> {
     await this.ready;
-    for (let waiting = this.#queue.shift(); waiting !== undefined; waiting = this.#queue.shift()) {
-      const before = turns.get(this.#db);
+    while (this.#queue.length > 0) {
+      const before = turns.get(this.#db) ?? this.ready;
       let done!: () => void;
       const turn = new Promise<void>((resolve) => done = resolve);
-      turns.set(this.#db, before === undefined ? turn : before.then(() => turn));
-      await before;
+      turns.set(this.#db, before.then(() => turn));
+      // Another schedule may try for hours: a stop is not kept waiting for that. The job stays in line meanwhile (2).
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        void before.then(resolve);
+      });
+      const waiting = this.#queue.shift();
       try {
-        await this.#do(waiting);
+        if (waiting !== undefined) await this.#do(waiting);
       } finally {
         this.#current = undefined;
         done();
@@ -327,7 +332,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
       const step = Math.min(left, LOOK_MS);
       await new Promise<void>((resolve) => {
         const cancel = setTimer(resolve, step);
-        this.#wakeRetry = () => {
+        this.#wake = () => {
           cancel();
           resolve();
         };

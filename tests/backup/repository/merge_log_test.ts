@@ -67,6 +67,32 @@ describe("merging an archived log", () => {
     assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
   });
 
+  it("takes nothing from a restore to the newest state that has begun, though more is shipped meanwhile", async () => {
+    let meanwhile: ((key: string) => Promise<void>) | undefined;
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) => operation === "get" ? meanwhile?.(key) : undefined,
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    const ship = async (key: string): Promise<void> => {
+      await house.set(key, "2");
+      await Shipper.of(house.context, house.engine).ship();
+    };
+    for (const key of ["b", "c"]) await ship(key);
+    house.time.now += DAY;
+    // Files are fetched once it is planned.
+    meanwhile = async (asked) => {
+      if (!asked.startsWith("objects/")) return;
+      meanwhile = undefined;
+      await ship("d");
+      assert.equal((await mergeLog(house.context, await headOf(house), new MergeMemory())).made, 1);
+    };
+    const { contents } = await house.restore();
+    assert.equal(meanwhile, undefined);
+    assert.deepEqual(contents, house.states.get(4));
+  });
+
   it("keeps what it merged where the merged object does not read back", async () => {
     const store = new MemoryStore();
     const house = await House.make({ store });

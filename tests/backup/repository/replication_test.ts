@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
-import { ClosedError, GapError, LineageError, StorageError } from "../../../lib/base/errors.ts";
+import { ClosedError, GapError, LineageError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import type { Replication } from "../../../lib/backup/repository/replicating/replication.ts";
 import type { ReplicationEvent } from "../../../lib/backup/repository/replicating/replication_options.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -250,6 +251,22 @@ describe("replicate()", () => {
     gate.resolve();
     await flushed;
     assert.equal(replication.status().bases, 1);
+    assert.deepEqual((await house.restore()).contents, house.states.get(1));
+    await replication.stop();
+  });
+
+  it("says that it could not flush where another's backup of the database keeps the base from being made", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const other = await takeLease(house.context, {
+      kind: "backup",
+      name: `backup-${house.engine.id}`,
+      holder: "another program",
+    });
+    const replication = await house.replicate();
+    await assert.rejects(replication.flush(), RepositoryLockedError);
+    await other.release();
+    await replication.flush();
     assert.deepEqual((await house.restore()).contents, house.states.get(1));
     await replication.stop();
   });

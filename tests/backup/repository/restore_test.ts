@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { BackupOptions } from "../../../lib/backup/backup_options.ts";
 import { backupTo } from "../../../lib/backup/backup_to.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
+import type { RestoreInfo } from "../../../lib/backup/info.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import {
   DecryptionError,
@@ -340,6 +341,25 @@ describe("restore() from a repository", () => {
     const engine = await openAt(house.fs, "/r", { readOnly: true });
     assert.deepEqual(dump(engine, true), house.states.get(120));
     await engine.close();
+  });
+
+  it("is there after a power cut where one before it ended while it synced, or could not", async () => {
+    for (const failure of ["kill", "fail"] as const) {
+      const house = await week();
+      const disk = memoryFileSystem();
+      const to = (fs: FileSystem): Promise<RestoreInfo> => restoreTo(fs, settingsOf(), house.handle, "/r");
+      const stays = { at: ({ name }: { name: string }) => name === "remove", do: "fail", times: Infinity } as const;
+      const undo = failure === "fail" ? disk.inject(stays) : () => {};
+      disk.inject({ at: ({ name, path }) => name === "sync" && path.endsWith(".sst"), do: failure });
+      await assert.rejects(to(disk));
+      undo();
+      const again = disk.otherProcess();
+      await to(again);
+      const engine = await openAt(again.crash({ keep: "none" }), "/r", { clock: house.time.clock });
+      assert.deepEqual(dump(engine, true), house.states.get(120), failure);
+      assert.ok((await engine.verify()).ok);
+      await engine.close();
+    }
   });
 
   it("works where nothing may be written", async () => {

@@ -103,6 +103,17 @@ describe("schedule()", () => {
     assert.deepEqual(repo.done.slice(0, 2).map((what) => what.slice(-5)), ["14:00", "14:10"]);
   });
 
+  it("lets a job wait for another schedule's as for one of its own", async () => {
+    const { clock, repo, again } = await stage({ full: "0 * * * *" });
+    const other = again({ verify: "5,10 14 * * *" });
+    await other.ready;
+    repo.takesMs = 35 * MINUTE;
+    await clock.advance(HOUR + 7 * MINUTE);
+    assert.equal(other.status().jobs.verify?.state, "waiting");
+    await clock.advance(2 * HOUR);
+    assert.deepEqual(repo.done, ["full 25. 14:00", "verify 25. 14:35", "full 25. 15:10", "full 25. 16:00"]);
+  });
+
   it("makes up once for what a sleeping machine missed", async () => {
     const { clock, repo, events } = await stage({ incremental: "0 2 * * *" });
     await clock.sleep(10 * DAY + 30 * MINUTE);
@@ -379,6 +390,30 @@ describe("Schedule.stop()", () => {
     assert.deepEqual(repo.done, ["full 25. 14:00"]);
     assert.equal(jobs.status().stopped, true);
     assert.equal(jobs.status().jobs.full?.lastRun?.ok, true);
+  });
+
+  it("does not wait for what another schedule does for the database", async () => {
+    const { clock, repo, again } = await stage({ full: "0 14 * * *" });
+    const other = again({ verify: "0 1 * * *" });
+    await other.ready;
+    repo.failures = [new Error("away")];
+    await clock.advance(HOUR);
+    const asked = other.runNow("verify").catch((error) => error);
+    await clock.advance(0);
+    let over = false;
+    const stopped = other.stop().then(() => over = true);
+    await clock.advance(0);
+    assert.equal(over, true);
+    await stopped;
+    assert.ok(await asked instanceof ClosedError);
+    // One that comes later waits its turn all the same.
+    const third = again({ drill: "0 1 * * *" });
+    const run = third.runNow("drill");
+    await clock.advance(0);
+    assert.deepEqual(repo.done, ["full 25. 14:00"]);
+    await clock.advance(MINUTE);
+    await run;
+    assert.deepEqual(repo.done.slice(1), ["full 25. 14:01", "drill 25. 14:01"]);
   });
 
   it("ends the wait before a retry, and is what disposal does", async () => {

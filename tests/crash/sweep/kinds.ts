@@ -17,7 +17,7 @@ export interface Kind {
     | { fail: Failure; error: (operation: Operation) => Error }
     | { full: true }
     | { kill: true }
-    | { cut: "none" | "random" | "all" };
+    | { cut: "none" | "random" | "scattered" | "all" };
   /** The codes of errors that a call may end with. */
   codes: readonly string[];
 }
@@ -131,6 +131,13 @@ export const kinds: readonly Kind[] = [
   { name: "killed", applies: changes, lasts: true, does: { kill: true }, codes: GONE },
   { name: "power cut, nothing unsynced left", applies: changes, lasts: true, does: { cut: "none" }, codes: GONE },
   { name: "power cut, some left", applies: changes, lasts: true, does: { cut: "random" }, codes: GONE },
+  {
+    name: "power cut, some left, and some names",
+    applies: changes,
+    lasts: true,
+    does: { cut: "scattered" },
+    codes: GONE,
+  },
   { name: "power cut, all left", applies: changes, lasts: true, does: { cut: "all" }, codes: GONE },
 ];
 

@@ -1,5 +1,5 @@
 /** The exports, backups and restores into a new directory that are swept. */
-import { DB } from "../../../mod.ts";
+import { BackupRepository, DB, MemoryStore } from "../../../mod.ts";
 import { type Making } from "./making.ts";
 
 /** Exports and backups of an open database. */
@@ -51,4 +51,24 @@ for (const earlier of [false, "same", "other"] as const) {
       make: (disk, _, overwrite) => DB.restore(path, "/restored", { fileSystem: disk, overwrite }),
     });
   }
+  let store: MemoryStore;
+  restores.push({
+    name: `restore of a repository${over}`,
+    to: "/restored",
+    earlier,
+    source: {
+      path: "",
+      async make(db) {
+        const repo = await BackupRepository.open(store = new MemoryStore());
+        await repo.backup(db);
+        await db.set("later", true);
+        await db.delete("later");
+        await repo.backup(db, { type: "incremental" });
+      },
+    },
+    async make(fileSystem, _, overwrite) {
+      const repo = await BackupRepository.open(store, { fileSystem });
+      await repo.restore("/restored", { overwrite });
+    },
+  });
 }

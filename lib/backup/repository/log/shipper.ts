@@ -49,8 +49,8 @@ export class Shipper {
   stands = false;
   /** What of the log was left out when it was last looked at, until a shipment tells. @internal */
   gap: Shipped["gap"];
-  /** The base that a replication in this program is just making. */
-  basing: Promise<void> | undefined;
+  /** The base that a replication in this program is just making; resolves with what kept it from being made. */
+  basing: Promise<unknown> | undefined;
   /** A writer that was overtaken stays so. */
   #overtaken: LineageError | undefined;
   /** The history that this writer has claimed: another's epoch in its head means that it was overtaken. */

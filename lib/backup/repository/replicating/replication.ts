@@ -77,6 +77,8 @@ export class Replication implements AsyncDisposable {
   #shipped: { at: number; head: HeadDocument | undefined } = { at: 0, head: undefined };
   #mergedAt = 0;
   #needsBase = true;
+  /** Why the last base could not be made. */
+  #baseless: unknown;
   #base: { id: string; version: number; lineage: string; at: number } | undefined;
   /** When the base was seen last. */
   #seenAt = 0;
@@ -178,7 +180,7 @@ export class Replication implements AsyncDisposable {
     await this.#lookForBase(true);
     if (this.#needsBase) await this.#ship(false);
     await this.#shipper.basing;
-    if (this.#needsBase && this.#failure !== undefined) throw this.#failure;
+    if (this.#needsBase && this.#baseless !== undefined) throw this.#baseless;
   }
 
   /** Whether `stop` was called, be it that it has not come to its end yet. @internal */
@@ -296,6 +298,7 @@ export class Replication implements AsyncDisposable {
     await this.#lookForBase(bytes > 0 && now - this.#seenAt >= LOOK_EVERY_MS);
     if (this.#baseIsDue(head, now)) {
       this.#shipper.basing ??= this.#makeBase().finally(() => this.#shipper.basing = undefined);
+      void this.#shipper.basing.then((failure) => this.#baseless = failure);
     }
     if (this.#memory === undefined || now - this.#mergedAt < MERGE_EVERY_MS) return;
     this.#mergedAt = now;
@@ -354,7 +357,8 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  async #makeBase(): Promise<void> {
+  /** Makes a base; what kept it from being made, if something did. */
+  async #makeBase(): Promise<unknown> {
     try {
       const how = { ...BASE_OPTIONS, verify: this.#options.verify, signal: this.#abort.signal };
       const info = await backupInto(this.#context, this.#engine, how);
@@ -365,11 +369,13 @@ export class Replication implements AsyncDisposable {
       this.#logBytesSinceBase = 0;
       this.#totals.bases++;
       this.#report({ type: "base", backupId: info.id, version, addedBytes: info.addedBytes });
+      return undefined;
     } catch (error) {
       // Another backup of this database runs: what it makes will do, or the next try.
-      if (error instanceof RepositoryLockedError || this.#stopping !== undefined) return;
+      if (error instanceof RepositoryLockedError || this.#stopping !== undefined) return error;
       this.#failure = error;
       this.#report({ type: "failure", error, failures: this.#failures + 1 });
+      return error;
     }
   }
 

@@ -40,7 +40,13 @@ export interface FetchOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Puts a file into `directory`, synced; says whether it was there already. */
+/** Before the name of what is not there as a whole yet. */
+const PART_PREFIX = "part-";
+
+/**
+ * Puts a file into `directory`, synced; says whether it was there already. It gets its name once its bytes are durable: a
+ * restore that was cut off leaves files which the next one links, and whose bytes may have been on their way to the disk.
+ */
 export async function fetchFile(
   context: RepositoryContext,
   fs: FileSystem,
@@ -50,20 +56,23 @@ export async function fetchFile(
 ): Promise<{ reused: boolean }> {
   const content = parseObjectPath(file.object)!.name;
   const path = join(directory, file.name);
+  const part = join(directory, `${PART_PREFIX}${file.name}`);
   const before = await fs.stat(path);
   for (const place of before === undefined ? options.reuse : [directory, ...options.reuse]) {
     if (!await isSame(context, fs, join(place, file.name), file.size, content, options)) continue;
     if (place === directory) return { reused: true };
     try {
-      await copyFile(fs, join(place, file.name), path, { signal: options.signal });
+      await copyFile(fs, join(place, file.name), part, { signal: options.signal });
+      await fs.rename(part, path);
       return { reused: true };
     } catch (error) {
       // It may go while it is copied: a database that is open compacts. Then the object serves.
       if (!(error instanceof HoldfastError)) throw error;
+      await removeIfThere(fs, part);
     }
   }
-  if (before !== undefined) await removeIfThere(fs, path);
-  await download(context, fs, path, file, content, options);
+  await download(context, fs, part, file, content, options);
+  await fs.rename(part, path);
   return { reused: false };
 }
 

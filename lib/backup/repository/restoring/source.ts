@@ -179,11 +179,21 @@ export async function makeState(
       if (key === undefined || avoid.has(key)) throw error;
       avoid.add(key);
       const other = await findState(call, context, wish, options.signal, avoid).catch(() => undefined);
-      if (other?.kind !== "state" || other.plan.version !== plan.version) throw error;
+      if (other?.kind !== "state" || !doesFor(other.plan, plan)) throw error;
       plan = other.plan;
       reuse.push(directory);
     }
   }
+}
+
+/**
+ * Whether another plan does for one that can't be carried out: it makes the same state, or a later one of the same history,
+ * which came while that was tried. Merging takes log away while more of it is shipped.
+ */
+function doesFor(other: ResolvedPlan, plan: ResolvedPlan): boolean {
+  const { database, lineage } = plan.history;
+  const isSame = other.history.database === database && other.history.lineage === lineage;
+  return other.version === plan.version || (isSame && other.version > plan.version);
 }
 
 /** The object or the backup that is to blame for an error, if one is. */
