@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import { CorruptionError, IOError, LockedError, NoSpaceError } from "../../lib/base/errors.ts";
+import { createManifest } from "../../lib/engine/manifest/create_manifest.ts";
 import {
-  createManifest,
   encodeManifest,
   encodeMarker,
   type LoadedManifest,
@@ -263,7 +263,7 @@ describe("ManifestWriter", () => {
 
   it("is broken by the worse of two failures", async () => {
     const { fs, writer } = await writing(true);
-    fs.inject({ at: ({ name, path }) => name === "create" && path.includes("MANIFEST"), do: "full" });
+    fs.inject({ at: ({ name, path }) => name === "append" && path.includes("MANIFEST"), do: "full" });
     fs.inject({ at: ({ name, path }) => name === "sync" && path.includes("CURRENT"), do: "fail" });
     await assert.rejects(writer.apply(edit(1)), IOError);
     assert.equal(writer.broken, true);
