@@ -329,10 +329,13 @@ export class ManifestWriter {
     try {
       const writing = async (): Promise<void> =>
         void (aside = await writeAside(this.#fs, marker, encodeMarker(next, number), String(number)));
-      // By itself: where another process came to this number first, what has it is not ours.
-      const made = await this.#fs.open(path, "create");
-      isMade = true;
-      await allOf([appendSynced(made, bytes), writing(), first?.()]);
+      const making = async (): Promise<void> => {
+        // First: where another process came to this number before, what has it is not ours.
+        const made = await this.#fs.open(path, "create");
+        isMade = true;
+        await allOf([appendSynced(made, bytes), writing()]);
+      };
+      await allOf([making(), first?.()]);
       await this.#fs.syncDirectory(this.#directory);
     } catch (error) {
       if (isMade) await this.#fs.remove(path).catch(() => {});
