@@ -255,6 +255,24 @@ describe("opening a database on which another process is at work without a lock"
     assert.equal((await keys(after)).length, 42);
   });
 
+  it("is not in the way of the one at work, which comes to the same numbers meanwhile", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let late = 0;
+    const meanwhile = unlocked(disk, {
+      async syncDirectory() {
+        if (late++ > 0) return;
+        for (let i = 0; i < 40; i++) await first.set(`late${i}`, "x".repeat(200));
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    await first.set("b", 1);
+    await first.close();
+    await using after = await open(disk);
+    assert.equal((await keys(after)).length, 42);
+  });
+
   it("is refused when the manifest has grown", async () => {
     const disk = memoryFileSystem();
     const first = await open(unlocked(disk));
