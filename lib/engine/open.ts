@@ -5,7 +5,7 @@
  */
 import { toHex } from "../base/bytes.ts";
 import { throwIfAborted } from "../base/abort.ts";
-import { ExistsError, HoldfastError, LockedError, NotFoundError } from "../base/errors.ts";
+import { CorruptionError, ExistsError, HoldfastError, LockedError, NotFoundError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { ensureDirectory, removeTree } from "../files/publish.ts";
@@ -13,12 +13,13 @@ import { removeLeftovers } from "./leftovers.ts";
 import { TreeEngine } from "./engine.ts";
 import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
 import type { Log } from "./log/log.ts";
-import { createManifest, type LoadedManifest, loadManifest } from "./manifest/manifest.ts";
+import { createManifest } from "./manifest/create_manifest.ts";
+import { type LoadedManifest, loadManifest } from "./manifest/manifest.ts";
 import { checkFiles, inspectDatabase } from "./recovery/check_files.ts";
 import { checkKeyEncoding, type Loaded, loadReadOnly, recoverStore } from "./recovery/load.ts";
 import { emptyState } from "./manifest/manifest_state.ts";
 import { lookAt } from "./recovery/open_directory.ts";
-import { atWork } from "./recovery/untouched.ts";
+import { assertSameManifest, atWork } from "./recovery/untouched.ts";
 import type { Store } from "./store.ts";
 import type { Engine, EngineSettings } from "./types.ts";
 
@@ -41,27 +42,39 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
   const isNew = place === "database" && settings.filesLater === undefined && await fs.stat(lockPath) === undefined;
   if (isNew) await inspectDatabase(fs, path, settings);
   const lock = await fs.lock(lockPath);
+  let loaded: LoadedManifest | undefined;
   let recovered: Loaded | undefined;
   try {
     // Another opener may have made or removed a database before the lock was held. From here on nobody else changes names
     // in the directory, so that one listing serves to the end.
     const now = await hasMarker(fs, path) ? "database" : await lookAt(fs, path);
-    const listing = now === "database" ? fs.list(path) : undefined;
+    const names = fs.list(path);
     // Awaited later; what fails before that is the error to tell.
-    listing?.catch(() => {});
-    const loaded = now === "database" ? await loadManifest(fs, path) : await create(fs, path, settings);
+    names.catch(() => {});
+    // Once more, for where the lock is lost another process may begin a manifest just now: damage stays where it is.
+    loaded = now === "database"
+      ? await loadManifest(fs, path).catch(() => loadManifest(fs, path))
+      : await create(fs, path, settings, names);
     if (now === "database" && settings.errorIfExists && place !== "database") {
       throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
     }
     checkKeyEncoding(loaded.state, settings, directory);
     if (settings.filesLater === undefined) await checkFiles(fs, path, loaded.state, settings);
-    const names = listing ?? fs.list(path);
     const { store, log } = recovered = await recoverStore(fs, path, settings, loaded, { names });
     await tidy(store, log, await names);
     return await TreeEngine.start(store, log, lock);
   } catch (error) {
-    lock.release();
-    recovered?.store.manifest.assertUntouched();
+    const manifest = recovered?.store.manifest;
+    try {
+      if (manifest !== undefined) manifest.assertUntouched();
+      else if (loaded !== undefined && error instanceof CorruptionError) assertSameManifest(fs, path, loaded);
+    } catch (found) {
+      // Nothing else that comes up now is why.
+      if (found instanceof LockedError) throw found;
+    } finally {
+      await manifest?.close().catch(() => {});
+      lock.release();
+    }
     // What is there was made since the directory was listed.
     if (recovered !== undefined && error instanceof ExistsError) throw atWork(path);
     throw error;
@@ -94,7 +107,12 @@ async function openReadOnly(fs: FileSystem, path: string, settings: EngineSettin
   return await TreeEngine.start(store, log, none);
 }
 
-async function create(fs: FileSystem, path: string, settings: EngineSettings): Promise<LoadedManifest> {
+async function create(
+  fs: FileSystem,
+  path: string,
+  settings: EngineSettings,
+  names: Promise<readonly string[]>,
+): Promise<LoadedManifest> {
   const state = emptyState();
   state.database = {
     id: toHex(settings.randomId()),
@@ -104,17 +122,25 @@ async function create(fs: FileSystem, path: string, settings: EngineSettings): P
     parents: [],
   };
   // What an interrupted creation left behind may hold a lower number.
-  for (const name of await fs.list(path)) {
+  for (const name of await names) {
     state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
   }
   await fs.syncDirectory(join(path, ".."));
-  return await createManifest(fs, path, state);
+  try {
+    return await createManifest(fs, path, state, () => {
+      if (fs.statSync(join(path, MARKER_NAME)) !== undefined) throw atWork(path);
+    });
+  } catch (error) {
+    // Of a number that none of the names has.
+    throw error instanceof ExistsError ? atWork(path) : error;
+  }
 }
 
 /** Removes what a crash left behind: numbered files that the manifest doesn't list, and stages of exports and restores. */
 async function tidy(store: Store, log: Log, names: readonly string[]): Promise<void> {
   const { fs, path, manifest } = store;
   const { state } = manifest;
+  const given = state.nextNumber;
   // Numbers are never reused, not even those of files that never counted.
   for (const name of names) state.nextNumber = Math.max(state.nextNumber, (parseFileName(name)?.number ?? 0) + 1);
   await log.settle();
@@ -124,6 +150,13 @@ async function tidy(store: Store, log: Log, names: readonly string[]): Promise<v
     if (parsed !== undefined) return !isListed(store, parsed.kind, parsed.number);
     return name.startsWith(`${MARKER_NAME}.`) || name.startsWith(STAGE_PREFIX);
   });
+  if (orphans.some((name) => (parseFileName(name)?.number ?? given) >= given)) {
+    // Another process may have begun it just now, without a lock, and not yet changed what was found here. Once the marker
+    // is switched it can make nothing of it any more; where a full disk keeps that from being done, there is a look.
+    await manifest.settle(true);
+    manifest.marker.assertOurs();
+    manifest.assertUntouched();
+  }
   await removeLeftovers(fs, path, orphans);
 }
 

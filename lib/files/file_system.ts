@@ -62,8 +62,8 @@ export interface FileHandle {
   /** The length in bytes. */
   sizeSync(): number;
   /**
-   * Whether its path still leads to this file: not once that was removed or moved, or another one was put in its place. A
-   * kind may do without.
+   * Whether its path still leads to this file: not once that was removed or moved, or another one was put in its place. May
+   * say no of one that was written to since it was first asked. A kind may do without.
    */
   isInPlaceSync?(): boolean;
   /** Cuts the file to `size` bytes; the next append goes there. */

@@ -39,7 +39,7 @@ const ZEROS = new Uint8Array(64 * 1024);
 export class NodeFileHandle implements FileHandle {
   readonly path: string;
   readonly #descriptor: number;
-  #identity: { dev: number; ino: number } | undefined;
+  #identity: { dev: number; ino: number; mtimeMs: number } | undefined;
   #end: number;
   #filled = 0;
   #closed = false;
@@ -135,10 +135,10 @@ export class NodeFileHandle implements FileHandle {
   isInPlaceSync(): boolean {
     this.#check("find");
     return this.#run("find", () => {
-      // While it is open, no other file is given its number.
-      const { dev, ino } = this.#identity ??= fstatSync(this.#descriptor);
+      // On a network file system its number may be another's by now, although it is open here.
+      const { dev, ino, mtimeMs } = this.#identity ??= fstatSync(this.#descriptor);
       const there = statSync(this.path, { throwIfNoEntry: false });
-      return there?.ino === ino && there.dev === dev;
+      return there?.ino === ino && there.dev === dev && there.mtimeMs === mtimeMs;
     });
   }
 

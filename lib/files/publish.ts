@@ -53,7 +53,8 @@ export async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Arra
   await appendSynced(await fs.open(path, "create"), bytes);
 }
 
-async function appendSynced(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Appends, syncs and closes. */
+export async function appendSynced(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   try {
     // A few pages are in the system's memory sooner than another thread has heard of them.
     if (bytes.length <= AT_ONCE_BYTES) handle.appendSync(bytes);

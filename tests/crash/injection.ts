@@ -70,10 +70,10 @@ export function slowSyncs(ms: number): string[] {
 
 /** All files there may be: `strace` takes paths and no patterns. */
 function namesIn(directory: string): string[] {
-  const names = ["CURRENT", "CURRENT.new", "RESERVE"];
+  const names = ["CURRENT", "RESERVE"];
   for (let n = 1; n <= NUMBERS; n++) {
     const number = String(n).padStart(6, "0");
-    names.push(`MANIFEST-${number}`, `${number}.log`, `${number}.sst`, `${number}.blob`);
+    names.push(`CURRENT.${n}`, `MANIFEST-${number}`, `${number}.log`, `${number}.sst`, `${number}.blob`);
   }
   return [directory, ...names.map((name) => join(directory, name))];
 }

@@ -4,14 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DB, LockedError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
-import type { FileSystem } from "../../lib/files/file_system.ts";
+import { DB, IOError, LockedError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
+import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { LONG } from "../crash/random.ts";
 import { seededRandom } from "../../lib/adapters/testing/simulate.ts";
@@ -39,6 +39,16 @@ function unlocked(disk: MemoryFileSystem, calls: Partial<FileSystem> = {}): File
 
 function open(fileSystem: FileSystem, options: OpenOptions = {}): Promise<DB> {
   return DB.open("/db", { fileSystem, ...SMALL, ...options });
+}
+
+/** A handle of which some calls do something else. */
+function handleWith(handle: FileHandle, calls: Partial<FileHandle>): FileHandle {
+  return new Proxy(handle, {
+    get(target, name) {
+      const found: unknown = Reflect.get(calls, name) ?? Reflect.get(target, name);
+      return typeof found === "function" ? found.bind(target) : found;
+    },
+  });
 }
 
 async function keys(db: DB): Promise<string[]> {
@@ -245,6 +255,24 @@ describe("opening a database on which another process is at work without a lock"
     assert.equal((await keys(after)).length, 42);
   });
 
+  it("is not in the way of the one at work, which comes to the same numbers meanwhile", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let late = 0;
+    const meanwhile = unlocked(disk, {
+      async syncDirectory() {
+        if (late++ > 0) return;
+        for (let i = 0; i < 40; i++) await first.set(`late${i}`, "x".repeat(200));
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    await first.set("b", 1);
+    await first.close();
+    await using after = await open(disk);
+    assert.equal((await keys(after)).length, 42);
+  });
+
   it("is refused when the manifest has grown", async () => {
     const disk = memoryFileSystem();
     const first = await open(unlocked(disk));
@@ -286,16 +314,12 @@ describe("opening a database on which another process is at work without a lock"
       openSync(path, mode) {
         const handle = disk.openSync(path, mode);
         if (!path.endsWith(".log")) return handle;
-        return new Proxy(handle, {
-          get(target, name) {
-            const found: unknown = Reflect.get(target, name);
-            if (name !== "readAtSync") return typeof found === "function" ? found.bind(target) : found;
-            return (into: Uint8Array, position: number): number => {
-              const count = target.readAtSync(into, position);
-              // The first commit behind the header, at the first look alone.
-              if (count > 64 && looks++ === 0) into[80 - position]! ^= 1;
-              return count;
-            };
+        return handleWith(handle, {
+          readAtSync(into, position) {
+            const count = handle.readAtSync(into, position);
+            // The first commit behind the header, at the first look alone.
+            if (count > 64 && looks++ === 0) into[80 - position]! ^= 1;
+            return count;
           },
         });
       },
@@ -307,6 +331,155 @@ describe("opening a database on which another process is at work without a lock"
     await using after = await open(disk);
     assert.deepEqual(await keys(after), ["a0", "a1", "a2", "b"]);
   });
+
+  it("gives back all files where it is refused", async () => {
+    const disk = memoryFileSystem();
+    await using first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let opened = 0;
+    let closed = 0;
+    const counted = (handle: FileHandle): FileHandle => {
+      let isClosed = false;
+      const close = (): void => {
+        if (!isClosed) closed++;
+        isClosed = true;
+      };
+      opened++;
+      return handleWith(handle, {
+        closeSync() {
+          close();
+          handle.closeSync();
+        },
+        async close() {
+          close();
+          await handle.close();
+        },
+      });
+    };
+    const meanwhile = unlocked(disk, {
+      openSync: (path, mode) => counted(disk.openSync(path, mode)),
+      open: async (path, mode) => counted(await disk.open(path, mode)),
+      async syncDirectory() {
+        await first.set(`late${opened}`, 2);
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.ok(opened > 2);
+    assert.equal(closed, opened);
+  });
+
+  it("tells what went wrong, and not what went wrong when it looked why", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let hasFailed = false;
+    const broken = unlocked(disk, {
+      syncDirectory() {
+        hasFailed = true;
+        throw new IOError("the first failure", { path: "/db" });
+      },
+      openSync(path, mode) {
+        if (hasFailed) throw new IOError("the second failure", { path });
+        return disk.openSync(path, mode);
+      },
+    });
+    await assert.rejects(open(broken), /the first failure/);
+    assert.ok(hasFailed);
+    await first.close();
+  });
+
+  it("does not take a disk that fails while damage is read again for another process", async () => {
+    const disk = memoryFileSystem();
+    const first = disk.otherProcess();
+    const db = await open(first);
+    for (let i = 0; i < 3; i++) await db.set(`a${i}`, "x");
+    first.kill();
+    const log = (await disk.list("/db")).findLast((name) => name.endsWith(".log"));
+    disk.damage(`/db/${log}`, (bytes) => bytes.map((byte, i) => i === 80 ? byte ^ 1 : byte));
+    let looks = 0;
+    const broken = unlocked(disk, {
+      openSync(path, mode) {
+        if (path.endsWith(".log") && looks++ > 0) throw new IOError("the disk failed", { path });
+        return disk.openSync(path, mode);
+      },
+    });
+    await assert.rejects(open(broken), /the disk failed/);
+    assert.equal(looks, 2);
+  });
+
+  it("removes nothing that the other one has just begun before the place is its own", async () => {
+    const disk = memoryFileSystem();
+    await (await open(unlocked(disk))).close();
+    const removing = Promise.withResolvers<void>();
+    const tried = Promise.withResolvers<void>();
+    let opening: Promise<DB> | undefined;
+    const first = await open(unlocked(disk, {
+      // The last thing that it waits for before it puts the marker in place.
+      async syncDirectory() {
+        if ((await disk.list("/db")).filter((name) => name.startsWith("MANIFEST-")).length !== 2) return;
+        opening ??= open(unlocked(disk, {
+          async remove(path) {
+            removing.resolve();
+            await tried.promise;
+            await disk.remove(path);
+          },
+        }));
+        await removing.promise;
+      },
+    }));
+    await assert.rejects(first.set("a", 1), LockedError);
+    tried.resolve();
+    const second = await opening!;
+    await first.close().catch(() => {});
+    await second.set("b", 2);
+    await second.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["b"]);
+    assert.equal((await after.verify()).ok, true);
+  });
+
+  for (const isNew of [true, false]) {
+    it(`loses nothing and damages nothing where two ${isNew ? "make it" : "open it"} at once`, async () => {
+      let refused = 0;
+      for (let seed = 1; seed <= (LONG ? 1000 : 64); seed++) {
+        const random = seededRandom(seed);
+        const disk = memoryFileSystem({
+          delay: () => random() < 0.5 ? turns(1 + Math.floor(random() * 6)) : undefined,
+        });
+        if (!isNew) {
+          // No log that would have to be written anew, and no note of a close.
+          const process = disk.otherProcess();
+          await (await open(process)).compact();
+          process.kill();
+        }
+        const kept: string[] = [];
+        const write = async (name: string): Promise<void> => {
+          const db = await open(unlocked(disk));
+          try {
+            for (let i = 0; i < 5; i++) {
+              await db.set(`${name}${i}`, i);
+              kept.push(`${name}${i}`);
+            }
+          } finally {
+            await db.close().catch(() => {});
+          }
+        };
+        const told = (error: unknown): void => {
+          assert.ok(error instanceof LockedError, `seed ${seed}: ${error}`);
+          refused++;
+        };
+        const one = write("a").catch(told);
+        await turns(Math.floor(random() * 40));
+        const other = write("b").catch(told);
+        await Promise.all([one, other]);
+        await using after = await open(disk);
+        const shown = new Set(await keys(after));
+        assert.deepEqual(kept.filter((key) => !shown.has(key)), [], `seed ${seed}`);
+        assert.equal((await after.verify()).ok, true, `seed ${seed}`);
+      }
+      assert.ok(refused > 4, `refused ${refused} times`);
+    });
+  }
 
   it("is not refused for a record that recovery leaves out, nor for a torn one", async () => {
     const disk = memoryFileSystem();
@@ -386,6 +559,19 @@ describe("a program that loses its lock", () => {
     "by copying the directory of its own open database": (path) => cpSync(path, `${path}-copy`, { recursive: true }),
     "because somebody removed the file": (path) => rmSync(join(path, "LOCK")),
   };
+
+  it("is told so where its marker was written over in place, as by a copy of another database", async () => {
+    const path = mkdtempSync(join(root, "db"));
+    const other = mkdtempSync(join(root, "other"));
+    await (await DB.open(other)).close();
+    const db = await DB.open(path);
+    await db.set("a", 1);
+    // Time passes between the two as the system counts it for files.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    writeFileSync(join(path, "CURRENT"), readFileSync(join(other, "CURRENT")));
+    await assert.rejects(db.set("b", 2), LockedError);
+    await db.close().catch(() => {});
+  });
 
   for (const [way, lose] of Object.entries(ways)) {
     it(`${way}, is told so as soon as another program has written`, async () => {

@@ -38,7 +38,7 @@ describe("classifyDirectory()", () => {
   it("tells a database, room for one, damage and other people's files apart", () => {
     assert.equal(classifyDirectory("d", ["CURRENT", "MANIFEST-000001", "LOCK"]), "database");
     assert.equal(classifyDirectory("d", []), "empty");
-    assert.equal(classifyDirectory("d", ["LOCK", "LOCK.owner", "MANIFEST-000001", "CURRENT.new"]), "empty");
+    assert.equal(classifyDirectory("d", ["LOCK", "LOCK.owner", "MANIFEST-000001", "CURRENT.1"]), "empty");
     assert.throws(() => classifyDirectory("d", ["MANIFEST-000001", "000002.log"]), CorruptionError);
     assert.throws(() => classifyDirectory("d", ["000002.sst"]), CorruptionError);
     assert.throws(() => classifyDirectory("d", ["notes.txt"]), ExistsError);

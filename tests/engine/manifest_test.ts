@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import { CorruptionError, IOError, LockedError, NoSpaceError } from "../../lib/base/errors.ts";
+import { CorruptionError, ExistsError, IOError, LockedError, NoSpaceError } from "../../lib/base/errors.ts";
+import { createManifest } from "../../lib/engine/manifest/create_manifest.ts";
 import {
-  createManifest,
   encodeManifest,
   encodeMarker,
   type LoadedManifest,
@@ -263,10 +263,27 @@ describe("ManifestWriter", () => {
 
   it("is broken by the worse of two failures", async () => {
     const { fs, writer } = await writing(true);
-    fs.inject({ at: ({ name, path }) => name === "create" && path.includes("MANIFEST"), do: "full" });
+    fs.inject({ at: ({ name, path }) => name === "append" && path.includes("MANIFEST"), do: "full" });
     fs.inject({ at: ({ name, path }) => name === "sync" && path.includes("CURRENT"), do: "fail" });
     await assert.rejects(writer.apply(edit(1)), IOError);
     assert.equal(writer.broken, true);
+  });
+
+  it("has what an edit needs give its file back where no manifest can be made", async () => {
+    const { fs, writer } = await writing(true);
+    fs.inject({ at: ({ name, path }) => name === "create" && path.includes("MANIFEST"), do: "full" });
+    let syncs = 0;
+    await assert.rejects(writer.apply(edit(1), undefined, async () => void syncs++), NoSpaceError);
+    assert.deepEqual([syncs, writer.broken], [1, false]);
+  });
+
+  it("leaves a manifest that another process has made under its number", async () => {
+    const { fs, writer } = await writing(true);
+    const name = `/db/MANIFEST-${String(writer.state.nextNumber).padStart(6, "0")}`;
+    await (await fs.otherProcess().open(name, "create")).close();
+    const before = await fs.list("/db");
+    await assert.rejects(writer.apply(edit(1)), ExistsError);
+    assert.deepEqual(await fs.list("/db"), before);
   });
 
   it("closes a manifest that has grown too long, and removes it", async () => {

@@ -120,17 +120,8 @@ export class Log {
       edit.database = { ...state.database, lineage, parents };
       edit.forked = false;
     }
-    const number = store.newNumber();
-    const next = await LogSegment.create(store.fs, store.path, {
-      kind: "log",
-      database: store.database,
-      lineage,
-      number,
-    }).catch((error) => {
-      // Numbers are given once: what is there is another process's.
-      if (error instanceof ExistsError) store.manifest.marker.assertOurs();
-      throw error;
-    });
+    const next = await this.#create(lineage);
+    const { number } = next;
     let previous = this.#previous;
     try {
       if (segment !== undefined) previous = await segment.finish();
@@ -154,6 +145,23 @@ export class Log {
     this.#previous = undefined;
     this.#segment = next;
     return next;
+  }
+
+  /**
+   * Makes the next segment. Numbers are given once: what is there is of another process that opened the database, or is
+   * about to and will be refused, which is no reason to stop.
+   */
+  async #create(lineage: string): Promise<LogSegment> {
+    const store = this.#store;
+    for (;;) {
+      const header = { kind: "log", database: store.database, lineage, number: store.newNumber() } as const;
+      try {
+        return await LogSegment.create(store.fs, store.path, header);
+      } catch (error) {
+        if (!(error instanceof ExistsError)) throw error;
+        store.manifest.marker.assertOurs();
+      }
+    }
   }
 
   /** Records the log's end, so that after a clean close nothing passes for torn. */

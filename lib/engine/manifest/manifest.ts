@@ -10,7 +10,7 @@ import { ByteWriter } from "../../base/bytes.ts";
 import { CorruptionError, HoldfastError, LockedError, NoSpaceError } from "../../base/errors.ts";
 import { join } from "../../files/paths.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
-import { publishFile, putInPlace, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
+import { appendSynced, putInPlace, removeIfThere, writeAside } from "../../files/publish.ts";
 import { readFileSync } from "../../files/read.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
@@ -135,16 +135,6 @@ export function encodeManifest(state: ManifestState, number: number): { bytes: U
   return { bytes: out.take(), seed };
 }
 
-/** Makes the first manifest of a directory and the marker that publishes it. */
-export async function createManifest(fs: FileSystem, directory: string, state: ManifestState): Promise<LoadedManifest> {
-  const number = state.nextNumber++;
-  const { bytes, seed } = encodeManifest(state, number);
-  await writeSynced(fs, filePath(directory, "manifest", number), bytes);
-  await fs.syncDirectory(directory);
-  await publishFile(fs, join(directory, MARKER_NAME), encodeMarker(state, number));
-  return { number, seed, state, fresh: true, closed: false, size: bytes.length, end: bytes.length };
-}
-
 /** Bytes of the marker that names a manifest. */
 export function encodeMarker(state: ManifestState, number: number): Uint8Array {
   return writeMarker({ database: state.database.id, lineage: state.database.lineage, manifest: number });
@@ -220,10 +210,10 @@ export class ManifestWriter {
   /**
    * Makes sure that what was read at open is on disk, before anyone is shown it or removes files by it. The last edit may
    * be in the system's memory alone: for now after a kill, for ever after a failed sync. So all is written anew, unless
-   * the last edit is the one of a clean close, which nothing depends on.
+   * the last edit is the one of a clean close, which nothing depends on, and files need not be removed.
    */
-  async settle(): Promise<void> {
-    if (this.#size !== Infinity || this.#foundClosed) return;
+  async settle(removes = false): Promise<void> {
+    if (this.#size !== Infinity || (this.#foundClosed && !removes)) return;
     try {
       return await this.apply(() => ({}));
     } catch (error) {
@@ -334,14 +324,21 @@ export class ManifestWriter {
     const path = filePath(this.#directory, "manifest", number);
     const { bytes, seed } = encodeManifest(next, number);
     const marker = join(this.#directory, MARKER_NAME);
+    let isMade = false;
     let aside = "";
     try {
       const writing = async (): Promise<void> =>
-        void (aside = await writeAside(this.#fs, marker, encodeMarker(next, number)));
-      await allOf([writeSynced(this.#fs, path, bytes), writing(), first?.()]);
+        void (aside = await writeAside(this.#fs, marker, encodeMarker(next, number), String(number)));
+      const making = async (): Promise<void> => {
+        // First: where another process came to this number before, what has it is not ours.
+        const made = await this.#fs.open(path, "create");
+        isMade = true;
+        await allOf([appendSynced(made, bytes), writing()]);
+      };
+      await allOf([making(), first?.()]);
       await this.#fs.syncDirectory(this.#directory);
     } catch (error) {
-      await this.#fs.remove(path).catch(() => {});
+      if (isMade) await this.#fs.remove(path).catch(() => {});
       if (aside !== "") await removeIfThere(this.#fs, aside).catch(() => {});
       if (!(error instanceof NoSpaceError)) this.#poison = error;
       throw error;

@@ -29,8 +29,8 @@ export class MarkerWatch {
   readonly #directory: string;
   readonly #database: string;
   #manifest: number;
-  /** Whether this process is replacing it: it may name either manifest. */
-  #isSwitching = false;
+  /** The manifest that the marker may name as well, while this process replaces it. */
+  #next: number | undefined;
   /** The marker that was read last, and named the right manifest. */
   #seen: FileHandle | undefined;
   #isClosed = false;
@@ -45,9 +45,9 @@ export class MarkerWatch {
 
   /** Whether the marker is gone, or another program has put its own there. One that can't be read says nothing. */
   get isReplaced(): boolean {
+    if (this.#manifest === 0) return false;
     try {
-      if (this.#isSwitching || this.#manifest === 0) return false;
-      return this.#seen?.isInPlaceSync?.() !== true && !this.isOurs();
+      return !this.#isSeenInPlace() && !this.isOurs();
     } catch (error) {
       return error instanceof NotFoundError;
     }
@@ -70,8 +70,9 @@ export class MarkerWatch {
     try {
       const bytes = readRangeSync(handle, 0, Math.min(handle.sizeSync(), MARKER_BYTES_MAX));
       const { database, manifest } = readMarker(bytes, MARKER_NAME);
-      if (database !== this.#database || manifest !== this.#manifest) return false;
-      if (!this.#isClosed) this.#seen = handle;
+      if (database !== this.#database || manifest !== this.#manifest && manifest !== this.#next) return false;
+      // Asked at once: what it is like now is what it is compared with later.
+      if (!this.#isClosed && handle.isInPlaceSync?.() === true) this.#seen = handle;
       return true;
     } finally {
       if (this.#seen !== handle) handle.closeSync();
@@ -81,12 +82,21 @@ export class MarkerWatch {
   /** Has `put` put a marker there that names another manifest. */
   async switchTo(manifest: number, put: () => Promise<void>): Promise<void> {
     this.forget();
-    this.#isSwitching = true;
+    this.#next = manifest;
     try {
       await put();
       this.#manifest = manifest;
     } finally {
-      this.#isSwitching = false;
+      this.#next = undefined;
+    }
+  }
+
+  /** Whether that can be told without reading. A network may have lost the file that is open: then it is read again. */
+  #isSeenInPlace(): boolean {
+    try {
+      return this.#seen?.isInPlaceSync?.() === true;
+    } catch {
+      return false;
     }
   }
 

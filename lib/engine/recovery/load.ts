@@ -71,8 +71,14 @@ export async function recoverStore(
     assertSameManifest(fs, path, loaded);
     // A record may have been read while another process wrote it: damage stays where it is.
     const apply = ({ ops }: CommitRecord): undefined => void countOperations(ops);
-    const again = await recoverLog(fs, path, loaded.state, { apply, slicer, signal, names }).catch((second) => second);
-    throw placeOf(again) === placeOf(error) ? error : atWork(path);
+    let again: string | undefined;
+    try {
+      await recoverLog(fs, path, loaded.state, { apply, slicer, signal, names });
+    } catch (second) {
+      if (!(second instanceof CorruptionError)) throw second;
+      again = placeOf(second);
+    }
+    throw again === placeOf(error) ? error : atWork(path);
   });
   if (!loaded.fresh) store.manifest.guard(() => assertUntouched(fs, path, loaded, found.openSeen));
   const open = loaded.state.openLog;

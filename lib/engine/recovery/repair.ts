@@ -26,7 +26,7 @@ import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 import { MergingCursor } from "../../tree/merging_cursor.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
 import { DAMAGED_PREFIX, fileName, LOCK_NAME, MARKER_NAME, parseFileName } from "../file_names.ts";
-import { createManifest } from "../manifest/manifest.ts";
+import { createManifest } from "../manifest/create_manifest.ts";
 import type { ManifestState, PlacedTable } from "../manifest/manifest_state.ts";
 import { LostNames } from "./lost_names.ts";
 import { type Evidence, gatherEvidence } from "./repair_evidence.ts";
