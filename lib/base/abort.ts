@@ -82,8 +82,8 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
 }
 
 /**
- * The items, one after the other. The signal also ends the wait for one that does not come; nobody waits then for the end of
- * what gives them either.
+ * The items, one after the other. The signal also ends the wait for one that does not come; once it has fired, nobody waits
+ * for the end of what gives them either.
  */
 export async function* untilAborted<T>(
   items: AsyncIterable<T> | Iterable<T>,
@@ -105,8 +105,9 @@ export async function* untilAborted<T>(
   } finally {
     if (!ended) {
       const returned = Promise.resolve(iterator.return?.());
-      // One that hangs would let its own end wait as well, and one that has failed has said so.
-      if (isWaiting) returned.catch(() => {});
+      // One that hangs would let its own end wait as well, be it when it is asked for the next item or to be cancelled, and
+      // one that has failed has said so.
+      if (isWaiting || signal?.aborted) returned.catch(() => {});
       else await returned;
     }
   }

@@ -142,4 +142,29 @@ describe("untilAborted", () => {
       await assert.rejects(all, /enough/);
     }
   });
+
+  it("ends with the reason where that comes between two items, though what gives them does not end", async () => {
+    for (const stops of [false, true]) {
+      const abort = new AbortController();
+      let ended = 0;
+      const items: AsyncIterable<number> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.resolve({ done: false, value: 1 }),
+          return() {
+            ended++;
+            return new Promise<never>(() => {});
+          },
+        }),
+      };
+      const taken = (async () => {
+        for await (const _ of untilAborted(items, abort.signal)) {
+          abort.abort(new Error("enough"));
+          if (stops) break;
+        }
+      })();
+      if (stops) await taken;
+      else await assert.rejects(taken, /enough/);
+      assert.equal(ended, 1);
+    }
+  });
 });
