@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DB, IOError, LockedError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
+import { DB, IOError, LockedError, NotFoundError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
 import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { LONG } from "../crash/random.ts";
@@ -116,7 +116,9 @@ describe("a writer whose lock was lost", () => {
     const first = await open(unlocked(disk));
     const second = await open(unlocked(disk));
     await second.set("b", 2);
+    const names = await disk.list("/db");
     await assert.rejects(first.set("a", 1), LockedError);
+    assert.deepEqual(await disk.list("/db"), names);
     await second.set("c", 3);
     await first.close().catch(() => {});
     await second.close();
@@ -302,6 +304,30 @@ describe("opening a database on which another process is at work without a lock"
     });
     await assert.rejects(open(meanwhile), LockedError);
     assert.equal(late, 1);
+    await first.close().catch(() => {});
+  });
+
+  it("is refused where the other one has put others in the place of its tables, and they are not taken for lost", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    await first.flush();
+    await first.compact();
+    const manifest = (await disk.list("/db")).find((name) => name.startsWith("MANIFEST"));
+    let looks = 0;
+    const meanwhile = unlocked(disk, {
+      openSync(path, mode) {
+        if (!path.endsWith(".sst")) return disk.openSync(path, mode);
+        looks++;
+        // As an edit would have it, which cannot be waited for here.
+        const edited = disk.openSync(`/db/${manifest}`, "append");
+        edited.appendSync(new Uint8Array(1));
+        edited.closeSync();
+        throw new NotFoundError(`Cannot open ${path}: it is not there (NOT_FOUND)`);
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.equal(looks, 1);
     await first.close().catch(() => {});
   });
 
