@@ -137,6 +137,29 @@ describe("a restore over a database", () => {
 });
 
 describe("an export or restore to a new directory", () => {
+  it("has its stage and then its manifest there for good before any other name is moved", async () => {
+    const durable: { moving: string; names: string[] }[] = [];
+    const images: Promise<void>[] = [];
+    const disk: MemoryFileSystem = (await prepare("later")).fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name !== "rename" || !path.startsWith("/fresh/")) return;
+        const image = disk.fork({ keep: "none" });
+        images.push(
+          image.list("/fresh").then((names) => void durable.push({ moving: path.split("/").at(-1)!, names })),
+        );
+      },
+    });
+    await disk.makeDirectory("/fresh");
+    await disk.syncDirectory("/");
+    await DB.restore("/new", "/fresh", { fileSystem: disk });
+    await Promise.all(images);
+    const [manifest, ...others] = durable;
+    assert.match(manifest!.moving, /^MANIFEST/);
+    assert.ok(manifest!.names.some((name) => name.startsWith(".stage")), `${manifest!.names}`);
+    assert.ok(others.length > 1);
+    for (const { moving, names } of others) assert.ok(names.includes(manifest!.moving), `${moving}: ${names}`);
+  });
+
   it("moves its manifest first, and its marker once all names are durable", async () => {
     const moved: string[] = [];
     let image: MemoryFileSystem | undefined;

@@ -8,8 +8,8 @@
  * one's. So it looks at the marker after each sync, before it tells anyone that something is kept, and before it removes a
  * file.
  *
- * The marker is never written over but replaced, by a rename: as long as its path leads to the file that named the right
- * manifest, nobody has come. To ask for that takes two microseconds.
+ * The marker is never written over by us but replaced, by a rename: as long as its path leads to the file that named the
+ * right manifest, not written since, nobody has come. To ask for that takes some microseconds.
  *
  * @module
  */
