@@ -127,11 +127,9 @@ async function create(
   }
   await fs.syncDirectory(join(path, ".."));
   try {
-    return await createManifest(fs, path, state, () => {
-      if (fs.statSync(join(path, MARKER_NAME)) !== undefined) throw atWork(path);
-    });
+    return await createManifest(fs, path, state);
   } catch (error) {
-    // Of a number that none of the names has.
+    // A manifest of a number that none of the names has, or a marker by now.
     throw error instanceof ExistsError ? atWork(path) : error;
   }
 }

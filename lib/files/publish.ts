@@ -34,8 +34,11 @@ export async function writeAside(fs: FileSystem, path: string, bytes: Uint8Array
   }
 }
 
-/** The second half of `publishFile`: renames and syncs the directory. */
-export async function putInPlace(fs: FileSystem, aside: string, path: string): Promise<void> {
+/**
+ * The second half of `publishFile`: renames and syncs the directory. `behind` is called in one step with the rename; where it
+ * throws, what was renamed stays.
+ */
+export async function putInPlace(fs: FileSystem, aside: string, path: string, behind = (): void => {}): Promise<void> {
   try {
     // At once, where that can be: between what a caller has just looked at and this nothing else comes.
     if (fs.renameSync === undefined) await fs.rename(aside, path);
@@ -44,7 +47,23 @@ export async function putInPlace(fs: FileSystem, aside: string, path: string): P
     await removeIfThere(fs, aside).catch(() => {});
     throw error;
   }
+  behind();
   // Outside of the above: after the rename the aside name is gone, and undoing would be one more change to lose.
+  await fs.syncDirectory(dirname(path));
+}
+
+/** As `putInPlace`, where nothing is yet: `ExistsError` otherwise, of two that come at once for one of them. */
+export async function putNew(fs: FileSystem, aside: string, path: string): Promise<void> {
+  try {
+    // A second name is never given to what has one already; a rename would not ask.
+    await fs.link(aside, path);
+  } catch (error) {
+    // No second names here, or no right to give them.
+    if (!(error instanceof ExistsError) && fs.statSync(path) === undefined) return await putInPlace(fs, aside, path);
+    await removeIfThere(fs, aside).catch(() => {});
+    throw new ExistsError(`Cannot make ${path}: something is there (EXISTS)`, { path });
+  }
+  await removeIfThere(fs, aside);
   await fs.syncDirectory(dirname(path));
 }
 

@@ -10,18 +10,22 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DB, IOError, LockedError, NotFoundError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
+import { DB, ExistsError, IOError, LockedError, NotFoundError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
 import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { LONG } from "../crash/random.ts";
 import { seededRandom } from "../../lib/adapters/testing/simulate.ts";
 
 const SMALL = { memtableBytes: 4096, tuning: { tableBytes: 1024 } };
 
 /** A process on the disk whose lock keeps nobody away. `calls` stand in for what it does there. */
-function unlocked(disk: MemoryFileSystem, calls: Partial<FileSystem> = {}): FileSystem {
+function unlocked(
+  disk: MemoryFileSystem,
+  calls: { [K in keyof FileSystem]?: FileSystem[K] | undefined } = {},
+): FileSystem {
   const own = disk.otherProcess();
-  const instead: Partial<FileSystem> = {
+  const instead: typeof calls = {
     async lock(path) {
       await (await own.open(path, "append")).close();
       return { release() {} };
@@ -31,7 +35,7 @@ function unlocked(disk: MemoryFileSystem, calls: Partial<FileSystem> = {}): File
   };
   return new Proxy<FileSystem>(own, {
     get(target, name) {
-      const found: unknown = Reflect.get(instead, name) ?? Reflect.get(target, name);
+      const found: unknown = name in instead ? Reflect.get(instead, name) : Reflect.get(target, name);
       return typeof found === "function" ? found.bind(target) : found;
     },
   });
@@ -255,6 +259,87 @@ describe("opening a database on which another process is at work without a lock"
     await first.close();
     await using after = await open(disk);
     assert.equal((await keys(after)).length, 42);
+  });
+
+  for (const whose of ["log", "manifest"] as const) {
+    it(`is refused where the ${whose} grows in the very step in which the marker is switched, which is undone`, async () => {
+      const disk = memoryFileSystem();
+      const first = await open(unlocked(disk));
+      await first.set("a", 1);
+      const names = await disk.list("/db");
+      const markers: Uint8Array[] = [];
+      // As where the process is held up between its look and the rename for as long as a commit takes, or a close.
+      const meanwhile = unlocked(disk, {
+        renameSync: undefined,
+        async rename(from, to) {
+          markers.push(await readFile(disk, to, 4096));
+          if (markers.length === 1) await (whose === "log" ? first.set("late", 2) : first.close());
+          await disk.rename(from, to);
+          markers.push(await readFile(disk, to, 4096));
+        },
+      });
+      await assert.rejects(open(meanwhile), LockedError);
+      assert.equal(markers.length, 4);
+      assert.notDeepEqual(markers[1], markers[0]);
+      assert.deepEqual(markers[3], markers[0]);
+      assert.deepEqual(await disk.list("/db"), names);
+      if (whose === "log") await first.set("b", 3);
+      await first.close();
+      await using after = await open(disk);
+      assert.deepEqual(await keys(after), whose === "log" ? ["a", "b", "late"] : ["a"]);
+    });
+  }
+
+  it("leaves the marker alone where a third one has put its own there meanwhile", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let renames = 0;
+    let third: DB | undefined;
+    const meanwhile = unlocked(disk, {
+      renameSync: undefined,
+      async rename(from, to) {
+        await first.set("late", 2);
+        await disk.rename(from, to);
+        renames++;
+      },
+      async syncDirectory(path) {
+        if (renames === 1) third ??= await open(unlocked(disk));
+        await disk.syncDirectory(path);
+      },
+    });
+    const second = await open(meanwhile);
+    assert.equal(renames, 1);
+    await assert.rejects(second.set("c", 4), LockedError);
+    await second.close().catch(() => {});
+    await third!.set("b", 3);
+    await third!.close();
+    await first.close().catch(() => {});
+    await using after = await open(disk);
+    assert.equal(await after.get("b"), 3);
+    assert.equal((await after.verify()).ok, true);
+  });
+
+  it("keeps the place where the manifest that it found is gone, for that marker would name nothing", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    const manifest = (await disk.list("/db")).find((name) => name.startsWith("MANIFEST"));
+    const meanwhile = unlocked(disk, {
+      renameSync: undefined,
+      async rename(from, to) {
+        await disk.remove(`/db/${manifest}`);
+        await disk.rename(from, to);
+      },
+    });
+    const second = await open(meanwhile);
+    await second.set("b", 2);
+    await second.close();
+    await assert.rejects(first.set("c", 3), LockedError);
+    await first.close().catch(() => {});
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["a", "b"]);
+    assert.deepEqual((await disk.list("/db")).filter((name) => name.startsWith("CURRENT.")), []);
   });
 
   it("is not in the way of the one at work, which comes to the same numbers meanwhile", async () => {
@@ -544,12 +629,14 @@ describe("opening a database on which another process is at work without a lock"
         const shown = new Set(await keys(db));
         assert.deepEqual(before.filter((key) => !shown.has(key)), [], `seed ${seed}`);
       };
+      // Of some a rename takes its time as well, and what the others do comes between a look and the step that relies on it.
+      const renaming = seed % 2 === 0 ? {} : { renameSync: undefined };
       const databases = [await open(unlocked(disk))];
       const writers = [write(databases[0]!, "0-").catch(() => {})];
       try {
         for (let n = 1; n <= 4; n++) {
           await turns(Math.floor(random() * 60));
-          const next = await open(unlocked(disk)).catch((error) => {
+          const next = await open(unlocked(disk, renaming)).catch((error) => {
             assert.ok(error instanceof LockedError, `seed ${seed}: ${error}`);
             refused++;
           });
@@ -580,6 +667,74 @@ describe("opening a database on which another process is at work without a lock"
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
+
+describe("making a database where another process makes one", () => {
+  it("is refused though nothing was there when it looked last", async () => {
+    const disk = memoryFileSystem();
+    let second: DB | undefined;
+    const meanwhile = unlocked(disk, {
+      async link(from, to) {
+        second = await open(unlocked(disk));
+        await second.set("b", 2);
+        await disk.link(from, to);
+      },
+    });
+    await assert.rejects(open(meanwhile), (error) => {
+      assert.ok(error instanceof LockedError);
+      assert.match(error.message, /another process is writing to it/);
+      return true;
+    });
+    const names = await disk.list("/db");
+    assert.deepEqual(names.filter((name) => name.startsWith("CURRENT.")), []);
+    assert.equal(names.filter((name) => name.startsWith("MANIFEST")).length, 1);
+    await second!.set("c", 3);
+    await second!.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["b", "c"]);
+  });
+
+  it("makes it where a file can't have a second name, and is refused there too", async () => {
+    const disk = memoryFileSystem();
+    const link = (): Promise<void> => Promise.reject(new IOError("Cannot link: it can't (ENOTSUP)"));
+    const first = await open(unlocked(disk, { link }));
+    await first.set("a", 1);
+    await first.close();
+    let second: DB | undefined;
+    const meanwhile = unlocked(disk, {
+      async link() {
+        second = await DB.open("/other", { fileSystem: unlocked(disk) });
+        await link();
+      },
+    });
+    await assert.rejects(DB.open("/other", { fileSystem: meanwhile }), LockedError);
+    await second!.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["a"]);
+  });
+
+  it("makes it where a network refuses the name that it has just given", async () => {
+    const disk = memoryFileSystem();
+    let given = 0;
+    const synced: number[] = [];
+    const db = await open(unlocked(disk, {
+      async link(from, to) {
+        await disk.link(from, to);
+        given++;
+        throw new ExistsError("Cannot link: it is there (EEXIST)");
+      },
+      async syncDirectory(path) {
+        await disk.syncDirectory(path);
+        synced.push(given);
+      },
+    }));
+    assert.equal(given, 1);
+    assert.ok(synced.includes(1), "the name of the marker was not made durable");
+    await db.set("a", 1);
+    await db.close();
+    await using after = await open(disk);
+    assert.deepEqual(await keys(after), ["a"]);
+  });
+});
 
 describe("a program that loses its lock", () => {
   const root = mkdtempSync(join(tmpdir(), "holdfast-lost-lock-"));

@@ -3,23 +3,17 @@
  *
  * @module
  */
+import { ExistsError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
-import { putInPlace, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
+import { putNew, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
 import { filePath, MARKER_NAME } from "../file_names.ts";
 import { encodeManifest, encodeMarker, type LoadedManifest } from "./manifest.ts";
 import type { ManifestState } from "./manifest_state.ts";
+import { MarkerWatch } from "./marker_watch.ts";
 
-/**
- * Makes the first manifest of a directory and the marker that publishes it. `mayPublish` is asked in one step with the
- * rename of the marker; where it throws, nothing is left.
- */
-export async function createManifest(
-  fs: FileSystem,
-  directory: string,
-  state: ManifestState,
-  mayPublish: () => void = () => {},
-): Promise<LoadedManifest> {
+/** Makes the first manifest of a directory and the marker that publishes it; `ExistsError`, and nothing, where there is one. */
+export async function createManifest(fs: FileSystem, directory: string, state: ManifestState): Promise<LoadedManifest> {
   const number = state.nextNumber++;
   const { bytes, seed } = encodeManifest(state, number);
   const path = filePath(directory, "manifest", number);
@@ -28,11 +22,17 @@ export async function createManifest(
   const marker = join(directory, MARKER_NAME);
   const aside = await writeAside(fs, marker, encodeMarker(state, number), String(number));
   try {
-    mayPublish();
+    await putNew(fs, aside, marker);
   } catch (error) {
-    for (const made of [aside, path]) await removeIfThere(fs, made).catch(() => {});
-    throw error;
+    if (!(error instanceof ExistsError)) throw error;
+    const watch = new MarkerWatch(fs, directory, state.database.id, number);
+    watch.close();
+    if (!watch.isOurs()) {
+      await removeIfThere(fs, path).catch(() => {});
+      throw error;
+    }
+    // A network has given the name, lost its answer, and refused it when it was asked again.
+    await fs.syncDirectory(directory);
   }
-  await putInPlace(fs, aside, marker);
   return { number, seed, state, fresh: true, closed: false, size: bytes.length, end: bytes.length };
 }

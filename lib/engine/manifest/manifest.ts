@@ -10,7 +10,7 @@ import { ByteWriter } from "../../base/bytes.ts";
 import { CorruptionError, HoldfastError, LockedError, NoSpaceError } from "../../base/errors.ts";
 import { join } from "../../files/paths.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
-import { appendSynced, putInPlace, removeIfThere, writeAside } from "../../files/publish.ts";
+import { appendSynced, removeIfThere, writeAside } from "../../files/publish.ts";
 import { readFileSync } from "../../files/read.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
@@ -344,10 +344,7 @@ export class ManifestWriter {
       throw error;
     }
     try {
-      // In one step with the rename: what another process writes in between would not be seen.
-      this.marker.assertOurs();
-      this.assertUntouched();
-      await this.marker.switchTo(number, () => putInPlace(this.#fs, aside, marker));
+      await this.marker.switchTo(number, aside, encodeMarker(this.state, this.#number), () => this.assertUntouched());
     } catch (error) {
       const isFull = error instanceof NoSpaceError && this.#isMarked();
       // Of another process that is at work here neither name may be in the way.

@@ -16,9 +16,10 @@
 import { LockedError, NotFoundError } from "../../base/errors.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
+import { putInPlace, removeIfThere, writeAside } from "../../files/publish.ts";
 import { readRangeSync } from "../../files/read.ts";
 import { readMarker } from "../../format/manifest/marker.ts";
-import { MARKER_NAME } from "../file_names.ts";
+import { filePath, MARKER_NAME } from "../file_names.ts";
 
 /** The marker is a few lines; more is not one. */
 export const MARKER_BYTES_MAX = 64 * 1024;
@@ -79,16 +80,39 @@ export class MarkerWatch {
     }
   }
 
-  /** Has `put` put a marker there that names another manifest. */
-  async switchTo(manifest: number, put: () => Promise<void>): Promise<void> {
+  /**
+   * Puts the marker at `aside` in place, which names another manifest. `untouched` throws if another process has written to
+   * what was found here. It is asked in one step with the rename: nothing that is written behind that step will be told as
+   * kept. And once more behind it, for something may have come into the step itself, however short it is; then the marker
+   * becomes again what it was, `before`.
+   */
+  async switchTo(manifest: number, aside: string, before: Uint8Array, untouched: () => void): Promise<void> {
+    this.assertOurs();
+    untouched();
     this.forget();
     this.#next = manifest;
     try {
-      await put();
+      let come: unknown;
+      const marker = join(this.#directory, MARKER_NAME);
+      await putInPlace(this.#fs, aside, marker, () => come = thrownBy(untouched));
+      if (come !== undefined && await this.#putBack(before, `${manifest}`)) throw come;
       this.#manifest = manifest;
     } finally {
       this.#next = undefined;
     }
+  }
+
+  /** Whether the marker is as it was again: not where that would name nothing, nor where a third process has put its own. */
+  async #putBack(before: Uint8Array, unique: string): Promise<boolean> {
+    const marker = join(this.#directory, MARKER_NAME);
+    const back = await writeAside(this.#fs, marker, before, unique);
+    const isThere = this.#fs.statSync(filePath(this.#directory, "manifest", this.#manifest)) !== undefined;
+    if (isThere && !this.isReplaced) {
+      await putInPlace(this.#fs, back, marker);
+      return true;
+    }
+    await removeIfThere(this.#fs, back);
+    return false;
   }
 
   /** Whether that can be told without reading. A network may have lost the file that is open: then it is read again. */
@@ -110,5 +134,14 @@ export class MarkerWatch {
   close(): void {
     this.#isClosed = true;
     this.forget();
+  }
+}
+
+function thrownBy(call: () => void): unknown {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
