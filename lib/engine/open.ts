@@ -8,7 +8,7 @@ import { throwIfAborted } from "../base/abort.ts";
 import { CorruptionError, ExistsError, HoldfastError, LockedError, NotFoundError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
-import { ensureDirectory, removeTree } from "../files/publish.ts";
+import { ensureDirectory, putNew, removeTree } from "../files/publish.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { TreeEngine } from "./engine.ts";
 import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
@@ -127,7 +127,7 @@ async function create(
   }
   await fs.syncDirectory(join(path, ".."));
   try {
-    return await createManifest(fs, path, state);
+    return await createManifest(fs, path, state, putNew);
   } catch (error) {
     // A manifest of a number that none of the names has, or a marker by now.
     throw error instanceof ExistsError ? atWork(path) : error;

@@ -63,8 +63,9 @@ export async function putNew(fs: FileSystem, aside: string, path: string): Promi
     await removeIfThere(fs, aside).catch(() => {});
     throw new ExistsError(`Cannot make ${path}: something is there (EXISTS)`, { path });
   }
-  await removeIfThere(fs, aside);
-  await fs.syncDirectory(dirname(path));
+  // The name that is left over counts for nothing.
+  await removeIfThere(fs, aside).catch(() => {});
+  await fs.syncDirectory(dirname(aside));
 }
 
 /** Writes a new file and syncs it; `ExistsError` when something is there, and what fails may leave a part of it. */

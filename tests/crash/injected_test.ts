@@ -46,12 +46,17 @@ function injectionsOf(call: Call, nth: number, outcome: Outcome): Injection[] {
   return [{ call: "write", nth, outcome: "ENOSPC" }, { ...injection, nth: 1 }];
 }
 
+/** How much is there before: a first marker is linked, and one that takes the place of another is renamed. */
+function startsOf(call: Call): number[] {
+  return call === "link" ? [0] : call === "rename" ? [BEFORE] : [0, BEFORE];
+}
+
 function grid(): Case[] {
   const cases: Case[] = [];
   for (const call of Object.keys(CALLS) as Call[]) {
     for (const outcome of outcomesOf(call)) {
-      for (const nth of call === "rename" ? [1, 2] : [1, 2, 4, 9, 25]) {
-        for (const before of [0, BEFORE]) cases.push({ injections: injectionsOf(call, nth, outcome), before });
+      for (const nth of call === "rename" || call === "link" ? [1, 2] : [1, 2, 4, 9, 25]) {
+        for (const before of startsOf(call)) cases.push({ injections: injectionsOf(call, nth, outcome), before });
       }
     }
   }
@@ -64,8 +69,9 @@ function sample(): Case[] {
   return (Object.keys(CALLS) as Call[]).map((call, i) => {
     const failures = outcomesOf(call).filter((outcome) => outcome !== "KILL");
     const outcome = (i + SEED) % 2 === 0 ? "KILL" : failures[pick(random, failures.length)]!;
-    const nth = call === "rename" ? 1 : 1 + pick(random, 8);
-    return { injections: injectionsOf(call, nth, outcome), before: i % 4 < 2 ? 0 : BEFORE };
+    const nth = call === "rename" || call === "link" ? 1 : 1 + pick(random, 8);
+    const starts = startsOf(call);
+    return { injections: injectionsOf(call, nth, outcome), before: starts[(i >> 1) % starts.length]! };
   });
 }
 

@@ -13,6 +13,7 @@ export const CALLS = {
   open: "openat",
   close: "close",
   rename: "rename,renameat,renameat2",
+  link: "link,linkat",
   remove: "unlink,unlinkat",
   // Made only where a write has failed half way.
   cut: "ftruncate",

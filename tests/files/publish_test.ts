@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ExistsError, IOError, NotFoundError } from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { ensureDirectory, publishFile, removeIfThere, removeTree } from "../../lib/files/publish.ts";
+import {
+  ensureDirectory,
+  publishFile,
+  putNew,
+  removeIfThere,
+  removeTree,
+  writeAside,
+} from "../../lib/files/publish.ts";
 import { readFile, readFileSync, readRange, readRangeSync } from "../../lib/files/read.ts";
 import { pattern } from "./file_system_suite.ts";
 
@@ -39,6 +46,33 @@ describe("publishFile", () => {
       assert.deepEqual(await readFile(fs, "/a", 20), pattern(10));
     }
   });
+});
+
+describe("putNew", () => {
+  it("puts in place what was written aside, durably, and leaves nothing aside", async () => {
+    const fs = memoryFileSystem();
+    await putNew(fs, await writeAside(fs, "/a", pattern(10)), "/a");
+    const after = fs.crash({ keep: "none" });
+    assert.deepEqual(await after.list("/"), ["a"]);
+    assert.deepEqual(await readFile(after, "/a", 10), pattern(10));
+  });
+
+  for (const links of [true, false]) {
+    it(`leaves what is there, where files ${links ? "can" : "can't"} have two names`, async () => {
+      const fs = memoryFileSystem({
+        beforeOperation: ({ name }) => {
+          if (name === "link" && !links) throw new IOError("Cannot link: it can't (ENOTSUP)");
+        },
+      });
+      await putNew(fs, await writeAside(fs, "/a", pattern(10)), "/a");
+      await assert.rejects(
+        writeAside(fs, "/a", pattern(20)).then((aside) => putNew(fs, aside, "/a")),
+        (error) => error instanceof ExistsError && /Cannot make \/a: something is there/.test(error.message),
+      );
+      assert.deepEqual(await fs.list("/"), ["a"]);
+      assert.deepEqual(await readFile(fs, "/a", 20), pattern(10));
+    });
+  }
 });
 
 describe("removeTree", () => {

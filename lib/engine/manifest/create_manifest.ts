@@ -6,14 +6,22 @@
 import { ExistsError } from "../../base/errors.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { join } from "../../files/paths.ts";
-import { putNew, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
+import { putInPlace, type putNew, removeIfThere, writeAside, writeSynced } from "../../files/publish.ts";
 import { filePath, MARKER_NAME } from "../file_names.ts";
 import { encodeManifest, encodeMarker, type LoadedManifest } from "./manifest.ts";
 import type { ManifestState } from "./manifest_state.ts";
 import { MarkerWatch } from "./marker_watch.ts";
 
-/** Makes the first manifest of a directory and the marker that publishes it; `ExistsError`, and nothing, where there is one. */
-export async function createManifest(fs: FileSystem, directory: string, state: ManifestState): Promise<LoadedManifest> {
+/**
+ * Makes the first manifest of a directory and the marker that publishes it; `put` puts that in place. With `putNew` it is
+ * refused where there is one: `ExistsError`, and nothing is left.
+ */
+export async function createManifest(
+  fs: FileSystem,
+  directory: string,
+  state: ManifestState,
+  put: typeof putNew = putInPlace,
+): Promise<LoadedManifest> {
   const number = state.nextNumber++;
   const { bytes, seed } = encodeManifest(state, number);
   const path = filePath(directory, "manifest", number);
@@ -22,7 +30,7 @@ export async function createManifest(fs: FileSystem, directory: string, state: M
   const marker = join(directory, MARKER_NAME);
   const aside = await writeAside(fs, marker, encodeMarker(state, number), String(number));
   try {
-    await putNew(fs, aside, marker);
+    await put(fs, aside, marker);
   } catch (error) {
     if (!(error instanceof ExistsError)) throw error;
     const watch = new MarkerWatch(fs, directory, state.database.id, number);
