@@ -103,6 +103,18 @@ describe("a writer whose lock was lost", () => {
     assert.deepEqual(await keys(second), ["a"]);
   });
 
+  it("says so at a flush for which a sync beside it has left nothing", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk), { durability: "interval" });
+    await first.set("a", 1);
+    await first.flush();
+    await using second = await open(unlocked(disk));
+    await assert.rejects(first.flush(), LockedError);
+    await assert.rejects(first.set("b", 2), ReadOnlyError);
+    await first.close().catch(() => {});
+    assert.deepEqual(await keys(second), ["a"]);
+  });
+
   it("goes on where the other one did not write: it was not noticed by either", async () => {
     const disk = memoryFileSystem();
     await (await open(unlocked(disk))).close();

@@ -370,15 +370,16 @@ export class CommitQueue {
     const segment = this.#log.segment;
     if (segment === undefined) return;
     await this.#buffer.handOver();
-    if (segment.synced === segment.end) return;
+    const isSynced = segment.synced === segment.end;
     try {
-      await segment.sync();
+      if (!isSynced) await segment.sync();
+      // Also where a sync beside the queue has just ended, and who began it has not looked yet.
       this.#store.manifest.marker.assertOurs();
     } catch (error) {
       this.#store.fail(error);
       throw error;
     }
-    this.#store.counters.syncs++;
+    if (!isSynced) this.#store.counters.syncs++;
   }
 
   /** Whether `close` was called. */
