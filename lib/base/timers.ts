@@ -17,6 +17,12 @@ export interface Timers {
 /** The longest that a timer of the runtimes takes: 31 bits of ms. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+/**
+ * The longest to wait for a time by the clock without a look at it: it may be set, and a machine that sleeps stops its
+ * timers but not its clock.
+ */
+export const CLOCK_LOOK_MS = 60_000;
+
 /** Those of the runtime. */
 export const systemTimers: Timers = {
   set(ms, run, keepAlive) {

@@ -59,6 +59,19 @@ describe("a queue", () => {
     });
   });
 
+  it("delivers when it is time by a clock that was set forward, or went on while the machine slept", async () => {
+    let set = 0;
+    const time = new SimulatedTime(BEGIN);
+    await using kv = await openKvWith(time, ":memory:", { clock: () => time.now + set });
+    const seen: unknown[] = [];
+    void kv.listenQueue((message) => void seen.push(message));
+    await kv.enqueue("in a day", { delay: 86_400_000 });
+    await time.advance(1000);
+    set = 86_400_000;
+    await time.advance(59_000);
+    assert.deepEqual(seen, ["in a day"]);
+  });
+
   it("tries again as the schedule says, then gives the message to its keys", async () => {
     await withKv(async (kv, time, errors) => {
       const tries: number[] = [];

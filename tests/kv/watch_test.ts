@@ -75,6 +75,27 @@ describe("watching keys", () => {
     await reader.cancel();
   });
 
+  it("tells of it soon where the clock is set forward, and tells nothing while it only looks", async () => {
+    let set = 0;
+    const time = new SimulatedTime(1_000_000);
+    await using kv = await openKvWith(time, ":memory:", { clock: () => time.now + set });
+    await kv.set(["a"], 1, { expireIn: 86_400_000 });
+    const reader = kv.watch([["a"]], { raw: true }).getReader();
+    assert.deepEqual(values((await reader.read()).value), [1]);
+    let told = 0;
+    const next = reader.read().finally(() => told++);
+    await turns();
+    await time.advance(600_000);
+    await turns();
+    assert.equal(told, 0);
+    set = 86_400_000;
+    await time.advance(60_000);
+    for (let i = 0; i < 5000 && told === 0; i++) await turns(1);
+    assert.equal(told, 1);
+    assert.deepEqual(values((await next).value), [null]);
+    await reader.cancel();
+  });
+
   it("listens no longer once it has failed", async () => {
     await using kv = await openKv(":memory:");
     const { database } = kv;

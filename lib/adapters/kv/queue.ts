@@ -16,6 +16,7 @@ import { compareBytes, concatBytes, toHex } from "../../base/bytes.ts";
 import { describeValue } from "../../base/options.ts";
 import { ClosedError, ReadOnlyError } from "../../base/errors.ts";
 import { randomBytes } from "../../base/simulation.ts";
+import { CLOCK_LOOK_MS } from "../../base/timers.ts";
 import { type EncodedValue, encodeValue } from "../../db/data/values.ts";
 import type { KvCore } from "./core.ts";
 import {
@@ -168,7 +169,7 @@ export class MessageQueue {
         if (this.#running.size + due.length === HANDLERS_MAX) break;
         const at = dueOf(key);
         if (at > now) {
-          sleepMs = at - now;
+          sleepMs = Math.min(at - now, CLOCK_LOOK_MS);
           break;
         }
         if (!this.#running.has(toHex(key))) due.push(key);
@@ -180,7 +181,7 @@ export class MessageQueue {
     }
     const last = due.at(-1);
     if (last !== undefined) this.#from = concatBytes(last, Uint8Array.of(0));
-    this.#cancelTimer = this.#core.timers.set(Math.min(sleepMs, IDLE_MS), () => this.#pump(), true);
+    this.#cancelTimer = this.#core.timers.set(sleepMs, () => this.#pump(), true);
     for (const key of due) this.#deliver(key);
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CLOCK_LOOK_MS } from "../../base/timers.ts";
 import type { Entry } from "../../db/data/entries.ts";
 import type { KvCore } from "./core.ts";
 import { encodeKey } from "./keys.ts";
@@ -29,9 +30,11 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
   const wait = async (expiresAt: number): Promise<boolean> => {
     change ??= changes.next();
     const expired = Promise.withResolvers<undefined>();
-    if (expiresAt !== Infinity) {
-      cancelTimer = timers.set(expiresAt - clock(), () => expired.resolve(undefined), false);
-    }
+    const sleep = (): void => {
+      const left = Math.min(expiresAt - clock(), CLOCK_LOOK_MS);
+      cancelTimer = timers.set(left, () => clock() < expiresAt ? sleep() : expired.resolve(undefined), false);
+    };
+    if (expiresAt !== Infinity) sleep();
     try {
       const result = await Promise.race([change, expired.promise]);
       if (result === undefined) return false;

@@ -19,6 +19,7 @@
  */
 import { ClosedError, HoldfastError } from "../../base/errors.ts";
 import { booleanOption, checkOptions } from "../../base/options.ts";
+import { CLOCK_LOOK_MS } from "../../base/timers.ts";
 import { type CheckedScheduleOptions, TIMED_JOBS } from "./options.ts";
 import { type JobRecord, type JobRecords, readJournal, writeJournal } from "./journal.ts";
 import type {
@@ -33,8 +34,6 @@ import type {
   ScheduleStatus,
 } from "./types.ts";
 
-/** How long the schedule goes without a look at the clock; see (3). */
-const LOOK_MS = 60_000;
 /** No wait before a retry is longer: a store that was away for a night should be found again soon after. */
 const RETRY_MS_MAX = 3_600_000;
 /** A clock set back further than this was wrong before: all times are found anew. Less is only corrected. */
@@ -172,12 +171,12 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
       if (now < dueAt && !setBack) continue;
       this.#next.set(job, after(now));
       if (now >= dueAt) {
-        this.#enqueue(job, dueAt, { retries: this.#options.retries, missed: now - dueAt > 2 * LOOK_MS });
+        this.#enqueue(job, dueAt, { retries: this.#options.retries, missed: now - dueAt > 2 * CLOCK_LOOK_MS });
       }
     }
     const wait = Math.min(...this.#next.values()) - now;
     // Never 0: were the clock to stand still, the schedule would spin.
-    this.#cancelTimer = this.#options.setTimer(() => this.#look(), Math.min(Math.max(wait, 1), LOOK_MS));
+    this.#cancelTimer = this.#options.setTimer(() => this.#look(), Math.min(Math.max(wait, 1), CLOCK_LOOK_MS));
   }
 
   /** What was done by a clock that was wrong is not done up to times that are still to come. */
@@ -329,7 +328,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
     const { clock, setTimer } = this.#options;
     const until = clock() + ms;
     for (let left = ms; left > 0 && !this.#stopped;) {
-      const step = Math.min(left, LOOK_MS);
+      const step = Math.min(left, CLOCK_LOOK_MS);
       await new Promise<void>((resolve) => {
         const cancel = setTimer(resolve, step);
         this.#wake = () => {
