@@ -161,6 +161,9 @@ describe("holdfast stats, compact and slots", () => {
     const [slot] = await jsonLines<{ id: string }>(["slots", db]);
     assert.match((await ok(["slots", db])).stdout, /ID +ARCHIVED +SINCE/);
     assert.equal((await cli(["slots", db, "--drop", slot!.id])).code, 2);
+    const unknown = await cli(["slots", db, "--drop", "abcd"]);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /there is none of that name/);
     await ok(["slots", db, "--drop", slot!.id, "--yes"]);
     assert.deepEqual(await jsonLines(["slots", db]), []);
   });
