@@ -61,7 +61,8 @@ function checkLeaf(call: string, value: unknown, path: Path): boolean {
   return false;
 }
 
-function isShared(value: object): boolean {
+/** Whether it is memory that threads share; some contexts have none. */
+export function isShared(value: unknown): boolean {
   return typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer;
 }
 
