@@ -66,8 +66,8 @@ function boundsOf(call: string, encoding: KeyEncoding, space: Uint8Array, range:
 }
 
 /** As `checkOptions`; whoever gives a key alone most often means what begins with it. */
-function checkRange(call: string, range: unknown, known: readonly string[]): CheckedOptions {
-  if (typeof range !== "string" && !(range instanceof Uint8Array)) return checkOptions(call, range, known);
+export function checkRange(call: string, range: unknown, known: readonly string[]): CheckedOptions {
+  if (typeof range !== "string" && !(range instanceof Uint8Array)) return checkOptions(call, range, known, "the range");
   const given = describeValue(range);
   throw new TypeError(`${call}: the range must be an object such as { prefix: ${given} }, not ${given}`);
 }
