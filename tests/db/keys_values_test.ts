@@ -171,6 +171,16 @@ describe("values", () => {
         [{ m: new Map() }, "set: value.m is a Map, which JSON would empty; convert it to an array or object"],
         [new Set(), "set: value is a Set, which JSON would empty; convert it to an array or object"],
         [Promise.resolve(1), "set: value is a Promise, which JSON would empty; await it"],
+        [
+          { all: db.list() },
+          "set: value.all is an asynchronous iterable, which JSON would empty; gather what it gives, as by Array.fromAsync",
+        ],
+        [
+          new (class Bag {
+            *[Symbol.iterator]() {}
+          })(),
+          "set: value is a Bag, which JSON would empty; convert it to an array or object",
+        ],
         [[/x/], "set: value[0] is a RegExp, which JSON would empty; convert it to an array or object"],
         [new Blob(["x"]), "set: value is a Blob, which JSON would empty; convert it to an array or object"],
         [
