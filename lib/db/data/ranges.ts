@@ -72,6 +72,13 @@ export function checkRange(call: string, range: unknown, known: readonly string[
   throw new TypeError(`${call}: the range must be an object such as { prefix: ${given} }, not ${given}`);
 }
 
+/** Refuses a range in which stand options of the call, which come behind it. */
+export function refuseOptions(call: string, range: unknown, names: readonly string[]): void {
+  const misplaced = Object.keys(Object(range)).find((name) => names.includes(name));
+  if (misplaced === undefined) return;
+  throw new TypeError(`${call}: option "${misplaced}" is no part of the range; give ${call}(range, { ${misplaced} })`);
+}
+
 /** Internal bounds of a range that may be left out. */
 export function keyBounds(call: string, encoding: KeyEncoding, space: Uint8Array, range: unknown): Bounds {
   return boundsOf(call, encoding, space, checkRange(call, range, RANGE_NAMES) as KeyRange<Key>);
