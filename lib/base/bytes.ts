@@ -70,6 +70,23 @@ export function copyBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
+/**
+ * Whether the memory of `bytes` is gone: transferred to another thread, or its buffer was made too short for it. It then
+ * has no length and no bytes, as one that was empty all along, and only what uses it tells them apart.
+ */
+export function isDetached(bytes: Uint8Array): boolean {
+  if (bytes.length > 0) return false;
+  try {
+    bytes.at(0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** What to say of such bytes. */
+export const DETACHED = "is bytes whose memory is gone: it was transferred, or its buffer made shorter; give a copy";
+
 /** Up to here a loop beats a native call. */
 const LOOP_BYTES_MAX = 16;
 

@@ -52,13 +52,19 @@ export function isRecord(value: unknown): value is object {
 
 /**
  * The options of `call` with their names checked: a copy that holds the known ones only, so that a getter is read once.
- * Throws `TypeError` for what is not an object and for an unknown name, with the nearest known one.
+ * Throws `TypeError` for what is not an object and for an unknown name, with the nearest known one. `what` they are, if not
+ * options.
  */
-export function checkOptions(call: string, options: unknown, known: readonly string[]): CheckedOptions {
+export function checkOptions(
+  call: string,
+  options: unknown,
+  known: readonly string[],
+  what = "options",
+): CheckedOptions {
   const checked: CheckedOptions = {};
   if (options === undefined) return checked;
   if (!isRecord(options) && !hasSome(options, known)) {
-    throw new TypeError(`${call}: options must be an object, not ${describeValue(options)}`);
+    throw new TypeError(`${call}: ${what} must be an object, not ${describeValue(options)}`);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;

@@ -59,4 +59,5 @@ function isProgram(): boolean {
   return script !== undefined && realpathSync(script) === fileURLToPath(url);
 }
 
-if (isProgram()) await main();
+// Not awaited: what waits at its top is neither `require`d nor put into a bundle of CommonJS.
+if (isProgram()) void main();

@@ -13,6 +13,8 @@ const END_MS = 100;
 /** Runs what the process was started with, and sets its exit code. */
 export async function main(): Promise<void> {
   const { io, release } = processIo();
+  // Until it is known to be done: what ends because nothing is left that it could wait for has not succeeded.
+  process.exitCode = 1;
   try {
     process.exitCode = await runIn(process.argv.slice(2), io);
   } finally {

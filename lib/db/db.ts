@@ -37,7 +37,7 @@ import {
   type PathOptions,
   type WorkOptions,
 } from "./options.ts";
-import { keyBounds, type KeyRange } from "./data/ranges.ts";
+import { keyBounds, type KeyRange, refuseOptions } from "./data/ranges.ts";
 import { repairAt, type RepairOptions, type RepairReport } from "./repair.ts";
 import { backupFloor, loadRest } from "./rest.ts";
 
@@ -256,6 +256,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async compact(range?: KeyRange<K>, options?: WorkOptions): Promise<void> {
     this.#context.assertOpen("compact");
+    refuseOptions("compact", range, ["signal", "onProgress"]);
     const checked = checkOptions("compact", options, ["signal", "onProgress"]);
     const signal = signalOption("compact", checked);
     const progress = new ProgressReporter(functionOption<OnProgress>("compact", checked, "onProgress"));

@@ -10,7 +10,7 @@ import { commitAll, commitWrites } from "./writing/commit.ts";
 import type { Context } from "./context.ts";
 import type { Definition } from "./catalog/definition.ts";
 import type { Key } from "./data/keys.ts";
-import { keyBounds, type KeyRange } from "./data/ranges.ts";
+import { keyBounds, type KeyRange, refuseOptions } from "./data/ranges.ts";
 import { Reader } from "./reading/reader.ts";
 import { ReadSource } from "./reading/read_source.ts";
 import { SetMany, type SetManyItem, type SetManyOptions, type SetManyResult } from "./writing/set_many.ts";
@@ -81,6 +81,7 @@ export abstract class KeySpace<K extends Key = string> extends Reader<K> {
   /** Deletes all keys of a range, in one step whatever their number. Namespaces inside are left alone. */
   async deleteRange(range: KeyRange<K>, options?: WriteOptions): Promise<Commit> {
     this.#context.assertOpen("deleteRange");
+    refuseOptions("deleteRange", range, ["durability"]);
     const durability = writeOptions("deleteRange", options);
     const writes = new Writes(this.#context);
     writes.deleteRange("deleteRange", this.#definition, range);

@@ -116,6 +116,15 @@ describe("atomic", () => {
       assert.throws(() => db.atomic().check({ key: "a", version: "1" } as never), TypeError);
       assert.throws(() => db.atomic().check({ key: "a", version: -1 }), RangeError);
       assert.throws(() => db.atomic().check(undefined as never), TypeError);
+      assert.throws(() => db.atomic().check("a" as never), {
+        name: "TypeError",
+        message: 'atomic.check: the check must be an object, not "a"',
+      });
+      const entry = (await db.getEntry("a"))!;
+      assert.throws(() => db.atomic().check(entry), {
+        name: "TypeError",
+        message: "atomic.check: the check has a value, as an entry has; give { key, version } alone",
+      });
       await assert.rejects(db.atomic().commit({ durable: true } as never), TypeError);
       assert.equal((await db.atomic().commit()).ok, true);
     }));

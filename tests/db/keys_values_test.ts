@@ -6,6 +6,16 @@ import { all, withDb } from "./helpers.ts";
 
 const bytes = (...list: number[]): Uint8Array => new Uint8Array(list);
 
+/** Bytes whose memory is gone, by a transfer as to a worker, or by a buffer that became too short: both are of length 0. */
+const gone = (): Uint8Array[] => {
+  const transferred = bytes(1, 2, 3);
+  structuredClone(transferred.buffer, { transfer: [transferred.buffer as ArrayBuffer] });
+  const buffer = new ArrayBuffer(4, { maxByteLength: 4 });
+  const cut = new Uint8Array(buffer, 2, 2);
+  buffer.resize(1);
+  return [transferred, cut];
+};
+
 describe("keys", () => {
   it("may have 1 to 65,535 bytes", () =>
     withDb(async (db) => {
@@ -63,6 +73,22 @@ describe("keys", () => {
     assert.equal(await db.get(bytes(0xff, 0, 0xff)), "v");
     assert.deepEqual(await all(db.keys({ prefix: bytes(0xff) })), [bytes(0xff, 0, 0xff)]);
     await assert.rejects(db.get(5 as unknown as Uint8Array), /the key must be a Uint8Array, not the number 5/);
+  });
+
+  it("and bounds are refused when their memory is gone, where they would pass for empty ones", async () => {
+    await using db = await DB.open(":memory:", { keyEncoding: "bytes" });
+    for (const key of gone()) {
+      const refusal = (what: string): object => ({
+        name: "TypeError",
+        message: new RegExp(`: the ${what} is bytes whose memory is gone: .* give a copy$`),
+      });
+      await assert.rejects(db.set(key, 1), refusal("key"));
+      assert.throws(() => db.getSync(key), refusal("key"));
+      assert.throws(() => db.atomic().delete(key), refusal("key"));
+      await assert.rejects(db.count({ prefix: key }), refusal("prefix"));
+      await assert.rejects(db.deleteRange({ start: bytes(1), end: key }), refusal("end"));
+    }
+    assert.equal(db.version, 0);
   });
 
   it("keep a leading byte order mark", () =>
@@ -145,6 +171,16 @@ describe("values", () => {
         [{ m: new Map() }, "set: value.m is a Map, which JSON would empty; convert it to an array or object"],
         [new Set(), "set: value is a Set, which JSON would empty; convert it to an array or object"],
         [Promise.resolve(1), "set: value is a Promise, which JSON would empty; await it"],
+        [
+          { all: db.list() },
+          "set: value.all is an asynchronous iterable, which JSON would empty; gather what it gives, as by Array.fromAsync",
+        ],
+        [
+          new (class Bag {
+            *[Symbol.iterator]() {}
+          })(),
+          "set: value is a Bag, which JSON would empty; convert it to an array or object",
+        ],
         [[/x/], "set: value[0] is a RegExp, which JSON would empty; convert it to an array or object"],
         [new Blob(["x"]), "set: value is a Blob, which JSON would empty; convert it to an array or object"],
         [
@@ -173,11 +209,31 @@ describe("values", () => {
         [undefined, "set: undefined is no value; use null, or delete the key"],
         [() => 1, "set: value is a function, which JSON cannot hold"],
         [new Float64Array(1), "set: the value is a Float64Array; pass its bytes as a Uint8Array"],
+        [new SharedArrayBuffer(1), "set: the value is a SharedArrayBuffer; pass its bytes as a Uint8Array"],
       ];
       for (const [value, message] of cases) {
         await assert.rejects(db.set("k", value as object), { name: "TypeError", message });
       }
       assert.equal(db.version, 0);
+    }));
+
+  it("are refused when their memory is gone, and nothing is written in their place", () =>
+    withDb(async (db) => {
+      for (const value of gone()) {
+        const refusal = { name: "TypeError", message: /: the value is bytes whose memory is gone: .* give a copy$/ };
+        await assert.rejects(db.set("a", value), refusal);
+        await assert.rejects(db.setMany([["a", value]]), refusal);
+        const atomic = db.atomic().set("b", 1);
+        assert.throws(() => atomic.set("a", value), refusal);
+        await atomic.commit();
+        await db.transaction((tx) => {
+          assert.throws(() => tx.set("a", value), refusal);
+          tx.set("c", 1);
+        });
+        assert.deepEqual(await all(db.keys()), ["b", "c"]);
+      }
+      await db.set("a", new Uint8Array(0));
+      assert.deepEqual(await db.get("a"), bytes());
     }));
 
   it("are refused the same way behind a toJSON", () =>

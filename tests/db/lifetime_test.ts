@@ -7,6 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import { DB, LockedError } from "../../mod.ts";
 import { all } from "./helpers.ts";
 
@@ -129,5 +130,31 @@ describe("a process", () => {
     assert.equal((await other.ended).code, 0);
     await using copy = await DB.open(join(root, "beside-copy"));
     assert.deepEqual((await all(copy.list())).map(({ value }) => value), [2]);
+  });
+});
+
+describe("a thread", () => {
+  it("is refused beside the writer of its own process as another process is, and reads beside it", async () => {
+    const directory = join(root, "threads");
+    await using db = await DB.open(directory);
+    await db.set("k", 1);
+    const thread = new Worker(new URL("lifetime_thread.ts", import.meta.url), { workerData: directory });
+    const told: unknown[] = [];
+    try {
+      await new Promise<void>((resolve, reject) => {
+        thread.once("error", reject);
+        thread.on("message", (message) => {
+          told.push(message);
+          if (told.length === 2) db.set("k", 2).then(() => thread.postMessage("go"), reject);
+          if (told.length === 3) resolve();
+        });
+      });
+    } finally {
+      await thread.terminate();
+    }
+    assert.match(String(told.shift()), /locked by process \d+ since .*, which is this one, in another thread/);
+    assert.deepEqual(told, [1, 2]);
+    await db.set("k", 3); // what the thread did has not loosened the lock, nor closed what is open here
+    assert.equal((await db.verify()).ok, true);
   });
 });

@@ -337,6 +337,16 @@ describe("list, keys and count", () => {
       });
       const misplaced = 'list: option "limit" is no part of the range; give list(range, { limit })';
       assert.throws(() => db.list({ prefix: "a", limit: 1 } as never), { name: "TypeError", message: misplaced });
+      for (
+        const [call, name] of [
+          [() => db.deleteRange({ prefix: "a", durability: "commit" } as never), "durability"],
+          [() => db.compact({ prefix: "a", signal: undefined } as never), "signal"],
+          [async () => await db.watch({ initial: true } as never).next(), "initial"],
+        ] as const
+      ) {
+        const message = new RegExp(`: option "${name}" is no part of the range; give \\w+\\(range, { ${name} }\\)$`);
+        await assert.rejects(call(), { name: "TypeError", message });
+      }
       const alone = 'count: the range must be an object such as { prefix: "a" }, not "a"';
       await assert.rejects(db.count("a" as never), { name: "TypeError", message: alone });
       await assert.rejects(db.deleteRange("a" as never), {

@@ -12,6 +12,7 @@ import {
   type LockedError,
   type Namespace,
   type NoSpaceError,
+  type Value,
 } from "../../mod.ts";
 import { KeyvHoldfast } from "../../lib/adapters/keyv.ts";
 import { HoldfastLevel } from "../../lib/adapters/level.ts";
@@ -63,6 +64,16 @@ export async function checked(texts: DB, bytes: DB<Uint8Array>, repo: BackupRepo
   new KeyvHoldfast(texts.namespace("n"));
   new HoldfastLevel(await DB.open(":memory:"));
   holdfastDriver({ database: await DB.open(":memory:") });
+
+  // The type of a change says what it has.
+  for await (const [change] of texts.watch()) {
+    if (change?.type === "set") exactly<[string, Value]>()([change.key, change.entry.value]);
+    if (change?.type === "deleteRange") exactly<string | undefined>()(change.start);
+    exactly<Value | undefined>()(change?.entry?.value);
+  }
+  for await (const [change] of typed<number>(texts).watch()) {
+    if (change?.type === "set") exactly<number>()(change.entry.value);
+  }
 
   // Options that are left out may be said to be undefined.
   await repo.recoveryPoints({ from, to: undefined });

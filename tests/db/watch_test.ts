@@ -241,6 +241,12 @@ describe("watch", () => {
       assert.throws(() => db.watch({ keys: "b" } as never), { name: "TypeError", message: /keys must be an array/ });
       assert.throws(() => db.watch({ keys: [""] }), { name: "RangeError" });
       assert.throws(() => db.watch({ start: "b" } as never), { name: "TypeError", message: /unknown option "start"/ });
+      for (const [range, words] of [["a", '{ prefix: "a" }, not "a"'], [["a"], "{ keys }, not an array"]] as const) {
+        assert.throws(() => db.watch(range as never), {
+          name: "TypeError",
+          message: `watch: the range must be an object such as ${words}`,
+        });
+      }
       assert.throws(() => db.watch({}, { inital: true } as never), {
         name: "TypeError",
         message: /did you mean "initial"/,

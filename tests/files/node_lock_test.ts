@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import { LockedError, PermissionError } from "../../lib/base/errors.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 
@@ -97,6 +98,22 @@ describe("the lock", () => {
       fs.lock(at(505)),
       /its whole path has 505 bytes, and SQLite locks up to 504; choose a shorter/,
     );
+  });
+
+  it("held in another thread is refused here, by words that say so, and free once that has ended", async () => {
+    const fs = nodeFileSystem();
+    const path = join(newPlace(), "LOCK");
+    const thread = new Worker(new URL("lock_thread.ts", import.meta.url), { workerData: path });
+    await new Promise((resolve, reject) => thread.once("message", resolve).once("error", reject));
+    try {
+      await assert.rejects(fs.lock(path), {
+        name: "LockedError",
+        message: /which is this one, in another thread or context of it; close it there or open with readOnly/,
+      });
+    } finally {
+      await thread.terminate();
+    }
+    (await fs.lock(path)).release();
   });
 
   for (const runtime of runtimes) {

@@ -63,6 +63,12 @@ describe("the bytes of a key", () => {
     }
   });
 
+  it("are refused when their memory is gone, which would pass for empty ones", () => {
+    const transferred = new Uint8Array(3);
+    structuredClone(transferred, { transfer: [transferred.buffer] });
+    assert.throws(() => encodeKey(["a", transferred]), TypeError);
+  });
+
   it("take no memory for what is too large for one", () => {
     const before = process.memoryUsage().arrayBuffers;
     for (const part of ["k".repeat(20_000_000), new Uint8Array(65_536)]) {

@@ -211,10 +211,9 @@ describe("the npm package", () => {
     const project = emptyProject(directory, "calling-project");
     run([binary("bun"), "add", ...tarballs], project);
     writeFileSync(join(project, "main.ts"), CALLING_PROGRAM);
-    // As docs/guide/limits.md has it.
-    const external = ["@aws-sdk/*", "google-auth-library", "@azure/*"].flatMap((name) => ["--external", name]);
-    run([binary("bun"), "build", "main.ts", "--target=node", "--outfile", "out/main.js", ...external], project);
-    run([binary("bun"), "build", "--compile", "main.ts", "--outfile", "calling", ...external], project);
+    // Packages that are for some to install are none that a bundler asks for.
+    run([binary("bun"), "build", "main.ts", "--target=node", "--outfile", "out/main.js"], project);
+    run([binary("bun"), "build", "--compile", "main.ts", "--outfile", "calling"], project);
     for (const program of [[binary("node"), "out/main.js"], [binary("bun"), "out/main.js"], ["./calling"]]) {
       assert.equal(run([...program, "delete", "./data", "--all", "--yes"], project), "0 delete ./data --all --yes\n");
       assert.equal(run([...program, "get", "./data", "greeting"], project), "0 get ./data greeting\n");
@@ -248,6 +247,27 @@ describe("the npm package", () => {
       run([binary("node"), "out/main.js"], project),
       /^backed up version 1; [1-9]\d* files were loaded later\n$/,
     );
+  });
+
+  it("is taken by programs of CommonJS too, each sub-path and its package.json", () => {
+    const project = unpackedProject(directory, "required-project", tarballs[0]!);
+    for (const name of new Set(Object.values(NEEDS).flat())) {
+      symlinkSync(`${root}node_modules/${name}`, join(project, "node_modules", name));
+    }
+    const names = [...Object.keys(NEEDS), "./package.json"];
+    const program = `for (const name of ${JSON.stringify(names)}) {
+      if (Object.keys(require("@holdfast/db" + name.slice(1))).length === 0) throw new Error(name);
+    }
+    const { DB } = require("@holdfast/db");
+    DB.open(":memory:").then(async (db) => {
+      await db.set("greeting", "hello");
+      console.log(db.getSync("greeting"));
+      await db.close();
+    });`;
+    writeFileSync(join(project, "main.cjs"), program);
+    for (const runtime of ["node", "bun"]) {
+      assert.equal(run([binary(runtime), "main.cjs"], project), "hello\n", runtime);
+    }
   });
 
   it("has sub-paths that need nothing but what they are said to need", () => {

@@ -57,8 +57,11 @@ function describe(file: string, repository: string | undefined): void {
   ) as Description;
   // Node takes no TypeScript from node_modules; `deno pack` has made JavaScript of it.
   const commands = Object.fromEntries(Object.entries(bin).map(([name, path]) => [name, path.replace(/\.ts$/, ".js")]));
+  const made = JSON.parse(readFileSync(file, "utf8")) as { exports: Record<string, unknown> };
   const packed = {
-    ...JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>,
+    ...made,
+    // Tools ask a package for what it says of itself.
+    exports: { ...made.exports, "./package.json": "./package.json" },
     description,
     keywords: KEYWORDS,
     ...(repository !== undefined && { repository: { type: "git", url: `git+${repository}.git` } }),
@@ -88,6 +91,8 @@ async function bundle(directory: string): Promise<void> {
     // Packages and what the runtimes bring are imported as before.
     external: /^[^./]/,
     tsconfig: false,
+    // What is loaded later stays in files of its own: what others import of one that was merged takes a runtime beside them.
+    experimental: { chunkOptimization: false },
     onLog: (_level, { message }) => {
       throw new Error(message);
     },

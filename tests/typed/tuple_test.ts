@@ -78,6 +78,9 @@ describe("tuple", () => {
       assert.throws(() => tuple.bytes.encode([part as string]), TypeError);
       assert.throws(() => tuple.range([part as string]), TypeError);
     }
+    const transferred = new Uint8Array(3);
+    structuredClone(transferred, { transfer: [transferred.buffer] });
+    assert.throws(wrong(["a", transferred]), { name: "TypeError", message: /part 1 is bytes whose memory is gone/ });
     assert.throws(wrong([]), { name: "RangeError", message: /at least one part/ });
     for (const long of ["x".repeat(65_534), "ä".repeat(33_000), 2n ** 600_000n, new Uint8Array(40_000)]) {
       assert.throws(wrong([long]), { name: "RangeError", message: /more than 65,535 bytes/ });

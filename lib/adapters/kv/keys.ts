@@ -23,7 +23,7 @@
  *
  * @module
  */
-import { decodeText, decodeTextAt, encodeText } from "../../base/bytes.ts";
+import { decodeText, decodeTextAt, encodeText, isDetached } from "../../base/bytes.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { KEY_BYTES_MAX } from "../../db/data/keys.ts";
 import type { KvKey, KvKeyPart } from "./types.ts";
@@ -152,6 +152,7 @@ function writePart(part: unknown): void {
 }
 
 function bytesOf(part: ArrayBufferView): Uint8Array {
+  if (part instanceof Uint8Array && isDetached(part)) throw new TypeError("a detached ArrayBufferView has no bytes");
   return part instanceof Uint8Array ? part : new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
 }
 

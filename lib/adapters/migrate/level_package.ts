@@ -19,10 +19,17 @@ export interface LevelLike {
 
 /** Opens the database in a directory, which must be one. */
 export async function openClassicLevel(path: string): Promise<LevelLike> {
-  const { ClassicLevel } = await import("classic-level").catch((cause) => {
-    throw notInstalled("classic-level", cause);
-  });
+  const { ClassicLevel } = await loadPackage();
   const level = new ClassicLevel(path, { createIfMissing: false });
   await level.open();
   return level as unknown as LevelLike;
+}
+
+/** Tried, and not only caught behind: so a bundler may find the package missing. */
+async function loadPackage() {
+  try {
+    return await import("classic-level");
+  } catch (cause) {
+    throw notInstalled("classic-level", cause);
+  }
 }

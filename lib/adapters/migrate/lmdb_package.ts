@@ -25,9 +25,7 @@ export interface LmdbLike {
 
 /** Opens the database in a directory or file for reading: the one in it that has a name, or the first one. */
 export async function openLmdb(path: string, isDirectory: boolean, name: string | undefined): Promise<LmdbLike> {
-  const { open } = await import("lmdb").catch((cause) => {
-    throw notInstalled("lmdb", cause);
-  });
+  const { open } = await loadPackage();
   // Unless told, it takes any path with a dot in its last name for a file, and any other for a directory.
   const root = open({ path, readOnly: true, noSubdir: !isDirectory });
   if (name === undefined) return root as unknown as LmdbLike;
@@ -37,4 +35,13 @@ export async function openLmdb(path: string, isDirectory: boolean, name: string 
     throw new TypeError(`fromLmdb: there is no database named "${name}" in ${path}`);
   }
   return Object.assign(database, { close: () => root.close() }) as unknown as LmdbLike;
+}
+
+/** Tried, and not only caught behind: so a bundler may find the package missing. */
+async function loadPackage() {
+  try {
+    return await import("lmdb");
+  } catch (cause) {
+    throw notInstalled("lmdb", cause);
+  }
 }

@@ -16,9 +16,7 @@ export interface Connection {
 
 /** Connects to a server; a connection that can't be made, or breaks, is an error and not tried again. */
 export async function connectRedis(url: string, source: string): Promise<Connection> {
-  const { createClient } = await import("redis").catch((cause) => {
-    throw notInstalled("redis", cause);
-  });
+  const { createClient } = await loadPackage();
   const client = createClient({ url, socket: { reconnectStrategy: false } });
   let failure: unknown;
   client.on("error", (error) => failure ??= error);
@@ -28,4 +26,13 @@ export async function connectRedis(url: string, source: string): Promise<Connect
     throw unreadable(source, cause);
   }
   return { client: client as unknown as Connection["client"], failure: () => failure };
+}
+
+/** Tried, and not only caught behind: so a bundler may find the package missing. */
+async function loadPackage() {
+  try {
+    return await import("redis");
+  } catch (cause) {
+    throw notInstalled("redis", cause);
+  }
 }

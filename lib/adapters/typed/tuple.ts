@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { compareBytes, concatBytes } from "../../base/bytes.ts";
+import { compareBytes, concatBytes, DETACHED, isDetached } from "../../base/bytes.ts";
 import { describeValue } from "../../base/options.ts";
 import { KEY_BYTES_MAX } from "../../db/data/keys.ts";
 import { decodeKey, decodePartAt, encodeKey, PARTS_END, STRING } from "../kv/keys.ts";
@@ -59,7 +59,10 @@ function checkParts(call: string, parts: unknown): asserts parts is readonly Tup
       throw new TypeError(`${call}: part ${i} has a lone surrogate, which is not text`);
     }
     if (typeof part === "number" || typeof part === "bigint" || typeof part === "boolean") continue;
-    if (part instanceof Uint8Array) continue;
+    if (part instanceof Uint8Array) {
+      if (!isDetached(part)) continue;
+      throw new TypeError(`${call}: part ${i} ${DETACHED}`);
+    }
     const remedy = part instanceof Date ? "; give its getTime()" : "";
     throw new TypeError(
       `${call}: part ${i} must be a string, number, bigint, boolean or Uint8Array, not ${describeValue(part)}${remedy}`,

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Entry } from "../../db/data/entries.ts";
 import type { Key } from "../../db/data/keys.ts";
 import type { KeyRange } from "../../db/data/ranges.ts";
 import type { Storable } from "../../db/data/values.ts";
@@ -28,10 +27,7 @@ export type TypedItem<K extends Key, In> =
   | ({ key: K; value: In } & EntryOptions);
 
 /** One change of a typed space: as `Change`, with the entry's value as the program has it. */
-export interface TypedChange<K extends Key, Out> extends Omit<Change<K>, "entry"> {
-  /** What was set. */
-  entry?: Entry<K, Out>;
-}
+export type TypedChange<K extends Key, Out> = Change<K, Out>;
 
 /**
  * A database or namespace whose values go through a schema and a codec: what `typed` returns. Its methods are those of
@@ -121,8 +117,9 @@ export class TypedSpace<K extends Key, In, Out> extends TypedReader<K, In, Out> 
   /** Changes as they are committed, from the call on; see `watch` of the database. */
   watch(range?: WatchRange<K>, options?: WatchOptions): AsyncIterableIterator<TypedChange<K, Out>[], undefined> {
     return new Mapped(this.space.watch(range, options), (changes) => {
-      return Promise.all(changes.map(async ({ entry, ...change }): Promise<TypedChange<K, Out>> => {
-        return entry === undefined ? change : { ...change, entry: await entryOf(this.#shape, "watch", entry) };
+      return Promise.all(changes.map(async (change): Promise<TypedChange<K, Out>> => {
+        if (change.type !== "set") return change;
+        return { ...change, entry: await entryOf(this.#shape, "watch", change.entry) };
       }));
     });
   }

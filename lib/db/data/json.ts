@@ -61,7 +61,8 @@ function checkLeaf(call: string, value: unknown, path: Path): boolean {
   return false;
 }
 
-function isShared(value: object): boolean {
+/** Whether it is memory that threads share; some contexts have none. */
+export function isShared(value: unknown): boolean {
   return typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer;
 }
 
@@ -71,13 +72,19 @@ function isBoxed(value: object): boolean {
 
 /**
  * Refuses what keeps its contents where JSON doesn't look, as a promise does that should have been awaited, a RegExp or a
- * Blob: they have a tag of their own and no properties. An error has some at times, and never its message among them.
+ * Blob: they have a tag of their own and no properties, or are there to be iterated over, as what `list` gives. An error
+ * has some at times, and never its message among them.
  */
 function checkObject(call: string, value: object, names: readonly string[], path: Path): void {
   if (value instanceof Error) {
     refuse(call, path, `${nameOf(value)}, whose message JSON would drop; convert it to an object`);
   }
-  if (names.length > 0 || Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]") return;
+  if (names.length > 0 || Array.isArray(value)) return;
+  if (Symbol.asyncIterator in value) {
+    refuse(call, path, "an asynchronous iterable, which JSON would empty; gather what it gives, as by Array.fromAsync");
+  }
+  const isPlain = Object.prototype.toString.call(value) === "[object Object]";
+  if (isPlain && !(Symbol.iterator in value)) return;
   const advice = value instanceof Promise ? "await it" : "convert it to an array or object";
   refuse(call, path, `${nameOf(value)}, which JSON would empty; ${advice}`);
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { copyBytes, decodeTextAt, encodeText, isText } from "../../base/bytes.ts";
+import { copyBytes, decodeTextAt, DETACHED, encodeText, isDetached, isText } from "../../base/bytes.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 
@@ -72,6 +72,7 @@ function encode(call: string, what: string, encoding: KeyEncoding, prefix: Uint8
     const wanted = encoding === "utf8" ? "a string" : "a Uint8Array";
     throw new TypeError(`${call}: the ${what} must be ${wanted}, not ${nameOf(key)}`);
   }
+  if (isDetached(key)) throw new TypeError(`${call}: the ${what} ${DETACHED}`);
   if (encoding === "utf8" && !isText(key)) {
     throw new TypeError(`${call}: the ${what} is bytes that are not UTF-8; such keys need keyEncoding "bytes"`);
   }

@@ -66,10 +66,17 @@ function boundsOf(call: string, encoding: KeyEncoding, space: Uint8Array, range:
 }
 
 /** As `checkOptions`; whoever gives a key alone most often means what begins with it. */
-function checkRange(call: string, range: unknown, known: readonly string[]): CheckedOptions {
-  if (typeof range !== "string" && !(range instanceof Uint8Array)) return checkOptions(call, range, known);
+export function checkRange(call: string, range: unknown, known: readonly string[]): CheckedOptions {
+  if (typeof range !== "string" && !(range instanceof Uint8Array)) return checkOptions(call, range, known, "the range");
   const given = describeValue(range);
   throw new TypeError(`${call}: the range must be an object such as { prefix: ${given} }, not ${given}`);
+}
+
+/** Refuses a range in which stand options of the call, which come behind it. */
+export function refuseOptions(call: string, range: unknown, names: readonly string[]): void {
+  const misplaced = Object.keys(Object(range)).find((name) => names.includes(name));
+  if (misplaced === undefined) return;
+  throw new TypeError(`${call}: option "${misplaced}" is no part of the range; give ${call}(range, { ${misplaced} })`);
 }
 
 /** Internal bounds of a range that may be left out. */

@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { decodeTextAt, encodeText } from "../../base/bytes.ts";
+import { decodeTextAt, DETACHED, encodeText, isDetached } from "../../base/bytes.ts";
 import { HoldfastError, UnsupportedFormatError } from "../../base/errors.ts";
 import { copyOut } from "../../base/small_copies.ts";
 import { KIND_BYTES, KIND_JSON, KIND_TEXT } from "../../format/cell.ts";
 import { hasLoneSurrogate, nameOf } from "./keys.ts";
-import { checkJson, jsonText } from "./json.ts";
+import { checkJson, isShared, jsonText } from "./json.ts";
 
 /** What JSON can say. Properties that are `undefined` are left out, as `JSON.stringify` does. */
 export type Json =
@@ -61,13 +61,14 @@ export function encodeValue(call: string, value: unknown): EncodedValue {
     return { kind: KIND_TEXT, payload };
   }
   if (value instanceof Uint8Array) {
+    if (isDetached(value)) throw new TypeError(`${call}: the value ${DETACHED}`);
     checkSize(call, value.length);
     return { kind: KIND_BYTES, payload: value };
   }
   if (value === undefined) {
     throw new TypeError(`${call}: undefined is no value; use null, or delete the key`);
   }
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || isShared(value)) {
     throw new TypeError(`${call}: the value is ${nameOf(value)}; pass its bytes as a Uint8Array`);
   }
   const text = checkJson(call, value) ? JSON.stringify(value) : jsonText(call, value);

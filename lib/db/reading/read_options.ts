@@ -4,6 +4,7 @@
  * @module
  */
 import { booleanOption, checkOptions, describeValue, numberOption, signalOption } from "../../base/options.ts";
+import { refuseOptions } from "../data/ranges.ts";
 
 /** A state of the database that stays readable: a `Snapshot`, as reading calls take it. */
 export interface PointInTime {
@@ -59,12 +60,7 @@ const LIST_OPTIONS = ["reverse", "limit", "snapshot", "signal"];
 
 /** Checks the options of a list, and that none of them was given as a part of its range. */
 export function listOptions(call: string, options: unknown, range: unknown): CheckedListOptions {
-  const misplaced = Object.keys(Object(range)).find((name) => LIST_OPTIONS.includes(name));
-  if (misplaced !== undefined) {
-    throw new TypeError(
-      `${call}: option "${misplaced}" is no part of the range; give ${call}(range, { ${misplaced} })`,
-    );
-  }
+  refuseOptions(call, range, LIST_OPTIONS);
   const checked = checkOptions(call, options, LIST_OPTIONS);
   const limit = checked["limit"] === Infinity
     ? Infinity

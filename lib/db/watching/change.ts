@@ -11,27 +11,59 @@ import type { Context } from "../context.ts";
 import type { Definition } from "../catalog/definition.ts";
 import { type Entry, rowEntry, rowEntryAsync } from "../data/entries.ts";
 import { decodeKey, type Key } from "../data/keys.ts";
+import type { Value } from "../data/values.ts";
 
-/** One change. */
-export interface Change<K = string> {
-  /**
-   * `"set"`: the key got a value; `"delete"`: it lost it (or had none); `"deleteRange"`: all keys from `start` up to
-   * before `end` did; `"reset"`: anything may have changed, read again what you need.
-   */
-  type: "set" | "delete" | "deleteRange" | "reset";
-  /** The key of a `"set"` or `"delete"`. */
-  key?: K;
-  /** The first key of a `"deleteRange"`; absent: from the first key on. */
-  start?: K;
-  /** The first key behind a `"deleteRange"`; absent: up to the last key. */
-  end?: K;
-  /** What was set. */
-  entry?: Entry<K>;
-  /** The version of the commit. */
-  version: number;
-  /** The names of the namespace it belongs to, outermost first; absent in the root and in `watch`. */
-  namespace?: string[];
-}
+/**
+ * One change. Its `type` says what else it has, also to TypeScript: `"set"`: the key got a value; `"delete"`: it lost it (or
+ * had none); `"deleteRange"`: all keys from `start` up to before `end` did; `"reset"`: anything may have changed, read again
+ * what you need.
+ */
+export type Change<K = string, V = Value> =
+  & {
+    /** The version of the commit. */
+    version: number;
+    /** The names of the namespace it belongs to, outermost first; absent in the root and in `watch`. */
+    namespace?: string[];
+  }
+  & (
+    | {
+      /** The key got a value. */
+      type: "set";
+      /** The key. */
+      key: K;
+      /** What was set. */
+      entry: Entry<K, V>;
+      start?: never;
+      end?: never;
+    }
+    | {
+      /** The key lost its value, or had none. */
+      type: "delete";
+      /** The key. */
+      key: K;
+      entry?: never;
+      start?: never;
+      end?: never;
+    }
+    | {
+      /** All keys of a range lost their values. */
+      type: "deleteRange";
+      key?: never;
+      entry?: never;
+      /** The first key; absent: from the first key on. */
+      start?: K;
+      /** The first key behind; absent: up to the last key. */
+      end?: K;
+    }
+    | {
+      /** Anything may have changed. */
+      type: "reset";
+      key?: never;
+      entry?: never;
+      start?: never;
+      end?: never;
+    }
+  );
 
 /** The parts of a commit that concern entries. Bytes are views. */
 export interface ChangeVisitor {

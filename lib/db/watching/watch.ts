@@ -16,7 +16,7 @@ import type { Definition } from "../catalog/definition.ts";
 import { valueBytes } from "../data/entries.ts";
 import { decodeKey, encodeBound, encodeKey, type Key } from "../data/keys.ts";
 import { PendingChanges, type Wanted } from "./pending.ts";
-import { wholeSpace } from "../data/ranges.ts";
+import { checkRange, refuseOptions, wholeSpace } from "../data/ranges.ts";
 import { ReadSource } from "../reading/read_source.ts";
 import { watchFor } from "./watchers.ts";
 import { openWalk, type Walk } from "../reading/walk.ts";
@@ -28,6 +28,8 @@ export interface WatchRange<K extends Key = string> {
   /** Certain keys. */
   keys?: readonly K[] | undefined;
 }
+
+const WATCH_OPTIONS = ["initial", "signal"];
 
 /** Options of a watch. */
 export interface WatchOptions {
@@ -58,7 +60,8 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
   /** Watches from now on. */
   constructor(context: Context, definition: Definition, range: unknown, options: unknown) {
     context.assertOpen("watch");
-    const checked = checkOptions("watch", options, ["initial", "signal"]);
+    refuseOptions("watch", range, WATCH_OPTIONS);
+    const checked = checkOptions("watch", options, WATCH_OPTIONS);
     this.#initial = booleanOption("watch", checked, "initial", false);
     const signal = signalOption("watch", checked);
     this.#context = context;
@@ -228,7 +231,8 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
 }
 
 function wantedOf(definition: Definition, range: unknown): Wanted {
-  const checked = checkOptions("watch", range, ["prefix", "keys"]);
+  if (Array.isArray(range)) throw new TypeError("watch: the range must be an object such as { keys }, not an array");
+  const checked = checkRange("watch", range, ["prefix", "keys"]);
   const { prefix, keys } = checked;
   if (keys === undefined) {
     const own = prefix === undefined

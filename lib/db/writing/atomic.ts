@@ -151,7 +151,11 @@ export class AtomicOperation<K extends Key = string> {
   #expectation(call: string, check: unknown): Expectation {
     if (check === undefined) throw new TypeError(`${call}: no check; give { key, version }`);
     const definition = this.#definition;
-    const checked = checkOptions(call, check, ["key", "version"]);
+    // An entry is one for TypeScript; what it holds besides would not be looked at.
+    if (typeof check === "object" && check !== null && "value" in check) {
+      throw new TypeError(`${call}: the check has a value, as an entry has; give { key, version } alone`);
+    }
+    const checked = checkOptions(call, check, ["key", "version"], "the check");
     const key = encodeKey(call, definition.encoding, EMPTY_BYTES, checked["key"]);
     if (checked["version"] === null) return { definition, key, version: null };
     const version = numberOption(call, checked, "version", undefined, { min: 0, max: Number.MAX_SAFE_INTEGER });

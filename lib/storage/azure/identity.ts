@@ -7,6 +7,10 @@ import type { AzureTokenCredential } from "./settings.ts";
 
 /** Environment, workload identity, managed identity, and the command lines of developers, in this order. */
 export async function defaultCredential(): Promise<AzureTokenCredential> {
-  const { DefaultAzureCredential } = await import("@azure/identity");
-  return new DefaultAzureCredential();
+  try {
+    const { DefaultAzureCredential } = await import("@azure/identity");
+    return new DefaultAzureCredential();
+  } catch (error) {
+    throw error; // As in `sdk.ts`, for bundlers.
+  }
 }

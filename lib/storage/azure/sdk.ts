@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type * as Sdk from "@azure/storage-blob";
 import type { ContainerClient, Pipeline, StoragePipelineOptions } from "@azure/storage-blob";
 import { type Connections, ownConnections } from "../remote/connections.ts";
 import { defaultCredential } from "./identity.ts";
@@ -34,15 +35,22 @@ function assertPermitted(): void {
   throw Object.assign(new Error(`Requires sys access to "${kind}"`), { name: "NotCapable" });
 }
 
+async function loadSdk(): Promise<typeof Sdk> {
+  try {
+    return await import("@azure/storage-blob");
+  } catch (error) {
+    // Caught, for what is tried may be missing where a bundler puts a program together, and what is not stops it.
+    throw error;
+  }
+}
+
 /** The client of a container. */
 export async function containerClient(
   settings: AzureSettings,
   transport: AzureTransport | undefined,
 ): Promise<ContainerClient> {
   assertPermitted();
-  const { AnonymousCredential, BlobServiceClient, newPipeline, StorageSharedKeyCredential } = await import(
-    "@azure/storage-blob"
-  );
+  const { AnonymousCredential, BlobServiceClient, newPipeline, StorageSharedKeyCredential } = await loadSdk();
   const { auth, account, endpoint, container } = settings;
   const credential = auth.kind === "sas"
     ? new AnonymousCredential()

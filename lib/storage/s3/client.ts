@@ -27,7 +27,13 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Loads the SDK and makes a client. */
 export async function loadClient(settings: S3Settings, dialect: S3Dialect): Promise<S3Client> {
-  const sdk = await import("@aws-sdk/client-s3");
+  let sdk: S3Module;
+  try {
+    sdk = await import("@aws-sdk/client-s3");
+  } catch (error) {
+    // Caught, for what is tried may be missing where a bundler puts a program together, and what is not stops it.
+    throw error;
+  }
   const { region, endpoint, pathStyle, credentials } = settings;
   const sockets = { maxSockets: SOCKETS_MAX };
   const { http, https } = ownConnections(SOCKETS_MAX) ?? { http: sockets, https: sockets };

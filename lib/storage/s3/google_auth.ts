@@ -4,11 +4,18 @@
  * @module
  */
 
+import type * as GoogleAuthLibrary from "google-auth-library";
+
 const SCOPE = "https://www.googleapis.com/auth/devstorage.read_write";
 
 /** Gives tokens, new ones before they end. */
 export async function defaultTokens(): Promise<() => Promise<string>> {
-  const { GoogleAuth } = await import("google-auth-library");
+  let GoogleAuth: typeof GoogleAuthLibrary.GoogleAuth;
+  try {
+    ({ GoogleAuth } = await import("google-auth-library"));
+  } catch (error) {
+    throw error; // As in `client.ts`, for bundlers.
+  }
   // A token needs no project; without a name here some credentials ask another service for it first, which may refuse.
   const auth = new GoogleAuth({ scopes: [SCOPE], projectId: "none" });
   return async () => {
