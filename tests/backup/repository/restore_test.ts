@@ -365,13 +365,20 @@ describe("restore() from a repository", () => {
   it("works where nothing may be written", async () => {
     const store = new FaultStore(new MemoryStore());
     const house = await week(store);
-    store.inject({
-      at: ({ operation }) => operation === "put" || operation === "delete",
-      do: "refuse",
-      times: Infinity,
-      error: () => new PermissionError("read only"),
-    });
-    assert.deepEqual((await house.restore()).contents, house.states.get(120));
+    const refusals = [
+      () => new PermissionError("read only"),
+      (call: StoreCall) => new StorageError("never", { ...call, retryable: false }),
+    ];
+    for (const error of refusals) {
+      const undo = store.inject({
+        at: ({ operation }) => operation === "put" || operation === "delete",
+        do: "refuse",
+        times: Infinity,
+        error,
+      });
+      assert.deepEqual((await house.restore()).contents, house.states.get(120));
+      undo();
+    }
     await house.openRepository({ readOnly: true });
     store.calls.length = 0;
     assert.deepEqual((await house.restore()).contents, house.states.get(120));
@@ -463,9 +470,10 @@ describe("restore() from a repository", () => {
       bytes[bytes.length >> 1]! ^= 1;
       if (damage === "delete") await house.store.delete(`objects/${own}`);
       else await house.store.put(`objects/${own}`, bytes);
-      const { info, contents } = await house.restore();
+      const { info, contents } = await house.restore({ concurrency: 1 });
       assert.deepEqual(contents, house.states.get(120), damage);
       assert.deepEqual(info.backups, ["full"]);
+      assert.ok(info.reusedBytes > 0, "what was fetched before it turned out is used");
     }
   });
 
@@ -500,6 +508,11 @@ describe("restore() from a repository", () => {
     }
     const { contents } = await house.restore({ allowEarlier: true });
     assert.deepEqual(contents, house.states.get(115));
+    // For a time it is looked where each object begins.
+    const { info } = await house.restore({ at: { version: 105 } });
+    await house.store.put(log.at(-2)!, bytes);
+    const at = new Date(info.achieved.timestamp);
+    assert.deepEqual((await house.restore({ at })).contents, house.states.get(105));
   });
 
   it("chooses among several databases only when told", async () => {
@@ -547,8 +560,19 @@ describe("a repository that is not what it should be", () => {
     await house.store.put(key, encodeText(good));
     await edit(house.store, "backups/inc.json", (text) => text.replace('"version": 110', '"version": 111'));
     await house.openRepository();
-    await assert.rejects(house.restore(), IntegrityError);
-    assert.deepEqual((await house.restore({ backupId: "full" })).contents, house.states.get(100), "others go on");
+    const { lineage } = house.engine;
+    for (const options of [{}, { lineage }, { at: { version: 105 } }, { backupId: "inc" }]) {
+      await assert.rejects(house.restore(options), IntegrityError, JSON.stringify(options));
+    }
+    for (
+      const [options, version] of [
+        [{ backupId: "full" }, 100],
+        [{ lineage, at: { version: 105 } }, 105],
+        [{ allowEarlier: true }, 120],
+      ] as const
+    ) {
+      assert.deepEqual((await house.restore(options)).contents, house.states.get(version), "others go on");
+    }
     const foreign = new MemoryStore();
     await foreign.put("pictures/cat.png", new Uint8Array(5));
     await assert.rejects(open(foreign), ExistsError);

@@ -95,7 +95,7 @@ export async function findState(
     if ("entries" in plan) return entriesOf(context, plan.entries, signal);
     // The newest state is the one there was before anything had to be avoided; an earlier one must never pass for it.
     if (plan.time === undefined && plan.end < newest && !wish.allowEarlier) throw failure;
-    newest = Math.max(newest, plan.end);
+    newest = plan.end;
     try {
       return { kind: "state", plan: await resolvePlan(context, plan, signal) };
     } catch (error) {
