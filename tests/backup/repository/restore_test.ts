@@ -263,6 +263,19 @@ describe("restore() from a repository", () => {
     await engine.close();
   });
 
+  it("fetches what can't be taken from the directory where it is the same", async () => {
+    const house = await week();
+    const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
+    await to({ backupId: "full" });
+    const { reusedBytes } = await to({ backupId: "full", overwrite: true });
+    house.fs.inject({ at: ({ name, path }) => name === "rename" && path.includes("part-"), do: "fail" });
+    const info = await to({ backupId: "full", overwrite: true });
+    assert.ok(info.reusedBytes > 0 && info.reusedBytes < reusedBytes, `${info.reusedBytes} of ${reusedBytes} bytes`);
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(100));
+    await engine.close();
+  });
+
   it("is of the lineage that its version is of", async () => {
     const house = await House.make();
     await fill(house, "a", 3);
