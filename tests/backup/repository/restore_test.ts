@@ -18,8 +18,10 @@ import {
   UnsupportedFormatError,
 } from "../../../lib/base/errors.ts";
 import type { FileHandle, FileSystem, OpenMode } from "../../../lib/files/file_system.ts";
+import type { Operation } from "../../../lib/files/memory/disk_operation.ts";
 import { readFile } from "../../../lib/files/read.ts";
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
+import type { Progress } from "../../../lib/base/progress.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
@@ -200,7 +202,11 @@ describe("restore() from a repository", () => {
     assert.deepEqual([restored.visibleVersion, restored.lineage], [112, house.engine.lineage]);
     await write(restored, (batch) => put(batch, 0, "mine", { value: "1" }));
     assert.notEqual(restored.lineage, house.engine.lineage);
-    assert.deepEqual(restored.meta.parents, [{ lineage: house.engine.lineage, version: 112 }]);
+    const { meta } = restored;
+    assert.deepEqual(meta.parents, [{ lineage: house.engine.lineage, version: 112 }]);
+    await restored.compact();
+    await write(restored, (batch) => put(batch, 0, "mine", { value: "2" }));
+    assert.deepEqual([restored.meta.lineage, restored.meta.parents], [meta.lineage, meta.parents], "once");
     // Its backups stand beside the others, and each history is told from the other.
     await house.backup({ id: "fork" }, restored);
     const forked = await house.restore();
@@ -286,11 +292,23 @@ describe("restore() from a repository", () => {
   it("fetches what can't be taken from the directory where it is the same", async () => {
     const house = await week();
     const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
-    await to({ backupId: "full" });
-    const { reusedBytes } = await to({ backupId: "full", overwrite: true });
-    house.fs.inject({ at: ({ name, path }) => name === "rename" && path.includes("part-"), do: "fail" });
-    const info = await to({ backupId: "full", overwrite: true });
-    assert.ok(info.reusedBytes > 0 && info.reusedBytes < reusedBytes, `${info.reusedBytes} of ${reusedBytes} bytes`);
+    const ends = new Map<string, Progress>();
+    const onProgress = (progress: Progress): unknown => ends.set(progress.phase, progress);
+    let reusedBytes = 0;
+    for (const overwrite of [false, true]) {
+      ({ reusedBytes } = await to({ backupId: "full", overwrite, onProgress }));
+      const { doneBytes, totalBytes } = ends.get("fetch")!;
+      assert.equal(doneBytes, totalBytes, overwrite ? "from the directory" : "from the repository");
+    }
+    const faults = [
+      ({ name, path }: Operation) => name === "rename" && path.includes("part-"),
+      ({ name, path }: Operation) => name === "read" && path.startsWith("/r/") && path.endsWith(".sst"),
+    ];
+    for (const at of faults) {
+      house.fs.inject({ at, do: "fail" });
+      const info = await to({ backupId: "full", overwrite: true });
+      assert.ok(info.reusedBytes > 0 && info.reusedBytes < reusedBytes, `${info.reusedBytes} of ${reusedBytes} bytes`);
+    }
     const engine = await openAt(house.fs, "/r", { readOnly: true });
     assert.deepEqual(dump(engine, true), house.states.get(100));
     await engine.close();
