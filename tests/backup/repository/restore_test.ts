@@ -27,7 +27,9 @@ import { repairRepository } from "../../../lib/backup/repository/care/repair.ts"
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/core/open.ts";
 import { ownContext } from "../../../lib/backup/repository/core/context.ts";
+import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { sealDocument } from "../../../lib/format/repository/document.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
@@ -169,6 +171,28 @@ describe("restore() from a repository", () => {
       message: /does not read back as it was written/,
     });
     assert.equal(await house.fs.stat("/spoilt"), undefined);
+  });
+
+  it("does not pass for a version that the files do not hold, be it read back or not", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.set("b", "2");
+    for (const id of ["with-log", "in-tables"]) {
+      await house.backup({ id, type: "full" });
+      await house.engine.compact();
+    }
+    for (const backup of await readBackups(house.context)) {
+      const { id, base } = backup;
+      const hasTail = base!.files.some(({ kind }) => kind === "tail");
+      assert.equal(hasTail, id === "with-log");
+      await house.store.put(`backups/${id}.json`, sealDocument("backup", { ...backup, version: 3 }));
+      for (const verifyAfter of hasTail ? [true, false] : [true]) {
+        await assert.rejects(house.restore({ backupId: id, verifyAfter }), {
+          name: "IntegrityError",
+          message: hasTail ? /version 3 .* its log ends at version 2/ : /shows version 2, not 3/,
+        });
+      }
+    }
   });
 
   it("gives back every version between two backups, by version, time and id", async () => {
@@ -450,6 +474,9 @@ describe("restore() from a repository", () => {
     }
     small.capacityBytes = Infinity;
     await restoreTo(small, settingsOf(), house.handle, "/r");
+    // What is there already needs none.
+    small.capacityBytes = small.usedBytes + 100_000;
+    await restoreTo(small, settingsOf(), house.handle, "/r", { overwrite: true });
     const engine = await openAt(small, "/r", { readOnly: true });
     assert.deepEqual(dump(engine, true), house.states.get(120));
     await engine.close();
