@@ -38,6 +38,7 @@ import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
+import { keysOf } from "./prune_fixture.ts";
 
 /** Entries whose text does not compress away, so that there are several tables. */
 async function fill(house: House, name: string, count: number): Promise<void> {
@@ -538,6 +539,27 @@ describe("restore() from a repository", () => {
     const { length } = store.calls;
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(store.calls.length, length, "something went on behind its back");
+  });
+
+  it("fetches nothing more, and leaves nothing, once its log turns out to be gone", async () => {
+    const inner = new MemoryStore();
+    let fetched = -Infinity;
+    const onFetch = async ({ operation, key }: StoreCall): Promise<void> => {
+      if (operation !== "get" || !key.startsWith(PART.objects) || ++fetched < 2) return;
+      if (fetched === 2) await inner.delete(log!);
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const store = new FaultStore(inner, { delay: onFetch });
+    const house = await House.make({ store, engine: { memtableBytes: 2 ** 13 } });
+    for (let i = 0; i < 60; i++) await house.set(`k${i}`, `${i}`.repeat(1000));
+    const { fileCount } = await house.backup();
+    await house.set("more", "1");
+    await house.backup({ type: "incremental" });
+    const [log] = await keysOf(inner, PART.log);
+    fetched = 0;
+    await assert.rejects(restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1 }), NotFoundError);
+    assert.ok(fetched < fileCount - 1, `${fetched} of ${fileCount}`);
+    assert.equal(await house.fs.stat("/r"), undefined);
   });
 
   it("finds another way around a base that is damaged or gone", async () => {
