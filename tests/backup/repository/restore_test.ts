@@ -92,6 +92,10 @@ function spoiling(fs: FileSystem, which: "open" | "openSync" = "open"): FileSyst
   });
 }
 
+async function turnsOfTheLoop(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function edit(store: ObjectStore, key: string, change: (text: string) => string): Promise<void> {
   const text = decodeText(await collect((await store.get(key))!.body));
   await store.put(key, encodeText(change(text)));
@@ -324,6 +328,8 @@ describe("restore() from a repository", () => {
       ({ reusedBytes } = await to({ backupId: "full", overwrite, onProgress }));
       const { doneBytes, totalBytes } = ends.get("fetch")!;
       assert.equal(doneBytes, totalBytes, overwrite ? "from the directory" : "from the repository");
+      // What was fetched has been read back by then.
+      assert.equal(ends.get("verify")!.totalItems! > 0, overwrite);
     }
     const faults = [
       ({ name, path }: Operation) => name === "rename" && path.includes("part-"),
@@ -336,6 +342,44 @@ describe("restore() from a repository", () => {
     }
     const engine = await openAt(house.fs, "/r", { readOnly: true });
     assert.deepEqual(dump(engine, true), house.states.get(100));
+    await engine.close();
+  });
+
+  it("tells of all the log that it replays, be it ahead of the files", async () => {
+    for (const compacts of [false, true]) {
+      const store = new FaultStore(new MemoryStore(), {
+        delay: async ({ operation, key }) => {
+          if (operation === "get" && key.startsWith(PART.objects)) await turnsOfTheLoop(50);
+        },
+      });
+      const house = await House.make({ store });
+      await fill(house, "a", 3);
+      if (compacts) await house.engine.compact();
+      await house.backup();
+      await fill(house, "b", 3);
+      await house.backup({ type: "incremental" });
+      let last: Progress | undefined;
+      const onProgress = (progress: Progress): void => {
+        if (progress.phase === "replay") last = progress;
+      };
+      await house.restore({ onProgress });
+      assert.deepEqual([last?.doneItems, last?.totalItems], [3, 3]);
+      assert.ok(last!.doneBytes > 0 && last!.doneBytes === last!.totalBytes, JSON.stringify(last));
+    }
+  });
+
+  it("takes files that joined, though it makes more files of the log before them than there were", async () => {
+    const house = await House.make();
+    const settings = settingsOf({ clock: house.time.clock, memtableBytes: 2 ** 12 });
+    await house.backup({ id: "full" });
+    for (let i = 0; i < 40; i++) await house.set(`k${i}`, `${i}`.repeat(500));
+    await house.engine.compact();
+    await house.backup({ id: "later", type: "incremental" });
+    await restoreInto(house.engine, house.handle, { backupId: "later" });
+    await house.backup({ type: "incremental" });
+    await restoreTo(house.fs, settings, house.handle, "/r");
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), dump(house.engine, true));
     await engine.close();
   });
 
@@ -519,6 +563,33 @@ describe("restore() from a repository", () => {
     });
   }
 
+  for (const [what, part, nth] of [["files come", PART.objects, 1], ["log is replayed", PART.log, 2]] as const) {
+    it(`renews its lease as ${what}`, async () => {
+      let asked = -Infinity;
+      const store = new FaultStore(new MemoryStore(), {
+        delay: ({ operation, key }) => {
+          // The log was looked at for the plan.
+          if (operation === "get" && key.startsWith(part) && ++asked === nth) house.time.now += 6 * 60_000;
+          return undefined;
+        },
+      });
+      const house = await House.make({ store });
+      await house.backup();
+      if (part === PART.log) {
+        for (let i = 0; i < 1100; i++) await write(house.engine, (batch) => put(batch, 0, "a", { value: `${i}` }));
+        await house.backup({ type: "incremental" });
+      }
+      asked = 0;
+      store.calls.length = 0;
+      let count: number | undefined;
+      await house.restore({ onProgress: ({ phase }) => void (phase === "verify" && (count ??= store.calls.length)) });
+      const leases = store.calls.slice(0, count).filter(({ operation, key }) =>
+        operation === "put" && key.startsWith(PART.locks)
+      );
+      assert.equal(leases.length, 2, "taken, and renewed before all is read back");
+    });
+  }
+
   it("fetches nothing more once it is given up, though log is replayed beside", async () => {
     const controller = new AbortController();
     let fetched = -Infinity;
@@ -547,7 +618,7 @@ describe("restore() from a repository", () => {
     const onFetch = async ({ operation, key }: StoreCall): Promise<void> => {
       if (operation !== "get" || !key.startsWith(PART.objects) || ++fetched < 2) return;
       if (fetched === 2) await inner.delete(log!);
-      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await turnsOfTheLoop(20);
     };
     const store = new FaultStore(inner, { delay: onFetch });
     const house = await House.make({ store, engine: { memtableBytes: 2 ** 13 } });
