@@ -700,6 +700,12 @@ describe("restore() from a repository", () => {
       return true;
     });
     assert.deepEqual((await house.restore({ database: other.id })).contents, dump(other, true));
+    // Which a backup is of is known, and not another.
+    for (const options of [{ database: house.engine.id }, { lineage: "0".repeat(32) }]) {
+      await assert.rejects(house.restore({ backupId: "other", ...options }), TypeError);
+    }
+    const { contents } = await house.restore({ backupId: "other", database: other.id, lineage: other.lineage });
+    assert.deepEqual(contents, dump(other, true));
     assert.deepEqual((await house.restore({ database: house.engine.id })).contents, house.states.get(120));
     await other.close();
   });
