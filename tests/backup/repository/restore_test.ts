@@ -213,6 +213,9 @@ describe("restore() from a repository", () => {
     for (const [backupId, version] of [["full", 100], ["inc", 110], ["snap", 115], ["last", 120]] as const) {
       assert.deepEqual((await house.restore({ backupId })).contents, house.states.get(version));
     }
+    // Without log an incremental one is what it was made on.
+    const { contents } = await house.restore({ backupId: "inc", replayLog: false });
+    assert.deepEqual(contents, house.states.get(100));
     await assert.rejects(house.restore({ at: { version: 99 } }), GapError);
     await assert.rejects(house.restore({ at: { version: 121 } }), GapError);
     await assert.rejects(house.restore({ backupId: "none" }), NotFoundError);
@@ -648,6 +651,7 @@ describe("restore() from a repository", () => {
       assert.deepEqual(contents, house.states.get(120), damage);
       assert.deepEqual(info.backups, ["full"]);
       assert.ok(info.reusedBytes > 0, "what was fetched before it turned out is used");
+      assert.deepEqual((await house.restore({ backupId: "snap" })).contents, house.states.get(115), damage);
     }
   });
 
