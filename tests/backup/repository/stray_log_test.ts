@@ -12,8 +12,10 @@ import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { openOver } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
+import { copyOf } from "./prune_fixture.ts";
 
 /** A database with log for each of its versions 2 to 6 in an object of its own, behind a base at 1. */
 async function oneByOne(): Promise<House> {
@@ -168,6 +170,27 @@ describe("readLog()", () => {
         /it is the log of another history; run verify, then repair/,
       );
     }
+  });
+
+  it("takes no log of a copy that went its own way for the one whose name it has", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+    const { context } = house;
+    const other = house.context = await openOver(await copyOf(house.store), house.time.clock);
+    await house.backup({ type: "incremental" }, copy);
+    await copy.close();
+    house.context = context;
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    const [object] = logObjects(await allKeys(house.store, PART.log));
+    const [theirs] = logObjects(await allKeys(other.store, PART.log));
+    await house.store.put(object!.key, (await other.store.get(theirs!.key))!.body);
+    await assert.rejects(versions(house, [object!], { after: 1 }), IntegrityError);
+    await assert.rejects(house.restore(), IntegrityError);
   });
 });
 
