@@ -194,6 +194,32 @@ describe("readLog()", () => {
   });
 });
 
+describe("a reader that is held against log which is damaged", () => {
+  it("is backed up all the same: nothing tells that it is not of that history", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.copyDirectory("/twin");
+    const twin = await openAt(house.fs, "/twin", { clock: () => house.time.now + 1000 });
+    await write(twin, (batch) => put(batch, 0, "b", { value: "of the twin" }));
+    await twin.close();
+    await house.set("b", "2");
+    await house.copyDirectory("/copy");
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    const [key] = (await allKeys(house.store, PART.log)).map((object) => object.key);
+    await house.store.put(key!, new Uint8Array(100));
+    // What another reader has shown says nothing either: who writes the history does.
+    for (const path of ["/copy", "/twin"]) {
+      const reader = await openAt(house.fs, path, { clock: house.time.clock, readOnly: true });
+      assert.equal(reader.visibleVersion, 2);
+      const { id } = await house.backup({}, reader);
+      assert.deepEqual((await house.restore({ backupId: id })).contents, dump(reader, true));
+      await reader.close();
+    }
+  });
+});
+
 describe("two copies of a database that write into one history", () => {
   it("leave log beyond the head, which is no older one that was put back", async () => {
     const house = await House.make();
