@@ -94,6 +94,31 @@ describe("merging an archived log", () => {
     assert.deepEqual(contents, house.states.get(4));
   });
 
+  it("keeps nobody from being held against the log who has listed it before", async () => {
+    let meanwhile: (() => Promise<void>) | undefined;
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) => operation === "get" && key.startsWith("log/") ? meanwhile?.() : undefined,
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c"]) {
+      if (key === "c") await house.copyDirectory("/copy");
+      await house.set(key, "2");
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    house.time.now += DAY;
+    meanwhile = async () => {
+      meanwhile = undefined;
+      assert.equal((await mergeLog(house.context, await headOf(house), new MergeMemory())).made, 1);
+    };
+    const reader = await openAt(house.fs, "/copy", { clock: house.time.clock, readOnly: true });
+    await house.backup({ id: "of-the-reader" }, reader);
+    await reader.close();
+    assert.equal(meanwhile, undefined);
+    assert.deepEqual((await house.restore({ backupId: "of-the-reader" })).contents, house.states.get(2));
+  });
+
   it("gives who restores the newest state none of a history that began meanwhile, be it of the same version", async () => {
     for (const count of [1, 2]) {
       let meanwhile: (() => Promise<void>) | undefined;
