@@ -107,9 +107,8 @@ export function dump(engine: Engine, versions = false): Record<string, string> {
       while (cursor.next()) {
         const row = { version: cursor.version, timestamp: cursor.timestamp, cell: cursor.cell.slice() };
         const { kind, tags, expiresAt } = readCell(row.cell);
-        const value = [...engine.value(row)].length > 40
-          ? `${engine.value(row).length} bytes`
-          : text(engine.value(row));
+        const bytes = engine.value(row);
+        const value = bytes.length > 40 ? `${bytes.length} bytes` : text(bytes);
         const key = `${path.join("/")}${own === space ? ":" : "#"}${text(cursor.key.subarray(skip))}`;
         out[key] = [kind, value, tags.join("+"), expiresAt ?? "", ...(versions ? [row.version] : [])].join("|");
       }

@@ -106,6 +106,8 @@ describe("planRetention()", () => {
   });
   it("keeps what a repository lacks", () => {
     assert.deepEqual(planRetention({ ...facts, slots: [slot] }), { remove: [1], gaps: [], stop: false });
+    // As many bytes as may be are not too many.
+    assert.deepEqual(planRetention({ ...facts, slots: [slot], archiveBytes: 200 }).remove, [1]);
   });
   it("drops it when the archive is full, and says what is lost", () => {
     assert.deepEqual(planRetention({ ...facts, slots: [slot], archiveBytes: 150 }), {

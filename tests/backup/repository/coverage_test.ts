@@ -107,6 +107,10 @@ describe("coverageOf()", () => {
     ]);
     const ends = [headOf("l", 20, { gaps: [gap(1, 4), gap(5, 8)] })];
     assert.deepEqual(covers({ heads: ends, logs }), [[[9, 20], [200, 205], "9-12 13-20"]]);
+    // Nor does one that lies further back say that log begins right behind it.
+    const pruned = new Map([[historyOf("d", "l"), logOf([9, 12], [13, 20])]]);
+    const before = [headOf("l", 20, { gaps: [gap(3, 4)] })];
+    assert.deepEqual(covers({ heads: before, logs: pruned }), [[[9, 20], [200, 205], "9-12 13-20"]]);
   });
 
   it("passes no hole, be it of one version, and takes no gap behind it for log before it", () => {
@@ -138,6 +142,14 @@ describe("coverageOf()", () => {
         times,
         "1-4 5-9",
       ]]);
+    }
+  });
+
+  it("takes none of a parent's log that begins behind the fork", () => {
+    const behind = new Map([[historyOf("d", "l"), logOf([7, 9], [10, 20])]]);
+    for (const gaps of [[], [{ from: 5, to: 8, after: 44, timestamp: 40, chain: "x" }]] as HeadDocument["gaps"][]) {
+      const facts = { heads: [headOf("l", 20, { gaps })], logs: behind };
+      assert.deepEqual(covers(facts, [{ lineage: "l", version: 6 }]), []);
     }
   });
 

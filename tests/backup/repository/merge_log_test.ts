@@ -1,6 +1,7 @@
 /** Merging an archived log beside objects that no head counts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import { IntegrityError } from "../../../lib/base/errors.ts";
 import { readHead } from "../../../lib/backup/repository/log/heads.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
@@ -12,7 +13,7 @@ import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts"
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
-import { openAt, put, write } from "../fixture.ts";
+import { openAt, put, settingsOf, write } from "../fixture.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
 import { keysOf } from "./prune_fixture.ts";
@@ -91,6 +92,59 @@ describe("merging an archived log", () => {
     const { contents } = await house.restore();
     assert.equal(meanwhile, undefined);
     assert.deepEqual(contents, house.states.get(4));
+  });
+
+  it("keeps nobody from being held against the log who has listed it before", async () => {
+    let meanwhile: (() => Promise<void>) | undefined;
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) => operation === "get" && key.startsWith("log/") ? meanwhile?.() : undefined,
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c"]) {
+      if (key === "c") await house.copyDirectory("/copy");
+      await house.set(key, "2");
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    house.time.now += DAY;
+    meanwhile = async () => {
+      meanwhile = undefined;
+      assert.equal((await mergeLog(house.context, await headOf(house), new MergeMemory())).made, 1);
+    };
+    const reader = await openAt(house.fs, "/copy", { clock: house.time.clock, readOnly: true });
+    await house.backup({ id: "of-the-reader" }, reader);
+    await reader.close();
+    assert.equal(meanwhile, undefined);
+    assert.deepEqual((await house.restore({ backupId: "of-the-reader" })).contents, house.states.get(2));
+  });
+
+  it("gives who restores the newest state none of a history that began meanwhile, be it of the same version", async () => {
+    for (const count of [1, 2]) {
+      let meanwhile: (() => Promise<void>) | undefined;
+      const store = new FaultStore(new MemoryStore(), {
+        delay: ({ operation, key }) => operation === "get" && key.startsWith("objects/") ? meanwhile?.() : undefined,
+      });
+      const house = await House.make({ store });
+      await house.set("a", "1");
+      await house.backup();
+      const settings = settingsOf({ clock: house.time.clock });
+      await restoreTo(house.fs, settings, house.handle, "/fork");
+      await house.set("b", "2");
+      await Shipper.of(house.context, house.engine).ship();
+      const [shipped] = await keysOf(store, "log/");
+      meanwhile = async () => {
+        meanwhile = undefined;
+        house.time.now += DAY;
+        const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
+        for (let i = 0; i < count; i++) await write(fork, (batch) => put(batch, 0, `of the fork ${i}`, { value: "1" }));
+        await house.backup({}, fork);
+        await fork.close();
+        await store.delete(shipped!);
+      };
+      await assert.rejects(house.restore(), (error: Error) => error.message.includes(shipped!), `${count}`);
+      assert.equal(meanwhile, undefined);
+    }
   });
 
   it("keeps what it merged where the merged object does not read back", async () => {

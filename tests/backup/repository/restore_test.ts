@@ -18,14 +18,18 @@ import {
   UnsupportedFormatError,
 } from "../../../lib/base/errors.ts";
 import type { FileHandle, FileSystem, OpenMode } from "../../../lib/files/file_system.ts";
+import type { Operation } from "../../../lib/files/memory/disk_operation.ts";
 import { readFile } from "../../../lib/files/read.ts";
 import { decodeText, encodeText } from "../../../lib/base/bytes.ts";
+import type { Progress } from "../../../lib/base/progress.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repository/core/open.ts";
 import { ownContext } from "../../../lib/backup/repository/core/context.ts";
+import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { sealDocument } from "../../../lib/format/repository/document.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
@@ -34,6 +38,7 @@ import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
+import { keysOf } from "./prune_fixture.ts";
 
 /** Entries whose text does not compress away, so that there are several tables. */
 async function fill(house: House, name: string, count: number): Promise<void> {
@@ -87,6 +92,10 @@ function spoiling(fs: FileSystem, which: "open" | "openSync" = "open"): FileSyst
   });
 }
 
+async function turnsOfTheLoop(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function edit(store: ObjectStore, key: string, change: (text: string) => string): Promise<void> {
   const text = decodeText(await collect((await store.get(key))!.body));
   await store.put(key, encodeText(change(text)));
@@ -137,6 +146,26 @@ describe("restore() from a repository", () => {
     }
   });
 
+  it("takes no object for another of the same length, read back or not", async () => {
+    const houses = await Promise.all(["1", "2"].map(async (value) => {
+      const house = await House.make();
+      await house.set("a", value);
+      await house.engine.compact();
+      await house.backup({ id: "full" });
+      const { base } = JSON.parse(decodeText(await collect((await house.store.get("backups/full.json"))!.body)));
+      return { house, table: base.files.find(({ kind }: { kind: string }) => kind === "table") };
+    }));
+    const [{ house, table }, other] = houses as [typeof houses[0], typeof houses[0]];
+    assert.equal(table.size, other.table.size);
+    const key = `objects/${table.object}`;
+    await house.store.put(key, (await other.house.store.get(`objects/${other.table.object}`))!.body);
+    for (const verifyAfter of [true, false]) {
+      await assert.rejects(house.restore({ verifyAfter }), (error: IntegrityError) => {
+        return error instanceof IntegrityError && error.message.startsWith(key);
+      });
+    }
+  });
+
   it("reads back what it made of the log, too", async () => {
     const house = await House.make();
     await fill(house, "a", 3);
@@ -147,6 +176,28 @@ describe("restore() from a repository", () => {
       message: /does not read back as it was written/,
     });
     assert.equal(await house.fs.stat("/spoilt"), undefined);
+  });
+
+  it("does not pass for a version that the files do not hold, be it read back or not", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.set("b", "2");
+    for (const id of ["with-log", "in-tables"]) {
+      await house.backup({ id, type: "full" });
+      await house.engine.compact();
+    }
+    for (const backup of await readBackups(house.context)) {
+      const { id, base } = backup;
+      const hasTail = base!.files.some(({ kind }) => kind === "tail");
+      assert.equal(hasTail, id === "with-log");
+      await house.store.put(`backups/${id}.json`, sealDocument("backup", { ...backup, version: 3 }));
+      for (const verifyAfter of hasTail ? [true, false] : [true]) {
+        await assert.rejects(house.restore({ backupId: id, verifyAfter }), {
+          name: "IntegrityError",
+          message: hasTail ? /version 3 .* its log ends at version 2/ : /shows version 2, not 3/,
+        });
+      }
+    }
   });
 
   it("gives back every version between two backups, by version, time and id", async () => {
@@ -162,6 +213,9 @@ describe("restore() from a repository", () => {
     for (const [backupId, version] of [["full", 100], ["inc", 110], ["snap", 115], ["last", 120]] as const) {
       assert.deepEqual((await house.restore({ backupId })).contents, house.states.get(version));
     }
+    // Without log an incremental one is what it was made on.
+    const { contents } = await house.restore({ backupId: "inc", replayLog: false });
+    assert.deepEqual(contents, house.states.get(100));
     await assert.rejects(house.restore({ at: { version: 99 } }), GapError);
     await assert.rejects(house.restore({ at: { version: 121 } }), GapError);
     await assert.rejects(house.restore({ backupId: "none" }), NotFoundError);
@@ -180,7 +234,11 @@ describe("restore() from a repository", () => {
     assert.deepEqual([restored.visibleVersion, restored.lineage], [112, house.engine.lineage]);
     await write(restored, (batch) => put(batch, 0, "mine", { value: "1" }));
     assert.notEqual(restored.lineage, house.engine.lineage);
-    assert.deepEqual(restored.meta.parents, [{ lineage: house.engine.lineage, version: 112 }]);
+    const { meta } = restored;
+    assert.deepEqual(meta.parents, [{ lineage: house.engine.lineage, version: 112 }]);
+    await restored.compact();
+    await write(restored, (batch) => put(batch, 0, "mine", { value: "2" }));
+    assert.deepEqual([restored.meta.lineage, restored.meta.parents], [meta.lineage, meta.parents], "once");
     // Its backups stand beside the others, and each history is told from the other.
     await house.backup({ id: "fork" }, restored);
     const forked = await house.restore();
@@ -263,6 +321,71 @@ describe("restore() from a repository", () => {
     await engine.close();
   });
 
+  it("fetches what can't be taken from the directory where it is the same", async () => {
+    const house = await week();
+    const to = (options: object = {}) => restoreTo(house.fs, settingsOf(), house.handle, "/r", options);
+    const ends = new Map<string, Progress>();
+    const onProgress = (progress: Progress): unknown => ends.set(progress.phase, progress);
+    let reusedBytes = 0;
+    for (const overwrite of [false, true]) {
+      ({ reusedBytes } = await to({ backupId: "full", overwrite, onProgress }));
+      const { doneBytes, totalBytes } = ends.get("fetch")!;
+      assert.equal(doneBytes, totalBytes, overwrite ? "from the directory" : "from the repository");
+      // What was fetched has been read back by then.
+      assert.equal(ends.get("verify")!.totalItems! > 0, overwrite);
+    }
+    const faults = [
+      ({ name, path }: Operation) => name === "rename" && path.includes("part-"),
+      ({ name, path }: Operation) => name === "read" && path.startsWith("/r/") && path.endsWith(".sst"),
+    ];
+    for (const at of faults) {
+      house.fs.inject({ at, do: "fail" });
+      const info = await to({ backupId: "full", overwrite: true });
+      assert.ok(info.reusedBytes > 0 && info.reusedBytes < reusedBytes, `${info.reusedBytes} of ${reusedBytes} bytes`);
+    }
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(100));
+    await engine.close();
+  });
+
+  it("tells of all the log that it replays, be it ahead of the files", async () => {
+    for (const compacts of [false, true]) {
+      const store = new FaultStore(new MemoryStore(), {
+        delay: async ({ operation, key }) => {
+          if (operation === "get" && key.startsWith(PART.objects)) await turnsOfTheLoop(50);
+        },
+      });
+      const house = await House.make({ store });
+      await fill(house, "a", 3);
+      if (compacts) await house.engine.compact();
+      await house.backup();
+      await fill(house, "b", 3);
+      await house.backup({ type: "incremental" });
+      let last: Progress | undefined;
+      const onProgress = (progress: Progress): void => {
+        if (progress.phase === "replay") last = progress;
+      };
+      await house.restore({ onProgress });
+      assert.deepEqual([last?.doneItems, last?.totalItems], [3, 3]);
+      assert.ok(last!.doneBytes > 0 && last!.doneBytes === last!.totalBytes, JSON.stringify(last));
+    }
+  });
+
+  it("takes files that joined, though it makes more files of the log before them than there were", async () => {
+    const house = await House.make();
+    const settings = settingsOf({ clock: house.time.clock, memtableBytes: 2 ** 12 });
+    await house.backup({ id: "full" });
+    for (let i = 0; i < 40; i++) await house.set(`k${i}`, `${i}`.repeat(500));
+    await house.engine.compact();
+    await house.backup({ id: "later", type: "incremental" });
+    await restoreInto(house.engine, house.handle, { backupId: "later" });
+    await house.backup({ type: "incremental" });
+    await restoreTo(house.fs, settings, house.handle, "/r");
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), dump(house.engine, true));
+    await engine.close();
+  });
+
   it("is of the lineage that its version is of", async () => {
     const house = await House.make();
     await fill(house, "a", 3);
@@ -334,6 +457,9 @@ describe("restore() from a repository", () => {
     const to = () => restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1 });
     await assert.rejects(to(), StorageError);
     await assert.rejects(openAt(house.fs, "/r", { createIfMissing: false }), NotFoundError, "nothing that opens");
+    const [stage] = await house.fs.list("/r");
+    const left = await house.fs.list(`/r/${stage}/database-0`);
+    assert.ok(left.length > 0 && !left.some((name) => name.startsWith("part-")), left.join());
     stop();
     const info = await to();
     assert.ok(info.reusedBytes > 0);
@@ -351,7 +477,7 @@ describe("restore() from a repository", () => {
       const stays = { at: ({ name }: { name: string }) => name === "remove", do: "fail", times: Infinity } as const;
       const undo = failure === "fail" ? disk.inject(stays) : () => {};
       disk.inject({ at: ({ name, path }) => name === "sync" && path.endsWith(".sst"), do: failure });
-      await assert.rejects(to(disk));
+      await assert.rejects(to(disk), failure === "fail" ? { message: /Cannot sync/ } : Error);
       undo();
       const again = disk.otherProcess();
       await to(again);
@@ -365,13 +491,20 @@ describe("restore() from a repository", () => {
   it("works where nothing may be written", async () => {
     const store = new FaultStore(new MemoryStore());
     const house = await week(store);
-    store.inject({
-      at: ({ operation }) => operation === "put" || operation === "delete",
-      do: "refuse",
-      times: Infinity,
-      error: () => new PermissionError("read only"),
-    });
-    assert.deepEqual((await house.restore()).contents, house.states.get(120));
+    const refusals = [
+      () => new PermissionError("read only"),
+      (call: StoreCall) => new StorageError("never", { ...call, retryable: false }),
+    ];
+    for (const error of refusals) {
+      const undo = store.inject({
+        at: ({ operation }) => operation === "put" || operation === "delete",
+        do: "refuse",
+        times: Infinity,
+        error,
+      });
+      assert.deepEqual((await house.restore()).contents, house.states.get(120));
+      undo();
+    }
     await house.openRepository({ readOnly: true });
     store.calls.length = 0;
     assert.deepEqual((await house.restore()).contents, house.states.get(120));
@@ -389,6 +522,9 @@ describe("restore() from a repository", () => {
     }
     small.capacityBytes = Infinity;
     await restoreTo(small, settingsOf(), house.handle, "/r");
+    // What is there already needs none.
+    small.capacityBytes = small.usedBytes + 100_000;
+    await restoreTo(small, settingsOf(), house.handle, "/r", { overwrite: true });
     const engine = await openAt(small, "/r", { readOnly: true });
     assert.deepEqual(dump(engine, true), house.states.get(120));
     await engine.close();
@@ -430,6 +566,33 @@ describe("restore() from a repository", () => {
     });
   }
 
+  for (const [what, part, nth] of [["files come", PART.objects, 1], ["log is replayed", PART.log, 2]] as const) {
+    it(`renews its lease as ${what}`, async () => {
+      let asked = -Infinity;
+      const store = new FaultStore(new MemoryStore(), {
+        delay: ({ operation, key }) => {
+          // The log was looked at for the plan.
+          if (operation === "get" && key.startsWith(part) && ++asked === nth) house.time.now += 6 * 60_000;
+          return undefined;
+        },
+      });
+      const house = await House.make({ store });
+      await house.backup();
+      if (part === PART.log) {
+        for (let i = 0; i < 1100; i++) await write(house.engine, (batch) => put(batch, 0, "a", { value: `${i}` }));
+        await house.backup({ type: "incremental" });
+      }
+      asked = 0;
+      store.calls.length = 0;
+      let count: number | undefined;
+      await house.restore({ onProgress: ({ phase }) => void (phase === "verify" && (count ??= store.calls.length)) });
+      const leases = store.calls.slice(0, count).filter(({ operation, key }) =>
+        operation === "put" && key.startsWith(PART.locks)
+      );
+      assert.equal(leases.length, 2, "taken, and renewed before all is read back");
+    });
+  }
+
   it("fetches nothing more once it is given up, though log is replayed beside", async () => {
     const controller = new AbortController();
     let fetched = -Infinity;
@@ -452,6 +615,36 @@ describe("restore() from a repository", () => {
     assert.equal(store.calls.length, length, "something went on behind its back");
   });
 
+  it("fetches nothing more, and leaves nothing, once its log turns out to be gone", async () => {
+    const inner = new MemoryStore();
+    const tables = new Set<string>();
+    let fetched = 0;
+    const asked = Promise.withResolvers<void>();
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (operation !== "get" || tables.size === 0) return;
+        if (key === log && fetched > 0) asked.resolve();
+        if (!tables.has(key)) return;
+        // Once it is planned; the others wait until it is missed.
+        if (++fetched === 1) await inner.delete(log!);
+        await asked.promise;
+        await turnsOfTheLoop(100);
+      },
+    });
+    const house = await House.make({ store, engine: { memtableBytes: 2 ** 13 } });
+    for (let i = 0; i < 60; i++) await house.set(`k${i}`, `${i}`.repeat(1000));
+    await house.backup();
+    await house.set("more", "1");
+    await house.backup({ type: "incremental" });
+    const [log] = await keysOf(inner, PART.log);
+    const files = (await readBackups(house.context)).flatMap(({ base }) => base?.files ?? []);
+    for (const { kind, object } of files) if (kind === "table") tables.add(`${PART.objects}${object}`);
+    assert.ok(tables.size > 2);
+    await assert.rejects(restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1 }), NotFoundError);
+    assert.equal(fetched, 1);
+    assert.equal(await house.fs.stat("/r"), undefined);
+  });
+
   it("finds another way around a base that is damaged or gone", async () => {
     for (const damage of ["flip", "delete"] as const) {
       const house = await week();
@@ -463,9 +656,11 @@ describe("restore() from a repository", () => {
       bytes[bytes.length >> 1]! ^= 1;
       if (damage === "delete") await house.store.delete(`objects/${own}`);
       else await house.store.put(`objects/${own}`, bytes);
-      const { info, contents } = await house.restore();
+      const { info, contents } = await house.restore({ concurrency: 1 });
       assert.deepEqual(contents, house.states.get(120), damage);
       assert.deepEqual(info.backups, ["full"]);
+      assert.ok(info.reusedBytes > 0, "what was fetched before it turned out is used");
+      assert.deepEqual((await house.restore({ backupId: "snap" })).contents, house.states.get(115), damage);
     }
   });
 
@@ -500,6 +695,11 @@ describe("restore() from a repository", () => {
     }
     const { contents } = await house.restore({ allowEarlier: true });
     assert.deepEqual(contents, house.states.get(115));
+    // For a time it is looked where each object begins.
+    const { info } = await house.restore({ at: { version: 105 } });
+    await house.store.put(log.at(-2)!, bytes);
+    const at = new Date(info.achieved.timestamp);
+    assert.deepEqual((await house.restore({ at })).contents, house.states.get(105));
   });
 
   it("chooses among several databases only when told", async () => {
@@ -513,6 +713,12 @@ describe("restore() from a repository", () => {
       return true;
     });
     assert.deepEqual((await house.restore({ database: other.id })).contents, dump(other, true));
+    // Which a backup is of is known, and not another.
+    for (const options of [{ database: house.engine.id }, { lineage: "0".repeat(32) }]) {
+      await assert.rejects(house.restore({ backupId: "other", ...options }), TypeError);
+    }
+    const { contents } = await house.restore({ backupId: "other", database: other.id, lineage: other.lineage });
+    assert.deepEqual(contents, dump(other, true));
     assert.deepEqual((await house.restore({ database: house.engine.id })).contents, house.states.get(120));
     await other.close();
   });
@@ -547,8 +753,19 @@ describe("a repository that is not what it should be", () => {
     await house.store.put(key, encodeText(good));
     await edit(house.store, "backups/inc.json", (text) => text.replace('"version": 110', '"version": 111'));
     await house.openRepository();
-    await assert.rejects(house.restore(), IntegrityError);
-    assert.deepEqual((await house.restore({ backupId: "full" })).contents, house.states.get(100), "others go on");
+    const { lineage } = house.engine;
+    for (const options of [{}, { lineage }, { at: { version: 105 } }, { backupId: "inc" }]) {
+      await assert.rejects(house.restore(options), IntegrityError, JSON.stringify(options));
+    }
+    for (
+      const [options, version] of [
+        [{ backupId: "full" }, 100],
+        [{ lineage, at: { version: 105 } }, 105],
+        [{ allowEarlier: true }, 120],
+      ] as const
+    ) {
+      assert.deepEqual((await house.restore(options)).contents, house.states.get(version), "others go on");
+    }
     const foreign = new MemoryStore();
     await foreign.put("pictures/cat.png", new Uint8Array(5));
     await assert.rejects(open(foreign), ExistsError);

@@ -12,8 +12,10 @@ import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
+import { openOver } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
+import { copyOf } from "./prune_fixture.ts";
 
 /** A database with log for each of its versions 2 to 6 in an object of its own, behind a base at 1. */
 async function oneByOne(): Promise<House> {
@@ -167,6 +169,53 @@ describe("readLog()", () => {
         versions(house, [{ ...object!, key }], { after: object!.first - 1 }),
         /it is the log of another history; run verify, then repair/,
       );
+    }
+  });
+
+  it("takes no log of a copy that went its own way for the one whose name it has", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.copyDirectory("/copy");
+    const copy = await openAt(house.fs, "/copy", { clock: house.time.clock });
+    await write(copy, (batch) => put(batch, 0, "b", { value: "of the copy" }));
+    const { context } = house;
+    const other = house.context = await openOver(await copyOf(house.store), house.time.clock);
+    await house.backup({ type: "incremental" }, copy);
+    await copy.close();
+    house.context = context;
+    await house.set("b", "2");
+    await house.backup({ type: "incremental" });
+    const [object] = logObjects(await allKeys(house.store, PART.log));
+    const [theirs] = logObjects(await allKeys(other.store, PART.log));
+    await house.store.put(object!.key, (await other.store.get(theirs!.key))!.body);
+    await assert.rejects(versions(house, [object!], { after: 1 }), IntegrityError);
+    await assert.rejects(house.restore(), IntegrityError);
+  });
+});
+
+describe("a reader that is held against log which is damaged", () => {
+  it("is backed up all the same: nothing tells that it is not of that history", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await house.copyDirectory("/twin");
+    const twin = await openAt(house.fs, "/twin", { clock: () => house.time.now + 1000 });
+    await write(twin, (batch) => put(batch, 0, "b", { value: "of the twin" }));
+    await twin.close();
+    await house.set("b", "2");
+    await house.copyDirectory("/copy");
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    const [key] = (await allKeys(house.store, PART.log)).map((object) => object.key);
+    await house.store.put(key!, new Uint8Array(100));
+    // What another reader has shown says nothing either: who writes the history does.
+    for (const path of ["/copy", "/twin"]) {
+      const reader = await openAt(house.fs, path, { clock: house.time.clock, readOnly: true });
+      assert.equal(reader.visibleVersion, 2);
+      const { id } = await house.backup({}, reader);
+      assert.deepEqual((await house.restore({ backupId: id })).contents, dump(reader, true));
+      await reader.close();
     }
   });
 });

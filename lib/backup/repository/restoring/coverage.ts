@@ -161,7 +161,7 @@ const NOTHING_KNOWN = { timestamp: 0, coveredUntil: 0 };
 function leftAt(cover: LogCover, stretch: LineageStretch, backups: readonly BackupDocument[]): LogCover {
   const fork = stretch.to;
   if (cover.to < fork) return cover;
-  const known = backups.filter(({ lineage, version }) => lineage === stretch.lineage && version <= fork)
+  const known = backups.filter(({ lineage }) => lineage === stretch.lineage)
     .map(({ version, timestamp, coveredUntil }) => version === fork ? timestamp - 1 : coveredUntil);
   const objects = cover.objects.map((object) => object.last > fork ? { ...object, until: fork } : object);
   return { ...cover, coveredUntil: Math.max(0, ...known), objects };
@@ -205,7 +205,6 @@ function coversOf(
     if (walk === undefined || walk.objects.length === 0) continue;
     below = walk.from;
     const from = Math.max(walk.from, stretch.from);
-    if (from > stretch.to) continue;
     // At a fork the parent's log may go on; what comes behind is another history's, and says nothing of this one's times.
     const to = Math.min(end.version, stretch.to);
     const { timestamp, coveredUntil } = to < end.version
@@ -222,7 +221,10 @@ function knownUntil(ends: readonly End[], { version, chain }: End): number {
   return Math.max(...same.map(({ coveredUntil }) => coveredUntil));
 }
 
-/** The stretches of log around gaps, the newest first: commits that are there, and whose files are lost, can't be passed. */
+/**
+ * The stretches of log around gaps, the newest first: commits that are there, and whose files are lost, can't be passed. None
+ * of a cover that begins behind a fork, and so behind its end.
+ */
 function splitAt(cover: LogCover, gaps: HeadDocument["gaps"]): LogCover[] {
   const parts: LogCover[] = [];
   let rest = cover;

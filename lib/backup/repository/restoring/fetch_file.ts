@@ -44,8 +44,9 @@ export interface FetchOptions {
 const PART_PREFIX = "part-";
 
 /**
- * Puts a file into `directory`, synced; says whether it was there already. It gets its name once its bytes are durable: a
- * restore that was cut off leaves files which the next one links, and whose bytes may have been on their way to the disk.
+ * Puts a file into `directory`, synced; says whether it was in one of those where it may lie. It gets its name once its bytes
+ * are durable: a restore that was cut off leaves files which the next one links, and whose bytes may have been on their way
+ * to the disk.
  */
 export async function fetchFile(
   context: RepositoryContext,
@@ -57,10 +58,8 @@ export async function fetchFile(
   const content = parseObjectPath(file.object)!.name;
   const path = join(directory, file.name);
   const part = join(directory, `${PART_PREFIX}${file.name}`);
-  const before = await fs.stat(path);
-  for (const place of before === undefined ? options.reuse : [directory, ...options.reuse]) {
+  for (const place of options.reuse) {
     if (!await isSame(context, fs, join(place, file.name), file.size, content, options)) continue;
-    if (place === directory) return { reused: true };
     try {
       await copyFile(fs, join(place, file.name), part, { signal: options.signal });
       await fs.rename(part, path);

@@ -95,7 +95,7 @@ export async function findState(
     if ("entries" in plan) return entriesOf(context, plan.entries, signal);
     // The newest state is the one there was before anything had to be avoided; an earlier one must never pass for it.
     if (plan.time === undefined && plan.end < newest && !wish.allowEarlier) throw failure;
-    newest = Math.max(newest, plan.end);
+    newest = plan.end;
     try {
       return { kind: "state", plan: await resolvePlan(context, plan, signal) };
     } catch (error) {
@@ -188,12 +188,11 @@ export async function makeState(
 
 /**
  * Whether another plan does for one that can't be carried out: it makes the same state, or a later one of the same history,
- * which came while that was tried. Merging takes log away while more of it is shipped.
+ * which came while that was tried. Merging takes log away while more of it is shipped. A history that began meanwhile has
+ * other commits, of the same versions too.
  */
-function doesFor(other: ResolvedPlan, plan: ResolvedPlan): boolean {
-  const { database, lineage } = plan.history;
-  const isSame = other.history.database === database && other.history.lineage === lineage;
-  return other.version === plan.version || (isSame && other.version > plan.version);
+function doesFor(other: ResolvedPlan, { history: { database, lineage }, version }: ResolvedPlan): boolean {
+  return other.history.database === database && other.history.lineage === lineage && other.version >= version;
 }
 
 /** The object or the backup that is to blame for an error, if one is. */
