@@ -53,6 +53,7 @@ export async function backupPortable(
     );
     const written = await writeFileOf(CALL, fs, path, pack(text, packing, checked.level), {
       id: newId(engine),
+      clock: engine.settings.clock,
       overwrite: checked.overwrite,
       signal,
       verify: checked.verify ? (sibling) => verifyFile(engine, sibling, counted.totals!, reporter, signal) : undefined,

@@ -134,6 +134,7 @@ async function exportTar(
     reporter.start("copy", packing === "none" ? { totalBytes: length } : {});
     const written = await writeFileOf(CALL, fs, path, pack(writeTar(members, pin.timestamp), packing), {
       id: newId(engine),
+      clock: engine.settings.clock,
       overwrite,
       signal,
       onBytes: (count) => reporter.add(count),

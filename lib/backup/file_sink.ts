@@ -1,15 +1,27 @@
 /**
  * Writing one file so that it appears whole or not at all: a sibling, synced, checked, put in place.
  *
+ * ```
+ * <path>.<time begun, ms>-<12 random hex digits>.tmp
+ * ```
+ *
+ * A process that is ended leaves its sibling, which may be as large as the database. It is known by the time in its name, and
+ * removed by the next call that writes a file in that directory. A lock would know earlier, but says nothing where file systems
+ * pretend to lock, as some do that dumps of several machines go to.
+ *
  * @module
  */
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../base/abort.ts";
+import { DAY_MS } from "../base/duration.ts";
 import { ExistsError, NotFoundError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
-import { dirname } from "../files/paths.ts";
+import { dirname, join } from "../files/paths.ts";
 import { removeIfThere } from "../files/publish.ts";
 import { checkFile, firstWrite } from "./destination.ts";
+
+/** Nobody writes one file for so long. Not shorter: another's that goes on would be lost. Not longer: the space is wanted back. */
+const LEFTOVER_AFTER_MS = 7 * DAY_MS;
 
 /** What a file sink wrote. */
 export interface WrittenFile {
@@ -21,8 +33,10 @@ export interface WrittenFile {
 
 /** How a file is written. */
 export interface FileSinkOptions {
-  /** Makes the sibling's name unlike that of any other call. */
+  /** Makes the sibling's name unlike that of any other call: 12 hex digits. */
   id: string;
+  /** ms since the epoch, for the sibling's name. */
+  clock: () => number;
   /** Whether a file at the path is replaced. */
   overwrite: boolean;
   /** Gives up, until the rename. */
@@ -41,10 +55,12 @@ export async function writeFileOf(
   pieces: AsyncIterable<Uint8Array>,
   options: FileSinkOptions,
 ): Promise<WrittenFile> {
-  const sibling = `${path}.${options.id}.tmp`;
+  const now = Math.trunc(options.clock());
+  const sibling = `${path}.${now}-${options.id}.tmp`;
   const hash = createHash("sha256");
   let bytes = 0;
   throwIfAborted(options.signal);
+  await removeLeftovers(fs, dirname(path), now - LEFTOVER_AFTER_MS).catch(() => {}); // Not what was asked for; the next tries again.
   const file = await firstWrite(path, () => fs.open(sibling, "create"));
   try {
     try {
@@ -74,6 +90,15 @@ export async function writeFileOf(
       if (!(failure instanceof NotFoundError)) return; // The first failure is the one to tell.
     });
     throw error;
+  }
+}
+
+/** Removes what calls that were begun before that time, and never ended, have left in a directory. */
+async function removeLeftovers(fs: FileSystem, directory: string, before: number): Promise<void> {
+  for (const name of await fs.list(directory)) {
+    const begun = /\.(\d+)-[0-9a-f]{12}\.tmp$/.exec(name)?.[1];
+    if (begun === undefined || Number(begun) >= before) continue;
+    await fs.remove(join(directory, name)).catch(() => {}); // Another may have been faster, or may, and we may not.
   }
 }
 

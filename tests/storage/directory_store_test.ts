@@ -170,6 +170,20 @@ describe("DirectoryStore", () => {
     assert.deepEqual(readdirSync(join(place, ".tmp~")).sort(), [...names.slice(1), "foreign"]);
   });
 
+  it("removes what a crash left shortly before a program began that goes on for long", async () => {
+    const place = newPlace();
+    const hour = 3600_000;
+    let now = 1_790_000_000_000;
+    mkdirSync(join(place, ".tmp~"), { recursive: true });
+    writeFileSync(join(place, ".tmp~", `${now - hour}-0123456789abcdef`), "left");
+    const store = directoryStore(place, { clock: () => now });
+    for (const [hours, left] of [[0, 1], [22, 1], [24, 0]] as const) {
+      now = 1_790_000_000_000 + hours * hour;
+      await store.put(`after-${hours}-hours`, text("1"));
+      assert.equal(readdirSync(join(place, ".tmp~")).length, left, `after ${hours} hours`);
+    }
+  });
+
   it("reads an object on as it was while it is replaced and removed", async () => {
     const store = directoryStore(newPlace());
     const bytes = pattern(3 * 2 ** 20);

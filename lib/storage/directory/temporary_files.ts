@@ -50,7 +50,8 @@ export class TemporaryFiles {
   readonly #fs: FileSystem;
   readonly #area: string;
   readonly #sources: TemporaryFileSources;
-  #cleaned = false;
+  /** When leftovers were looked for. */
+  #lookedAt = -Infinity;
 
   /** In `area`, whose parent must be there when it is used. */
   constructor(fs: FileSystem, area: string, sources: TemporaryFileSources) {
@@ -61,13 +62,15 @@ export class TemporaryFiles {
 
   /** Writes all of a body and makes its bytes durable; `hashed`: tells their digest. On failure nothing is left. */
   async write(body: BodyReader, hashed: boolean): Promise<TemporaryFile> {
-    if (!this.#cleaned) {
+    const now = this.#sources.clock();
+    // Again after a day: what was left shortly before a program began that goes on for months was too young then.
+    if (now - this.#lookedAt >= LEFTOVER_AFTER_MS) {
       refuseLink(this.#fs, this.#area);
-      this.#cleaned = true;
-      await this.#removeLeftovers().catch(() => {}); // Not what was asked for; the next process tries again.
+      this.#lookedAt = now;
+      await this.#removeLeftovers(now).catch(() => {}); // Not what was asked for; the next time it is tried again.
     }
     const random = Array.from(this.#sources.randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const path = join(this.#area, `${this.#sources.clock()}-${random}`);
+    const path = join(this.#area, `${now}-${random}`);
     const handle = await this.#create(path);
     try {
       const sha256 = await writeAll(handle, body, hashed);
@@ -100,9 +103,9 @@ export class TemporaryFiles {
     return await this.#fs.open(path, "create", { private: true });
   }
 
-  async #removeLeftovers(): Promise<void> {
+  async #removeLeftovers(now: number): Promise<void> {
     if (await this.#fs.stat(this.#area) === undefined) return;
-    const old = this.#sources.clock() - LEFTOVER_AFTER_MS;
+    const old = now - LEFTOVER_AFTER_MS;
     for (const name of await this.#fs.list(this.#area)) {
       const begun = /^(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
       if (begun !== undefined && Number(begun) < old) await this.remove(join(this.#area, name));
