@@ -2,7 +2,7 @@
  * Writing one file so that it appears whole or not at all: a sibling, synced, checked, put in place.
  *
  * ```
- * <path>.<time begun, ms>-<12 random hex digits>.tmp
+ * <path>.<time begun, ms since the epoch: 13 digits>-<12 random hex digits>.tmp
  * ```
  *
  * A process that is ended leaves its sibling, which may be as large as the database. It is known by the time in its name, and
@@ -96,7 +96,7 @@ export async function writeFileOf(
 /** Removes what calls that were begun before that time, and never ended, have left in a directory. */
 async function removeLeftovers(fs: FileSystem, directory: string, before: number): Promise<void> {
   for (const name of await fs.list(directory)) {
-    const begun = /\.(\d+)-[0-9a-f]{12}\.tmp$/.exec(name)?.[1];
+    const begun = /\.(\d{13})-[0-9a-f]{12}\.tmp$/.exec(name)?.[1];
     if (begun === undefined || Number(begun) >= before) continue;
     await fs.remove(join(directory, name)).catch(() => {}); // Another may have been faster, or may, and we may not.
   }

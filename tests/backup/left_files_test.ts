@@ -40,10 +40,16 @@ describe("a file that was never finished", () => {
     it(`is removed a week later by the next one there: ${what}`, async () => {
       const disk = await endedInTheMiddle(write);
       const [left] = await disk.list("/out");
-      const others = ["mine.tmp", "monday.jsonl.1795000000000.tmp", `older.1-${"0".repeat(12)}.tmp.gz`];
+      const digits = "0".repeat(12);
+      const others = [
+        "mine.tmp",
+        "monday.jsonl.1795000000000.tmp",
+        `older.1000000000000-${digits}.tmp.gz`,
+        `sales.2024-${digits}.tmp`,
+      ];
       for (const name of others) await (await disk.open(`/out/${name}`, "create")).close();
       // A directory is nothing of ours, whatever it is called.
-      const directory = `kept.1-${"0".repeat(12)}.tmp`;
+      const directory = `kept.1000000000000-${digits}.tmp`;
       await disk.makeDirectory(`/out/${directory}`);
 
       let now = NOW + DAY;
