@@ -175,9 +175,8 @@ export const slots: CommandSpec = {
     }
     await using db = await openToWrite(call, path);
     // One that isn't there is told so without a question.
-    if (db.slots().some((slot) => slot.id === id)) {
-      await confirm(call, `Keep no log of ${path} for slot ${id} any more?`);
-    }
+    const isThere = db.slots().some((slot) => slot.id === id);
+    if (given.flag("yes") || isThere) await confirm(call, `Keep no log of ${path} for slot ${id} any more?`);
     await db.dropSlot(id);
     await out.result({ id }, () => out.note(`dropped slot ${id}`));
   },
