@@ -302,6 +302,31 @@ describe("opening a database on which another process is at work without a lock"
     });
   }
 
+  it("undoes it also where the directory can't be synced behind the switch", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let isSwitched = false;
+    const meanwhile = unlocked(disk, {
+      renameSync: undefined,
+      async rename(from, to) {
+        if (!isSwitched) {
+          await first.set("late", 2);
+          disk.inject({ at: ({ name }) => name === "syncDirectory", do: "fail" });
+        }
+        isSwitched = true;
+        await disk.rename(from, to);
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.ok(isSwitched);
+    await first.close().catch(() => {});
+    for (const keep of ["all", "none"] as const) {
+      await using after = await open(disk.fork({ keep }));
+      assert.deepEqual(await keys(after), ["a", "late"]);
+    }
+  });
+
   it("leaves the marker alone where a third one has put its own there meanwhile", async () => {
     const disk = memoryFileSystem();
     const first = await open(unlocked(disk));
