@@ -379,6 +379,28 @@ describe("opening a database on which another process is at work without a lock"
     assert.deepEqual((await disk.list("/db")).filter((name) => name.startsWith("CURRENT.")), []);
   });
 
+  for (const readOnly of [false, true]) {
+    it(`tells of no damage where others begin manifests while it looks for one (readOnly ${readOnly})`, async () => {
+      const disk = memoryFileSystem();
+      await (await open(unlocked(disk))).close();
+      let gone = 0;
+      const slow = unlocked(disk, {
+        async stat(path) {
+          if (path.startsWith("/db/MANIFEST") && gone < 4) {
+            const other = await open(unlocked(disk));
+            await other.set(`${gone}`, 1);
+            await other.close();
+            if (await disk.stat(path) === undefined) gone++;
+          }
+          return await disk.stat(path);
+        },
+      });
+      await using db = await open(slow, { readOnly });
+      assert.equal(gone, 4);
+      assert.equal((await db.verify()).ok, true);
+    });
+  }
+
   it("is not in the way of the one at work, which comes to the same numbers meanwhile", async () => {
     const disk = memoryFileSystem();
     const first = await open(unlocked(disk));
