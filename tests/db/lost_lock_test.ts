@@ -793,6 +793,45 @@ describe("making a database where another process makes one", () => {
     await using after = await open(disk);
     assert.deepEqual(await keys(after), ["a"]);
   });
+
+  it("loses nothing that was acknowledged where three make it at once, with and without second names", async () => {
+    let refused = 0;
+    for (let seed = 1; seed <= (LONG ? 600 : 24); seed++) {
+      const random = seededRandom(seed);
+      const disk = memoryFileSystem({
+        delay: () => random() < 0.4 ? turns(1 + Math.floor(random() * 5)) : undefined,
+      });
+      const link = (): Promise<void> => Promise.reject(new IOError("Cannot link: it can't (ENOTSUP)"));
+      const kept: string[] = [];
+      const work = async (name: string): Promise<void> => {
+        await turns(Math.floor(random() * 30));
+        for (let n = 0; n < 2; n++) {
+          const db = await open(unlocked(disk, seed % 2 === 0 ? { link } : {})).catch((error) => {
+            assert.ok(error instanceof LockedError, `seed ${seed}: ${error}`);
+            refused++;
+          });
+          if (db === undefined) continue;
+          try {
+            for (let i = 0; i < 4; i++) {
+              await db.set(`${name}${n}-${i}`, 1);
+              kept.push(`${name}${n}-${i}`);
+            }
+          } catch {
+            // Another one has it by now.
+          }
+          await db.close().catch(() => {});
+        }
+      };
+      await Promise.all([work("a"), work("b"), work("c")]);
+      for (const keep of ["all", "none", "scattered"] as const) {
+        await using after = await open(disk.fork({ keep, random }));
+        const shown = new Set(await keys(after));
+        assert.deepEqual(kept.filter((key) => !shown.has(key)), [], `seed ${seed}, ${keep}`);
+        assert.equal((await after.verify()).ok, true, `seed ${seed}, ${keep}`);
+      }
+    }
+    assert.ok(refused > 2);
+  });
 });
 
 describe("a program that loses its lock", () => {
