@@ -2,7 +2,7 @@
  * Writing one file so that it appears whole or not at all: a sibling, synced, checked, put in place.
  *
  * ```
- * <path>.<time begun, ms since the epoch: 13 digits>-<12 random hex digits>.tmp
+ * <the name, or its beginning>.<time begun, ms since the epoch: 13 digits>-<12 random hex digits>.tmp
  * ```
  *
  * A process that is ended leaves its sibling, which may be as large as the database. It is known by the time in its name, and
@@ -16,12 +16,15 @@ import { throwIfAborted } from "../base/abort.ts";
 import { DAY_MS } from "../base/duration.ts";
 import { ExistsError, NotFoundError } from "../base/errors.ts";
 import type { FileSystem } from "../files/file_system.ts";
-import { dirname, join } from "../files/paths.ts";
+import { basename, dirname, join } from "../files/paths.ts";
 import { removeIfThere } from "../files/publish.ts";
 import { checkFile, firstWrite } from "./destination.ts";
 
 /** Nobody writes one file for so long. Not shorter: another's that goes on would be lost. Not longer: the space is wanted back. */
 const LEFTOVER_AFTER_MS = 7 * DAY_MS;
+
+/** So many characters of a name: with what comes behind they fit wherever the name does, be each of four bytes. */
+const NAME_CHARACTERS = 48;
 
 /** What a file sink wrote. */
 export interface WrittenFile {
@@ -56,7 +59,7 @@ export async function writeFileOf(
   options: FileSinkOptions,
 ): Promise<WrittenFile> {
   const now = Math.trunc(options.clock());
-  const sibling = `${path}.${now}-${options.id}.tmp`;
+  const sibling = join(dirname(path), `${beginningOf(basename(path))}.${now}-${options.id}.tmp`);
   const hash = createHash("sha256");
   let bytes = 0;
   throwIfAborted(options.signal);
@@ -91,6 +94,10 @@ export async function writeFileOf(
     });
     throw error;
   }
+}
+
+function beginningOf(name: string): string {
+  return Array.from(name).slice(0, NAME_CHARACTERS).join("");
 }
 
 /** Removes what calls that were begun before that time, and never ended, have left in a directory. */

@@ -51,10 +51,7 @@ export async function openEngine(fs: FileSystem, directory: string, settings: En
     const names = fs.list(path);
     // Awaited later; what fails before that is the error to tell.
     names.catch(() => {});
-    // Once more, for where the lock is lost another process may begin a manifest just now: damage stays where it is.
-    loaded = now === "database"
-      ? await loadManifest(fs, path).catch(() => loadManifest(fs, path))
-      : await create(fs, path, settings, names);
+    loaded = now === "database" ? await loadManifest(fs, path) : await create(fs, path, settings, names);
     if (now === "database" && settings.errorIfExists && place !== "database") {
       throw new ExistsError(`Cannot create ${directory}: there is a database already (EXISTS)`, { path });
     }

@@ -164,9 +164,12 @@ function lockedError(path: string, resolved: string, holder: string): LockedErro
   const owner = readOwner(resolved);
   const [by, remedy] = holder === "this process"
     ? [owner === undefined ? holder : `${owner}, which is this one`, "use the database that is open, or close it"]
-    // A worker's registry is its own, and so is that of a test's context.
+    // A worker's registry is its own, and so is that of a test's context; but in every container there is a process 1.
     : owner?.startsWith(`process ${process.pid} `)
-    ? [`${owner}, which is this one, in another thread or context of it`, "close it there or open with readOnly"]
+    ? [
+      `${owner}, the number of this one: another thread or context of it, or a process of another container`,
+      "close it there or open with readOnly",
+    ]
     : [owner ?? holder, "close it or open with readOnly"];
   return new LockedError(`Cannot open ${dirname(path)}: locked by ${by}; ${remedy} (LOCKED)`, { path });
 }

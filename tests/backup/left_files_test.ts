@@ -1,5 +1,8 @@
 /** What is left beside the place of an export or a portable backup of one file, whose process was ended in the middle. */
 import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -80,5 +83,18 @@ describe("a file that was never finished", () => {
     await db.backup("/out/tuesday.json", { overwrite: true });
     assert.deepEqual(await disk.list("/out"), ["tuesday.json"]);
     await db.close();
+  });
+
+  it("has a name that fits wherever that of the file does", async () => {
+    const place = mkdtempSync(join(tmpdir(), "holdfast-long-names-"));
+    try {
+      await using db = await DB.open(join(place, "db"));
+      for (const name of [`${"n".repeat(251)}.tar`, `${"\u{1f600}".repeat(62)}.tar`]) {
+        await db.export(join(place, name));
+        assert.ok(existsSync(join(place, name)), name);
+      }
+    } finally {
+      rmSync(place, { recursive: true });
+    }
   });
 });

@@ -302,6 +302,31 @@ describe("opening a database on which another process is at work without a lock"
     });
   }
 
+  it("undoes it also where the directory can't be synced behind the switch", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    let isSwitched = false;
+    const meanwhile = unlocked(disk, {
+      renameSync: undefined,
+      async rename(from, to) {
+        if (!isSwitched) {
+          await first.set("late", 2);
+          disk.inject({ at: ({ name }) => name === "syncDirectory", do: "fail" });
+        }
+        isSwitched = true;
+        await disk.rename(from, to);
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.ok(isSwitched);
+    await first.close().catch(() => {});
+    for (const keep of ["all", "none"] as const) {
+      await using after = await open(disk.fork({ keep }));
+      assert.deepEqual(await keys(after), ["a", "late"]);
+    }
+  });
+
   it("leaves the marker alone where a third one has put its own there meanwhile", async () => {
     const disk = memoryFileSystem();
     const first = await open(unlocked(disk));
@@ -353,6 +378,28 @@ describe("opening a database on which another process is at work without a lock"
     assert.deepEqual(await keys(after), ["a", "b"]);
     assert.deepEqual((await disk.list("/db")).filter((name) => name.startsWith("CURRENT.")), []);
   });
+
+  for (const readOnly of [false, true]) {
+    it(`tells of no damage where others begin manifests while it looks for one (readOnly ${readOnly})`, async () => {
+      const disk = memoryFileSystem();
+      await (await open(unlocked(disk))).close();
+      let gone = 0;
+      const slow = unlocked(disk, {
+        async stat(path) {
+          if (path.startsWith("/db/MANIFEST") && gone < 4) {
+            const other = await open(unlocked(disk));
+            await other.set(`${gone}`, 1);
+            await other.close();
+            if (await disk.stat(path) === undefined) gone++;
+          }
+          return await disk.stat(path);
+        },
+      });
+      await using db = await open(slow, { readOnly });
+      assert.equal(gone, 4);
+      assert.equal((await db.verify()).ok, true);
+    });
+  }
 
   it("is not in the way of the one at work, which comes to the same numbers meanwhile", async () => {
     const disk = memoryFileSystem();
@@ -745,6 +792,45 @@ describe("making a database where another process makes one", () => {
     await db.close();
     await using after = await open(disk);
     assert.deepEqual(await keys(after), ["a"]);
+  });
+
+  it("loses nothing that was acknowledged where three make it at once, with and without second names", async () => {
+    let refused = 0;
+    for (let seed = 1; seed <= (LONG ? 600 : 24); seed++) {
+      const random = seededRandom(seed);
+      const disk = memoryFileSystem({
+        delay: () => random() < 0.4 ? turns(1 + Math.floor(random() * 5)) : undefined,
+      });
+      const link = (): Promise<void> => Promise.reject(new IOError("Cannot link: it can't (ENOTSUP)"));
+      const kept: string[] = [];
+      const work = async (name: string): Promise<void> => {
+        await turns(Math.floor(random() * 30));
+        for (let n = 0; n < 2; n++) {
+          const db = await open(unlocked(disk, seed % 2 === 0 ? { link } : {})).catch((error) => {
+            assert.ok(error instanceof LockedError, `seed ${seed}: ${error}`);
+            refused++;
+          });
+          if (db === undefined) continue;
+          try {
+            for (let i = 0; i < 4; i++) {
+              await db.set(`${name}${n}-${i}`, 1);
+              kept.push(`${name}${n}-${i}`);
+            }
+          } catch {
+            // Another one has it by now.
+          }
+          await db.close().catch(() => {});
+        }
+      };
+      await Promise.all([work("a"), work("b"), work("c")]);
+      for (const keep of ["all", "none", "scattered"] as const) {
+        await using after = await open(disk.fork({ keep, random }));
+        const shown = new Set(await keys(after));
+        assert.deepEqual(kept.filter((key) => !shown.has(key)), [], `seed ${seed}, ${keep}`);
+        assert.equal((await after.verify()).ok, true, `seed ${seed}, ${keep}`);
+      }
+    }
+    assert.ok(refused > 2);
   });
 });
 

@@ -4,7 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -108,12 +118,34 @@ describe("the lock", () => {
     try {
       await assert.rejects(fs.lock(path), {
         name: "LockedError",
-        message: /which is this one, in another thread or context of it; close it there or open with readOnly/,
+        message:
+          /the number of this one: another thread or context of it, or a process of .* container; close it there or open/,
       });
     } finally {
       await thread.terminate();
     }
     (await fs.lock(path)).release();
+  });
+
+  it("held by a process that has the number of this one, as in another container, is not said to be held by this one", async () => {
+    const fs = nodeFileSystem();
+    const directory = newPlace();
+    const path = join(directory, "LOCK");
+    const other = await ask(runtimes[0]!, directory);
+    try {
+      // As it would have written it there.
+      writeFileSync(`${path}.owner`, readFileSync(`${path}.owner`, "utf8").replace(/\d+/, `${process.pid}`));
+      await assert.rejects(fs.lock(path), (error: Error) => {
+        assert.match(
+          error.message,
+          /locked by process \d+ since [-\d: UTC]+, .* or a process of another container; close it/,
+        );
+        assert.doesNotMatch(error.message, /which is this one/);
+        return true;
+      });
+    } finally {
+      await other.end(false);
+    }
   });
 
   for (const runtime of runtimes) {

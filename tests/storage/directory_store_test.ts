@@ -184,6 +184,20 @@ describe("DirectoryStore", () => {
     }
   });
 
+  it("keeps what it is writing itself, as on a machine that slept for days in between", async () => {
+    let now = 1_790_000_000_000;
+    const place = newPlace();
+    const store = directoryStore(place, { clock: () => now });
+    const slow = streamed(pattern(10), 5, async (piece) => {
+      if (piece !== 1) return;
+      now += 3 * 24 * 3600_000;
+      await store.put("b", text("2"));
+    });
+    await store.put("a", slow);
+    assert.deepEqual(Buffer.from(await bytesOf(await store.get("a"))), Buffer.from(pattern(10)));
+    assert.deepEqual(readdirSync(join(place, ".tmp~")), []);
+  });
+
   it("reads an object on as it was while it is replaced and removed", async () => {
     const store = directoryStore(newPlace());
     const bytes = pattern(3 * 2 ** 20);

@@ -15,7 +15,7 @@ import { readFileSync } from "../../files/read.ts";
 import { writeRecord } from "../../format/log/frame.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader, writeFileHeader } from "../../format/identity.ts";
 import { decodeEdit, encodeEdit, type ManifestEdit } from "../../format/manifest/manifest_edit.ts";
-import { readMarker, writeMarker } from "../../format/manifest/marker.ts";
+import { type Marker, readMarker, writeMarker } from "../../format/manifest/marker.ts";
 import { findLaterRecord, RecordReader } from "../../format/log/record_reader.ts";
 import { fileName, filePath, MARKER_NAME } from "../file_names.ts";
 import {
@@ -65,10 +65,21 @@ export async function loadManifest(
   directory: string,
   { marker: markerName = MARKER_NAME, elsewhere }: { marker?: string; elsewhere?: string } = {},
 ): Promise<LoadedManifest> {
-  const markerPath = join(directory, markerName);
-  // At once: a trip through the thread pool takes longer than reading a file of two lines.
-  const marker = readMarker(readFileSync(fs, markerPath, MARKER_BYTES_MAX), MARKER_NAME);
-  const name = fileName("manifest", marker.manifest);
+  for (let tried = 0;;) {
+    // At once: a trip through the thread pool takes longer than reading a file of two lines.
+    const marker = readMarker(readFileSync(fs, join(directory, markerName), MARKER_BYTES_MAX), MARKER_NAME);
+    try {
+      return await loadNamed(fs, directory, marker, elsewhere);
+    } catch (error) {
+      // A writer may have begun another manifest meanwhile, and removed this one. It is damage if it stays as it is.
+      if (marker.manifest === tried) throw error;
+      tried = marker.manifest;
+    }
+  }
+}
+
+async function loadNamed(fs: FileSystem, directory: string, { database, manifest }: Marker, elsewhere?: string) {
+  const name = fileName("manifest", manifest);
   let path = join(directory, name);
   if (elsewhere !== undefined && await fs.stat(path) === undefined) path = join(elsewhere, name);
   if ((await fs.stat(path)) === undefined) {
@@ -76,7 +87,7 @@ export async function loadManifest(
   }
   const handle = fs.openSync(path, "read");
   try {
-    return readManifest(handle, marker.manifest, marker.database, name);
+    return readManifest(handle, manifest, database, name);
   } finally {
     handle.closeSync();
   }

@@ -93,9 +93,12 @@ export class MarkerWatch {
     this.#next = manifest;
     try {
       let come: unknown;
+      let failure: unknown;
       const marker = join(this.#directory, MARKER_NAME);
-      await putInPlace(this.#fs, aside, marker, () => come = thrownBy(untouched));
+      await putInPlace(this.#fs, aside, marker, () => come = thrownBy(untouched)).catch((error) => failure = error);
+      // Also where the directory could not be synced: the marker names this one's manifest all the same.
       if (come !== undefined && await this.#putBack(before, `${manifest}`)) throw come;
+      if (failure !== undefined) throw failure;
       this.#manifest = manifest;
     } finally {
       this.#next = undefined;

@@ -21,9 +21,6 @@ import type { EngineSettings } from "../types.ts";
 /** How often a reader starts over when the writer removes files that it is just about to open. */
 const READ_ONLY_TRIES = 20;
 
-/** How often the marker is read again when what it names can't be. */
-const MARKER_TRIES = 3;
-
 /** A store and its log, ready to be used. */
 export interface Loaded {
   /** The store. */
@@ -112,12 +109,7 @@ export async function loadReadOnly(
 ): Promise<Loaded> {
   let badPlace: string | undefined;
   for (let tries = 1;; tries++) {
-    const before = await loadManifest(fs, path).catch((error) => {
-      // Between reading the marker and opening what it names the writer may have begun another manifest.
-      if (tries < MARKER_TRIES) return undefined;
-      throw error;
-    });
-    if (before === undefined) continue;
+    const before = await loadManifest(fs, path);
     const { number, size } = before;
     let recovered: Loaded | undefined;
     try {

@@ -7,8 +7,8 @@
  *
  * A crash leaves such files. They are known by the time in their names: nobody writes one object for a day, so an older
  * one belongs to nobody. A lock would know earlier, but costs each process one more file that stays, and says nothing on
- * file systems that pretend to lock. Where the clocks of two machines are more than a day apart, the worst is a put that
- * fails because its file is gone.
+ * file systems that pretend to lock. Its own are known by their paths, for a machine that slept over a weekend goes on with
+ * them. Where the clocks of two machines are more than a day apart, the worst is a put that fails because its file is gone.
  *
  * @module
  */
@@ -50,6 +50,8 @@ export class TemporaryFiles {
   readonly #fs: FileSystem;
   readonly #area: string;
   readonly #sources: TemporaryFileSources;
+  /** Those being written, or waiting for their name. */
+  readonly #inUse = new Set<string>();
   /** When leftovers were looked for. */
   #lookedAt = -Infinity;
 
@@ -60,7 +62,10 @@ export class TemporaryFiles {
     this.#sources = sources;
   }
 
-  /** Writes all of a body and makes its bytes durable; `hashed`: tells their digest. On failure nothing is left. */
+  /**
+   * Writes all of a body and makes its bytes durable; `hashed`: tells their digest. On failure nothing is left; otherwise
+   * `remove` is to be called when it has its name.
+   */
   async write(body: BodyReader, hashed: boolean): Promise<TemporaryFile> {
     const now = this.#sources.clock();
     // Again after a day: what was left shortly before a program began that goes on for months was too young then.
@@ -72,6 +77,7 @@ export class TemporaryFiles {
     const random = Array.from(this.#sources.randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
     const path = join(this.#area, `${now}-${random}`);
     const handle = await this.#create(path);
+    this.#inUse.add(path);
     try {
       const sha256 = await writeAll(handle, body, hashed);
       await handle.sync();
@@ -86,6 +92,7 @@ export class TemporaryFiles {
 
   /** Removes a file that is not needed, or no longer; what cannot be removed is left for later. */
   async remove(path: string): Promise<void> {
+    this.#inUse.delete(path);
     await removeIfThere(this.#fs, path).catch(() => {});
   }
 
@@ -108,7 +115,8 @@ export class TemporaryFiles {
     const old = now - LEFTOVER_AFTER_MS;
     for (const name of await this.#fs.list(this.#area)) {
       const begun = /^(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
-      if (begun !== undefined && Number(begun) < old) await this.remove(join(this.#area, name));
+      const path = join(this.#area, name);
+      if (begun !== undefined && Number(begun) < old && !this.#inUse.has(path)) await this.remove(path);
     }
   }
 }
