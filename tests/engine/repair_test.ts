@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { compareBytes, encodeText } from "../../lib/base/bytes.ts";
 import { IOError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
+import { loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -169,7 +170,7 @@ describe("repairDatabase()", () => {
     const engine = await open(fs, { historyBytes: 2 ** 20, memtableBytes: 2 ** 20 });
     await fill(engine, 20);
     await engine.compact();
-    for (let i = 0; i < 3; i++) await put(engine, { [`behind${i}`]: "1" });
+    for (let i = 0; i < 3; i++) await put(engine, { [`behind${i}`]: "v".repeat(100) });
     await engine.close();
     const files = await fs.list("/db");
     await damage(fs, files.find((file) => file.endsWith(".sst"))!, flip(100));
@@ -382,6 +383,31 @@ describe("repairDatabase()", () => {
     assert.ok(some > 3, `${some}`);
   });
 
+  it("takes nothing from the log before a segment of which tables have a part: what is in it may have deleted that", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 2 ** 20, memtableBytes: 2 ** 20 });
+    await fill(engine, 20);
+    await engine.compact();
+    await removeRange(engine, name(0), name(20));
+    for (let i = 0; i < 20; i++) await put(engine, { [`behind${i}`]: "v".repeat(100) });
+    fs.kill();
+    await engine.close().catch(() => {});
+    const disk = fs.otherProcess();
+    // A smaller memtable is full before the end of the segment.
+    const flushed = Promise.withResolvers<void>();
+    const onEvent = ({ type }: { type: string }): void => void (type === "flush" && flushed.resolve());
+    const again = await open(disk, { historyBytes: 2 ** 20, memtableBytes: 1500, onEvent });
+    await flushed.promise;
+    const entries = new Map(all(again));
+    await again.close();
+    const { state } = await loadManifest(disk, "/db");
+    assert.ok(state.lastVersion > 21 && state.lastVersion < 41, `${state.lastVersion}`);
+    for (const one of await disk.list("/db")) if (one.endsWith(".sst")) await disk.remove(`/db/${one}`);
+    const { kept, lost } = await repairDatabase(disk, "/db", settings, { dryRun: false });
+    assert.deepEqual([kept > 0, lost.length > 0], [true, true]);
+    for (const [key, value] of await contents(disk)) assert.equal(value, entries.get(key), key);
+  });
+
   it("tells of log that could not be read just then, in which damaged tables are looked for", async () => {
     const { fs: made, entries } = await example(2 ** 20);
     for (const one of await made.list("/db")) if (one.endsWith(".sst")) await made.remove(`/db/${one}`);
@@ -467,7 +493,8 @@ describe("repairDatabase()", () => {
     const table = (await fs.list("/db")).find((one) => one.endsWith(".sst"))!;
     await damage(fs, table, flip(90));
     const whole = await repairDatabase(fs.fork({ keep: "all" }), "/db", settings, { dryRun: true });
-    for (let at = 0, wasShort = true; wasShort; at++) {
+    let wasShort = true;
+    for (let at = 0; wasShort; at++) {
       let left = at;
       wasShort = false;
       const short = fs.fork({ keep: "all" }, {
