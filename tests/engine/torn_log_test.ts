@@ -123,6 +123,13 @@ describe("the log of a database that was killed", () => {
       }
     }
     console.log(`${cases} torn ends`);
+    await rewrite(disk, log, (bytes) => bytes.slice(0, places[0]!.end - 1));
+    const told: unknown[] = [];
+    const engine = await open(disk, {
+      onEvent: (event) => event.type === "recovery" && told.push([event.records, event.droppedBytes]),
+    });
+    assert.deepEqual(told, [[0, places[0]!.end - 1 - places[0]!.offset]]);
+    await engine.close();
   });
 
   it("is torn where none of it was synced, whichever records a power cut has left", async () => {
