@@ -68,6 +68,20 @@ describe("a restore into an open database, whose new catalog can't be read at on
   }
 });
 
+describe("a namespace that a restore brings", () => {
+  it("has the key encoding that it comes with, though the one it replaces had another", async () => {
+    const fileSystem = memoryFileSystem();
+    await using source = await DB.open("/source", { fileSystem });
+    await source.namespace("n").set("text", "restored");
+    await source.backup("/dump.jsonl");
+    await using db = await DB.open("/data", { fileSystem });
+    await db.namespace("n", { keyEncoding: "bytes" }).set(new Uint8Array([0xff]), "replaced");
+    await db.restore("/dump.jsonl");
+    assert.equal(await db.namespace("n").get("text"), "restored");
+    assert.throws(() => db.namespace("n", { keyEncoding: "bytes" }), /has keyEncoding "utf8"/);
+  });
+});
+
 /** A catalog of namespaces of the root, as an engine would give it; `asked` is called before rows are walked. */
 function engineWith(names: readonly string[], asked: () => void = () => {}) {
   const rows = names.map((name, i) => ({
