@@ -205,6 +205,24 @@ describe("the reserve", () => {
     await engine.close();
   });
 
+  it("is given to a delete where there is no space to note that history goes", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (name === "truncate" && path.endsWith("/RESERVE")) isFull = false;
+        if (isFull && name === "append") throw new NoSpaceError(`Cannot write ${path}: full (ENOSPC)`);
+      },
+    });
+    const engine = await open(fs, { reserve: true, historyBytes: MIB });
+    await put(engine, { a: "1" });
+    await engine.compact();
+    await put(engine, { b: "2" });
+    isFull = true;
+    await remove(engine, "a");
+    assert.deepEqual([all(engine), isFull], [[["b", "2"]], false]);
+    await engine.close();
+  });
+
   it("lets a delete begin the log of a database that was opened on a full disk", async () => {
     const { fs, engine } = await filled();
     fs.capacityBytes = Infinity;
