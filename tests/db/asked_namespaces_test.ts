@@ -63,6 +63,17 @@ describe("a namespace that is only asked for", () => {
     assert.deepEqual(context.catalog.names(root), ["written"]);
   });
 
+  it("is kept where one of two commits on their way is refused, and told of what the other wrote", async () => {
+    await using db = await DB.open(":memory:");
+    const n = db.namespace("n");
+    const refused = n.atomic().check({ key: "k", version: 1 }).set("k", 1).commit();
+    await Promise.all([refused, n.set("k", 2)]);
+    assert.equal((await refused).ok, false);
+    const told: string[] = [];
+    for await (const { changes } of db.changes()) for (const change of changes) told.push(change.type);
+    assert.deepEqual([told, db.namespaces()], [["set"], ["n"]]);
+  });
+
   it("is the same one again where it was let go of in the middle of a transaction", async (t) => {
     const collect = collector();
     if (collect === undefined) return t.diagnostic("not tried: garbage can't be collected on demand");

@@ -222,7 +222,7 @@ describe("BackupRepository", () => {
       assert.deepEqual((await repo.history()).map(({ action, result }) => [action, result]), [["backup", "ok"]]);
     }));
 
-  it("forgets a replication that was stopped, with its database, and leaves nothing on its signal", () =>
+  it("forgets a replication that was stopped, with its database, and leaves nothing on its signal, nor does a restore", () =>
     withDb(async (db) => {
       await using repo = await BackupRepository.open(new MemoryStore());
       const { signal } = new AbortController();
@@ -238,6 +238,7 @@ describe("BackupRepository", () => {
         await replication.flush();
       }
       assert.deepEqual(repo.status().replications.map(({ state }) => state), ["waiting"]);
+      await withDirectory(async (path) => void await repo.restore(join(path, "restored"), { signal }));
       assert.equal(listening, 0);
       await running.stop();
       assert.deepEqual(repo.status().replications, []);

@@ -142,6 +142,10 @@ describe("opening what is damaged or too new", () => {
         await assert.rejects(DB.open(path), error, what);
         assert.deepEqual(hashes(path), before, what);
       }
+      rmSync(join(root, "data", "LOCK"));
+      const before = hashes(join(root, "data"));
+      await assert.rejects(DB.open(join(root, "data"), { keyEncoding: "bytes" }), TypeError);
+      assert.deepEqual(hashes(join(root, "data")), before, "opened with another key encoding");
     }));
 
   it("is noticed at the read where the rest is whole, and the database goes on with all else", () =>

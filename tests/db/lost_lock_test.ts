@@ -475,6 +475,27 @@ describe("opening a database on which another process is at work without a lock"
     await first.close().catch(() => {});
   });
 
+  it("is refused where the other one has let log go that was about to be read, and that is not taken for lost", async () => {
+    const disk = memoryFileSystem();
+    const first = await open(unlocked(disk));
+    await first.set("a", 1);
+    const manifest = (await disk.list("/db")).find((name) => name.startsWith("MANIFEST"));
+    let looks = 0;
+    const meanwhile = unlocked(disk, {
+      statSync(path) {
+        if (!path.endsWith(".log")) return disk.statSync(path);
+        // As an edit would have it, which cannot be waited for here.
+        const edited = disk.openSync(`/db/${manifest}`, "append");
+        if (looks++ === 0) edited.appendSync(new Uint8Array(1));
+        edited.closeSync();
+        return undefined;
+      },
+    });
+    await assert.rejects(open(meanwhile), LockedError);
+    assert.ok(looks > 0);
+    await first.close().catch(() => {});
+  });
+
   it("is refused where a record was read while it was written, and not taken for damaged", async () => {
     const disk = memoryFileSystem();
     const first = await open(unlocked(disk));

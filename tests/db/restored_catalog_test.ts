@@ -5,6 +5,7 @@ import { IOError } from "../../lib/base/errors.ts";
 import { Catalog } from "../../lib/db/catalog/catalog.ts";
 import { catalogKey, writeCatalogCell } from "../../lib/format/catalog.ts";
 import { ROOT_SPACE } from "../../lib/format/space.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
 import { turnsOf } from "../base/turns_of.ts";
@@ -64,6 +65,46 @@ describe("a restore into an open database, whose new catalog can't be read at on
         await open.close().catch(() => {});
       }
       assert.ok(late > 0, "some reads failed after the restore had taken effect");
+    });
+  }
+});
+
+describe("a namespace that a restore brings", () => {
+  it("has the key encoding that it comes with, though the one it replaces had another", async () => {
+    const fileSystem = memoryFileSystem();
+    await using source = await DB.open("/source", { fileSystem });
+    await source.namespace("n").set("text", "restored");
+    await source.backup("/dump.jsonl");
+    await using db = await DB.open("/data", { fileSystem });
+    await db.namespace("n", { keyEncoding: "bytes" }).set(new Uint8Array([0xff]), "replaced");
+    await db.restore("/dump.jsonl");
+    assert.equal(await db.namespace("n").get("text"), "restored");
+    assert.throws(() => db.namespace("n", { keyEncoding: "bytes" }), /has keyEncoding "utf8"/);
+  });
+});
+
+describe("a namespace that a merging restore brings, and that is written to meanwhile", () => {
+  for (const wasAsked of [false, true]) {
+    it(`has the entries of both${wasAsked ? ", asked for before the restore began" : ""}`, async () => {
+      const fileSystem = memoryFileSystem();
+      await using source = await DB.open("/source", { fileSystem });
+      await source.namespace("n").setMany(Array.from({ length: 5000 }, (_, i) => ({ key: `k${i}`, value: i })));
+      await source.backup("/dump.jsonl");
+      const dump = await readFile(fileSystem, "/dump.jsonl", Infinity);
+      await using db = await DB.open("/data", { fileSystem });
+      let asked = wasAsked ? db.namespace("n") : undefined;
+      async function* pieces(): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < dump.length; at += 1000) {
+          yield dump.subarray(at, at + 1000);
+          if (at !== 50_000) continue;
+          asked ??= db.namespace("n");
+          await asked.set("own", "1");
+        }
+      }
+      await db.restore(pieces(), { mode: "merge" });
+      assert.equal(await db.namespace("n").get("own"), "1");
+      assert.equal(await db.namespace("n").get("k4999"), 4999);
+      assert.equal(await db.namespace("n").count(), 5001);
     });
   }
 });

@@ -4,11 +4,16 @@ import { describe, it } from "node:test";
 import { NoSpaceError } from "../../lib/base/errors.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { Batch } from "../../lib/format/log/batch.ts";
 import { DB } from "../../mod.ts";
-import { all, open, put, remove } from "./fixture.ts";
+import { all, key, open, put, remove } from "./fixture.ts";
 
 const MIB = 2 ** 20;
 const PART = 2 ** 17;
+
+async function versions(engine: Engine, since: number): Promise<number[]> {
+  return (await Array.fromAsync(engine.history(since))).map(({ version }) => version);
+}
 
 describe("a commit that a full disk refuses", () => {
   it("is cut off the log, and the cut is synced", async () => {
@@ -105,6 +110,46 @@ describe("a commit that a full disk refuses", () => {
     });
   }
 
+  it("is no damage for a reader that saw it before others of its group were written in its place", async () => {
+    let isFull = false;
+    const cut = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path, bytes }) {
+        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
+        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+      },
+      delay(name, path) {
+        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
+        reached.resolve();
+        return cut.promise;
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "kept" });
+    const reader = await open(fs.otherProcess(), { readOnly: true });
+    const follower = reader.follow(1);
+    isFull = true;
+    const batch = new Batch();
+    batch.deleteRange(key("refused"), key("refused and long"));
+    const refused = assert.rejects(engine.commit(batch, { durability: "interval" }), NoSpaceError);
+    const others = [put(engine, { c: "shorter" }, "interval"), put(engine, { d: "behind" }, "interval")];
+    await reached.promise;
+    await reader.refresh();
+    assert.equal((await follower.next(MIB))?.last, 2);
+    assert.deepEqual(await versions(reader, 0), [1, 2]);
+    isFull = false;
+    cut.resolve();
+    await refused;
+    assert.deepEqual(await Promise.all(others), [2, 3]);
+    await reader.refresh();
+    // Where both had read up to there is the middle of another commit now.
+    assert.deepEqual((await follower.next(MIB))?.commits.map(({ version }) => version), [3]);
+    assert.deepEqual(await versions(reader, 2), [3]);
+    await reader.close();
+    await engine.close();
+  });
+
   it("leaves its segment when it is a restore whose record was in it before its files could not be listed", async () => {
     let isFull = false;
     let wasWritten = false;
@@ -157,6 +202,24 @@ describe("the reserve", () => {
     await remove(engine, "a");
     assert.equal(await size(fs), MIB - PART);
     assert.deepEqual(all(engine), [["b", "2"]]);
+    await engine.close();
+  });
+
+  it("is given to a delete where there is no space to note that history goes", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (name === "truncate" && path.endsWith("/RESERVE")) isFull = false;
+        if (isFull && name === "append") throw new NoSpaceError(`Cannot write ${path}: full (ENOSPC)`);
+      },
+    });
+    const engine = await open(fs, { reserve: true, historyBytes: MIB });
+    await put(engine, { a: "1" });
+    await engine.compact();
+    await put(engine, { b: "2" });
+    isFull = true;
+    await remove(engine, "a");
+    assert.deepEqual([all(engine), isFull], [[["b", "2"]], false]);
     await engine.close();
   });
 

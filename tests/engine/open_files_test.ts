@@ -6,6 +6,8 @@ import { ClosedError, CorruptionError, HoldfastError, NoSpaceError } from "../..
 import { DELETE_CELL } from "../../lib/format/cell.ts";
 import { fileName } from "../../lib/engine/file_names.ts";
 import { loadManifest } from "../../lib/engine/manifest/manifest.ts";
+import { writeSynced } from "../../lib/files/publish.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, key, name, open, put } from "./fixture.ts";
 import { ingestSome } from "./staged.ts";
@@ -189,6 +191,23 @@ describe("an engine", () => {
     const before = await fs.list("/db");
     assert.throws(() => writer.add(key("a"), DELETE_CELL), ClosedError);
     assert.deepEqual(await fs.list("/db"), before);
+  });
+
+  it("takes no table of another database for its own, though it is as long", async () => {
+    const [own, other] = await Promise.all([1, 2].map(async (id) => {
+      const fs = memoryFileSystem();
+      const engine = await open(fs, { randomId: () => new Uint8Array(16).fill(id) });
+      await put(engine, { a: "1" });
+      await engine.compact();
+      await engine.close();
+      return fs;
+    }));
+    const table = `/db/${(await own!.list("/db")).find((file) => file.endsWith(".sst"))}`;
+    const bytes = await readFile(other!, table, Infinity);
+    assert.equal(bytes.length, (await own!.stat(table))!.size);
+    await own!.remove(table);
+    await writeSynced(own!, table, bytes);
+    await assert.rejects(open(own!), CorruptionError);
   });
 
   it("removes nothing as a reader that moves on: its writer may still need what that does not list", async () => {

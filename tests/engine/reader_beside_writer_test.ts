@@ -41,6 +41,15 @@ describe("a reader beside a writer", () => {
     assert.deepEqual((await reader.verify()).problems.map(({ file }) => file), ["000003.log"]);
   });
 
+  it("opens where the writer has begun another manifest since its marker was read", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    await writer.set("a", "x");
+    disk.inject({ at: ({ name, path }) => name === "open" && path.includes("MANIFEST"), do: "fail" });
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    assert.equal(await reader.get("a"), "x");
+  });
+
   it("still reports what is damaged each time it is read", async () => {
     const disk = memoryFileSystem();
     await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { encodeText } from "../../lib/base/bytes.ts";
+import { compareBytes, encodeText } from "../../lib/base/bytes.ts";
 import { IOError, NotFoundError, PermissionError } from "../../lib/base/errors.ts";
+import { loadManifest } from "../../lib/engine/manifest/manifest.ts";
 import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
@@ -10,7 +11,7 @@ import { readFile } from "../../lib/files/read.ts";
 import { KIND_BYTES } from "../../lib/format/cell.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { spacePrefix, tagPrefix } from "../../lib/format/space.ts";
-import { all, fill, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
+import { all, fill, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
 import { ingestSome } from "./staged.ts";
 
 const settings = tinySettings();
@@ -169,7 +170,7 @@ describe("repairDatabase()", () => {
     const engine = await open(fs, { historyBytes: 2 ** 20, memtableBytes: 2 ** 20 });
     await fill(engine, 20);
     await engine.compact();
-    for (let i = 0; i < 3; i++) await put(engine, { [`behind${i}`]: "1" });
+    for (let i = 0; i < 3; i++) await put(engine, { [`behind${i}`]: "v".repeat(100) });
     await engine.close();
     const files = await fs.list("/db");
     await damage(fs, files.find((file) => file.endsWith(".sst"))!, flip(100));
@@ -261,18 +262,45 @@ describe("repairDatabase()", () => {
     }
   });
 
-  it("keeps the commits before and behind a bad place in the log", async () => {
+  it("says which keys of a damaged block may be lost, and no more", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, {
+      memtableBytes: 2 ** 20,
+      tableBytes: 2 ** 20,
+      historyBytes: 0,
+      compression: "none",
+    });
+    await fill(engine, 100);
+    await engine.compact();
+    await engine.close();
+    const table = (await fs.list("/db")).find((one) => one.endsWith(".sst"))!;
+    const starts: (Uint8Array | undefined)[] = [];
+    for (const place of [90, 1000]) {
+      const copy = fs.fork({ keep: "all" });
+      await damage(copy, table, flip(place));
+      const { lost } = await repairDatabase(copy, "/db", settings, { dryRun: true });
+      assert.equal(lost.length, 1);
+      starts.push(lost[0]!.start);
+    }
+    assert.deepEqual(starts[0], key(name(0)));
+    assert.ok(compareBytes(starts[1]!, key(name(10))) > 0);
+  });
+
+  it("keeps the commits before and behind bad places in the log, and tells each of them", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs, { memtableBytes: 1024 * 1024 });
     for (let i = 0; i < 30; i++) await put(engine, { [name(i)]: "x".repeat(50) });
     await engine.close();
     const log = (await fs.list("/db")).find((one) => one.endsWith(".log"))!;
-    await damage(fs, log, flip(1000));
-    const report = await repairDatabase(fs, "/db", settings, { dryRun: false });
-    assert.equal(report.kept, 29);
-    assert.equal(report.lost.length, 1);
-    assert.doesNotMatch(report.lost[0]!.detail, /repair/, "the remedy is under way");
-    assert.equal((await contents(fs)).size, 29);
+    for (const places of [[1000], [1000, 1500]]) {
+      const copy = fs.fork({ keep: "all" });
+      for (const place of places) await damage(copy, log, flip(place));
+      const report = await repairDatabase(copy, "/db", settings, { dryRun: false });
+      assert.equal(report.kept, 30 - places.length);
+      assert.equal(report.lost.length, places.length);
+      assert.doesNotMatch(report.lost[0]!.detail, /repair/, "the remedy is under way");
+      assert.equal((await contents(copy)).size, 30 - places.length);
+    }
   });
 
   it("keeps a commit behind a bad place that is so large that its record is split", async () => {
@@ -360,6 +388,31 @@ describe("repairDatabase()", () => {
     assert.ok(some > 3, `${some}`);
   });
 
+  it("takes nothing from the log before a segment of which tables have a part: what is in it may have deleted that", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 2 ** 20, memtableBytes: 2 ** 20 });
+    await fill(engine, 20);
+    await engine.compact();
+    await removeRange(engine, name(0), name(20));
+    for (let i = 0; i < 20; i++) await put(engine, { [`behind${i}`]: "v".repeat(100) });
+    fs.kill();
+    await engine.close().catch(() => {});
+    const disk = fs.otherProcess();
+    // A smaller memtable is full before the end of the segment.
+    const flushed = Promise.withResolvers<void>();
+    const onEvent = ({ type }: { type: string }): void => void (type === "flush" && flushed.resolve());
+    const again = await open(disk, { historyBytes: 2 ** 20, memtableBytes: 1500, onEvent });
+    await flushed.promise;
+    const entries = new Map(all(again));
+    await again.close();
+    const { state } = await loadManifest(disk, "/db");
+    assert.ok(state.lastVersion > 21 && state.lastVersion < 41, `${state.lastVersion}`);
+    for (const one of await disk.list("/db")) if (one.endsWith(".sst")) await disk.remove(`/db/${one}`);
+    const { kept, lost } = await repairDatabase(disk, "/db", settings, { dryRun: false });
+    assert.deepEqual([kept > 0, lost.length > 0], [true, true]);
+    for (const [key, value] of await contents(disk)) assert.equal(value, entries.get(key), key);
+  });
+
   it("tells of log that could not be read just then, in which damaged tables are looked for", async () => {
     const { fs: made, entries } = await example(2 ** 20);
     for (const one of await made.list("/db")) if (one.endsWith(".sst")) await made.remove(`/db/${one}`);
@@ -437,6 +490,30 @@ describe("repairDatabase()", () => {
         return error instanceof IOError && error.message.includes(code);
       });
       assert.deepEqual(await short.list("/db"), before);
+    }
+  });
+
+  it("takes for no damage that memory is short, whatever it opens or reads just then", async () => {
+    const { fs } = await example();
+    const table = (await fs.list("/db")).find((one) => one.endsWith(".sst"))!;
+    await damage(fs, table, flip(90));
+    const whole = await repairDatabase(fs.fork({ keep: "all" }), "/db", settings, { dryRun: true });
+    let wasShort = true;
+    for (let at = 0; wasShort; at++) {
+      let left = at;
+      wasShort = false;
+      const short = fs.fork({ keep: "all" }, {
+        beforeOperation({ name, path }) {
+          if (!["open", "read"].includes(name) || !(path.endsWith(table) || path.endsWith(".log")) || left-- !== 0) {
+            return;
+          }
+          wasShort = true;
+          throw nodeError(name, path, { code: "ENOMEM" });
+        },
+      });
+      const repaired = await repairDatabase(short, "/db", settings, { dryRun: true }).catch((error) => error);
+      if (wasShort) assert.match(repaired.message, /ENOMEM/, `${at}`);
+      else assert.deepEqual(repaired, whole);
     }
   });
 

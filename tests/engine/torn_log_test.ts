@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import { CorruptionError } from "../../lib/base/errors.ts";
+import { repairDatabase } from "../../lib/engine/recovery/repair.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Batch, readCommit, writeCommitHead } from "../../lib/format/log/batch.ts";
 import { writeRecord } from "../../lib/format/log/frame.ts";
 import { RecordReader } from "../../lib/format/log/record_reader.ts";
 import { checksumSeed, FILE_HEADER_BYTES, readFileHeader } from "../../lib/format/identity.ts";
 import { readFile } from "../../lib/files/read.ts";
-import { all, open, put } from "./fixture.ts";
+import { all, open, put, tinySettings } from "./fixture.ts";
 
 const COMMITS = 6;
 
@@ -122,6 +123,13 @@ describe("the log of a database that was killed", () => {
       }
     }
     console.log(`${cases} torn ends`);
+    await rewrite(disk, log, (bytes) => bytes.slice(0, places[0]!.end - 1));
+    const told: unknown[] = [];
+    const engine = await open(disk, {
+      onEvent: (event) => event.type === "recovery" && told.push([event.records, event.droppedBytes]),
+    });
+    assert.deepEqual(told, [[0, places[0]!.end - 1 - places[0]!.offset]]);
+    await engine.close();
   });
 
   it("is torn where none of it was synced, whichever records a power cut has left", async () => {
@@ -172,6 +180,18 @@ describe("the log of a database that was killed", () => {
     }
   });
 
+  it("gives a repair all but the commits that make no sense, and each of these is told", async () => {
+    const { disk, log, records } = await killed();
+    const senseless = (i: number): Uint8Array => new Uint8Array([...records[i]!, 0xff]);
+    await withRecords(disk, log, [records[0]!, senseless(1), records[2]!, senseless(3), records[4]!]);
+    const { kept, lost } = await repairDatabase(disk, "/db", tinySettings(), { dryRun: false });
+    assert.deepEqual([kept, lost.length], [3, 2]);
+    for (const { detail } of lost) assert.match(detail, /a record that is no commit/);
+    const engine = await open(disk);
+    assert.deepEqual(all(engine).map(([key]) => key), ["k1", "k3", "k5"]);
+    await engine.close();
+  });
+
   it("is damaged where a version is not the one behind that before it", async () => {
     const { disk, log, records } = await killed();
     for (const order of [[0, 2], [0, 1, 1], [0, 1, 0]]) {
@@ -191,9 +211,14 @@ describe("the log of a database that was killed", () => {
     const two = [...records.slice(0, 2), ingestRecord(3)];
     const [, , offset] = await withRecords(disk, log, [...two, records[3]!]);
     await assert.rejects(open(disk), (error) => error instanceof CorruptionError && error.offset === offset);
-    await withRecords(disk, log, two);
+    const [, , at] = await withRecords(disk, log, two);
+    const dropped = (await disk.stat(log))!.size - at!;
     for (let turn = 0; turn < 2; turn++) {
-      const engine = await open(disk);
+      const told: unknown[] = [];
+      const engine = await open(disk, {
+        onEvent: (event) => event.type === "recovery" && told.push([event.records, event.bytes, event.droppedBytes]),
+      });
+      if (turn === 0) assert.deepEqual(told, [[2, at, dropped]]);
       assert.deepEqual(all(engine).map(([key]) => key), ["k1", "k2", ...turn === 0 ? [] : ["k3"]]);
       await put(engine, { k3: "in its place" });
       const versions: number[] = [];

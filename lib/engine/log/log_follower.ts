@@ -23,6 +23,7 @@ import { readCommit } from "../../format/log/batch.ts";
 import { FILE_HEADER_BYTES } from "../../format/identity.ts";
 import type { LogMeta } from "../../format/manifest/manifest_edit.ts";
 import { fileName } from "../file_names.ts";
+import type { ManifestWriter } from "../manifest/manifest.ts";
 import type { Store } from "../store.ts";
 import type { CommitEvent, LogFollower, LogStretch } from "../types.ts";
 import { historyGone, keptLogs } from "./history.ts";
@@ -53,6 +54,7 @@ export class StoreFollower implements LogFollower {
   readonly #slicer: Slicer;
   #version: number;
   #place: Place | undefined;
+  #placeIn: ManifestWriter | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -97,7 +99,9 @@ export class StoreFollower implements LogFollower {
     if (first > this.#version + 1) throw historyGone(store, this.#version, first);
     const release = store.holdLogs(logs.map(({ number }) => number));
     const stretch: LogStretch = { commits: [], last: this.#version, bytes: 0, lineage: logs[0]!.lineage };
-    let place = this.#place;
+    // Before a refresh a reader may have read a commit that its writer, on a full disk, has cut off and written others over.
+    const { manifest } = store;
+    let place = manifest === this.#placeIn ? this.#place : undefined;
     try {
       for (const log of logs) {
         if (log.lineage !== stretch.lineage) {
@@ -114,6 +118,7 @@ export class StoreFollower implements LogFollower {
     if (stretch.last === this.#version) return undefined;
     this.#version = stretch.last;
     this.#place = place;
+    this.#placeIn = manifest;
     return stretch;
   }
 

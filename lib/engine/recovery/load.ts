@@ -14,7 +14,7 @@ import { Log } from "../log/log.ts";
 import { type LoadedManifest, loadManifest } from "../manifest/manifest.ts";
 import type { ManifestState } from "../manifest/manifest_state.ts";
 import { recoverLog } from "./recovery.ts";
-import { assertSameManifest, assertUntouched, atWork } from "./untouched.ts";
+import { assertUntouched, atWork } from "./untouched.ts";
 import { Store } from "../store.ts";
 import type { EngineSettings } from "../types.ts";
 
@@ -65,7 +65,6 @@ export async function recoverStore(
     names,
   }).catch(async (error) => {
     if (settings.readOnly || !(error instanceof CorruptionError)) throw error;
-    assertSameManifest(fs, path, loaded);
     // A record may have been read while another process wrote it: damage stays where it is.
     const apply = ({ ops }: CommitRecord): undefined => void countOperations(ops);
     let again: string | undefined;

@@ -203,6 +203,7 @@ async function recoverSegment(
           if (reader.next() !== undefined) {
             throw new CorruptionError(name, found.offset, "records follow an ingest that never took effect");
           }
+          result.bytes += found.offset;
           result.droppedBytes += endOfBytes(opened.read, found.offset, opened.size) - found.offset;
           result.openSeen = found.end;
           return found.offset;
