@@ -256,8 +256,9 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async compact(range?: KeyRange<K>, options?: WorkOptions): Promise<void> {
     this.#context.assertOpen("compact");
-    refuseOptions("compact", range, ["signal", "onProgress"]);
-    const checked = checkOptions("compact", options, ["signal", "onProgress"]);
+    const names = ["signal", "onProgress"];
+    refuseOptions("compact", range, names);
+    const checked = checkOptions("compact", options, names);
     const signal = signalOption("compact", checked);
     const progress = new ProgressReporter(functionOption<OnProgress>("compact", checked, "onProgress"));
     const { encoding, prefix } = this.#context.catalog.root;

@@ -78,6 +78,21 @@ describe("the process", () => {
     assert.equal((await run(["get", "db", "nothing"])).code, 1);
   });
 
+  it("has not succeeded where it ended for want of anything left to wait for", async () => {
+    const main = new URL("../../lib/cli/main.ts", import.meta.url);
+    const stuck = at("stuck.ts");
+    await writeFile(
+      stuck,
+      `import { promises } from "node:fs";
+      import { main } from "${main}";
+      promises.link = () => new Promise(() => {}); // as a database is made
+      void main();`,
+    );
+    const before = isDeno ? ["run", "--no-check", "-A"] : [];
+    const { status } = spawnSync(process.execPath, [...before, stuck, "init", at("stuck")], { env: environment });
+    assert.equal(status, 1);
+  });
+
   it("ends quietly when nobody reads its output any more", async () => {
     await using db = await DB.open(at("long"));
     await db.setMany(Array.from({ length: 20_000 }, (_, n) => [`key-${n}`, "x".repeat(100)] as const));
