@@ -58,7 +58,11 @@ async function intoStore(engine: Engine, store: ObjectStore, options: BackupOpti
     encryption: checked.encryption,
     clock: engine.settings.clock,
   });
-  return await withPruning(context, engine, checked);
+  try {
+    return await withPruning(context, engine, checked);
+  } finally {
+    await context.letGo?.();
+  }
 }
 
 /** Makes a backup in an open repository. */

@@ -131,9 +131,10 @@ async function repositoryIn(store: ObjectStore, encryption: Secret | undefined):
   return { kind: "repository", name: context.name, context };
 }
 
-/** Ends the stream behind a source. */
+/** Ends what a source was opened with: the stream behind it, the claim to write to a repository. */
 export async function closeSource(source: OpenedSource): Promise<void> {
   if (source.kind === "tar" || source.kind === "portable") await source.close();
+  if (source.kind === "repository") await source.context.letGo?.();
 }
 
 async function sniff(packed: AsyncIterable<Uint8Array>, name: string): Promise<OpenedSource> {

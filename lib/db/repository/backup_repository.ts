@@ -85,7 +85,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
    *
    * Rejects with `DecryptionError` for a wrong, missing or needless key, `ExistsError` where something else is,
    * `NotFoundError` where there is nothing and none may be made, `IntegrityError` for a damaged `repository.json`,
-   * `UnsupportedFormatError` for one of a newer release; with `TypeError` or `RangeError` for options that make no sense.
+   * `UnsupportedFormatError` for one of a newer release; with `TypeError` or `RangeError` for options that make no sense. Over
+   * a store without conditional writes, calls that write reject with `RepositoryLockedError` while another program does.
    */
   static async open(target: string | URL | ObjectStore, options?: RepositoryOptions): Promise<BackupRepository> {
     const call = "BackupRepository.open";
@@ -220,12 +221,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   async estimate(options?: PointOptions): Promise<parts.RestoreEstimate> {
     const checked = checkOptions("estimate", options, [...POINT, ...LONG_OPTIONS]);
     const wish = pointOptions("estimate", checked);
-    return await this.#work.estimateRestore(
-      "estimate",
-      this.#withKey("estimate"),
-      wish,
-      longOptions("estimate", checked),
-    );
+    const context = this.#withKey("estimate");
+    return await this.#work.estimateRestore("estimate", context, wish, longOptions("estimate", checked));
   }
 
   /** What `replicate` with these options would ask of the store: requests of an idle hour and of a busy one, and of a base. */
@@ -236,7 +233,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const context = this.#context(call);
     checkOptions(call, options, ["interval", "heartbeat", "verify"]);
     const { estimateReplication, replicationOptions, checksItself } = this.#work;
-    return await Promise.resolve(estimateReplication(replicationOptions(call, options), checksItself(context)));
+    const store = { checksums: checksItself(context), conditions: context.letGo === undefined };
+    return await Promise.resolve(estimateReplication(replicationOptions(call, options), store));
   }
 
   /** Counts and sizes. */
@@ -351,6 +349,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
       }
     }));
     this.#replications.clear();
+    await this.#parts.letGo?.();
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 

@@ -1,10 +1,10 @@
-/** A repository in a bucket: of Ceph, with accidents on the way there, with the gateway killed; and of Swift, which is refused. */
+/** A repository in a bucket: of Ceph, with accidents on the way there, and with the gateway killed. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { BackupRepository, DB, HoldfastError } from "../../../mod.ts";
+import { BackupRepository, DB } from "../../../mod.ts";
 import { s3, type S3Options } from "../../../lib/adapters/s3.ts";
 import { isMyDay, LONG, randomFrom, SEED } from "../../crash/random.ts";
-import { keysOf, pattern } from "../helpers.ts";
+import { pattern } from "../helpers.ts";
 import { CEPH_CAN, newBucket, optionsFor } from "../servers/buckets.ts";
 import { startCeph } from "../servers/ceph.ts";
 import { errorAnswer, type Fate, type SeenRequest, startLoopback } from "../servers/loopback.ts";
@@ -12,7 +12,6 @@ import type { S3Server } from "../servers/s3_server.ts";
 import { sharedServer } from "../servers/shared.ts";
 
 const ceph = await sharedServer("ceph");
-const swift = await sharedServer("swift");
 const MIB = 2 ** 20;
 
 /** A database of some size. */
@@ -47,20 +46,6 @@ async function restored(repo: BackupRepository): Promise<DB> {
   const db = await DB.open(":memory:");
   await repo.restore(db);
   return db;
-}
-
-if (swift === undefined) it("Swift is not here", () => {});
-else {
-  it("a repository in a bucket of Swift is refused before anything is written, for nothing there keeps two writers apart", async () => {
-    const bucket = await newBucket(swift);
-    const store = s3(`s3://${bucket}/repo`, optionsFor(swift));
-    await assert.rejects(BackupRepository.open(store), (error) => {
-      assert.ok(error instanceof HoldfastError && error.code === "UNSUPPORTED");
-      assert.match(error.message, /lacks conditional writes .*two writers are kept apart; use a store that has them/);
-      return true;
-    });
-    assert.deepEqual(await keysOf(store), []);
-  });
 }
 
 if (ceph === undefined) it("Ceph is not here", () => {});

@@ -44,6 +44,8 @@ export interface RepositoryContext {
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** For what is done now and then. */
   readonly timers: Timers;
+  /** Lets other programs write, until this one does again; undefined where the store itself keeps writers apart. */
+  readonly letGo: (() => Promise<void>) | undefined;
   /** Random bytes, for ids, keys and salts. */
   readonly randomBytes: (count: number) => Uint8Array;
 }

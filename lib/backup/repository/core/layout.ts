@@ -11,6 +11,7 @@
  * heads/<database>/<lineage>.json                    how far the log is archived
  * pins/<id>                                          that backup stays
  * locks/<name>.json gc/<id>.json proofs/<id>.json audit/<number>.jsonl damaged/...
+ * writers/<id>.json                                  who writes, where the store decides no conditions
  * ```
  *
  * @module
@@ -33,6 +34,7 @@ export const PART = {
   proofs: "proofs/",
   audit: "audit/",
   damaged: "damaged/",
+  writers: "writers/",
 } as const;
 
 /** Where a backup's manifest is. */

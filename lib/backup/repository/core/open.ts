@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { DecryptionError, ExistsError, HoldfastError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
+import { DecryptionError, ExistsError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { monotonicNow, randomBytes } from "../../../base/simulation.ts";
 import { delayWith, systemTimers, type Timers } from "../../../base/timers.ts";
@@ -31,6 +31,8 @@ import { firstKey, readBytes } from "./documents.ts";
 import { addSlot, openRing } from "./keys.ts";
 import { PART, REPOSITORY_COPY_KEY, REPOSITORY_KEY } from "./layout.ts";
 import { RetryingStore } from "./retrying_store.ts";
+import { decidesConditions, SoleWriter } from "./sole_writer.ts";
+import { WriterClaim } from "./writer_claim.ts";
 
 /** How a repository is opened; all settled. */
 export interface OpenSettings {
@@ -113,36 +115,45 @@ export async function isRepository(fs: FileSystem, path: string): Promise<boolea
 
 /** Opens a repository, or makes one. */
 export async function openRepository(store: ObjectStore, settings: OpenSettings): Promise<RepositoryContext> {
-  const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(settings.timers, ms, signal);
-  const retrying = new RetryingStore(store, { delay });
+  const { timers } = settings;
+  const delay = (ms: number, signal?: AbortSignal): Promise<void> => delayWith(timers, ms, signal);
+  // Times are stored as whole ms.
+  const clock = (): number => Math.floor(settings.clock());
+  const around = { clock, monotonic: monotonicNow, delay, timers, randomBytes };
+  const plain = new RetryingStore(store, { delay });
   const name = store.name;
-  await retrying.probe({ write: !settings.readOnly && !settings.keyless });
-  const found = await readRepository(retrying, name);
-  const { about, ring } = await unlock(retrying, found?.about ?? await make(retrying, settings), settings);
-  // Nothing begins where it is gone.
-  if (found?.isLost && !settings.readOnly && !settings.keyless) {
-    await retrying.put(REPOSITORY_KEY, sealDocument("repository", about), { ifAbsent: true });
+  const writes = !settings.readOnly && !settings.keyless;
+  await plain.probe({ write: writes });
+  const claim = writes && !decidesConditions(plain) ? new WriterClaim(plain, around) : undefined;
+  const retrying = claim === undefined ? plain : new RetryingStore(store, { delay }, new SoleWriter(store, claim));
+  const letGo = claim && ((): Promise<void> => claim.letGo());
+  try {
+    const found = await readRepository(retrying, name);
+    const { about, ring } = await unlock(retrying, found?.about ?? await make(retrying, settings), settings);
+    // Nothing begins where it is gone.
+    if (found?.isLost && writes) {
+      await retrying.put(REPOSITORY_KEY, sealDocument("repository", about), { ifAbsent: true });
+    }
+    return {
+      ...around,
+      store: retrying,
+      name,
+      directory: store instanceof DirectoryStore ? store.root : undefined,
+      id: about.id,
+      ring,
+      keyless: about.encryption !== null && ring === undefined,
+      readOnly: !writes,
+      compression: settings.compression,
+      concurrency: settings.concurrency,
+      bandwidth: new Bandwidth(settings.bytesPerSecond, monotonicNow, delay),
+      timeZone: settings.timeZone,
+      activities: new Activities(),
+      letGo,
+    };
+  } catch (error) {
+    await letGo?.();
+    throw error;
   }
-  return {
-    store: retrying,
-    name,
-    directory: store instanceof DirectoryStore ? store.root : undefined,
-    id: about.id,
-    ring,
-    keyless: about.encryption !== null && ring === undefined,
-    readOnly: settings.readOnly || settings.keyless,
-    compression: settings.compression,
-    concurrency: settings.concurrency,
-    bandwidth: new Bandwidth(settings.bytesPerSecond, monotonicNow, delay),
-    timeZone: settings.timeZone,
-    activities: new Activities(),
-    // Times are stored as whole ms.
-    clock: () => Math.floor(settings.clock()),
-    monotonic: monotonicNow,
-    delay,
-    timers: settings.timers,
-    randomBytes,
-  };
 }
 
 /** What the repository says of itself, and its ring: by the copy where the key opens nothing by the first. */
@@ -215,7 +226,8 @@ async function make(
   settings: OpenSettings,
 ): Promise<RepositoryDocument> {
   const other = await firstKey(store, "");
-  if (other !== undefined && !other.startsWith(PART.keys)) {
+  // Keys come before what they open; whoever claims to write has yet to begin.
+  if (other !== undefined && !other.startsWith(PART.keys) && !other.startsWith(PART.writers)) {
     // Another may have made it since we looked.
     const made = await readRepository(store, store.name);
     if (made !== undefined) return made.about;
@@ -232,7 +244,6 @@ async function make(
   if (settings.readOnly || settings.keyless || !settings.create) {
     throw new NotFoundError(`Cannot open ${store.name}: there is no repository; check the path (NOT_FOUND)`);
   }
-  assertCapable(store);
   const id = toHex(randomBytes(16));
   const createdAt = Math.floor(settings.clock());
   const ring = settings.encryption === undefined ? undefined : newKeyRing(randomBytes);
@@ -257,15 +268,4 @@ async function make(
     throw new IntegrityError(`${REPOSITORY_KEY} in ${store.name} comes and goes; check the store`);
   }
   return found.about;
-}
-
-/** Two writers can't be kept apart without conditions, so a store that has none is refused. */
-function assertCapable(store: ObjectStore): void {
-  const { ifAbsent, ifMatch } = store.capabilities;
-  if (ifAbsent && ifMatch) return;
-  throw new HoldfastError(
-    "UNSUPPORTED",
-    `Cannot make a repository in ${store.name}: it lacks conditional writes (${ifAbsent ? "ifMatch" : "ifAbsent"}), ` +
-      "by which two writers are kept apart; use a store that has them",
-  );
 }

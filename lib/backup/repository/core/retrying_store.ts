@@ -3,6 +3,8 @@
  *
  * A put of pieces can't be sent twice and is not tried again; callers make the pieces anew.
  *
+ * Where the store decides no conditions, puts may go by way of what does (`sole_writer.ts`).
+ *
  * @module
  */
 import type {
@@ -24,11 +26,13 @@ import { again, type Waits } from "./again.ts";
 export class RetryingStore implements ObjectStore {
   readonly #inner: ObjectStore;
   readonly #waits: Waits;
+  readonly #writer: Pick<ObjectStore, "put"> | undefined;
 
-  /** Tries again what `inner` calls retryable; `waits` makes the pauses. */
-  constructor(inner: ObjectStore, waits: Waits) {
+  /** Tries again what `inner` calls retryable; `waits` makes the pauses. A `writer` decides conditions in its place. */
+  constructor(inner: ObjectStore, waits: Waits, writer?: Pick<ObjectStore, "put">) {
     this.#inner = inner;
     this.#waits = waits;
+    this.#writer = writer;
   }
 
   get name(): string {
@@ -36,12 +40,14 @@ export class RetryingStore implements ObjectStore {
   }
 
   get capabilities(): StoreCapabilities {
-    return this.#inner.capabilities;
+    const { capabilities } = this.#inner;
+    return this.#writer === undefined ? capabilities : { ...capabilities, ifAbsent: true, ifMatch: true };
   }
 
   put(key: string, body: ObjectBody, options?: PutOptions): Promise<{ etag: string } | undefined> {
-    if (!(body instanceof Uint8Array)) return this.#inner.put(key, body, options);
-    return this.#again(() => this.#inner.put(key, body, options), options?.signal);
+    const store = this.#writer ?? this.#inner;
+    if (!(body instanceof Uint8Array)) return store.put(key, body, options);
+    return this.#again(() => store.put(key, body, options), options?.signal);
   }
 
   get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {

@@ -9,13 +9,16 @@
  * a look at the base, after a shipment, a minute and more after the last one: 1 get
  * ```
  *
- * A store that checks what it takes by itself has nothing read back.
+ * A store that checks what it takes by itself has nothing read back. One that decides no conditions is asked what is there
+ * before each put, 1 get; and the claim to write to it is 1 put, 2 lists and 1 delete for whatever follows more than 5 s after
+ * the write before it, or else 1 put every 20 s.
  *
  * Bases, and the merging of 24 hours into a day, are not in the hours. `tests/backup/repository/replication_cost_test.ts`
  * counts hours of real replications and compares.
  *
  * @module
  */
+import { IDLE_MS, RENEW_MS } from "../core/writer_claim.ts";
 import { type CheckedReplication, LOOK_EVERY_MS } from "./replication_options.ts";
 
 /** Requests to a store, by what services charge for. */
@@ -52,10 +55,10 @@ const MINUTES = 59;
  */
 const BASE: StoreRequests = { puts: 7, gets: 5, lists: 5, deletes: 1 };
 
-/** Estimates a replication. `checksums`: of the store's capabilities. */
+/** Estimates a replication over a store that checks what it takes by itself or not, and decides conditions or does not. */
 export function estimateReplication(
   { interval, heartbeat, verify }: Pick<CheckedReplication, "interval" | "heartbeat" | "verify">,
-  checksums: boolean,
+  { checksums, conditions }: { checksums: boolean; conditions: boolean },
 ): ReplicationEstimate {
   const readsBack = verify && !checksums;
   const shipments = HOUR / interval;
@@ -67,14 +70,48 @@ export function estimateReplication(
   const hours = ofHour > 1 ? 1 : 0;
   const looks = HOUR / (Math.ceil(LOOK_EVERY_MS / interval) * interval);
   const [merges, merged] = [minutes + hours, ofMinutes + hours * ofHour];
-  return {
-    idle: { puts: Math.round(HOUR / heartbeat), gets: 0, lists: 0, deletes: 0 },
+  const asked: ReplicationEstimate = {
+    idle: { puts: HOUR / heartbeat, gets: 0, lists: 0, deletes: 0 },
     busy: {
-      puts: Math.round(2 * shipments + merges),
-      gets: Math.round((readsBack ? shipments : 0) + merged + (checksums ? 0 : merges) + looks),
-      lists: Math.round(merges),
-      deletes: Math.round(merged),
+      puts: 2 * shipments + merges,
+      gets: (readsBack ? shipments : 0) + merged + (checksums ? 0 : merges) + looks,
+      lists: merges,
+      deletes: merged,
     },
     base: { ...BASE, gets: BASE.gets - (readsBack ? 0 : 1) },
+  };
+  const all = conditions ? asked : {
+    idle: plus(asked.idle, claims(heartbeat)),
+    busy: plus(asked.busy, claims(interval)),
+    base: plus(asked.base, CLAIM),
+  };
+  return { idle: rounded(all.idle), busy: rounded(all.busy), base: rounded(all.base) };
+}
+
+const CLAIM: StoreRequests = { puts: 1, gets: 0, lists: 2, deletes: 1 };
+
+/** What an hour of writes in every `interval` takes to be the only writer. */
+function claims(interval: number): StoreRequests {
+  if (interval <= IDLE_MS) return { puts: HOUR / RENEW_MS, gets: 0, lists: 0, deletes: 0 };
+  const times = HOUR / interval;
+  return { puts: times, gets: 0, lists: 2 * times, deletes: times };
+}
+
+/** With the claims, and a look before each put. */
+function plus(asked: StoreRequests, claimed: StoreRequests): StoreRequests {
+  return {
+    puts: asked.puts + claimed.puts,
+    gets: asked.gets + asked.puts + claimed.gets,
+    lists: asked.lists + claimed.lists,
+    deletes: asked.deletes + claimed.deletes,
+  };
+}
+
+function rounded({ puts, gets, lists, deletes }: StoreRequests): StoreRequests {
+  return {
+    puts: Math.round(puts),
+    gets: Math.round(gets),
+    lists: Math.round(lists),
+    deletes: Math.round(deletes),
   };
 }

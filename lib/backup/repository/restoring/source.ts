@@ -23,6 +23,7 @@ import type { RepositoryContext } from "../core/context.ts";
 import { readFacts } from "./facts.ts";
 import { objectKey, PART } from "../core/layout.ts";
 import { type Lease, takeLease } from "../core/lease.ts";
+import { OtherWriterError } from "../core/writer_claim.ts";
 import { materialize, type Materialized } from "./materialize.ts";
 import { objectPieces } from "../core/objects.ts";
 import { planRestore } from "./restore_plan.ts";
@@ -36,8 +37,9 @@ export type WantedState =
   | { kind: "entries"; backup: BaseDocument; pieces: () => AsyncIterable<Uint8Array> };
 
 /**
- * Runs `work` under a lease; where nothing can be written (rights, a full disk), also from some time on, without one: who may
- * only read can still restore, from a repository that nobody prunes meanwhile, or at the second try.
+ * Runs `work` under a lease; where nothing can be written (rights, a full disk, another program that is the only one that
+ * may), also from some time on, without one: who may only read can still restore, from a repository that nobody prunes
+ * meanwhile, or at the second try.
  */
 export async function withReaderLease<T>(
   context: RepositoryContext,
@@ -64,10 +66,10 @@ export async function withReaderLease<T>(
   }
 }
 
-/** Passes over that the store takes no writes. */
+/** Passes over that the store takes no writes, or not from this program. */
 function passRefused(error: unknown): void {
   const isRefused = error instanceof PermissionError || error instanceof NoSpaceError ||
-    (error instanceof StorageError && !error.retryable);
+    error instanceof OtherWriterError || (error instanceof StorageError && !error.retryable);
   if (!isRefused) throw error;
 }
 

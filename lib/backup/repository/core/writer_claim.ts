@@ -1,0 +1,283 @@
+/**
+ * The claim to write to a repository whose store decides no conditions: one program at a time has it.
+ *
+ * A claim is an object of its own, `writers/<id>.json`, which its holder puts anew now and then for as long as it writes:
+ *
+ * ```
+ * look for others ─► none ─► put the claim ─► look again ─► none: it holds, and dead ones are removed
+ *   ▲        └► some: watch them                      └► some: take it back, and begin again after a while
+ *   │             ├► one changes: its holder lives, and this program is refused
+ *   └─────────────┴► each has gone, or stood still for `DEAD_MS`: its holder is dead
+ * ```
+ *
+ * (1) Of two that claim at the same time at least one finds the other at its second look, for listings are complete.
+ * (2) Who takes the place of a dead one has seen its claim stand still for `DEAD_MS`. A holder trusts its own for `TRUST_MS`
+ *     from when it began to put it last: should the dead one wake, it has stopped doing so long before. It gives up what is
+ *     on its way then, and claims anew under another name.
+ * (3) No two clocks have to agree, but for claims that stand since `LONG_AGO_MS`, as one does whose program was killed the
+ *     night before: services refuse requests of a clock that is a quarter of an hour off.
+ * (4) Who writes nothing keeps nobody out: a claim is given back `IDLE_MS` after the last write.
+ *
+ * @module
+ */
+import process from "node:process";
+import { RepositoryLockedError } from "../../../base/errors.ts";
+import { equalBytes, toHex } from "../../../base/bytes.ts";
+import { ofProcess, randomNumber } from "../../../base/simulation.ts";
+import { openDocument, sealDocument, UNCHECKED } from "../../../format/repository/document.ts";
+import { type LeaseDocument, leaseDocument } from "../../../format/repository/house_documents.ts";
+import type { ObjectStore } from "../../../storage/object_store.ts";
+import type { RepositoryContext } from "./context.ts";
+import { allKeys, isDamage, readBytes } from "./documents.ts";
+import { PART } from "./layout.ts";
+
+/** A claim is put anew this long after the last time. */
+export const RENEW_MS = 20_000;
+
+/** So long a holder trusts its claim without having put it anew. */
+const TRUST_MS = 60_000;
+
+/** A claim that others see standing still for so long is a dead program's. What its holder sent last has long arrived. */
+const DEAD_MS = 120_000;
+
+/** Between two looks at the claims of others. */
+const LOOK_MS = 5000;
+
+/** Behind the last write others may have their turn. */
+export const IDLE_MS = 5000;
+
+/** Two clocks of which both serve are less than this apart. */
+const LONG_AGO_MS = 3_600_000;
+
+/** Two that claim at the same time may give way to each other more than once. */
+const TRIES = 5;
+
+const CLAIM_BYTES_MAX = 64 * 1024;
+
+/** Another program writes to the repository, and its store decides no conditions. */
+export class OtherWriterError extends RepositoryLockedError {}
+
+/** What a claim needs to know of time and chance. */
+export type ClaimSurroundings = Pick<RepositoryContext, "clock" | "monotonic" | "delay" | "timers" | "randomBytes">;
+
+/** Claims that this process put: none of them keeps it out. */
+const claimsOfProcess = ofProcess(() => new Set<string>());
+
+/** What claims of others were like when they were seen first, and when that was (monotonic). */
+type Watched = Map<string, { bytes: Uint8Array; since: number }>;
+
+/** A claim that holds. */
+interface Held {
+  key: string;
+  takenAt: number;
+  expiresAt: number;
+  /** When it began to be put last, by either clock. */
+  since: { clock: number; monotonic: number };
+  /** Aborted when it is not to be trusted any more. */
+  lapse: AbortController;
+  /** Ends its timers. */
+  cancel: () => void;
+}
+
+/** The claim of one open repository. */
+export class WriterClaim {
+  readonly #store: ObjectStore;
+  readonly #around: ClaimSurroundings;
+  readonly #own: Set<string>;
+  #held: Held | undefined;
+  #taking: Promise<Held> | undefined;
+  #renewing: Promise<void> | undefined;
+  #uses = 0;
+  #cancelIdle: (() => void) | undefined;
+
+  /** `own` are the claims of this process. */
+  constructor(store: ObjectStore, around: ClaimSurroundings, own: Set<string> = claimsOfProcess()) {
+    this.#store = store;
+    this.#around = around;
+    this.#own = own;
+  }
+
+  /**
+   * Runs `work` while the claim holds. It takes nothing for granted behind an `await` unless `trusted` still says so; the
+   * signal is aborted when that ends. `OtherWriterError` while another program writes.
+   */
+  async during<T>(work: (trusted: () => boolean, signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#uses++;
+    this.#cancelIdle?.();
+    try {
+      const held = await this.#holding();
+      return await work(() => this.#isTrusted(held), held.lapse.signal);
+    } finally {
+      // A program that closes nothing stays for so long, or the next one would take it for dead.
+      if (--this.#uses === 0) this.#cancelIdle = this.#around.timers.set(IDLE_MS, () => void this.letGo(), true);
+    }
+  }
+
+  /** Gives the claim back, unless something is being written. */
+  async letGo(): Promise<void> {
+    if (this.#uses > 0 || this.#taking !== undefined) return;
+    this.#cancelIdle?.();
+    await this.#withdraw();
+  }
+
+  #isTrusted(held: Held): boolean {
+    return this.#ageOf(held) < TRUST_MS;
+  }
+
+  /** How long ago it was put: by the clock that says more, for a machine that sleeps has only one of them go on, ms. */
+  #ageOf({ since }: Held): number {
+    const byClock = this.#around.clock() - since.clock;
+    return byClock < 0 ? Infinity : Math.max(byClock, this.#around.monotonic() - since.monotonic);
+  }
+
+  async #holding(): Promise<Held> {
+    const held = this.#held;
+    if (held !== undefined && this.#isTrusted(held)) return held;
+    return await (this.#taking ??= this.#take().finally(() => this.#taking = undefined));
+  }
+
+  async #take(): Promise<Held> {
+    await this.#withdraw();
+    for (let tries = 1;; tries++) {
+      const dead = await this.#othersAreDead();
+      const claim = this.#newClaim();
+      await this.#put(claim);
+      const others = (await this.#others()).filter((key) => !dead.has(key));
+      if (others.length === 0) {
+        this.#held = claim;
+        this.#keep(claim);
+        for (const key of dead) await this.#remove(key);
+        return claim;
+      }
+      await this.#giveBack(claim);
+      if (tries === TRIES) throw this.#refusal(undefined);
+      await this.#around.delay(LOOK_MS * randomNumber());
+    }
+  }
+
+  /** Waits until no other claim is that of a living program; gives those of dead ones. */
+  async #othersAreDead(): Promise<Set<string>> {
+    const dead = new Set<string>();
+    const watched: Watched = new Map();
+    for (;;) {
+      const others = (await this.#others()).filter((key) => !dead.has(key));
+      if (others.length === 0) return dead;
+      for (const key of others) if (await this.#isDead(key, watched)) dead.add(key);
+      if (others.some((key) => !dead.has(key))) await this.#around.delay(LOOK_MS);
+    }
+  }
+
+  /** Whether the holder of another claim has died; throws when it lives. */
+  async #isDead(key: string, watched: Watched): Promise<boolean> {
+    const found = await readBytes(this.#store, key, CLAIM_BYTES_MAX);
+    if (found === undefined) return false;
+    const now = this.#around.monotonic();
+    const body = this.#read(key, found.bytes);
+    const first = watched.get(key);
+    if (first === undefined) watched.set(key, { bytes: found.bytes, since: now });
+    else if (!equalBytes(first.bytes, found.bytes)) throw this.#refusal(body);
+    if (body !== undefined && this.#around.clock() > body.expiresAt + LONG_AGO_MS) return true;
+    return first !== undefined && now - first.since >= DEAD_MS;
+  }
+
+  #read(key: string, bytes: Uint8Array): LeaseDocument | undefined {
+    try {
+      return openDocument("lease", bytes, key, leaseDocument, UNCHECKED);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** The keys of claims that other programs put. */
+  async #others(): Promise<string[]> {
+    const keys = await allKeys(this.#store, PART.writers);
+    return keys.map(({ key }) => key).filter((key) => !this.#own.has(key));
+  }
+
+  #newClaim(): Held {
+    const key = `${PART.writers}${toHex(this.#around.randomBytes(8))}.json`;
+    this.#own.add(key);
+    return {
+      key,
+      takenAt: this.#around.clock(),
+      expiresAt: 0,
+      since: { clock: 0, monotonic: 0 },
+      lapse: new AbortController(),
+      cancel: () => {},
+    };
+  }
+
+  async #put(claim: Held): Promise<void> {
+    const since = { clock: this.#around.clock(), monotonic: this.#around.monotonic() };
+    // Other bytes each time, whatever the clock says: that they change is how others know that it lives.
+    claim.expiresAt = Math.max(claim.expiresAt + 1, since.clock + DEAD_MS);
+    await this.#write(claim, claim.expiresAt, claim.lapse.signal);
+    claim.since = since;
+  }
+
+  async #write({ key, takenAt }: Held, expiresAt: number, signal?: AbortSignal): Promise<void> {
+    const id = key.slice(PART.writers.length, -".json".length);
+    const body: LeaseDocument = { id, kind: "write", holder: `process ${process.pid}`, takenAt, expiresAt };
+    await this.#store.put(key, sealDocument("lease", body), { signal });
+  }
+
+  /** Sets the timers: to put the claim anew, and to give up what is on its way when that does not succeed. */
+  #keep(claim: Held): void {
+    const { timers } = this.#around;
+    claim.cancel();
+    const renewal = timers.set(RENEW_MS, () => void (this.#renewing = this.#renew(claim)), false);
+    const end = timers.set(TRUST_MS - this.#ageOf(claim), () => claim.lapse.abort(), false);
+    claim.cancel = () => {
+      renewal();
+      end();
+    };
+  }
+
+  async #renew(claim: Held): Promise<void> {
+    // Who slept, and may have been taken for dead, begins anew with the next write.
+    if (!this.#isTrusted(claim)) return claim.lapse.abort();
+    try {
+      await this.#put(claim);
+    } catch {
+      // The store may be away for a moment. Until the trust ends there is time for more.
+    }
+    if (this.#held === claim && this.#isTrusted(claim)) this.#keep(claim);
+  }
+
+  async #withdraw(): Promise<void> {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) await this.#giveBack(held);
+  }
+
+  async #giveBack(claim: Held): Promise<void> {
+    claim.cancel();
+    claim.lapse.abort();
+    // What is put behind its removal would keep others out.
+    await this.#renewing;
+    if (await this.#remove(claim.key)) this.#own.delete(claim.key);
+    // Who may write and not delete says that it is over.
+    else await this.#write(claim, 0).catch(() => {});
+  }
+
+  /** Removes a claim; whether that succeeded. One that stays is a dead one's to others. */
+  async #remove(key: string): Promise<boolean> {
+    try {
+      await this.#store.delete(key);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #refusal(other: LeaseDocument | undefined): OtherWriterError {
+    const who = other && ` (${other.holder}, since ${new Date(other.takenAt).toISOString()})`;
+    return new OtherWriterError(
+      `Cannot write to ${this.#store.name}: another program does${
+        who ?? ""
+      }, and one at a time may, for the store has no ` +
+        `conditional writes; wait for it, or open it with readOnly (REPOSITORY_LOCKED)`,
+    );
+  }
+}

@@ -1,0 +1,505 @@
+/** Stores that decide no conditions: one program writes at a time. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { delayWith, type Timers } from "../../../lib/base/timers.ts";
+import { RetryingStore } from "../../../lib/backup/repository/core/retrying_store.ts";
+import { SoleWriter } from "../../../lib/backup/repository/core/sole_writer.ts";
+import { type ClaimSurroundings, WriterClaim } from "../../../lib/backup/repository/core/writer_claim.ts";
+import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
+import type { ListOptions, ObjectBody, ObjectStore } from "../../../lib/storage/object_store.ts";
+import { LONG, mine, pick, randomFrom, SEED } from "../../crash/random.ts";
+import { keysOf, streamed, text, textOf } from "../../storage/helpers.ts";
+import { storeSuite } from "../../storage/store_suite.ts";
+import { backupTo } from "../../../lib/backup/backup_to.ts";
+import { restoreTo } from "../../../lib/backup/restore_to.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
+import { settingsOf } from "../fixture.ts";
+import { FakeTime, turns } from "./fake_timers.ts";
+import { House, MIDNIGHT } from "./house.ts";
+import { prune } from "./prune_fixture.ts";
+import { NO_WAIT, sweep } from "./sweep.ts";
+import { scenarios } from "./sweep_scenarios.ts";
+import { UnconditionalStore } from "./unconditional_store.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** A program of its own at a store: others know nothing of it but what it puts there. */
+class Program {
+  readonly claim: WriterClaim;
+  readonly store: RetryingStore;
+
+  constructor(store: ObjectStore, time: FakeTime, changes: Partial<ClaimSurroundings> = {}, claims = store) {
+    const around: ClaimSurroundings = {
+      clock: time.clock,
+      monotonic: time.clock,
+      timers: time,
+      delay: (ms, signal) => delayWith(changes.timers ?? time, ms, signal),
+      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+      ...changes,
+    };
+    this.claim = new WriterClaim(new RetryingStore(claims, around), around, new Set());
+    this.store = new RetryingStore(store, around, new SoleWriter(store, this.claim, new Map()));
+  }
+}
+
+/** A store with other methods here and there. */
+function over(store: ObjectStore, changes: Partial<ObjectStore>): ObjectStore {
+  return {
+    name: store.name,
+    capabilities: store.capabilities,
+    put: (...args) => store.put(...args),
+    get: (...args) => store.get(...args),
+    head: (...args) => store.head(...args),
+    list: (...args) => store.list(...args),
+    delete: (...args) => store.delete(...args),
+    ...changes,
+  };
+}
+
+/** Writes each second. */
+async function writeUntil({ store }: Program, time: FakeTime, writing: { over: boolean }): Promise<void> {
+  for (let i = 0; !writing.over; i++) {
+    await store.put(`b/${i}`, text("1"), { ifAbsent: true });
+    await delayWith(time, SECOND);
+  }
+}
+
+/** What comes of a call while time goes by, and how much did. */
+async function meanwhile<T>(time: FakeTime, call: Promise<T>): Promise<{ took: number; value?: T; error?: unknown }> {
+  const began = time.now;
+  let outcome: { value?: T; error?: unknown } | undefined;
+  call.then((value) => outcome = { value }, (error) => outcome = { error });
+  for (let i = 0; i < 10_000; i++) {
+    await turns(2);
+    if (outcome !== undefined) return { took: time.now - began, ...outcome };
+    await time.advance(SECOND);
+  }
+  throw new Error("it never ended");
+}
+
+// Whose claims are kept elsewhere, so that listings give what the suite has put.
+storeSuite(
+  "a store without conditions that one program writes to",
+  () => new Program(new UnconditionalStore(), new FakeTime(MIDNIGHT), {}, new UnconditionalStore()).store,
+);
+
+describe("a store without conditions", () => {
+  it("is written to by one program at a time: another is refused within half a minute, and told by whom", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const store = new UnconditionalStore();
+    const [first, second] = [new Program(store, time), new Program(store, time)];
+    await first.store.put("a", text("1"), { ifAbsent: true });
+    // Writing goes on.
+    const writing = { over: false };
+    const writes = writeUntil(first, time, writing);
+    const { error, took } = await meanwhile(time, second.store.put("a", text("2"), { ifAbsent: true }));
+    assert.ok(error instanceof RepositoryLockedError, String(error));
+    assert.match(
+      error.message,
+      /^Cannot write to memory: another program does \(process \d+, since 2026-11-21T00:00:00\.000Z\), and one at a time may, for the store has no conditional writes; wait for it, or open it with readOnly \(REPOSITORY_LOCKED\)$/,
+    );
+    assert.ok(took <= 30 * SECOND, `${took} ms`);
+    assert.equal(await textOf(second.store, "a"), "1", "reading needs no claim");
+    await second.store.put("c", text("3"));
+    writing.over = true;
+    await meanwhile(time, writes);
+  });
+
+  it("is free again five seconds after the last write, or at once when it is let go", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const store = new UnconditionalStore();
+    const [first, second] = [new Program(store, time), new Program(store, time)];
+    await first.store.put("a", text("1"), { ifAbsent: true });
+    assert.equal((await keysOf(store, { prefix: "writers/" })).length, 1);
+    const waited = await meanwhile(time, second.store.put("b", text("1"), { ifAbsent: true }));
+    assert.equal(waited.error, undefined);
+    assert.ok(waited.took >= 5 * SECOND && waited.took <= 10 * SECOND, `${waited.took} ms`);
+    await second.claim.letGo();
+    assert.deepEqual(await keysOf(store), ["a", "b"]);
+    assert.equal((await meanwhile(time, first.store.put("c", text("1"), { ifAbsent: true }))).took, 0);
+    await first.claim.letGo();
+  });
+
+  it("is taken over from a program that died, two minutes after another began to look, or at once the next day", async () => {
+    for (const later of [0, 70 * MINUTE]) {
+      const time = new FakeTime(MIDNIGHT);
+      const store = new UnconditionalStore();
+      await new Program(store, time, { timers: { set: () => () => {} } }).store.put("a", text("1"), { ifAbsent: true });
+      time.now += later;
+      const { took, error } = await meanwhile(
+        time,
+        new Program(store, time).store.put("b", text("1"), { ifAbsent: true }),
+      );
+      assert.equal(error, undefined);
+      if (later === 0) assert.ok(took >= 2 * MINUTE && took < 2 * MINUTE + 10 * SECOND, `${took} ms`);
+      else assert.equal(took, 0);
+      assert.equal((await keysOf(store, { prefix: "writers/" })).length, 1, "that of the dead one was removed");
+    }
+  });
+
+  it("is not taken over by a program whose clock is wrong, nor from one whose clock stands", async () => {
+    for (const wrong of [-50 * MINUTE, 50 * MINUTE, 0]) {
+      const time = new FakeTime(MIDNIGHT);
+      const store = new UnconditionalStore();
+      const first = new Program(store, time, wrong === 0 ? { clock: () => MIDNIGHT } : {});
+      await first.store.put("b", text("1"), { ifAbsent: true });
+      const writing = { over: false };
+      const writes = writeUntil(first, time, writing);
+      const second = new Program(store, time, { clock: () => time.now + wrong });
+      const { error } = await meanwhile(time, second.store.put("a", text("1"), { ifAbsent: true }));
+      assert.ok(error instanceof RepositoryLockedError, `${wrong}`);
+      writing.over = true;
+      await meanwhile(time, writes);
+    }
+  });
+
+  it("is claimed anew by a program that slept, whose write begins again, or is refused where another has it by now", async () => {
+    for (const [taken, setBack] of [[false, 0], [true, 0], [true, 2 * 60 * MINUTE]] as const) {
+      const time = new FakeTime(MIDNIGHT);
+      const store = new UnconditionalStore();
+      const second = new Program(store, time);
+      let asleep = true;
+      // It sleeps where it has looked and not put yet.
+      const sleepy = over(store, {
+        async head(key) {
+          const found = await store.head(key);
+          if (key !== "a" || !asleep) return found;
+          asleep = false;
+          time.now += 3 * MINUTE;
+          if (taken) {
+            const call = second.store.put("a", text("second"), { ifAbsent: true });
+            assert.equal((await meanwhile(time, call)).error, undefined);
+          }
+          return found;
+        },
+      });
+      // Its timers sleep too, and of its two clocks the one that only goes forward; the other may be set back meanwhile.
+      const first = new Program(sleepy, time, {
+        clock: () => time.now - (asleep ? 0 : setBack),
+        monotonic: () => 0,
+        timers: { set: () => () => {} },
+        delay: (ms) => delayWith(time, ms),
+      });
+      const { value, error } = await meanwhile(time, first.store.put("a", text("first"), { ifAbsent: true }));
+      assert.equal(error, undefined);
+      assert.equal(await textOf(store, "a"), taken ? "second" : "first");
+      assert.equal(value === undefined, taken);
+    }
+  });
+
+  it("gives up what is on its way when its claim can't be put anew for a minute", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const state = { away: false, abortedAt: 0, renewals: 0 };
+    const inner = new UnconditionalStore();
+    const store = over(inner, {
+      async put(key, body, options) {
+        if (key === "a" && state.abortedAt === 0) {
+          state.away = true;
+          await new Promise((_, reject) => {
+            options!.signal!.addEventListener("abort", () => {
+              state.away = false;
+              state.abortedAt = time.now;
+              reject(options!.signal!.reason);
+            });
+          });
+        }
+        if (state.away && ++state.renewals === 1) throw new PermissionError("away");
+        // The second time no answer comes.
+        if (state.away) {
+          await new Promise<void>((resolve) => options!.signal!.addEventListener("abort", () => resolve()));
+          throw options!.signal!.reason;
+        }
+        return await inner.put(key, body, options);
+      },
+    });
+    const { store: writer } = new Program(store, time);
+    const { error } = await meanwhile(time, writer.put("a", text("1"), { ifAbsent: true }));
+    assert.equal(error, undefined, "it is put again, under a new claim");
+    assert.equal(state.abortedAt - MIDNIGHT, MINUTE);
+    assert.equal(await textOf(store, "a"), "1");
+  });
+
+  it("is claimed anew by a program that slept in the middle of a put, however late its timers are", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const fate = new Fate(time, () => 0);
+    const shared = new UnconditionalStore();
+    let arrives = (): void => {};
+    const store = over(shared, {
+      async put(key, body, options) {
+        if (key === "a" && fate.stopped === 0) await new Promise<void>((resolve) => arrives = resolve);
+        options?.signal?.throwIfAborted();
+        return await shared.put(key, body);
+      },
+    });
+    const first = new Program(store, time, { timers: fate.timers });
+    const put = first.store.put("a", text("first"), { ifAbsent: true });
+    await turns(5);
+    fate.stopped = time.now + 5 * MINUTE;
+    const second = new Program(shared, time);
+    const writing = { over: false };
+    assert.equal((await meanwhile(time, second.store.put("a", text("second"), { ifAbsent: true }))).error, undefined);
+    const writes = writeUntil(second, time, writing);
+    await meanwhile(time, delayWith(time, fate.stopped - time.now + 3 * SECOND));
+    arrives();
+    const { error } = await meanwhile(time, put);
+    assert.ok(error instanceof RepositoryLockedError, String(error));
+    assert.equal(await textOf(shared, "a"), "second");
+    writing.over = true;
+    await meanwhile(time, writes);
+  });
+
+  it("is left without a claim by a program that ends while it puts it anew", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const shared = new UnconditionalStore();
+    let arrives: (() => void) | undefined;
+    let renewals = 0;
+    const store = over(shared, {
+      async put(key, body) {
+        if (key.startsWith("writers/") && ++renewals === 2) await new Promise<void>((resolve) => arrives = resolve);
+        return await shared.put(key, body);
+      },
+    });
+    const { claim } = new Program(store, time);
+    await meanwhile(time, claim.during(() => delayWith(time, 21 * SECOND)));
+    assert.ok(arrives !== undefined);
+    const end = claim.letGo();
+    await turns(5);
+    arrives();
+    await end;
+    assert.deepEqual(await keysOf(shared), []);
+  });
+
+  it("is told that a claim is over by a program that may write and not delete", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const inner = new UnconditionalStore();
+    let mayDelete = false;
+    const store = over(inner, {
+      async delete(key) {
+        if (!mayDelete) throw new PermissionError(`no right to delete ${key}`);
+        await inner.delete(key);
+      },
+    });
+    const [first, second] = [new Program(store, time), new Program(store, time)];
+    for (const [index, program] of [first, second, first].entries()) {
+      const { took, error } = await meanwhile(time, program.store.put(`a/${index}`, text("1"), { ifAbsent: true }));
+      assert.equal(error, undefined);
+      assert.equal(took, 0);
+      await program.claim.letGo();
+    }
+    mayDelete = true;
+    const third = new Program(store, time);
+    await third.store.put("b", text("1"), { ifAbsent: true });
+    assert.equal((await keysOf(store, { prefix: "writers/" })).length, 1, "who may delete removes them");
+  });
+
+  it("waits for a claim that can't be read, as for a dead one's", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const store = new UnconditionalStore();
+    await store.put("writers/odd.json", text("{}"));
+    const { took, error } = await meanwhile(
+      time,
+      new Program(store, time).store.put("a", text("1"), { ifAbsent: true }),
+    );
+    assert.equal(error, undefined);
+    assert.ok(took >= 2 * MINUTE);
+  });
+
+  it("ends a body that it does not take", async () => {
+    const { store } = new Program(new UnconditionalStore(), new FakeTime(MIDNIGHT));
+    await store.put("a", text("1"), { ifAbsent: true });
+    const body = streamed(text("hello"), 2);
+    assert.equal(await store.put("a", body, { ifAbsent: true }), undefined);
+    const taken = streamed(text("hello"), 2);
+    assert.ok(await store.put("b", taken, { ifAbsent: true }) !== undefined);
+    assert.ok(taken.closed);
+  });
+});
+
+/** How a program fares that others are to know nothing of. */
+class Fate {
+  /** Until when it stands still; `Infinity` for good. */
+  stopped = 0;
+  readonly #time: FakeTime;
+  readonly #random: () => number;
+
+  constructor(time: FakeTime, random: () => number) {
+    this.#time = time;
+    this.#random = random;
+  }
+
+  /** Requests that take a while there and back; the program hears of what comes while it stands still when it goes on. */
+  line(store: ObjectStore): ObjectStore {
+    const slowly = <A extends unknown[], T>(call: (...args: A) => Promise<T>) => async (...args: A): Promise<T> => {
+      await this.#delay();
+      const result = await call(...args);
+      await this.#delay();
+      await this.goesOn();
+      return result;
+    };
+    return over(store, {
+      // What is on its way arrives, whatever became of who sent it.
+      put: slowly((key: string, body: ObjectBody) => store.put(key, body)),
+      get: slowly((key: string) => store.get(key)),
+      head: slowly((key: string) => store.head(key)),
+      list: slowly((options?: ListOptions) => store.list(options)),
+      delete: slowly((key: string) => store.delete(key)),
+    });
+  }
+
+  /** Its timers, which are late where it stands still. */
+  readonly timers: Timers = {
+    set: (ms, run, keepAlive) => {
+      let isOver = false;
+      this.#time.set(ms, () => void this.goesOn().then(() => isOver || run()), keepAlive);
+      return () => void (isOver = true);
+    },
+  };
+
+  async goesOn(): Promise<void> {
+    if (this.stopped === Infinity) await new Promise(() => {});
+    while (this.#time.now < this.stopped) await delayWith(this.#time, this.stopped - this.#time.now);
+  }
+
+  async #delay(): Promise<void> {
+    await delayWith(this.#time, this.#random() * (this.#random() < 0.1 ? 25 : 1) * SECOND);
+  }
+}
+
+/** Programs that each add one to a number, again and again; gives what the additions that succeeded made of it. */
+async function additions(seed: number): Promise<number[]> {
+  const random = randomFrom(seed);
+  const time = new FakeTime(MIDNIGHT);
+  const shared = new UnconditionalStore();
+  await shared.put("number", text("0"));
+  const made: number[] = [];
+  let running = 0;
+  const run = async (): Promise<void> => {
+    const fate = new Fate(time, random);
+    const wrong = (pick(random, 3) - 1) * 20 * MINUTE;
+    const program = new Program(fate.line(shared), time, { clock: () => time.now + wrong, timers: fate.timers });
+    for (let tries = 0; tries < 12; tries++) {
+      try {
+        const found = (await readBytes(program.store, "number", 100))!;
+        const number = Number(new TextDecoder().decode(found.bytes)) + 1;
+        const chance = random();
+        if (chance < 0.3) fate.stopped = time.now + random() * (chance < 0.15 ? 10 * SECOND : 5 * MINUTE);
+        const put = await program.store.put("number", text(`${number}`), { ifMatch: found.etag });
+        if (put !== undefined) made.push(number);
+      } catch (error) {
+        if (!(error instanceof RepositoryLockedError)) throw error;
+      }
+      if (random() < 0.05) {
+        fate.stopped = Infinity;
+        return;
+      }
+      if (random() < 0.3) await program.claim.letGo();
+      await delayWith(time, random() * 20 * SECOND);
+    }
+  };
+  let failure: unknown;
+  for (let i = 0; i < 3; i++) {
+    running++;
+    run().catch((error) => failure ??= error).finally(() => running--);
+  }
+  for (let i = 0; running > 0; i++) {
+    assert.ok(i < 100_000, "it ends");
+    await time.advance(SECOND, () => turns(1));
+    await turns(1);
+  }
+  if (failure !== undefined) throw failure;
+  return made;
+}
+
+describe("programs that write to a store without conditions, slow, asleep, killed, with clocks that are wrong", () => {
+  it("undo nothing of what another wrote", async () => {
+    let all = 0;
+    for (const seed of mine(Array.from({ length: LONG ? 1000 : 60 }, (_, i) => i))) {
+      const made = await additions(SEED + seed);
+      assert.deepEqual(made, made.map((_, i) => i + 1), `seed ${SEED + seed}`);
+      all += made.length;
+    }
+    assert.ok(all > 100, `${all}`);
+  });
+});
+
+/** Pauses between tries take no time, and what is due in five seconds or more never is. */
+const SHORT_WAITS: Timers = {
+  set: (ms, run, keepAlive) => ms < 5 * SECOND ? NO_WAIT.set(ms, run, keepAlive) : () => {},
+};
+
+describe("a repository in a store without conditions", () => {
+  it("does all that others do, and leaves no claim behind", async () => {
+    const store = new UnconditionalStore();
+    const house = await House.make({ store, repository: { encryption: { passphrase: "a b c" } } });
+    const claims = (): Promise<string[]> => keysOf(store, { prefix: "writers/" });
+    await house.set("a", "1");
+    await house.backup();
+    assert.equal((await claims()).length, 1);
+    const replication = await house.replicate({ interval: SECOND });
+    await house.set("b", "2");
+    await replication.flush();
+    await replication.stop();
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    for (let version = 1; version <= 3; version++) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+    }
+    assert.deepEqual((await verifyRepository(house.context, undefined, { read: "all" })).problems, []);
+    await prune(house, { keepLast: 1 });
+    await house.context.letGo!();
+    assert.deepEqual(await claims(), []);
+    // By a path or a store it is opened for the time of the call.
+    const encryption = { passphrase: "a b c" };
+    await backupTo(house.engine, store, { encryption });
+    assert.deepEqual(await claims(), []);
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), store, "/elsewhere", { encryption });
+    assert.deepEqual(await claims(), []);
+  });
+
+  it("can be read, and restored from, while another program writes to it; what would write is refused", async () => {
+    const store = new UnconditionalStore();
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    await house.context.letGo!();
+    const writing = { over: false };
+    const other = new Program(store, house.time);
+    await other.store.put("b", text("1"), { ifAbsent: true });
+    const writes = writeUntil(other, house.time, writing);
+    const { error } = await meanwhile(house.time, house.backup());
+    assert.ok(error instanceof RepositoryLockedError, String(error));
+    const restored = await meanwhile(house.time, house.restore());
+    assert.deepEqual(restored.value?.contents, house.states.get(1), String(restored.error));
+    const report = await meanwhile(house.time, verifyRepository(house.context, undefined, { read: "all" }));
+    assert.deepEqual(report.value?.problems, []);
+    assert.equal((await listBackups(house.context)).length, 1);
+    writing.over = true;
+    await meanwhile(house.time, writes);
+    await other.claim.letGo();
+    assert.equal((await meanwhile(house.time, house.backup())).error, undefined);
+  });
+
+  it("is begun anew where a program was killed that had only claimed it", async () => {
+    const store = new UnconditionalStore();
+    const time = new FakeTime(MIDNIGHT);
+    await new Program(store, time, { timers: { set: () => () => {} } }).claim.during(() => Promise.resolve());
+    const house = await House.make({ store, now: MIDNIGHT + 2 * 60 * MINUTE });
+    await house.set("a", "1");
+    await house.backup();
+    assert.deepEqual((await house.restore()).contents, house.states.get(1));
+  });
+
+  it("survives that each of its calls fails in turn", async (t) => {
+    let cases = 0;
+    for (const [index, scenario] of scenarios.entries()) {
+      const settings = { ...scenario.settings, timers: SHORT_WAITS };
+      const every = LONG ? 3 : 40;
+      cases += await sweep({ ...scenario, settings }, (SEED + index) % every, every, () => new UnconditionalStore());
+    }
+    t.diagnostic(`${cases} cases`);
+    assert.ok(cases > 30, `${cases}`);
+  });
+});
