@@ -18,6 +18,7 @@ import { type LeaseDocument, leaseDocument } from "../../../format/repository/ho
 import type { RepositoryContext } from "./context.ts";
 import { readAllDocuments, readDocument, writeDocument } from "./documents.ts";
 import { PART } from "./layout.ts";
+import { OtherWriterError } from "./writer_claim.ts";
 
 /**
  * How long a lease holds without being renewed. Not shorter: one object of hundreds of megabytes over a slow line takes
@@ -175,8 +176,8 @@ class HeldLease implements Lease {
       // Written, not only looked at by our own clock: another's may have gone faster, and the lease be broken (4).
       await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
     } catch (error) {
-      if (error instanceof RepositoryLockedError) throw error;
-      // A store that takes no writes just now has not broken it. Whether another has, a look tells.
+      if (error instanceof RepositoryLockedError && !(error instanceof OtherWriterError)) throw error;
+      // A store that takes no writes just now, or not from this program, has not broken it. Whether another has, a look tells.
       if (!await this.#isThere()) throw this.#lost();
     }
     if (this.#context.clock() >= this.#body.expiresAt) throw this.#lost();

@@ -12,6 +12,7 @@ import { checkKey } from "../../../storage/object_key.ts";
 import type { ObjectBody, ObjectStore, PutOptions } from "../../../storage/object_store.ts";
 import { storageError } from "../../../storage/storage_failure.ts";
 import { type CheckedPut, checkPut } from "../../../storage/store_options.ts";
+import type { RepositoryContext } from "./context.ts";
 import { firstKey, readBytes } from "./documents.ts";
 import type { WriterClaim } from "./writer_claim.ts";
 
@@ -27,6 +28,11 @@ const busyKeys = ofProcess((): BusyKeys => new Map());
 /** Whether a store decides conditions by itself. */
 export function decidesConditions({ capabilities }: ObjectStore): boolean {
   return capabilities.ifAbsent && capabilities.ifMatch;
+}
+
+/** Whether an open repository has the store keep writers apart, be it that it was opened with `readOnly` itself. */
+export function storeKeepsApart({ store, letGo }: RepositoryContext): boolean {
+  return letGo === undefined && decidesConditions(store);
 }
 
 /** Decides conditions under a claim. */
@@ -72,7 +78,7 @@ export class SoleWriter implements Pick<ObjectStore, "put"> {
         } catch (error) {
           throw lapse.aborted && !signal?.aborted ? this.#lapsed(key, error) : error;
         }
-      });
+      }, signal);
       if (put !== undefined) return put.answer;
       if (tries === TRIES) throw this.#lapsed(key, undefined);
     }
