@@ -6,7 +6,7 @@ import { PermissionError, RepositoryLockedError, StorageError } from "../../../l
 import { delayWith } from "../../../lib/base/timers.ts";
 import { withReaderLease } from "../../../lib/backup/repository/restoring/source.ts";
 import { keysOf, text } from "../../storage/helpers.ts";
-import { FakeTime, turns } from "./fake_timers.ts";
+import { FakeTime } from "./fake_timers.ts";
 import { House, MIDNIGHT } from "./house.ts";
 import { meanwhile, MINUTE, over, Program, SECOND, writeUntil } from "./programs.ts";
 import { UnconditionalStore } from "./unconditional_store.ts";
