@@ -5,7 +5,7 @@ import { abortable } from "../../../lib/base/abort.ts";
 import { PermissionError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { delayWith } from "../../../lib/base/timers.ts";
 import { withReaderLease } from "../../../lib/backup/repository/restoring/source.ts";
-import { keysOf, text } from "../../storage/helpers.ts";
+import { keysOf, text, textOf } from "../../storage/helpers.ts";
 import { FakeTime } from "./fake_timers.ts";
 import { House, MIDNIGHT } from "./house.ts";
 import { meanwhile, MINUTE, over, Program, SECOND, writeUntil } from "./programs.ts";
@@ -102,6 +102,61 @@ describe("a claim to write", () => {
     assert.equal((await meanwhile(time, put)).error, abort.signal.reason);
     await time.advance(5 * SECOND);
     assert.deepEqual(await keysOf(inner), []);
+  });
+
+  for (const key of ["locks/a.json", "objects/00/00"]) {
+    it(`${key[0] === "l" ? "stays" : "goes"} where a put of ${key} was given up that may still arrive`, async () => {
+      const time = new FakeTime(MIDNIGHT);
+      const inner = new UnconditionalStore();
+      const abort = new AbortController();
+      const store = over(inner, {
+        async put(name, body, options) {
+          if (name !== key) return await inner.put(name, body, options);
+          const arrival = delayWith(time, 10 * SECOND).then(() => inner.put(name, body));
+          return await abortable(arrival, options?.signal);
+        },
+      });
+      const first = new Program(store, time);
+      time.set(SECOND, () => abort.abort(new Error("no")), false);
+      const put = first.store.put(key, text("first"), { ifAbsent: true, signal: abort.signal });
+      assert.equal((await meanwhile(time, put)).error, abort.signal.reason);
+      await first.claim.letGo();
+      const second = new Program(inner, time);
+      const { took, value } = await meanwhile(time, second.store.put(key, text("second"), ABSENT));
+      await second.claim.letGo();
+      await time.advance(MINUTE);
+      if (key.startsWith("objects/")) assert.equal(took, 0, "it is the same whenever it comes");
+      else {
+        assert.ok(took >= 2 * MINUTE, `${took} ms`);
+        assert.equal(value, undefined, "it has come");
+        assert.equal(await textOf(inner, key), "first");
+      }
+      assert.deepEqual(await keysOf(inner), [key]);
+      // A program that goes on writes, and removes it in the end.
+      await first.store.put("a", text("1"), ABSENT);
+      await time.advance(5 * SECOND);
+      assert.deepEqual(await keysOf(inner), ["a", key]);
+    });
+  }
+
+  it("is held for a minute behind a put without an answer, though nothing is written any more", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const inner = new UnconditionalStore();
+    let fails = true;
+    const store = over(inner, {
+      async put(key, body, options) {
+        const put = await inner.put(key, body, options);
+        if (key !== "a" || !fails) return put;
+        fails = false;
+        throw new StorageError("away", { operation: "put", key, retryable: false });
+      },
+    });
+    const put = new Program(store, time).store.put("a", text("1"), ABSENT);
+    assert.ok((await meanwhile(time, put)).error instanceof StorageError);
+    await time.advance(59 * SECOND);
+    assert.equal((await keysOf(inner, { prefix: "writers/" })).length, 1);
+    await time.advance(2 * SECOND);
+    assert.deepEqual(await keysOf(inner), ["a"]);
   });
 
   it("is not waited for without end where other programs come and go; who is refused keeps no process", async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { anyOf } from "../../../base/abort.ts";
-import { PermissionError } from "../../../base/errors.ts";
+import { NoSpaceError, PermissionError, StorageError } from "../../../base/errors.ts";
 import { ofProcess } from "../../../base/simulation.ts";
 import { Turns } from "../../../base/turns.ts";
 import { BodyReader } from "../../../storage/body_reader.ts";
@@ -14,6 +14,7 @@ import { storageError } from "../../../storage/storage_failure.ts";
 import { type CheckedPut, checkPut } from "../../../storage/store_options.ts";
 import type { RepositoryContext } from "./context.ts";
 import { firstKey, readBytes } from "./documents.ts";
+import { PART } from "./layout.ts";
 import type { WriterClaim } from "./writer_claim.ts";
 
 /** Who looked, and was not to be trusted any more by then, looks again so many times. */
@@ -33,6 +34,13 @@ export function decidesConditions({ capabilities }: ObjectStore): boolean {
 /** Whether an open repository has the store keep writers apart, be it that it was opened with `readOnly` itself. */
 export function storeKeepsApart({ store, letGo }: RepositoryContext): boolean {
   return letGo === undefined && decidesConditions(store);
+}
+
+/** Whether a put that failed may still reach the store, and do harm there: what is named by its content is the same whenever it comes. */
+function mayArrive(key: string, error: unknown): boolean {
+  const isAnswered = error instanceof PermissionError || error instanceof NoSpaceError ||
+    (error instanceof StorageError && error.status !== undefined && error.status < 500);
+  return !isAnswered && !key.startsWith(PART.objects) && !key.startsWith(PART.log);
 }
 
 /** Decides conditions under a claim. */
@@ -76,6 +84,7 @@ export class SoleWriter implements Pick<ObjectStore, "put"> {
         try {
           return { answer: await this.#store.put(key, body, { tag, signal: anyOf(signal, lapse) }) };
         } catch (error) {
+          if (mayArrive(key, error)) this.#claim.doubt();
           throw lapse.aborted && !signal?.aborted ? this.#lapsed(key, error) : error;
         }
       }, signal);

@@ -17,6 +17,8 @@
  * (3) No two clocks have to agree, but for claims that stand since `LONG_AGO_MS`, as one does whose program was killed the
  *     night before: services refuse requests of a clock that is a quarter of an hour off.
  * (4) Who writes nothing keeps nobody out: a claim is given back `IDLE_MS` after the last write.
+ * (5) It stays, and is taken for a dead program's, where a put ended without an answer just before: that might arrive when
+ *     another program has written.
  *
  * @module
  */
@@ -94,6 +96,8 @@ export class WriterClaim {
   #taking: Promise<Held> | undefined;
   #renewing: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
+  /** When what was sent without an answer has arrived, or never will (monotonic). */
+  #doubtEnds = 0;
   #uses = 0;
   #cancelIdle: (() => void) | undefined;
 
@@ -137,7 +141,13 @@ export class WriterClaim {
     if (this.#uses > 0 || this.#taking !== undefined || this.#held === undefined) return;
     this.#cancelIdle?.();
     // A program that closes nothing stays for so long, or the next one would take it for dead.
-    this.#cancelIdle = this.#around.timers.set(IDLE_MS, () => void this.letGo(), true);
+    const wait = Math.max(IDLE_MS, this.#doubtEnds - this.#around.monotonic());
+    this.#cancelIdle = this.#around.timers.set(wait, () => void this.letGo(), true);
+  }
+
+  /** To be called when a put has ended without an answer: for a while it may still arrive. */
+  doubt(): void {
+    this.#doubtEnds = this.#around.monotonic() + TRUST_MS;
   }
 
   #isTrusted(held: Held): boolean {
@@ -288,16 +298,21 @@ export class WriterClaim {
   async #withdraw(): Promise<void> {
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) await (this.#ending = this.#giveBack(held));
+    if (held !== undefined) await (this.#ending = this.#end(held));
   }
 
-  async #giveBack(claim: Held): Promise<void> {
+  async #end(claim: Held): Promise<void> {
     claim.cancelRenewal();
     if (!this.#isTrusted(claim)) claim.lapse.abort();
     // What is put behind its removal would keep others out, so it is not given up on its way: it might still arrive.
     await this.#renewing;
     claim.cancelEnd();
     claim.lapse.abort();
+    // (5)
+    if (this.#around.monotonic() >= this.#doubtEnds) await this.#giveBack(claim);
+  }
+
+  async #giveBack(claim: Held): Promise<void> {
     if (await this.#remove(claim.key)) this.#own.delete(claim.key);
     // Who may write and not delete says that it is over.
     else await this.#write(claim, 0).catch(() => {});
