@@ -73,7 +73,7 @@ export interface GetOptions {
 export interface StoredObject {
   /** Its whole length in bytes, also when a range was asked for. */
   size: number;
-  /** Names these bytes, for `ifMatch`. Opaque; given where the whole object is read. */
+  /** Names these bytes, for `ifMatch`. Opaque; given where the whole object is read, unless the store decides no conditions. */
   etag: string | undefined;
   /** The bytes asked for; read once, or ended by leaving the loop. */
   body: AsyncIterable<Uint8Array>;

@@ -400,6 +400,36 @@ describe("a repository in a store without conditions", () => {
     assert.deepEqual(await claims(), []);
   });
 
+  it("may have no tags for what it holds", async () => {
+    const inner = new UnconditionalStore();
+    const store = over(inner, {
+      async put(key, body, options) {
+        await inner.put(key, body, options);
+        return { etag: "" };
+      },
+      async get(key, options) {
+        const found = await inner.get(key, options);
+        return found && { ...found, etag: undefined };
+      },
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    const replication = await house.replicate({ interval: SECOND });
+    await house.set("b", "2");
+    await replication.flush();
+    await replication.stop();
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    assert.deepEqual((await house.restore()).contents, house.states.get(3));
+    await prune(house, { keepLast: 1 });
+    const first = await house.context.store.put("x", text("1"), { ifAbsent: true });
+    const second = await house.context.store.put("x", text("2"), { ifMatch: first!.etag });
+    assert.equal(await house.context.store.put("x", text("3"), { ifMatch: first!.etag }), undefined);
+    assert.equal((await readBytes(house.context.store, "x", 100))!.etag, second!.etag);
+    await house.context.letGo!();
+  });
+
   it("can be read, and restored from, while another program writes to it; what would write is refused", async () => {
     const store = new UnconditionalStore();
     const house = await House.make({ store });

@@ -13,7 +13,7 @@ import type { ObjectBody, ObjectStore, PutOptions } from "../../../storage/objec
 import { storageError } from "../../../storage/storage_failure.ts";
 import { type CheckedPut, checkPut } from "../../../storage/store_options.ts";
 import type { RepositoryContext } from "./context.ts";
-import { firstKey, readBytes } from "./documents.ts";
+import { contentTag, firstKey, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
 import type { WriterClaim } from "./writer_claim.ts";
 
@@ -82,7 +82,8 @@ export class SoleWriter implements Pick<ObjectStore, "put"> {
         if (!trusted()) return undefined;
         state.isTaken = true;
         try {
-          return { answer: await this.#store.put(key, body, { tag, signal: anyOf(signal, lapse) }) };
+          const put = await this.#store.put(key, body, { tag, signal: anyOf(signal, lapse) });
+          return { answer: put?.etag === "" && body instanceof Uint8Array ? { etag: contentTag(body) } : put };
         } catch (error) {
           if (mayArrive(key, error)) this.#claim.doubt();
           throw lapse.aborted && !signal?.aborted ? this.#lapsed(key, error) : error;
