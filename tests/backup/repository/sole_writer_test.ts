@@ -128,6 +128,11 @@ describe("a store without conditions", () => {
       assert.equal(error, undefined);
       assert.equal(await textOf(store, "a"), taken ? "second" : "first");
       assert.equal(value === undefined, taken);
+      assert.equal(
+        (await keysOf(store, { prefix: "writers/" })).length,
+        1,
+        "the one before was given back, or removed",
+      );
     }
   });
 
@@ -210,7 +215,37 @@ describe("a store without conditions", () => {
     await turns(5);
     arrives();
     await end;
+    await turns(5);
     assert.deepEqual(await keysOf(shared), []);
+  });
+
+  it("is let go at once, though the store gives no answer when the claim is put anew", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const shared = new UnconditionalStore();
+    let puts = 0;
+    const store = over(shared, {
+      async put(key, body, options) {
+        if (++puts === 2) await new Promise((_, reject) => options!.signal!.addEventListener("abort", reject));
+        return await shared.put(key, body, options);
+      },
+    });
+    const { claim } = new Program(store, time);
+    await meanwhile(time, claim.during(() => delayWith(time, 21 * SECOND)));
+    assert.equal(puts, 2);
+    const { error, took } = await meanwhile(time, claim.letGo());
+    assert.deepEqual([error, took], [undefined, 0]);
+    assert.deepEqual(await keysOf(shared), []);
+  });
+
+  it("is not let go while it is written to", async () => {
+    const store = new UnconditionalStore();
+    const { claim } = new Program(store, new FakeTime(MIDNIGHT));
+    await claim.during(async () => {
+      await claim.letGo();
+      assert.equal((await keysOf(store)).length, 1);
+    });
+    await claim.letGo();
+    assert.deepEqual(await keysOf(store), []);
   });
 
   it("is told that a claim is over by a program that may write and not delete", async () => {
