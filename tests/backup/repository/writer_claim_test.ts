@@ -254,6 +254,45 @@ describe("a claim to write", () => {
     assert.equal(looks, 3);
   });
 
+  it("of another program keeps a call waiting once, though it would write more than once", async () => {
+    const house = await House.make({ store: new UnconditionalStore() });
+    await house.set("a", "1");
+    await house.backup();
+    await house.context.letGo!();
+    const other = new Program(house.store, house.time);
+    const writing = { over: false };
+    await other.store.put("b", text("1"), ABSENT);
+    const writes = writeUntil(other, house.time, writing);
+    // The second one is for the line that says that it was refused.
+    const { error, took } = await meanwhile(house.time, house.backup());
+    assert.ok(error instanceof RepositoryLockedError, String(error));
+    assert.ok(took <= 30 * SECOND, `${took} ms`);
+    const restored = await meanwhile(house.time, house.restore());
+    assert.deepEqual(restored.value?.contents, house.states.get(1));
+    assert.ok(restored.took <= 30 * SECOND, `${restored.took} ms`);
+    writing.over = true;
+    await meanwhile(house.time, writes);
+  });
+
+  for (const call of ["backup", "restore"] as const) {
+    it(`of a dead program does not keep a ${call} from being given up`, async () => {
+      const house = await House.make({ store: new UnconditionalStore() });
+      await house.set("a", "1");
+      await house.backup();
+      await house.context.letGo!();
+      await house.store.put("writers/odd.json", text("{}"));
+      const abort = new AbortController();
+      house.time.set(7 * SECOND, () => abort.abort(new Error("no")), false);
+      const { signal } = abort;
+      const work: Promise<unknown> = call === "backup" ? house.backup({ signal }) : house.restore({ signal });
+      const { error, took } = await meanwhile(house.time, work);
+      assert.equal(error, signal.reason);
+      assert.ok(took <= 15 * SECOND, `${took} ms`);
+      assert.deepEqual(await keysOf(house.store, { prefix: "writers/" }), ["writers/odd.json"]);
+      assert.deepEqual(await keysOf(house.store, { prefix: "locks/" }), []);
+    });
+  }
+
   it("of another program that begins while something is restored does not keep that from its end", async () => {
     const store = new UnconditionalStore();
     const house = await House.make({ store });
@@ -268,7 +307,7 @@ describe("a claim to write", () => {
       await lease.assertHeld();
       writing.over = true;
       await writes;
-    });
+    }, undefined);
     assert.equal((await meanwhile(house.time, work)).error, undefined);
   });
 });

@@ -52,6 +52,8 @@ export interface LeaseOptions {
   name?: string;
   /** For people: who. */
   holder: string;
+  /** Ends the wait for others that write, where one program at a time does. */
+  signal?: AbortSignal | undefined;
   /**
    * Only one living program can be this holder, because it has locked its database: a lease of the same holder that this
    * process does not hold is a dead one's, and taken over at once.
@@ -75,7 +77,10 @@ export async function withLease<T>(
 
 /** As `withLease`, to be given back by the caller. */
 export async function takeLease(context: RepositoryContext, options: LeaseOptions): Promise<Lease> {
-  return context.readOnly ? NO_LEASE : await HeldLease.take(context, options);
+  if (context.readOnly) return NO_LEASE;
+  // Waited for here, where nothing is left behind that would have to be taken back.
+  await context.turn?.(options.signal);
+  return await HeldLease.take(context, options);
 }
 
 /** Leases of this process that could not be given back, because the store was away. */

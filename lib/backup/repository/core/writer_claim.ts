@@ -70,9 +70,6 @@ export type ClaimSurroundings = Pick<RepositoryContext, "clock" | "monotonic" | 
 /** Claims that keep this process out no more: those that it put, and those of dead programs that it may not remove. */
 const claimsOfProcess = ofProcess(() => new Set<string>());
 
-/** What claims of others were like when they were seen first, and when that was (monotonic). */
-type Watched = Map<string, { bytes: Uint8Array; since: number }>;
-
 /** A claim that holds. */
 interface Held {
   key: string;
@@ -96,6 +93,10 @@ export class WriterClaim {
   #taking: Promise<Held> | undefined;
   #renewing: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
+  /** What claims of others were like when they were seen first, and when that was (monotonic). */
+  readonly #watched: Map<string, { bytes: Uint8Array; since: number }> = new Map();
+  /** Until when claims are taken for those of living programs without being watched again (monotonic). */
+  readonly #living: Map<string, number> = new Map();
   /** When what was sent without an answer has arrived, or never will (monotonic). */
   #doubtEnds = 0;
   #uses = 0;
@@ -124,6 +125,10 @@ export class WriterClaim {
       return await work(() => this.#isTrusted(held), held.lapse.signal);
     } finally {
       this.#uses--;
+      // Who has given up waiting does not begin anew for a line that says so.
+      if (this.#taking !== undefined && this.#uses === 0) {
+        for (const key of this.#watched.keys()) this.#living.set(key, this.#around.monotonic() + LOOK_MS);
+      }
       this.#whenIdle();
     }
   }
@@ -178,6 +183,7 @@ export class WriterClaim {
       if (await this.#isOnly(claim, dead)) {
         this.#held = claim;
         this.#keep(claim);
+        this.#living.clear();
         await runPool([...dead], SMALL_REQUESTS, async (key) => {
           // Who may not remove it looks at it once only.
           if (!await this.#remove(key)) this.#own.add(key);
@@ -204,13 +210,13 @@ export class WriterClaim {
   /** Waits until no other claim is that of a living program; gives those of dead ones. */
   async #othersAreDead(): Promise<Set<string>> {
     const dead = new Set<string>();
-    const watched: Watched = new Map();
+    this.#watched.clear();
     const began = this.#around.monotonic();
     for (;;) {
       const others = (await this.#others()).filter((key) => !dead.has(key));
       if (others.length === 0) return dead;
       await runPool(others, SMALL_REQUESTS, async (key) => {
-        if (await this.#isDead(key, watched)) dead.add(key);
+        if (await this.#isDead(key)) dead.add(key);
       });
       if (others.every((key) => dead.has(key))) continue;
       // Nobody waits for it any more, or others come and go all the time.
@@ -220,14 +226,18 @@ export class WriterClaim {
   }
 
   /** Whether the holder of another claim has died; throws when it lives. */
-  async #isDead(key: string, watched: Watched): Promise<boolean> {
+  async #isDead(key: string): Promise<boolean> {
     const asked = this.#around.monotonic();
     const found = await readBytes(this.#store, key, CLAIM_BYTES_MAX);
     if (found === undefined) return false;
     const body = this.#read(key, found.bytes);
-    const first = watched.get(key);
-    if (first === undefined) watched.set(key, { bytes: found.bytes, since: this.#around.monotonic() });
-    else if (!equalBytes(first.bytes, found.bytes)) throw this.#refusal(body);
+    const first = this.#watched.get(key);
+    if (asked < (this.#living.get(key) ?? 0)) throw this.#refusal(body);
+    if (first === undefined) this.#watched.set(key, { bytes: found.bytes, since: this.#around.monotonic() });
+    else if (!equalBytes(first.bytes, found.bytes)) {
+      this.#living.set(key, asked + RENEW_MS + LOOK_MS);
+      throw this.#refusal(body);
+    }
     if (body !== undefined && this.#around.clock() > body.expiresAt + LONG_AGO_MS) return true;
     // From the first answer to the last question: an answer may be old when it arrives.
     return first !== undefined && asked - first.since >= DEAD_MS;
