@@ -3,9 +3,8 @@
  * can be destroyed with it, and the bucket as it was before gives them back. With a user of Ceph who may do what the policy for
  * backups in docs/object-storage.md says, and nothing else.
  *
- * Ceph 16 ignores conditions of puts in a bucket with versions, so a repository there is refused, as it should be; the one in
- * here has its conditions decided in this process, which is its only writer. What is tested is what Ceph lets an intruder do,
- * and the way back.
+ * Ceph 16 ignores conditions of puts in a bucket with versions, so the repository in here has one writer at a time. What is
+ * tested is what Ceph lets an intruder do, and the way back.
  */
 import assert from "node:assert/strict";
 import { it } from "node:test";
