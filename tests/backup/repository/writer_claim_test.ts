@@ -214,24 +214,6 @@ describe("a claim to write", () => {
     assert.deepEqual(await keysOf(inner), []);
   });
 
-  it("is gone where it was let go while a renewal was on its way, which arrives whatever its signal says", async () => {
-    const time = new FakeTime(MIDNIGHT);
-    const inner = new UnconditionalStore();
-    let renewals = 0;
-    const store = over(inner, {
-      async put(key, body, options) {
-        if (++renewals < 2) return await inner.put(key, body);
-        const arrival = delayWith(time, 2 * SECOND).then(() => inner.put(key, body));
-        return await abortable(arrival, options?.signal);
-      },
-    });
-    const { claim } = new Program(store, time);
-    await meanwhile(time, claim.during(() => delayWith(time, 21 * SECOND)));
-    await meanwhile(time, claim.letGo());
-    await time.advance(5 * SECOND);
-    assert.deepEqual(await keysOf(inner), []);
-  });
-
   it("of a dead program is looked at once by one that may not remove it", async () => {
     const time = new FakeTime(MIDNIGHT);
     const inner = new UnconditionalStore();

@@ -79,9 +79,8 @@ interface Held {
   since: { clock: number; monotonic: number };
   /** Aborted when it is not to be trusted any more, and never will be. */
   lapse: AbortController;
-  /** End its timers: the one by which it is put anew, and the one by which it lapses. */
-  cancelRenewal: () => void;
-  cancelEnd: () => void;
+  /** Ends its timers. */
+  cancel: () => void;
 }
 
 /** The claim of one open repository. */
@@ -267,8 +266,7 @@ export class WriterClaim {
       expiresAt: 0,
       since: { clock: 0, monotonic: 0 },
       lapse: new AbortController(),
-      cancelRenewal: () => {},
-      cancelEnd: () => {},
+      cancel: () => {},
     };
   }
 
@@ -289,9 +287,13 @@ export class WriterClaim {
   /** Sets the timers: to put the claim anew, and to give up what is on its way when that does not succeed. */
   #keep(claim: Held): void {
     const { timers } = this.#around;
-    claim.cancelEnd();
-    claim.cancelRenewal = timers.set(RENEW_MS, () => void (this.#renewing = this.#renew(claim)), false);
-    claim.cancelEnd = timers.set(TRUST_MS - this.#ageOf(claim), () => claim.lapse.abort(), false);
+    claim.cancel();
+    const renewal = timers.set(RENEW_MS, () => void (this.#renewing = this.#renew(claim)), false);
+    const end = timers.set(TRUST_MS - this.#ageOf(claim), () => claim.lapse.abort(), false);
+    claim.cancel = () => {
+      renewal();
+      end();
+    };
   }
 
   async #renew(claim: Held): Promise<void> {
@@ -312,12 +314,10 @@ export class WriterClaim {
   }
 
   async #end(claim: Held): Promise<void> {
-    claim.cancelRenewal();
-    if (!this.#isTrusted(claim)) claim.lapse.abort();
-    // What is put behind its removal would keep others out, so it is not given up on its way: it might still arrive.
-    await this.#renewing;
-    claim.cancelEnd();
+    claim.cancel();
     claim.lapse.abort();
+    // What is put behind its removal would keep others out.
+    await this.#renewing;
     // (5)
     if (this.#around.monotonic() >= this.#doubtEnds) await this.#giveBack(claim);
   }
