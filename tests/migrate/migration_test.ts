@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { memoryFileSystem } from "../../lib/adapters/testing.ts";
-import { migrate, MIGRATIONS_NAMESPACE, type MigrationSource, type SourceItem } from "../../lib/adapters/migrate.ts";
+import {
+  fromRedis,
+  migrate,
+  MIGRATIONS_NAMESPACE,
+  type MigrationSource,
+  type SourceItem,
+} from "../../lib/adapters/migrate.ts";
 import { DB } from "../../mod.ts";
 
 /** Numbered entries; those that `wrong` names can't be kept, only every `stride`-th says where to go on. */
@@ -40,6 +47,23 @@ function numbered(
       };
     },
   };
+}
+
+/** A Redis of so many keys in its so manieth run; the first of them can't be kept, and the first run ends at 10. */
+function serverOf(total: number, run: number): Parameters<typeof fromRedis>[0] {
+  const answers: Record<string, (...args: string[]) => unknown> = {
+    INFO: () => `run_id:${run}\r\n`,
+    DBSIZE: () => total,
+    SCAN: (cursor) => {
+      if (run === 1 && cursor === "10") throw new Error("the server has gone");
+      const [from, to] = [Number(cursor), Math.min(total, Number(cursor) + 5)];
+      return [String(to === total ? 0 : to), Array.from({ length: to - from }, (_, n) => Buffer.from(`k${from + n}`))];
+    },
+    TYPE: (key) => key === "k0" ? "stream" : "string",
+    PTTL: () => -1,
+    GET: (key) => Buffer.alloc(2 ** 18, key),
+  };
+  return { callBuffer: (command, ...args) => Promise.try(answers[command]!, ...(args as unknown[]).map(String)) };
 }
 
 describe("migrate()", () => {
@@ -87,6 +111,18 @@ describe("migrate()", () => {
     assert.equal(await db.count(), 24);
     await migrate(db, source, { again: true });
     assert.deepEqual([await db.count(), source.asked.at(-1)], [25, undefined]);
+  });
+
+  it("counts each entry once where the source has to begin anew", async () => {
+    await using db = await DB.open(":memory:");
+    const migration = (run: number): ReturnType<typeof migrate> =>
+      migrate(db, fromRedis(serverOf(15, run), { id: "redis" }), { unsupported: "report" });
+    await assert.rejects(migration(1), { code: "MIGRATION", committed: 9 });
+    // The server was started anew: its cursors are others.
+    const { entries, earlier, unsupported, leftOut } = await migration(2);
+    assert.deepEqual([entries, earlier, unsupported, leftOut.length], [14, 0, 1, 1]);
+    assert.equal(await db.count(), 14);
+    assert.equal((await migration(3)).entries, 14);
   });
 
   it("has the entries and how far it came in the same commits, wherever the power goes", async () => {
