@@ -94,6 +94,22 @@ describe("backup() into a repository", () => {
     await house.engine.close();
   });
 
+  it("is a snapshot once, and not incremental for years, behind one that a wrong clock dated far ahead", async () => {
+    const house = await House.make();
+    house.time.now += 900 * DAY;
+    await house.set("a", "1");
+    await house.backup();
+    house.time.now -= 900 * DAY;
+    const types: string[] = [];
+    for (let day = 0; day < 8; day++) {
+      await house.set("a", `${day}`);
+      types.push((await house.backup()).type);
+      house.time.now += DAY;
+    }
+    assert.deepEqual(types, ["snapshot", ...Array(6).fill("incremental"), "snapshot"]);
+    await house.engine.close();
+  });
+
   it("is a snapshot when that of its own history is a week old, however young one is of another that it left", async () => {
     const house = await House.make();
     await house.set("a", "1");
