@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Interruption, run } from "../../lib/cli/cli.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DB } from "../../mod.ts";
 import {
   cli,
@@ -168,6 +169,28 @@ describe("holdfast set and get", () => {
     assert.equal(code, 1);
     assert.match(stderr, /--create makes it/);
     assert.equal(await DB.exists(db, otherProcess()), false);
+  });
+
+  it("says why it failed also where closing fails behind that, and what closing failed with behind an end that was wished for", async () => {
+    const fileSystem = memoryFileSystem();
+    await ok(["set", "/data", "a", "1", "--create"], { fileSystem });
+    let appends = 0;
+    let heal = fileSystem.inject({ at: ({ name }) => name === "append" && ++appends > 1, do: "fail", times: Infinity });
+    const failed = await cli(["set", "/data", "a", "2", "--json"], { fileSystem });
+    heal();
+    const { error } = JSON.parse(failed.stderr);
+    assert.deepEqual([failed.code, error.code], [1, "IO"]);
+    assert.match(error.message, /^Cannot append \/data\/.* \(EIO\)$/);
+
+    heal = fileSystem.inject({ at: ({ name }) => name === "sync", do: "fail", times: Infinity });
+    const closed = Object.assign(new Error("closed"), { code: "EPIPE" });
+    const unread = await withStreams({ fileSystem }, (io) => {
+      const stdout = { write: (_: unknown, done?: (error: Error) => void) => done?.(closed) };
+      return run(["set", "/data", "a", "2", "--durability", "interval", "--json"], { ...io, stdout });
+    });
+    heal();
+    assert.equal(unread.code, 1);
+    assert.match(unread.stderr, /"Cannot sync \/data\/.* \(EIO\)"/);
   });
 
   it("prints no bytes to a terminal", async () => {
