@@ -82,6 +82,12 @@ describe("holdfast import from other stores", () => {
         [["import", db, directory], 1, /is a directory of no store that is known/],
         [["import", db, "redis://:secret@localhost"], 2, /set HOLDFAST_REDIS_PASSWORD/],
         [["import", db, "nowhere", "--format", "redis"], 2, /no address such as redis/],
+        [["import", db, "redis://:a/secret@localhost/0"], 2, /error: FROM is no address such as redis/],
+        [
+          ["import", db, "s3://me:secret@bucket/of"],
+          2,
+          /s3:\/\/\.\.\.@bucket\/of is a repository; .* by\n {2}holdfast restore/,
+        ],
         [["import", db, "redis://127.0.0.1:1"], 1, /Cannot read redis 127\.0\.0\.1:1\/0/],
         [["import", db, place("nothing"), "--format", "level"], 1, /there is nothing/],
       ] as const
@@ -89,6 +95,7 @@ describe("holdfast import from other stores", () => {
       const ran = await cli(argv, real);
       assert.equal(ran.code, code, `${argv.join(" ")}: ${ran.stderr}`);
       assert.match(ran.stderr, message);
+      assert.doesNotMatch(ran.stderr, /secret@/);
     }
   });
 });
