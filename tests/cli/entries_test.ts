@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { resolve } from "node:path";
 import { beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Interruption, run } from "../../lib/cli/cli.ts";
@@ -387,6 +388,78 @@ describe("holdfast import", () => {
       assert.equal(bare(stdout), bare(source));
       await removeFile("/lines");
     }
+  });
+
+  it("reads lines as portable files have them, and pairs without the ends of their lines", async () => {
+    await putFile(
+      "/lines",
+      [
+        '{"key":"/w==","key_encoding":"base64","value":1,"expires_at":4000000000000}',
+        '{"key":"a","value":"{\\"n\\":1}","encoding":"text","kind":"json"}',
+        '{"key":"b","value":"eyJuIjoyfQ==","encoding":"base64","kind":"json"}',
+        '{"key":"c","value":"eA==","encoding":"base64","kind":"text"}',
+        '{"key":"d","value":"eA==","encoding":"base64"}',
+        '{"key":"e","value":"{}","kind":"json"}',
+      ].join("\n"),
+    );
+    await ok(["import", db, "/lines", "--format", "jsonl", "--create", "--key-encoding", "bytes"]);
+    assert.deepEqual(
+      (await jsonLines(["list", db])).map(({ key, value, encoding, expiresAt }) => [key, value, encoding ?? expiresAt]),
+      [
+        ["a", { n: 1 }, undefined],
+        ["b", { n: 2 }, undefined],
+        ["c", "x", undefined],
+        ["d", "eA==", "base64"],
+        ["e", "{}", undefined],
+        ["/w==", 1, 4_000_000_000_000],
+      ],
+    );
+    await ok(["import", db, "-", "--format", "tsv"], { stdin: "f\tx\r\n" });
+    assert.equal((await ok(["get", db, "f"])).stdout, "x\n");
+    for (
+      const [fields, why] of [["", /"value" is missing/], [
+        ',"value":1,"expiresAt":"soon"',
+        /"expiresAt" is no time/,
+      ]] as const
+    ) {
+      const ran = await cli(["import", db, "-", "--format", "jsonl"], { stdin: `{"key":"g"${fields}}` });
+      assert.deepEqual([ran.code, why.test(ran.stderr)], [1, true], ran.stderr);
+    }
+    const own = await cli(["import", "/other", db, "--create"]);
+    assert.deepEqual([own.code, /\/db is a database; its entries come in by/.test(own.stderr)], [2, true], own.stderr);
+  });
+
+  it("gives tags and expiry to the lines that say none of their own", async () => {
+    await putFile(
+      "/lines",
+      '{"key":"a","value":1,"tags":["own"],"expiresAt":4000000000000}\n{"key":"b","value":2,"tags":[]}',
+    );
+    await ok(["import", db, "/lines", "--create", "--tag", "all", "--expires-at", "3000000000000"]);
+    assert.deepEqual((await jsonLines(["list", db])).map(({ tags, expiresAt }) => [tags, expiresAt]), [
+      [["own"], 4_000_000_000_000],
+      [undefined, 3_000_000_000_000],
+    ]);
+  });
+
+  it("looks at no more than the beginning to tell what it is, and makes no database in a dry run without --create", async () => {
+    let pieces = 0;
+    const stdin = {
+      async *[Symbol.asyncIterator]() {
+        for (; pieces < 100; pieces++) yield "x".repeat(4096);
+      },
+    };
+    const ran = await withStreams({}, (io) => run(["import", db, "-", "--create"], { ...io, stdin }));
+    assert.match(ran.stderr, /standard input is no file of entries that is known/);
+    assert.ok(pieces <= 1, `${pieces} pieces`);
+    await putFile("/lines", '{"key":"a","value":1}');
+    const dry = await cli(["import", db, "/lines", "--dry-run"]);
+    assert.deepEqual([dry.code, /there is no database; --create makes it/.test(dry.stderr)], [1, true], dry.stderr);
+  });
+
+  it("remembers a file by its whole path", async () => {
+    await putFile("/lines", '{"key":"a","value":1}');
+    const { source } = await json(["import", db, "lines", "--create", "--resume"]);
+    assert.equal(source, `jsonl ${resolve("lines")}`);
   });
 
   it("speaks of one entry as of one", async () => {

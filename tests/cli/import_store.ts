@@ -1,6 +1,7 @@
 /** Imports from other stores. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -97,6 +98,28 @@ describe("holdfast import from other stores", () => {
       assert.match(ran.stderr, message);
       assert.doesNotMatch(ran.stderr, /secret@/);
     }
+  });
+});
+
+describe("holdfast import from Redis", () => {
+  it("says the password of the environment as it is", async () => {
+    const password = "50%25/#@ ü";
+    let heard = "";
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", (piece) => {
+        heard += piece;
+        socket.destroy();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const ran = await cli(["import", "/db", `redis://127.0.0.1:${port}`, "--create"], {
+      env: { HOLDFAST_REDIS_PASSWORD: password },
+    });
+    await new Promise((resolve) => server.close(resolve));
+    assert.ok(heard.includes(password), heard);
+    assert.deepEqual([ran.code, ran.stderr.includes("50%")], [1, false], ran.stderr);
   });
 });
 

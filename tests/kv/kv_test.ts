@@ -211,6 +211,23 @@ describe("a list of a KV", () => {
     assert.equal((await Array.fromAsync(many)).length, 598);
   });
 
+  it("holds nothing between its steps, and gives each entry once to those who ask at the same time", async () => {
+    const fileSystem = memoryFileSystem();
+    await using kv = await openKv("/kv", { fileSystem });
+    for (let i = 0; i < 5; i++) await kv.set([i], i);
+    await kv.database.compact();
+    const tables = async (): Promise<string[]> =>
+      (await fileSystem.list("/kv")).filter((name) => name.endsWith(".sst"));
+    const before = await tables();
+    const list = kv.list<number>({ prefix: [] }, { batchSize: 2 });
+    const steps = await Promise.all([list.next(), list.next(), list.next()]);
+    assert.deepEqual(steps.map(({ value }) => value?.value), [0, 1, 2]);
+    await kv.set([9], 9);
+    await kv.database.compact();
+    assert.deepEqual((await tables()).filter((name) => before.includes(name)), []);
+    assert.deepEqual(await Array.fromAsync(list, ({ value }) => value), [3, 4, 9]);
+  });
+
   it("lets the event loop go round", async () => {
     await using kv = await openKv(":memory:");
     const operation = kv.atomic();
