@@ -417,12 +417,13 @@ describe("holdfast import", () => {
     await ok(["import", db, "-", "--format", "tsv"], { stdin: "f\tx\r\n" });
     assert.equal((await ok(["get", db, "f"])).stdout, "x\n");
     for (
-      const [fields, why] of [["", /"value" is missing/], [
-        ',"value":1,"expiresAt":"soon"',
-        /"expiresAt" is no time/,
-      ]] as const
+      const [line, why] of [
+        ['{"key":"g"}', /"value" is missing/],
+        ['{"key":"g","value":1,"expiresAt":"soon"}', /"expiresAt" is no time/],
+        ['{"key":"g\\ud800","value":1}', /the key "g\\ud800" has a lone surrogate/],
+      ] as const
     ) {
-      const ran = await cli(["import", db, "-", "--format", "jsonl"], { stdin: `{"key":"g"${fields}}` });
+      const ran = await cli(["import", db, "-", "--format", "jsonl"], { stdin: line });
       assert.deepEqual([ran.code, why.test(ran.stderr)], [1, true], ran.stderr);
     }
     const own = await cli(["import", "/other", db, "--create"]);
