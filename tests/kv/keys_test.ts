@@ -86,7 +86,7 @@ describe("the bytes of a key", () => {
         "1d",
         "1d02ff",
         "28",
-        `28${"00".repeat(40)}`,
+        `28${"00".repeat(20)}`,
         "f0",
         "00",
         "1e00",

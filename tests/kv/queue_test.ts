@@ -10,7 +10,7 @@ import { turns, until } from "../backup/repository/fake_timers.ts";
 import { LONG, TURN } from "../crash/random.ts";
 import { onOneDisk, unhandledDuring } from "../db/helpers.ts";
 
-const BEGIN = 1_000_000;
+const BEGIN = 10_000_000;
 
 /** A KV whose time a test decides. */
 async function withKv(
@@ -118,6 +118,31 @@ describe("a queue", () => {
         await turns();
         await time.advance(10, () => turns(10));
         assert.deepEqual(seen.sort(), ["first", "first", "other"], `after ${later} turns`);
+      });
+    }
+  });
+
+  it("waits from when the handler failed, also behind a clock that was set back and beside what is sent in that ms", async () => {
+    for (const [lasts, wait, then] of [[10_000, 100, 10_100], [5, 0, 5], [-3_600_000, 100, -3_599_900]] as const) {
+      await withKv(async (kv, time, errors) => {
+        const seen: [string, number][] = [];
+        let fail: ((error: Error) => void) | undefined;
+        void kv.listenQueue(async (message: string) => {
+          seen.push([message, time.now - BEGIN]);
+          if (seen.length === 1) await new Promise<void>((_, reject) => fail = reject);
+        });
+        await kv.enqueue("first", { backoffSchedule: [wait] });
+        await until(() => fail !== undefined);
+        if (lasts < 0) time.now += lasts;
+        else await time.advance(lasts);
+        await kv.enqueue("other", { delay: 0.5 });
+        await until(() => seen.length === 2);
+        fail!(new Error("no"));
+        await until(() => errors.length === 1);
+        await turns(10);
+        await time.advance(wait, () => turns(10));
+        await until(() => seen.length === 3);
+        assert.deepEqual(seen, [["first", 0], ["other", lasts], ["first", then]]);
       });
     }
   });
