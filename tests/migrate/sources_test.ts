@@ -181,14 +181,15 @@ describe("fromSqlite()", () => {
       const [name, column] = [table, key].map((each) => `"${each.replaceAll('"', '""')}"`);
       sqlite.exec(`create table ${name} (${columns}) ${table === "letters" ? "without rowid" : ""}`);
       const insert = sqlite.prepare(`insert into ${name} (${column}) values (?)`);
-      for (const letter of ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]) insert.run(letter);
+      // It is interrupted between two letters that are one where their size doesn't count.
+      for (const letter of ["0", "a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]) insert.run(letter);
     }
     sqlite.exec("commit");
     sqlite.close();
     for (const [table, , key] of tables) {
       await using db = await DB.open(":memory:");
       const report = await interrupted(db, fromSqlite(file, { table, key }));
-      assert.deepEqual([table, report.entries, await db.count()], [table, 10, 10]);
+      assert.deepEqual([table, report.entries, await db.count()], [table, 11, 11]);
     }
   });
 
