@@ -193,6 +193,31 @@ describe("fromSqlite()", () => {
     }
   });
 
+  it("tells of keys that are rounded as numbers, or NULL where the rows have no other order", async () => {
+    const file = place("keys.sqlite");
+    const sqlite = new DatabaseSync(file);
+    sqlite.exec(`
+      create table big (id integer primary key); insert into big values (1), (9007199254740993), (-9007199254740993);
+      create table bare (k text, rowid, _rowid_, oid); insert into bare (k) values ('a'), (null), ('b');
+    `);
+    sqlite.close();
+    for (
+      const [table, key, entries, told] of [
+        ["big", "id", 1, /is -9007199254740993, beyond what a number holds/],
+        ["bare", "k", 2, /column k, is NULL/],
+      ] as const
+    ) {
+      await using db = await DB.open(":memory:");
+      const source = fromSqlite(file, { table, key, keys: "tuple" });
+      const report = await migrate(db, source, { unsupported: "report" });
+      assert.deepEqual(
+        [report.entries, told.test(report.leftOut[0]!.reason)],
+        [entries, true],
+        report.leftOut[0]!.reason,
+      );
+    }
+  });
+
   it("refuses rows that would be one entry, and keys that are none", async () => {
     await using db = await DB.open(":memory:");
     const from = (options: object) => migrate(db, fromSqlite(path, { table: "loose", key: "k", ...options }));

@@ -393,9 +393,9 @@ describe("codecs", () => {
     // Without an end, and in each step twice.
     const circle: Record<string, unknown> = {};
     circle["left"] = circle["right"] = circle;
-    await assert.rejects(typed(db).set("a", circle), TypeError);
+    await assert.rejects(typed<unknown>(db).set("a", circle), TypeError);
     // No schema has to be waited for, so nothing is.
-    await assert.rejects(typed(db).set("a", Promise.resolve(1)), /value is a Promise, .*; await it/);
+    await assert.rejects(typed<unknown>(db).set("a", Promise.resolve(1)), /value is a Promise, .*; await it/);
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i++) deep = [deep];
     const refused = { name: "RangeError", message: /^set: the value has more than 1,000 arrays/ };
