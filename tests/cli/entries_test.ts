@@ -163,6 +163,11 @@ describe("holdfast set and get", () => {
     assert.deepEqual(entries.map(({ key, namespace }) => [key, namespace]), [["inner", ["outer", "in"]]]);
     assert.equal((await ok(["list", db, "--namespaces"])).stdout, "outer\n");
     assert.equal((await ok(["count", db])).stdout, "1\n");
+    // What is made is the innermost; what is there, or comes along with it, has the encoding that it would have anyway.
+    const line = ["set", "/text", "k", "v", "--create", "--key-encoding"];
+    await ok([...line, "utf8"]);
+    await ok([...line, "bytes", "-n", "outer", "-n", "in"]);
+    await ok([...line, "utf8", "-n", "outer"]);
   });
 
   it("makes a database only when told to", async () => {
@@ -222,8 +227,9 @@ describe("holdfast delete", () => {
     const alone = await cli(range);
     assert.equal(alone.code, 2);
     assert.match(alone.stderr, /Delete 2 entries \(prefix a\/\).*give --yes/);
-    const declined = await cli(range, { answers: [[/Delete 2 entries/, "n"]] });
-    assert.equal(declined.code, 1);
+    for (const answer of ["n", "", "any", "yesterday", "no, y?"]) {
+      assert.equal((await cli(range, { answers: [[/Delete 2 entries/, answer]] })).code, 1, answer);
+    }
     assert.equal((await ok(["count", db])).stdout, "4\n");
     assert.equal((await cli(range, { answers: [[/Delete 2 entries/, "y"]] })).code, 0);
     assert.equal((await ok(["count", db])).stdout, "2\n");
