@@ -146,6 +146,23 @@ describe("migrate()", () => {
     assert.ok(between > 3, `${between} times only part of it was in`);
   });
 
+  it("is done, on the disk, also where the source can't be gone on with, and was done in one way", async () => {
+    const fileSystem = memoryFileSystem();
+    const source = { ...numbered({ total: 5, stride: Infinity }), plan: "one" };
+    const db = await DB.open("/db", { fileSystem });
+    await migrate(db, source);
+    const disk = fileSystem.crash({ keep: "none" });
+    await db.close().catch(() => {});
+    await using after = await DB.open("/db", { fileSystem: disk });
+    assert.equal(await after.count(), 5);
+    assert.ok((await migrate(after, source)).doneBefore! > 0);
+    assert.equal(source.asked.length, 1);
+    await assert.rejects(migrate(after, { ...source, plan: "two" }), {
+      code: "MIGRATION",
+      message: /it was read with one, by which 5 entries came in, and is to be read with two now/,
+    });
+  });
+
   it("stops at what can't be kept, with its key; what came before is in, and another try meets it again", async () => {
     await using db = await DB.open(":memory:");
     const source = numbered({ total: 20, wrong: [14, 17] });
@@ -161,6 +178,15 @@ describe("migrate()", () => {
     assert.deepEqual([report.entries, report.unsupported, told], [18, 2, ["number 14", "number 17"]]);
     assert.deepEqual(report.leftOut[1], { key: "number 17", reason: "it is wrong" });
     assert.deepEqual((await migrate(db, source)).leftOut, report.leftOut);
+  });
+
+  it("counts once what came in behind the last place where the source can be gone on with", async () => {
+    await using db = await DB.open(":memory:");
+    const source = numbered({ total: 10, stride: 4, wrong: [6] });
+    await assert.rejects(migrate(db, source), /6 entries before it are in/);
+    assert.equal(await db.count(), 6);
+    const { entries, earlier, unsupported } = await migrate(db, source, { unsupported: "report" });
+    assert.deepEqual([entries, earlier, unsupported, source.asked], [9, 4, 1, [undefined, "3"]]);
   });
 
   it("tells what the database refuses as what can't be kept", async () => {
