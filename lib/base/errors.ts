@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { keepNames } from "./class_names.ts";
 
 /** What every Holdfast error may carry beside its message. */
 export interface ErrorDetails {
@@ -263,3 +264,25 @@ export class StorageError extends HoldfastError {
     this.retryAfterMs = request.retryAfterMs;
   }
 }
+
+keepNames({
+  HoldfastError,
+  LockedError,
+  ClosedError,
+  ReadOnlyError,
+  CorruptionError,
+  ConflictError,
+  ExistsError,
+  NotFoundError,
+  NoSpaceError,
+  PermissionError,
+  IOError,
+  HistoryGoneError,
+  GapError,
+  IntegrityError,
+  DecryptionError,
+  LineageError,
+  UnsupportedFormatError,
+  RepositoryLockedError,
+  StorageError,
+});

@@ -6,7 +6,7 @@
 import { COMMANDS } from "./commands/mod.ts";
 import { type HelpStyle, type ProgramInfo, readArguments, type Wish } from "./core/arguments.ts";
 import { EXIT, OutputClosed, UsageError } from "./core/exit_code.ts";
-import { tell } from "./core/failure.ts";
+import { endedBy, tell } from "./core/failure.ts";
 import type { CliIo } from "./io.ts";
 import { helpColumns, Output } from "./output/output.ts";
 import { painter, wantsColor } from "./output/style.ts";
@@ -47,7 +47,8 @@ export async function runIn(argv: readonly string[], io: CliIo): Promise<number>
     const { spec, name, words, given } = wish;
     out = new Output(io, { json: given.flag("json"), quiet: given.flag("quiet"), noColor: given.flag("no-color") });
     return await spec.run!({ words, given, io, out, name, spec }) ?? EXIT.done;
-  } catch (error) {
+  } catch (thrown) {
+    const error = endedBy(thrown, io);
     if (error instanceof OutputClosed) return EXIT.done;
     const told = tell(error, io, wish?.kind === "run" ? wish : undefined);
     out.error(told);

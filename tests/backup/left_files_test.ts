@@ -38,6 +38,31 @@ async function endedInTheMiddle(write: (db: DB, name: string) => Promise<unknown
   }
 }
 
+async function bytesOf(disk: MemoryFileSystem, path: string): Promise<Uint8Array> {
+  const file = await disk.open(path, "read");
+  const bytes = new Uint8Array(file.sizeSync());
+  await file.readAt(bytes, 0);
+  await file.close();
+  return bytes;
+}
+
+describe("a file whose call has resolved", () => {
+  for (const [what, write] of Object.entries(WRITES)) {
+    it(`is there whole after the power was cut: ${what}`, async () => {
+      const disk = memoryFileSystem();
+      await disk.makeDirectory("/out");
+      await disk.syncDirectory("/");
+      const db = await open(disk, () => NOW);
+      await db.set("key", "v".repeat(1000));
+      await write(db, "monday");
+      const [name] = await disk.list("/out");
+      const written = await bytesOf(disk, `/out/${name}`);
+      assert.ok(written.length > 0);
+      assert.deepEqual(await bytesOf(disk.crash({ keep: "none" }), `/out/${name}`), written);
+    });
+  }
+});
+
 describe("a file that was never finished", () => {
   for (const [what, write] of Object.entries(WRITES)) {
     it(`is removed a week later by the next one there: ${what}`, async () => {

@@ -332,7 +332,8 @@ describe("holdfast restore", () => {
 describe("secrets", () => {
   it("are typed twice where something new is encrypted, once later, and shown never", async () => {
     const twice = [[/New passphrase of \/repo: /, "a long one"], [/The same again: /, "a long one"]] as const;
-    await ok(["backup", db, repo, "--encrypt", "--id", "one"], { ...clock, answers: twice });
+    const made = await ok(["backup", db, repo, "--encrypt", "--id", "one"], { ...clock, answers: twice });
+    assert.ok(!made.stderr.includes("a long one"), "nor where it is new");
     const typed = await ok(["backups", repo], { ...clock, answers: [[/Passphrase of \/repo: /, "a long one"]] });
     assert.ok(!typed.stderr.includes("a long one"), "it is not shown");
     assert.match(typed.stdout, /one +full/);
@@ -351,7 +352,11 @@ describe("secrets", () => {
     const alone = await cli(["backups", repo], clock);
     assert.equal(alone.code, 1);
     assert.match(alone.stderr, /encrypted.*\n.*--passphrase-file.*HOLDFAST_PASSPHRASE/);
-    await ok(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "a long one\n" } });
+    for (const same of ["a long one\n", "a long one"]) {
+      await ok(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: same } });
+    }
+    const spaced = await cli(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: " a long one" } });
+    assert.equal(spaced.code, 1);
     const wrong = await cli(["backups", repo], { ...clock, env: { HOLDFAST_PASSPHRASE: "another" } });
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /does not open it/);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { resolve } from "node:path";
 import { beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Interruption, run } from "../../lib/cli/cli.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DB } from "../../mod.ts";
 import {
   cli,
@@ -161,6 +163,11 @@ describe("holdfast set and get", () => {
     assert.deepEqual(entries.map(({ key, namespace }) => [key, namespace]), [["inner", ["outer", "in"]]]);
     assert.equal((await ok(["list", db, "--namespaces"])).stdout, "outer\n");
     assert.equal((await ok(["count", db])).stdout, "1\n");
+    // What is made is the innermost; what is there, or comes along with it, has the encoding that it would have anyway.
+    const line = ["set", "/text", "k", "v", "--create", "--key-encoding"];
+    await ok([...line, "utf8"]);
+    await ok([...line, "bytes", "-n", "outer", "-n", "in"]);
+    await ok([...line, "utf8", "-n", "outer"]);
   });
 
   it("makes a database only when told to", async () => {
@@ -168,6 +175,28 @@ describe("holdfast set and get", () => {
     assert.equal(code, 1);
     assert.match(stderr, /--create makes it/);
     assert.equal(await DB.exists(db, otherProcess()), false);
+  });
+
+  it("says why it failed also where closing fails behind that, and what closing failed with behind an end that was wished for", async () => {
+    const fileSystem = memoryFileSystem();
+    await ok(["set", "/data", "a", "1", "--create"], { fileSystem });
+    let appends = 0;
+    let heal = fileSystem.inject({ at: ({ name }) => name === "append" && ++appends > 1, do: "fail", times: Infinity });
+    const failed = await cli(["set", "/data", "a", "2", "--json"], { fileSystem });
+    heal();
+    const { error } = JSON.parse(failed.stderr);
+    assert.deepEqual([failed.code, error.code], [1, "IO"]);
+    assert.match(error.message, /^Cannot append \/data\/.* \(EIO\)$/);
+
+    heal = fileSystem.inject({ at: ({ name }) => name === "sync", do: "fail", times: Infinity });
+    const closed = Object.assign(new Error("closed"), { code: "EPIPE" });
+    const unread = await withStreams({ fileSystem }, (io) => {
+      const stdout = { write: (_: unknown, done?: (error: Error) => void) => done?.(closed) };
+      return run(["set", "/data", "a", "2", "--durability", "interval", "--json"], { ...io, stdout });
+    });
+    heal();
+    assert.equal(unread.code, 1);
+    assert.match(unread.stderr, /"Cannot sync \/data\/.* \(EIO\)"/);
   });
 
   it("prints no bytes to a terminal", async () => {
@@ -198,8 +227,9 @@ describe("holdfast delete", () => {
     const alone = await cli(range);
     assert.equal(alone.code, 2);
     assert.match(alone.stderr, /Delete 2 entries \(prefix a\/\).*give --yes/);
-    const declined = await cli(range, { answers: [[/Delete 2 entries/, "n"]] });
-    assert.equal(declined.code, 1);
+    for (const answer of ["n", "", "any", "yesterday", "no, y?"]) {
+      assert.equal((await cli(range, { answers: [[/Delete 2 entries/, answer]] })).code, 1, answer);
+    }
     assert.equal((await ok(["count", db])).stdout, "4\n");
     assert.equal((await cli(range, { answers: [[/Delete 2 entries/, "y"]] })).code, 0);
     assert.equal((await ok(["count", db])).stdout, "2\n");
@@ -364,6 +394,79 @@ describe("holdfast import", () => {
       assert.equal(bare(stdout), bare(source));
       await removeFile("/lines");
     }
+  });
+
+  it("reads lines as portable files have them, and pairs without the ends of their lines", async () => {
+    await putFile(
+      "/lines",
+      [
+        '{"key":"/w==","key_encoding":"base64","value":1,"expires_at":4000000000000}',
+        '{"key":"a","value":"{\\"n\\":1}","encoding":"text","kind":"json"}',
+        '{"key":"b","value":"eyJuIjoyfQ==","encoding":"base64","kind":"json"}',
+        '{"key":"c","value":"eA==","encoding":"base64","kind":"text"}',
+        '{"key":"d","value":"eA==","encoding":"base64"}',
+        '{"key":"e","value":"{}","kind":"json"}',
+      ].join("\n"),
+    );
+    await ok(["import", db, "/lines", "--format", "jsonl", "--create", "--key-encoding", "bytes"]);
+    assert.deepEqual(
+      (await jsonLines(["list", db])).map(({ key, value, encoding, expiresAt }) => [key, value, encoding ?? expiresAt]),
+      [
+        ["a", { n: 1 }, undefined],
+        ["b", { n: 2 }, undefined],
+        ["c", "x", undefined],
+        ["d", "eA==", "base64"],
+        ["e", "{}", undefined],
+        ["/w==", 1, 4_000_000_000_000],
+      ],
+    );
+    await ok(["import", db, "-", "--format", "tsv"], { stdin: "f\tx\r\n" });
+    assert.equal((await ok(["get", db, "f"])).stdout, "x\n");
+    for (
+      const [line, why] of [
+        ['{"key":"g"}', /"value" is missing/],
+        ['{"key":"g","value":1,"expiresAt":"soon"}', /"expiresAt" is no time/],
+        ['{"key":"g\\ud800","value":1}', /the key "g\\ud800" has a lone surrogate/],
+      ] as const
+    ) {
+      const ran = await cli(["import", db, "-", "--format", "jsonl"], { stdin: line });
+      assert.deepEqual([ran.code, why.test(ran.stderr)], [1, true], ran.stderr);
+    }
+    const own = await cli(["import", "/other", db, "--create"]);
+    assert.deepEqual([own.code, /\/db is a database; its entries come in by/.test(own.stderr)], [2, true], own.stderr);
+  });
+
+  it("gives tags and expiry to the lines that say none of their own", async () => {
+    await putFile(
+      "/lines",
+      '{"key":"a","value":1,"tags":["own"],"expiresAt":4000000000000}\n{"key":"b","value":2,"tags":[]}',
+    );
+    await ok(["import", db, "/lines", "--create", "--tag", "all", "--expires-at", "3000000000000"]);
+    assert.deepEqual((await jsonLines(["list", db])).map(({ tags, expiresAt }) => [tags, expiresAt]), [
+      [["own"], 4_000_000_000_000],
+      [undefined, 3_000_000_000_000],
+    ]);
+  });
+
+  it("looks at no more than the beginning to tell what it is, and makes no database in a dry run without --create", async () => {
+    let pieces = 0;
+    const stdin = {
+      async *[Symbol.asyncIterator]() {
+        for (; pieces < 100; pieces++) yield "x".repeat(4096);
+      },
+    };
+    const ran = await withStreams({}, (io) => run(["import", db, "-", "--create"], { ...io, stdin }));
+    assert.match(ran.stderr, /standard input is no file of entries that is known/);
+    assert.ok(pieces <= 1, `${pieces} pieces`);
+    await putFile("/lines", '{"key":"a","value":1}');
+    const dry = await cli(["import", db, "/lines", "--dry-run"]);
+    assert.deepEqual([dry.code, /there is no database; --create makes it/.test(dry.stderr)], [1, true], dry.stderr);
+  });
+
+  it("remembers a file by its whole path", async () => {
+    await putFile("/lines", '{"key":"a","value":1}');
+    const { source } = await json(["import", db, "lines", "--create", "--resume"]);
+    assert.equal(source, `jsonl ${resolve("lines")}`);
   });
 
   it("speaks of one entry as of one", async () => {

@@ -1,6 +1,7 @@
 /** Imports from other stores. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -82,6 +83,12 @@ describe("holdfast import from other stores", () => {
         [["import", db, directory], 1, /is a directory of no store that is known/],
         [["import", db, "redis://:secret@localhost"], 2, /set HOLDFAST_REDIS_PASSWORD/],
         [["import", db, "nowhere", "--format", "redis"], 2, /no address such as redis/],
+        [["import", db, "redis://:a/secret@localhost/0"], 2, /error: FROM is no address such as redis/],
+        [
+          ["import", db, "s3://me:secret@bucket/of"],
+          2,
+          /s3:\/\/\.\.\.@bucket\/of is a repository; .* by\n {2}holdfast restore/,
+        ],
         [["import", db, "redis://127.0.0.1:1"], 1, /Cannot read redis 127\.0\.0\.1:1\/0/],
         [["import", db, place("nothing"), "--format", "level"], 1, /there is nothing/],
       ] as const
@@ -89,7 +96,30 @@ describe("holdfast import from other stores", () => {
       const ran = await cli(argv, real);
       assert.equal(ran.code, code, `${argv.join(" ")}: ${ran.stderr}`);
       assert.match(ran.stderr, message);
+      assert.doesNotMatch(ran.stderr, /secret@/);
     }
+  });
+});
+
+describe("holdfast import from Redis", () => {
+  it("says the password of the environment as it is", async () => {
+    const password = "50%25/#@ ü";
+    let heard = "";
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", (piece) => {
+        heard += piece;
+        socket.destroy();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const ran = await cli(["import", "/db", `redis://127.0.0.1:${port}`, "--create"], {
+      env: { HOLDFAST_REDIS_PASSWORD: password },
+    });
+    await new Promise((resolve) => server.close(resolve));
+    assert.ok(heard.includes(password), heard);
+    assert.deepEqual([ran.code, ran.stderr.includes("50%")], [1, false], ran.stderr);
   });
 });
 

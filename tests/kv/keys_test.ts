@@ -26,6 +26,24 @@ const key: fc.Arbitrary<Key> = fc.array(part, { maxLength: 3 });
 const kept = (key: Key): Key => key.map((part) => typeof part === "string" ? part.toWellFormed() : part);
 
 describe("the bytes of a key", () => {
+  it("are whole where the memory that they are put together in has to grow", () => {
+    // Each part where there is no room for it, or for a part of it; first of all, for memory that has grown stays.
+    const parts: [part: Key[number], room: number][] = [
+      [1.5, 0],
+      [new Uint8Array(10), 12],
+      ["\0".repeat(10), 12],
+      [-(2n ** 63n), 3],
+      [true, 0],
+      [0n, 0],
+    ];
+    let memory = 1024;
+    for (const [part, room] of parts) {
+      const key = [...Array<boolean>(memory - room).fill(true), part];
+      assert.deepEqual(decodeKey(encodeKey(key)), key);
+      memory *= 2;
+    }
+  });
+
   it("are in the order of the keys", () => {
     fc.assert(
       fc.property(key, key, (a, b) => {
@@ -58,7 +76,22 @@ describe("the bytes of a key", () => {
   });
 
   it("are refused when they are none", () => {
-    for (const hex of ["02", "0261", "0161", "2100", "1c01", "1d", "1d02ff", "28", "f0", "00", "1e00"]) {
+    for (
+      const hex of [
+        "02",
+        "0261",
+        "0161",
+        "2100",
+        "1c01",
+        "1d",
+        "1d02ff",
+        "28",
+        `28${"00".repeat(20)}`,
+        "f0",
+        "00",
+        "1e00",
+      ]
+    ) {
       assert.throws(() => decodeKey(Uint8Array.fromHex(hex)), { code: "CORRUPTION" }, hex);
     }
   });
@@ -70,11 +103,25 @@ describe("the bytes of a key", () => {
   });
 
   it("take no memory for what is too large for one", () => {
+    const parts = ["k".repeat(20_000_000), new Uint8Array(20_000_000), 2n ** 100_000_000n];
     const before = process.memoryUsage().arrayBuffers;
-    for (const part of ["k".repeat(20_000_000), new Uint8Array(65_536)]) {
+    for (const part of parts) {
       assert.throws(() => encodeKey([part]), { name: "TypeError", message: "Key too large (max 65535 bytes)" });
     }
     assert.ok(process.memoryUsage().arrayBuffers - before < 10_000_000);
+  });
+
+  it("are as many as a key may have, whatever its parts", () => {
+    const parts: [Key, Key][] = [
+      [["k".repeat(65_533)], ["k".repeat(65_534)]],
+      [[new Uint8Array(32_766)], [new Uint8Array(32_767)]],
+      [[2n ** (65_532n * 8n - 1n)], [2n ** (65_532n * 8n)]],
+      [["k".repeat(65_532), true], ["k".repeat(65_532), true, false]],
+    ];
+    for (const [fits, none] of parts) {
+      assert.deepEqual(decodeKey(encodeKey(fits)), fits);
+      assert.throws(() => encodeKey(none), { message: "Key too large (max 65535 bytes)" });
+    }
   });
 
   it("hold no memory of the key", () => {

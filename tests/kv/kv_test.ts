@@ -4,7 +4,9 @@ import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type Kv, type KvEntry, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { DB } from "../../mod.ts";
-import { onOneDisk, TestClock, withDirectory } from "../db/helpers.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { until } from "../backup/repository/fake_timers.ts";
+import { onOneDisk, TestClock, unhandledDuring, withDirectory } from "../db/helpers.ts";
 
 async function all(kv: Kv): Promise<KvEntry<unknown>[]> {
   return await Array.fromAsync(kv.list({ prefix: [] }));
@@ -70,13 +72,38 @@ describe("a KV", () => {
       ...[{ list: [1] }, { list: [1] }],
     ]);
     assert.deepEqual(found[0].key, [new Uint8Array([1]), "k"]);
+    const asked = new Uint8Array([1]);
+    const { key: own } = await kv.get([asked, "k"]);
+    asked[0] = 9;
+    assert.deepEqual(own, [new Uint8Array([1]), "k"]);
+  });
+
+  it("is asked for the keys that it was given at the call", async () => {
+    await using kv = await openKv(":memory:");
+    await kv.atomic().set(["a"], 1).set(["b"], 2).commit();
+    const keys: string[][] = [["a"], [], ["b"]];
+    const found = kv.getMany(keys);
+    keys.splice(0, 3, ["c"], ["d"]);
+    assert.deepEqual((await found).map(({ key, value }) => [key, value]), [[["a"], 1], [[], null], [["b"], 2]]);
+  });
+
+  it("gives values that lie in files of their own, by themselves, with others and in lists", async () => {
+    await using kv = await openKv(":memory:", { compression: "none" });
+    const values = [new Uint8Array(200_000).fill(7), new Map([["text", "x".repeat(200_000)]])];
+    for (const [n, value] of values.entries()) await kv.set([n], value);
+    await kv.database.compact();
+    const entries = [await kv.get([0]), await kv.get([1])];
+    assert.deepEqual(entries.map(({ value }) => value), values);
+    assert.deepEqual(await kv.getMany([[0], [1]]), entries);
+    assert.deepEqual(await all(kv), entries);
   });
 
   it("forgets what has expired, also when a check asks", async () => {
     const clock = new TestClock();
     await using kv = await openKv(":memory:", { clock: clock.now });
     await kv.set(["a"], 1, { expireIn: 100 });
-    await kv.atomic().set(["b"], new KvU64(1n), { expireIn: 100 }).set(["c"], 1, { expireIn: 200 }).commit();
+    await kv.atomic().set(["b"], new KvU64(1n), { expireIn: 100 }).set(["c"], 1, { expireIn: 200 })
+      .set(["e"], 1, { expireIn: 0 }).commit();
     await kv.set(["d"], 1, { expireIn: 0 });
     clock.ms += 99;
     assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["a", "b", "c"]);
@@ -140,6 +167,20 @@ describe("a KV", () => {
     }
     assert.ok(seen.database.closed);
   });
+
+  it("tells onError what became of closing it, where nobody waits for that", async () => {
+    const errors: unknown[] = [];
+    const fileSystem = memoryFileSystem();
+    const unhandled = await unhandledDuring(async () => {
+      {
+        using kv = await openKv("/kv", { fileSystem, durability: "buffered", onError: (error) => errors.push(error) });
+        await kv.set(["a"], 1);
+        fileSystem.inject({ at: ({ name }) => name === "sync", do: "fail" });
+      }
+      await until(() => errors.length > 0);
+    });
+    assert.deepEqual([errors.length, unhandled], [1, []]);
+  });
 });
 
 describe("a list of a KV", () => {
@@ -153,6 +194,38 @@ describe("a list of a KV", () => {
     for (const key of [4, 5]) await kv.set([key], "new");
     const kinds = await Array.fromAsync(list, ({ value }) => value instanceof Uint8Array ? value.length : value);
     assert.deepEqual(kinds, [...Array(4).fill(large.length), "new"]);
+  });
+
+  it("counts what lies in files of its own as well, and has no larger batches because of a limit", async () => {
+    await using kv = await openKv(":memory:", { compression: "none" });
+    const large = new Uint8Array(13 * 2 ** 20);
+    for (let i = 0; i < 6; i++) await kv.set(["large", i], large);
+    const operation = kv.atomic();
+    for (let i = 0; i < 600; i++) operation.set(["small", i], i);
+    await operation.commit();
+    await kv.database.compact();
+    const [some, many] = [kv.list({ prefix: ["large"] }), kv.list({ prefix: ["small"] }, { limit: 600 })];
+    await Promise.all([some.next(), many.next()]);
+    for (const key of [["large", 4], ["large", 5], ["small", 499], ["small", 500]]) await kv.delete(key);
+    assert.equal((await Array.fromAsync(some)).length, 4);
+    assert.equal((await Array.fromAsync(many)).length, 598);
+  });
+
+  it("holds nothing between its steps, and gives each entry once to those who ask at the same time", async () => {
+    const fileSystem = memoryFileSystem();
+    await using kv = await openKv("/kv", { fileSystem });
+    for (let i = 0; i < 5; i++) await kv.set([i], i);
+    await kv.database.compact();
+    const tables = async (): Promise<string[]> =>
+      (await fileSystem.list("/kv")).filter((name) => name.endsWith(".sst"));
+    const before = await tables();
+    const list = kv.list<number>({ prefix: [] }, { batchSize: 2 });
+    const steps = await Promise.all([list.next(), list.next(), list.next()]);
+    assert.deepEqual(steps.map(({ value }) => value?.value), [0, 1, 2]);
+    await kv.set([9], 9);
+    await kv.database.compact();
+    assert.deepEqual((await tables()).filter((name) => before.includes(name)), []);
+    assert.deepEqual(await Array.fromAsync(list, ({ value }) => value), [3, 4, 9]);
   });
 
   it("lets the event loop go round", async () => {
@@ -189,7 +262,7 @@ describe("an atomic operation", () => {
 
   it("sees what it has done itself", async () => {
     await using kv = await openKv(":memory:");
-    await kv.set(["n"], "text");
+    for (const key of ["n", "m"]) await kv.set([key], "text");
     await kv.atomic().set(["n"], new KvU64(1n)).sum(["n"], 2n).delete(["m"]).sum(["m"], 7n).min(["m"], 5n).commit();
     const [n, m] = await kv.getMany<[KvU64, KvU64]>([["n"], ["m"]]);
     assert.deepEqual([n.value?.value, m.value?.value], [3n, 5n]);
@@ -214,9 +287,10 @@ describe("an atomic operation", () => {
 
   it("commits what it is when it is committed, and what is added behind that the next time", async () => {
     await using kv = await openKv(":memory:");
-    const operation = kv.atomic().sum(["n"], 1n);
+    const never = "7".repeat(20);
+    const operation = kv.atomic().check({ key: ["n"], versionstamp: null }).sum(["n"], 1n);
     const first = operation.commit();
-    const second = operation.set(["behind"], 1).check({ key: ["n"], versionstamp: null }).commit();
+    const second = operation.set(["behind"], 1).check({ key: ["m"], versionstamp: never }).commit();
     assert.deepEqual([(await first).ok, (await second).ok], [true, false]);
     assert.deepEqual((await all(kv)).map(({ key, value }) => [key, value]), [[["n"], new KvU64(1n)]]);
   });
@@ -233,7 +307,8 @@ describe("an atomic operation", () => {
     await using kv = await openKv(":memory:");
     for (const expireIn of [Number.MAX_SAFE_INTEGER, 1e300]) {
       await kv.atomic().set(["a"], expireIn, { expireIn }).commit();
-      assert.equal((await kv.get(["a"])).value, expireIn);
+      await kv.set(["b"], expireIn, { expireIn });
+      assert.deepEqual((await all(kv)).map(({ value }) => value), [expireIn, expireIn]);
     }
   });
 
@@ -246,5 +321,7 @@ describe("an atomic operation", () => {
       entries,
       stamps.map((versionstamp, i) => ({ key: ["log", versionstamp], value: i + 1, versionstamp })),
     );
+    const { versionstamp } = await kv.set([kv.commitVersionstamp()], "alone");
+    assert.equal((await kv.get([versionstamp])).value, "alone");
   });
 });

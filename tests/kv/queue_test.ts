@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Kv, type KvOptions, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { openKvWith } from "../../lib/adapters/kv/kv.ts";
+import { ClosedError } from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { simulate } from "../../lib/adapters/testing.ts";
 import { SimulatedTime } from "../../lib/adapters/testing/simulated_time.ts";
@@ -9,7 +10,7 @@ import { turns, until } from "../backup/repository/fake_timers.ts";
 import { LONG, TURN } from "../crash/random.ts";
 import { onOneDisk, unhandledDuring } from "../db/helpers.ts";
 
-const BEGIN = 1_000_000;
+const BEGIN = 10_000_000;
 
 /** A KV whose time a test decides. */
 async function withKv(
@@ -117,6 +118,31 @@ describe("a queue", () => {
         await turns();
         await time.advance(10, () => turns(10));
         assert.deepEqual(seen.sort(), ["first", "first", "other"], `after ${later} turns`);
+      });
+    }
+  });
+
+  it("waits from when the handler failed, also behind a clock that was set back and beside what is sent in that ms", async () => {
+    for (const [lasts, wait, then] of [[10_000, 100, 10_100], [5, 0, 5], [-3_600_000, 100, -3_599_900]] as const) {
+      await withKv(async (kv, time, errors) => {
+        const seen: [string, number][] = [];
+        let fail: ((error: Error) => void) | undefined;
+        void kv.listenQueue(async (message: string) => {
+          seen.push([message, time.now - BEGIN]);
+          if (seen.length === 1) await new Promise<void>((_, reject) => fail = reject);
+        });
+        await kv.enqueue("first", { backoffSchedule: [wait] });
+        await until(() => fail !== undefined);
+        if (lasts < 0) time.now += lasts;
+        else await time.advance(lasts);
+        await kv.enqueue("other", { delay: 0.5 });
+        await until(() => seen.length === 2);
+        fail!(new Error("no"));
+        await until(() => errors.length === 1);
+        await turns(10);
+        await time.advance(wait, () => turns(10));
+        await until(() => seen.length === 3);
+        assert.deepEqual(seen, [["first", 0], ["other", lasts], ["first", then]]);
       });
     }
   });
@@ -348,6 +374,49 @@ describe("a queue", () => {
     await time.advance(500);
     await until(() => seen.length === 5);
     assert.deepEqual(seen, [1, 2, 3, 4, 5]);
+  });
+
+  it("keeps each message of its own where the clock is ahead by centuries, or has fractions of a ms", async () => {
+    for (const now of [Date.UTC(9999), BEGIN + 0.5]) {
+      await withKv(async (kv) => {
+        for (let i = 0; i < 5; i++) await kv.enqueue(i);
+        assert.equal(await waiting(kv), 5);
+      }, { clock: () => now });
+    }
+  });
+
+  it("leaves be what was removed by other means while a handler failed over it", async () => {
+    await withKv(async (kv, time, errors) => {
+      let tries = 0;
+      void kv.listenQueue(async () => {
+        tries++;
+        await kv.database.clear();
+        throw new Error("no");
+      });
+      await kv.enqueue("a", { backoffSchedule: [0], keysIfUndelivered: [["failed"]] });
+      await until(() => errors.length > 0);
+      await time.advance(1000, () => turns(10));
+      assert.deepEqual([tries, errors.map(String), await kv.database.count()], [1, ["Error: no"], 0]);
+    });
+  });
+
+  it("ends listening once what handlers have finished is removed or can't be any more, of which nothing is told", async () => {
+    await withKv(async (kv, _time, errors) => {
+      const { database } = kv;
+      let refuse: (() => void) | undefined;
+      database.delete = () => new Promise((_, reject) => refuse = () => reject(new ClosedError("closed")));
+      const listening = kv.listenQueue(() => {});
+      await kv.enqueue("a");
+      await until(() => refuse !== undefined);
+      let ended = false;
+      const heard = listening.then(() => ended = true);
+      const closing = kv.close();
+      await turns();
+      assert.equal(ended, false);
+      refuse!();
+      await Promise.all([heard, closing]);
+      assert.deepEqual(errors, []);
+    });
   });
 
   it("loses no message to kills, power cuts and failing disks, and keeps none", async () => {

@@ -248,6 +248,14 @@ describe("fromRedis()", () => {
       assert.deepEqual(items.flatMap(({ position }) => position ?? []), positions);
     }
   });
+
+  it("begins anew where the server was started again, whose cursors are others", async () => {
+    const source = await fromRedis(server(keys, { run: "run_id:abc\r\n" }).client, { id: "redis" }).open();
+    const counts = ["abc 7", "before 7"].map(async (after) => {
+      return (await Array.fromAsync(source.entries("utf8", after))).length;
+    });
+    assert.deepEqual(await Promise.all(counts), [40, 100]);
+  });
 });
 
 describe("fromDenoKv()", () => {

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { memoryFileSystem } from "../../lib/adapters/testing.ts";
-import { migrate, MIGRATIONS_NAMESPACE, type MigrationSource, type SourceItem } from "../../lib/adapters/migrate.ts";
+import {
+  fromRedis,
+  migrate,
+  MIGRATIONS_NAMESPACE,
+  type MigrationSource,
+  type SourceItem,
+} from "../../lib/adapters/migrate.ts";
 import { DB } from "../../mod.ts";
 
 /** Numbered entries; those that `wrong` names can't be kept, only every `stride`-th says where to go on. */
@@ -40,6 +47,23 @@ function numbered(
       };
     },
   };
+}
+
+/** A Redis of so many keys in its so manieth run; the first of them can't be kept, and the first run ends at 10. */
+function serverOf(total: number, run: number): Parameters<typeof fromRedis>[0] {
+  const answers: Record<string, (...args: string[]) => unknown> = {
+    INFO: () => `run_id:${run}\r\n`,
+    DBSIZE: () => total,
+    SCAN: (cursor) => {
+      if (run === 1 && cursor === "10") throw new Error("the server has gone");
+      const [from, to] = [Number(cursor), Math.min(total, Number(cursor) + 5)];
+      return [String(to === total ? 0 : to), Array.from({ length: to - from }, (_, n) => Buffer.from(`k${from + n}`))];
+    },
+    TYPE: (key) => key === "k0" ? "stream" : "string",
+    PTTL: () => -1,
+    GET: (key) => Buffer.alloc(2 ** 18, key),
+  };
+  return { callBuffer: (command, ...args) => Promise.try(answers[command]!, ...(args as unknown[]).map(String)) };
 }
 
 describe("migrate()", () => {
@@ -89,6 +113,18 @@ describe("migrate()", () => {
     assert.deepEqual([await db.count(), source.asked.at(-1)], [25, undefined]);
   });
 
+  it("counts each entry once where the source has to begin anew", async () => {
+    await using db = await DB.open(":memory:");
+    const migration = (run: number): ReturnType<typeof migrate> =>
+      migrate(db, fromRedis(serverOf(15, run), { id: "redis" }), { unsupported: "report" });
+    await assert.rejects(migration(1), { code: "MIGRATION", committed: 9 });
+    // The server was started anew: its cursors are others.
+    const { entries, earlier, unsupported, leftOut } = await migration(2);
+    assert.deepEqual([entries, earlier, unsupported, leftOut.length], [14, 0, 1, 1]);
+    assert.equal(await db.count(), 14);
+    assert.equal((await migration(3)).entries, 14);
+  });
+
   it("has the entries and how far it came in the same commits, wherever the power goes", async () => {
     const total = 60;
     let between = 0;
@@ -110,6 +146,23 @@ describe("migrate()", () => {
     assert.ok(between > 3, `${between} times only part of it was in`);
   });
 
+  it("is done, on the disk, also where the source can't be gone on with, and was done in one way", async () => {
+    const fileSystem = memoryFileSystem();
+    const source = { ...numbered({ total: 5, stride: Infinity }), plan: "one" };
+    const db = await DB.open("/db", { fileSystem });
+    await migrate(db, source);
+    const disk = fileSystem.crash({ keep: "none" });
+    await db.close().catch(() => {});
+    await using after = await DB.open("/db", { fileSystem: disk });
+    assert.equal(await after.count(), 5);
+    assert.ok((await migrate(after, source)).doneBefore! > 0);
+    assert.equal(source.asked.length, 1);
+    await assert.rejects(migrate(after, { ...source, plan: "two" }), {
+      code: "MIGRATION",
+      message: /it was read with one, by which 5 entries came in, and is to be read with two now/,
+    });
+  });
+
   it("stops at what can't be kept, with its key; what came before is in, and another try meets it again", async () => {
     await using db = await DB.open(":memory:");
     const source = numbered({ total: 20, wrong: [14, 17] });
@@ -125,6 +178,15 @@ describe("migrate()", () => {
     assert.deepEqual([report.entries, report.unsupported, told], [18, 2, ["number 14", "number 17"]]);
     assert.deepEqual(report.leftOut[1], { key: "number 17", reason: "it is wrong" });
     assert.deepEqual((await migrate(db, source)).leftOut, report.leftOut);
+  });
+
+  it("counts once what came in behind the last place where the source can be gone on with", async () => {
+    await using db = await DB.open(":memory:");
+    const source = numbered({ total: 10, stride: 4, wrong: [6] });
+    await assert.rejects(migrate(db, source), /6 entries before it are in/);
+    assert.equal(await db.count(), 6);
+    const { entries, earlier, unsupported } = await migrate(db, source, { unsupported: "report" });
+    assert.deepEqual([entries, earlier, unsupported, source.asked], [9, 4, 1, [undefined, "3"]]);
   });
 
   it("tells what the database refuses as what can't be kept", async () => {

@@ -10,12 +10,14 @@ import { after, describe, it } from "node:test";
 import { serialize } from "node:v8";
 import { ClassicLevel } from "classic-level";
 import { open as openLmdb } from "lmdb";
+import { toHex } from "../../lib/base/bytes.ts";
 import { KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { HoldfastLevel } from "../../lib/adapters/level.ts";
 import {
   fromDenoKv,
   fromLevel,
   fromLmdb,
+  fromRedis,
   fromSqlite,
   migrate,
   type MigrationReport,
@@ -179,14 +181,40 @@ describe("fromSqlite()", () => {
       const [name, column] = [table, key].map((each) => `"${each.replaceAll('"', '""')}"`);
       sqlite.exec(`create table ${name} (${columns}) ${table === "letters" ? "without rowid" : ""}`);
       const insert = sqlite.prepare(`insert into ${name} (${column}) values (?)`);
-      for (const letter of ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]) insert.run(letter);
+      // It is interrupted between two letters that are one where their size doesn't count.
+      for (const letter of ["0", "a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]) insert.run(letter);
     }
     sqlite.exec("commit");
     sqlite.close();
     for (const [table, , key] of tables) {
       await using db = await DB.open(":memory:");
       const report = await interrupted(db, fromSqlite(file, { table, key }));
-      assert.deepEqual([table, report.entries, await db.count()], [table, 10, 10]);
+      assert.deepEqual([table, report.entries, await db.count()], [table, 11, 11]);
+    }
+  });
+
+  it("tells of keys that are rounded as numbers, or NULL where the rows have no other order", async () => {
+    const file = place("keys.sqlite");
+    const sqlite = new DatabaseSync(file);
+    sqlite.exec(`
+      create table big (id integer primary key); insert into big values (1), (9007199254740993), (-9007199254740993);
+      create table bare (k text, rowid, _rowid_, oid); insert into bare (k) values ('a'), (null), ('b');
+    `);
+    sqlite.close();
+    for (
+      const [table, key, entries, told] of [
+        ["big", "id", 1, /is -9007199254740993, beyond what a number holds/],
+        ["bare", "k", 2, /column k, is NULL/],
+      ] as const
+    ) {
+      await using db = await DB.open(":memory:");
+      const source = fromSqlite(file, { table, key, keys: "tuple" });
+      const report = await migrate(db, source, { unsupported: "report" });
+      assert.deepEqual(
+        [report.entries, told.test(report.leftOut[0]!.reason)],
+        [entries, true],
+        report.leftOut[0]!.reason,
+      );
     }
   });
 
@@ -376,6 +404,30 @@ describe("fromLmdb()", () => {
   });
 });
 
+describe("a source", () => {
+  it("has a plan that tells apart what is read in another way, which no migration goes on with", () => {
+    const table = { table: "t", key: "id" };
+    const plans = [
+      [fromLevel("l"), fromLevel("l", { values: "json" }), fromLevel("l", { values: "bytes" })],
+      [fromLmdb("l"), fromLmdb("l", { keys: "tuple" })],
+      [fromRedis("redis://localhost"), fromRedis("redis://localhost", { values: "json" })],
+      [
+        fromSqlite("s", table),
+        fromSqlite("s", { ...table, key: "other" }),
+        fromSqlite("s", { ...table, keys: "tuple" }),
+        fromSqlite("s", { ...table, value: "v" }),
+        fromSqlite("s", { ...table, value: "v", values: "json" }),
+        fromSqlite("s", { ...table, columns: ["v"] }),
+        fromSqlite("s", { ...table, expiresAt: "e" }),
+      ],
+    ];
+    for (const sources of plans) {
+      assert.equal(new Set(sources.map(({ id }) => id)).size, 1);
+      assert.equal(new Set(sources.map(({ plan }) => plan)).size, sources.length, sources[0]!.id);
+    }
+  });
+});
+
 /** Deno's files: read by Deno, and by the others as far as their engines can. */
 const isDeno = process.versions["deno"] !== undefined;
 
@@ -400,7 +452,10 @@ function fileOfDeno(): string {
 }
 
 /** A file like Deno's whose values are as this runtime writes them. */
-function fileOfThisRuntime(rows: readonly (readonly [key: Uint8Array, value: Uint8Array, encoding: number])[]): string {
+function fileOfThisRuntime(
+  rows: readonly (readonly [key: Uint8Array, value: Uint8Array, encoding: number])[],
+  more = "",
+): string {
   const path = join(directory, `own-${rows.length}.sqlite`);
   const file = new DatabaseSync(path);
   file.exec(`
@@ -410,7 +465,9 @@ function fileOfThisRuntime(rows: readonly (readonly [key: Uint8Array, value: Uin
     create table queue_running (deadline integer not null, id text not null, data blob not null);
   `);
   const insert = file.prepare("insert into kv (k, v, v_encoding, version) values (?, ?, ?, 1)");
+  file.exec("begin");
   for (const row of rows) insert.run(...row);
+  file.exec(`commit; ${more}`);
   file.close();
   return path;
 }
@@ -458,6 +515,25 @@ describe("fromDenoKv()", () => {
     assert.equal(entries, isV8 ? 2 : 1);
     assert.deepEqual(leftOut.map((each) => each.key), isV8 ? ['["c"]', '["d"]'] : ['["c"]']);
     assert.match(leftOut[0]!.reason, /not known \(9\)/);
+  });
+
+  it("goes on where it was, keeps times of expiry, and tells of each message that waits", async () => {
+    const rows = Array.from({ length: 1500 }, (_, n) => [tuple.bytes.encode([n]), Uint8Array.of(n & 0xff), 3] as const);
+    const path = fileOfThisRuntime(
+      rows,
+      `update kv set expiration_ms = 4000000000000 where k = x'${toHex(rows[7]![0])}';
+      insert into queue values (1, 'waits', x''); insert into queue_running values (1, 'runs', x'')`,
+    );
+    await using db = await DB.open(":memory:", { keyEncoding: "bytes" });
+    await assert.rejects(migrate(db, fromDenoKv(path)), /Cannot keep message runs .*; 1500 entries before it are in/);
+    const { entries, earlier, leftOut } = await migrate(db, fromDenoKv(path), { unsupported: "report" });
+    assert.deepEqual([entries, earlier, leftOut.map(({ key }) => key)], [1500, 1500, [
+      "message runs",
+      "message waits",
+    ]]);
+    assert.deepEqual((await Array.fromAsync(db.list())).map(({ key }) => toHex(key)), rows.map(([key]) => toHex(key)));
+    assert.equal((await db.getEntry(rows[7]![0]))?.expiresAt, 4_000_000_000_000);
+    assert.equal((await db.getEntry(rows[8]![0]))?.expiresAt, undefined);
   });
 
   it("says what it can't open", async () => {

@@ -1,8 +1,11 @@
 /** The parts of the directory store that are easier to look at by themselves. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { borrow } from "../../lib/base/buffers.ts";
+import type { FileHandle } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DirectorySyncs } from "../../lib/storage/directory/directory_syncs.ts";
+import { FileBody } from "../../lib/storage/directory/file_body.ts";
 import { StoreLock } from "../../lib/storage/directory/store_lock.ts";
 
 describe("DirectorySyncs", () => {
@@ -108,5 +111,29 @@ describe("StoreLock", () => {
     });
     giveUp.abort(new Error("enough"));
     assert.equal(await next, "next");
+  });
+});
+
+describe("FileBody", () => {
+  it("that is ended while it reads lends nobody the memory that is still being read into", async () => {
+    const length = 2 ** 20;
+    const goesOn = Promise.withResolvers<void>();
+    const handle = {
+      path: "/file",
+      readAt: async (into: Uint8Array) => {
+        await goesOn.promise;
+        into.fill(1);
+        return into.length;
+      },
+      close: () => Promise.resolve(),
+    } as Partial<FileHandle> as FileHandle;
+    const failure = (error: unknown): unknown => error;
+    const body = new FileBody({ handle, start: 0, end: length, reuse: true, signal: undefined, failure });
+    const reading = body.next();
+    await body.return();
+    const lent = borrow(length).fill(0);
+    goesOn.resolve();
+    await reading;
+    assert.ok(lent.every((byte) => byte === 0));
   });
 });

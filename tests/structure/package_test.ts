@@ -79,6 +79,18 @@ const CALLING_PROGRAM = `import { run } from "@holdfast/db/cli";
 console.log(await run(["set", "./data", "greeting", "hello", "--create", "--quiet"]), process.argv.slice(2).join(" "));
 `;
 
+/** Compares the names of all errors that it is given with those under which it is. */
+const NAMING_PROGRAM = `import * as holdfast from "@holdfast/db";
+import * as migrating from "@holdfast/db/migrate";
+import * as testing from "@holdfast/db/testing";
+import * as typing from "@holdfast/db/typed";
+const refused = await holdfast.DB.open("./nothing", { createIfMissing: false }).catch((error: Error) => error.name);
+const all = Object.entries({ ...holdfast, ...migrating, ...testing, ...typing })
+  .filter((each): each is [string, typeof Error] => (each[1] as { prototype?: unknown }).prototype instanceof Error);
+const others = all.filter(([name, kind]) => kind.name !== name).map(([name, kind]) => name + " is " + kind.name);
+console.log(refused + ";", others.length === 0 ? "all of " + all.length + " have their names" : others.join(", "));
+`;
+
 /** Stays until no more of its files have come for a while, removes them, and does all that needs them. */
 const LASTING_PROGRAM = `import { BackupRepository, DB } from "@holdfast/db";
 import { readdirSync, rmSync } from "node:fs";
@@ -230,6 +242,13 @@ describe("the npm package", () => {
       /minified and gzipped (\d+) kB/.exec(readFileSync(`${root}docs/guide/limits.md`, "utf8"))?.[1],
     );
     assert.ok(Math.abs(kilobytes - stated) < 8, `${kilobytes} kB, and ${stated} are stated`);
+  });
+
+  it("tells each error by its name in a minified bundle", () => {
+    const project = unpackedProject(directory, "minified-project", tarballs[0]!);
+    writeFileSync(join(project, "main.ts"), NAMING_PROGRAM);
+    run([binary("bun"), "build", "main.ts", "--minify", "--target=node", "--outfile", "out.js"], project);
+    assert.match(run([binary("node"), "out.js"], project), /^NotFoundError; all of \d\d have their names\n$/);
   });
 
   it("loads half of it later, where a bundler splits it: in time for a backup when its files are gone by then", (t) => {

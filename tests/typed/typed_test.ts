@@ -15,6 +15,8 @@ import {
   typed,
 } from "../../lib/adapters/typed.ts";
 import { openKv } from "../../lib/adapters/kv.ts";
+import { turns } from "../backup/repository/fake_timers.ts";
+import { unhandledDuring } from "../db/helpers.ts";
 
 /** The same shape in three libraries. */
 const libraries: [name: string, schema: StandardSchema<{ name: string; lines: string[] }>][] = [
@@ -246,6 +248,44 @@ describe("typed() with an asynchronous schema", () => {
     assert.deepEqual(listed, ["a", "b", "c"].map((key) => [key, "first", 4e12]));
   });
 
+  it("keeps the order of the calls, from whatever space they are made, and waits in each of them", async () => {
+    await using db = await DB.open(":memory:", { keyEncoding: "bytes" });
+    const space = db.namespace<string>("names", { keyEncoding: "utf8" });
+    const [names, plain, keys] = [typed(space, { schema: later }), typed(space), typed(db)];
+    const operation = plain.atomic();
+    const waiting = operation.in(names).set("a", { name: "1" }).set("b", { name: "1" }).set("c", { name: "1" });
+    waiting.in(plain).set("a", { name: "2" }).delete("b").deleteRange({ prefix: "c" });
+    const key = new Uint8Array([1]);
+    operation.in(keys).set(key, "at the call");
+    key[0] = 9;
+    const committing = operation.commit();
+    for (const late of [() => waiting.set("d", { name: "1" }), () => operation.in(plain)]) {
+      assert.throws(late, /the operation was committed already/);
+    }
+    assert.deepEqual([(await committing).ok, await Array.fromAsync(keys.keys())], [true, [new Uint8Array([1])]]);
+    await plain.transaction((tx) => void tx.in(names).set("e", { name: "1" }));
+    assert.deepEqual(await Array.fromAsync(plain.list(), ({ key, value }) => [key, value]), [
+      ["a", { name: "2" }],
+      ["e", { name: "1" }],
+    ]);
+  });
+
+  it("leaves nothing unheard of what it refuses before somebody asks", async () => {
+    await using db = await DB.open(":memory:");
+    const names = typed(db.namespace("names"), { schema: later });
+    const unhandled = await unhandledDuring(async () => {
+      const operation = names.atomic().set("a", { name: "taken" });
+      await turns();
+      await assert.rejects(operation.commit(), InvalidValueError);
+      const refused = names.transaction(async (tx) => {
+        tx.set("a", { name: "taken" });
+        await turns();
+      });
+      await assert.rejects(refused, InvalidValueError);
+    });
+    assert.deepEqual(unhandled, []);
+  });
+
   it("writes nothing of what it refuses", async () => {
     await using db = await DB.open(":memory:");
     const names = typed(db.namespace("names"), { schema: later });
@@ -290,6 +330,27 @@ describe("validateReads", () => {
     assert.throws(() => [...users.listSync()], InvalidValueError);
     assert.equal((await typed(db, { schema: user }).get("bad"))?.name, "Bo");
   });
+
+  it("lets go of a list in which something does not match, and of one that is left", async () => {
+    await using db = await DB.open(":memory:");
+    for (const key of ["a", "b"]) await db.set(key, { name: 5 });
+    let left = 0;
+    const counted = <T extends { return?: unknown }>(list: T): T => {
+      const leave = list.return as () => unknown;
+      return Object.assign(list, { return: () => (left++, leave.call(list)) });
+    };
+    const [list, listSync] = [db.list.bind(db), db.listSync.bind(db)];
+    db.list = (...given) => counted(list(...given)) as never;
+    db.listSync = (...given) => counted(listSync(...given)) as never;
+    const strict = typed(db, { schema: user, validateReads: true });
+    await assert.rejects(strict.list().next(), InvalidValueError);
+    assert.throws(() => strict.listSync().next(), InvalidValueError);
+    assert.equal(left, 2);
+    const loose = typed<unknown>(db);
+    for await (const _ of loose.list()) break;
+    for (const _ of loose.listSync()) break;
+    assert.equal(left, 4);
+  });
 });
 
 describe("codecs", () => {
@@ -329,6 +390,12 @@ describe("codecs", () => {
 
   it("leave it to the database to refuse what lies too deep", async () => {
     await using db = await DB.open(":memory:");
+    // Without an end, and in each step twice.
+    const circle: Record<string, unknown> = {};
+    circle["left"] = circle["right"] = circle;
+    await assert.rejects(typed<unknown>(db).set("a", circle), TypeError);
+    // No schema has to be waited for, so nothing is.
+    await assert.rejects(typed<unknown>(db).set("a", Promise.resolve(1)), /value is a Promise, .*; await it/);
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i++) deep = [deep];
     const refused = { name: "RangeError", message: /^set: the value has more than 1,000 arrays/ };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { keepNames } from "../../base/class_names.ts";
 import { HoldfastError, NotFoundError } from "../../base/errors.ts";
 
 /** What can't be kept was met and was not to be left out, or a source can't be read (`MIGRATION`). */
@@ -21,6 +22,8 @@ export class MigrationError extends HoldfastError {
     this.key = about.key;
   }
 }
+
+keepNames({ MigrationError });
 
 /** A package that a source is read with is missing. */
 export function notInstalled(name: string, cause: unknown): HoldfastError {

@@ -161,10 +161,7 @@ class Migration {
     this.#progress = new ProgressReporter(functionOption<OnProgress>("migrate", checked, "onProgress"));
     const path = into instanceof Namespace ? into.path : [];
     this.#key = markKey(source.id, path);
-    this.#mark = {
-      ...{ source: source.id, into: path, entries: 0, bytes: 0, expired: 0, unsupported: 0, leftOut: [] },
-      startedAt: this.#now(),
-    };
+    this.#mark = this.#freshMark(path);
     // A namespace of another database is refused here, before anything is read.
     this.#operation = db.atomic();
     this.#writes = { target: this.#operation.in(this.#into), entries: 0, bytes: 0 };
@@ -185,11 +182,17 @@ class Migration {
     const found = this.#again ? undefined : await marksOf(this.#db).get<Mark>(this.#key);
     if (found !== undefined) this.#mark = { ...found, leftOut: [...found.leftOut] };
     this.#checkPlan();
-    const earlier = this.#mark.entries;
-    if (found?.finishedAt !== undefined) return this.#report(earlier, found.finishedAt);
+    if (found?.finishedAt !== undefined) return this.#report(this.#mark.entries, found.finishedAt);
     // This is waited for in any case: what is still being opened would keep the next run out.
     const source = await this.#source.open();
+    let earlier: number;
     try {
+      const { position, into, plan } = this.#mark;
+      // What came in before is given once more, and is to count once.
+      if (position !== undefined && source.goesOn?.(position) === false) {
+        this.#mark = { ...this.#freshMark(into), ...(plan === undefined ? {} : { plan }) };
+      }
+      earlier = this.#mark.entries;
       // From here on it is not done any more, also when this run ends before it has a mark of its own.
       if (this.#again && !this.#dryRun) await marksOf(this.#db).delete(this.#key);
       await this.#read(source);
@@ -204,6 +207,11 @@ class Migration {
     }
     this.#progress.finish();
     return this.#report(earlier, undefined);
+  }
+
+  #freshMark(into: string[]): Mark {
+    const counts = { entries: 0, bytes: 0, expired: 0, unsupported: 0, leftOut: [] };
+    return { source: this.#source.id, into, ...counts, startedAt: this.#now() };
   }
 
   /** Refuses to read the rest in another way than what is in. */

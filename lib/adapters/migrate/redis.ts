@@ -97,6 +97,7 @@ export function fromRedis(
         return {
           total: match === undefined ? Number(await send("DBSIZE")) : undefined,
           entries: (_encoding, after) => pages({ send, match, form, run }, after),
+          goesOn: (after) => cursorIn(run, after) !== undefined,
           close,
         };
       } catch (error) {
@@ -128,10 +129,15 @@ interface Server {
   run: string;
 }
 
+/** The cursor of a position, if it is of this run of the server. */
+function cursorIn(run: string, position: string): string | undefined {
+  const [sameRun, cursor] = position.split(" ");
+  return sameRun === run ? cursor : undefined;
+}
+
 async function* pages(server: Server, after: string | undefined): AsyncGenerator<SourceItem, void> {
   const { send, match, run } = server;
-  const [sameRun, kept = "0"] = (after ?? "").split(" ");
-  let cursor = sameRun === run ? kept : "0";
+  let cursor = cursorIn(run, after ?? "") ?? "0";
   const pattern = match === undefined ? [] : ["MATCH", match];
   do {
     const [next, keys] = await send("SCAN", cursor, ...pattern, "COUNT", PAGE) as [unknown, Uint8Array[]];

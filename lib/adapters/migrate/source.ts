@@ -54,6 +54,8 @@ export interface OpenSource {
    * the position of an earlier entry. `encoding` says what keys are in the target.
    */
   entries(encoding: KeyEncoding, after: string | undefined): AsyncIterable<SourceItem>;
+  /** Whether `entries` can go on behind this position. Where not, they begin anew, and are counted anew. Default: always. */
+  goesOn?(after: string): boolean;
   /** Lets go of it. */
   close(): Promise<void>;
 }

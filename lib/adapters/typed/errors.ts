@@ -4,6 +4,7 @@
  * @module
  */
 import { toHex } from "../../base/bytes.ts";
+import { keepNames } from "../../base/class_names.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import type { Key } from "../../db/data/keys.ts";
 import { UNREADABLE } from "../kv/structured.ts";
@@ -58,6 +59,8 @@ export class AsyncSchemaError extends HoldfastError {
     );
   }
 }
+
+keepNames({ InvalidValueError, AsyncSchemaError });
 
 /** An error of a codec of ours, with the call and the key that it was about. */
 export function atKey(call: string, key: Key, error: unknown): unknown {

@@ -6,7 +6,7 @@
 import { GapError, HoldfastError } from "../../base/errors.ts";
 import { type CliIo, Interruption } from "../io.ts";
 import { visible } from "../output/entries.ts";
-import { CommandFailure, EXIT, UsageError } from "./exit_code.ts";
+import { CommandFailure, EXIT, OutputClosed, UsageError } from "./exit_code.ts";
 import { type Context, inShellWords } from "./wording.ts";
 
 /** A failure, told. */
@@ -30,6 +30,18 @@ function secretHint(message: string, { spec, words }: Context): string {
     !message.includes(from);
   const [option, variable] = isOther ? ["--to-", "HOLDFAST_TO_"] : ["--", "HOLDFAST_"];
   return `\n  ${option}passphrase-file names the file that holds the passphrase, ${variable}PASSPHRASE holds it itself`;
+}
+
+/**
+ * The error that ended a run. Where closing failed behind it, the language makes one of both that says of neither what it is:
+ * the first is why, unless it is no failure but the end that was wished for.
+ */
+export function endedBy(error: unknown, io: CliIo): unknown {
+  if ((error as Error | null)?.name !== "SuppressedError") return error;
+  const { error: closing, suppressed } = error as { error: unknown; suppressed: unknown };
+  const first = endedBy(suppressed, io);
+  const isWish = first instanceof OutputClosed || (io.signal.aborted && first === io.signal.reason);
+  return isWish ? closing : first;
 }
 
 /** What went wrong, for the user of the command line; `context` is that of the command, where it is known. */

@@ -119,7 +119,7 @@ function parsed(line: string, where: string): Record<string, unknown> {
 
 /** A key as a key space of that encoding takes it. */
 export function keyFor(encoding: KeyEncoding, key: Key, where: string): Key {
-  if (encoding === "bytes") return typeof key === "string" ? new Uint8Array(Buffer.from(key)) : key;
+  if (encoding === "bytes") return key;
   const text = typeof key === "string" ? key : textOf(key);
   if (text === undefined) throw new CommandFailure(`${where}: keys are text here, and this key is not UTF-8`);
   return text;

@@ -11,7 +11,8 @@ import type { Call } from "./command.ts";
 import { CommandFailure, UsageError } from "./exit_code.ts";
 import { type OptionSpec, under } from "./option_spec.ts";
 import { PROGRAM_NAME } from "../version.ts";
-import { kindAt, shellWord } from "./places.ts";
+import { kindAt, shellWord, shown } from "./places.ts";
+import { isAddress } from "./store.ts";
 
 /** The stores that entries can come from. */
 export const STORES = ["deno-kv", "level", "lmdb", "redis", "sqlite"] as const;
@@ -67,10 +68,12 @@ export async function storeAt(call: Call, from: string): Promise<Store | undefin
     if (names.includes("data.mdb")) return "lmdb";
     // A database of ours has a file CURRENT as well, and no LOG.
     if (names.includes("CURRENT") && names.includes("LOG")) return "level";
+  }
+  if (info?.kind === "directory" || isAddress(from)) {
     const kind = await kindAt(io, from);
     if (kind === undefined) throw new CommandFailure(`${from} is a directory of no store that is known; give --format`);
-    const line = `restore ${shellWord(from)} ${shellWord(call.words[0] ?? "")} --mode merge`;
-    throw new UsageError(`${from} is ${kind}; its entries come in by\n  ${PROGRAM_NAME} ${line}`);
+    const line = `restore ${shellWord(shown(from))} ${shellWord(call.words[0] ?? "")} --mode merge`;
+    throw new UsageError(`${shown(from)} is ${kind}; its entries come in by\n  ${PROGRAM_NAME} ${line}`);
   }
   if (info === undefined || info.size < SQLITE_MARK.length) return undefined;
   const handle = await io.fileSystem.open(from, "read");
@@ -123,7 +126,8 @@ function withPassword(address: string, password: string | undefined): string {
   try {
     url = new URL(address);
   } catch {
-    throw new UsageError(`${address} is no address such as redis://localhost:6379/0`);
+    // It may hold a password, which is what makes it none where that has a slash in it.
+    throw new UsageError("FROM is no address such as redis://localhost:6379/0");
   }
   if (url.password !== "") {
     throw new UsageError(

@@ -66,7 +66,7 @@ export async function refusePipe({ fileSystem }: CliIo, place: string): Promise<
 }
 
 /** A place as a message shows it: what stands before an address's host, or behind its question mark, may be a secret. */
-function shown(place: string): string {
+export function shown(place: string): string {
   return isAddress(place) ? place.replace(/\/\/[^/?]*@/, "//...@").replace(/\?[^]*$/, "?...") : place;
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { keepNames } from "../../base/class_names.ts";
 import { IOError, NoSpaceError } from "../../base/errors.ts";
 import { booleanOption, checkOptions, functionOption, numberOption } from "../../base/options.ts";
 import { DiskFaults, type Strike } from "./disk_faults.ts";
@@ -61,6 +62,8 @@ export class PowerCutError extends IOError {
     super(`Cannot ${call} ${path}: the power is cut (IO)`, { path });
   }
 }
+
+keepNames({ PowerCutError });
 
 /** One program that uses the disk; once ended, nothing it holds works. */
 export interface DiskUser {

@@ -18,6 +18,7 @@ import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts"
 import { repositoryStats } from "../../../lib/backup/repository/care/repository_stats.ts";
 import { readBackup } from "../../../lib/backup/repository/core/catalog.ts";
 import { objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { objectPieces } from "../../../lib/backup/repository/core/objects.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
@@ -91,6 +92,22 @@ describe("backup() into a repository", () => {
     assert.equal((await house.backup({ type: "incremental" })).type, "incremental", "it was told to");
     assert.equal((await house.backup()).type, "snapshot");
     assert.equal((await house.backup()).type, "incremental");
+    await house.engine.close();
+  });
+
+  it("is a snapshot once, and not incremental for years, behind one that a wrong clock dated far ahead", async () => {
+    const house = await House.make();
+    house.time.now += 900 * DAY;
+    await house.set("a", "1");
+    await house.backup();
+    house.time.now -= 900 * DAY;
+    const types: string[] = [];
+    for (let day = 0; day < 8; day++) {
+      await house.set("a", `${day}`);
+      types.push((await house.backup()).type);
+      house.time.now += DAY;
+    }
+    assert.deepEqual(types, ["snapshot", ...Array(6).fill("incremental"), "snapshot"]);
     await house.engine.close();
   });
 
@@ -256,6 +273,12 @@ describe("backup() into a repository", () => {
       await house.set("a", createHash("shake256", { outputLength: 500 }).update(`${i}`).digest("hex"));
     }
     await house.engine.compact();
+    // Another that is at work may have found what it made by now: then all of it stays for the next pruning.
+    const other = await takeLease(house.context, { kind: "copy", holder: "another" });
+    await assert.rejects(house.backup({ type: "full", maxBytes: 20_000 }), /LIMIT/);
+    assert.ok((await keysBelow(house.store, "objects/")).length > before.length);
+    await other.release();
+    await prune(house, { keepLast: 1 });
     await assert.rejects(house.backup({ type: "full", maxBytes: 20_000 }), /LIMIT/);
     assert.deepEqual(await keysBelow(house.store, "objects/"), before);
     assert.equal((await house.backup({ type: "full" })).version, 101);

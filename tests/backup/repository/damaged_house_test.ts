@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DecryptionError, IntegrityError } from "../../../lib/base/errors.ts";
 import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { Aside } from "../../../lib/backup/repository/care/repairing/aside.ts";
 import { addSlot } from "../../../lib/backup/repository/core/keys.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
@@ -62,5 +64,26 @@ describe("a damaged manifest", () => {
     assert.equal((await restoreFrom(damaged, { at: { version: 3 }, lineage })).version, 3);
     await assert.rejects(restoreFrom(damaged, { backupId: "inc3" }), IntegrityError);
     assert.equal((await restoreFrom(damaged, { allowEarlier: true })).version, engine.visibleVersion);
+  });
+});
+
+describe("what a repair sets aside", () => {
+  it("is removed only once its copy is there as it is", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const inner = house.store;
+    const [key] = await keysOf(inner, PART.objects);
+    const put = inner.put.bind(inner);
+    inner.put = async (to, body, options) => {
+      if (!to.startsWith(PART.damaged)) return await put(to, body, options);
+      return await put(to, (body instanceof Uint8Array ? body : await collect(body)).subarray(1), options);
+    };
+    await assert.rejects(new Aside(house.context, false).take(key!), IntegrityError);
+    assert.ok(await inner.head(key!));
+    inner.put = put;
+    await new Aside(house.context, false).take(key!);
+    assert.equal(await inner.head(key!), undefined);
+    await house.engine.close();
   });
 });

@@ -1,9 +1,15 @@
 /** Leases by themselves: who holds one when several want it, or when its store fails. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
-import { clearLeases, type Lease, LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.ts";
+import {
+  activeLeases,
+  clearLeases,
+  type Lease,
+  LEASE_MS,
+  takeLease,
+} from "../../../lib/backup/repository/core/lease.ts";
 import { FaultStore, type StoreCall } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { House } from "./house.ts";
@@ -52,6 +58,16 @@ describe("a lease", () => {
     await (await takeLease(context, options)).release();
   });
 
+  it("can be had again at once when the answer to its taking was lost, and the store was away then", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const { context } = await House.make({ store, repository: { timers: NO_WAIT } });
+    store.inject({ at: at("put"), do: "lose" });
+    const ends = ["put", "get"].map((operation) => store.inject({ at: at(operation), do: "refuse", times: Infinity }));
+    await assert.rejects(takeLease(context, options), StorageError);
+    for (const end of ends) end();
+    await (await takeLease(context, options)).release();
+  });
+
   it("is over by its holder's clock while the store takes no writes", async () => {
     const store = new FaultStore(new MemoryStore());
     const { context, time } = await House.make({ store, repository: { timers: NO_WAIT } });
@@ -59,6 +75,49 @@ describe("a lease", () => {
     store.inject({ at: at("put"), do: "refuse", times: Infinity });
     time.now += LEASE_MS;
     await assert.rejects(lease.assertHeld(), RepositoryLockedError);
+  });
+
+  it("is over once another has it, also while the store takes no writes", async () => {
+    const inner = new MemoryStore();
+    const store = new FaultStore(inner);
+    const { context } = await House.make({ store, repository: { timers: NO_WAIT } });
+    const lease = await takeLease(context, options);
+    store.inject({ at: at("put"), do: "refuse", times: Infinity });
+    await lease.assertHeld();
+    const fast = await House.make({ store: inner });
+    fast.time.now += LEASE_MS;
+    const taken = await takeLease(fast.context, options);
+    await assert.rejects(lease.assertHeld(), RepositoryLockedError);
+    await lease.release();
+    await taken.assertHeld();
+  });
+
+  it("is not given back by who has not looked for long, once another has it", async () => {
+    const { store, context, time } = await House.make();
+    const lease = await takeLease(context, options);
+    const fast = await House.make({ store });
+    fast.time.now += LEASE_MS;
+    const taken = await takeLease(fast.context, options);
+    time.now += LEASE_MS / 2;
+    await lease.release();
+    await taken.assertHeld();
+  });
+
+  it("is renewed as work goes on, however long each step of a pruning takes", async () => {
+    const inner = new MemoryStore();
+    const others = await House.make({ store: inner });
+    const held: string[][] = [];
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (operation !== "delete" || !key.startsWith(PART.backups)) return;
+        others.time.now = house.time.now += LEASE_MS * 0.4;
+        held.push((await activeLeases(others.context)).map(({ kind }) => kind));
+      },
+    });
+    const house = await House.make({ store });
+    await daily(house, 5);
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual(held, Array(3).fill(["prune"]));
   });
 
   it("that is renewed while it is broken as expired holds", async () => {

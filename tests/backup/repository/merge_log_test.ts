@@ -172,6 +172,28 @@ describe("merging an archived log", () => {
     assert.deepEqual(before.filter((key) => !left.includes(key)), []);
   });
 
+  it("removes with the next what one that was cut off has left beside the merged", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, "2");
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    house.time.now += DAY;
+    const store = new FaultStore(house.store, {
+      faults: [{ at: ({ operation }) => operation === "delete", do: "die" }],
+    });
+    const head = await headOf(house);
+    await assert.rejects(mergeLog({ ...house.context, store }, head, new MergeMemory()));
+    assert.equal((await keysOf(house.store, "log/")).length, 4);
+    assert.deepEqual(await mergeLog(house.context, head, new MergeMemory()), { made: 0, removed: 3 });
+    assert.equal((await keysOf(house.store, "log/")).length, 1);
+    for (let version = 1; version <= 4; version++) {
+      assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
+    }
+  });
+
   it("takes none of a writer that was overtaken, though its object reaches further back", async () => {
     const house = await House.make();
     await house.set("a", "1");

@@ -10,12 +10,15 @@ import { findBackup, listBackups } from "../../../lib/backup/repository/core/lis
 import { pinBackup, unpinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
+import { childrenFirst, keepParents } from "../../../lib/backup/repository/pruning/parents.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
+import type { PruneState } from "../../../lib/backup/repository/pruning/prune_facts.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { CleanUpOptions } from "../../../lib/storage/object_store.ts";
 import { openOver } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
@@ -137,6 +140,16 @@ describe("prune()", () => {
         ...{ contentChecksum: null, durationMs: 1 },
       });
     }
+    // What was proven of it once counts no more.
+    for (const [how, ok, at] of [["ok", true, -1], ["failed", false, 0]] as const) {
+      await writeDocument(house.context, "proof", `proofs/verify-day-4-${how}.json`, {
+        kind: "verify",
+        at: house.time.now + at,
+        backupId: "day-4",
+        ...{ database, lineage, version: 1, timestamp: 0, ok, problems: 0, entries: null },
+        ...{ contentChecksum: null, durationMs: 1 },
+      });
+    }
     await house.store.put("pins/long-gone", new Uint8Array(0));
     await prune(house, { keepLast: 1 });
     assert.deepEqual(await assertAllRestore(house), ["day-3", "day-6"]);
@@ -179,14 +192,41 @@ describe("prune()", () => {
     assert.deepEqual(parts, parts.toSorted());
   });
 
-  it("deletes no object where every manifest is gone: rather they are lost", async () => {
+  it("takes none before all that build on it", () => {
+    const backups = [["base", null], ["a", "base"], ["b", "base"], ["b-1", "b"], ["b-2", "b-1"]]
+      .map(([id, parentId]) => ({ id, parentId }));
+    const state = { plan: { backups } } as unknown as PruneState;
+    const all = new Set(backups.map(({ id }) => id!));
+    assert.deepEqual(childrenFirst(state, all), [["a", "b-2"], ["b-1"], ["b"], ["base"]]);
+    const freed = new Set(["base", "a", "b", "b-1"]);
+    keepParents(state, freed);
+    assert.deepEqual([...freed], ["a"]);
+  });
+
+  it("ends what puts have left unfinished in the store for a week, and nothing that may be under way", async () => {
+    const inner = new MemoryStore();
+    const asked: number[] = [];
+    const cleanUp = ({ before }: CleanUpOptions): Promise<number> => Promise.resolve(asked.push(before));
+    const store = Object.assign(inner, { cleanUp });
+    const house = await House.make({ store });
+    await daily(house, 1);
+    await prune(house, { keepLast: 1 }, true);
+    await prune(house, { keepLast: 1 });
+    assert.deepEqual(asked, [house.time.now - 7 * DAY]);
+  });
+
+  it("deletes no object and no log where every manifest is gone: rather they are lost", async () => {
     const house = await House.make();
     await daily(house, 2);
     for (const key of await keysOf(house.store, PART.backups)) await house.store.delete(key);
-    const before = await keysOf(house.store, PART.objects);
-    assert.ok(before.length > 0);
+    const data = async (): Promise<string[]> => [
+      ...await keysOf(house.store, PART.objects),
+      ...await keysOf(house.store, PART.log),
+    ];
+    const before = await data();
+    assert.ok([PART.objects, PART.log].every((part) => before.some((key) => key.startsWith(part))));
     await prune(house, { keepLast: 1 }).catch((error) => assert.ok(error instanceof IntegrityError, String(error)));
-    assert.deepEqual(await keysOf(house.store, PART.objects), before);
+    assert.deepEqual(await data(), before);
   });
 
   it("does not take a manifest that was read before for another one under the same id", async () => {

@@ -412,6 +412,36 @@ describe("replicate()", () => {
     await replication.stop();
   });
 
+  it("makes its next base by the clock that it has, though a wrong one dated the last far ahead", async () => {
+    const house = await House.make();
+    house.time.now += 900 * DAY;
+    await house.set("a", "1");
+    const replication = await house.replicate();
+    await replication.flush();
+    house.time.now -= 900 * DAY;
+    await house.set("a", "2");
+    await replication.flush();
+    assert.equal(replication.status().bases, 2);
+    await replication.stop();
+    await house.engine.close();
+  });
+
+  it("looks for its base by the clock that it has, though that was far ahead when it looked last", async () => {
+    const house = await House.make();
+    house.time.now += 900 * DAY;
+    await house.set("a", "1");
+    const replication = await house.replicate({ baseEvery: "2000d" });
+    await replication.flush();
+    house.time.now -= 900 * DAY;
+    const [base] = await readBackups(house.context);
+    await deleteBackup(house.context, base!.id);
+    await house.set("a", "2");
+    await pass(house, replication, SECOND);
+    await until(() => replication.status().bases === 2);
+    await replication.stop();
+    await house.engine.close();
+  });
+
   it("goes on from another base when its own was pruned, and from none whose log was", async () => {
     const house = await House.make();
     await house.set("a", "1");

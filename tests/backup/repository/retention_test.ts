@@ -194,6 +194,18 @@ describe("planPrune() rules", () => {
     assert.deepEqual(keptIds(made), ["d0", "part"]);
     assert.deepEqual(reasons(made, "part"), ["last 1"]);
   });
+
+  it("keeps the last verified one where only parts are backed up", () => {
+    const part = (id: string, daysAgo: number, verified: boolean): BackupFact =>
+      backup(id, 10 - daysAgo, daysAgo, { selective: true, verified });
+    const made = planOf(
+      [part("old", 3, true), part("proven", 2, true), part("next", 1, false), part("new", 0, false)],
+      {
+        keepLast: 1,
+      },
+    );
+    assert.deepEqual(keptIds(made), ["proven", "new"]);
+  });
 });
 
 describe("planPrune() under a clock that lies", () => {
@@ -218,6 +230,11 @@ describe("planPrune() under a clock that lies", () => {
     const kept = keptIds(planOf([...left, part("b4", 5, 400)], { keepDaily: 2 }));
     assert.deepEqual(kept, ["b0", "b1", "b2", "b3"]);
     assert.deepEqual(keptIds(planOf(left, { keepDaily: 2 })), kept);
+  });
+
+  it("names days for a time beyond those that dates can have", () => {
+    const beyond = backup("beyond", 2000, 0, { createdAt: Number.MAX_SAFE_INTEGER });
+    assert.deepEqual(keptIds(planOf([...days(3), beyond], { keepDaily: 2 })), ["d0", "beyond"]);
   });
 
   it("keeps no base for log that goes no further than the base itself", () => {
@@ -262,6 +279,11 @@ describe("planPrune() needs", () => {
     assert.equal(planOf([old, backup("new", 2, 1, { objects: [shared] })], { keepLast: 1 }).freedBytes, 1);
   });
 
+  it("counts files that joined with a commit where its log goes", () => {
+    const joined = log(11, 15, { objects: [{ key: "objects/joined", size: 1000 }] });
+    assert.equal(planOf([base, next], { keepLast: 1 }, [joined]).freedBytes, 1110);
+  });
+
   it("keeps the points in time of keepWithin, with the base from before it", () => {
     const times = (each: LogFact, daysAgo: number): LogFact => ({ ...each, maxTimestamp: NOW - daysAgo * DAY });
     const logs = [times(log(11, 25), 5.5), times(log(26, 40), 3), times(log(41, 45), 2), times(log(46, 50), 0)];
@@ -270,6 +292,19 @@ describe("planPrune() needs", () => {
     assert.deepEqual(reasons(made, "full-2"), ["base of points in time within 2.5d"]);
     assert.deepEqual(keptKeys(made), ["log/A/41-45", "log/A/46-50"]);
     assert.deepEqual(made.after, [{ database: "db", lineage: "A", from: 40, to: 50 }]);
+    // Each end of that time belongs to it.
+    assert.deepEqual(keptIds(planOf([base, next, backup("full-3", 45, 2)], { keepWithin: "3d" }, logs)), [
+      "full-2",
+      "full-3",
+    ]);
+    const last = planOf([base, next, backup("full-3", 45, 2)], { keepWithin: "2.5d" }, [times(log(41, 45), 2.5)]);
+    assert.deepEqual(keptIds(last), ["full-2", "full-3"]);
+    assert.deepEqual(keptKeys(last), ["log/A/41-45"]);
+    // Of log that no head counts yet nobody knows that it is older.
+    assert.deepEqual(keptIds(planOf([base, next, backup("full-3", 45, 2)], { keepWithin: "2.5d" }, [log(41, 45)])), [
+      "full-2",
+      "full-3",
+    ]);
   });
 
   it("follows a history to where it forked", () => {
@@ -282,6 +317,20 @@ describe("planPrune() needs", () => {
     assert.equal(keptKeys(made).includes("log/A/16-25"), false);
     // Nobody went on from full-2: it alone still holds what came after the fork.
     assert.deepEqual(reasons(made, "full-2"), ["newest backup"]);
+  });
+
+  it("keeps nothing of a history from whose end another goes on", () => {
+    const fork = backup("fork", 60, 1, { lineage: "B", parents: [{ lineage: "A", version: 50 }] });
+    const made = planOf([base, next, fork], { keepLast: 1 }, [...archived, log(51, 60, { lineage: "B" })]);
+    assert.deepEqual(keptIds(made), ["fork"]);
+  });
+
+  it("keeps the newest from before the fork for a history without a backup of its own", () => {
+    const lineages = [{ database: "db", lineage: "B", parents: [{ lineage: "A", version: 32 }] }];
+    const logs = [...archived, log(33, 35, { lineage: "B" })];
+    const made = plan({ backups: [base, one, two, next], log: logs, lineages }, { keepLast: 1 });
+    assert.deepEqual(reasons(made, "inc-2"), ["newest backup"]);
+    assert.deepEqual(keptIds(made), ["full-1", "inc-1", "inc-2", "full-2"]);
   });
 
   it("keeps of every day one of each copy that goes on side by side", () => {
@@ -312,6 +361,7 @@ describe("planPrune() limits", () => {
     assert.deepEqual(reasons(made, "d3"), ["the oldest beyond maxBackups 3"]);
     assert.deepEqual(reasons(made, "d5"), ["no rule keeps it"]);
     assert.deepEqual(keptIds(planOf(days(6), { maxBytes: 299 })), ["d1", "d0"]);
+    assert.deepEqual(keptIds(planOf(days(6), { maxBytes: 300 })), ["d2", "d1", "d0"]);
     assert.deepEqual(reasons(planOf(days(6), { maxBytes: 299, maxBackups: 2 }), "d3"), [
       "the oldest beyond maxBackups 2 and maxBytes 299",
     ]);

@@ -161,7 +161,8 @@ describe("sendParts()", () => {
       if (index === 5) return Promise.reject(broken);
       if (index < 2) return Promise.resolve();
       return new Promise((_, reject) =>
-        signal.addEventListener("abort", () => {
+        signal.addEventListener("abort", async () => {
+          await settle();
           aborted++;
           reject(signal.reason);
         })
@@ -170,6 +171,28 @@ describe("sendParts()", () => {
     await assert.rejects(sent, (error) => error === broken);
     assert.equal(aborted, 3);
     assert.ok(pieces <= 7, `${pieces} pieces were read`);
+  });
+
+  it("aborts what is under way where the body fails", async () => {
+    const broken = new Error("broken");
+    let aborted = 0;
+    const body = streamed(pattern(300), 100, (piece) => piece < 2 ? undefined : Promise.reject(broken));
+    const cutter = new PartCutter(new BodyReader(body, undefined), 100, "md5");
+    const sent = sendParts(
+      cutter,
+      [],
+      4,
+      undefined,
+      (_, _index, signal) =>
+        new Promise((_, reject) =>
+          signal.addEventListener("abort", () => {
+            aborted++;
+            reject(signal.reason);
+          })
+        ),
+    );
+    await assert.rejects(sent, (error) => error === broken);
+    assert.equal(aborted, 2);
   });
 
   it("does not wait for a body that hangs when a request failed, nor when told to give up", async () => {

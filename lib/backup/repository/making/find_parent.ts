@@ -17,7 +17,7 @@ const BASE_MS = 7 * 86_400_000 - 3_600_000;
 /**
  * Whether a backup builds on one before it. Were each that may choose to build on the one before for ever, none could be
  * pruned, and a restore would take longer with each; but what was named is gone on from, and where little may be stored the
- * log is least.
+ * log is least. A base that a wrong clock dated far ahead is not young for years.
  */
 export function goesOn(
   { clock }: RepositoryContext,
@@ -29,7 +29,7 @@ export function goesOn(
   if (options.parent !== undefined || options.maxBytes !== undefined) return true;
   const path = lineagePath(engine.lineage, engine.meta.parents);
   return mine.some((each) =>
-    isBase(each) && isOnPath(path, each.lineage, each.version) && clock() - each.createdAt < BASE_MS
+    isBase(each) && isOnPath(path, each.lineage, each.version) && Math.abs(clock() - each.createdAt) < BASE_MS
   );
 }
 

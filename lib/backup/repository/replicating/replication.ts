@@ -295,7 +295,7 @@ export class Replication implements AsyncDisposable {
   /** What is done beside shipping: a base when one is due, while shipping goes on, and merging, which the next shipment waits for. */
   async #keepHouse({ head, bytes }: Shipped): Promise<void> {
     const now = this.#context.clock();
-    await this.#lookForBase(bytes > 0 && now - this.#seenAt >= LOOK_EVERY_MS);
+    await this.#lookForBase(bytes > 0 && Math.abs(now - this.#seenAt) >= LOOK_EVERY_MS);
     if (this.#baseIsDue(head, now)) {
       this.#shipper.basing ??= this.#makeBase().finally(() => this.#shipper.basing = undefined);
       void this.#shipper.basing.then((failure) => this.#baseless = failure);
@@ -316,7 +316,8 @@ export class Replication implements AsyncDisposable {
     if (this.#needsBase || base === undefined || base.lineage !== head.lineage) return true;
     if (this.#hasAll(base, head)) return false;
     const { baseBytes, baseEvery } = this.#options;
-    return this.#logBytesSinceBase >= baseBytes || now - base.at >= baseEvery;
+    // Also one that a wrong clock dated far ahead: it would else be the last for years.
+    return this.#logBytesSinceBase >= baseBytes || Math.abs(now - base.at) >= baseEvery;
   }
 
   /** Whether there is nothing behind a base: a copy that was never written to stands where it stands. */

@@ -161,12 +161,15 @@ export interface PointWindow {
 }
 
 /** See `PointWindow`. */
-export function pointWindows({ backups, log, recovery, policy, now }: RuleInput): PointWindow[] {
+export function pointWindows({ log, recovery, policy, now }: RuleInput): PointWindow[] {
   if (policy.keepWithin === 0) return [];
   const since = now - policy.keepWithin;
   const fresh = new Map<string, number>();
   for (const each of log) {
-    if (isFresh(each, backups, since)) fresh.set(each.lineage, Math.max(each.last, fresh.get(each.lineage) ?? 0));
+    // What lies behind all that tells a time counts as new.
+    if ((each.maxTimestamp ?? Infinity) >= since) {
+      fresh.set(each.lineage, Math.max(each.last, fresh.get(each.lineage) ?? 0));
+    }
   }
   return [...fresh].flatMap(([lineage, last]) => {
     const all = recovery.bases(lineage);
@@ -175,14 +178,6 @@ export function pointWindows({ backups, log, recovery, policy, now }: RuleInput)
     if (bases.length === 0 || last <= bases[0]!.version) return [];
     return [{ lineage, bases, reason: `within ${formatDuration(policy.keepWithin)}` }];
   });
-}
-
-/** Whether log holds a commit since then; where its times weren't read, a later backup that is older still tells. */
-function isFresh(log: LogFact, backups: readonly BackupFact[], since: number): boolean {
-  if (log.maxTimestamp !== undefined) return log.maxTimestamp >= since;
-  return !backups.some((backup) =>
-    backup.lineage === log.lineage && backup.version >= log.last && backup.timestamp < since
-  );
 }
 
 /** Whole backups, and selective ones by what they select: a copy of one namespace never takes the place of the whole. */
