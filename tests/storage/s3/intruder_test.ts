@@ -96,7 +96,9 @@ async function intrude(server: S3Server): Promise<void> {
   const good = await versionsOf(owner, Bucket, "shop/");
   assert.ok(good.some(({ Key }) => Key!.startsWith("shop/writers/")), "one program at a time wrote");
   const goodKeys = await keysOf(at({}));
-  const last = Math.max(...good.map(({ LastModified }) => LastModified!.getTime()));
+  // What came last may have been a removal: that of a lease, or of the claim to write.
+  const { DeleteMarkers = [] } = await owner.send(new ListObjectVersionsCommand({ Bucket, Prefix: "shop/" }));
+  const last = Math.max(...[...good, ...DeleteMarkers].map(({ LastModified }) => LastModified!.getTime()));
   const before = last + 1;
   // The service's clock moves on: what the intruder does is later.
   while (Date.now() <= before + 1000) await new Promise((resolve) => setTimeout(resolve, 50));
