@@ -6,7 +6,7 @@
  * 1. A put is atomic: until it resolves, readers see what was there before, or the new bytes whole; one that fails or is
  *    aborted leaves no part that any call shows. Once it resolves, the bytes are durable.
  * 2. `ifAbsent` and `ifMatch` are decided by the store in one step with the put, also between processes. One that can't says
- *    so in `capabilities`; a repository there has one writer at a time.
+ *    so in `capabilities`; a repository there has one writer at a time, and clocks of its programs are less than an hour apart.
  * 3. `list` is complete: it gives every key there is at its call, in the order of their bytes, or rejects. Never a part.
  * 4. A put that rejects may have taken effect all the same (its answer was lost): callers look before they conclude.
  * 5. Failures are `StorageError` (operation, key, status, retryable), `NoSpaceError` or `PermissionError`.
@@ -73,7 +73,7 @@ export interface GetOptions {
 export interface StoredObject {
   /** Its whole length in bytes, also when a range was asked for. */
   size: number;
-  /** Names these bytes, for `ifMatch`. Opaque; given where the whole object is read. */
+  /** Names these bytes, for `ifMatch`. Opaque; given where the whole object is read, unless the store decides no conditions. */
   etag: string | undefined;
   /** The bytes asked for; read once, or ended by leaving the loop. */
   body: AsyncIterable<Uint8Array>;

@@ -24,6 +24,7 @@ import {
 } from "../../mod.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { FaultStore } from "../../lib/storage/fault_store.ts";
+import { UnconditionalStore } from "../backup/repository/unconditional_store.ts";
 import { onOneDisk, withDb, withDirectory } from "./helpers.ts";
 
 const FIRST: Encryption = { key: new Uint8Array(32).fill(1) };
@@ -354,6 +355,15 @@ describe("BackupRepository", () => {
     assert.equal(read.busy.gets - unread.busy.gets, 3600);
     assert.deepEqual({ ...read.busy, gets: 0 }, { ...unread.busy, gets: 0 });
     await assert.rejects(repo.estimateReplication({ baseEvery: "1d" } as never), TypeError);
+  });
+
+  it("says what a replication would ask for of a store without conditions, also to who may only read", async () => {
+    const store = new UnconditionalStore();
+    await using repo = await BackupRepository.open(store);
+    await using reader = await BackupRepository.open(store, { readOnly: true });
+    const asked = await repo.estimateReplication();
+    assert.equal(asked.idle.deletes, 60);
+    assert.deepEqual(await reader.estimateReplication(), asked);
   });
 
   it("is the other's where another makes it while it is opened, and has backed up into it", () =>

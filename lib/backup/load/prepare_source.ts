@@ -128,7 +128,8 @@ export async function restoring(
     context.activities.run(
       { kind: "restore", subject: destination, startedAt: context.clock() },
       restore.onProgress,
-      (onProgress) => withReaderLease(context, "restore", destination, (lease) => work(lease, onProgress)),
+      (onProgress) =>
+        withReaderLease(context, "restore", destination, (lease) => work(lease, onProgress), restore.signal),
     );
   if (restore.dryRun) return await run();
   return await audited(context, "restore", run, (info) => ({

@@ -42,6 +42,7 @@ export type { RepositoryStats } from "./care/stats_types.ts";
 export { prometheusText } from "./care/prometheus.ts";
 export { estimateReplication, type ReplicationEstimate, type StoreRequests } from "./replicating/replication_cost.ts";
 export { checksItself } from "./core/objects.ts";
+export { storeKeepsApart } from "./core/sole_writer.ts";
 export { Replication } from "./replicating/replication.ts";
 export {
   type ReplicationEvent,

@@ -50,6 +50,7 @@ const RULES: readonly Rule[] = [
   ],
   [/ or open with readOnly\b/, () => ""],
   [/, or open with readOnly\b/, () => ""],
+  [/, or open it with readOnly\b/, ({ spec }) => has(spec, "read-only") ? ", or give --read-only" : ""],
   [/\bit (?:was|is) opened (?:with readOnly|read-only)/, () => "it is only read here"],
   [/; open it without option "readOnly"/, () => ""],
   [

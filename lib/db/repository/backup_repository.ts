@@ -232,8 +232,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
     const call = "estimateReplication";
     const context = this.#context(call);
     checkOptions(call, options, ["interval", "heartbeat", "verify"]);
-    const { estimateReplication, replicationOptions, checksItself } = this.#work;
-    const store = { checksums: checksItself(context), conditions: context.letGo === undefined };
+    const { estimateReplication, replicationOptions, checksItself, storeKeepsApart } = this.#work;
+    const store = { checksums: checksItself(context), conditions: storeKeepsApart(context) };
     return await Promise.resolve(estimateReplication(replicationOptions(call, options), store));
   }
 

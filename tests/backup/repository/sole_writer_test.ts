@@ -3,9 +3,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { delayWith, type Timers } from "../../../lib/base/timers.ts";
-import { RetryingStore } from "../../../lib/backup/repository/core/retrying_store.ts";
-import { SoleWriter } from "../../../lib/backup/repository/core/sole_writer.ts";
-import { type ClaimSurroundings, WriterClaim } from "../../../lib/backup/repository/core/writer_claim.ts";
 import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
 import type { ListOptions, ObjectBody, ObjectStore } from "../../../lib/storage/object_store.ts";
 import { LONG, mine, pick, randomFrom, SEED } from "../../crash/random.ts";
@@ -18,67 +15,11 @@ import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts
 import { settingsOf } from "../fixture.ts";
 import { FakeTime, turns } from "./fake_timers.ts";
 import { House, MIDNIGHT } from "./house.ts";
+import { meanwhile, MINUTE, over, Program, SECOND, writeUntil } from "./programs.ts";
 import { prune } from "./prune_fixture.ts";
 import { NO_WAIT, sweep } from "./sweep.ts";
 import { scenarios } from "./sweep_scenarios.ts";
 import { UnconditionalStore } from "./unconditional_store.ts";
-
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-
-/** A program of its own at a store: others know nothing of it but what it puts there. */
-class Program {
-  readonly claim: WriterClaim;
-  readonly store: RetryingStore;
-
-  constructor(store: ObjectStore, time: FakeTime, changes: Partial<ClaimSurroundings> = {}, claims = store) {
-    const around: ClaimSurroundings = {
-      clock: time.clock,
-      monotonic: time.clock,
-      timers: time,
-      delay: (ms, signal) => delayWith(changes.timers ?? time, ms, signal),
-      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      ...changes,
-    };
-    this.claim = new WriterClaim(new RetryingStore(claims, around), around, new Set());
-    this.store = new RetryingStore(store, around, new SoleWriter(store, this.claim, new Map()));
-  }
-}
-
-/** A store with other methods here and there. */
-function over(store: ObjectStore, changes: Partial<ObjectStore>): ObjectStore {
-  return {
-    name: store.name,
-    capabilities: store.capabilities,
-    put: (...args) => store.put(...args),
-    get: (...args) => store.get(...args),
-    head: (...args) => store.head(...args),
-    list: (...args) => store.list(...args),
-    delete: (...args) => store.delete(...args),
-    ...changes,
-  };
-}
-
-/** Writes each second. */
-async function writeUntil({ store }: Program, time: FakeTime, writing: { over: boolean }): Promise<void> {
-  for (let i = 0; !writing.over; i++) {
-    await store.put(`b/${i}`, text("1"), { ifAbsent: true });
-    await delayWith(time, SECOND);
-  }
-}
-
-/** What comes of a call while time goes by, and how much did. */
-async function meanwhile<T>(time: FakeTime, call: Promise<T>): Promise<{ took: number; value?: T; error?: unknown }> {
-  const began = time.now;
-  let outcome: { value?: T; error?: unknown } | undefined;
-  call.then((value) => outcome = { value }, (error) => outcome = { error });
-  for (let i = 0; i < 10_000; i++) {
-    await turns(2);
-    if (outcome !== undefined) return { took: time.now - began, ...outcome };
-    await time.advance(SECOND);
-  }
-  throw new Error("it never ended");
-}
 
 // Whose claims are kept elsewhere, so that listings give what the suite has put.
 storeSuite(
@@ -492,6 +433,36 @@ describe("a repository in a store without conditions", () => {
     assert.deepEqual(await claims(), []);
     await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), store, "/elsewhere", { encryption });
     assert.deepEqual(await claims(), []);
+  });
+
+  it("may have no tags for what it holds", async () => {
+    const inner = new UnconditionalStore();
+    const store = over(inner, {
+      async put(key, body, options) {
+        await inner.put(key, body, options);
+        return { etag: "" };
+      },
+      async get(key, options) {
+        const found = await inner.get(key, options);
+        return found && { ...found, etag: undefined };
+      },
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    const replication = await house.replicate({ interval: SECOND });
+    await house.set("b", "2");
+    await replication.flush();
+    await replication.stop();
+    await house.set("c", "3");
+    await house.backup({ type: "incremental" });
+    assert.deepEqual((await house.restore()).contents, house.states.get(3));
+    await prune(house, { keepLast: 1 });
+    const first = await house.context.store.put("x", text("1"), { ifAbsent: true });
+    const second = await house.context.store.put("x", text("2"), { ifMatch: first!.etag });
+    assert.equal(await house.context.store.put("x", text("3"), { ifMatch: first!.etag }), undefined);
+    assert.equal((await readBytes(house.context.store, "x", 100))!.etag, second!.etag);
+    await house.context.letGo!();
   });
 
   it("can be read, and restored from, while another program writes to it; what would write is refused", async () => {

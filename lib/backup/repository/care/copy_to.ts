@@ -52,7 +52,13 @@ export async function copyRepository(
     startedAt: context.clock(),
   });
   const run = (onProgress: OnProgress): Promise<CopyReport> =>
-    withReaderLease(from, "copy", to.name, (lease) => copyUnderLease(from, to, options, onProgress, lease));
+    withReaderLease(
+      from,
+      "copy",
+      to.name,
+      (lease) => copyUnderLease(from, to, options, onProgress, lease),
+      options.signal,
+    );
   return await audited(
     from,
     "copy",
@@ -113,6 +119,7 @@ async function copyUnderLease(
         databases,
         from.name,
         [lease],
+        options.signal,
         (leases) => copyFacts(from, to, facts, options, reporter, leases, report),
       ),
   );
@@ -125,12 +132,13 @@ async function withLeases(
   databases: readonly string[],
   holder: string,
   held: Lease[],
+  signal: AbortSignal | undefined,
   work: (leases: Lease[]) => Promise<void>,
 ): Promise<void> {
   const [database, ...others] = databases;
   if (database === undefined) return await work(held);
-  const lease = { kind: "backup", name: `backup-${database}`, holder: `copy from ${holder}` };
-  await withLease(to, lease, (one) => withLeases(to, others, holder, [...held, one], work));
+  const lease = { kind: "backup", name: `backup-${database}`, holder: `copy from ${holder}`, signal };
+  await withLease(to, lease, (one) => withLeases(to, others, holder, [...held, one], signal, work));
 }
 
 async function copyFacts(

@@ -97,7 +97,7 @@ export async function drillRepository(context: RepositoryContext, parts: DrillPa
         const report = await drill.run();
         await record(context, wish, report, drill.isWhole);
         return report;
-      }),
+      }, signal),
   );
 }
 

@@ -89,7 +89,7 @@ async function repair(
   const leases = new Aside(context, dryRun);
   await freeLeases(context, (key) => leases.take(key));
   // Of its own name: a pruning and a repair never meet.
-  const lease = await takeLease(context, { kind: "repair", name: "prune", holder: "repair" });
+  const lease = await takeLease(context, { kind: "repair", name: "prune", holder: "repair", signal });
   try {
     const patient = await look(context, dryRun, reporter, lease, signal);
     reporter.start("repair");

@@ -93,7 +93,7 @@ export async function verifyRepository(
         const durationMs = context.monotonic() - started;
         await record(context, id, { ...report, durationMs }, inspection);
         return { ...report, durationMs };
-      }),
+      }, signal),
   );
 }
 

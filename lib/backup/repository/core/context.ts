@@ -44,6 +44,8 @@ export interface RepositoryContext {
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** For what is done now and then. */
   readonly timers: Timers;
+  /** Waits until this program may write, or for the signal; undefined where the store itself keeps writers apart. */
+  readonly turn: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
   /** Lets other programs write, until this one does again; undefined where the store itself keeps writers apart. */
   readonly letGo: (() => Promise<void>) | undefined;
   /** Random bytes, for ids, keys and salts. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import {
   DecryptionError,
   HoldfastError,
@@ -76,7 +77,13 @@ async function readOnce(
   if (at !== bytes.length) {
     throw new IntegrityError(`${key} in ${store.name} gave ${at} bytes of ${bytes.length}; try again, then run verify`);
   }
-  return { bytes, etag: found.etag };
+  // A store that decides no conditions may have no tags.
+  return { bytes, etag: found.etag || contentTag(bytes) };
+}
+
+/** Names bytes where a store has no tag for them. */
+export function contentTag(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** Reads a document; undefined when there is none. Damage, and a wrong signature, is `IntegrityError`. */

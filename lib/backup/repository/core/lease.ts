@@ -18,6 +18,7 @@ import { type LeaseDocument, leaseDocument } from "../../../format/repository/ho
 import type { RepositoryContext } from "./context.ts";
 import { readAllDocuments, readDocument, writeDocument } from "./documents.ts";
 import { PART } from "./layout.ts";
+import { OtherWriterError } from "./writer_claim.ts";
 
 /**
  * How long a lease holds without being renewed. Not shorter: one object of hundreds of megabytes over a slow line takes
@@ -51,6 +52,8 @@ export interface LeaseOptions {
   name?: string;
   /** For people: who. */
   holder: string;
+  /** Ends the wait for others that write, where one program at a time does. */
+  signal?: AbortSignal | undefined;
   /**
    * Only one living program can be this holder, because it has locked its database: a lease of the same holder that this
    * process does not hold is a dead one's, and taken over at once.
@@ -74,7 +77,10 @@ export async function withLease<T>(
 
 /** As `withLease`, to be given back by the caller. */
 export async function takeLease(context: RepositoryContext, options: LeaseOptions): Promise<Lease> {
-  return context.readOnly ? NO_LEASE : await HeldLease.take(context, options);
+  if (context.readOnly) return NO_LEASE;
+  // Waited for here, where nothing is left behind that would have to be taken back.
+  await context.turn?.(options.signal);
+  return await HeldLease.take(context, options);
 }
 
 /** Leases of this process that could not be given back, because the store was away. */
@@ -175,8 +181,8 @@ class HeldLease implements Lease {
       // Written, not only looked at by our own clock: another's may have gone faster, and the lease be broken (4).
       await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
     } catch (error) {
-      if (error instanceof RepositoryLockedError) throw error;
-      // A store that takes no writes just now has not broken it. Whether another has, a look tells.
+      if (error instanceof RepositoryLockedError && !(error instanceof OtherWriterError)) throw error;
+      // A store that takes no writes just now, or not from this program, has not broken it. Whether another has, a look tells.
       if (!await this.#isThere()) throw this.#lost();
     }
     if (this.#context.clock() >= this.#body.expiresAt) throw this.#lost();

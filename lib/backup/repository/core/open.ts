@@ -126,6 +126,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   await plain.probe({ write: writes });
   const claim = writes && !decidesConditions(plain) ? new WriterClaim(plain, around) : undefined;
   const retrying = claim === undefined ? plain : new RetryingStore(store, { delay }, new SoleWriter(store, claim));
+  const turn = claim && ((signal?: AbortSignal): Promise<void> => claim.during(() => Promise.resolve(), signal));
   const letGo = claim && ((): Promise<void> => claim.letGo());
   try {
     const found = await readRepository(retrying, name);
@@ -148,6 +149,7 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
       bandwidth: new Bandwidth(settings.bytesPerSecond, monotonicNow, delay),
       timeZone: settings.timeZone,
       activities: new Activities(),
+      turn,
       letGo,
     };
   } catch (error) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { anyOf } from "../../../base/abort.ts";
-import { PermissionError } from "../../../base/errors.ts";
+import { NoSpaceError, PermissionError, StorageError } from "../../../base/errors.ts";
 import { ofProcess } from "../../../base/simulation.ts";
 import { Turns } from "../../../base/turns.ts";
 import { BodyReader } from "../../../storage/body_reader.ts";
@@ -12,7 +12,9 @@ import { checkKey } from "../../../storage/object_key.ts";
 import type { ObjectBody, ObjectStore, PutOptions } from "../../../storage/object_store.ts";
 import { storageError } from "../../../storage/storage_failure.ts";
 import { type CheckedPut, checkPut } from "../../../storage/store_options.ts";
-import { firstKey, readBytes } from "./documents.ts";
+import type { RepositoryContext } from "./context.ts";
+import { contentTag, firstKey, readBytes } from "./documents.ts";
+import { PART } from "./layout.ts";
 import type { WriterClaim } from "./writer_claim.ts";
 
 /** Who looked, and was not to be trusted any more by then, looks again so many times. */
@@ -27,6 +29,18 @@ const busyKeys = ofProcess((): BusyKeys => new Map());
 /** Whether a store decides conditions by itself. */
 export function decidesConditions({ capabilities }: ObjectStore): boolean {
   return capabilities.ifAbsent && capabilities.ifMatch;
+}
+
+/** Whether an open repository has the store keep writers apart, be it that it was opened with `readOnly` itself. */
+export function storeKeepsApart({ store, letGo }: RepositoryContext): boolean {
+  return letGo === undefined && decidesConditions(store);
+}
+
+/** Whether a put that failed may still reach the store, and do harm there: what is named by its content is the same whenever it comes. */
+function mayArrive(key: string, error: unknown): boolean {
+  const isAnswered = error instanceof PermissionError || error instanceof NoSpaceError ||
+    (error instanceof StorageError && error.status !== undefined && error.status < 500);
+  return !isAnswered && !key.startsWith(PART.objects) && !key.startsWith(PART.log);
 }
 
 /** Decides conditions under a claim. */
@@ -68,11 +82,13 @@ export class SoleWriter implements Pick<ObjectStore, "put"> {
         if (!trusted()) return undefined;
         state.isTaken = true;
         try {
-          return { answer: await this.#store.put(key, body, { tag, signal: anyOf(signal, lapse) }) };
+          const put = await this.#store.put(key, body, { tag, signal: anyOf(signal, lapse) });
+          return { answer: put?.etag === "" && body instanceof Uint8Array ? { etag: contentTag(body) } : put };
         } catch (error) {
+          if (mayArrive(key, error)) this.#claim.doubt();
           throw lapse.aborted && !signal?.aborted ? this.#lapsed(key, error) : error;
         }
-      });
+      }, signal);
       if (put !== undefined) return put.answer;
       if (tries === TRIES) throw this.#lapsed(key, undefined);
     }

@@ -17,10 +17,13 @@
  * (3) No two clocks have to agree, but for claims that stand since `LONG_AGO_MS`, as one does whose program was killed the
  *     night before: services refuse requests of a clock that is a quarter of an hour off.
  * (4) Who writes nothing keeps nobody out: a claim is given back `IDLE_MS` after the last write.
+ * (5) It stays, and is taken for a dead program's, where a put ended without an answer just before: that might arrive when
+ *     another program has written.
  *
  * @module
  */
 import process from "node:process";
+import { abortable, throwIfAborted } from "../../../base/abort.ts";
 import { RepositoryLockedError } from "../../../base/errors.ts";
 import { equalBytes, toHex } from "../../../base/bytes.ts";
 import { ofProcess, randomNumber } from "../../../base/simulation.ts";
@@ -30,6 +33,7 @@ import type { ObjectStore } from "../../../storage/object_store.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, isDamage, readBytes } from "./documents.ts";
 import { PART } from "./layout.ts";
+import { runPool, SMALL_REQUESTS } from "./pool.ts";
 
 /** A claim is put anew this long after the last time. */
 export const RENEW_MS = 20_000;
@@ -42,6 +46,9 @@ const DEAD_MS = 120_000;
 
 /** Between two looks at the claims of others. */
 const LOOK_MS = 5000;
+
+/** Whoever finds claims of others for so long is refused, though each has gone or stands still: two may have died, not more. */
+const PATIENCE_MS = 2 * DEAD_MS;
 
 /** Behind the last write others may have their turn. */
 export const IDLE_MS = 5000;
@@ -60,11 +67,8 @@ export class OtherWriterError extends RepositoryLockedError {}
 /** What a claim needs to know of time and chance. */
 export type ClaimSurroundings = Pick<RepositoryContext, "clock" | "monotonic" | "delay" | "timers" | "randomBytes">;
 
-/** Claims that this process put: none of them keeps it out. */
+/** Claims that keep this process out no more: those that it put, and those of dead programs that it may not remove. */
 const claimsOfProcess = ofProcess(() => new Set<string>());
-
-/** What claims of others were like when they were seen first, and when that was (monotonic). */
-type Watched = Map<string, { bytes: Uint8Array; since: number }>;
 
 /** A claim that holds. */
 interface Held {
@@ -73,7 +77,7 @@ interface Held {
   expiresAt: number;
   /** When it began to be put last, by either clock. */
   since: { clock: number; monotonic: number };
-  /** Aborted when it is not to be trusted any more. */
+  /** Aborted when it is not to be trusted any more, and never will be. */
   lapse: AbortController;
   /** Ends its timers. */
   cancel: () => void;
@@ -87,10 +91,17 @@ export class WriterClaim {
   #held: Held | undefined;
   #taking: Promise<Held> | undefined;
   #renewing: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  /** What claims of others were like when they were seen first, and when that was (monotonic). */
+  readonly #watched: Map<string, { bytes: Uint8Array; since: number }> = new Map();
+  /** Until when claims are taken for those of living programs without being watched again (monotonic). */
+  readonly #living: Map<string, number> = new Map();
+  /** When what was sent without an answer has arrived, or never will (monotonic). */
+  #doubtEnds = 0;
   #uses = 0;
   #cancelIdle: (() => void) | undefined;
 
-  /** `own` are the claims of this process. */
+  /** `own` are the claims that don't keep this process out. */
   constructor(store: ObjectStore, around: ClaimSurroundings, own: Set<string> = claimsOfProcess()) {
     this.#store = store;
     this.#around = around;
@@ -99,17 +110,25 @@ export class WriterClaim {
 
   /**
    * Runs `work` while the claim holds. It takes nothing for granted behind an `await` unless `trusted` still says so; the
-   * signal is aborted when that ends. `OtherWriterError` while another program writes.
+   * signal it gets is aborted when that ends. `OtherWriterError` while another program writes. `signal` ends the wait for that.
    */
-  async during<T>(work: (trusted: () => boolean, signal: AbortSignal) => Promise<T>): Promise<T> {
+  async during<T>(
+    work: (trusted: () => boolean, lapse: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    throwIfAborted(signal);
     this.#uses++;
     this.#cancelIdle?.();
     try {
-      const held = await this.#holding();
+      const held = await abortable(this.#holding(), signal);
       return await work(() => this.#isTrusted(held), held.lapse.signal);
     } finally {
-      // A program that closes nothing stays for so long, or the next one would take it for dead.
-      if (--this.#uses === 0) this.#cancelIdle = this.#around.timers.set(IDLE_MS, () => void this.letGo(), true);
+      this.#uses--;
+      // Who has given up waiting does not begin anew for a line that says so.
+      if (this.#taking !== undefined && this.#uses === 0) {
+        for (const key of this.#watched.keys()) this.#living.set(key, this.#around.monotonic() + LOOK_MS);
+      }
+      this.#whenIdle();
     }
   }
 
@@ -118,10 +137,26 @@ export class WriterClaim {
     if (this.#uses > 0 || this.#taking !== undefined) return;
     this.#cancelIdle?.();
     await this.#withdraw();
+    // Also where that was begun before: who closes a repository may end the process next.
+    await this.#ending;
+  }
+
+  #whenIdle(): void {
+    if (this.#uses > 0 || this.#taking !== undefined || this.#held === undefined) return;
+    this.#cancelIdle?.();
+    // A program that closes nothing stays for so long, or the next one would take it for dead.
+    const wait = Math.max(IDLE_MS, this.#doubtEnds - this.#around.monotonic());
+    this.#cancelIdle = this.#around.timers.set(wait, () => void this.letGo(), true);
+  }
+
+  /** To be called when a put has ended without an answer: for a while it may still arrive. */
+  doubt(): void {
+    this.#doubtEnds = this.#around.monotonic() + TRUST_MS;
   }
 
   #isTrusted(held: Held): boolean {
-    return this.#ageOf(held) < TRUST_MS;
+    // One that has lapsed may be put all the same, by a store that heeds no signal.
+    return !held.lapse.signal.aborted && this.#ageOf(held) < TRUST_MS;
   }
 
   /** How long ago it was put: by the clock that says more, for a machine that sleeps has only one of them go on, ms. */
@@ -133,7 +168,10 @@ export class WriterClaim {
   async #holding(): Promise<Held> {
     const held = this.#held;
     if (held !== undefined && this.#isTrusted(held)) return held;
-    return await (this.#taking ??= this.#take().finally(() => this.#taking = undefined));
+    return await (this.#taking ??= this.#take().finally(() => {
+      this.#taking = undefined;
+      this.#whenIdle();
+    }));
   }
 
   async #take(): Promise<Held> {
@@ -141,43 +179,67 @@ export class WriterClaim {
     for (let tries = 1;; tries++) {
       const dead = await this.#othersAreDead();
       const claim = this.#newClaim();
-      await this.#put(claim);
-      const others = (await this.#others()).filter((key) => !dead.has(key));
-      if (others.length === 0) {
+      if (await this.#isOnly(claim, dead)) {
         this.#held = claim;
         this.#keep(claim);
-        for (const key of dead) await this.#remove(key);
+        this.#living.clear();
+        await runPool([...dead], SMALL_REQUESTS, async (key) => {
+          // Who may not remove it looks at it once only.
+          if (!await this.#remove(key)) this.#own.add(key);
+        });
         return claim;
       }
-      await this.#giveBack(claim);
       if (tries === TRIES) throw this.#refusal(undefined);
       await this.#around.delay(LOOK_MS * randomNumber());
     }
   }
 
+  /** Puts a claim; whether no program has another. If not, or if that can't be found out, it is given back. */
+  async #isOnly(claim: Held, dead: Set<string>): Promise<boolean> {
+    let isOnly = false;
+    try {
+      await this.#put(claim);
+      isOnly = (await this.#others()).every((key) => dead.has(key));
+    } finally {
+      if (!isOnly) await this.#giveBack(claim);
+    }
+    return isOnly;
+  }
+
   /** Waits until no other claim is that of a living program; gives those of dead ones. */
   async #othersAreDead(): Promise<Set<string>> {
     const dead = new Set<string>();
-    const watched: Watched = new Map();
+    this.#watched.clear();
+    const began = this.#around.monotonic();
     for (;;) {
       const others = (await this.#others()).filter((key) => !dead.has(key));
       if (others.length === 0) return dead;
-      for (const key of others) if (await this.#isDead(key, watched)) dead.add(key);
-      if (others.some((key) => !dead.has(key))) await this.#around.delay(LOOK_MS);
+      await runPool(others, SMALL_REQUESTS, async (key) => {
+        if (await this.#isDead(key)) dead.add(key);
+      });
+      if (others.every((key) => dead.has(key))) continue;
+      // Nobody waits for it any more, or others come and go all the time.
+      if (this.#uses === 0 || this.#around.monotonic() - began >= PATIENCE_MS) throw this.#refusal(undefined);
+      await this.#around.delay(LOOK_MS);
     }
   }
 
   /** Whether the holder of another claim has died; throws when it lives. */
-  async #isDead(key: string, watched: Watched): Promise<boolean> {
+  async #isDead(key: string): Promise<boolean> {
+    const asked = this.#around.monotonic();
     const found = await readBytes(this.#store, key, CLAIM_BYTES_MAX);
     if (found === undefined) return false;
-    const now = this.#around.monotonic();
     const body = this.#read(key, found.bytes);
-    const first = watched.get(key);
-    if (first === undefined) watched.set(key, { bytes: found.bytes, since: now });
-    else if (!equalBytes(first.bytes, found.bytes)) throw this.#refusal(body);
+    const first = this.#watched.get(key);
+    if (asked < (this.#living.get(key) ?? 0)) throw this.#refusal(body);
+    if (first === undefined) this.#watched.set(key, { bytes: found.bytes, since: this.#around.monotonic() });
+    else if (!equalBytes(first.bytes, found.bytes)) {
+      this.#living.set(key, asked + RENEW_MS + LOOK_MS);
+      throw this.#refusal(body);
+    }
     if (body !== undefined && this.#around.clock() > body.expiresAt + LONG_AGO_MS) return true;
-    return first !== undefined && now - first.since >= DEAD_MS;
+    // From the first answer to the last question: an answer may be old when it arrives.
+    return first !== undefined && asked - first.since >= DEAD_MS;
   }
 
   #read(key: string, bytes: Uint8Array): LeaseDocument | undefined {
@@ -189,7 +251,7 @@ export class WriterClaim {
     }
   }
 
-  /** The keys of claims that other programs put. */
+  /** The keys of claims that other programs put, unless they are known to be dead ones'. */
   async #others(): Promise<string[]> {
     const keys = await allKeys(this.#store, PART.writers);
     return keys.map(({ key }) => key).filter((key) => !this.#own.has(key));
@@ -248,14 +310,19 @@ export class WriterClaim {
   async #withdraw(): Promise<void> {
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) await this.#giveBack(held);
+    if (held !== undefined) await (this.#ending = this.#end(held));
   }
 
-  async #giveBack(claim: Held): Promise<void> {
+  async #end(claim: Held): Promise<void> {
     claim.cancel();
     claim.lapse.abort();
     // What is put behind its removal would keep others out.
     await this.#renewing;
+    // (5)
+    if (this.#around.monotonic() >= this.#doubtEnds) await this.#giveBack(claim);
+  }
+
+  async #giveBack(claim: Held): Promise<void> {
     if (await this.#remove(claim.key)) this.#own.delete(claim.key);
     // Who may write and not delete says that it is over.
     else await this.#write(claim, 0).catch(() => {});

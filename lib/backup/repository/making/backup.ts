@@ -62,7 +62,7 @@ export async function backupInto(
         // A writer has locked its database, so another of its path and history is a dead one, and no copy on another machine.
         const whose = `${engine.forked ? "a copy of " : ""}lineage ${engine.lineage.slice(0, 8)} at ${engine.path}`;
         const who = { holder: `${whose}${engine.readOnly ? " (reader)" : ""}`, sole: !engine.readOnly };
-        const lease = { kind: "backup", name: `backup-${engine.id}`, ...who };
+        const lease = { kind: "backup", name: `backup-${engine.id}`, signal: options.signal, ...who };
         return await withPartial(reporter, () =>
           withLease(context, lease, (held) =>
             new Backup(context, engine, options, reporter, held, ended.promise).run()));

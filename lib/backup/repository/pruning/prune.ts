@@ -77,7 +77,7 @@ async function carryOut(
       { kind: "prune", subject, startedAt: context.clock() },
       options.onProgress,
       (onProgress) =>
-        withLease(context, { kind: "prune", name: "prune", holder: action }, (lease) =>
+        withLease(context, { kind: "prune", name: "prune", holder: action, signal }, (lease) =>
           new Pruning(context, lease, decide, {
             dryRun: false,
             signal,

@@ -46,10 +46,11 @@ export async function withReaderLease<T>(
   kind: string,
   holder: string,
   work: (lease: Lease) => Promise<T>,
+  signal: AbortSignal | undefined,
 ): Promise<T> {
   let lease: Lease;
   try {
-    lease = await takeLease(context, { kind, holder });
+    lease = await takeLease(context, { kind, holder, signal });
   } catch (error) {
     passRefused(error);
     lease = await takeLease({ ...context, readOnly: true }, { kind, holder });

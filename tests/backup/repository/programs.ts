@@ -1,0 +1,68 @@
+/** Programs at a store that decides no conditions, for the tests of who writes there. */
+import { delayWith } from "../../../lib/base/timers.ts";
+import { RetryingStore } from "../../../lib/backup/repository/core/retrying_store.ts";
+import { SoleWriter } from "../../../lib/backup/repository/core/sole_writer.ts";
+import { type ClaimSurroundings, WriterClaim } from "../../../lib/backup/repository/core/writer_claim.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { text } from "../../storage/helpers.ts";
+import { type FakeTime, turns } from "./fake_timers.ts";
+
+export const SECOND: number = 1000;
+export const MINUTE: number = 60 * SECOND;
+
+/** A program of its own at a store: others know nothing of it but what it puts there. */
+export class Program {
+  readonly claim: WriterClaim;
+  readonly store: RetryingStore;
+
+  constructor(store: ObjectStore, time: FakeTime, changes: Partial<ClaimSurroundings> = {}, claims = store) {
+    const around: ClaimSurroundings = {
+      clock: time.clock,
+      monotonic: time.clock,
+      timers: time,
+      delay: (ms, signal) => delayWith(changes.timers ?? time, ms, signal),
+      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+      ...changes,
+    };
+    this.claim = new WriterClaim(new RetryingStore(claims, around), around, new Set());
+    this.store = new RetryingStore(store, around, new SoleWriter(store, this.claim, new Map()));
+  }
+}
+
+/** A store with other methods here and there. */
+export function over(store: ObjectStore, changes: Partial<ObjectStore>): ObjectStore {
+  return {
+    name: store.name,
+    capabilities: store.capabilities,
+    put: (...args) => store.put(...args),
+    get: (...args) => store.get(...args),
+    head: (...args) => store.head(...args),
+    list: (...args) => store.list(...args),
+    delete: (...args) => store.delete(...args),
+    ...changes,
+  };
+}
+
+/** Writes each second. */
+export async function writeUntil({ store }: Program, time: FakeTime, writing: { over: boolean }): Promise<void> {
+  for (let i = 0; !writing.over; i++) {
+    await store.put(`b/${i}`, text("1"), { ifAbsent: true });
+    await delayWith(time, SECOND);
+  }
+}
+
+/** What comes of a call while time goes by, and how much did. */
+export async function meanwhile<T>(
+  time: FakeTime,
+  call: Promise<T>,
+): Promise<{ took: number; value?: T; error?: unknown }> {
+  const began = time.now;
+  let outcome: { value?: T; error?: unknown } | undefined;
+  call.then((value) => outcome = { value }, (error) => outcome = { error });
+  for (let i = 0; i < 10_000; i++) {
+    await turns(2);
+    if (outcome !== undefined) return { took: time.now - began, ...outcome };
+    await time.advance(SECOND);
+  }
+  throw new Error("it never ended");
+}
