@@ -14,6 +14,8 @@ export const MINUTE: number = 60 * SECOND;
 export class Program {
   readonly claim: WriterClaim;
   readonly store: RetryingStore;
+  /** The claims that don't keep it out, and the keys that it puts to. */
+  readonly kept = { claims: new Set<string>(), keys: new Map() };
 
   constructor(store: ObjectStore, time: FakeTime, changes: Partial<ClaimSurroundings> = {}, claims = store) {
     const around: ClaimSurroundings = {
@@ -24,8 +26,8 @@ export class Program {
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
       ...changes,
     };
-    this.claim = new WriterClaim(new RetryingStore(claims, around), around, new Set());
-    this.store = new RetryingStore(store, around, new SoleWriter(store, this.claim, new Map()));
+    this.claim = new WriterClaim(new RetryingStore(claims, around), around, this.kept.claims);
+    this.store = new RetryingStore(store, around, new SoleWriter(store, this.claim, this.kept.keys));
   }
 }
 

@@ -14,8 +14,7 @@
  * (2) Who takes the place of a dead one has seen its claim stand still for `DEAD_MS`. A holder trusts its own for `TRUST_MS`
  *     from when it began to put it last: should the dead one wake, it has stopped doing so long before. It gives up what is
  *     on its way then, and claims anew under another name.
- * (3) No two clocks have to agree, but for claims that stand since `LONG_AGO_MS`, as one does whose program was killed the
- *     night before: services refuse requests of a clock that is a quarter of an hour off.
+ * (3) No two clocks have to agree: each program measures by its own how long something took.
  * (4) Who writes nothing keeps nobody out: a claim is given back `IDLE_MS` after the last write.
  * (5) It stays, and is taken for a dead program's, where a put ended without an answer just before: that might arrive when
  *     another program has written.
@@ -24,6 +23,7 @@
  */
 import process from "node:process";
 import { abortable, throwIfAborted } from "../../../base/abort.ts";
+import { keepNames } from "../../../base/class_names.ts";
 import { RepositoryLockedError } from "../../../base/errors.ts";
 import { equalBytes, toHex } from "../../../base/bytes.ts";
 import { ofProcess, randomNumber } from "../../../base/simulation.ts";
@@ -53,9 +53,6 @@ const PATIENCE_MS = 2 * DEAD_MS;
 /** Behind the last write others may have their turn. */
 export const IDLE_MS = 5000;
 
-/** Two clocks of which both serve are less than this apart. */
-const LONG_AGO_MS = 3_600_000;
-
 /** Two that claim at the same time may give way to each other more than once. */
 const TRIES = 5;
 
@@ -63,6 +60,8 @@ const CLAIM_BYTES_MAX = 64 * 1024;
 
 /** Another program writes to the repository, and its store decides no conditions. */
 export class OtherWriterError extends RepositoryLockedError {}
+// To users it is of the kind that they know.
+keepNames({ RepositoryLockedError: OtherWriterError });
 
 /** What a claim needs to know of time and chance. */
 export type ClaimSurroundings = Pick<RepositoryContext, "clock" | "monotonic" | "delay" | "timers" | "randomBytes">;
@@ -183,10 +182,9 @@ export class WriterClaim {
         this.#held = claim;
         this.#keep(claim);
         this.#living.clear();
-        await runPool([...dead], SMALL_REQUESTS, async (key) => {
-          // Who may not remove it looks at it once only.
-          if (!await this.#remove(key)) this.#own.add(key);
-        });
+        // Who may not remove them knows them by now, and tells others.
+        for (const key of dead) this.#own.add(key);
+        await runPool([...dead], SMALL_REQUESTS, (key) => this.#giveBack({ key, takenAt: claim.takenAt }));
         return claim;
       }
       if (tries === TRIES) throw this.#refusal(undefined);
@@ -237,7 +235,7 @@ export class WriterClaim {
       this.#living.set(key, asked + RENEW_MS + LOOK_MS);
       throw this.#refusal(body);
     }
-    if (body !== undefined && this.#around.clock() > body.expiresAt + LONG_AGO_MS) return true;
+    if (body?.expiresAt === 0) return true;
     // From the first answer to the last question: an answer may be old when it arrives.
     return first !== undefined && asked - first.since >= DEAD_MS;
   }
@@ -278,7 +276,11 @@ export class WriterClaim {
     claim.since = since;
   }
 
-  async #write({ key, takenAt }: Held, expiresAt: number, signal?: AbortSignal): Promise<void> {
+  async #write(
+    { key, takenAt }: Pick<Held, "key" | "takenAt">,
+    expiresAt: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const id = key.slice(PART.writers.length, -".json".length);
     const body: LeaseDocument = { id, kind: "write", holder: `process ${process.pid}`, takenAt, expiresAt };
     await this.#store.put(key, sealDocument("lease", body), { signal });
@@ -322,19 +324,14 @@ export class WriterClaim {
     if (this.#around.monotonic() >= this.#doubtEnds) await this.#giveBack(claim);
   }
 
-  async #giveBack(claim: Held): Promise<void> {
-    if (await this.#remove(claim.key)) this.#own.delete(claim.key);
-    // Who may write and not delete says that it is over.
-    else await this.#write(claim, 0).catch(() => {});
-  }
-
-  /** Removes a claim; whether that succeeded. One that stays is a dead one's to others. */
-  async #remove(key: string): Promise<boolean> {
+  /** Removes a claim that keeps this process out no more. One that can't be is a dead one's to others. */
+  async #giveBack(claim: Pick<Held, "key" | "takenAt">): Promise<void> {
     try {
-      await this.#store.delete(key);
-      return true;
+      await this.#store.delete(claim.key);
+      this.#own.delete(claim.key);
     } catch {
-      return false;
+      // Who may write and not delete says that it is over.
+      await this.#write(claim, 0).catch(() => {});
     }
   }
 
