@@ -1,7 +1,7 @@
 /** Stores that decide no conditions: one program writes at a time. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { PermissionError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { delayWith, type Timers } from "../../../lib/base/timers.ts";
 import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
 import type { ListOptions, ObjectBody, ObjectStore } from "../../../lib/storage/object_store.ts";
@@ -312,6 +312,49 @@ describe("a store without conditions", () => {
     await meanwhile(time, Promise.all(programs.map(({ claim }) => claim.letGo())));
     for (const { kept } of programs) {
       assert.deepEqual([kept.claims.size, kept.keys.size], [0, 0], "nothing is kept for ever");
+    }
+  });
+
+  it("is asked for no longer by a program that waits for nothing any more", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const inner = new UnconditionalStore();
+    await inner.put("writers/odd.json", text("{}"));
+    let lists = 0;
+    const store = over(inner, { list: (options) => (lists++, inner.list(options)) });
+    const giveUp = new AbortController();
+    const put = new Program(store, time).store.put("a", text("1"), { ifAbsent: true, signal: giveUp.signal });
+    await turns(5);
+    giveUp.abort(new Error("given up"));
+    assert.match(String((await meanwhile(time, put)).error), /given up/);
+    await meanwhile(time, delayWith(time, MINUTE));
+    assert.ok(lists <= 2, `${lists} lists`);
+  });
+
+  it("is not written to where it takes a minute and more to look", async () => {
+    const time = new FakeTime(MIDNIGHT);
+    const inner = new UnconditionalStore();
+    const store = over(inner, {
+      async head(key) {
+        time.now += 61 * SECOND;
+        return await inner.head(key);
+      },
+    });
+    const { error } = await meanwhile(time, new Program(store, time).store.put("a", text("1"), { ifAbsent: true }));
+    assert.ok(error instanceof StorageError, String(error));
+    assert.match(error.message, /answers too slowly for this program to stay the only one that writes/);
+  });
+
+  it("is given back at once behind a put that was refused, for that arrives no more", async () => {
+    for (const [status, left] of [[400, 0], [500, 1]] as const) {
+      const time = new FakeTime(MIDNIGHT);
+      const inner = new UnconditionalStore();
+      const refuse = (): Promise<never> =>
+        Promise.reject(new StorageError("no", { operation: "put", key: "a", status, retryable: false }));
+      const store = over(inner, { put: (key, ...rest) => key === "a" ? refuse() : inner.put(key, ...rest) });
+      const { store: writer, claim } = new Program(store, time);
+      await assert.rejects(writer.put("a", text("1"), { ifAbsent: true }), StorageError);
+      await claim.letGo();
+      assert.equal((await keysOf(inner)).length, left, `${status}`);
     }
   });
 
