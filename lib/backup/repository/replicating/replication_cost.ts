@@ -10,7 +10,7 @@
  * ```
  *
  * A store that checks what it takes by itself has nothing read back. One that decides no conditions is asked what is there
- * before each put, 1 get; and the claim to write to it is 1 put, 2 lists and 1 delete for whatever follows more than 5 s after
+ * before each put, 1 get; and the claim to write to it is 1 put, 2 lists and 1 delete for whatever follows 5 s and more after
  * the write before it, or else 1 put every 20 s.
  *
  * Bases, and the merging of 24 hours into a day, are not in the hours. `tests/backup/repository/replication_cost_test.ts`
@@ -92,7 +92,7 @@ const CLAIM: StoreRequests = { puts: 1, gets: 0, lists: 2, deletes: 1 };
 
 /** What an hour of writes in every `interval` takes to be the only writer. */
 function claims(interval: number): StoreRequests {
-  if (interval <= IDLE_MS) return { puts: HOUR / RENEW_MS, gets: 0, lists: 0, deletes: 0 };
+  if (interval < IDLE_MS) return { puts: HOUR / RENEW_MS, gets: 0, lists: 0, deletes: 0 };
   const times = HOUR / interval;
   return { puts: times, gets: 0, lists: 2 * times, deletes: times };
 }
