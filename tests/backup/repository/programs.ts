@@ -26,8 +26,13 @@ export class Program {
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
       ...changes,
     };
-    this.claim = new WriterClaim(new RetryingStore(claims, around), around, this.kept.claims);
-    this.store = new RetryingStore(store, around, new SoleWriter(store, this.claim, this.kept.keys));
+    const plain = new RetryingStore(store, around);
+    this.claim = new WriterClaim(
+      claims === store ? plain : new RetryingStore(claims, around),
+      around,
+      this.kept.claims,
+    );
+    this.store = new RetryingStore(store, around, new SoleWriter(store, plain, this.claim, this.kept.keys));
   }
 }
 

@@ -125,7 +125,9 @@ export async function openRepository(store: ObjectStore, settings: OpenSettings)
   const writes = !settings.readOnly && !settings.keyless;
   await plain.probe({ write: writes });
   const claim = writes && !decidesConditions(plain) ? new WriterClaim(plain, around) : undefined;
-  const retrying = claim === undefined ? plain : new RetryingStore(store, { delay }, new SoleWriter(store, claim));
+  const retrying = claim === undefined
+    ? plain
+    : new RetryingStore(store, { delay }, new SoleWriter(store, plain, claim));
   const turn = claim && ((signal?: AbortSignal): Promise<void> => claim.during(() => Promise.resolve(), signal));
   const letGo = claim && ((): Promise<void> => claim.letGo());
   try {

@@ -46,12 +46,17 @@ function mayArrive(key: string, error: unknown): boolean {
 /** Decides conditions under a claim. */
 export class SoleWriter implements Pick<ObjectStore, "put"> {
   readonly #store: ObjectStore;
+  readonly #retrying: ObjectStore;
   readonly #claim: WriterClaim;
   readonly #busy: BusyKeys;
 
-  /** Puts to `store`; `busy` are the keys that this process puts to. */
-  constructor(store: ObjectStore, claim: WriterClaim, busy: BusyKeys = busyKeys()) {
+  /**
+   * Puts to `store`, and looks by way of `retrying`: a put of pieces is not tried again for a look that failed. `busy` are
+   * the keys that this process puts to.
+   */
+  constructor(store: ObjectStore, retrying: ObjectStore, claim: WriterClaim, busy: BusyKeys = busyKeys()) {
     this.#store = store;
+    this.#retrying = retrying;
     this.#claim = claim;
     this.#busy = busy;
   }
@@ -97,16 +102,16 @@ export class SoleWriter implements Pick<ObjectStore, "put"> {
   /** Whether what is there has the tag, or there is nothing where none is given. */
   async #isMet(key: string, ifMatch: string | undefined, signal: AbortSignal | undefined): Promise<boolean> {
     if (ifMatch === undefined) return !await this.#isThere(key, signal);
-    return (await readBytes(this.#store, key, Infinity, signal))?.etag === ifMatch;
+    return (await readBytes(this.#retrying, key, Infinity, signal))?.etag === ifMatch;
   }
 
   async #isThere(key: string, signal: AbortSignal | undefined): Promise<boolean> {
     try {
-      return await this.#store.head(key, { signal }) !== undefined;
+      return await this.#retrying.head(key, { signal }) !== undefined;
     } catch (error) {
       if (!(error instanceof PermissionError)) throw error;
       // Who may not read what backups consist of may list it: of all keys that begin with it a key is the first.
-      return await firstKey(this.#store, key) === key;
+      return await firstKey(this.#retrying, key) === key;
     }
   }
 
