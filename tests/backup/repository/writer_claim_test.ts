@@ -246,10 +246,10 @@ describe("a claim to write", () => {
     await other.store.put("b", text("1"), ABSENT);
     const writes = writeUntil(other, house.time, writing);
     // The second one is for the line that says that it was refused.
-    const { error, took } = await meanwhile(house.time, house.backup());
+    const { error, took } = await meanwhile(house.time, house.backup(), 50);
     assert.ok(error instanceof RepositoryLockedError, String(error));
     assert.ok(took <= 30 * SECOND, `${took} ms`);
-    const restored = await meanwhile(house.time, house.restore());
+    const restored = await meanwhile(house.time, house.restore(), 50);
     assert.deepEqual(restored.value?.contents, house.states.get(1));
     assert.ok(restored.took <= 30 * SECOND, `${restored.took} ms`);
     writing.over = true;
