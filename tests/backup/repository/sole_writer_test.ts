@@ -513,20 +513,25 @@ const SHORT_WAITS: Timers = {
   set: (ms, run, keepAlive) => ms < 5 * SECOND ? NO_WAIT.set(ms, run, keepAlive) : () => {},
 };
 
+/** Makes three commits, and keeps them by backups and a replication between. */
+async function backedUp(house: House): Promise<void> {
+  await house.set("a", "1");
+  await house.backup();
+  const replication = await house.replicate({ interval: SECOND });
+  await house.set("b", "2");
+  await replication.flush();
+  await replication.stop();
+  await house.set("c", "3");
+  await house.backup({ type: "incremental" });
+}
+
 describe("a repository in a store without conditions", () => {
   it("does all that others do, and leaves no claim behind", async () => {
     const store = new UnconditionalStore();
     const house = await House.make({ store, repository: { encryption: { passphrase: "a b c" } } });
     const claims = (): Promise<string[]> => keysOf(store, { prefix: "writers/" });
-    await house.set("a", "1");
-    await house.backup();
+    await backedUp(house);
     assert.equal((await claims()).length, 1);
-    const replication = await house.replicate({ interval: SECOND });
-    await house.set("b", "2");
-    await replication.flush();
-    await replication.stop();
-    await house.set("c", "3");
-    await house.backup({ type: "incremental" });
     for (let version = 1; version <= 3; version++) {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version));
     }
@@ -555,14 +560,7 @@ describe("a repository in a store without conditions", () => {
       },
     });
     const house = await House.make({ store });
-    await house.set("a", "1");
-    await house.backup();
-    const replication = await house.replicate({ interval: SECOND });
-    await house.set("b", "2");
-    await replication.flush();
-    await replication.stop();
-    await house.set("c", "3");
-    await house.backup({ type: "incremental" });
+    await backedUp(house);
     assert.deepEqual((await house.restore()).contents, house.states.get(3));
     await prune(house, { keepLast: 1 });
     const first = await house.context.store.put("x", text("1"), { ifAbsent: true });
