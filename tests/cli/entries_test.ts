@@ -4,6 +4,9 @@ import { resolve } from "node:path";
 import { beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Interruption, run } from "../../lib/cli/cli.ts";
+import { OutputClosed } from "../../lib/cli/core/exit_code.ts";
+import { endedBy } from "../../lib/cli/core/failure.ts";
+import type { CliIo } from "../../lib/cli/io.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { DB } from "../../mod.ts";
 import {
@@ -197,6 +200,20 @@ describe("holdfast set and get", () => {
     heal();
     assert.equal(unread.code, 1);
     assert.match(unread.stderr, /"Cannot sync \/data\/.* \(EIO\)"/);
+  });
+
+  it("is told to have ended by what failed first, or by what closing failed with where that was an end wished for", () => {
+    const giveUp = new AbortController();
+    const io = { signal: giveUp.signal } as CliIo;
+    const [first, closing] = [new Error("first"), new Error("closing")];
+    const both = (suppressed: unknown): Error =>
+      Object.assign(new Error("An error was suppressed"), { name: "SuppressedError", error: closing, suppressed });
+    assert.equal(endedBy(first, io), first);
+    assert.equal(endedBy(both(first), io), first);
+    assert.equal(endedBy(both(both(first)), io), first);
+    assert.equal(endedBy(both(new OutputClosed()), io), closing);
+    giveUp.abort(first);
+    assert.equal(endedBy(both(first), io), closing);
   });
 
   it("prints no bytes to a terminal", async () => {
