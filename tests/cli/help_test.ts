@@ -268,6 +268,16 @@ describe("progress", () => {
     assert.ok(drawn.includes("\u001b[?25h"), "the cursor is shown again");
   });
 
+  it("is drawn of work that has to wait before it reports", async () => {
+    let drawn = "";
+    const stream = { isTTY: true, columns: 80, write: (text: string | Uint8Array) => (drawn += String(text), true) };
+    const bar = progressLine(stream, plain, "backup", 1);
+    while (!drawn.includes("backup: waiting")) await new Promise((resolve) => setTimeout(resolve, 5));
+    bar.onProgress({ phase: "objects", doneBytes: 50, totalBytes: 100, doneItems: 0 });
+    assert.match(drawn, /backup: waiting.*backup: objects .* 50 %/s);
+    bar.end();
+  });
+
   it("is drawn on one line, which it wipes", () => {
     let drawn = "";
     const stream = { isTTY: true, columns: 80, write: (text: string | Uint8Array) => (drawn += String(text), true) };
@@ -279,6 +289,9 @@ describe("progress", () => {
     assert.ok(!drawn.includes("\n"));
     assert.ok(drawn.includes("\u001b[2K"), "the line is wiped");
     assert.ok(drawn.includes("\u001b[?25h"), "the cursor is shown again");
+    drawn = "";
+    bar.onProgress({ phase: "objects", doneBytes: 100, totalBytes: 100, doneItems: 2 });
+    assert.equal(drawn, "", "work that was given up may report late");
   });
 
   it("is not drawn for work that is done at once", () => {

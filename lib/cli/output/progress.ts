@@ -35,10 +35,15 @@ export function progressLine(
   work: string,
   showAfterMs: number = SHOW_AFTER_MS,
 ): ProgressLine {
-  const showAt = Date.now() + showAfterMs;
-  let shown: Shown | undefined;
+  const begun = Date.now();
+  const showAt = begun + showAfterMs;
+  // Work may have to wait before it can report, for another program that writes, say: that is seen too.
+  let shown: Shown | undefined = {
+    now: { phase: "waiting", doneBytes: 0, doneItems: 0 },
+    startedAt: begun,
+    startedWith: 0,
+  };
   let drawn = false;
-  let waiting: ReturnType<typeof setTimeout> | undefined;
   const bar = new progress.SingleBar({
     stream: stream as unknown as NodeJS.WritableStream,
     format: (_, { maxWidth }) => shown === undefined ? "" : lineOf(paint, work, shown, Date.now(), maxWidth),
@@ -61,21 +66,22 @@ export function progressLine(
     if (drawn) bar.stop();
     drawn = false;
   };
+  // What reports nothing for a while is still seen to go on: the line comes when its time has come.
+  const coming = setTimeout(draw, showAfterMs);
   return {
     onProgress(now) {
-      // What reports nothing for a while is still seen to go on: the line comes when its time has come.
-      waiting ??= setTimeout(draw, Math.max(0, showAt - Date.now()));
-      const sameWork = shown !== undefined && shown.now.phase === now.phase &&
-        measured(shown.now).unit === measured(now).unit;
+      // Work that was given up may report once more: a line that nobody ends would leave no cursor.
+      if (shown === undefined) return;
+      const sameWork = shown.now.phase === now.phase && measured(shown.now).unit === measured(now).unit;
       if (!sameWork) stop();
       const [startedAt, startedWith] = sameWork
-        ? [shown!.startedAt, shown!.startedWith]
+        ? [shown.startedAt, shown.startedWith]
         : [Date.now(), measured(now).done];
       shown = { now: { ...now }, startedAt, startedWith };
       if (Date.now() >= showAt) draw();
     },
     end() {
-      clearTimeout(waiting);
+      clearTimeout(coming);
       stop();
       shown = undefined;
     },
