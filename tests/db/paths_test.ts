@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { BackupRepository, DB } from "../../mod.ts";
+import { KeyvHoldfast } from "../../lib/adapters/keyv.ts";
 import { HoldfastLevel } from "../../lib/adapters/level.ts";
 import { schedule } from "../../lib/adapters/schedule.ts";
 import { holdfastDriver } from "../../lib/adapters/unstorage.ts";
@@ -65,6 +66,12 @@ describe("a relative path is where it was when it was given", () => {
       assert.equal(level.location, "new");
       await level.put("a", "1");
       await level.close();
+    }, "new/CURRENT"],
+    "KeyvHoldfast": [async () => {
+      const store = new KeyvHoldfast("new");
+      await Promise.resolve();
+      await store.set("a", "1");
+      await store.disconnect();
     }, "new/CURRENT"],
     "holdfastDriver": [async () => {
       const driver = holdfastDriver({ path: "new" });

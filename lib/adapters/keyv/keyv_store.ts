@@ -32,7 +32,8 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
     super();
     const { namespace, ...settings } = checkOptions(call, options, ["namespace", ...STORE_OPEN_NAMES]);
     this.#call = call;
-    this.#place = new StorePlace(call, location, settings, (error) => this.#tell(error));
+    // An emitter throws an `error` that nobody listens to; the place takes no notice, as of any listener.
+    this.#place = new StorePlace(call, location, settings, (error) => this.emit("error", error));
     this.namespace = namespace as string | undefined;
   }
 
@@ -148,10 +149,5 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
       this.#store = { namespace, store: new TextStore(this.#call, at, this.#place.durability) };
     }
     return this.#store.store;
-  }
-
-  /** An emitter throws an `error` that nobody listens to. */
-  #tell(error: unknown): void {
-    if (this.listenerCount("error") > 0) this.emit("error", error);
   }
 }

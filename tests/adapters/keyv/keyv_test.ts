@@ -102,15 +102,18 @@ for (const { name, make, expiry } of KINDS) {
         assert.deepEqual([await store.has("a"), await store.hasMany(["a", "b"])], [false, [false, true]]);
         assert.deepEqual(await all(store.iterator()), [["b", "2"], ["c", "3"]]);
         assert.deepEqual([await store.delete("a"), await store.delete("b")], [false, true]);
-        await store.set("c", "4", expiry(TIME, -100));
-        assert.equal(await store.get("c"), undefined);
+        for (const over of [-100, 0]) {
+          await store.set("c", "4");
+          await store.set("c", "5", expiry(clock.ms, over));
+          assert.equal(await store.get("c"), undefined);
+        }
       }, { clock: clock.now });
     });
 
     it("takes a time without end for none, and refuses what is no number", () =>
       withDb(async (db) => {
         const store = make(db);
-        for (const never of [undefined, NaN, Infinity, Number.MAX_VALUE]) {
+        for (const never of [undefined, null as never, NaN, Infinity, Number.MAX_VALUE]) {
           await store.set("a", "1", never);
           assert.equal(await store.get("a"), "1");
         }
@@ -123,13 +126,19 @@ for (const { name, make, expiry } of KINDS) {
     it("keeps what it was given at the call", async () => {
       await using store = make(":memory:");
       const [bytes, object, keys] = [new Uint8Array([1]), { n: 1 }, ["bytes", "object"]];
-      const calls = [store.set("bytes", bytes), store.setMany([{ key: "object", value: object }]), store.getMany(keys)];
+      const calls = [store.set("bytes", bytes), store.setMany([{ key: "object", value: object }])];
+      const asked = [store.getMany(keys), store.hasMany(keys)];
       bytes[0] = 2;
       object.n = 2;
       keys.pop();
-      const [, , found] = await Promise.all(calls);
-      assert.equal((found as unknown[]).length, 2);
+      await Promise.all(calls);
+      assert.deepEqual((await Promise.all(asked)).map(({ length }) => length), [2, 2]);
       assert.deepEqual(await store.getMany(["bytes", "object"]), [new Uint8Array([1]), { n: 1 }]);
+      const going = ["bytes", "object"];
+      const deleted = store.deleteMany(going);
+      going.pop();
+      await deleted;
+      assert.deepEqual(await store.hasMany(["bytes", "object"]), [false, false]);
     });
 
     it("sees what was called before, awaited or not", () =>
@@ -163,7 +172,9 @@ for (const { name, make, expiry } of KINDS) {
         const outside = other.iterator();
         other.namespace = "other";
         assert.deepEqual(await all(outside), [["\0", "first"], ["b", "1"]]);
-        other.namespace = undefined;
+        other.namespace = "";
+        assert.equal(other.namespace, undefined);
+        assert.equal(await other.get("b"), "1");
         assert.deepEqual(await all(early), [["a", "2"], ["c", "3"]]);
         await store.clear();
         other.namespace = "other";
@@ -184,6 +195,7 @@ for (const { name, make, expiry } of KINDS) {
         await store.set("c", "3");
         assert.equal(await pictures.namespace("inner").get(new TextEncoder().encode("c")), "3");
         await assert.rejects(store.database(), { name: "TypeError", message: /was given a namespace/ });
+        assert.equal(make(pictures.namespace("inner")).location, "pictures/inner");
       }));
 
     it("opens a directory when it is needed, closes it, and has it opened again", () =>
@@ -196,8 +208,15 @@ for (const { name, make, expiry } of KINDS) {
         await store.disconnect();
         await assert.rejects(store.get("a"), { code: "CLOSED" });
         await using copy = make(`${path}/copy`);
-        await using again = make(`${path}/cache`);
-        assert.deepEqual([await copy.get("a"), await again.get("a")], ["1", "1"]);
+        {
+          await using again = make(`${path}/cache`);
+          assert.deepEqual([await copy.get("a"), await again.get("a")], ["1", "1"]);
+        }
+        await (await DB.open(`${path}/cache`)).close();
+        const never = make(`${path}/never`);
+        await never.disconnect();
+        await assert.rejects(never.set("a", "1"), { code: "CLOSED" });
+        assert.equal(await DB.exists(`${path}/never`), false);
       }));
 
     it("makes the calls that were made before it is disconnected", () =>
@@ -230,6 +249,7 @@ describe("KeyvHoldfast", () => {
       const store = new KeyvHoldfast(db);
       await assert.rejects(store.set("a", "1", 60_000), { name: "RangeError", message: /there is Keyv5Holdfast/ });
       await assert.rejects(store.setMany([{ key: "a", value: "1", expires: 1 }]), RangeError);
+      await assert.rejects(store.set("a", "1", 1e12 - 1), RangeError);
       assert.equal(await store.has("a"), false);
     }));
 

@@ -32,6 +32,13 @@ const PLACES: Record<string, (db: DB) => HoldfastDriver> = {
   },
 };
 
+/** The same bytes in memory that threads may share. */
+function sharedCopy(bytes: Uint8Array): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(memory).set(bytes);
+  return memory;
+}
+
 for (const [place, make] of Object.entries(PLACES)) {
   describe(`a storage in ${place}`, () => {
     let db: DB;
@@ -114,6 +121,7 @@ for (const [place, make] of Object.entries(PLACES)) {
           new DataView(bytes.buffer),
           Buffer.from(bytes),
           new Uint16Array(bytes.buffer),
+          sharedCopy(bytes),
         ]
       ) {
         await storage.setItemRaw("raw.bin", raw);
@@ -306,7 +314,14 @@ describe("holdfastDriver()", () => {
       }
       assert.deepEqual(left, ["abcde", "acde", "acde", "acd", "acd", "ac", "ac", "c"]);
       assert.deepEqual([await storage.hasItem("a"), await storage.getItem("a")], [false, null]);
-      for (const ttl of [-1, NaN]) await assert.rejects(storage.setItem("a", "1", { ttl }), { name: "RangeError" });
+      await storage.setItem("c", "never", { ttl: Infinity });
+      assert.equal("ttl" in await storage.getMeta("c"), false);
+      await storage.setItem("c", "long", { ttl: 1e300 });
+      assert.ok((await storage.getMeta("c")).ttl! > 1e9);
+      for (const ttl of [-1, NaN]) {
+        const refused = { name: "RangeError", message: `setItem: ttl must be a number of seconds above 0, not ${ttl}` };
+        await assert.rejects(storage.setItem("a", "1", { ttl }), refused);
+      }
       await assert.rejects(storage.setItem("a", "1", { ttl: "5" }), { name: "TypeError", message: /not "5"/ });
     }, { clock: clock.now });
   });
@@ -326,6 +341,15 @@ describe("holdfastDriver()", () => {
       for (let turn = 0; turn < 1000 && told.length === 0; turn++) await settle();
       assert.deepEqual(told, ["update cache:b"]);
       await storage.unmount("cache");
+    }));
+
+  it("has its base with colons between the parts, and none around it, however it is written", () =>
+    withDb(async (database) => {
+      for (const base of ["app:cache", "/app/cache/", "app\\cache", ":app::cache:"]) {
+        await holdfastDriver({ database, base }).setItem(base, "1");
+        assert.deepEqual(await all(database.keys()), [`app:cache:${base}`]);
+        await database.deleteRange({ prefix: "app" });
+      }
     }));
 
   it("has all keys where its base is left open", () =>
@@ -353,6 +377,8 @@ describe("holdfastDriver()", () => {
       await expect("remove b");
       await database.restore(new Response(copy).body!);
       await expect("remove d", "update a", "update b", "update c");
+      await database.delete("b");
+      await expect("remove b");
       await unwatch();
     }));
 
@@ -368,7 +394,7 @@ describe("holdfastDriver()", () => {
       for (let turn = 0; turn < 1000 && told.length < count; turn++) await settle();
     };
     await heard(2);
-    now += 2000;
+    now += 1000;
     await driver.clear();
     await heard(3);
     assert.deepEqual(told, ["update a", "update b", "remove b"]);
@@ -388,6 +414,7 @@ describe("holdfastDriver()", () => {
     await using db = await DB.open(":memory:", { clock: () => now });
     const driver = holdfastDriver({ database: db, base: "of" });
     const copy = await new Response(db.exportStream({ format: "jsonl" })).bytes();
+    await db.set("other", "beside");
     for (const key of ["a", "b", "c"]) await driver.setItem(key, "1", { ttl: key === "b" ? 1000 : 1 });
     const told: string[] = [];
     const unwatch = await driver.watch((event, key) => told.push(`${event} ${key}`));
@@ -423,6 +450,75 @@ describe("holdfastDriver()", () => {
     await watch.stop();
   });
 
+  it("holds no version while it watches", async () => {
+    await using db = await DB.open(":memory:");
+    await db.set("a", "1");
+    const unwatch = await holdfastDriver({ database: db }).watch(() => {});
+    assert.equal(db.stats().pins, 0);
+    await unwatch();
+  });
+
+  it("passes over keys that are no text, which somebody else has written", async () => {
+    await using db = await DB.open(":memory:", { keyEncoding: "bytes" });
+    await db.set(new Uint8Array([0xff]), "1");
+    const driver = holdfastDriver({ database: db });
+    const told: string[] = [];
+    const unwatch = await driver.watch((event, key) => told.push(`${event} ${key}`));
+    await db.set(new Uint8Array([0xfe]), "1");
+    await driver.setItem("a", "1");
+    for (let turn = 0; turn < 1000 && told.length === 0; turn++) await settle();
+    assert.deepEqual(await driver.getKeys(), ["a"]);
+    await driver.clear();
+    for (let turn = 0; turn < 1000 && told.length < 2; turn++) await settle();
+    assert.deepEqual(told, ["update a", "remove a"]);
+    await unwatch();
+  });
+
+  it("throws what a listener throws where the program hears of it, and goes on", async () => {
+    await using db = await DB.open(":memory:");
+    const driver = holdfastDriver({ database: db });
+    const told: string[] = [];
+    const unwatch = await driver.watch((_event, key) => {
+      told.push(key);
+      if (key === "a") throw new Error("a listener's own");
+    });
+    const thrown: unknown[] = [];
+    const { queueMicrotask } = globalThis;
+    // In place of the program's end.
+    globalThis.queueMicrotask = (run) =>
+      queueMicrotask(() => {
+        try {
+          run();
+        } catch (error) {
+          thrown.push(error);
+        }
+      });
+    await driver.setItems([{ key: "a", value: "1" }, { key: "b", value: "1" }]);
+    for (let turn = 0; turn < 1000 && told.length < 2; turn++) await settle();
+    await settle();
+    globalThis.queueMicrotask = queueMicrotask;
+    assert.deepEqual([told, thrown.map(String)], [["a", "b"], ["Error: a listener's own"]]);
+    await unwatch();
+  });
+
+  it("tells who ends a watch what had ended it before, and is disposed of all the same", async () => {
+    await using db = await DB.open(":memory:");
+    const watch = db.watch.bind(db);
+    db.watch = (...given) => {
+      const changes = watch(...given);
+      changes.next = () => Promise.reject(new Error("the disk is gone"));
+      return changes;
+    };
+    const driver = holdfastDriver({ database: db });
+    const unhandled = await unhandledDuring(async () => {
+      const [unwatch] = [await driver.watch(() => {}), await driver.watch(() => {})];
+      await settle();
+      await assert.rejects(unwatch(), /the disk is gone/);
+      await driver.dispose();
+    });
+    assert.deepEqual(unhandled, []);
+  });
+
   it("ends watching with the database", async () => {
     await using db = await DB.open(":memory:");
     const driver = holdfastDriver({ database: db });
@@ -455,9 +551,16 @@ describe("holdfastDriver()", () => {
     const database = await DB.open("/d", { fileSystem, durability: "buffered" });
     await holdfastDriver({ database, durability: "commit" }).setItem("a", "1");
     await holdfastDriver({ database }).setItem("b", "2");
-    await using left = await DB.open("/d", { fileSystem: fileSystem.crash({ keep: "none" }) });
-    assert.deepEqual(await all(left.keys()), ["a"]);
-    await database.close().catch(() => {});
+    const kept = async (): Promise<string[]> => {
+      await using left = await DB.open("/d", { fileSystem: fileSystem.fork({ keep: "none" }) });
+      return await all(left.keys());
+    };
+    assert.deepEqual(await kept(), ["a"]);
+    await holdfastDriver({ database, durability: "commit" }).removeItem("a");
+    assert.deepEqual(await kept(), ["b"]);
+    await holdfastDriver({ database, durability: "commit" }).clear();
+    assert.deepEqual(await kept(), []);
+    await database.close();
   });
 
   it("refuses what makes no sense", () =>
