@@ -456,6 +456,42 @@ describe("restoreInto", () => {
     await engine.close();
   });
 
+  it("leaves none of its files where they don't read back as they were written, or it is given up by then", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const before = dump(engine, true);
+    const names = await fs.list("/db");
+    const giveUp = new AbortController();
+    const restore = restoreInto(engine, "/x.json", {
+      signal: giveUp.signal,
+      onProgress: ({ phase }) => {
+        if (phase === "verify") giveUp.abort(new Error("stop"));
+      },
+    });
+    await assert.rejects(restore, /^Error: stop$/);
+    assert.deepEqual(await fs.list("/db"), names);
+
+    const open = fs.open.bind(fs);
+    fs.open = async (path, mode) => {
+      if (mode === "read" && path.endsWith(".sst") && !names.includes(path.slice("/db/".length))) {
+        const bytes = await readFile({ ...fs, open } as FileSystem, path, 2 ** 30);
+        bytes[300]! ^= 1;
+        await fs.remove(path);
+        await file(fs, path, bytes);
+      }
+      return await open(path, mode);
+    };
+    await assert.rejects(restoreInto(engine, "/x.json"), (error: Error) => {
+      assert.ok(error instanceof IntegrityError, String(error));
+      assert.match(error.message, /000\d+\.sst does not read back as it was written; check the disk, try again$/);
+      return true;
+    });
+    fs.open = open;
+    assert.deepEqual(await fs.list("/db"), names);
+    assert.deepEqual(dump(engine, true), before);
+    await engine.close();
+  });
+
   it("ends with the signal's reason while a stream gives nothing more, and cancels that", async () => {
     const fs = memoryFileSystem();
     const engine = await openAt(fs, "/db");
