@@ -183,6 +183,7 @@ describe("FaultStore", () => {
     for (const key of keys) await inner.put(key, text("1"));
     store.inject(randomFault(() => 0, 1, ["stale"]));
     await store.delete("k0003");
+    for (const key of ["a", "b", "c"]) await store.put(key, text("1"));
     assert.deepEqual(await keysOf(store), keys);
   });
 
