@@ -530,6 +530,7 @@ describe("restoreInto", () => {
 
   it("changes nothing in a dry run", async () => {
     const { fs, engine } = await sample();
+    await write(engine, (batch) => put(batch, 0, "gone since", { value: "expired", expiresAt: NOW - 1000 }));
     await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy");
     await exportDatabase(engine, "/copy.tar");
@@ -545,6 +546,13 @@ describe("restoreInto", () => {
     assert.deepEqual(dump(engine, true), before);
     assert.equal((await fs.list("/db")).join(), operations);
     await engine.close();
+    // Nor does it need the right to.
+    const reader = await openAt(fs, "/db", { readOnly: true });
+    const makeDirectory = fs.makeDirectory.bind(fs);
+    fs.makeDirectory = (path) => Promise.reject(new Error(`${path} must not be made`));
+    for (const source of ["/x.json", "/copy"]) await restoreInto(reader, source, { dryRun: true });
+    fs.makeDirectory = makeDirectory;
+    await reader.close();
   });
 
   it("refuses keys that are not text in a text key space, and a database open as reader", async () => {
@@ -656,6 +664,7 @@ describe("restoreTo", () => {
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/new"), ExistsError);
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/db", { overwrite: true }), LockedError);
     await assert.rejects(restoreTo(fs, settingsOf(), "/copy", "/copy", { overwrite: true }), /own directory/);
+    await assert.rejects(restoreTo(fs, settingsOf(), "copy", "/copy/sub"), /own directory/);
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/a/b"), NotFoundError);
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/z", { mode: "merge" }), /needs an open database/);
     const wanted = dump(engine);
