@@ -681,6 +681,31 @@ describe("restoreTo", () => {
     }
   });
 
+  it("reads the source, or what came of it, or neither, as it was told", async () => {
+    const { fs, engine } = await sample();
+    await exportDatabase(engine, "/copy", { link: "never" });
+    await engine.close();
+    const names = await fs.list("/copy");
+    const blob = names.find((name) => name.endsWith(".blob"))!;
+    const bytes = await read(fs, `/copy/${blob}`);
+    bytes[bytes.length >> 1]! ^= 1;
+    await fs.remove(`/copy/${blob}`);
+    await file(fs, `/copy/${blob}`, bytes);
+    const members = await Promise.all(names.map(async (name) => ({ name, bytes: await read(fs, `/copy/${name}`) })));
+    const archive = (): AsyncGenerator<Uint8Array> =>
+      writeTar(members.map(({ name, bytes }) => ({ name, size: bytes.length, pieces: () => [bytes] })), 0);
+    for (const source of [() => "/copy", archive]) {
+      const to = (options: object): Promise<unknown> =>
+        restoreTo(fs, settingsOf(), source(), "/new", { verifyBefore: false, verifyAfter: false, ...options });
+      await assert.rejects(to({ verifyBefore: true }), /damaged|checksum/);
+      await assert.rejects(to({ verifyAfter: true }), /damaged|checksum|not what was/);
+      assert.equal(await fs.stat("/new"), undefined);
+      await to({});
+      for (const name of await fs.list("/new")) await fs.remove(`/new/${name}`);
+      await fs.removeDirectory("/new");
+    }
+  });
+
   it("notices any changed byte of an exported file, and leaves no trace", async () => {
     const { fs, engine } = await sample();
     await exportDatabase(engine, "/copy.tar");
