@@ -15,6 +15,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { backupTo, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
+import { spacesOf } from "../../lib/backup/namespaces.ts";
 import { readTar } from "../../lib/backup/archive/tar_reader.ts";
 import { writeTar } from "../../lib/backup/archive/tar_writer.ts";
 import { define, dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
@@ -335,6 +336,30 @@ describe("restoreInto", () => {
     assert.equal(dump(later)["#\u0003redlater"], "0|||");
     await later.close();
     await engine.close();
+  });
+
+  it("takes an entry that expires at this very moment for expired, also in the place of an earlier one", async () => {
+    const fs = memoryFileSystem();
+    const engine = await openAt(fs, "/db");
+    const expires = (at: number): string => JSON.stringify({ key: "a", value: "2", expires_at: at });
+    const restore = (last: string) => restoreInto(engine, [encodeText(`[{"key":"a","value":"1"},${last}]`)]);
+    assert.deepEqual((await restore(expires(NOW))).entries, 0);
+    assert.deepEqual(dump(engine), {});
+    assert.deepEqual((await restore(expires(NOW + 1))).entries, 1);
+    await engine.close();
+  });
+
+  it("makes no namespace that was not selected", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    await exportDatabase(engine, "/copy");
+    await engine.close();
+    for (const [n, source] of ["/x.json", "/copy"].entries()) {
+      await restoreTo(fs, settingsOf(), source, `/new${n}`, { prefix: "text" });
+      const made = await openAt(fs, `/new${n}`);
+      assert.deepEqual(spacesOf(made.read(), made.keyEncoding).map(({ path }) => path), [[]], source);
+      await made.close();
+    }
   });
 
   it("reads a source in any order, with keys that come twice, far larger than its memory", async () => {
