@@ -197,6 +197,32 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  for (const moment of ["before it looks again", "as it writes"]) {
+    it(`leaves a head that a writer moves on meanwhile, ${moment}`, async () => {
+      const sample = await samples["plain"]!;
+      const { headKey: key, image } = sample;
+      const store = await storeOf(new Map(image).set(key, sample.olderHead));
+      const { put, get } = store;
+      let isCopied = false;
+      store.put = async (name, ...rest) => {
+        const done = await put.call(store, name, ...rest);
+        isCopied ||= name.startsWith("damaged/") && name.endsWith(key);
+        if (isCopied && moment === "before it looks again") await put.call(store, key, image.get(key)!);
+        return done;
+      };
+      store.get = async (name, ...rest) => {
+        const found = await get.call(store, name, ...rest);
+        if (isCopied && name === key && moment === "as it writes") await put.call(store, key, image.get(key)!);
+        return found;
+      };
+      await assert.rejects(repair(over(sample, store)), {
+        code: "REPOSITORY_LOCKED",
+        message: /was changed meanwhile/,
+      });
+      assert.deepEqual((await imageOf(store)).get(key), image.get(key));
+    });
+  }
+
   it("moves a head that was put back from an older time up to where the log is", async () => {
     const sample = await sampled();
     const store = await storeOf(new Map(sample.image).set(sample.headKey, sample.olderHead));
