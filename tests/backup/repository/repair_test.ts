@@ -197,6 +197,19 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  it("removes nothing whose copy aside is not whole", async () => {
+    const sample = await samples["plain"]!;
+    const store = await storeOf(new Map(sample.image).set("proofs/verify-full-ok.json", new Uint8Array(10)));
+    const { put } = store;
+    store.put = (key, body, options) =>
+      put.call(store, key, key.startsWith("damaged/") ? new Uint8Array(9) : body, options);
+    await assert.rejects(
+      repair(over(sample, store)),
+      /is not the copy that was written; nothing was removed, try again$/,
+    );
+    assert.equal((await imageOf(store)).get("proofs/verify-full-ok.json")?.length, 10);
+  });
+
   for (const moment of ["before it looks again", "as it writes"]) {
     it(`leaves a head that a writer moves on meanwhile, ${moment}`, async () => {
       const sample = await samples["plain"]!;

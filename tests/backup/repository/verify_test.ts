@@ -104,6 +104,28 @@ describe("verifyRepository()", () => {
     });
   }
 
+  it("finds an object that goes between being listed and being read, and not what goes with its backup", async () => {
+    const sample = await samples["plain"]!;
+    const part = (await readBackups(over(sample, await storeOf(sample.image)))).find(({ id }) => id === "part")!;
+    const key = objectKey(part.base!.files[0]!.object);
+    const lost = await storeOf(sample.image);
+    const { get } = lost;
+    lost.get = async (name, ...rest) => {
+      if (name === key) await lost.delete(key);
+      return await get.call(lost, name, ...rest);
+    };
+    const { problems } = await verify(over(sample, lost));
+    assert.deepEqual(problems.map(({ key, backups }) => ({ key, backups })), [{ key, backups: ["part"] }]);
+
+    const pruned = await storeOf(sample.image);
+    const { list } = pruned;
+    pruned.list = async (options) => {
+      if (options?.prefix === "objects/") { for (const gone of ["backups/part.json", key]) await pruned.delete(gone); }
+      return await list.call(pruned, options);
+    };
+    assert.deepEqual((await verify(over(sample, pruned))).problems, []);
+  });
+
   it("names a backup of a part whose object is gone, and no other", async () => {
     const sample = await samples["plain"]!;
     const part = (await readBackups(over(sample, await storeOf(sample.image)))).find(({ id }) => id === "part")!;
