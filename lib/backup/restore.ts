@@ -79,13 +79,18 @@ export async function restoreInto(
     );
   }
   const opened = await openSource(CALL, fs, source, { signal, encryption: checked.encryption });
-  return await restoring(
-    opened,
-    engine.path,
-    checked,
-    (lease, onProgress) =>
-      restoreOpened(engine, opened, checked, { lease, inside, reporter: new ProgressReporter(onProgress) }),
-  );
+  try {
+    return await restoring(
+      opened,
+      engine.path,
+      checked,
+      (lease, onProgress) =>
+        restoreOpened(engine, opened, checked, { lease, inside, reporter: new ProgressReporter(onProgress) }),
+    );
+  } finally {
+    // Behind the last write to a repository, which claims it anew where one program writes at a time.
+    await closeSource(opened).catch(() => {}); // The first failure is the one to tell.
+  }
 }
 
 async function restoreOpened(
@@ -164,7 +169,6 @@ async function restoreOpened(
     await load.close();
     await scratch.remove();
     inside?.onLeft();
-    await closeSource(opened).catch(() => {}); // The first failure is the one to tell.
   }
 }
 

@@ -143,7 +143,9 @@ export class FaultStore implements ObjectStore {
   /** Adds a fault; the function given back removes it. */
   inject(fault: StoreFault): () => void {
     checkFault(fault, KINDS, ["error", "hidden"]);
-    const stale = fault.do === "stale" ? new StaleListing(this.#store) : undefined;
+    // What a function will draw nobody knows.
+    const mayBeStale = fault.do === "stale" || typeof fault.do === "function";
+    const stale = mayBeStale ? new StaleListing(this.#store) : undefined;
     const active: ActiveFault = { fault, left: fault.times ?? 1, stale };
     this.#faults.push(active);
     return () => {
@@ -197,7 +199,7 @@ export class FaultStore implements ObjectStore {
   list(options: ListOptions = {}): Promise<ListPage> {
     const option = options.after === undefined ? undefined : "after";
     return this.#call("list", options.prefix ?? "", option, async (strike) => {
-      if (strike?.active.stale !== undefined) return await strike.active.stale.list(options);
+      if (strike?.kind === "stale") return await strike.active.stale!.list(options);
       const page = await this.#store.list(options);
       if (strike?.kind !== "hide") return page;
       let index = 0;

@@ -15,6 +15,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { backupTo, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
+import { spacesOf } from "../../lib/backup/namespaces.ts";
 import { readTar } from "../../lib/backup/archive/tar_reader.ts";
 import { writeTar } from "../../lib/backup/archive/tar_writer.ts";
 import { define, dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
@@ -337,6 +338,30 @@ describe("restoreInto", () => {
     await engine.close();
   });
 
+  it("takes an entry that expires at this very moment for expired, also in the place of an earlier one", async () => {
+    const fs = memoryFileSystem();
+    const engine = await openAt(fs, "/db");
+    const expires = (at: number): string => JSON.stringify({ key: "a", value: "2", expires_at: at });
+    const restore = (last: string) => restoreInto(engine, [encodeText(`[{"key":"a","value":"1"},${last}]`)]);
+    assert.deepEqual((await restore(expires(NOW))).entries, 0);
+    assert.deepEqual(dump(engine), {});
+    assert.deepEqual((await restore(expires(NOW + 1))).entries, 1);
+    await engine.close();
+  });
+
+  it("makes no namespace that was not selected", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    await exportDatabase(engine, "/copy");
+    await engine.close();
+    for (const [n, source] of ["/x.json", "/copy"].entries()) {
+      await restoreTo(fs, settingsOf(), source, `/new${n}`, { prefix: "text" });
+      const made = await openAt(fs, `/new${n}`);
+      assert.deepEqual(spacesOf(made.read(), made.keyEncoding).map(({ path }) => path), [[]], source);
+      await made.close();
+    }
+  });
+
   it("reads a source in any order, with keys that come twice, far larger than its memory", async () => {
     const fs = memoryFileSystem();
     const engine = await openAt(fs, "/db", { memtableBytes: 30_000 });
@@ -456,6 +481,42 @@ describe("restoreInto", () => {
     await engine.close();
   });
 
+  it("leaves none of its files where they don't read back as they were written, or it is given up by then", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const before = dump(engine, true);
+    const names = await fs.list("/db");
+    const giveUp = new AbortController();
+    const restore = restoreInto(engine, "/x.json", {
+      signal: giveUp.signal,
+      onProgress: ({ phase }) => {
+        if (phase === "verify") giveUp.abort(new Error("stop"));
+      },
+    });
+    await assert.rejects(restore, /^Error: stop$/);
+    assert.deepEqual(await fs.list("/db"), names);
+
+    const open = fs.open.bind(fs);
+    fs.open = async (path, mode) => {
+      if (mode === "read" && path.endsWith(".sst") && !names.includes(path.slice("/db/".length))) {
+        const bytes = await readFile({ ...fs, open } as FileSystem, path, 2 ** 30);
+        bytes[300]! ^= 1;
+        await fs.remove(path);
+        await file(fs, path, bytes);
+      }
+      return await open(path, mode);
+    };
+    await assert.rejects(restoreInto(engine, "/x.json"), (error: Error) => {
+      assert.ok(error instanceof IntegrityError, String(error));
+      assert.match(error.message, /000\d+\.sst does not read back as it was written; check the disk, try again$/);
+      return true;
+    });
+    fs.open = open;
+    assert.deepEqual(await fs.list("/db"), names);
+    assert.deepEqual(dump(engine, true), before);
+    await engine.close();
+  });
+
   it("ends with the signal's reason while a stream gives nothing more, and cancels that", async () => {
     const fs = memoryFileSystem();
     const engine = await openAt(fs, "/db");
@@ -494,6 +555,7 @@ describe("restoreInto", () => {
 
   it("changes nothing in a dry run", async () => {
     const { fs, engine } = await sample();
+    await write(engine, (batch) => put(batch, 0, "gone since", { value: "expired", expiresAt: NOW - 1000 }));
     await backupTo(engine, "/x.json");
     await exportDatabase(engine, "/copy");
     await exportDatabase(engine, "/copy.tar");
@@ -509,6 +571,13 @@ describe("restoreInto", () => {
     assert.deepEqual(dump(engine, true), before);
     assert.equal((await fs.list("/db")).join(), operations);
     await engine.close();
+    // Nor does it need the right to.
+    const reader = await openAt(fs, "/db", { readOnly: true });
+    const makeDirectory = fs.makeDirectory.bind(fs);
+    fs.makeDirectory = (path) => Promise.reject(new Error(`${path} must not be made`));
+    for (const source of ["/x.json", "/copy"]) await restoreInto(reader, source, { dryRun: true });
+    fs.makeDirectory = makeDirectory;
+    await reader.close();
   });
 
   it("refuses keys that are not text in a text key space, and a database open as reader", async () => {
@@ -620,6 +689,7 @@ describe("restoreTo", () => {
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/new"), ExistsError);
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/db", { overwrite: true }), LockedError);
     await assert.rejects(restoreTo(fs, settingsOf(), "/copy", "/copy", { overwrite: true }), /own directory/);
+    await assert.rejects(restoreTo(fs, settingsOf(), "copy", "/copy/sub"), /own directory/);
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/a/b"), NotFoundError);
     await assert.rejects(restoreTo(fs, settingsOf(), "/x.json", "/z", { mode: "merge" }), /needs an open database/);
     const wanted = dump(engine);
@@ -633,6 +703,31 @@ describe("restoreTo", () => {
       assert.deepEqual(dump(copy), wanted);
       await copy.close();
       assert.deepEqual((await fs.list("/new")).filter((name) => name.startsWith(".")), []);
+    }
+  });
+
+  it("reads the source, or what came of it, or neither, as it was told", async () => {
+    const { fs, engine } = await sample();
+    await exportDatabase(engine, "/copy", { link: "never" });
+    await engine.close();
+    const names = await fs.list("/copy");
+    const blob = names.find((name) => name.endsWith(".blob"))!;
+    const bytes = await read(fs, `/copy/${blob}`);
+    bytes[bytes.length >> 1]! ^= 1;
+    await fs.remove(`/copy/${blob}`);
+    await file(fs, `/copy/${blob}`, bytes);
+    const members = await Promise.all(names.map(async (name) => ({ name, bytes: await read(fs, `/copy/${name}`) })));
+    const archive = (): AsyncGenerator<Uint8Array> =>
+      writeTar(members.map(({ name, bytes }) => ({ name, size: bytes.length, pieces: () => [bytes] })), 0);
+    for (const source of [() => "/copy", archive]) {
+      const to = (options: object): Promise<unknown> =>
+        restoreTo(fs, settingsOf(), source(), "/new", { verifyBefore: false, verifyAfter: false, ...options });
+      await assert.rejects(to({ verifyBefore: true }), /damaged|checksum/);
+      await assert.rejects(to({ verifyAfter: true }), /damaged|checksum|not what was/);
+      assert.equal(await fs.stat("/new"), undefined);
+      await to({});
+      for (const name of await fs.list("/new")) await fs.remove(`/new/${name}`);
+      await fs.removeDirectory("/new");
     }
   });
 

@@ -71,6 +71,13 @@ describe("tar", () => {
     assert.deepEqual(names, ["CURRENT", "000001.sst", long]);
   });
 
+  it("takes a contiguous file for a file, and a global header for nobody's name", async () => {
+    const name = encodeText("14 path=other\n");
+    const global = concatBytes(forged("pax", "g", undefined, name.length), name, new Uint8Array(512 - name.length));
+    const bytes = concatBytes(global, forged("x", "7"), END);
+    assert.deepEqual(await readAll(bytes), { x: "" });
+  });
+
   it("writes what the system's tar extracts", async () => {
     if (!hasTar) return;
     const path = join(directory, "a.tar");
@@ -131,6 +138,7 @@ describe("tar", () => {
     ["an unknown type", /unknown type "V"/, forged("x", "V")],
     ["a deep path", /another folder/, forged("a/b/c", "0")],
     ["a nested folder", /nested folder/, forged("a/b/", "5")],
+    ["a folder with contents", /contents of its own/, forged("a/", "5", undefined, 10)],
     ["a duplicate name", /twice/, concatBytes(forged("x", "0"), forged("./x", "0"))],
     ["two folders", /another folder/, concatBytes(forged("a/x", "0"), forged("b/y", "0"))],
     ["an absurd size", /absurd number|claims/, forged("x", "0", (block) => block.fill(0xff, 124, 136))],

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NoSpaceError } from "../../lib/base/errors.ts";
+import { NoSpaceError, type StorageError } from "../../lib/base/errors.ts";
 import { FaultStore, randomFault, type StoreFaultKind } from "../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../lib/storage/memory_store.ts";
+import type { ObjectStore, StoreCapabilities } from "../../lib/storage/object_store.ts";
 import { randomFrom, SEED } from "../crash/random.ts";
 import { bytesOf, isStorageError, keysOf, pattern, streamed, text, textOf } from "./helpers.ts";
 import { storeSuite } from "./store_suite.ts";
@@ -46,6 +47,7 @@ describe("FaultStore", () => {
     await store.head("b");
     await store.list({ prefix: "a", after: "a" });
     await store.delete("a");
+    await store.put("a", text("3"), { ifAbsent: false });
     assert.deepEqual(store.calls, [
       { index: 1, operation: "put", key: "a", option: "ifAbsent" },
       { index: 2, operation: "put", key: "a", option: "ifMatch" },
@@ -53,14 +55,28 @@ describe("FaultStore", () => {
       { index: 4, operation: "head", key: "b", option: undefined },
       { index: 5, operation: "list", key: "a", option: "after" },
       { index: 6, operation: "delete", key: "a", option: undefined },
+      { index: 7, operation: "put", key: "a", option: undefined },
     ]);
+  });
+
+  it("is as large as the store below, and vouches for no bytes, which it may spoil", async () => {
+    const inner = new MemoryStore() as ObjectStore & { capabilities: StoreCapabilities };
+    inner.capabilities = { ...inner.capabilities, checksums: true };
+    inner.freeSpace = () => Promise.resolve(1234);
+    const store = new FaultStore(inner);
+    assert.deepEqual(store.capabilities, { ...inner.capabilities, checksums: false });
+    assert.equal(await store.freeSpace(), 1234);
+    assert.deepEqual(store.calls, []);
   });
 
   it("refuses the call with an index, once", async () => {
     const { inner, store } = pair();
     store.inject({ at: 2, do: "refuse" });
     await store.put("a", text("1"));
-    await assert.rejects(store.put("a", text("2")), isStorageError("put", "a", /at call 2/));
+    await assert.rejects(store.put("a", text("2")), (error: StorageError) => {
+      assert.deepEqual([error.retryable, error.status], [true, 503]);
+      return isStorageError("put", "a", /at call 2/)(error);
+    });
     assert.equal(await textOf(inner, "a"), "1");
     await store.put("a", text("3"));
     assert.equal(await textOf(inner, "a"), "3");
@@ -104,7 +120,12 @@ describe("FaultStore", () => {
       const store = new FaultStore(inner, { faults: [{ at: 1, do: kind }] });
       await assert.rejects(store.get("a"), isStorageError("get", "a"));
     }
-    assert.equal(ended, 2);
+    const store = new FaultStore(inner);
+    const reading = store.get("a");
+    await Promise.resolve();
+    store.kill();
+    await assert.rejects(reading, isStorageError("get", "a", /dead/));
+    assert.equal(ended, 3);
   });
 
   it("tears an upload: half of the body is taken, nothing is to be seen", async () => {
@@ -143,14 +164,39 @@ describe("FaultStore", () => {
     await store.put("d", text("d"));
     await store.put("aa", text("d"));
     await store.delete("d");
+    await store.delete("a");
+    await store.put("a", text("aaa"));
     assert.deepEqual(await keysOf(store), ["a", "b", "c"]);
     assert.deepEqual(await keysOf(store, { limit: 1 }), ["a", "b", "c"]);
     assert.deepEqual(await keysOf(store, { prefix: "b" }), ["b"]);
-    assert.deepEqual((await store.list({ after: "b" })).objects, [{ key: "c", size: 1 }]);
+    assert.deepEqual(await store.list({ after: "b" }), { objects: [{ key: "c", size: 1 }], next: undefined });
+    assert.equal((await store.list({ limit: 3 })).next, undefined);
     assert.equal(await store.head("b"), undefined);
     remove();
     assert.deepEqual(await keysOf(store), await keysOf(inner));
     assert.deepEqual(await keysOf(store), ["a", "aa", "c"]);
+  });
+
+  it("lists as it was also where a function draws that, and however long the listing is", async () => {
+    const { inner, store } = pair();
+    const keys = Array.from({ length: 1500 }, (_, i) => `k${String(i).padStart(4, "0")}`);
+    for (const key of keys) await inner.put(key, text("1"));
+    store.inject(randomFault(() => 0, 1, ["stale"]));
+    await store.delete("k0003");
+    for (const key of ["a", "b", "c"]) await store.put(key, text("1"));
+    assert.deepEqual(await keysOf(store), keys);
+  });
+
+  it("keeps what can befall listings alone for the next one", async () => {
+    for (const kind of ["stale", "hide"] as const) {
+      const { store } = pair();
+      await store.put("a", text("1"));
+      store.inject({ at: () => true, do: kind, hidden: () => true });
+      await store.put("b", text("1"));
+      assert.equal((await store.head("a"))!.size, 1);
+      assert.deepEqual(await keysOf(store), kind === "stale" ? ["a"] : []);
+      assert.deepEqual(await keysOf(store), ["a", "b"]);
+    }
   });
 
   it("lists without some keys when told to hide", async () => {
@@ -178,6 +224,7 @@ describe("FaultStore", () => {
       assert.equal(store.dead, true);
       await assert.rejects(store.get("a"), isStorageError("get", "a", /dead/));
       await assert.rejects(store.list(), isStorageError("list", "", /dead/));
+      await assert.rejects(store.put("a", text("2")), isStorageError("put", "a", /dead/));
       assert.equal(await textOf(inner, "a"), expected);
     }
   });
@@ -191,6 +238,21 @@ describe("FaultStore", () => {
     assert.equal(upload.closed, true);
     await assert.rejects(bytesOf({ size: 0, etag: undefined, body }), isStorageError("get", "a", /dead/));
     assert.deepEqual(await keysOf(inner), ["a"]);
+  });
+
+  it("gives no answer to what is under way when it is killed, and does nothing that had not begun", async () => {
+    const inner = new MemoryStore();
+    const waits: (() => void)[] = [];
+    const store = new FaultStore(inner, {
+      delay: ({ key }) => key === "later" ? new Promise((resolve) => waits.push(resolve)) : undefined,
+    });
+    const later = store.put("later", text("1"));
+    const put = inner.put.bind(inner);
+    inner.put = (...args) => put(...args).finally(() => store.kill());
+    await assert.rejects(store.put("now", text("1")), isStorageError("put", "now", /dead/));
+    waits[0]!();
+    await assert.rejects(later, isStorageError("put", "later", /dead/));
+    assert.deepEqual(await keysOf(inner), ["now"]);
   });
 
   it("is as slow as told", async () => {

@@ -197,6 +197,45 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  it("removes nothing whose copy aside is not whole", async () => {
+    const sample = await samples["plain"]!;
+    const store = await storeOf(new Map(sample.image).set("proofs/verify-full-ok.json", new Uint8Array(10)));
+    const { put } = store;
+    store.put = (key, body, options) =>
+      put.call(store, key, key.startsWith("damaged/") ? new Uint8Array(9) : body, options);
+    await assert.rejects(
+      repair(over(sample, store)),
+      /is not the copy that was written; nothing was removed, try again$/,
+    );
+    assert.equal((await imageOf(store)).get("proofs/verify-full-ok.json")?.length, 10);
+  });
+
+  for (const moment of ["before it looks again", "as it writes"]) {
+    it(`leaves a head that a writer moves on meanwhile, ${moment}`, async () => {
+      const sample = await samples["plain"]!;
+      const { headKey: key, image } = sample;
+      const store = await storeOf(new Map(image).set(key, sample.olderHead));
+      const { put, get } = store;
+      let isCopied = false;
+      store.put = async (name, ...rest) => {
+        const done = await put.call(store, name, ...rest);
+        isCopied ||= name.startsWith("damaged/") && name.endsWith(key);
+        if (isCopied && moment === "before it looks again") await put.call(store, key, image.get(key)!);
+        return done;
+      };
+      store.get = async (name, ...rest) => {
+        const found = await get.call(store, name, ...rest);
+        if (isCopied && name === key && moment === "as it writes") await put.call(store, key, image.get(key)!);
+        return found;
+      };
+      await assert.rejects(repair(over(sample, store)), {
+        code: "REPOSITORY_LOCKED",
+        message: /was changed meanwhile/,
+      });
+      assert.deepEqual((await imageOf(store)).get(key), image.get(key));
+    });
+  }
+
   it("moves a head that was put back from an older time up to where the log is", async () => {
     const sample = await sampled();
     const store = await storeOf(new Map(sample.image).set(sample.headKey, sample.olderHead));

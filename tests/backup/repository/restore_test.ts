@@ -443,31 +443,39 @@ describe("restore() from a repository", () => {
     await engine.close();
   });
 
-  it("goes on where it was cut off", async () => {
-    const inner = new MemoryStore();
-    const store = new FaultStore(inner);
-    const house = await week(store);
-    let objects = 0;
-    const stop = store.inject({
-      at: ({ operation, key }) => operation === "get" && key.startsWith("objects/") && ++objects > 2,
-      do: "refuse",
-      times: Infinity,
-      error: ({ operation, key }) => new StorageError("away", { operation, key, retryable: false }),
+  for (const how of ["by its store", "by its caller"]) {
+    it(`goes on where it was cut off ${how}`, async () => {
+      const inner = new MemoryStore();
+      const store = new FaultStore(inner);
+      const house = await week(store);
+      let objects = 0;
+      const giveUp = new AbortController();
+      const stop = store.inject({
+        at: ({ operation, key }) => operation === "get" && key.startsWith("objects/") && ++objects > 2,
+        do: "refuse",
+        times: Infinity,
+        error: ({ operation, key }) => {
+          if (how === "by its caller") giveUp.abort(new Error("enough"));
+          if (giveUp.signal.aborted) return giveUp.signal.reason;
+          return new StorageError("away", { operation, key, retryable: false });
+        },
+      });
+      const to = (signal?: AbortSignal) =>
+        restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1, signal });
+      await assert.rejects(to(giveUp.signal), how === "by its caller" ? /^Error: enough$/ : StorageError);
+      await assert.rejects(openAt(house.fs, "/r", { createIfMissing: false }), NotFoundError, "nothing that opens");
+      const [stage] = await house.fs.list("/r");
+      const left = await house.fs.list(`/r/${stage}/database-0`);
+      assert.ok(left.length > 0 && !left.some((name) => name.startsWith("part-")), left.join());
+      stop();
+      const info = await to();
+      assert.ok(info.reusedBytes > 0);
+      assert.deepEqual((await house.fs.list("/r")).filter((name) => name.startsWith(".stage-")), []);
+      const engine = await openAt(house.fs, "/r", { readOnly: true });
+      assert.deepEqual(dump(engine, true), house.states.get(120));
+      await engine.close();
     });
-    const to = () => restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1 });
-    await assert.rejects(to(), StorageError);
-    await assert.rejects(openAt(house.fs, "/r", { createIfMissing: false }), NotFoundError, "nothing that opens");
-    const [stage] = await house.fs.list("/r");
-    const left = await house.fs.list(`/r/${stage}/database-0`);
-    assert.ok(left.length > 0 && !left.some((name) => name.startsWith("part-")), left.join());
-    stop();
-    const info = await to();
-    assert.ok(info.reusedBytes > 0);
-    assert.deepEqual((await house.fs.list("/r")).filter((name) => name.startsWith(".stage-")), []);
-    const engine = await openAt(house.fs, "/r", { readOnly: true });
-    assert.deepEqual(dump(engine, true), house.states.get(120));
-    await engine.close();
-  });
+  }
 
   it("is there after a power cut where one before it ended while it synced, or could not", async () => {
     for (const failure of ["kill", "fail"] as const) {

@@ -9,6 +9,7 @@ import { LONG, mine, pick, randomFrom, SEED } from "../../crash/random.ts";
 import { keysOf, streamed, text, textOf } from "../../storage/helpers.ts";
 import { storeSuite } from "../../storage/store_suite.ts";
 import { backupTo } from "../../../lib/backup/backup_to.ts";
+import { restoreInto } from "../../../lib/backup/restore.ts";
 import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { listBackups } from "../../../lib/backup/repository/core/list_backups.ts";
@@ -544,6 +545,8 @@ describe("a repository in a store without conditions", () => {
     await backupTo(house.engine, store, { encryption });
     assert.deepEqual(await claims(), []);
     await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), store, "/elsewhere", { encryption });
+    assert.deepEqual(await claims(), []);
+    await restoreInto(house.engine, store, { encryption });
     assert.deepEqual(await claims(), []);
   });
 

@@ -4,7 +4,10 @@ import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
 import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
-import { logPrefix } from "../../../lib/backup/repository/core/layout.ts";
+import { headKey, logPrefix, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { restoreInto } from "../../../lib/backup/restore.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
@@ -18,6 +21,7 @@ import {
   type Damage,
   DAMAGES,
   foreign,
+  imageOf,
   isUnnoticed,
   over,
   restoreFrom,
@@ -99,6 +103,65 @@ describe("verifyRepository()", () => {
       }
     });
   }
+
+  it("finds an object that goes between being listed and being read, and not what goes with its backup", async () => {
+    const sample = await samples["plain"]!;
+    const part = (await readBackups(over(sample, await storeOf(sample.image)))).find(({ id }) => id === "part")!;
+    const key = objectKey(part.base!.files[0]!.object);
+    const lost = await storeOf(sample.image);
+    const { get } = lost;
+    lost.get = async (name, ...rest) => {
+      if (name === key) await lost.delete(key);
+      return await get.call(lost, name, ...rest);
+    };
+    const { problems } = await verify(over(sample, lost));
+    assert.deepEqual(problems.map(({ key, backups }) => ({ key, backups })), [{ key, backups: ["part"] }]);
+
+    const pruned = await storeOf(sample.image);
+    const { list } = pruned;
+    pruned.list = async (options) => {
+      if (options?.prefix === "objects/") { for (const gone of ["backups/part.json", key]) await pruned.delete(gone); }
+      return await list.call(pruned, options);
+    };
+    assert.deepEqual((await verify(over(sample, pruned))).problems, []);
+  });
+
+  it("names a backup of a part whose object is gone, and no other", async () => {
+    const sample = await samples["plain"]!;
+    const part = (await readBackups(over(sample, await storeOf(sample.image)))).find(({ id }) => id === "part")!;
+    const image = new Map(sample.image);
+    const key = objectKey(part.base!.files[0]!.object);
+    assert.ok(image.delete(key));
+    const { problems } = await verify(over(sample, await storeOf(image)), "none");
+    assert.deepEqual(problems.map(({ key, backups }) => ({ key, backups })), [{ key, backups: ["part"] }]);
+  });
+
+  it("names the backup that ends with a commit whose files are gone, or forgotten, and none before it or behind the next base", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "before", type: "full" });
+    await restoreInto(house.engine, house.handle, { backupId: "before" });
+    house.note();
+    const { version } = await house.backup({ id: "with", type: "incremental" });
+    await house.set("b", "1");
+    await house.engine.compact();
+    await house.backup({ id: "next", type: "full" });
+    await house.set("c", "1");
+    await house.backup({ id: "last", type: "incremental" });
+    const [head] = await readHeads(house.context);
+    const [ingest] = head!.ingests;
+    assert.equal(ingest!.version, version);
+    const own = { ...house.context, store: await storeOf(await imageOf(house.store)) };
+    const key = headKey(head!.database, head!.lineage);
+    await writeDocument(own, "head", key, { ...head!, ingests: [] });
+    const forgotten = (await verifyRepository(own, undefined, { read: "all" })).problems;
+    assert.deepEqual(forgotten.map(({ key, backups }) => ({ key, backups })), [{ key, backups: ["with"] }]);
+
+    const object = objectKey(ingest!.files[0]!.object);
+    await house.store.delete(object);
+    const gone = (await verifyRepository(house.context, undefined, { read: "none" })).problems;
+    assert.deepEqual(gone.map(({ key, backups }) => ({ key, backups })), [{ key: object, backups: ["with"] }]);
+  });
 
   it("finds log that is whole and of another history", async () => {
     const sample = await samples["plain"]!;

@@ -656,3 +656,15 @@ it("an object without bytes is read as such from a service that has no ranges", 
     assert.deepEqual(await bytesOf(await store.get("a")), new Uint8Array(0));
   });
 });
+
+it("S3Store.delete() is fine with what is not there, but for the bucket", async () => {
+  let code = "NoSuchKey";
+  await answered(() => errorAnswer(404, code), {}, async (store) => {
+    await store.delete("a");
+    code = "NoSuchBucket";
+    await assert.rejects(
+      store.delete("a"),
+      (error) => error instanceof StorageError && /there is no bucket bucket/.test(error.message),
+    );
+  });
+});

@@ -22,7 +22,6 @@ import { ProgressReporter } from "../../../base/progress.ts";
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import { parseObjectPath } from "../../../format/repository/object_name.ts";
 import type { ObjectInfo } from "../../../storage/object_store.ts";
-import { forgetBackups } from "../core/catalog.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { allKeys, writeDocument } from "../core/documents.ts";
 import { giveUp } from "../core/given_up.ts";
@@ -193,7 +192,6 @@ export class Pruning {
     for (const group of childrenFirst(state, freed)) {
       await this.#deleteAll(group.map((id) => ({ key: backupKey(id), size: state.sizes.get(backupKey(id)) ?? 0 })));
     }
-    forgetBackups(this.#context);
     return freed;
   }
 
