@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NoSpaceError, NotFoundError } from "../../../lib/base/errors.ts";
+import { NoSpaceError, NotFoundError, StorageError } from "../../../lib/base/errors.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
 import { drillRepository } from "../../../lib/backup/repository/care/drill.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { put, settingsOf, write } from "../fixture.ts";
 import { House } from "./house.ts";
 import { keysOf } from "./prune_fixture.ts";
@@ -200,6 +201,19 @@ describe("drillRepository()", () => {
     assert.deepEqual(await fs.list("/scratch"), []);
     fs.capacityBytes = Infinity;
     assert.equal((await drillRepository(context, { fs, directory: "/scratch", settings, wish: ANY })).ok, true);
+  });
+
+  it("says nothing of a backup where the store does not answer", async () => {
+    const sample = await samples["plain"]!;
+    for (const part of ["objects/", "log/"]) {
+      const store = new FaultStore(await storeOf(sample.image));
+      const context = over(sample, store);
+      store.inject({ at: ({ operation, key }) => operation === "get" && key.startsWith(part), do: "refuse" });
+      await assert.rejects(drill(context), StorageError, part);
+      assert.deepEqual(await keysOf(store, "proofs/drill-"), [], part);
+      assert.deepEqual(await keysOf(store, "locks/"), [], part);
+      assert.equal((await drill(context)).ok, true, part);
+    }
   });
 
   it("teaches the estimate", async () => {

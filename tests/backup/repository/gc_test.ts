@@ -363,6 +363,19 @@ describe("leases that ran out", () => {
     await assertAllRestore(house);
   });
 
+  it("are removed where there is nothing to prune too, and those that hold stay", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    await takeLease(house.context, { kind: "verify", holder: "dead" });
+    await house.time.advance(16 * MINUTE);
+    const living = await takeLease(house.context, { kind: "restore", holder: "living" });
+    await prune(house, { keepLast: 10 }, true);
+    assert.equal((await keysOf(house.store, PART.locks)).length, 2);
+    await prune(house, { keepLast: 10 });
+    assert.deepEqual(await keysOf(house.store, PART.locks), [`${PART.locks}${living.name}.json`]);
+    await living.release();
+  });
+
   for (const [moment, key] of [["before it publishes", PART.objects], ["as it publishes", PART.backups]] as const) {
     it(`by a clock that jumped, of a backup that lives, ${moment}: it fails, and leaves no manifest of what is gone`, async () => {
       const { house, gate } = await gated();

@@ -13,6 +13,7 @@ import {
   NotFoundError,
   PermissionError,
   RepositoryLockedError,
+  StorageError,
 } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import { toHex } from "../../../base/bytes.ts";
@@ -81,8 +82,9 @@ const CALL = "drill";
 
 /**
  * Restores for real. That it does not work is a report with `ok` false and a failed proof. Thrown are the signal's reason,
- * what says that there is nothing to drill: `NotFoundError` for a backup or a history there is none of, `TypeError`; and that
- * there is no place for it: `NoSpaceError`, `PermissionError`. Of these no proof is kept.
+ * what says that there is nothing to drill: `NotFoundError` for a backup or a history there is none of, `TypeError`; that
+ * there is no place for it: `NoSpaceError`, `PermissionError`; and that the store does not answer: `StorageError`. Of these no
+ * proof is kept.
  */
 export async function drillRepository(context: RepositoryContext, parts: DrillParts): Promise<DrillReport> {
   const { signal, onProgress, wish } = parts;
@@ -155,6 +157,8 @@ class Drill {
       throwIfAborted(signal);
       if (this.#thrown !== undefined) throw this.#thrown.error;
       if (isMisuse(error) || isOfPlace(error, scratch)) throw error;
+      // A store that is away says nothing of a backup.
+      if (error instanceof StorageError) throw error;
       report.problems.push(error instanceof Error ? error.message : String(error));
     } finally {
       await removeTree(fs, scratch).catch(() => {}); // What was found is the thing to tell.

@@ -50,6 +50,8 @@ export class Collector {
   readonly #dryRun: boolean;
   readonly #marks: OpenMark[];
   #deleting = false;
+  /** Whether leases that ran out were broken. */
+  #cleared = false;
 
   private constructor(context: RepositoryContext, lease: Lease, dryRun: boolean, marks: OpenMark[]) {
     this.#context = context;
@@ -80,7 +82,7 @@ export class Collector {
     const fresh = all.filter((key) => !before.has(key));
     const mark = fresh.length === 0 ? undefined : this.#newMark(fresh);
     if (mark !== undefined) await this.#write(mark);
-    const leases = await clearLeases(this.#context, this.#lease.name || "prune", !this.#dryRun);
+    const leases = await this.#clearLeases();
     if (mark !== undefined) {
       mark.leases = leases.map(({ body }) => body.id);
       if (leases.length > 0) await this.#write(mark);
@@ -120,6 +122,16 @@ export class Collector {
     }
   }
 
+  /** Removes the leases of dead programs, where nothing was marked, and so nobody has asked for them. */
+  async cleanUp(): Promise<void> {
+    if (!this.#cleared && !this.#dryRun) await whereAllowed(this.#clearLeases());
+  }
+
+  async #clearLeases(): Promise<FoundLease[]> {
+    this.#cleared = true;
+    return await clearLeases(this.#context, this.#lease.name || "prune", !this.#dryRun);
+  }
+
   /** Takes back what was marked for nothing; only as long as no deletion was tried (5). */
   async withdraw(): Promise<void> {
     for (const mark of this.#marks) if (mark.own) await this.#remove(mark);
@@ -147,8 +159,12 @@ export async function cleanUpStore(
   { store, clock }: RepositoryContext,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  await whereAllowed(store.cleanUp?.({ before: clock() - UNFINISHED_MS, signal }), signal);
+}
+
+async function whereAllowed(work: Promise<unknown> | undefined, signal?: AbortSignal): Promise<void> {
   try {
-    await store.cleanUp?.({ before: clock() - UNFINISHED_MS, signal });
+    await work;
   } catch (error) {
     if (!(error instanceof StorageError || error instanceof PermissionError || signal?.aborted)) throw error;
   }

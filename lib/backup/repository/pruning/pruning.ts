@@ -135,6 +135,7 @@ export class Pruning {
       await collector.finish(this.#pending);
       if (!this.#options.dryRun) {
         await mergeLeftLog(this.#context, first.facts, this.#options.signal);
+        await collector.cleanUp();
         await cleanUpStore(this.#context, this.#options.signal);
       }
       this.#reporter.finish();
