@@ -8,14 +8,15 @@ import { IntegrityError, NotFoundError } from "../base/errors.ts";
 import { anyOf, throwIfAborted } from "../base/abort.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
-import type { Engine } from "../engine/types.ts";
+import { Slicer } from "../base/yield.ts";
+import type { Engine, Pin } from "../engine/types.ts";
 import { checkFile, checkSpace, isWithin, localPath } from "./destination.ts";
 import { hashOf, writeFileOf } from "./file_sink.ts";
 import type { ExportInfo } from "./info.ts";
 import { type CheckedExportOptions, checkExportOptions, type ExportOptions } from "./export_options.ts";
 import type { LongWorkOptions } from "./long_work.ts";
 import { pack, type Packing, packingOf, unpack } from "./archive/packing.ts";
-import { copyPinned, pinnedMembers, verifyDirectory } from "./pinned_files.ts";
+import { closeAll, copyPinned, type OpenFiles, openPinned, pinnedMembers, verifyDirectory } from "./pinned_files.ts";
 import { portablePieces } from "./portable_pieces.ts";
 import { Stage } from "./stage.ts";
 import { readPieces } from "./archive/streams.ts";
@@ -195,9 +196,15 @@ async function* tarPieces(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   throwIfAborted(signal);
-  const pin = await engine.pin();
+  const { pin, opened } = await atPresent(engine, () => pinToStream(engine));
+  // A stream that nobody reads on is never resumed, and the database may be closed over it.
+  const letGo = (): void => {
+    closeAll(opened);
+    pin.release();
+  };
+  signal?.addEventListener("abort", letGo);
   try {
-    const members = pinnedMembers(engine.fs, pin, engine.path, () => reporter.add(0, 1), signal);
+    const members = pinnedMembers(engine.fs, pin, engine.path, () => reporter.add(0, 1), signal, opened);
     reporter.start("copy", { totalBytes: tarLength(members), totalItems: members.length });
     for await (const piece of writeTar(members, pin.timestamp)) {
       throwIfAborted(signal);
@@ -206,7 +213,20 @@ async function* tarPieces(
     }
     reporter.finish();
   } finally {
+    signal?.removeEventListener("abort", letGo);
+    letGo();
+  }
+}
+
+/** Pins what a stream is made of. Its first bytes settle which files follow, so that a reader can't move on any more. */
+async function pinToStream(engine: Engine): Promise<{ pin: Pin; opened: OpenFiles }> {
+  const pin = await engine.pin();
+  if (!engine.readOnly) return { pin, opened: new Map() };
+  try {
+    return { pin, opened: await openPinned(engine.fs, pin, engine.path, new Slicer(engine.settings.monotonic)) };
+  } catch (error) {
     pin.release();
+    throw error;
   }
 }
 

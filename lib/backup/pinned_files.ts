@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { IntegrityError } from "../base/errors.ts";
+import { IntegrityError, NotFoundError } from "../base/errors.ts";
 import type { Pace } from "../base/pace.ts";
 import type { ProgressReporter } from "../base/progress.ts";
 import { Turns } from "../base/turns.ts";
+import type { Slicer } from "../base/yield.ts";
 import { MARKER_NAME } from "../engine/file_names.ts";
 import { openEngine } from "../engine/open.ts";
 import type { EngineSettings, Pin, PinnedFile } from "../engine/types.ts";
 import { copyFile, type CopyWay } from "../files/copy.ts";
-import type { FileSystem } from "../files/file_system.ts";
+import type { FileHandle, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { writeSynced } from "../files/publish.ts";
 import { checkSpace } from "./destination.ts";
@@ -112,9 +113,37 @@ export function pinnedBytes(files: readonly PinnedFile[]): number {
   return files.reduce((sum, { size }) => sum + size, 0);
 }
 
+/** Files by their names, open to be read. */
+export type OpenFiles = Map<string, FileHandle>;
+
+/**
+ * Opens all pinned files: what is open stays readable after the writer beside a reader has removed it. None where that are
+ * more than may be open, in the hope that each is still there at its turn.
+ */
+export async function openPinned(fs: FileSystem, pin: Pin, directory: string, slicer: Slicer): Promise<OpenFiles> {
+  const opened: OpenFiles = new Map();
+  try {
+    for (const { name } of pin.files) {
+      opened.set(name, await fs.open(join(directory, name), "read"));
+      await slicer.tick();
+    }
+  } catch (error) {
+    closeAll(opened);
+    if (error instanceof NotFoundError) throw error;
+  }
+  return opened;
+}
+
+/** Closes what is open still. */
+export function closeAll(opened: OpenFiles): void {
+  for (const file of opened.values()) file.closeSync();
+  opened.clear();
+}
+
 /**
  * The members of an archive of the pinned files: the marker last, as in a directory. `onFile` hears the digest of each as it
- * passes; one that differs from what the database knows of the file ends the archive with `IntegrityError`.
+ * passes; one that differs from what the database knows of the file ends the archive with `IntegrityError`. What is
+ * `opened` is read through that, and closed.
  */
 export function pinnedMembers(
   fs: FileSystem,
@@ -122,12 +151,13 @@ export function pinnedMembers(
   directory: string,
   onFile: (name: string, sha256: string) => void,
   signal?: AbortSignal,
+  opened?: OpenFiles,
 ): TarMember[] {
   const members: TarMember[] = pin.files.map(({ name, size, sha256: known }) => ({
     name,
     size,
     pieces: async function* (): AsyncGenerator<Uint8Array> {
-      const file = await fs.open(join(directory, name), "read");
+      const file = opened?.get(name) ?? await fs.open(join(directory, name), "read");
       try {
         yield* hashing(filePieces(file, size, signal), (sha256) => {
           if (known !== undefined && sha256 !== known) throw mismatch(name);
@@ -135,6 +165,7 @@ export function pinnedMembers(
         });
       } finally {
         await file.close();
+        opened?.delete(name);
       }
     },
   }));

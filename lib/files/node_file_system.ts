@@ -10,6 +10,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsync,
   lstatSync,
@@ -124,7 +125,7 @@ class NodeFileSystem implements FileSystem {
 
   async makeDirectory(path: string, options: MakeOptions & { parents?: boolean } = {}): Promise<void> {
     const mode = options.private ? DIRECTORY_RIGHTS_PRIVATE : DIRECTORY_RIGHTS;
-    await attempt("make directory", path, promises.mkdir(path, { recursive: options.parents ?? false, mode }));
+    await attempt("make directory", path, options.parents ? makeParents(path, mode) : promises.mkdir(path, { mode }));
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -214,6 +215,22 @@ class NodeFileSystem implements FileSystem {
         existing = parent;
       }
     }
+  }
+}
+
+/**
+ * Makes a directory and those above it. Where the system refuses for a reason that Node does not expect there, as on a disk
+ * that is read-only, Node says that nothing is there; asked for one directory alone, it says what the system said.
+ */
+async function makeParents(path: string, mode: number): Promise<void> {
+  try {
+    await promises.mkdir(path, { recursive: true, mode });
+  } catch (error) {
+    if (failureCode(error) !== "ENOENT") throw error;
+    let missing = path;
+    while (dirname(missing) !== missing && !existsSync(dirname(missing))) missing = dirname(missing);
+    const reason = await promises.mkdir(missing, { mode }).then(() => undefined, (refused: unknown) => refused);
+    throw reason === undefined || failureCode(reason) === "EEXIST" ? error : reason;
   }
 }
 

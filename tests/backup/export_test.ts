@@ -5,6 +5,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { backupTo, exportDatabase, restoreTo } from "../../lib/backup/mod.ts";
+import { DB } from "../../lib/db/db.ts";
 import { exportStream } from "../../lib/db/export_stream.ts";
 import { dump, fillSample, NOW, openAt, put, settingsOf, write } from "./fixture.ts";
 import { collect } from "./helpers.ts";
@@ -402,6 +403,41 @@ describe("exportStream", () => {
     }
     assert.equal(engine.stats().pins, 0);
     await engine.close();
+  });
+
+  it("by a reader is of the present when it begins, and is not cut off by what the writer removes then", async () => {
+    const { fs, engine } = await sample();
+    await engine.compact();
+    const reader = await openAt(fs.otherProcess(), "/db", { readOnly: true });
+    await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
+    await engine.compact();
+    const expected = dump(engine, true);
+    async function* streamed(): AsyncGenerator<Uint8Array> {
+      for await (const piece of exportStream(reader, { format: "tar" })) {
+        yield piece;
+        await write(engine, (batch) => put(batch, 0, "later", { value: "third" }));
+        await engine.compact();
+      }
+    }
+    await restoreTo(fs, settingsOf(), ReadableStream.from(streamed()), "/restored");
+    const restored = await openAt(fs, "/restored", { readOnly: true });
+    assert.deepEqual(dump(restored, true), expected);
+    assert.equal(reader.stats().pins, 0);
+    for (const each of [restored, reader, engine]) await each.close();
+  });
+
+  it("by a reader leaves no file open that nobody reads on when it is closed", async () => {
+    const { fs, engine } = await sample();
+    await engine.compact();
+    const reader = await DB.open("/db", { fileSystem: fs.otherProcess(), readOnly: true });
+    const stream = reader.exportStream().getReader();
+    await stream.read();
+    await write(engine, (batch) => put(batch, 0, "late", { value: "second" }));
+    await engine.compact();
+    await engine.close();
+    await reader.close();
+    const sizes = (await fs.list("/db")).map((name) => fs.statSync(`/db/${name}`)!.size);
+    assert.equal(fs.usedBytes, sizes.reduce((sum, size) => sum + size));
   });
 
   it("lets go of everything when cancelled, before and within", async () => {

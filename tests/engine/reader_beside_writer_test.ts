@@ -134,6 +134,39 @@ describe("a reader beside a writer", () => {
     await reader.refresh();
     await assert.rejects(reader.changes().next(), { name: "HistoryGoneError" });
   });
+
+  it("says so where the writer has written others since and was closed", async () => {
+    const disk = memoryFileSystem();
+    const writer = await DB.open("/db", { fileSystem: disk.otherProcess(), history: { maxBytes: 0 } });
+    await writer.set("a", 1);
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    await writer.compact();
+    await writer.set("b", 1);
+    await writer.close();
+    await assert.rejects(reader.changes().next(), { name: "HistoryGoneError" });
+  });
+
+  it("reads the history on that the writer has written anew behind a kill", async () => {
+    const disk = memoryFileSystem();
+    const killed = disk.otherProcess();
+    const first = await DB.open("/db", { fileSystem: killed });
+    for (const key of ["a", "b", "c"]) await first.set(key, 1);
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    const under = reader.changes();
+    await under.next();
+    killed.kill();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    const versions = async (): Promise<number[]> =>
+      (await Array.fromAsync(reader.changes({ since: 1 }))).map(({ version }) => version);
+    assert.deepEqual(await versions(), [2, 3]);
+    // What is written behind it comes with the next refresh.
+    await writer.set("d", 1);
+    assert.deepEqual(await versions(), [2, 3]);
+    await writer.compact();
+    assert.deepEqual((await Array.fromAsync(under)).map(({ version }) => version), [2, 3]);
+    await reader.refresh();
+    assert.deepEqual(await versions(), [2, 3, 4]);
+  });
 });
 
 async function logBytes(disk: FileSystem): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,6 +67,28 @@ describe("nodeFileSystem", () => {
     const rights = (name: string): string => (statSync(`${directory}/${name}`).mode & 0o777).toString(8);
     assert.deepEqual(["d", "d/e", "p", "p2"].map(rights), ["700", "700", "600", "600"]);
     assert.deepEqual(["f", "q", "q2"].map(rights), [rights("g"), rights("r"), rights("r")]);
+  });
+
+  it("says that a disk is read-only where it is to make directories there", async (t) => {
+    const directory = newPlace();
+    try {
+      if (process.platform !== "linux" || process.getuid?.() !== 0) throw new Error("only root may mount");
+      execFileSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", directory], { stdio: "pipe" });
+    } catch (error) {
+      return t.diagnostic(`not tried: ${(error as Error).message}`);
+    }
+    try {
+      for (const path of [`${directory}/d`, `${directory}/d/e/f`]) {
+        const refused = nodeFileSystem().makeDirectory(path, { parents: true });
+        await assert.rejects(
+          refused,
+          /^PermissionError: Cannot make directory .*: the file system is read-only \(EROFS\)/,
+        );
+      }
+      await nodeFileSystem().makeDirectory(directory, { parents: true });
+    } finally {
+      execFileSync("umount", ["-l", directory]);
+    }
   });
 
   it("refuses to lock a file that something else is in", async () => {

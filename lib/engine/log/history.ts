@@ -51,13 +51,18 @@ export async function* readHistory(
   if (first > since + 1) throw historyGone(store, since, first);
   const release = store.holdLogs(logs.map((one) => one.number));
   try {
-    for (const log of logs) {
+    for (let log of logs) {
       for (let step: Step = { commits: [], at: placeBefore(store, log.number, since), isEnd: false }; !step.isEnd;) {
         try {
           step = readStep(store, log, step.at, since, until);
         } catch (error) {
           if (!(error instanceof NotFoundError) || !await isLetGo(store, log.number)) throw error;
-          throw historyGone(store, since, log.lastVersion + 1);
+          const copy = await findCopy(store, log);
+          if (copy === undefined) throw historyGone(store, since, log.lastVersion + 1);
+          since = Math.max(since, step.at.version);
+          log = copy;
+          step = { commits: [], at: { number: log.number, offset: FILE_HEADER_BYTES, version: 0 }, isEnd: false };
+          continue;
         }
         notePlace(store, step.at);
         yield* step.commits;
@@ -141,6 +146,25 @@ function readStep(
     if (commits.length === 0) throw error;
     return { commits, at, isEnd: false };
   }
+}
+
+/**
+ * The segment that has the commits of one that a writer let go: behind a kill it writes the newest one anew (`Log.settle`), at
+ * first as the one in use.
+ */
+async function findCopy({ fs, path, database }: Store, log: LogMeta): Promise<LogMeta | undefined> {
+  const { state } = await loadManifest(fs, path);
+  const { firstVersion, lineage } = log;
+  for (const kept of state.logs.values()) {
+    if (kept.firstVersion === firstVersion && kept.lineage === lineage) return kept;
+  }
+  const { number, end } = state.openLog ?? {};
+  if (number === undefined || !end || state.database.lineage !== lineage) return undefined;
+  // The manifest does not say with which commit the one in use begins.
+  for (const { version } of readCommits(fs, path, { number, database }, end)) {
+    return version === firstVersion ? { ...log, number, end } : undefined;
+  }
+  return undefined;
 }
 
 /** Whether the writer beside a read-only engine has let a segment go; else one that is not there is damage. */
