@@ -5,7 +5,7 @@
  * @module
  */
 import { IntegrityError, NotFoundError } from "../base/errors.ts";
-import { anyOf, throwIfAborted } from "../base/abort.ts";
+import { anyOf, throwIfAborted, whenAborted } from "../base/abort.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import { Slicer } from "../base/yield.ts";
@@ -202,7 +202,7 @@ async function* tarPieces(
     closeAll(opened);
     pin.release();
   };
-  signal?.addEventListener("abort", letGo);
+  const forget = signal && whenAborted(signal, letGo);
   try {
     const members = pinnedMembers(engine.fs, pin, engine.path, () => reporter.add(0, 1), signal, opened);
     reporter.start("copy", { totalBytes: tarLength(members), totalItems: members.length });
@@ -213,7 +213,7 @@ async function* tarPieces(
     }
     reporter.finish();
   } finally {
-    signal?.removeEventListener("abort", letGo);
+    forget?.();
     letGo();
   }
 }
