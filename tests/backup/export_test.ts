@@ -1,9 +1,16 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { ExistsError, IntegrityError, LockedError, NoSpaceError, NotFoundError } from "../../lib/base/errors.ts";
+import {
+  ExistsError,
+  HoldfastError,
+  IntegrityError,
+  LockedError,
+  NoSpaceError,
+  NotFoundError,
+} from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine } from "../../lib/engine/types.ts";
-import type { FileSystem } from "../../lib/files/file_system.ts";
+import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { backupTo, exportDatabase, restoreTo } from "../../lib/backup/mod.ts";
 import { DB } from "../../lib/db/db.ts";
 import { exportStream } from "../../lib/db/export_stream.ts";
@@ -423,6 +430,31 @@ describe("exportStream", () => {
     const restored = await openAt(fs, "/restored", { readOnly: true });
     assert.deepEqual(dump(restored, true), expected);
     assert.equal(reader.stats().pins, 0);
+    for (const each of [restored, reader, engine]) await each.close();
+  });
+
+  it("by a reader goes on where more files would be open than may be, and leaves none of them open", async () => {
+    const { fs, engine } = await sample();
+    await engine.compact();
+    const expected = dump(engine, true);
+    const disk = fs.otherProcess();
+    const reader = await openAt(disk, "/db", { readOnly: true });
+    const open = disk.open.bind(disk);
+    let opens = 0;
+    const left = new Set<FileHandle>();
+    disk.open = async (path, mode) => {
+      if (++opens === 2) throw new HoldfastError("EMFILE", `Cannot open ${path}: too many files are open (EMFILE)`);
+      const file = await open(path, mode);
+      const [close, closeSync] = [file.close.bind(file), file.closeSync.bind(file)];
+      left.add(file);
+      file.close = () => (left.delete(file), close());
+      file.closeSync = () => (left.delete(file), closeSync());
+      return file;
+    };
+    await restoreTo(fs, settingsOf(), exportStream(reader, { format: "tar" }), "/restored");
+    assert.equal(left.size, 0);
+    const restored = await openAt(fs, "/restored", { readOnly: true });
+    assert.deepEqual(dump(restored, true), expected);
     for (const each of [restored, reader, engine]) await each.close();
   });
 

@@ -167,6 +167,22 @@ describe("a reader beside a writer", () => {
     await reader.refresh();
     assert.deepEqual(await versions(), [2, 3, 4]);
   });
+
+  it("goes on in what was written anew where it had come to, and tells no change twice", async () => {
+    const disk = memoryFileSystem();
+    const killed = disk.otherProcess();
+    const first = await DB.open("/db", { fileSystem: killed });
+    // More than are read at once.
+    const count = 1000;
+    await Promise.all(Array.from({ length: count }, (_, i) => first.set(`k${i}`, i)));
+    await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
+    const changes = reader.changes();
+    const seen = [(await changes.next()).value!.version];
+    killed.kill();
+    await using _writer = await DB.open("/db", { fileSystem: disk.otherProcess() });
+    for await (const { version } of changes) seen.push(version);
+    assert.deepEqual(seen, Array.from({ length: count }, (_, i) => i + 1));
+  });
 });
 
 async function logBytes(disk: FileSystem): Promise<Uint8Array> {

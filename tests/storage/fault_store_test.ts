@@ -187,6 +187,14 @@ describe("FaultStore", () => {
     assert.deepEqual(await keysOf(store), keys);
   });
 
+  it("hides where a function draws that, and lists the rest as it is", async () => {
+    const { store } = pair();
+    await store.put("a", text("1"));
+    await store.put("b", text("1"));
+    store.inject({ at: 3, do: () => "hide", hidden: (key) => key === "a" });
+    assert.deepEqual(await keysOf(store), ["b"]);
+  });
+
   it("keeps what can befall listings alone for the next one", async () => {
     for (const kind of ["stale", "hide"] as const) {
       const { store } = pair();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NotFoundError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { NotFoundError, PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
@@ -374,6 +374,21 @@ describe("leases that ran out", () => {
     await prune(house, { keepLast: 10 });
     assert.deepEqual(await keysOf(house.store, PART.locks), [`${PART.locks}${living.name}.json`]);
     await living.release();
+  });
+
+  it("stay where nobody may delete them, which ends no pruning", async () => {
+    const house = await House.make();
+    await daily(house, 2);
+    const dead = await takeLease(house.context, { kind: "verify", holder: "dead" });
+    await house.time.advance(16 * MINUTE);
+    const { store } = house.context;
+    const remove = store.delete.bind(store);
+    store.delete = async (key, options) => {
+      if (key.includes(dead.name)) throw new PermissionError(`Cannot delete ${key}: this role may not (PERMISSION)`);
+      return await remove(key, options);
+    };
+    assert.equal((await prune(house, { keepLast: 10 })).freedBytes, 0);
+    assert.deepEqual(await keysOf(house.store, PART.locks), [`${PART.locks}${dead.name}.json`]);
   });
 
   for (const [moment, key] of [["before it publishes", PART.objects], ["as it publishes", PART.backups]] as const) {

@@ -124,7 +124,7 @@ export class Collector {
 
   /** Removes the leases of dead programs, where nothing was marked, and so nobody has asked for them. */
   async cleanUp(): Promise<void> {
-    if (!this.#cleared && !this.#dryRun) await whereAllowed(this.#clearLeases());
+    if (!this.#cleared) await whereAllowed(this.#clearLeases());
   }
 
   async #clearLeases(): Promise<FoundLease[]> {
