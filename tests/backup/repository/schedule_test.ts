@@ -306,40 +306,69 @@ describe("schedule() with a journal", () => {
     assert.deepEqual(repo.done, ["incremental 26. 02:00", "incremental 26. 02:10"]);
   });
 
-  it("starts all the same when the journal can't be read, or is another database's", async () => {
-    const { clock, repo, fs, events, db, jobs, again } = await stage(options);
+  it("starts all the same when the journal can't be read", async () => {
+    const { fs, events, jobs, again } = await stage(options);
     await jobs.stop();
     const file = await fs.open(JOURNAL, "append");
     await file.append(new TextEncoder().encode("}"));
     await file.close();
     await again(options).ready;
     assert.deepEqual(events.map((event) => "job" in event && event.job), ["journal"]);
-    db.id = "other";
-    clock.now += 20 * DAY;
-    const other = again(options);
-    await other.ready;
-    assert.equal(other.status().jobs.full?.lastRun, undefined);
-    assert.equal(repo.done.length, 0);
   });
 
-  it("leaves a file that is none as it is, and says so", async () => {
-    const { repo, fs, clock, events, jobs, again } = await stage(options);
+  it("knows nothing of what another database's journal tells", async () => {
+    const { clock, repo, events, db, jobs, again } = await stage(options);
+    await clock.advance(DAY);
     await jobs.stop();
-    const content = new TextEncoder().encode("what somebody wrote");
-    await fs.remove(JOURNAL);
-    const file = await fs.open(JOURNAL, "append");
-    await file.append(content);
-    await file.close();
+    clock.now += 20 * DAY;
+    db.id = "other";
+    events.length = 0;
     const other = again(options);
     await other.ready;
-    await clock.advance(DAY);
-    assert.equal(repo.done.length, 1);
-    await other.stop();
-    const [told] = events;
-    assert.ok(told?.type === "failure" && told.job === "journal");
-    assert.match(String(told.error), /is no journal of a schedule, and is left as it is; remove it, or name another/);
-    assert.deepEqual(await readFile(fs, JOURNAL, 1000), content);
+    assert.equal(other.status().jobs.incremental?.lastRun, undefined);
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, ["incremental 26. 02:00"]);
+    assert.deepEqual(events, []);
   });
+
+  it("keeps how often a job failed, and how it ended", async () => {
+    const { clock, repo, jobs, again } = await stage({ ...options, retries: 0 });
+    repo.failures = [new Error("the store is away"), new Error("the store is away still")];
+    await clock.advance(2 * DAY);
+    await jobs.stop();
+    const { lastFailureAt, failures, lastRun } = jobs.status().jobs.incremental!;
+    assert.deepEqual([failures, lastRun?.error], [2, "the store is away still"]);
+    const after = again({ ...options, retries: 0 });
+    await after.ready;
+    const kept = after.status().jobs.incremental!;
+    assert.deepEqual([kept.lastFailureAt, kept.failures, kept.lastRun], [lastFailureAt, failures, lastRun]);
+  });
+
+  for (
+    const [what, text] of [
+      ["is none", "what somebody wrote"],
+      ["a later version wrote", '{"format":"holdfast-schedule","formatVersion":2,"database":"db","jobs":{}}'],
+    ] as const
+  ) {
+    it(`leaves a file that ${what} as it is, and says so`, async () => {
+      const { repo, fs, clock, events, jobs, again } = await stage(options);
+      await jobs.stop();
+      const content = new TextEncoder().encode(text);
+      await fs.remove(JOURNAL);
+      const file = await fs.open(JOURNAL, "append");
+      await file.append(content);
+      await file.close();
+      const other = again(options);
+      await other.ready;
+      await clock.advance(DAY);
+      assert.equal(repo.done.length, 1);
+      await other.stop();
+      const [told] = events;
+      assert.ok(told?.type === "failure" && told.job === "journal");
+      assert.match(String(told.error), /is no journal of a schedule, and is left as it is; remove it, or name another/);
+      assert.deepEqual(await readFile(fs, JOURNAL, 1000), content);
+    });
+  }
 });
 
 describe("Schedule.runNow()", () => {
