@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { schedule, type ScheduleOptions } from "../../../lib/adapters/schedule.ts";
 import { cronTimes } from "../../../lib/adapters/schedule/cron.ts";
-import { ClosedError, DecryptionError } from "../../../lib/base/errors.ts";
+import { ClosedError, DecryptionError, NoSpaceError } from "../../../lib/base/errors.ts";
 import { BackupRepository, DB, MemoryStore } from "../../../mod.ts";
 import { readFile } from "../../../lib/files/read.ts";
 import { DAY, HOUR, MINUTE, NOON, stage } from "./schedule_fixture.ts";
@@ -187,11 +187,28 @@ describe("schedule() when jobs fail", () => {
   });
 
   it("does not try again what no second try would change", async () => {
-    const { clock, repo, jobs } = await stage({ full: "0 14 * * *" });
-    repo.failures = [new DecryptionError("wrong key")];
+    for (
+      const error of [new DecryptionError("wrong key"), new ClosedError("closed"), new TypeError("no such option")]
+    ) {
+      const { clock, repo, jobs } = await stage({ full: "0 14 * * *" });
+      repo.failures = [error];
+      await clock.advance(DAY);
+      assert.equal(repo.done.length, 1);
+      assert.equal(jobs.status().jobs.full?.lastRun?.error, error.message);
+    }
+  });
+
+  it("tries a pruning behind a backup again", async () => {
+    const { clock, repo } = await stage({ full: "0 14 * * *", prune: { keepLast: 3 } });
+    repo.failures = [undefined, new Error("the store is away")];
+    await clock.advance(2 * HOUR);
+    assert.deepEqual(repo.done, ["full 25. 14:00", "prune 25. 14:00", "prune 25. 14:01"]);
+  });
+
+  it("lets incrementals build on snapshots where these have times", async () => {
+    const { clock, repo } = await stage({ snapshot: "0 1 * * *", incremental: "0 2 * * *" });
     await clock.advance(DAY);
-    assert.equal(repo.done.length, 1);
-    assert.equal(jobs.status().jobs.full?.lastRun?.error, "wrong key");
+    assert.deepEqual(repo.done, ["snapshot 26. 01:00", "incremental 26. 02:00"]);
   });
 
   it("counts damage that a drill found as a failure", async () => {
@@ -207,6 +224,20 @@ describe("schedule() when jobs fail", () => {
     repo.findings = [{ code: "never-verified", severity: "warning", message: "there was no verification yet" }];
     await clock.advance(2 * HOUR);
     assert.deepEqual(findings, [...repo.findings, ...repo.findings]);
+  });
+
+  it("asks for health by its policy, and tells when there is no answer", async () => {
+    const policy = { maxAge: "1d" } as const;
+    const { clock, repo, events } = await stage({ incremental: "0 14 * * *", health: policy });
+    const away = new Error("the store is away");
+    const asked: unknown[] = [];
+    repo.health = (...given: unknown[]) => {
+      asked.push(...given);
+      return Promise.reject(away);
+    };
+    await clock.advance(2 * HOUR);
+    assert.deepEqual(asked, [policy]);
+    assert.deepEqual(events.at(-1), { type: "failure", job: "health", error: away });
   });
 
   it("goes on when a listener throws", async () => {
@@ -291,6 +322,19 @@ describe("schedule() with a journal", () => {
     assert.equal(database, "db");
     assert.equal(jobs.incremental.lastRun.error, "the store is away");
     assert.equal(jobs.incremental.failures, 1);
+  });
+
+  it("goes on where the journal can't be written, and tells why", async () => {
+    const { clock, repo, fs, events } = await stage(options);
+    const full = new NoSpaceError("the disk is full");
+    fs.open = () => Promise.reject(full);
+    await clock.advance(DAY);
+    assert.deepEqual(repo.done, ["incremental 26. 02:00"]);
+    assert.deepEqual(events.filter(({ type }) => type === "failure"), [{
+      type: "failure",
+      job: "journal",
+      error: full,
+    }]);
   });
 
   it("makes up for a run that a stop ended", async () => {
@@ -385,6 +429,9 @@ describe("Schedule.runNow()", () => {
     const both = await Promise.allSettled([jobs.runNow("full"), jobs.runNow("full")]);
     assert.deepEqual(both.map(({ status }) => status), ["rejected", "rejected"]);
     assert.equal(repo.done.length, 1);
+    const [first, second] = await Promise.all([jobs.runNow("verify"), jobs.runNow("verify")]);
+    assert.deepEqual([first.ok, second], [true, first]);
+    assert.equal(repo.done.length, 2);
     // Right on the heels of the last one.
     assert.equal((await jobs.runNow("full").then(() => jobs.runNow("full"))).ok, true);
   });
@@ -419,6 +466,18 @@ describe("Schedule.stop()", () => {
     assert.deepEqual(repo.done, ["full 25. 14:00"]);
     assert.equal(jobs.status().stopped, true);
     assert.equal(jobs.status().jobs.full?.lastRun?.ok, true);
+  });
+
+  it("ends what runs when it is told to, whatever that is", async () => {
+    for (const job of ["full", "prune", "verify", "drill"] as const) {
+      const { clock, repo, jobs } = await stage({ full: "0 1 * * *", prune: { keepLast: 3 } });
+      repo.takesMs = HOUR;
+      const run = jobs.runNow(job).then(() => "done", ({ name }: Error) => name);
+      await clock.advance(MINUTE);
+      assert.equal(repo.running, 1);
+      await jobs.stop({ abort: true });
+      assert.deepEqual([repo.running, await run], [0, "ClosedError"]);
+    }
   });
 
   it("does not wait for what another schedule does for the database", async () => {
