@@ -173,7 +173,10 @@ describe("a value", () => {
     ];
     for (const text of hostile) assert.throws(() => fromStored(codec, { $kv: text }), { code: "CORRUPTION" }, text);
     assert.throws(() => fromStored(codec, { $kv: 5 }), { code: "CORRUPTION" });
-    assert.throws(() => fromStored(codec, { $u64: "-1" }), { code: "CORRUPTION" });
+    for (const text of ["-1", "", "18446744073709551616", "99999999999999999999", "018446744073709551615"]) {
+      assert.throws(() => fromStored(codec, { $u64: text }), { code: "CORRUPTION" }, text);
+    }
+    assert.deepEqual(fromStored(codec, { $u64: "18446744073709551615" }), new KvU64(2n ** 64n - 1n));
     assert.equal(({} as { polluted?: unknown }).polluted, undefined);
   });
 });

@@ -42,7 +42,9 @@ export function toStored(codec: StructuredCodec, value: unknown): Stored {
 export function fromStored(codec: StructuredCodec, stored: unknown): unknown {
   if (typeof stored !== "object" || stored === null || !isReserved(stored)) return stored;
   const { [U64]: u64, [STRUCTURED]: text } = stored as { [U64]?: unknown; [STRUCTURED]?: unknown };
-  if (typeof u64 === "string" && /^\d{1,20}$/.test(u64)) return new KvU64(BigInt(u64));
+  const whole = typeof u64 === "string" && /^\d{1,20}$/.test(u64) ? BigInt(u64) : -1n;
+  // Twenty digits may say more than 64 bits do.
+  if (BigInt.asUintN(64, whole) === whole) return new KvU64(whole);
   return codec.decode(String(text));
 }
 
