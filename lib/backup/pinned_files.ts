@@ -165,7 +165,6 @@ export function pinnedMembers(
         });
       } finally {
         await file.close();
-        opened?.delete(name);
       }
     },
   }));
