@@ -13,6 +13,7 @@ import {
   NoSpaceError,
   NotFoundError,
   RepositoryLockedError,
+  StorageError,
 } from "../../../lib/base/errors.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { repositoryStats } from "../../../lib/backup/repository/care/repository_stats.ts";
@@ -339,6 +340,39 @@ describe("backup() into a repository", () => {
     assert.deepEqual(sent.filter((key) => left.includes(key)), [], "nothing is sent twice");
     assert.ok(info.addedBytes < info.storedBytes);
     assert.deepEqual((await house.restore()).contents, house.states.get(150));
+  });
+
+  it("knows from one listing what is there; a full one beside others asks object by object", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store, repository: { timers: NO_WAIT } });
+    await fill(house, "a", 3);
+    await house.engine.flush();
+    const heal = store.inject({
+      at: ({ operation, key }) => operation === "put" && key.startsWith("backups/"),
+      do: "refuse",
+      times: Infinity,
+    });
+    await assert.rejects(house.backup(), StorageError);
+    heal();
+    const left = new Set(await keysBelow(store, "objects/"));
+    const backup = async (type: "full" | "snapshot"): Promise<{ lists: number; heads: number; left: Set<string> }> => {
+      const since = store.calls.length;
+      await house.backup({ type });
+      const calls = store.calls.slice(since).filter(({ key }) => key.startsWith("objects/"));
+      const times = (name: string): number => calls.filter(({ operation }) => operation === name).length;
+      const firsts = new Map(
+        calls.filter(({ key }) => left.has(key)).reverse().map(({ key, operation }) => [key, operation]),
+      );
+      return { lists: times("list"), heads: times("head"), left: new Set(firsts.values()) };
+    };
+    // What is there is read at once, and looked at again when it was found whole. A put would have sent it to some stores.
+    assert.deepEqual(await backup("full"), { lists: 1, heads: left.size, left: new Set(["get"]) });
+    await fill(house, "b", 3);
+    await house.engine.flush();
+    assert.deepEqual(await backup("snapshot"), { lists: 1, heads: 0, left: new Set() });
+    const full = await backup("full");
+    assert.equal(full.lists, 0);
+    assert.ok(full.heads > 0);
   });
 
   it("takes an id once, and refuses those that make no sense", async () => {

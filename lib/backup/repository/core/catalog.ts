@@ -172,7 +172,8 @@ export async function knownObjects(
   const marked = new Set((await readMarks(context)).flatMap((mark) => mark.keys));
   const shareable = new Map<string, Placed>();
   const referenced = new Set<string>();
-  const sizes = looking && !own && backups.length > 0 ? await sizesOfObjects(context) : undefined;
+  // A full backup beside others takes nothing of theirs: it asks for what it needs, and not for all there is.
+  const sizes = looking && (!own || backups.length === 0) ? await sizesOfObjects(context) : undefined;
   const note = (object: string, stored: number, share: boolean): void => {
     const size = sizes === undefined ? stored : sizes.get(objectKey(object));
     if (size !== undefined) referenced.add(object);
@@ -194,5 +195,5 @@ export async function knownObjects(
   for (const head of await readHeads(context)) {
     for (const { files } of head.ingests) for (const { object, stored } of files) note(object, stored, true);
   }
-  return { shareable: own ? new Map() : shareable, referenced, marked };
+  return { shareable: own ? new Map() : shareable, referenced, marked, listed: sizes };
 }

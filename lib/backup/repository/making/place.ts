@@ -77,6 +77,8 @@ export interface KnownObjects {
   referenced: ReadonlySet<string>;
   /** Keys marked for deletion. */
   marked: ReadonlySet<string>;
+  /** Objects there are, by their key, where they were listed; where not, each is asked for. */
+  listed?: ReadonlyMap<string, number> | undefined;
 }
 
 /** Copies of one content that are tried before something must be wrong. */
@@ -99,7 +101,8 @@ export async function place(
     const object = objectPath(content, copy);
     const key = objectKey(object);
     if (known.marked.has(key) || known.referenced.has(object)) continue;
-    if (await storedBytesOf(context, key, options.signal) === undefined) {
+    const isThere = known.listed?.has(key) ?? await storedBytesOf(context, key, options.signal) !== undefined;
+    if (!isThere) {
       const put = await putSource(context, key, source, options);
       if (put !== undefined) {
         options.onMade?.(key);

@@ -39,7 +39,7 @@ export interface ReplicationEstimate {
   idle: StoreRequests;
   /** In an hour with commits in every `interval`. */
   busy: StoreRequests;
-  /** For a base with one new file. Each further one is a put and a look more, and a get where it is read back. */
+  /** For a base with one new file. Each further one is a put more, and a get where it is read back. */
   base: StoreRequests;
 }
 
@@ -50,10 +50,10 @@ const MINUTES = 59;
 
 /**
  * Put: the lease, taken and renewed twice; the file, the manifest, the head, a line of the audit log. Read: whether the id is
- * free, the head twice, the last manifest, the file. Listed: backups, marks twice, heads, objects (a page for
- * each thousand; here one).
+ * free, the head, the last manifest, the file. Listed: backups, marks twice, heads, objects (a page for each thousand; here
+ * one).
  */
-const BASE: StoreRequests = { puts: 7, gets: 5, lists: 5, deletes: 1 };
+const BASE: StoreRequests = { puts: 7, gets: 4, lists: 5, deletes: 1 };
 
 /** Estimates a replication over a store that checks what it takes by itself or not, and decides conditions or does not. */
 export function estimateReplication(
