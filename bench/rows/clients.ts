@@ -17,16 +17,18 @@ export interface Work {
   clients: number;
   seconds: number;
   operation: Operation;
-  /** Whether there is still something to do; without it there always is, and a warm-up comes first. */
-  more?: () => boolean;
+  /** Operations that there are; without end unless given. */
+  count?: number;
 }
 
-/** Lets them work, and measures it. */
-export async function work({ clients, seconds, operation, more }: Work): Promise<Omit<Measured, "checked">> {
-  if (more === undefined) await run(clients, Math.min(300, seconds * 300), operation, new Latencies(), () => true);
+/** Lets them work, and measures it behind a warm-up, which has a quarter of what there is. */
+export async function work(
+  { clients, seconds, operation, count = Infinity }: Work,
+): Promise<Omit<Measured, "checked">> {
+  const before = await run(clients, Math.min(300, seconds * 300), operation, new Latencies(), Math.floor(count / 4));
   const latencies = new Latencies();
   const { result: { operations, ms }, loop } = await watched(() =>
-    run(clients, seconds * 1000, operation, latencies, more ?? (() => true))
+    run(clients, seconds * 1000, operation, latencies, count - before.operations)
   );
   return { value: operations / ms * 1000, operations, ms, latency: latencies.percentiles(), loop };
 }
@@ -36,13 +38,14 @@ async function run(
   forMs: number,
   operation: Operation,
   latencies: Latencies,
-  more: () => boolean,
+  count: number,
 ): Promise<{ operations: number; ms: number }> {
   let operations = 0;
+  let left = count;
   const start = performance.now();
   const client = async () => {
     let at = performance.now();
-    for (let n = 1; at - start < forMs && more(); n++) {
+    for (let n = 1; at - start < forMs && left-- > 0; n++) {
       const waiting = operation();
       if (waiting !== undefined) await waiting;
       const end = performance.now();

@@ -80,7 +80,7 @@ async function takeByTag({ kind, directory, entries, seconds }: Task): Promise<M
     await driver.retag!(first, held, "pending", "done");
     next++;
   };
-  const measured = await work({ clients: 1, seconds, more: () => next < entries, operation });
+  const measured = await work({ clients: 1, seconds, count: entries, operation });
   let checked = 0;
   for (const tag of ["done", "pending"]) {
     await driver.scanTag!(tag, Infinity, (key, value) => {

@@ -53,7 +53,7 @@ async function deleteEach({ kind, directory, entries, seconds }: Task): Promise<
   const measured = await work({
     clients: DELETERS,
     seconds,
-    more: () => next < entries,
+    count: entries,
     operation: () => driver.delete(keyOf(order[next++]!)),
   });
   const checked = await checkRest(driver, order, next);
@@ -94,7 +94,7 @@ async function takeFirst({ kind, directory, entries, seconds }: Task): Promise<M
     await driver.delete(first);
     next++;
   };
-  const measured = await work({ clients: 1, seconds, more: () => next < entries, operation });
+  const measured = await work({ clients: 1, seconds, count: entries, operation });
   const checked = await checkRest(driver, order, next);
   await driver.close();
   return { ...measured, checked };
