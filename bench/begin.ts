@@ -7,13 +7,13 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { packPackage } from "../tests/tools/pack.ts";
 import { binary, root } from "../tests/tools/runtimes.ts";
+import { unpacked, unpackedPackage } from "./npm_package.ts";
 import { positive } from "./options.ts";
 import { median, table } from "./report.ts";
 import { command, machine, type Runtime, RUNTIMES } from "./runtime.ts";
@@ -49,14 +49,6 @@ await db.close();
 console.log(JSON.stringify({ imported, importedCpu, answered, answeredCpu }));
 `;
 
-/** Where the package's entry lies that was unpacked. */
-function unpacked(tarball: string, name: string): string {
-  const place = join(directory, name);
-  mkdirSync(place);
-  execFileSync("tar", ["-xzf", tarball], { cwd: place });
-  return join(place, "package", "mod.js");
-}
-
 async function packages(): Promise<[string, string][]> {
   const modules = join(directory, "modules.tgz");
   execFileSync(binary("deno"), ["pack", "--allow-dirty", `--output=${modules}`], {
@@ -64,8 +56,8 @@ async function packages(): Promise<[string, string][]> {
     stdio: "ignore",
   });
   return [
-    ["npm package", unpacked(await packPackage(directory), "package")],
-    ["a file for each module", unpacked(modules, "modules")],
+    ["npm package", await unpackedPackage(directory, "package")],
+    ["a file for each module", unpacked(modules, join(directory, "modules"))],
     ["sources", join(root, "mod.ts")],
   ];
 }

@@ -16,6 +16,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { DriverKind } from "./drivers/driver.ts";
 import { DRIVERS, driversOf } from "./drivers/mod.ts";
+import { unpackedPackage } from "./npm_package.ts";
 import { list, positive } from "./options.ts";
 import { ROWS } from "./rows/mod.ts";
 import type { Row } from "./rows/row.ts";
@@ -101,13 +102,15 @@ async function compare(runtime: Runtime, plan: Plan): Promise<{ lines: Line[]; f
   const root = await mkdtemp(join(plan.directory, "holdfast-bench-"));
   const loaded = (driver: DriverKind) => join(root, `loaded-${drivers.indexOf(driver)}`);
   const broken = new Set<DriverKind>();
+  let library: string | undefined;
   const measure = (row: string, driver: DriverKind, directory: string): Promise<Result> =>
     runRow({
       ...plan,
-      ...{ runtime, row, driver: driver.name, directory },
+      ...{ runtime, row, driver: driver.name, directory, library },
       codeCache: plan.short ? join(root, "code") : undefined,
     });
   try {
+    if (!plan.short) library = await unpackedPackage(root, "library");
     if (plan.rows.some(({ needs }) => needs !== "nothing")) {
       for (const driver of drivers) {
         progress(`${runtime}: preparing ${driver.name}`);

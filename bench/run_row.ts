@@ -5,6 +5,7 @@
  */
 import { cp, mkdir, rm } from "node:fs/promises";
 import process from "node:process";
+import { LIBRARY } from "./drivers/holdfast.ts";
 import { runMeasured } from "./measured_process.ts";
 import type { Measured, Row } from "./rows/row.ts";
 import { command, type Runtime } from "./runtime.ts";
@@ -21,6 +22,8 @@ export interface Job {
   seconds: number;
   /** The folder of the benches to run; this one, if left out. */
   folder?: string | undefined;
+  /** The entry of this library as it is to be measured (`drivers/holdfast.ts`); the sources, if left out. */
+  library?: string | undefined;
   /** Where Node keeps compiled code, so that processes begin sooner; it compiles anew each time, if left out. */
   codeCache?: string | undefined;
   /** After so long it is given up; an hour, if left out. */
@@ -43,7 +46,11 @@ export async function runRow(job: Job): Promise<Result> {
     ...["--row", row, "--driver", driver, "--directory", job.directory],
     ...["--entries", String(job.entries), "--large", String(job.large), "--seconds", String(job.seconds)],
   ], folder);
-  const env = job.codeCache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: job.codeCache };
+  const env = {
+    ...process.env,
+    ...job.library !== undefined && { [LIBRARY]: job.library },
+    ...job.codeCache !== undefined && { NODE_COMPILE_CACHE: job.codeCache },
+  };
   const { result, code, errors } = await runMeasured(program, args, { env, timeoutMs });
   if (code !== 0 || result === undefined) throw new Error(`${driver}, ${row}: exit ${code}; ${saidIn(errors)}`);
   return JSON.parse(result) as Result;

@@ -1,7 +1,28 @@
 /** @module */
 import { join } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
 import type { Pair } from "../data.ts";
 import { CACHE_BYTES, type Driver, type DriverKind, type Mode, type Visit } from "./driver.ts";
+
+/** The variable that names the entry of the library to be measured; without it that is the sources of this checkout. */
+export const LIBRARY = "HOLDFAST_BENCH_LIBRARY";
+
+/** The library, with all of it that is loaded a second later: that belongs to the beginning of a program, and is not measured. */
+let library: Promise<typeof import("@holdfast/db")> | undefined;
+
+async function load(): Promise<typeof import("@holdfast/db")> {
+  const path = process.env[LIBRARY];
+  const loaded: typeof import("@holdfast/db") =
+    await (path === undefined ? import("@holdfast/db") : import(pathToFileURL(path).href));
+  // Nothing is there, but it takes the code for repositories to say so.
+  const nowhere = join(process.cwd(), "no-repository");
+  const { NotFoundError } = loaded;
+  await loaded.BackupRepository.open(nowhere, { readOnly: true }).catch((error) => {
+    if (!(error instanceof NotFoundError)) throw error;
+  });
+  return loaded;
+}
 
 /** This library. */
 export const holdfast: DriverKind = {
@@ -9,9 +30,7 @@ export const holdfast: DriverKind = {
   runtimes: ["node", "deno", "bun"],
   features: ["large values", "snapshots", "tags", "transactions"],
   async open(directory: string, mode: Mode): Promise<Driver> {
-    const { DB } = await import("@holdfast/db");
-    // What comes a second later by itself belongs to the beginning of a program, not to what is measured.
-    await import("../../lib/db/repository/work.ts");
+    const { DB } = await (library ??= load());
     const db = await DB.open(join(directory, "holdfast"), {
       durability: mode === "durable" ? "commit" : "interval",
       cacheBytes: CACHE_BYTES,
