@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { ByteWriter, encodeText } from "../../../base/bytes.ts";
 import { Slicer } from "../../../base/yield.ts";
 import type { Engine } from "../../../engine/types.ts";
@@ -29,26 +29,54 @@ export async function entriesChecksum(
     .map(({ space }) => space);
   const slicer = new Slicer(engine.settings.monotonic);
   const selection = { namespace: undefined, prefix: undefined };
-  const hash = createHash("sha256");
+  const hash = new PartsHash();
   let entries = 0;
   for await (const entry of readCells({ engine, view, spaces, selection, slicer, signal })) {
     const { space, key, cell, version, timestamp } = entry;
     const value = cell.op === OP_BLOB ? await engine.valueAsync({ version, timestamp, cell: cell.raw }) : cell.payload;
-    part(hash, encodeText(JSON.stringify(space.path)));
-    part(hash, key);
-    part(hash, Uint8Array.of(cell.kind));
-    part(hash, value);
-    part(hash, encodeText(JSON.stringify(cell.tags)));
-    part(hash, encodeText(String(cell.expiresAt ?? "")));
-    part(hash, encodeText(options.withVersions ? `${version} ${timestamp}` : ""));
+    hash.text(JSON.stringify(space.path));
+    hash.bytes(key);
+    hash.bytes(Uint8Array.of(cell.kind));
+    hash.bytes(value);
+    hash.text(JSON.stringify(cell.tags));
+    hash.text(String(cell.expiresAt ?? ""));
+    hash.text(options.withVersions ? `${version} ${timestamp}` : "");
     entries++;
     onEntry(key.length + value.length);
   }
-  return { entries, checksum: `sha256:${hash.digest("hex")}` };
+  return { entries, checksum: `sha256:${hash.digest()}` };
 }
 
-function part(hash: Hash, bytes: Uint8Array): void {
-  const length = new ByteWriter(4);
-  length.u32(bytes.length);
-  hash.update(length.view()).update(bytes);
+/** Parts are hashed so many bytes at once: a call of the hash takes as long as hashing a few hundred. */
+const TOGETHER_BYTES = 2 ** 15;
+
+/** SHA-256 over parts, each behind its length. */
+class PartsHash {
+  readonly #hash = createHash("sha256");
+  readonly #waiting = new ByteWriter(2 * TOGETHER_BYTES);
+
+  text(text: string): void {
+    this.bytes(encodeText(text));
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#waiting.u32(bytes.length);
+    if (bytes.length < TOGETHER_BYTES) this.#waiting.bytes(bytes);
+    else {
+      this.#flush();
+      this.#hash.update(bytes);
+    }
+    if (this.#waiting.length >= TOGETHER_BYTES) this.#flush();
+  }
+
+  /** Hexadecimal. */
+  digest(): string {
+    this.#flush();
+    return this.#hash.digest("hex");
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#waiting.view());
+    this.#waiting.reset();
+  }
 }
