@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { ByteWriter, encodeText } from "../../base/bytes.ts";
+import { encodeText } from "../../base/bytes.ts";
+import { GatheredHash } from "../gathered_hash.ts";
 
 /** One entry with all that is kept of it. */
 export interface PortableRecord {
@@ -61,9 +61,6 @@ export function emptyMeta(): PortableMeta {
   };
 }
 
-/** Hashing goes in pieces of this size: a call per record would cost more than the hash itself. */
-const DIGEST_BYTES = 64 * 2 ** 10;
-
 /**
  * SHA-256 over what records say, in their order, whatever the file around them looks like: re-indenting a JSON backup or
  * compressing it changes nothing, changing an entry does.
@@ -75,40 +72,27 @@ const DIGEST_BYTES = 64 * 2 ** 10;
  * Every name, key, value and tag is its length as varint, then its bytes.
  */
 export class RecordDigest {
-  readonly #hash = createHash("sha256");
-  readonly #pending = new ByteWriter(DIGEST_BYTES * 2);
+  readonly #hash = new GatheredHash();
   /** How many records were added. */
   count = 0;
 
   /** Adds the next record. */
   add(record: PortableRecord): void {
-    const out = this.#pending;
+    const { out } = this.#hash;
     out.varint(record.namespace.length);
     for (const name of record.namespace) out.prefixed(encodeText(name));
     out.prefixed(record.key);
     out.u8(record.kind);
     out.varint(record.value.length);
-    if (record.value.length > DIGEST_BYTES) {
-      this.#flush();
-      this.#hash.update(record.value);
-    } else {
-      out.bytes(record.value);
-    }
+    this.#hash.bytes(record.value);
     out.varint(record.tags.length);
     for (const tag of record.tags) out.prefixed(encodeText(tag));
     out.varint(record.expiresAt === undefined ? 0 : record.expiresAt + 1);
     this.count++;
-    if (out.length >= DIGEST_BYTES) this.#flush();
   }
 
   /** The digest as hex; nothing can be added afterwards. */
   finish(): string {
-    this.#flush();
-    return this.#hash.digest("hex");
-  }
-
-  #flush(): void {
-    this.#hash.update(this.#pending.view());
-    this.#pending.reset();
+    return this.#hash.digest();
   }
 }

@@ -25,7 +25,7 @@ function checksumOf(entries: readonly Parts[]): string {
 }
 
 /** Lengths about that from which values are hashed by themselves, in tables and in blob files. */
-const LENGTHS = [1, 30_000, 32_767, 32_768, 32_769, 70_000];
+const LENGTHS = [1, 60_000, 65_535, 65_536, 65_537, 140_000];
 
 describe("entriesChecksum()", () => {
   for (const blobBytes of [4096, 2 ** 20]) {

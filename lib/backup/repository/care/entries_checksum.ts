@@ -8,11 +8,11 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { ByteWriter, encodeText } from "../../../base/bytes.ts";
+import { encodeText } from "../../../base/bytes.ts";
 import { Slicer } from "../../../base/yield.ts";
 import type { Engine } from "../../../engine/types.ts";
 import { OP_BLOB } from "../../../format/cell.ts";
+import { GatheredHash } from "../../gathered_hash.ts";
 import { spacesOf } from "../../namespaces.ts";
 import { readCells } from "../../read_entries.ts";
 
@@ -29,54 +29,25 @@ export async function entriesChecksum(
     .map(({ space }) => space);
   const slicer = new Slicer(engine.settings.monotonic);
   const selection = { namespace: undefined, prefix: undefined };
-  const hash = new PartsHash();
+  const hash = new GatheredHash();
   let entries = 0;
   for await (const entry of readCells({ engine, view, spaces, selection, slicer, signal })) {
     const { space, key, cell, version, timestamp } = entry;
     const value = cell.op === OP_BLOB ? await engine.valueAsync({ version, timestamp, cell: cell.raw }) : cell.payload;
-    hash.text(JSON.stringify(space.path));
-    hash.bytes(key);
-    hash.bytes(Uint8Array.of(cell.kind));
-    hash.bytes(value);
-    hash.text(JSON.stringify(cell.tags));
-    hash.text(String(cell.expiresAt ?? ""));
-    hash.text(options.withVersions ? `${version} ${timestamp}` : "");
+    part(hash, encodeText(JSON.stringify(space.path)));
+    part(hash, key);
+    part(hash, Uint8Array.of(cell.kind));
+    part(hash, value);
+    part(hash, encodeText(JSON.stringify(cell.tags)));
+    part(hash, encodeText(String(cell.expiresAt ?? "")));
+    part(hash, encodeText(options.withVersions ? `${version} ${timestamp}` : ""));
     entries++;
     onEntry(key.length + value.length);
   }
   return { entries, checksum: `sha256:${hash.digest()}` };
 }
 
-/** Parts are hashed so many bytes at once: a call of the hash takes as long as hashing a few hundred. */
-const TOGETHER_BYTES = 2 ** 15;
-
-/** SHA-256 over parts, each behind its length. */
-class PartsHash {
-  readonly #hash = createHash("sha256");
-  readonly #waiting = new ByteWriter(2 * TOGETHER_BYTES);
-
-  text(text: string): void {
-    this.bytes(encodeText(text));
-  }
-
-  bytes(bytes: Uint8Array): void {
-    this.#waiting.u32(bytes.length);
-    if (bytes.length < TOGETHER_BYTES) this.#waiting.bytes(bytes);
-    else {
-      this.#flush();
-      this.#hash.update(bytes);
-    }
-    if (this.#waiting.length >= TOGETHER_BYTES) this.#flush();
-  }
-
-  /** Hexadecimal. */
-  digest(): string {
-    this.#flush();
-    return this.#hash.digest("hex");
-  }
-
-  #flush(): void {
-    this.#hash.update(this.#waiting.view());
-    this.#waiting.reset();
-  }
+function part(hash: GatheredHash, bytes: Uint8Array): void {
+  hash.out.u32(bytes.length);
+  hash.bytes(bytes);
 }
