@@ -50,6 +50,9 @@ import { logIndexes, partsOf } from "./log_parts.ts";
 import { ObjectCopier, pairFiles } from "./object_copier.ts";
 import { gapAround } from "./stray_log.ts";
 
+/** So many backups are published before the leases are looked at again: each look is a write. */
+const UNPROVEN_MAX = 16;
+
 /** What a run is given. */
 export interface CopyRunOptions {
   /** What is wanted. */
@@ -89,6 +92,8 @@ export class CopyRun {
   readonly #options: CopyRunOptions;
   #copier!: ObjectCopier;
   #marked: ReadonlySet<string> = new Set();
+  /** Backups published since the leases were last seen to hold. */
+  #unproven: string[] = [];
 
   /** Nothing is read before `run`. */
   constructor(from: RepositoryContext, to: RepositoryContext, options: CopyRunOptions) {
@@ -153,6 +158,7 @@ export class CopyRun {
       await runPool(chainsOf(fresh.filter(({ base }) => base === null)), SMALL_REQUESTS, async (chain) => {
         for (const backup of chain) await this.#publish(backup, await this.#withoutBase(backup, indexOf), pins);
       });
+      await this.#assertHeld();
       for (const { source } of there) await this.#pin(source.id, pins);
       // In a directory one stands for all that lie beside it.
       const last = there.at(-1)?.target.id;
@@ -160,6 +166,9 @@ export class CopyRun {
       // All is there: without an index its readers only ask more often.
       await indexBackups(this.#to, report.backups.length).catch(() => {});
       reporter.finish();
+    } catch (error) {
+      if (this.#unproven.length > 0) await this.#assertHeld().catch(() => {}); // The first failure is the one to tell.
+      throw error;
     } finally {
       report.objects += this.#copier.made;
       report.reused += this.#copier.reused;
@@ -246,9 +255,19 @@ export class CopyRun {
     throwIfAborted(this.#options.signal);
   }
 
+  /**
+   * A pruning whose clock is far ahead may have broken a lease after it was renewed, and not have seen the backups that were
+   * published since: they are taken back.
+   */
   async #assertHeld(): Promise<void> {
-    throwIfAborted(this.#options.signal);
-    await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
+    const published = this.#unproven.splice(0);
+    try {
+      await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
+    } catch (error) {
+      // Before what they build on, as everywhere.
+      for (const id of published.reverse()) await this.#to.store.delete(backupKey(id)).catch(() => {});
+      throw error;
+    }
   }
 
   #sealed(backup: BackupDocument, changes: Partial<BackupDocument>): BackupDocument {
@@ -270,9 +289,11 @@ export class CopyRun {
 
   /** Writes a manifest: from here on the target has the backup. */
   async #publish(source: BackupDocument, body: BackupDocument, pins: ReadonlySet<string>): Promise<void> {
-    await this.#assertHeld();
+    if (this.#unproven.length >= UNPROVEN_MAX) await this.#assertHeld();
+    await this.#touch();
     const put = await writeDocument(this.#to, "backup", backupKey(body.id), body, { ifAbsent: true });
-    if (put === undefined) {
+    if (put !== undefined) this.#unproven.push(body.id);
+    else {
       // Ours, when only the answer was lost, or when a list lacked what an earlier plan of this copy has put.
       const found = await readBackup(this.#to, body.id);
       if (found === undefined || !isSameBackup(found, body)) throw idTaken(body.id, this.#from.name, this.#to.name);

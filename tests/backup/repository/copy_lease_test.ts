@@ -1,0 +1,104 @@
+/** A pruning whose clock is far ahead breaks the lease of a copy: whatever the copy publishes then must be whole, or not stay. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HoldfastError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { assertBackupsRestore, openOver, pastLeases, rangesOf, smallSource } from "./copy_fixture.ts";
+import { House } from "./house.ts";
+import { copyOf, keysOf } from "./prune_fixture.ts";
+
+describe("copyRepository()", () => {
+  for (const fails of [false, true]) {
+    const how = fails ? ", also when it fails for another reason" : "";
+    it(`takes back what it published once a pruning had broken its lease${how}`, async () => {
+      const { house, states } = await smallSource();
+      const { clock } = house.time;
+      const lock = `${PART.locks}backup-${house.engine.id}.json`;
+      let cases = 0;
+      for (let nth = 1;; nth++) {
+        const source = new FaultStore(await copyOf(house.store));
+        const target = new MemoryStore();
+        let published = 0;
+        const pruned = async (): Promise<void> => {
+          await target.delete(lock);
+          const { backups } = await readFacts(await openOver(target, clock));
+          const files = backups.flatMap(({ base }) => base?.files ?? []);
+          const needed = new Set(files.map(({ object }) => objectKey(object)));
+          for (const key of await keysOf(target, PART.objects)) if (!needed.has(key)) await target.delete(key);
+          if (fails) source.inject({ at: () => true, do: "refuse", times: Infinity });
+        };
+        const store = new FaultStore(target, {
+          delay: async ({ operation, key }) => {
+            if (operation === "put" && key.startsWith(PART.backups) && ++published === nth) await pruned();
+          },
+        });
+        const from = await openOver(source, clock, { concurrency: 1 });
+        const to = await openOver(store, clock, { concurrency: 1 });
+        const error = await copyRepository(from, to, {}).then(() => undefined, (error) => error);
+        if (published < nth) {
+          assert.equal(error, undefined);
+          break;
+        }
+        cases++;
+        if (!fails) assert.ok(error instanceof RepositoryLockedError, String(error));
+        else assert.ok(error instanceof HoldfastError, String(error));
+        const seen = await openOver(target, clock);
+        await assertBackupsRestore(seen, states);
+        pastLeases(house);
+        await copyRepository(house.context, seen, {});
+        assert.deepEqual(await rangesOf(seen), await rangesOf(house.context));
+        await assertBackupsRestore(seen, states);
+      }
+      assert.equal(cases, 6);
+    });
+  }
+
+  it("takes none back before what builds on it", async () => {
+    const house = await House.make();
+    for (let n = 0; n < 6; n++) {
+      await house.set("a", `${n}`);
+      await house.backup();
+    }
+    const { engine: { id }, time: { clock } } = house;
+    const target = new MemoryStore();
+    let published = 0;
+    let taken = 0;
+    const store = new FaultStore(target, {
+      delay: async ({ operation, key }) => {
+        if (!key.startsWith(PART.backups)) return;
+        if (operation === "put" && ++published === 5) await target.delete(`${PART.locks}backup-${id}.json`);
+        if (operation !== "delete") return;
+        taken++;
+        const { backups } = await readFacts(await openOver(target, clock));
+        const ids = new Set([null, ...backups.map(({ id }) => id)]);
+        assert.ok(backups.every(({ parentId }) => ids.has(parentId)), key);
+      },
+    });
+    const to = await openOver(store, clock);
+    await assert.rejects(copyRepository(house.context, to, {}), RepositoryLockedError);
+    assert.equal(taken, 5);
+    const { backups } = await readFacts(await openOver(target, clock));
+    assert.equal(backups.length, 1);
+  });
+
+  it("writes its leases once for many backups, and not too many", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    for (let n = 0; n < 50; n++) {
+      await house.set("a", `${n}`);
+      await house.backup();
+    }
+    const store = new FaultStore(new MemoryStore());
+    const to = await openOver(store, house.time.clock);
+    await copyRepository(house.context, to, {});
+    const puts = (part: string): number =>
+      store.calls.filter(({ operation, key }) => operation === "put" && key.startsWith(part)).length;
+    assert.equal(puts(PART.backups), 50);
+    // Taken, before the head is there and before it counts, thrice on the way, at the end.
+    assert.equal(puts(PART.locks), 7);
+  });
+});
