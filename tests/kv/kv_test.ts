@@ -228,6 +228,23 @@ describe("a list of a KV", () => {
     assert.deepEqual(await Array.fromAsync(list, ({ value }) => value), [3, 4, 9]);
   });
 
+  it("goes on behind its last entry, whether it came to its limit or not to its end", async () => {
+    await using kv = await openKv(":memory:");
+    for (let i = 0; i < 5; i++) await kv.set(["a", i], i);
+    await kv.enqueue("waits", { delay: 86_400_000 });
+    const prefix = ["a"];
+    const first = kv.list({ prefix }, { limit: 2 });
+    prefix[0] = "b";
+    assert.deepEqual((await Array.fromAsync(first)).map(({ value }) => value), [0, 1]);
+    assert.notEqual(first.cursor, "");
+    const rest = kv.list({ prefix: ["a"] }, { cursor: first.cursor });
+    assert.deepEqual((await Array.fromAsync(rest)).map(({ value }) => value), [2, 3, 4]);
+    assert.equal(rest.cursor, "");
+    // Nor does a cursor that no key has lead to what is no entry.
+    const all = await Array.fromAsync(kv.list({ prefix: [] }, { reverse: true, cursor: "_w==" }));
+    assert.deepEqual(all.map(({ value }) => value), [4, 3, 2, 1, 0]);
+  });
+
   it("lets the event loop go round", async () => {
     await using kv = await openKv(":memory:");
     const operation = kv.atomic();
@@ -310,6 +327,14 @@ describe("an atomic operation", () => {
       await kv.set(["b"], expireIn, { expireIn });
       assert.deepEqual((await all(kv)).map(({ value }) => value), [expireIn, expireIn]);
     }
+  });
+
+  it("checks all of a versionstamp", async () => {
+    await using kv = await openKv(":memory:");
+    const { versionstamp } = await kv.set(["a"], 1);
+    const stamps = [versionstamp.replace(/0000$/, "0001"), "AB".repeat(10), versionstamp];
+    const results = stamps.map((versionstamp) => kv.atomic().check({ key: ["a"], versionstamp }).commit());
+    assert.deepEqual((await Promise.all(results)).map(({ ok }) => ok), [false, false, true]);
   });
 
   it("writes its versionstamp into keys", async () => {
