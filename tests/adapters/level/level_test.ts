@@ -683,19 +683,21 @@ describe("HoldfastLevel's reads", () => {
       return false;
     };
     disk.inject({ at: count, do: "fail" });
-    await using iterator = level.values();
-    for (const ahead of [1, 3, 3, 7, 7, 7, 7, 15]) {
-      assert.equal(await iterator.next(), small);
-      assert.equal(reads.sst, ahead);
-    }
-    iterator.seek("30");
-    assert.equal(await iterator.next(), small);
-    assert.equal(reads.sst, 16);
-    iterator.seek("50");
-    for (let i = 0; i < 20; i++) assert.equal(await iterator.next(), large);
-    assert.equal(reads.blob, 20);
-
     const controller = new AbortController();
+    for (const signal of [undefined, controller.signal]) {
+      reads.sst = reads.blob = 0;
+      await using iterator = level.values({ signal });
+      for (const ahead of [1, 3, 3, 7, 7, 7, 7, 15]) {
+        assert.equal(await iterator.next(), small);
+        assert.equal(reads.sst, ahead);
+      }
+      iterator.seek("30");
+      assert.equal(await iterator.next(), small);
+      assert.equal(reads.sst, 16);
+      iterator.seek("50");
+      for (let i = 0; i < 20; i++) assert.equal(await iterator.next(), large);
+      assert.equal(reads.blob, 20);
+    }
     const all = level.values({ gte: "50", signal: controller.signal }).all();
     await yieldToLoop();
     controller.abort();
