@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type Kv, type KvEntry, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { DB } from "../../mod.ts";
+import type { Operation } from "../../lib/files/memory/disk_operation.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { until } from "../backup/repository/fake_timers.ts";
 import { onOneDisk, TestClock, unhandledDuring, withDirectory } from "../db/helpers.ts";
@@ -226,6 +227,23 @@ describe("a list of a KV", () => {
     await kv.database.compact();
     assert.deepEqual((await tables()).filter((name) => before.includes(name)), []);
     assert.deepEqual(await Array.fromAsync(list, ({ value }) => value), [3, 4, 9]);
+  });
+
+  it("reads no more rows than it may give", async () => {
+    const fileSystem = memoryFileSystem();
+    const options = { fileSystem, compression: "none", cacheBytes: 0, tuning: { blockBytes: 256 } } as const;
+    await using kv = await openKv("/kv", options);
+    const operation = kv.atomic();
+    for (let i = 0; i < 50; i++) operation.set([i], "a block each".repeat(25));
+    await operation.commit();
+    await kv.database.compact();
+    await kv.get([0]);
+    let reads = 0;
+    const count = ({ name, path }: Operation): boolean =>
+      name.startsWith("read") && path.endsWith(".sst") && reads++ < 0;
+    fileSystem.inject({ at: count, do: "fail" });
+    assert.equal((await Array.fromAsync(kv.list({ prefix: [] }, { limit: 3, batchSize: 40 }))).length, 3);
+    assert.equal(reads, 3);
   });
 
   it("goes on behind its last entry, whether it came to its limit or not to its end", async () => {
