@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { HoldfastLevel, LevelError } from "../../../lib/adapters/level.ts";
 import { concatBytes } from "../../../lib/base/bytes.ts";
@@ -649,6 +650,15 @@ describe("HoldfastLevel's reads", () => {
     await assert.rejects(level.iterator({ valueEncoding: "json" }).all(), { code: "LEVEL_DECODE_ERROR" });
     await level.clear({ limit: 2 });
     assert.equal(pins(), before);
+  });
+
+  it("of many keys hold nothing of what they gave", async () => {
+    await using level = new HoldfastLevel<string, Uint8Array>(":memory:", { valueEncoding: "view" });
+    await level.put("large", new Uint8Array(2 ** 20));
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 400; i++) await level.getMany(["large"]);
+    const grown = process.memoryUsage().rss - before;
+    assert.ok(grown < 200 * 2 ** 20, `${grown} bytes of 400 MiB`);
   });
 
   it("that are ended by a signal say so, and hold nothing", async () => {
