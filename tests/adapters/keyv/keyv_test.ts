@@ -405,6 +405,18 @@ describe("KeyvHoldfast", () => {
       await assert.rejects(store.get("a"), LockedError);
     }));
 
+  it("is disconnected from what could not be opened", async () => {
+    const fileSystem = memoryFileSystem();
+    fileSystem.lock = async () => {
+      for (let turn = 0; turn < 5; turn++) await settle();
+      throw new LockedError("it is held elsewhere", { path: "/d" });
+    };
+    const store = new KeyvHoldfast("/d", { fileSystem });
+    const refused = assert.rejects(store.get("a"), LockedError);
+    await store.disconnect();
+    await refused;
+  });
+
   it("writes as durably as it is told", async () => {
     const fileSystem = memoryFileSystem();
     const db = await DB.open("/d", { fileSystem, durability: "buffered" });
