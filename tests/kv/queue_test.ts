@@ -185,13 +185,33 @@ describe("a queue", () => {
     });
   });
 
+  it("begins with nothing more once it is closed, from above or beneath", async () => {
+    for (const close of [(kv: Kv) => kv.close(), (kv: Kv) => kv.database.close()]) {
+      await withKv(async (kv, time, errors) => {
+        const release: (() => void)[] = [];
+        const listening = kv.listenQueue(() => new Promise<void>((resolve) => release.push(resolve)));
+        const operation = kv.atomic();
+        for (let i = 0; i < 101; i++) operation.enqueue(i);
+        await operation.commit();
+        await until(() => release.length === 100);
+        const closing = close(kv);
+        for (const resolve of release) resolve();
+        await Promise.all([closing, listening]);
+        assert.deepEqual([release.length, time.keeping, errors], [100, 0, []]);
+      });
+    }
+  });
+
   it("has several listeners take turns", async () => {
     await withKv(async (kv) => {
       const seen = [0, 0];
+      const watch = kv.database.watch.bind(kv.database);
+      let watches = 0;
+      kv.database.watch = (...given) => (watches++, watch(...given));
       for (const i of [0, 1]) void kv.listenQueue(() => void seen[i]!++);
       for (let i = 0; i < 10; i++) await kv.enqueue(i);
       await until(() => seen[0]! + seen[1]! === 10);
-      assert.deepEqual(seen, [5, 5]);
+      assert.deepEqual([seen, watches], [[5, 5], 1]);
     });
   });
 
@@ -244,7 +264,19 @@ describe("a queue", () => {
         message: "listenQueue: the handler must be a function, not undefined",
       });
       assert.equal(await waiting(kv), 1);
+      const closing = kv.close();
+      await assert.rejects(kv.listenQueue(() => {}), { code: "CLOSED", message: "Queue already closed" });
+      await closing;
     });
+    await withKv(async (kv) => {
+      await kv.database.close();
+      await assert.rejects(kv.listenQueue(() => {}), { code: "CLOSED", message: "Queue already closed" });
+    });
+    const disk = memoryFileSystem();
+    await using writer = await openKv("/kv", { fileSystem: disk });
+    await writer.enqueue("a");
+    await using reader = await openKv("/kv", { fileSystem: disk.otherProcess(), readOnly: true });
+    await assert.rejects(reader.listenQueue(() => assert.fail("it could not be removed")), { code: "READ_ONLY" });
   });
 
   it("delivers what a restore has brought back", async () => {

@@ -79,12 +79,11 @@ export class MessageQueue {
   readonly #running = new Set<string>();
   #next = 0;
   #cancelTimer: (() => void) | undefined;
-  #closed = false;
 
   constructor(core: KvCore) {
     this.#core = core;
     // Behind those of earlier openings, which had at most one for each microsecond.
-    this.#sequence = Math.max(core.db.version, Math.min(1000 * this.#now(), SEQUENCE_MAX));
+    this.#sequence = Math.min(1000 * this.#now(), SEQUENCE_MAX);
   }
 
   /** A message as it will be kept. A mistake in one of its keys is told when it is sent. */
@@ -121,7 +120,7 @@ export class MessageQueue {
     if (typeof handler !== "function") {
       throw new TypeError(`listenQueue: the handler must be a function, not ${describeValue(handler)}`);
     }
-    if (this.#closed || this.#core.db.closed) throw new ClosedError("Queue already closed");
+    if (this.#core.db.closed) throw new ClosedError("Queue already closed");
     if (this.#core.db.readOnly) {
       throw new ReadOnlyError("Cannot listenQueue: the KV is open with readOnly, and delivering writes (READ_ONLY)");
     }
@@ -133,9 +132,11 @@ export class MessageQueue {
     await Promise.allSettled(this.#finishing);
   }
 
-  /** Delivers nothing more; handlers that run go on, and what they finish from now on is delivered again. */
+  /**
+   * Ends listening, as the database does in this turn; handlers that run go on, and what they finish from then on is
+   * delivered again.
+   */
   close(): void {
-    this.#closed = true;
     this.#cancelTimer?.();
     for (const { end } of this.#listeners) end();
   }
@@ -157,7 +158,7 @@ export class MessageQueue {
   #pump(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#closed || this.#listeners.length === 0) return;
+    if (this.#core.db.closed || this.#listeners.length === 0) return;
     // Whoever listens keeps the program alive, as in Deno.
     let sleepMs = IDLE_MS;
     const now = this.#now();
@@ -175,7 +176,6 @@ export class MessageQueue {
         if (!this.#running.has(toHex(key))) due.push(key);
       }
     } catch (error) {
-      if (this.#core.db.closed) return this.close();
       sleepMs = RETRY_MS;
       this.#core.report(error);
     }
@@ -191,7 +191,7 @@ export class MessageQueue {
     this.#running.add(name);
     const work = this.#handle(key, handler).catch((error) => {
       // Nobody could have removed it.
-      if (!this.#closed) this.#core.report(error);
+      if (!this.#core.db.closed) this.#core.report(error);
     }).finally(() => {
       this.#running.delete(name);
       this.#pump();
@@ -214,7 +214,6 @@ export class MessageQueue {
       this.#core.report(error);
       finish = () => this.#failed(key);
     }
-    if (this.#closed) return;
     const finished = finish().then(() => {}).finally(() => this.#finishing.delete(finished));
     this.#finishing.add(finished);
     await finished;
