@@ -36,6 +36,7 @@ describe("a queue", () => {
       const messages = ["a", { at: new Date(5) }, new Uint8Array([1]), undefined, 7n, null];
       for (const message of messages) await kv.enqueue(message);
       const listening = kv.listenQueue((message) => void seen.push(message));
+      assert.deepEqual(seen, [], "none is begun with within the call");
       await kv.atomic().enqueue(new KvU64(1n)).enqueue("last").set(["sent"], true).commit();
       await until(() => seen.length === 8);
       assert.deepEqual(seen, [...messages, { value: 1n }, "last"]);

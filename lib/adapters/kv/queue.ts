@@ -72,7 +72,8 @@ export class MessageQueue {
   readonly #core: KvCore;
   readonly #opening = randomBytes(8);
   readonly #listeners: Listener[] = [];
-  readonly #finishing = new Set<Promise<void>>();
+  /** Resolves once what handlers have finished so far is removed or given another time, or can no more be. */
+  #finished = Promise.resolve();
   #sequence: number;
   #from = MESSAGES.start;
   /** The keys of what is being delivered. */
@@ -129,7 +130,7 @@ export class MessageQueue {
       if (this.#listeners.length === 1) this.#follow().catch((error) => this.#core.report(error));
       this.#pump();
     });
-    await Promise.allSettled(this.#finishing);
+    await this.#finished;
   }
 
   /**
@@ -201,9 +202,7 @@ export class MessageQueue {
 
   async #handle(key: Uint8Array, handler: KvQueueHandler): Promise<void> {
     const { db, codec } = this.#core;
-    const stored = db.getSync(key);
-    if (stored === undefined) return; // removed by other means
-    const { message } = fromStored(codec, stored) as MessageRow;
+    const { message } = fromStored(codec, db.getSync(key)) as MessageRow;
     let finish: () => Promise<unknown>;
     // A handler begins when the pump has come to its end.
     await undefined;
@@ -214,8 +213,8 @@ export class MessageQueue {
       this.#core.report(error);
       finish = () => this.#failed(key);
     }
-    const finished = finish().then(() => {}).finally(() => this.#finishing.delete(finished));
-    this.#finishing.add(finished);
+    const finished = finish();
+    this.#finished = Promise.allSettled([this.#finished, finished]).then(() => {});
     await finished;
   }
 
