@@ -104,10 +104,10 @@ describe("a KV", () => {
     await using kv = await openKv(":memory:", { clock: clock.now });
     await kv.set(["a"], 1, { expireIn: 100 });
     await kv.atomic().set(["b"], new KvU64(1n), { expireIn: 100 }).set(["c"], 1, { expireIn: 200 })
-      .set(["e"], 1, { expireIn: 0 }).commit();
+      .set(["e"], 1, { expireIn: 0 }).mutate({ type: "set", key: ["f"], value: 1, expireIn: 100 }).commit();
     await kv.set(["d"], 1, { expireIn: 0 });
     clock.ms += 99;
-    assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["a", "b", "c"]);
+    assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["a", "b", "c", "f"]);
     clock.ms += 1;
     assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["c"]);
     assert.deepEqual((await kv.get(["a"])).versionstamp, null);

@@ -150,16 +150,22 @@ describe("a queue", () => {
 
   it("has a schedule of its own, and may have none", async () => {
     await withKv(async (kv, time) => {
-      const tries: Record<string, number[]> = { own: [], none: [] };
+      const tries: Record<string, number[]> = { own: [], none: [], most: [] };
       void kv.listenQueue((name: string) => {
         tries[name]!.push(time.now - BEGIN);
         throw new Error("no");
       });
-      await kv.enqueue("own");
+      await kv.enqueue("own", { backoffSchedule: null as never });
       await kv.enqueue("none", { backoffSchedule: [] });
-      await until(() => tries["none"]!.length === 1);
-      await time.advance(200_000, () => turns(10));
-      assert.deepEqual(tries, { own: [0, 100, 1100, 6100, 36_100, 96_100], none: [0] });
+      await kv.enqueue("most", { backoffSchedule: [50.9, 3_600_000, 5, 5, 5] });
+      await until(() => tries["most"]!.length === 1);
+      await turns();
+      await time.advance(4_000_000, () => turns(10));
+      assert.deepEqual(tries, {
+        own: [0, 100, 1100, 6100, 36_100, 96_100],
+        none: [0],
+        most: [0, 50, 3_600_050, 3_600_055, 3_600_060, 3_600_065],
+      });
       assert.equal(await waiting(kv), 0);
     });
   });
@@ -407,6 +413,16 @@ describe("a queue", () => {
     await time.advance(500);
     await until(() => seen.length === 5);
     assert.deepEqual(seen, [1, 2, 3, 4, 5]);
+  });
+
+  it("keeps each message of its own where openings follow each other within a ms", async () => {
+    const time = new SimulatedTime(BEGIN);
+    const options = { ...onOneDisk(), clock: time.clock };
+    for (let opening = 1; opening <= 2; opening++) {
+      await using kv = await openKvWith(time, "/kv", options);
+      await kv.enqueue(opening);
+      assert.equal(await waiting(kv), opening);
+    }
   });
 
   it("keeps each message of its own where the clock is ahead by centuries, or has fractions of a ms", async () => {
