@@ -3,6 +3,7 @@
  * its end without closing it.
  */
 import process from "node:process";
+import { schedule } from "../../lib/adapters/schedule.ts";
 import { DB, type OpenOptions } from "../../mod.ts";
 
 const [, , directory = "", what = ""] = process.argv;
@@ -32,6 +33,18 @@ switch (what) {
     db.snapshot();
     await db.list().next();
     say("idle");
+    break;
+  }
+  case "schedule": {
+    const repository = { backup: () => Promise.resolve(), prune() {} } as never;
+    const jobs = schedule(repository, await open(), {
+      full: "* * * * * *",
+      keepAlive: true,
+      onEvent({ type }) {
+        say(type);
+        if (type === "success") void jobs.stop();
+      },
+    });
     break;
   }
   case "hold": {

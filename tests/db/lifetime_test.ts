@@ -87,6 +87,11 @@ describe("a process", () => {
     assert.deepEqual([code, output], [0, "idle\n"]);
   });
 
+  it("is kept by a schedule that is to do so, until that is stopped", async () => {
+    const { code, output } = await new Program(join(root, "schedule"), "schedule").ended;
+    assert.deepEqual([code, output], [0, "start\nsuccess\n"]);
+  });
+
   it("that holds a database refuses others by its number, and a killed one holds nothing", async () => {
     const directory = join(root, "held");
     const other = new Program(directory, "hold");

@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
 import { type Kv, type KvEntry, KvU64, openKv } from "../../lib/adapters/kv.ts";
 import { DB } from "../../mod.ts";
+import type { Operation } from "../../lib/files/memory/disk_operation.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { until } from "../backup/repository/fake_timers.ts";
 import { onOneDisk, TestClock, unhandledDuring, withDirectory } from "../db/helpers.ts";
@@ -103,10 +104,10 @@ describe("a KV", () => {
     await using kv = await openKv(":memory:", { clock: clock.now });
     await kv.set(["a"], 1, { expireIn: 100 });
     await kv.atomic().set(["b"], new KvU64(1n), { expireIn: 100 }).set(["c"], 1, { expireIn: 200 })
-      .set(["e"], 1, { expireIn: 0 }).commit();
+      .set(["e"], 1, { expireIn: 0 }).mutate({ type: "set", key: ["f"], value: 1, expireIn: 100 }).commit();
     await kv.set(["d"], 1, { expireIn: 0 });
     clock.ms += 99;
-    assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["a", "b", "c"]);
+    assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["a", "b", "c", "f"]);
     clock.ms += 1;
     assert.deepEqual((await all(kv)).map(({ key }) => key[0]), ["c"]);
     assert.deepEqual((await kv.get(["a"])).versionstamp, null);
@@ -228,6 +229,40 @@ describe("a list of a KV", () => {
     assert.deepEqual(await Array.fromAsync(list, ({ value }) => value), [3, 4, 9]);
   });
 
+  it("reads no more rows than it may give", async () => {
+    const fileSystem = memoryFileSystem();
+    const options = { fileSystem, compression: "none", cacheBytes: 0, tuning: { blockBytes: 256 } } as const;
+    await using kv = await openKv("/kv", options);
+    const operation = kv.atomic();
+    for (let i = 0; i < 50; i++) operation.set([i], "a block each".repeat(25));
+    await operation.commit();
+    await kv.database.compact();
+    await kv.get([0]);
+    let reads = 0;
+    const count = ({ name, path }: Operation): boolean =>
+      name.startsWith("read") && path.endsWith(".sst") && reads++ < 0;
+    fileSystem.inject({ at: count, do: "fail" });
+    assert.equal((await Array.fromAsync(kv.list({ prefix: [] }, { limit: 3, batchSize: 40 }))).length, 3);
+    assert.equal(reads, 3);
+  });
+
+  it("goes on behind its last entry, whether it came to its limit or not to its end", async () => {
+    await using kv = await openKv(":memory:");
+    for (let i = 0; i < 5; i++) await kv.set(["a", i], i);
+    await kv.enqueue("waits", { delay: 86_400_000 });
+    const prefix = ["a"];
+    const first = kv.list({ prefix }, { limit: 2 });
+    prefix[0] = "b";
+    assert.deepEqual((await Array.fromAsync(first)).map(({ value }) => value), [0, 1]);
+    assert.notEqual(first.cursor, "");
+    const rest = kv.list({ prefix: ["a"] }, { cursor: first.cursor });
+    assert.deepEqual((await Array.fromAsync(rest)).map(({ value }) => value), [2, 3, 4]);
+    assert.equal(rest.cursor, "");
+    // Nor does a cursor that no key has lead to what is no entry.
+    const all = await Array.fromAsync(kv.list({ prefix: [] }, { reverse: true, cursor: "_w==" }));
+    assert.deepEqual(all.map(({ value }) => value), [4, 3, 2, 1, 0]);
+  });
+
   it("lets the event loop go round", async () => {
     await using kv = await openKv(":memory:");
     const operation = kv.atomic();
@@ -310,6 +345,14 @@ describe("an atomic operation", () => {
       await kv.set(["b"], expireIn, { expireIn });
       assert.deepEqual((await all(kv)).map(({ value }) => value), [expireIn, expireIn]);
     }
+  });
+
+  it("checks all of a versionstamp", async () => {
+    await using kv = await openKv(":memory:");
+    const { versionstamp } = await kv.set(["a"], 1);
+    const stamps = [versionstamp.replace(/0000$/, "0001"), "AB".repeat(10), versionstamp];
+    const results = stamps.map((versionstamp) => kv.atomic().check({ key: ["a"], versionstamp }).commit());
+    assert.deepEqual((await Promise.all(results)).map(({ ok }) => ok), [false, false, true]);
   });
 
   it("writes its versionstamp into keys", async () => {

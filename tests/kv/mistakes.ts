@@ -125,6 +125,11 @@ export const MISTAKES: Mistake[] = [
     ours: "at once TypeError: Selector must specify either 'prefix' or both 'start' and 'end' key",
   },
   {
+    name: "a selector inherits what it has",
+    run: (kv) => kv.list(Object.create({ prefix: ["a"] })),
+    ours: "at once TypeError: Selector must specify either 'prefix' or both 'start' and 'end' key",
+  },
+  {
     name: "a selector has no end",
     run: (kv) => kv.list({ start: ["a"] }),
     ours: "at once TypeError: Selector must specify either 'prefix' or both 'start' and 'end' key",
@@ -186,6 +191,11 @@ export const MISTAKES: Mistake[] = [
   {
     name: "a cursor is none",
     run: (kv) => drained(kv.list({ prefix: [] }, { cursor: "!!" })),
+    ours: "later TypeError: invalid cursor",
+  },
+  {
+    name: "a cursor is written otherwise",
+    run: (kv) => drained(kv.list({ prefix: [] }, { cursor: "AQ" })),
     ours: "later TypeError: invalid cursor",
   },
   {
@@ -283,6 +293,11 @@ export const MISTAKES: Mistake[] = [
     run: (kv) => kv.atomic().mutate({ type: "sum", key: ["number"], value: 1n }).commit(),
     ours: "later TypeError: Cannot sum Number with BigInt",
   },
+  ...[-1n, 1n << 64n].map((value) => ({
+    name: `${value} is added to a KvU64`,
+    run: (kv: Any) => kv.atomic().mutate({ type: "sum", key: ["u64"], value }).commit(),
+    ours: "later TypeError: Cannot sum KvU64 with BigInt",
+  })),
   {
     name: "the smaller of a number is asked for",
     run: (kv) => kv.atomic().mutate({ type: "min", key: ["number"], value: 1 }).commit(),
@@ -355,6 +370,7 @@ export const MISTAKES: Mistake[] = [
 export async function makeMistakes(kv: Any, u64: new (value: Any) => unknown): Promise<string[]> {
   await kv.set(["text"], "x");
   await kv.set(["number"], 5);
+  await kv.set(["u64"], new u64(5n));
   const outcomes = [];
   for (const { run } of MISTAKES) outcomes.push(await outcomeOf(() => run(kv, u64)));
   return outcomes;

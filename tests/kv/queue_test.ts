@@ -36,6 +36,7 @@ describe("a queue", () => {
       const messages = ["a", { at: new Date(5) }, new Uint8Array([1]), undefined, 7n, null];
       for (const message of messages) await kv.enqueue(message);
       const listening = kv.listenQueue((message) => void seen.push(message));
+      assert.deepEqual(seen, [], "none is begun with within the call");
       await kv.atomic().enqueue(new KvU64(1n)).enqueue("last").set(["sent"], true).commit();
       await until(() => seen.length === 8);
       assert.deepEqual(seen, [...messages, { value: 1n }, "last"]);
@@ -149,16 +150,22 @@ describe("a queue", () => {
 
   it("has a schedule of its own, and may have none", async () => {
     await withKv(async (kv, time) => {
-      const tries: Record<string, number[]> = { own: [], none: [] };
+      const tries: Record<string, number[]> = { own: [], none: [], most: [] };
       void kv.listenQueue((name: string) => {
         tries[name]!.push(time.now - BEGIN);
         throw new Error("no");
       });
-      await kv.enqueue("own");
+      await kv.enqueue("own", { backoffSchedule: null as never });
       await kv.enqueue("none", { backoffSchedule: [] });
-      await until(() => tries["none"]!.length === 1);
-      await time.advance(200_000, () => turns(10));
-      assert.deepEqual(tries, { own: [0, 100, 1100, 6100, 36_100, 96_100], none: [0] });
+      await kv.enqueue("most", { backoffSchedule: [50.9, 3_600_000, 5, 5, 5] });
+      await until(() => tries["most"]!.length === 1);
+      await turns();
+      await time.advance(4_000_000, () => turns(10));
+      assert.deepEqual(tries, {
+        own: [0, 100, 1100, 6100, 36_100, 96_100],
+        none: [0],
+        most: [0, 50, 3_600_050, 3_600_055, 3_600_060, 3_600_065],
+      });
       assert.equal(await waiting(kv), 0);
     });
   });
@@ -185,13 +192,33 @@ describe("a queue", () => {
     });
   });
 
+  it("begins with nothing more once it is closed, from above or beneath", async () => {
+    for (const close of [(kv: Kv) => kv.close(), (kv: Kv) => kv.database.close()]) {
+      await withKv(async (kv, time, errors) => {
+        const release: (() => void)[] = [];
+        const listening = kv.listenQueue(() => new Promise<void>((resolve) => release.push(resolve)));
+        const operation = kv.atomic();
+        for (let i = 0; i < 101; i++) operation.enqueue(i);
+        await operation.commit();
+        await until(() => release.length === 100);
+        const closing = close(kv);
+        for (const resolve of release) resolve();
+        await Promise.all([closing, listening]);
+        assert.deepEqual([release.length, time.keeping, errors], [100, 0, []]);
+      });
+    }
+  });
+
   it("has several listeners take turns", async () => {
     await withKv(async (kv) => {
       const seen = [0, 0];
+      const watch = kv.database.watch.bind(kv.database);
+      let watches = 0;
+      kv.database.watch = (...given) => (watches++, watch(...given));
       for (const i of [0, 1]) void kv.listenQueue(() => void seen[i]!++);
       for (let i = 0; i < 10; i++) await kv.enqueue(i);
       await until(() => seen[0]! + seen[1]! === 10);
-      assert.deepEqual(seen, [5, 5]);
+      assert.deepEqual([seen, watches], [[5, 5], 1]);
     });
   });
 
@@ -244,7 +271,19 @@ describe("a queue", () => {
         message: "listenQueue: the handler must be a function, not undefined",
       });
       assert.equal(await waiting(kv), 1);
+      const closing = kv.close();
+      await assert.rejects(kv.listenQueue(() => {}), { code: "CLOSED", message: "Queue already closed" });
+      await closing;
     });
+    await withKv(async (kv) => {
+      await kv.database.close();
+      await assert.rejects(kv.listenQueue(() => {}), { code: "CLOSED", message: "Queue already closed" });
+    });
+    const disk = memoryFileSystem();
+    await using writer = await openKv("/kv", { fileSystem: disk });
+    await writer.enqueue("a");
+    await using reader = await openKv("/kv", { fileSystem: disk.otherProcess(), readOnly: true });
+    await assert.rejects(reader.listenQueue(() => assert.fail("it could not be removed")), { code: "READ_ONLY" });
   });
 
   it("delivers what a restore has brought back", async () => {
@@ -374,6 +413,16 @@ describe("a queue", () => {
     await time.advance(500);
     await until(() => seen.length === 5);
     assert.deepEqual(seen, [1, 2, 3, 4, 5]);
+  });
+
+  it("keeps each message of its own where openings follow each other within a ms", async () => {
+    const time = new SimulatedTime(BEGIN);
+    const options = { ...onOneDisk(), clock: time.clock };
+    for (let opening = 1; opening <= 2; opening++) {
+      await using kv = await openKvWith(time, "/kv", options);
+      await kv.enqueue(opening);
+      assert.equal(await waiting(kv), opening);
+    }
   });
 
   it("keeps each message of its own where the clock is ahead by centuries, or has fractions of a ms", async () => {

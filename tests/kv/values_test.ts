@@ -18,6 +18,15 @@ describe("a value", () => {
   it("is stored as what it is, if JSON, text or bytes can say it", () => {
     const plain = [1, "text", true, null, { a: [{ b: "c" }], d: {} }, [[], [1, 2]], new Uint8Array([1])];
     for (const value of plain) assert.equal(toStored(codec, value), value);
+    let deep: unknown = 1;
+    for (let i = 0; i < 1000; i++) deep = [deep];
+    assert.equal(toStored(codec, deep), deep);
+    const beside = { $u64: "1", of: 2 };
+    assert.equal(fromStored(codec, toStored(codec, beside)), beside);
+    // Those are no text of JSON.
+    for (const value of [{ "\ud800": 1 }, ["\ud800"]]) {
+      assert.deepEqual(Object.keys(toStored(codec, value) as object), ["$kv"]);
+    }
   });
 
   it("is stored with all that a clone keeps", () => {
@@ -35,12 +44,19 @@ describe("a value", () => {
       ...[new Float64Array([1, NaN]), { nested: new Uint8Array([1, 2]) }, new ArrayBuffer(3), new BigInt64Array([-1n])],
       ...[{ "\ud800": "\u2028" }, JSON.parse('{"__proto__": {"a": 1}}'), { then: 1, length: 2, toString: 3 }],
       ...[{ $kv: "1" }, { $u64: "1" }, { $kv: { $kv: 1n } }],
+      ...[Object.assign([1, ,], { more: 2 }), Object.assign([1], { 4294967295: 2 })],
     ];
     for (const value of values) assert.deepEqual(stored(value), value);
     const back = stored(cycle);
     assert.equal(back["cycle"], back);
     assert.equal(back["shared"], back["again"]);
     assert.deepEqual([stored(match).index, stored(match).input], [1, "abc"]);
+    const twice = stored([shared, shared]);
+    assert.equal(twice[0], twice[1]);
+    const list = Object.assign([1 as unknown], { list: 1 as unknown });
+    list[0] = list.list = list;
+    const ring = stored(list);
+    assert.ok(ring[0] === ring && ring.list === ring);
   });
 
   it("is an error with its class, message, stack and cause", () => {
@@ -57,6 +73,12 @@ describe("a value", () => {
     assert.equal(Object.getPrototypeOf(same), Error.prototype);
     assert.equal((same.cause as { selfmade: Error }).selfmade, same);
     assert.equal("extra" in same, false);
+    const bare = new Error();
+    delete bare.stack;
+    assert.deepEqual(
+      Object.getOwnPropertyNames(stored(bare)).filter((name) => ["message", "stack"].includes(name)),
+      [],
+    );
   });
 
   it("is the data of an object of a class", () => {
@@ -94,7 +116,12 @@ describe("a value", () => {
     const refused = [
       ...[() => 1, Symbol("s"), Promise.resolve(), new WeakMap(), new WeakRef({}), new Proxy([() => 1], {})],
       ...[new SharedArrayBuffer(1), new Blob([]), new URL("file:///"), (function* () {})(), Object(Symbol("s"))],
-      ...[new DataView(new SharedArrayBuffer(1)), new AbortController().signal],
+      ...[
+        new DataView(new SharedArrayBuffer(1)),
+        new DataView(new SharedArrayBuffer(2), 1),
+        new AbortController().signal,
+      ],
+      new Proxy(Object.assign([1], { more: 1 }), {}),
       ...[new DOMException("no", "DataError"), AbortSignal.abort().reason],
     ];
     for (const value of refused) {
@@ -106,11 +133,14 @@ describe("a value", () => {
       () => toStored(codec, { u: undefined, o: JSON.parse('{"__proto__": 1}') }),
       /could not be cloned.*value\.o/,
     );
+    const named = Object.defineProperty([1], "__proto__", { value: {}, enumerable: true });
+    assert.throws(() => toStored(codec, named), /could not be cloned/);
   });
 
   it("is read wherever it is written, or refused for what lies in each other", () => {
     // The kinds that are not JSON, and how many levels each takes.
     const kinds: [levels: number, around: (value: unknown) => unknown][] = [
+      [1, (value) => [value]],
       [1, (value) => [value, undefined]],
       [1, (value) => ({ value, none: undefined })],
       [1, (value) => new Map([[value, 1]])],
@@ -177,6 +207,7 @@ describe("a value", () => {
       assert.throws(() => fromStored(codec, { $u64: text }), { code: "CORRUPTION" }, text);
     }
     assert.deepEqual(fromStored(codec, { $u64: "18446744073709551615" }), new KvU64(2n ** 64n - 1n));
+    assert.ok(fromStored(codec, { $kv: '[["Error",1],{"name":2},"constructor"]' }) instanceof Error);
     assert.equal(({} as { polluted?: unknown }).polluted, undefined);
   });
 });

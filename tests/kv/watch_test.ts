@@ -13,16 +13,25 @@ describe("watching keys", () => {
   it("gives all entries at once, and again when one has changed", async () => {
     await using kv = await openKv(":memory:");
     await kv.set(["a"], new Set([1]));
-    const reader = kv.watch<[Set<number>, string]>([["a"], ["b"]]).getReader();
+    const keys = [["a"], ["b"], []];
+    const reader = kv.watch<[Set<number>, string, null]>(keys as never).getReader();
     const first = await reader.read();
-    assert.deepEqual(first.value, [await kv.get(["a"]), { key: ["b"], value: null, versionstamp: null }]);
+    assert.deepEqual(first.value, [
+      await kv.get(["a"]),
+      { key: ["b"], value: null, versionstamp: null },
+      { key: [], value: null, versionstamp: null },
+    ]);
+    keys[1]![0] = (first.value![1].key as string[])[0] = "changed";
     const next = reader.read();
     await kv.set(["c"], "is not watched");
     const { versionstamp } = await kv.set(["b"], "there");
     assert.deepEqual((await next).value?.[1], { key: ["b"], value: "there", versionstamp });
     const last = reader.read();
-    await kv.delete(["a"]);
-    assert.deepEqual(values((await last).value), [null, "there"]);
+    await kv.atomic().delete(["a"]).delete(["b"]).commit();
+    assert.deepEqual((await last).value?.map(({ key, value }) => [key, value]), [[["a"], null], [["b"], null], [
+      [],
+      null,
+    ]]);
     await reader.cancel();
   });
 
@@ -75,6 +84,33 @@ describe("watching keys", () => {
     await reader.cancel();
   });
 
+  it("leaves no timer when something else came first", async () => {
+    const time = new SimulatedTime(1_000_000);
+    let timers = 0;
+    const set: typeof time.set = (...given) => {
+      timers++;
+      const cancel = time.set(...given);
+      return () => (timers--, cancel());
+    };
+    await using kv = await openKvWith({ set }, ":memory:", { clock: time.clock });
+    await kv.set(["a"], 1, { expireIn: 86_400_000 });
+    const reader = kv.watch([["a"]]).getReader();
+    await reader.read();
+    const next = reader.read();
+    await turns();
+    assert.equal(timers, 1);
+    await kv.set(["a"], 2, { expireIn: 86_400_000 });
+    await next;
+    assert.equal(timers, 0);
+    const last = reader.read();
+    await turns();
+    assert.equal(timers, 1);
+    await reader.cancel();
+    await last;
+    await turns();
+    assert.equal(timers, 0);
+  });
+
   it("tells of it soon where the clock is set forward, and tells nothing while it only looks", async () => {
     let set = 0;
     const time = new SimulatedTime(1_000_000);
@@ -96,7 +132,7 @@ describe("watching keys", () => {
     await reader.cancel();
   });
 
-  it("listens no longer once it has failed", async () => {
+  it("listens no longer once it has failed, was left or has nothing to watch", async () => {
     await using kv = await openKv(":memory:");
     const { database } = kv;
     const watch = database.watch.bind(database);
@@ -112,6 +148,10 @@ describe("watching keys", () => {
     await database.set(encodeKey(["a"]), { $kv: "no text of devalue" });
     await assert.rejects(reader.read(), { code: "CORRUPTION" });
     assert.equal(left, 1);
+    await kv.watch([["b"]]).cancel();
+    assert.equal(left, 2);
+    await kv.watch([]).getReader().read();
+    assert.equal(left, 3);
   });
 
   it("ends with the KV, and with no keys at once", async () => {

@@ -240,6 +240,46 @@ describe("fromRedis()", () => {
     assert.ok(most() <= 32, `${most()} at once`);
   });
 
+  it("reads what comes in several pages, and passes over what has gone between two questions", async () => {
+    const pages: Record<string, string[][]> = {
+      SCAN: [["a hash", "a set", "a zset"], [], ["no hash", "no set", "no zset", "no list", "a string"]],
+      HSCAN: [["\ufeffone", "1"], [], ["two", "\ufeff2"]],
+      SSCAN: [["c", "a"], ["a", "b"]],
+      ZSCAN: [["b", "1", "c", "-1"], ["a", "1", "c", "-1"]],
+    };
+    pages["SCAN"]!.push(["no stream", "now string"]);
+    const answer = (command: string, args: string[]): unknown => {
+      const [key = ""] = args;
+      const [state, type] = key.split(" ");
+      const scanned = pages[command];
+      if (scanned !== undefined) {
+        const place = Number(command === "SCAN" ? key : args[1]);
+        return [
+          `${(place + 1) % scanned.length}`,
+          state === "no" ? [] : scanned[place]!.map((each) => Buffer.from(each)),
+        ];
+      }
+      if (command === "TYPE") return type;
+      // A stream is gone before that is asked; what is to expire in the same millisecond does.
+      if (command === "PTTL") return key === "no stream" ? -2 : state === "now" ? 0 : -1;
+      return { INFO: "run_id:abc\r\n", DBSIZE: 11, LRANGE: [], GET: Buffer.from(`value of ${key}`) }[command];
+    };
+    const client = { callBuffer: async (command: string, ...args: never[]) => answer(command, args.map(String)) };
+    await using db = await DB.open(":memory:");
+    const source = fromRedis(client, { id: "redis" });
+    const { entries, expired, unsupported } = await migrate(db, source, { unsupported: "report" });
+    assert.deepEqual([entries, expired, unsupported], [4, 1, 0]);
+    assert.deepEqual(await Array.fromAsync(db.list(), ({ key, value }) => [key, value]), [
+      ["a hash", { "\ufeffone": "1", two: "\ufeff2" }],
+      ["a set", ["a", "b", "c"]],
+      ["a string", "value of a string"],
+      ["a zset", [["c", -1], ["a", 1], ["b", 1]]],
+    ]);
+    assert.equal((await source.open()).total, 11);
+    assert.equal((await fromRedis(client, { id: "redis", match: "a *" }).open()).total, undefined);
+    assert.equal(fromRedis("redis://:secret@localhost").id, "redis localhost:6379/0");
+  });
+
   it("goes on behind a page only where the server says which run its cursors are of", async () => {
     for (const [run, positions] of [["run_id:abc\r\n", ["abc 7"]], ["", []]] as const) {
       const source = await fromRedis(server(keys, { run }).client, { id: "redis" }).open();

@@ -58,6 +58,7 @@ describe("fromRedis()", () => {
     await send("ZADD", "scores", "2.5", "b", "-1", "a");
     await send("XADD", "stream", "*", "k", "v");
     await send("HSET", "raw", "k", Buffer.from([255]));
+    await send("ZADD", "endless", "-inf", "a");
     const io = new Redis(url, { lazyConnect: true });
     await io.connect();
     for (
@@ -80,7 +81,8 @@ describe("fromRedis()", () => {
       const reasons = new Map(report.leftOut.map(({ key, reason }) => [key, reason]));
       assert.match(reasons.get('"stream"')!, /of type stream/);
       assert.match(reasons.get('"raw"')!, /no UTF-8/);
-      assert.equal(reasons.size, 2);
+      assert.match(reasons.get('"endless"')!, /a score of it is -inf/);
+      assert.equal(reasons.size, 3);
     }
     io.disconnect();
     await send("FLUSHALL");
@@ -103,6 +105,18 @@ describe("fromRedis()", () => {
     assert.ok(report.earlier >= 1000 && report.earlier < 3000, String(report.earlier));
     assert.equal(await db.count(), 3000);
     assert.equal(await db.get("k:2999"), "v2999");
+  });
+
+  it("leaves no connection, read to the end or refused", async () => {
+    if (client === undefined) return;
+    const connections = async (): Promise<number> =>
+      String(await client!.sendCommand(["CLIENT", "LIST"])).trim().split("\n").length;
+    await using db = await DB.open(":memory:");
+    await migrate(db, fromRedis(url));
+    await client.sendCommand(["ACL", "SETUSER", "other", "on", ">secret", "~*", "+@all", "-info"]);
+    const refused = migrate(db, fromRedis(url.replace("//", "//other:secret@"), { id: "other" }));
+    await assert.rejects(refused, { code: "MIGRATION", message: /no permissions to run the 'info' command/ });
+    await until("the end of the others", async () => await connections() === 1, [server!]);
   });
 
   it("says what it can't reach or understand", async () => {

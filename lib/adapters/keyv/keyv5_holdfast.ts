@@ -44,15 +44,14 @@ export class Keyv5Holdfast extends KeyvStore {
 
   /** Sets a key to a value: a string, bytes or JSON. It vanishes after `ttl` ms. */
   async set(key: string, value: unknown, ttl?: number): Promise<boolean> {
-    await this.setItems([{ key, value, ...expiryIn("set", ttl) }]);
+    await this.setItems("set", [{ key, value, ...expiryIn("set", ttl) }]);
     return true;
   }
 
   /** Sets several keys, all of them in one commit or, when it rejects, none. */
   async setMany(entries: Keyv5HoldfastEntry[]): Promise<boolean[]> {
-    await this.setItems(entries.map(({ key, value, ttl }) => {
-      return { key, value, ...expiryIn("setMany", ttl) };
-    }));
+    const items = entries.map(({ key, value, ttl }) => ({ key, value, ...expiryIn("setMany", ttl) }));
+    await this.setItems("setMany", items);
     return entries.map(() => true);
   }
 

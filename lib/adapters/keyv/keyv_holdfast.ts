@@ -58,15 +58,14 @@ export class KeyvHoldfast extends KeyvStore {
    * `RangeError` for what can only be the `ttl` of Keyv 5.
    */
   async set(key: string, value: unknown, expires?: number): Promise<boolean> {
-    await this.setItems([{ key, value, ...expiryAt("set", expires) }]);
+    await this.setItems("set", [{ key, value, ...expiryAt("set", expires) }]);
     return true;
   }
 
   /** Sets several keys, all of them in one commit or, when it rejects, none. */
   async setMany(entries: KeyvHoldfastEntry[]): Promise<boolean[]> {
-    await this.setItems(entries.map(({ key, value, expires }) => {
-      return { key, value, ...expiryAt("setMany", expires) };
-    }));
+    const items = entries.map(({ key, value, expires }) => ({ key, value, ...expiryAt("setMany", expires) }));
+    await this.setItems("setMany", items);
     return entries.map(() => true);
   }
 

@@ -119,11 +119,12 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
     await this.disconnect();
   }
 
-  /** Sets keys, all in one commit. @internal */
+  /** Sets keys, all in one commit; `call` names what was called in errors. @internal */
   protected async setItems(
+    call: string,
     items: { key: string; value: unknown; expireIn?: number | undefined; expiresAt?: Date | number | undefined }[],
   ): Promise<void> {
-    const own = items.map((item) => ({ ...item, value: ownValue("set", item.value) }));
+    const own = items.map((item) => ({ ...item, value: ownValue(call, item.value) }));
     await (await this.#entries()).set(own);
   }
 

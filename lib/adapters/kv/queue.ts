@@ -72,19 +72,19 @@ export class MessageQueue {
   readonly #core: KvCore;
   readonly #opening = randomBytes(8);
   readonly #listeners: Listener[] = [];
-  readonly #finishing = new Set<Promise<void>>();
+  /** Resolves once what handlers have finished so far is removed or given another time, or can no more be. */
+  #finished = Promise.resolve();
   #sequence: number;
   #from = MESSAGES.start;
   /** The keys of what is being delivered. */
   readonly #running = new Set<string>();
   #next = 0;
   #cancelTimer: (() => void) | undefined;
-  #closed = false;
 
   constructor(core: KvCore) {
     this.#core = core;
     // Behind those of earlier openings, which had at most one for each microsecond.
-    this.#sequence = Math.max(core.db.version, Math.min(1000 * this.#now(), SEQUENCE_MAX));
+    this.#sequence = Math.min(1000 * this.#now(), SEQUENCE_MAX);
   }
 
   /** A message as it will be kept. A mistake in one of its keys is told when it is sent. */
@@ -121,7 +121,7 @@ export class MessageQueue {
     if (typeof handler !== "function") {
       throw new TypeError(`listenQueue: the handler must be a function, not ${describeValue(handler)}`);
     }
-    if (this.#closed || this.#core.db.closed) throw new ClosedError("Queue already closed");
+    if (this.#core.db.closed) throw new ClosedError("Queue already closed");
     if (this.#core.db.readOnly) {
       throw new ReadOnlyError("Cannot listenQueue: the KV is open with readOnly, and delivering writes (READ_ONLY)");
     }
@@ -130,12 +130,14 @@ export class MessageQueue {
       if (this.#listeners.length === 1) this.#follow().catch((error) => this.#core.report(error));
       this.#pump();
     });
-    await Promise.allSettled(this.#finishing);
+    await this.#finished;
   }
 
-  /** Delivers nothing more; handlers that run go on, and what they finish from now on is delivered again. */
+  /**
+   * Ends listening, as the database does in this turn; handlers that run go on, and what they finish from then on is
+   * delivered again.
+   */
   close(): void {
-    this.#closed = true;
     this.#cancelTimer?.();
     for (const { end } of this.#listeners) end();
   }
@@ -157,7 +159,7 @@ export class MessageQueue {
   #pump(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#closed || this.#listeners.length === 0) return;
+    if (this.#core.db.closed || this.#listeners.length === 0) return;
     // Whoever listens keeps the program alive, as in Deno.
     let sleepMs = IDLE_MS;
     const now = this.#now();
@@ -175,7 +177,6 @@ export class MessageQueue {
         if (!this.#running.has(toHex(key))) due.push(key);
       }
     } catch (error) {
-      if (this.#core.db.closed) return this.close();
       sleepMs = RETRY_MS;
       this.#core.report(error);
     }
@@ -191,7 +192,7 @@ export class MessageQueue {
     this.#running.add(name);
     const work = this.#handle(key, handler).catch((error) => {
       // Nobody could have removed it.
-      if (!this.#closed) this.#core.report(error);
+      if (!this.#core.db.closed) this.#core.report(error);
     }).finally(() => {
       this.#running.delete(name);
       this.#pump();
@@ -201,9 +202,7 @@ export class MessageQueue {
 
   async #handle(key: Uint8Array, handler: KvQueueHandler): Promise<void> {
     const { db, codec } = this.#core;
-    const stored = db.getSync(key);
-    if (stored === undefined) return; // removed by other means
-    const { message } = fromStored(codec, stored) as MessageRow;
+    const { message } = fromStored(codec, db.getSync(key)) as MessageRow;
     let finish: () => Promise<unknown>;
     // A handler begins when the pump has come to its end.
     await undefined;
@@ -214,9 +213,8 @@ export class MessageQueue {
       this.#core.report(error);
       finish = () => this.#failed(key);
     }
-    if (this.#closed) return;
-    const finished = finish().then(() => {}).finally(() => this.#finishing.delete(finished));
-    this.#finishing.add(finished);
+    const finished = finish();
+    this.#finished = Promise.allSettled([this.#finished, finished]).then(() => {});
     await finished;
   }
 

@@ -154,21 +154,14 @@ const operations: Partial<Devalue.StringifyOperations> = {
     return value === null ? "null" : typeof value;
   },
   viewInfo(given: unknown) {
-    let view = given as ArrayBufferView;
-    if (types.isSharedArrayBuffer(view.buffer)) refuse(view);
-    if (view.byteLength !== view.buffer.byteLength) view = copyOfView(view);
-    const { buffer, byteOffset, byteLength } = view;
+    const view = given as ArrayBufferView;
+    const { byteOffset, byteLength } = view;
+    const isAll = byteLength === view.buffer.byteLength;
+    const buffer = isAll ? view.buffer : view.buffer.slice(byteOffset, byteOffset + byteLength);
     const length = (view as Uint8Array).length ?? byteLength;
-    return { buffer, byteOffset, byteLength, length, bufferByteLength: buffer.byteLength };
+    return { buffer, byteOffset: 0, byteLength, length, bufferByteLength: byteLength };
   },
 };
-
-/** A view of a buffer that is as long as the view. */
-function copyOfView(view: ArrayBufferView): ArrayBufferView {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
-  if (view instanceof Uint8Array) return bytes;
-  return new (view.constructor as new (buffer: ArrayBuffer) => ArrayBufferView)(bytes.buffer);
-}
 
 /** What kind of object it is, by what it is and not by what it says. */
 function tagOf(value: unknown): string {
@@ -184,7 +177,6 @@ function tagOf(value: unknown): string {
   if (types.isTypedArray(object)) return object[Symbol.toStringTag];
   if (types.isSymbolObject(object)) refuse(object);
   if (types.isBoxedPrimitive(object)) return "Number";
-  if (types.isArgumentsObject(object) || types.isModuleNamespaceObject(object)) refuse(object);
   // Of the platform (2): all such classes name themselves. In Bun the reason of an aborted signal has properties, too.
   if (object instanceof DOMException) refuse(object);
   if (Symbol.toStringTag in object && Object.keys(object).length === 0) refuse(object);

@@ -54,8 +54,7 @@ function structured(codec: StructuredCodec, value: unknown): Stored {
 
 /** Whether an object has the shape that stands for something else. */
 function isReserved(value: object): boolean {
-  if (!(U64 in value || STRUCTURED in value) || Array.isArray(value)) return false;
-  return Object.keys(value).length === 1;
+  return (U64 in value || STRUCTURED in value) && Object.keys(value).length === 1;
 }
 
 function isPlainLeaf(value: unknown): boolean {
@@ -77,14 +76,14 @@ function isPlain(value: object, seen: Set<object>, depth: number): boolean {
   seen.add(value);
   // JSON would ask it, a clone doesn't.
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") return false;
-  const prototype = Object.getPrototypeOf(value);
   const keys = Object.keys(value);
   if (Array.isArray(value)) {
     // Holes, or properties beside the items.
-    if (keys.length !== value.length || prototype !== Array.prototype) return false;
+    if (keys.length !== value.length) return false;
     for (let i = 0; i < value.length; i++) if (!isPlainItem(value[i], seen, depth)) return false;
     return true;
   }
+  const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return false;
   for (const key of keys) {
     if (!key.isWellFormed() || !isPlainItem((value as Record<string, unknown>)[key], seen, depth)) return false;

@@ -21,7 +21,6 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
   const changes = db.watch({ keys: wanted.map(({ bytes }) => bytes).filter(({ length }) => length > 0) });
   let change: Promise<{ done?: boolean }> | undefined;
   let stamps: (number | null)[] | undefined;
-  let cancelTimer: (() => void) | undefined;
 
   const look = (): Promise<Found[]> =>
     Promise.all(wanted.map(({ bytes }) => bytes.length === 0 ? undefined : db.getEntry(bytes)));
@@ -30,6 +29,7 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
   const wait = async (expiresAt: number): Promise<boolean> => {
     change ??= changes.next();
     const expired = Promise.withResolvers<undefined>();
+    let cancelTimer: (() => void) | undefined;
     const sleep = (): void => {
       const left = Math.min(expiresAt - clock(), CLOCK_LOOK_MS);
       cancelTimer = timers.set(left, () => clock() < expiresAt ? sleep() : expired.resolve(undefined), false);
@@ -42,7 +42,6 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
       return result.done === true;
     } finally {
       cancelTimer?.();
-      cancelTimer = undefined;
     }
   };
 
@@ -82,7 +81,6 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
       }
     },
     async cancel() {
-      cancelTimer?.();
       await changes.return?.();
     },
   });

@@ -49,16 +49,16 @@ export function keyBytes(data: Data | ArrayBufferView): Uint8Array {
 /** What Holdfast gave, as Level wants it. */
 export function wanted(value: Value, format: Format): Data {
   if (typeof value === "string") return format === "utf8" ? value : encodeText(value);
-  if (value instanceof Uint8Array) return format === "utf8" ? textAt(value, 0, value.length) : value;
+  if (value instanceof Uint8Array) return format === "utf8" ? textAt(value, 0) : value;
   const json = JSON.stringify(value);
   return format === "utf8" ? json : encodeText(json);
 }
 
-/** The text of `bytes[start, end)`, as Level reads it. */
-export function textAt(bytes: Uint8Array, start: number, end: number): string {
+/** The text of bytes from `start` on, as Level reads it. */
+export function textAt(bytes: Uint8Array, start: number): string {
   try {
-    return decodeTextAt(bytes, start, end);
+    return decodeTextAt(bytes, start, bytes.length);
   } catch {
-    return lossyDecoder.decode(bytes.subarray(start, end));
+    return lossyDecoder.decode(bytes.subarray(start));
   }
 }

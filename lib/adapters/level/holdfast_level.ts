@@ -124,7 +124,8 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
       additionalMethods: { approximateSize: true, ...(namespace.length === 0 ? { compactRange: true } : {}) },
       signals: { iterators: true },
     };
-    super(manifest, options);
+    // Level keeps the options for when it opens; the array of names may be another one by then.
+    super(manifest, namespace.length === 0 ? options : { ...options, namespace });
     this.#given = given;
     this.#location = given?.path ?? location as string | URL;
     this.#place = fixedPath(fileSystemOf(call, options), this.#location);

@@ -36,7 +36,8 @@ export type Entry = [Data | undefined, Data | undefined];
 export function entryItems({ keys = true, values = true, keyEncoding, valueEncoding }: EntryItemOptions): Item<Entry> {
   const keyOf = (source: ReadSource, step: Step): Data | undefined =>
     keys ? keyAt(step.key, source.prefix.length, keyEncoding) : undefined;
-  const key = keys ? emptyKey(keyEncoding) : undefined;
+  // Level itself leaves out of it what is not wanted; what costs something is not made.
+  const key = emptyKey(keyEncoding);
   if (!values) return { now: (source, step) => [keyOf(source, step), undefined], empty: () => [key, undefined] };
   return {
     now: (source, step) => [keyOf(source, step), valueOf(source, step, valueEncoding)],
@@ -70,7 +71,7 @@ function emptyKey(format: Format): Data {
 }
 
 function keyAt(key: Uint8Array, start: number, format: Format): Data {
-  return format === "utf8" ? textAt(key, start, key.length) : copyOut(key, start, key.length);
+  return format === "utf8" ? textAt(key, start) : copyOut(key, start, key.length);
 }
 
 function valueOf({ context }: ReadSource, { row }: Step, format: Format): Data {

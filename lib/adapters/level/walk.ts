@@ -79,7 +79,7 @@ export class Walk<T> {
 
   /** At most so many items; none at the end. */
   nextv(size: number): T[] | Promise<T[]> {
-    const items = this.#ready.slice(this.#at, this.#at + Math.min(size, this.#left));
+    const items = this.#ready.slice(this.#at, this.#at + size);
     this.#at += items.length;
     const reading = this.#read(items, Math.min(size, this.#left), Infinity);
     if (reading !== undefined) return reading.then(() => this.#given(items));
@@ -131,19 +131,18 @@ export class Walk<T> {
   /** Reads until there are `count` items, or no more, or they are large. Undefined: it has done so already. */
   #read(items: T[], count: number, bytesMax: number): Promise<void> | undefined {
     const { signal } = this.#options;
+    if (signal) return this.#readUnlessAborted(items, count, bytesMax, signal);
     try {
-      const reading = this.#readRows(items, count, bytesMax);
-      // Level's signals end a read until its promise has resolved.
-      if (signal) return this.#unlessAborted(reading, signal);
-      return reading?.catch(rethrow);
+      return this.#readRows(items, count, bytesMax)?.catch(rethrow);
     } catch (error) {
-      throw signal?.aborted ? aborted(signal) : levelError(error);
+      throw levelError(error);
     }
   }
 
-  async #unlessAborted(reading: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+  /** As `#read`: Level's signals end a read until its promise has resolved. */
+  async #readUnlessAborted(items: T[], count: number, bytesMax: number, signal: AbortSignal): Promise<void> {
     try {
-      await reading;
+      await this.#readRows(items, count, bytesMax);
     } catch (error) {
       if (!signal.aborted) throw levelError(error);
     }

@@ -175,8 +175,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
       }
     }
     const wait = Math.min(...this.#next.values()) - now;
-    // Never 0: were the clock to stand still, the schedule would spin.
-    this.#cancelTimer = this.#options.setTimer(() => this.#look(), Math.min(Math.max(wait, 1), CLOCK_LOOK_MS));
+    this.#cancelTimer = this.#options.setTimer(() => this.#look(), Math.min(wait, CLOCK_LOOK_MS));
   }
 
   /** What was done by a clock that was wrong is not done up to times that are still to come. */
@@ -237,7 +236,7 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
         await this.#record(run);
         this.#tell({ type: "success", job, durationMs: run.durationMs, result });
         if (prune !== undefined && isBackup(job) && !this.#stopped) {
-          // Before all else in line: the space may be needed.
+          // Before all else in line: the space may be needed. A stop is not kept waiting for its turn.
           this.#enqueue("prune", clock(), { retries: this.#options.retries });
           this.#queue.unshift(...this.#queue.splice(this.#queue.findIndex((each) => each.job === "prune"), 1));
         }
@@ -256,13 +255,12 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
         run.error = messageOf(error);
         run.durationMs = Math.max(0, clock() - startedAt);
         // What a stop ended was not done, and not refused either: it is made up for.
-        if (!this.#abort.signal.aborted) await this.#record(run);
+        if (this.#abort.signal.aborted) break;
+        await this.#record(run);
+        this.#tell({ type: "failure", job, error });
+        this.#find({ code: "job-failed", severity: "error", message: `${job} failed: ${run.error}`, job });
         break;
       }
-    }
-    if (!this.#stopped) {
-      this.#tell({ type: "failure", job, error: failed });
-      this.#find({ code: "job-failed", severity: "error", message: `${job} failed: ${messageOf(failed)}`, job });
     }
     for (const { reject } of waiters) reject(failed);
   }
@@ -286,11 +284,10 @@ export class Scheduler<D extends ScheduledDatabase & object> implements Schedule
   }
 
   async #record(run: JobRun): Promise<void> {
-    const { times, clock } = this.#options;
+    const { clock } = this.#options;
     const record: JobRecord = this.#records.get(run.job) ?? emptyRecord(clock());
     this.#records.set(run.job, {
       ...record,
-      cron: times.get(run.job)?.pattern,
       since: Math.min(Math.max(record.since, run.dueAt, run.startedAt), clock()),
       lastRun: run,
       ...run.ok ? { lastSuccessAt: clock(), failures: 0 } : { lastFailureAt: clock(), failures: record.failures + 1 },

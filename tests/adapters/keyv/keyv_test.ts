@@ -79,7 +79,12 @@ for (const { name, make, expiry } of KINDS) {
           assert.deepEqual(await store.get("v"), value);
         }
         await assert.rejects(store.set("v", undefined), TypeError);
-        await assert.rejects(store.set("v", { big: 1n }), TypeError);
+        await assert.rejects(store.set("v", { big: 1n }), {
+          name: "TypeError",
+          message: /^set: value\.big is a bigint/,
+        });
+        const many = store.setMany([{ key: "w", value: "1" }, { key: "v", value: new Map() }]);
+        await assert.rejects(many, { name: "TypeError", message: /^setMany: value is a Map/ });
         await assert.rejects(store.setMany([{ key: "w", value: "1" }, { key: "v", value: () => {} }]), TypeError);
         await assert.rejects(store.set("", "1"), { name: "RangeError", message: /the key is empty/ });
         assert.equal(await store.has("w"), false);
@@ -399,6 +404,18 @@ describe("KeyvHoldfast", () => {
       store.on("error", raise);
       await assert.rejects(store.get("a"), LockedError);
     }));
+
+  it("is disconnected from what could not be opened", async () => {
+    const fileSystem = memoryFileSystem();
+    fileSystem.lock = async () => {
+      for (let turn = 0; turn < 5; turn++) await settle();
+      throw new LockedError("it is held elsewhere", { path: "/d" });
+    };
+    const store = new KeyvHoldfast("/d", { fileSystem });
+    const refused = assert.rejects(store.get("a"), LockedError);
+    await store.disconnect();
+    await refused;
+  });
 
   it("writes as durably as it is told", async () => {
     const fileSystem = memoryFileSystem();

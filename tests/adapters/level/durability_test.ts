@@ -57,6 +57,10 @@ describe("HoldfastLevel's writes", () => {
   });
 
   it("are as durable as the database says where sync is left out", async () => {
+    assert.deepEqual(await keptAfter({}, (level) => level.put("put", "", { sync: null as never })), {
+      power: ["put"],
+      kill: ["put"],
+    });
     assert.deepEqual(await keptAfter({ durability: "interval" }, (level) => writes(level, {})), {
       power: [],
       kill: all,

@@ -163,6 +163,10 @@ describe("HoldfastLevel's iterators", () => {
     assert.deepEqual(await iterator.all(), [key, "a"]);
     assert.equal(await level.approximateSize(long, `${long}l`), 0);
     await level.clear({ gt: long });
+    assert.deepEqual(await level.keys().all(), ["a", key]);
+    await level.clear({ gte: key });
+    assert.deepEqual(await level.keys().all(), ["a"]);
+    await level.put(key, "");
     await level.clear({ lte: long.slice(0, 65_536), gt: "a" });
     assert.deepEqual(await level.keys().all(), ["a"]);
 

@@ -2,8 +2,12 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { HoldfastLevel, LevelError } from "../../../lib/adapters/level.ts";
+import { concatBytes } from "../../../lib/base/bytes.ts";
+import { yieldToLoop } from "../../../lib/base/yield.ts";
+import type { Operation } from "../../../lib/files/memory/disk_operation.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { DB } from "../../../mod.ts";
 import { withDirectory } from "../../db/helpers.ts";
@@ -100,6 +104,14 @@ describe("new HoldfastLevel()", () => {
     assert.throws(() => new HoldfastLevel("/data", { compression: 1 as unknown as boolean }), /"compression"/);
   });
 
+  it("leaves the options as they were", async () => {
+    const tuning = { levelBytes: 2 ** 21 };
+    const options = { maxFileSize: 2 ** 16, blockSize: undefined, maxOpenFiles: undefined, tuning };
+    await using level = new HoldfastLevel(":memory:", options);
+    await level.open();
+    assert.deepEqual(tuning, { levelBytes: 2 ** 21 });
+  });
+
   it("refuses options of classic-level that would do nothing", () => {
     for (const name of ["maxOpenFiles", "blockRestartInterval", "multithreading"]) {
       assert.throws(() => new HoldfastLevel("/data", { [name]: 1 }), new RegExp(`unknown option "${name}": `));
@@ -174,7 +186,27 @@ describe("HoldfastLevel over a database", () => {
     assert.deepEqual([await one.keys().all(), await two.keys().all(), await db.get("a")], [[], [bytes(0xff)], 3]);
     assert.equal(one.supports.additionalMethods["compactRange"], undefined);
     await assert.rejects(one.compactRange("a", "b"), { code: "LEVEL_NOT_SUPPORTED" });
-    assert.throws(() => new HoldfastLevel(db, { namespace: 1 as unknown as string }), /option "namespace"/);
+    for (const namespace of [1, [], ["one", 1]]) {
+      assert.throws(
+        () => new HoldfastLevel(db, { namespace: namespace as string[] }),
+        /option "namespace" must be a name/,
+      );
+    }
+  });
+
+  it("keeps to the namespace of the call, with the keys that are there", async () => {
+    await using db = await DB.open(":memory:");
+    await db.namespace("text", { keyEncoding: "utf8" }).set("ä", "1");
+    const names = ["text"];
+    const level = new HoldfastLevel(db, { namespace: names });
+    names.push("inner");
+    assert.equal(await level.get("ä"), "1");
+  });
+
+  it("leaves it open when it could not be opened in full", async () => {
+    await using db = await DB.open(":memory:");
+    assert.match(String(await whyNotOpen(new HoldfastLevel(db, { namespace: "" }))), /1 to 255 bytes/);
+    assert.equal(db.closed, false);
   });
 
   it("clears entries, and namespaces beside them not", async () => {
@@ -230,6 +262,8 @@ describe("HoldfastLevel over a database", () => {
     await using db = await DB.open(":memory:");
     assert.throws(() => new HoldfastLevel(db, { cacheBytes: 0 }), /open already; give "cacheBytes" to DB\.open/);
     assert.throws(() => new HoldfastLevel(db, { errorIfExists: true }), /errorIfExists/);
+    const { permanence, createIfMissing, errorIfExists } = new HoldfastLevel(db).supports;
+    assert.deepEqual([permanence, createIfMissing, errorIfExists], [false, false, false]);
   });
 });
 
@@ -250,10 +284,12 @@ describe("HoldfastLevel's data", () => {
       ["text", "hello"],
     ]);
     await db.set(utf8("json"), null);
+    await db.set(utf8("json of more"), { ä: 1 });
     await db.close();
     await level.open();
     assert.equal(await level.get("json", { valueEncoding: "json" }), null);
     assert.equal(await level.get("json"), "null");
+    assert.deepEqual(await level.get("json of more", { valueEncoding: "view" }), utf8('{"ä":1}'));
     assert.deepEqual(await level.get("text", { valueEncoding: "view" }), utf8("hello"));
     await level.close();
   });
@@ -305,6 +341,18 @@ describe("HoldfastLevel's data", () => {
     await level.put("bom", "\ufefftext");
     assert.equal((await level.get("bom", { valueEncoding: "buffer" }) as unknown as Uint8Array).length, 7);
     assert.equal(await level.get("bom"), "\ufefftext");
+    await level.put("both", concatBytes(utf8("\ufeff"), bytes(0xff)), { valueEncoding: "view" });
+    assert.equal(await level.get("both"), "\ufeff\ufffd");
+  });
+
+  it("is what a view of any kind shows, and no more of its buffer", async () => {
+    await using level = new HoldfastLevel<ArrayBufferView, ArrayBufferView>(":memory:", {
+      keyEncoding: "view" as never,
+      valueEncoding: "view" as never,
+    });
+    const { buffer } = bytes(1, 2, 3, 4);
+    await level.put(new DataView(buffer, 1, 1), new Uint16Array(buffer, 2, 1));
+    assert.deepEqual(await level.iterator().all(), [[bytes(2), bytes(3, 4)]]);
   });
 
   it("is the caller's own", async () => {
@@ -319,6 +367,10 @@ describe("HoldfastLevel's data", () => {
     const read = await level.get("a");
     read![0] = 9;
     assert.deepEqual(await level.values().all(), [bytes(1), bytes(1), bytes(1)]);
+    const gte = utf8("b");
+    const iterator = level.keys({ gte, keyEncoding: "view" });
+    gte[0] = 0;
+    assert.deepEqual(await iterator.all(), [utf8("b"), utf8("c")]);
   });
 });
 
@@ -342,6 +394,8 @@ describe("HoldfastLevel's empty key", () => {
     assert.deepEqual(await level.keys({ lt: "" }).all(), []);
     assert.deepEqual(await level.keys({ limit: 1 }).all(), [""]);
     assert.deepEqual(await level.keys({ reverse: true, limit: 3 }).all(), ["b", "a", "\0"]);
+    assert.deepEqual(await level.iterator({ keys: false, limit: 1 }).all(), [[undefined, "e"]]);
+    assert.deepEqual(await level.iterator({ values: false, limit: 1 }).all(), [["", undefined]]);
   });
 
   it("is found by seeking", async () => {
@@ -388,7 +442,8 @@ describe("HoldfastLevel's limits and errors", () => {
   it("name a key or value that can be none", async () => {
     await using level = new HoldfastLevel(":memory:");
     const long = "k".repeat(65_536);
-    for (const call of [level.put(long, "v"), level.get(long), level.has(long), level.del(long)]) {
+    const many = [level.getMany(["a", long]), level.hasMany(["", long])];
+    for (const call of [level.put(long, "v"), level.get(long), level.has(long), level.del(long), ...many]) {
       await assert.rejects(call, { code: "LEVEL_INVALID_KEY", message: /65,536 bytes/ });
     }
     assert.throws(() => level.getSync(long), { code: "LEVEL_INVALID_KEY" });
@@ -457,6 +512,25 @@ describe("HoldfastLevel's limits and errors", () => {
     assert.equal((await whyNotOpen(level) as LevelError).code, "LEVEL_CORRUPTION");
   });
 
+  it("tell of a place that is full, taken or locked by Level's name", async () => {
+    const disk = memoryFileSystem();
+    const options = { fileSystem: disk, tuning: { reserve: false } };
+    const level = new HoldfastLevel("/data", options);
+    await level.open();
+    const heal = disk.inject({ at: ({ name }) => name === "append", do: "full", times: Infinity });
+    await assert.rejects(level.put("a", "1"), { code: "LEVEL_IO_ERROR", message: /no space is left/ });
+    heal();
+    await level.close();
+    assert.equal(
+      (await whyNotOpen(new HoldfastLevel("/data", { ...options, errorIfExists: true })) as LevelError).code,
+      "EXISTS",
+    );
+    await withDirectory(async (directory) => {
+      await using _locked = await DB.open(directory);
+      await assert.rejects(HoldfastLevel.repair(directory), { code: "LEVEL_LOCKED" });
+    });
+  });
+
   it("tell of a close that failed, and of it once", async () => {
     const disk = memoryFileSystem();
     const level = new HoldfastLevel("/data", { fileSystem: disk, durability: "buffered", tuning: { reserve: false } });
@@ -507,6 +581,8 @@ describe("HoldfastLevel's limits and errors", () => {
     await assert.rejects(level.get("a", { snapshot }), /belongs to another database/);
     await snapshot.close();
     await assert.rejects(other.get("a", { snapshot }), { code: "LEVEL_SNAPSHOT_NOT_OPEN" });
+    const foreign = { ref() {}, unref() {} } as unknown as typeof snapshot;
+    await assert.rejects(level.get("a", { snapshot: foreign }), /must be what snapshot\(\) of this database returned/);
   });
 });
 
@@ -522,6 +598,17 @@ describe("HoldfastLevel's reads", () => {
     await closing;
   });
 
+  it("of many keys end before the database closes, whatever they end with", async () => {
+    await using level = new HoldfastLevel(":memory:");
+    await level.put("a", "1");
+    const keys = new Array<string>(100_000).fill("a");
+    const [read, failed] = [level.getMany(keys), level.getMany([...keys, "k".repeat(65_536)])];
+    const refused = assert.rejects(failed, { code: "LEVEL_INVALID_KEY" });
+    await level.close();
+    assert.equal((await read).filter((value) => value === "1").length, keys.length);
+    await refused;
+  });
+
   it("by an iterator come in the order of bytes, over many chunks, while writes go on", async () => {
     await using level = new HoldfastLevel<Uint8Array, string>(":memory:", {
       keyEncoding: "view",
@@ -530,7 +617,9 @@ describe("HoldfastLevel's reads", () => {
     const keys = Array.from({ length: 1500 }, (_, i) => bytes(i >> 8, i & 0xff));
     await level.batch(keys.map((key) => ({ type: "put", key, value: String(key) })));
     const iterator = level.iterator({ reverse: true });
-    await level.clear();
+    const { version } = level.holdfast;
+    await level.clear({ lt: bytes(0xff) });
+    assert.equal(level.holdfast.version, version + 1);
     const seen: Uint8Array[] = [];
     for await (const [key, value] of iterator) {
       assert.equal(value, String(key));
@@ -563,6 +652,15 @@ describe("HoldfastLevel's reads", () => {
     assert.equal(pins(), before);
   });
 
+  it("of many keys hold nothing of what they gave", async () => {
+    await using level = new HoldfastLevel<string, Uint8Array>(":memory:", { valueEncoding: "view" });
+    await level.put("large", new Uint8Array(2 ** 20));
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 400; i++) await level.getMany(["large"]);
+    const grown = process.memoryUsage().rss - before;
+    assert.ok(grown < 200 * 2 ** 20, `${grown} bytes of 400 MiB`);
+  });
+
   it("that are ended by a signal say so, and hold nothing", async () => {
     await using level = new HoldfastLevel(":memory:");
     await level.batch(["a", "b", "c"].map((key) => ({ type: "put", key, value: "" })));
@@ -572,9 +670,49 @@ describe("HoldfastLevel's reads", () => {
     assert.deepEqual(await iterator.next(), ["a", ""]);
     const reading = iterator.nextv(2);
     controller.abort(new Error("enough"));
-    await assert.rejects(reading, { name: "AbortError", code: "LEVEL_ABORTED" });
+    const { reason } = controller.signal;
+    await assert.rejects(reading, { name: "AbortError", code: "LEVEL_ABORTED", cause: reason });
     await iterator.close();
     assert.equal(level.holdfast.stats().pins, before);
+  });
+
+  it("read as far ahead as single steps have come, and large values one by one", async () => {
+    const disk = memoryFileSystem();
+    const options = { fileSystem: disk, compression: "none", cacheBytes: 0, tuning: { blockBytes: 256 } } as const;
+    await using level = new HoldfastLevel("/data", options);
+    // A block each, and a place in a file of blobs.
+    const [small, large] = ["v".repeat(300), "v".repeat(2 ** 18)];
+    const keys = Array.from({ length: 100 }, (_, i) => String(i).padStart(2, "0"));
+    await level.batch(keys.map((key) => ({ type: "put", key, value: key < "50" ? small : large })));
+    await level.compactRange("", "z");
+    // Their files are open from here on.
+    await level.getMany(["00", "50"]);
+    const reads = { sst: 0, blob: 0 };
+    const count = ({ name, path }: Operation): boolean => {
+      if (name.startsWith("read")) reads[path.endsWith(".blob") ? "blob" : "sst"]++;
+      return false;
+    };
+    disk.inject({ at: count, do: "fail" });
+    const controller = new AbortController();
+    for (const signal of [undefined, controller.signal]) {
+      reads.sst = reads.blob = 0;
+      await using iterator = level.values({ signal });
+      for (const ahead of [1, 3, 3, 7, 7, 7, 7, 15]) {
+        assert.equal(await iterator.next(), small);
+        assert.equal(reads.sst, ahead);
+      }
+      iterator.seek("30");
+      assert.equal(await iterator.next(), small);
+      assert.equal(reads.sst, 16);
+      iterator.seek("50");
+      for (let i = 0; i < 20; i++) assert.equal(await iterator.next(), large);
+      assert.equal(reads.blob, 20);
+    }
+    const all = level.values({ gte: "50", signal: controller.signal }).all();
+    await yieldToLoop();
+    controller.abort();
+    await assert.rejects(all, { code: "LEVEL_ABORTED" });
+    assert.ok(reads.blob < 20 + 50, `${reads.blob} reads`);
   });
 
   it("clear a part of what is there, in either direction", async () => {
@@ -588,12 +726,13 @@ describe("HoldfastLevel's reads", () => {
 
   it("tell how much a range takes on disk", async () => {
     await using level = new HoldfastLevel(":memory:", { compression: "none" });
-    const deferred = level.approximateSize("a", "z");
-    assert.equal(await deferred, 0);
+    const deferred = [level.approximateSize("a", "z"), level.compactRange("a", "z")];
+    assert.deepEqual(await Promise.all(deferred), [0, undefined]);
     await level.put("key", "v".repeat(10_000));
     await level.compactRange("a", "z");
     assert.ok(await level.approximateSize("a", "z") > 9_000);
     assert.equal(await level.approximateSize("l", "z"), 0);
+    assert.equal(await level.approximateSize("a", "key"), 0);
     await level.close();
     await assert.rejects(level.approximateSize("a", "z"), { code: "LEVEL_DATABASE_NOT_OPEN" });
     assert.throws(() => level.holdfast, { code: "LEVEL_DATABASE_NOT_OPEN" });

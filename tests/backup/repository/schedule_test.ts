@@ -62,9 +62,13 @@ describe("schedule()", () => {
     assert.equal(full?.nextAt, Date.UTC(2026, 11, 6, 1));
     assert.deepEqual([full?.lastRun?.ok, full?.failures, full?.state, full?.cron], [true, 0, "idle", "0 1 * * 0"]);
     assert.equal(incremental?.lastSuccessAt, Date.UTC(2026, 11, 1, 2));
+    assert.equal(incremental.state, "idle");
     assert.equal(verify, undefined);
+    incremental.lastRun!.ok = false;
+    assert.equal(jobs.status().jobs.incremental?.lastRun?.ok, true);
     await jobs.stop();
     assert.equal(clock.timers.size, 0);
+    assert.equal(jobs.status().jobs.full?.nextAt, undefined);
   });
 
   it("takes the zone of the repository, or its own", async () => {
@@ -74,8 +78,9 @@ describe("schedule()", () => {
   });
 
   it("prunes after each backup that succeeded, before what else waits", async () => {
-    const { clock, repo } = await stage({ full: "0 1 * * *", verify: "0 1 * * *", prune: { keepLast: 3 } });
+    const { clock, repo, jobs } = await stage({ full: "0 1 * * *", verify: "0 1 * * *", prune: { keepLast: 3 } });
     await clock.advance(DAY);
+    assert.equal(jobs.status().jobs.prune?.nextAt, undefined);
     assert.deepEqual(repo.done, ["full 26. 01:00", "prune 26. 01:00", "verify 26. 01:00"]);
     repo.failures = [new DecryptionError("no")];
     await clock.advance(DAY);
@@ -123,6 +128,21 @@ describe("schedule()", () => {
     assert.deepEqual(repo.done.slice(1), ["auto 06. 02:00"]);
   });
 
+  it("calls no run missed that a timer was a minute late for", async () => {
+    const { clock, events } = await stage({ incremental: "0 14 * * *" });
+    await clock.sleep(HOUR + MINUTE);
+    assert.deepEqual(events[0], { type: "start", job: "incremental", attempt: 1, missed: false });
+  });
+
+  it("does nothing twice when the clock is set right by some minutes", async () => {
+    const { clock, repo } = await stage({ full: "0 14 * * *" });
+    await clock.advance(HOUR);
+    clock.now -= 5 * MINUTE;
+    for (const timer of clock.timers) timer.at -= 5 * MINUTE;
+    await clock.advance(HOUR);
+    assert.deepEqual(repo.done, ["full 25. 14:00"]);
+  });
+
   it("finds its times anew when the clock is set back", async () => {
     const { clock, repo } = await stage({ full: "0 2 * * *" });
     clock.now += 400 * DAY;
@@ -138,7 +158,7 @@ describe("schedule() when jobs fail", () => {
   it("waits by the clock, also for longer than a timer can", async () => {
     const { clock, repo } = await stage({ full: "0 14 * * *", retryDelay: "30d", retries: 1 });
     repo.failures = [new Error("away")];
-    await clock.advance(HOUR + 2 * MINUTE);
+    await clock.advance(4 * HOUR);
     assert.deepEqual(repo.done, ["full 25. 14:00"]);
     assert.ok([...clock.timers].every(({ at }) => at - clock.now <= MINUTE));
     // A machine that slept looks at the clock and not at how long its timer has run.
@@ -173,6 +193,16 @@ describe("schedule() when jobs fail", () => {
     ]);
     await clock.advance(DAY);
     assert.equal(jobs.status().jobs.full?.failures, 0);
+  });
+
+  it("waits no longer where the clock is set back meanwhile", async () => {
+    const { clock, repo } = await stage({ full: "0 14 * * *" });
+    repo.failures = [new Error("away")];
+    await clock.advance(HOUR);
+    clock.now -= 2 * DAY;
+    for (const timer of clock.timers) timer.at -= 2 * DAY;
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, ["full 25. 14:00", "full 23. 14:01"]);
   });
 
   it("waits no longer than an hour between two tries, and lets others wait", async () => {
@@ -224,6 +254,18 @@ describe("schedule() when jobs fail", () => {
     repo.findings = [{ code: "never-verified", severity: "warning", message: "there was no verification yet" }];
     await clock.advance(2 * HOUR);
     assert.deepEqual(findings, [...repo.findings, ...repo.findings]);
+  });
+
+  it("checks health once those are done that were due together, if anybody listens", async () => {
+    const { clock, repo, again } = await stage({ full: "0 14 * * *", verify: "0 14 * * *" });
+    let asked = 0;
+    const health = repo.health.bind(repo);
+    repo.health = () => (asked++, health());
+    await clock.advance(HOUR);
+    assert.deepEqual([repo.done.length, asked], [2, 1]);
+    await again({ drill: "0 1 * * *", onFinding: undefined }).runNow("drill");
+    await clock.advance(0);
+    assert.deepEqual([repo.done.length, asked], [3, 1]);
   });
 
   it("asks for health by its policy, and tells when there is no answer", async () => {
@@ -281,14 +323,72 @@ describe("schedule() with a journal", () => {
     assert.equal(repo.done.length, 3);
   });
 
+  it("makes up for what was missed between a clock that was set right and the next run", async () => {
+    const daily = { full: "0 2 * * *", journal: JOURNAL };
+    const setBack = (): void => {
+      clock.now -= 400 * DAY;
+      for (const timer of clock.timers) timer.at -= 400 * DAY;
+    };
+    const { clock, repo, jobs, again } = await stage(daily);
+    clock.now += 400 * DAY;
+    await clock.advance(MINUTE);
+    setBack();
+    // A stop waits for what is being noted.
+    const [timer] = clock.timers;
+    clock.timers.delete(timer!);
+    timer!.callback();
+    await jobs.stop();
+    clock.now += 3 * DAY;
+    const other = again(daily);
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done.map((what) => what.slice(0, 8)), ["full 30.", "full 28."]);
+
+    // Or while a job was running.
+    repo.takesMs = 10 * MINUTE;
+    clock.now += 400 * DAY;
+    await clock.advance(MINUTE);
+    assert.equal(repo.running, 1);
+    setBack();
+    await clock.advance(HOUR);
+    await other.stop();
+    clock.now += 3 * DAY;
+    again(daily);
+    await clock.advance(MINUTE);
+    assert.equal(repo.done.length, 4);
+  });
+
+  it("does not wait for a future that its journal tells of", async () => {
+    const { clock, repo, jobs, again } = await stage({ full: "0 2 * * *", journal: JOURNAL });
+    clock.now += 400 * DAY;
+    await clock.advance(MINUTE);
+    await jobs.stop();
+    clock.now -= 400 * DAY;
+    again({ full: "0 2 * * *", journal: JOURNAL });
+    await clock.advance(DAY);
+    assert.equal(repo.done.length, 2);
+  });
+
+  it("makes up no more once one run has made up for several", async () => {
+    const hourly = { full: "0 * * * *", journal: JOURNAL };
+    const { clock, repo, jobs, again } = await stage(hourly);
+    await clock.sleep(10 * HOUR + 30 * MINUTE);
+    await jobs.stop();
+    again(hourly);
+    await clock.advance(MINUTE);
+    assert.deepEqual(repo.done, ["full 25. 23:30"]);
+  });
+
   it("makes up once for what was missed while the process was away", async () => {
     const { clock, repo, jobs, again } = await stage(options);
+    repo.takesMs = 1000;
     await clock.advance(DAY);
     await jobs.stop();
     clock.now += 20 * DAY;
     const after = again(options);
     await after.ready;
-    assert.equal(after.status().jobs.incremental?.lastSuccessAt, Date.UTC(2026, 10, 26, 2));
+    const { lastSuccessAt, lastRun } = after.status().jobs.incremental!;
+    assert.deepEqual([lastSuccessAt, lastRun?.durationMs], [Date.UTC(2026, 10, 26, 2, 0, 1), 1000]);
+    repo.takesMs = 0;
     await clock.advance(MINUTE);
     assert.deepEqual(repo.done, ["incremental 26. 02:00", "full 16. 13:00", "incremental 16. 13:00"]);
     await clock.advance(DAY);
@@ -309,7 +409,9 @@ describe("schedule() with a journal", () => {
     await clock.advance(DAY);
     await jobs.stop();
     clock.now += 20 * DAY;
-    await again({ ...options, full: "0 3 * * 0", incremental: "0 3 * * *" }).ready;
+    const other = again({ ...options, full: "0 3 * * 0", incremental: "0 3 * * *" });
+    await other.ready;
+    assert.equal(other.status().jobs.incremental?.lastSuccessAt, Date.UTC(2026, 10, 26, 2));
     await clock.advance(MINUTE);
     assert.deepEqual(repo.done, ["incremental 26. 02:00"]);
   });
@@ -348,6 +450,21 @@ describe("schedule() with a journal", () => {
     await again(options).ready;
     await clock.advance(MINUTE);
     assert.deepEqual(repo.done, ["incremental 26. 02:00", "incremental 26. 02:10"]);
+  });
+
+  it("takes what somebody wrote into its journal for what it is", async () => {
+    const { fs, jobs, again } = await stage(options);
+    await jobs.stop();
+    const journal = JSON.parse(decode(await readFile(fs, JOURNAL, 1e6)));
+    Object.assign(journal.jobs.full, { failures: "many", lastSuccessAt: "yesterday", lastFailureAt: -1 });
+    await fs.remove(JOURNAL);
+    const file = await fs.open(JOURNAL, "append");
+    await file.append(new TextEncoder().encode(JSON.stringify(journal)));
+    await file.close();
+    const other = again(options);
+    await other.ready;
+    const { failures, lastSuccessAt, lastFailureAt } = other.status().jobs.full!;
+    assert.deepEqual([failures, lastSuccessAt, lastFailureAt], [0, undefined, undefined]);
   });
 
   it("starts all the same when the journal can't be read", async () => {
@@ -436,6 +553,16 @@ describe("Schedule.runNow()", () => {
     assert.equal((await jobs.runNow("full").then(() => jobs.runNow("full"))).ok, true);
   });
 
+  it("leaves the tries of one that it joins", async () => {
+    const { clock, repo, jobs } = await stage({ verify: "0 14 * * *", full: "5 14 * * *" });
+    repo.takesMs = 10 * MINUTE;
+    repo.failures = [undefined, new Error("away")];
+    await clock.advance(HOUR + 6 * MINUTE);
+    const run = jobs.runNow("full");
+    await clock.advance(HOUR);
+    assert.deepEqual([(await run).attempts, repo.done.length], [2, 3]);
+  });
+
   it("refuses what it can't do", async () => {
     const { jobs } = await stage({ full: "0 1 * * *" });
     await assert.rejects(jobs.runNow("restore" as "full"), TypeError);
@@ -466,6 +593,38 @@ describe("Schedule.stop()", () => {
     assert.deepEqual(repo.done, ["full 25. 14:00"]);
     assert.equal(jobs.status().stopped, true);
     assert.equal(jobs.status().jobs.full?.lastRun?.ok, true);
+  });
+
+  it("notes and tells what failed while it waited, and tries it no more", async () => {
+    const { clock, repo, jobs, events, findings } = await stage({ full: "0 14 * * *" });
+    repo.takesMs = 10 * MINUTE;
+    repo.failures = [new Error("away")];
+    await clock.advance(HOUR);
+    const stopped = jobs.stop();
+    await clock.advance(10 * MINUTE);
+    await stopped;
+    assert.equal(jobs.status().jobs.full?.lastRun?.error, "away");
+    assert.deepEqual(events.map(({ type }) => type), ["start", "failure"]);
+    assert.deepEqual(findings.map(({ message }) => message), ["full failed: away"]);
+  });
+
+  it("waits for nobody's turn to prune behind the backup that it waited for", async () => {
+    const { clock, repo, jobs, again } = await stage({ full: "0 14 * * *", prune: { keepLast: 3 } });
+    const other = again({ verify: "0 14 * * *" });
+    await other.ready;
+    repo.takesMs = 10 * MINUTE;
+    await clock.advance(HOUR);
+    let over = false;
+    void jobs.stop().then(() => over = true);
+    await clock.advance(11 * MINUTE);
+    assert.deepEqual([repo.done, repo.running, over], [["full 25. 14:00", "verify 25. 14:10"], 1, true]);
+  });
+
+  it("leaves no timer of a schedule that has hardly begun", async () => {
+    const { clock, jobs, again } = await stage({ full: "0 14 * * *" });
+    await jobs.stop();
+    await again({ full: "0 14 * * *" }).stop();
+    assert.equal(clock.timers.size, 0);
   });
 
   it("ends what runs when it is told to, whatever that is", async () => {
@@ -511,9 +670,9 @@ describe("Schedule.stop()", () => {
     assert.equal(jobs.status().jobs.full?.state, "retrying");
     await jobs[Symbol.asyncDispose]();
     await jobs.stop();
+    assert.equal(clock.timers.size, 0);
     await clock.advance(DAY);
     assert.equal(repo.done.length, 1);
-    assert.equal(clock.timers.size, 0);
   });
 });
 
@@ -530,6 +689,7 @@ describe("options of schedule()", () => {
     assert.throws(start({ full: "0 1 * * *", retries: -1 }), RangeError);
     assert.throws(start({ full: "0 1 * * *", retryDelay: "soon" }), TypeError);
     assert.throws(start({ full: "0 1 * * *", journal: "/data/schedule.json" }), /must not lie within/);
+    assert.throws(start({ full: "0 1 * * *", journal: "/data" }), /must not lie within/);
     assert.doesNotThrow(start({ full: "0 1 * * *", journal: "/database.json" }));
   });
 
@@ -563,5 +723,8 @@ describe("options of schedule()", () => {
     // With the real clock and timer; if they kept the process alive, this file would never be done.
     const { repo, db } = await stage({ full: "0 1 * * *" });
     await schedule(repo, db, { full: "0 1 * * *" }).ready;
+    const stopped = schedule(repo, db, { full: "0 1 * * *", keepAlive: true });
+    await stopped.ready;
+    await stopped.stop();
   });
 });
