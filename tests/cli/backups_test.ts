@@ -343,6 +343,23 @@ describe("secrets", () => {
     assert.match(stderr, /differ; nothing was done/);
   });
 
+  it("are asked for before any line of progress is drawn, which would wipe the question", async () => {
+    // Whoever answers takes longer than it is until the line of progress comes: here that comes at once.
+    const { setTimeout: later } = globalThis;
+    const atOnce = (run: () => void, ms?: number): unknown => later(run, ms === 250 ? 0 : ms);
+    globalThis.setTimeout = atOnce as typeof globalThis.setTimeout;
+    try {
+      const twice = [[/New passphrase of \/repo: /, "a long one"], [/The same again: /, "a long one"]] as const;
+      const made = await ok(["backup", db, repo, "--encrypt", "--no-color"], { ...clock, answers: twice });
+      assert.match(made.stderr, /^New passphrase of \/repo: \nThe same again: \n/);
+      const once = [[/Passphrase of \/repo: /, "a long one"]] as const;
+      const more = await ok(["backup", db, repo, "--no-color"], { ...clock, answers: once });
+      assert.match(more.stderr, /^Passphrase of \/repo: \n/);
+    } finally {
+      globalThis.setTimeout = later;
+    }
+  });
+
   it("come from a file or the environment where nobody can be asked, and nowhere else", async () => {
     const none = await cli(["backup", db, repo, "--encrypt"], clock);
     assert.equal(none.code, 2);
