@@ -319,6 +319,17 @@ describe("holdfast restore", () => {
     assert.equal(await keys(db), "a\nb\nc\n");
   });
 
+  it("says that a database can't be restored into itself", async () => {
+    const { code, stderr } = await cli(["restore", db, db, "--mode", "merge", "--yes"], clock);
+    assert.deepEqual(
+      [code, /it is what would be restored into; give another \(LOCKED\)/.test(stderr)],
+      [1, true],
+      stderr,
+    );
+    assert.equal((await cli(["restore", db, db, "--overwrite", "--yes"], clock)).code, 2);
+    assert.equal(await keys(db), "a\n");
+  });
+
   it("takes portable files and standard input, or a part of them", async () => {
     await write("b", "2");
     await ok(["backup", db, "/dump.json"], clock);
