@@ -11,7 +11,10 @@ interface Permissions {
 }
 
 /** A permission, as Deno describes it. */
-export type Wanted = { name: "env"; variable: string } | { name: "sys"; kind: "statfs" };
+export type Wanted =
+  | { name: "env"; variable: string }
+  | { name: "sys"; kind: "statfs" }
+  | { name: "read" | "write"; path: string };
 
 /** Whether something may be done without anybody being asked: in other runtimes always. */
 export function isGranted(wanted: Wanted): boolean {

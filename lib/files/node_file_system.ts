@@ -21,7 +21,7 @@ import {
   renameSync,
   statSync,
 } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { awaited } from "../base/awaited.ts";
 import { isGranted } from "../base/deno_permissions.ts";
@@ -201,12 +201,15 @@ class NodeFileSystem implements FileSystem {
   }
 
   resolve(path: string): string {
-    const absolute = resolve(path);
+    const absolute = isAbsolute(path) ? resolve(path) : resolve(workingDirectory(path), path);
     let existing = absolute;
     let rest = "";
     while (true) {
       try {
-        return join(realpathSync(existing), rest);
+        const real = realpathSync(existing);
+        // A link may lead to where no text does: then its own path is the one to use.
+        if (!isMisread(real) || isSamePlace(existing, real)) return join(real, rest);
+        return join(existing, rest);
       } catch {
         // Missing, or out of bounds for this runtime's permissions: then its parent may still be known.
         const parent = dirname(existing);
@@ -215,6 +218,44 @@ class NodeFileSystem implements FileSystem {
         existing = parent;
       }
     }
+  }
+}
+
+/**
+ * Where relative paths begin. Of a directory whose name is not UTF-8, Node and Bun give one with U+FFFD in it, which leads
+ * elsewhere: what is written to "./data" would lie there, with that of all directories that are misread the same way.
+ */
+function workingDirectory(path: string): string {
+  let here: string;
+  try {
+    here = process.cwd();
+  } catch (error) {
+    // It was removed, or Deno refuses its name or to read it.
+    const why = error instanceof Error ? error.message : String(error);
+    throw new IOError(`Cannot use ${path}: the working directory is not known: ${why}; work from another one (IO)`, {
+      path,
+      cause: error,
+    });
+  }
+  if (!isMisread(here) || isSamePlace(".", here)) return here;
+  throw new IOError(
+    `Cannot use ${path}: the name of the working directory, ${here}, is not UTF-8, so that no path leads into it; ` +
+      "rename it, or give a path that leads into it through a link (IO)",
+    { path },
+  );
+}
+
+/** Whether there may have been other bytes in place of some text. */
+function isMisread(text: string): boolean {
+  return text.includes("\ufffd");
+}
+
+function isSamePlace(one: string, other: string): boolean {
+  try {
+    const [a, b] = [statSync(one, { bigint: true }), statSync(other, { bigint: true })];
+    return a.dev === b.dev && a.ino === b.ino;
+  } catch {
+    return false; // One of them is not there.
   }
 }
 

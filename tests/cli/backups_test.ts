@@ -319,6 +319,17 @@ describe("holdfast restore", () => {
     assert.equal(await keys(db), "a\nb\nc\n");
   });
 
+  it("says that a database can't be restored into itself", async () => {
+    const { code, stderr } = await cli(["restore", db, db, "--mode", "merge", "--yes"], clock);
+    assert.deepEqual(
+      [code, /it is what would be restored into; give another \(LOCKED\)/.test(stderr)],
+      [1, true],
+      stderr,
+    );
+    assert.equal((await cli(["restore", db, db, "--overwrite", "--yes"], clock)).code, 2);
+    assert.equal(await keys(db), "a\n");
+  });
+
   it("takes portable files and standard input, or a part of them", async () => {
     await write("b", "2");
     await ok(["backup", db, "/dump.json"], clock);
@@ -341,6 +352,23 @@ describe("secrets", () => {
     const { code, stderr } = await cli(["backup", db, "/other", "--encrypt"], { ...clock, answers: differ });
     assert.equal(code, 2);
     assert.match(stderr, /differ; nothing was done/);
+  });
+
+  it("are asked for before any line of progress is drawn, which would wipe the question", async () => {
+    // Whoever answers takes longer than it is until the line of progress comes: here that comes at once.
+    const { setTimeout: later } = globalThis;
+    const atOnce = (run: () => void, ms?: number): unknown => later(run, ms === 250 ? 0 : ms);
+    globalThis.setTimeout = atOnce as typeof globalThis.setTimeout;
+    try {
+      const twice = [[/New passphrase of \/repo: /, "a long one"], [/The same again: /, "a long one"]] as const;
+      const made = await ok(["backup", db, repo, "--encrypt", "--no-color"], { ...clock, answers: twice });
+      assert.match(made.stderr, /^New passphrase of \/repo: \nThe same again: \n/);
+      const once = [[/Passphrase of \/repo: /, "a long one"]] as const;
+      const more = await ok(["backup", db, repo, "--no-color"], { ...clock, answers: once });
+      assert.match(more.stderr, /^Passphrase of \/repo: \n/);
+    } finally {
+      globalThis.setTimeout = later;
+    }
   });
 
   it("come from a file or the environment where nobody can be asked, and nowhere else", async () => {

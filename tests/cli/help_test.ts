@@ -12,7 +12,7 @@ import { parseBytes, parseTime } from "../../lib/cli/core/parse_value.ts";
 import { storeOptions } from "../../lib/cli/core/store.ts";
 import { showBytes, showDuration } from "../../lib/cli/output/figures.ts";
 import { Output } from "../../lib/cli/output/output.ts";
-import { lineOf, progressLine } from "../../lib/cli/output/progress.ts";
+import { lineOf, NO_PROGRESS, progressLine } from "../../lib/cli/output/progress.ts";
 import { PROGRAM } from "../../lib/cli/run.ts";
 import { VERSION } from "../../lib/cli/version.ts";
 import { root } from "../tools/runtimes.ts";
@@ -292,6 +292,24 @@ describe("progress", () => {
     drawn = "";
     bar.onProgress({ phase: "objects", doneBytes: 100, totalBytes: 100, doneItems: 2 });
     assert.equal(drawn, "", "work that was given up may report late");
+  });
+
+  it("is for terminals that can draw, and whoever wants it", async () => {
+    const drawn = async (settings: Parameters<typeof withStreams>[0], quiet = false): Promise<boolean> => {
+      let isDrawn = false;
+      await withStreams(settings, async (io) => {
+        const out = new Output(io, { json: false, quiet, noColor: false });
+        isDrawn = out.progress("backup") !== NO_PROGRESS.onProgress;
+        out.endProgress();
+        return 0;
+      });
+      return isDrawn;
+    };
+    assert.equal(await drawn({ terminal: true }), true);
+    assert.equal(await drawn({ terminal: true, env: { NO_COLOR: "1" } }), true);
+    assert.equal(await drawn({ terminal: true, env: { TERM: "dumb" } }), false);
+    assert.equal(await drawn({ terminal: true }, true), false);
+    assert.equal(await drawn({}), false);
   });
 
   it("is not drawn for work that is done at once", () => {

@@ -93,6 +93,15 @@ describe("the process", () => {
     assert.equal(status, 1);
   });
 
+  it("drills in the place for temporary files with no more permissions than to files", async () => {
+    await using db = await DB.open(at("drilled"));
+    await db.set("k", "v");
+    await db.backup(at("proven"));
+    // Whoever has a terminal would be asked by Deno instead.
+    const { code, stderr } = await run(["drill", "proven"]);
+    assert.deepEqual([code, stderr], [0, ""]);
+  });
+
   it("ends quietly when nobody reads its output any more", async () => {
     await using db = await DB.open(at("long"));
     await db.setMany(Array.from({ length: 20_000 }, (_, n) => [`key-${n}`, "x".repeat(100)] as const));

@@ -266,6 +266,7 @@ describe("BackupRepository", () => {
         estimate: () => repo.estimate({ signal }),
         verify: () => repo.verify(undefined, { signal }),
         prune: () => repo.prune({ keepLast: 1 }, { signal }),
+        delete: () => repo.delete("first", { signal }),
         "dry run of prune": () => repo.prune({ keepLast: 1 }, { signal, dryRun: true }),
         drill: () => repo.drill({ signal }),
         repair: () => repo.repair({ signal }),
@@ -413,6 +414,19 @@ describe("BackupRepository", () => {
       NotFoundError,
     );
   });
+});
+
+describe("delete()", () => {
+  it("deletes nothing where it is given what only prune() takes", () =>
+    withDb(async (db) => {
+      await using repo = await BackupRepository.open(new MemoryStore());
+      await repo.backup(db, { id: "first" });
+      const message = /^delete: unknown option "dryRun"/;
+      await assert.rejects(repo.delete("first", { dryRun: true } as object), { name: "TypeError", message });
+      assert.equal((await repo.list()).length, 1);
+      await repo.delete("first", {});
+      assert.deepEqual(await repo.list(), []);
+    }));
 });
 
 describe("Keys of a repository", () => {

@@ -42,6 +42,34 @@ describe("nodeFileSystem", () => {
     assert.equal((await fs.stat(path))?.kind, "directory");
   });
 
+  it("never takes one directory for another where names are no UTF-8", () => {
+    const fs = nodeFileSystem();
+    const directory = fs.resolve(newPlace());
+    // No text names it, so a shell has to make it; a link leads into it.
+    execFileSync("/bin/sh", ["-c", 'cd "$0" && d=$(printf "r\\374") && mkdir "$d" && ln -s "$d" link', directory]);
+    assert.equal(fs.resolve(`${directory}/link/data`), `${directory}/link/data`);
+    mkdirSync(`${directory}/link/data`);
+    assert.equal(fs.resolve(`${directory}/link/data`), `${directory}/link/data`);
+    const before = process.cwd();
+    try {
+      process.chdir(`${directory}/link`);
+      assert.throws(
+        () => fs.resolve("data"),
+        (error) => error instanceof IOError && /not (?:valid )?UTF-8/.test(error.message),
+      );
+      assert.equal(fs.resolve(`${directory}/x`), `${directory}/x`);
+      // Another directory may really be called so.
+      mkdirSync(`${directory}/r\ufffd`);
+      assert.throws(() => fs.resolve("data"), IOError);
+      process.chdir(`${directory}/r\ufffd`);
+      assert.equal(fs.resolve("data"), `${directory}/r\ufffd/data`);
+      process.chdir(directory);
+      assert.equal(fs.resolve("data"), `${directory}/data`);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
   it("removes a link and not what it leads to", async () => {
     const fs = nodeFileSystem();
     const directory = newPlace();

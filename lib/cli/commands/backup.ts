@@ -117,7 +117,6 @@ export const backup: CommandSpec = {
     const { given, out, io } = call;
     const [path = "", to = ""] = call.words;
     const readOnly = given.flag("beside");
-    const long = { signal: io.signal, onProgress: out.progress("backup") };
     const labels = labelsOf(call);
     const optional = <K extends keyof BackupOptions>(name: K, value: BackupOptions[K]): BackupOptions =>
       value === undefined ? {} : { [name]: value };
@@ -127,7 +126,7 @@ export const backup: CommandSpec = {
       ...optional("compression", given.choice("compression")),
       ...optional("level", given.number("level")),
       ...(given.flag("no-verify") ? { verify: false } : {}),
-      ...long,
+      signal: io.signal,
     };
     const toFile = await isFile(call, to);
     const policy = retentionOf(call);
@@ -140,11 +139,18 @@ export const backup: CommandSpec = {
     await using db = readOnly ? await openToRead(call, path) : await openToWrite(call, path);
     let info;
     if (toFile) {
-      info = await db.backup(to, { ...both, ...optional("overwrite", given.flag("overwrite") || undefined) });
+      const onProgress = out.progress("backup");
+      info = await db.backup(to, {
+        ...both,
+        onProgress,
+        ...optional("overwrite", given.flag("overwrite") || undefined),
+      });
     } else {
       await using repo = await openRepository(call, to, { write: true, create: true, of: path });
       info = await repo.backup(db, {
         ...both,
+        // Not before: opening it may ask for a passphrase, and the line would be drawn over the question.
+        onProgress: out.progress("backup"),
         ...optional("type", given.choice("type")),
         ...optional("id", given.text("id")),
         ...optional("parent", given.text("parent")),

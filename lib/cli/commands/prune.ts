@@ -63,7 +63,8 @@ export const prune: CommandSpec = {
     await using repo = await openRepository(call, place, { write: !dryRun });
     if (id !== undefined) {
       await confirm(call, `Remove backup ${id} from ${place}?`);
-      const report = await repo.delete(id);
+      const report = await repo.delete(id, { signal: io.signal, onProgress: out.progress("prune") });
+      out.endProgress();
       return await out.result(report, () => done(call, report));
     }
     const signal = io.signal;

@@ -8,7 +8,7 @@ import type { CliIo, OutStream } from "../io.ts";
 import { EXIT, OutputClosed } from "../core/exit_code.ts";
 import { jsonLine } from "./json.ts";
 import { NO_PROGRESS, type ProgressLine, progressLine } from "./progress.ts";
-import { type Paint, painter, wantsColor } from "./style.ts";
+import { canDraw, type Paint, painter, wantsColor } from "./style.ts";
 import { type Column, factLines, tableLines } from "./table.ts";
 import { flowText } from "./width.ts";
 
@@ -133,10 +133,10 @@ export class Output {
     else this.#aside(`${this.paintNote("bad", "error:")} ${message}`);
   }
 
-  /** Draws progress for work, on a terminal, until `endProgress`. */
+  /** Draws progress for work, on a terminal that can, until `endProgress`. */
   progress(work: string): ProgressLine["onProgress"] {
     this.endProgress();
-    if (this.#quiet || this.json || this.#io.stderr.isTTY !== true) return NO_PROGRESS.onProgress;
+    if (this.#quiet || this.json || !canDraw(this.#io, this.#io.stderr)) return NO_PROGRESS.onProgress;
     this.#progress = progressLine(this.#io.stderr, this.paintNote, work);
     return this.#progress.onProgress;
   }

@@ -23,7 +23,12 @@ export type Paint = (look: Look, text: string) => string;
 
 /** Whether a stream gets colours: a terminal does, unless told otherwise. */
 export function wantsColor(io: CliIo, stream: OutStream, noColor: boolean): boolean {
-  return stream.isTTY === true && !noColor && !io.env("NO_COLOR") && io.env("TERM") !== "dumb";
+  return canDraw(io, stream) && !noColor && !io.env("NO_COLOR");
+}
+
+/** Whether a stream is a terminal that knows more than lines of text: one that is dumb shows the sequences themselves. */
+export function canDraw(io: CliIo, stream: OutStream): boolean {
+  return stream.isTTY === true && io.env("TERM") !== "dumb";
 }
 
 /** Paints, or leaves text as it is. */

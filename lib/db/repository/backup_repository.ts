@@ -187,8 +187,9 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   }
 
   /** Removes one backup; refused while another needs it or it is pinned. */
-  async delete(id: string): Promise<parts.PruneReport> {
-    return await this.#work.deleteBackup(this.#writable("delete"), idOf("delete", id));
+  async delete(id: string, options?: LongWorkOptions): Promise<parts.PruneReport> {
+    const long = longOptions("delete", checkOptions("delete", options, LONG_OPTIONS));
+    return await this.#work.deleteBackup(this.#writable("delete"), idOf("delete", id), long);
   }
 
   /** Keeps a backup from being pruned. */

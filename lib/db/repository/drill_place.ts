@@ -6,8 +6,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
+import process from "node:process";
 import { localPath } from "../../backup/mod.ts";
 import { toHex } from "../../base/bytes.ts";
+import { isGranted } from "../../base/deno_permissions.ts";
 import { HoldfastError, NotFoundError, PermissionError } from "../../base/errors.ts";
 import { LOCK_NAME } from "../../engine/file_names.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -62,14 +64,22 @@ async function removeLeft(fs: FileSystem, parent: string): Promise<void> {
   }
 }
 
-/** The system's place for temporary files, where the permissions let that be asked. */
+/**
+ * The system's place for temporary files. Under Deno a variable that may not be read counts as not set, and nobody is asked
+ * for it, nor for the place itself.
+ */
 function temporary(call: string): string {
-  try {
-    return tmpdir();
-  } catch (cause) {
-    throw new PermissionError(
-      `Cannot ${call}: the place for temporary files can't be asked for here; pass option "directory" (PERMISSION)`,
-      { cause },
-    );
-  }
+  if (VARIABLES.every((variable) => isGranted({ name: "env", variable }))) return tmpdir();
+  const known = VARIABLES.filter((variable) => isGranted({ name: "env", variable }));
+  const path = known.map((variable) => process.env[variable]).find(Boolean) ?? UNSET;
+  if (isGranted({ name: "read", path }) && isGranted({ name: "write", path })) return path;
+  throw new PermissionError(
+    `Cannot ${call}: the place for temporary files is out of bounds here; pass option "directory" (PERMISSION)`,
+    { path },
+  );
 }
+
+/** What names that place, the first that is set. */
+const VARIABLES = ["TMPDIR", "TMP", "TEMP"];
+/** Where it is when none is. */
+const UNSET = process.platform === "win32" ? "C:\\Windows\\Temp" : "/tmp";

@@ -40,7 +40,8 @@ export const CODE = {
 export function failureOf(error: unknown, now: number): RequestFailure {
   if (error instanceof RequestFailure) return error;
   const { name, message, code, Code, $metadata, $response } = (error ?? {}) as ClientError;
-  const words = typeof message === "string" ? message : String(error);
+  // What the client calls an answer without words.
+  const words = typeof message !== "string" ? String(error) : message === "UnknownError" ? "" : message;
   const text = (value: unknown): string | undefined => typeof value === "string" && value !== "" ? value : undefined;
   const status = $response?.statusCode ?? $metadata?.httpStatusCode;
   if (status !== undefined) {
@@ -157,9 +158,20 @@ export function adviceOf(failure: RequestFailure, operation: string, dialect: S3
       remedy: `allow ${dialect.permission(operation, settings)}`,
     };
   }
+  if (status === 400 && operation === "put") return { kind: "storage", remedy: remedyOf(settings) };
   if (status === 507) return { kind: "space", remedy: "raise the quota, or prune" };
   if (status === undefined && failure.retryable) {
     return { kind: "storage", remedy: "check the network and the endpoint" };
   }
   return { kind: "storage" };
+}
+
+/** What a bucket was asked for and may not give; few services say which it was. */
+function remedyOf({ lock, serverSideEncryption, storageClass }: S3Settings): string | undefined {
+  const asked = [
+    lock === undefined ? [] : ['option "objectLock" (the bucket must have been made with object lock)'],
+    serverSideEncryption === undefined ? [] : [`option "serverSideEncryption" (${serverSideEncryption})`],
+    storageClass === undefined ? [] : [`option "storageClass" (${storageClass})`],
+  ].flat();
+  return asked.length === 0 ? undefined : `the service may not give what was asked for: check ${asked.join(", ")}`;
 }

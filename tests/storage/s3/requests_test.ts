@@ -283,6 +283,23 @@ describe("S3Store's errors", () => {
     console.log(`answers that were told: ${cases.length}`);
   });
 
+  it("name what was asked of a bucket that may not give it, where the service says nothing of that", async () => {
+    const answer = { status: 400, body: xml("Error", "<Code>InvalidRequest</Code>") };
+    const put = (store: ObjectStore): Promise<unknown> => store.put("a", text("1"));
+    const cases: [S3Options, RegExp][] = [
+      [{}, /: the request was refused \(400 InvalidRequest\) \(STORAGE\)$/],
+      [{ objectLock: { mode: "GOVERNANCE", for: "1h" } }, /check option "objectLock" \(the bucket must have been made/],
+      [
+        { storageClass: "COLD", serverSideEncryption: "AES256" },
+        /"serverSideEncryption" \(AES256\), option "storageClass" \(COLD\)/,
+      ],
+    ];
+    for (const [options, words] of cases) {
+      assert.match((await failure(answer, put, options)).message, words);
+      assert.match((await failure(answer, get, options)).message, cases[0]![1]);
+    }
+  });
+
   it("say that there are no keys, and no region", async () => {
     const failing = async (): Promise<never> => {
       throw Object.assign(new Error("Could not load credentials from any providers"), {

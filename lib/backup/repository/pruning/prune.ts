@@ -49,9 +49,13 @@ export async function pruneRepository(
  * it, and when it is pinned; with `RepositoryLockedError` while another pruning runs, or a backup of its database, which may
  * build on it; otherwise as `pruneRepository`.
  */
-export async function deleteBackup(context: RepositoryContext, id: string): Promise<PruneReport> {
+export async function deleteBackup(
+  context: RepositoryContext,
+  id: string,
+  options: LongWorkOptions = {},
+): Promise<PruneReport> {
   const decide = (state: PruneState): Decision => planDelete(context, state, id);
-  return await carryOut(context, "delete", id, {}, decide, { id }, (leases) => {
+  return await carryOut(context, "delete", id, options, decide, { id }, (leases) => {
     throw new RepositoryLockedError(
       `Cannot delete backup ${id} of ${context.name}: a backup of its database is being made, which may build on it ` +
         `(${leases.join(", ")}); wait for it (REPOSITORY_LOCKED)`,
