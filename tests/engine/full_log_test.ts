@@ -1,7 +1,8 @@
 /** Commits on a full disk: what the log keeps of those it refuses, and what the reserve is for. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NoSpaceError } from "../../lib/base/errors.ts";
+import { IOError, NoSpaceError } from "../../lib/base/errors.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
@@ -205,6 +206,27 @@ describe("the reserve", () => {
     await engine.close();
   });
 
+  it("is kept where log goes that was there for changes() alone, and its files with it", async () => {
+    const fs = memoryFileSystem({ delay: (call) => call === "remove" ? yieldToLoop() : undefined });
+    const engine = await open(fs, { reserve: true, memtableBytes: MIB, blobBytes: MIB, historyBytes: MIB });
+    await put(engine, { a: "long ".repeat(1000) });
+    await engine.compact();
+    fs.capacityBytes = fs.usedBytes + 500;
+    for (let i = 0; i < 10; i++) await put(engine, { b: "also long ".repeat(10) });
+    await remove(engine, "a");
+    assert.equal(await size(fs), MIB);
+    await engine.close();
+  });
+
+  it("is not given where it is not space that is lacking", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { reserve: true });
+    fs.inject({ at: ({ name, path }) => name === "create" && path.endsWith(".log"), do: "fail" });
+    await assert.rejects(remove(engine, "a"), IOError);
+    assert.equal(await size(fs), MIB);
+    await engine.close();
+  });
+
   it("is given to a delete where there is no space to note that history goes", async () => {
     let isFull = false;
     const fs = memoryFileSystem({
@@ -249,6 +271,10 @@ describe("the reserve", () => {
     fs.capacityBytes = Infinity;
     await put(engine, { d: "4" });
     assert.equal(await size(fs), MIB);
+    const touched: string[] = [];
+    fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
+    await put(engine, { e: "5" });
+    assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
     await engine.close();
   });
 });
