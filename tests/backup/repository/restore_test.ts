@@ -29,6 +29,7 @@ import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repo
 import { ownContext } from "../../../lib/backup/repository/core/context.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { clearLeases, LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { sealDocument } from "../../../lib/format/repository/document.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
@@ -600,6 +601,24 @@ describe("restore() from a repository", () => {
       assert.equal(leases.length, 2, "taken, and renewed before all is read back");
     });
   }
+
+  it("is published though its lease is broken while all that has come is read back", async () => {
+    let isRead = false;
+    let breaking: Promise<unknown> | undefined;
+    const fs = memoryFileSystem({ delay: () => isRead ? breaking ??= breakLeases() : undefined });
+    const house = await House.make({ fs });
+    const breakLeases = async (): Promise<void> => {
+      house.time.now += LEASE_MS + 1;
+      assert.equal((await keysOf(house.store, PART.locks)).length, 1);
+      assert.deepEqual(await clearLeases(house.context, ""), []);
+    };
+    await house.set("a", "1");
+    await house.backup();
+    const onProgress = ({ phase }: Progress): void => void (isRead = phase === "verify");
+    assert.deepEqual((await house.restore({ onProgress })).contents, house.states.get(1));
+    assert.ok(breaking !== undefined);
+    assert.deepEqual(await keysOf(house.store, PART.locks), []);
+  });
 
   it("fetches nothing more once it is given up, though log is replayed beside", async () => {
     const controller = new AbortController();

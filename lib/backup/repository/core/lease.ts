@@ -3,7 +3,7 @@
  *
  * (1) A lease of its own name (`backup-<database>`, `prune`, `keys`) is held by one at a time. Others get `RepositoryLockedError`.
  * (2) Before anything is deleted for good, every lease that was there when it was marked must be gone (`gc.ts`).
- * (3) Whoever publishes something asks `assertHeld` just before. A program that slept through its lease finds out there.
+ * (3) Whoever publishes something there asks `assertHeld` just before. A program that slept through its lease finds out there.
  * (4) A lease that ran out by the clock of a pruning is broken before anything that it protected goes: its holder, whose
  *     clock may say otherwise, learns of it from `assertHeld`, which writes the lease anew.
  *
