@@ -5,6 +5,7 @@ import { IOError, NoSpaceError } from "../../lib/base/errors.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { DB } from "../../mod.ts";
 import { all, key, open, put, remove } from "./fixture.ts";
@@ -203,7 +204,15 @@ describe("the reserve", () => {
     await remove(engine, "a");
     assert.equal(await size(fs), MIB - PART);
     assert.deepEqual(all(engine), [["b", "2"]]);
+    fs.capacityBytes = Infinity;
+    await put(engine, { c: "3" });
+    const reserve = await readFile(fs, "/db/RESERVE", 2 * MIB);
+    assert.equal(reserve.length, MIB);
+    assert.ok(!reserve.includes(0), "zeros may be stored as a hole, which reserves nothing");
     await engine.close();
+    // Nor is it held by anyone.
+    for (const each of await fs.list("/db")) await fs.remove(`/db/${each}`);
+    assert.equal(fs.usedBytes, 0);
   });
 
   it("is kept where log goes that was there for changes() alone, and its files with it", async () => {
@@ -211,8 +220,8 @@ describe("the reserve", () => {
     const engine = await open(fs, { reserve: true, memtableBytes: MIB, blobBytes: MIB, historyBytes: MIB });
     await put(engine, { a: "long ".repeat(1000) });
     await engine.compact();
-    fs.capacityBytes = fs.usedBytes + 500;
-    for (let i = 0; i < 10; i++) await put(engine, { b: "also long ".repeat(10) });
+    fs.capacityBytes = fs.usedBytes + 500; // Enough to note that log goes.
+    for (let i = 0; i < 3; i++) await put(engine, { b: "also long ".repeat(100) });
     await remove(engine, "a");
     assert.equal(await size(fs), MIB);
     await engine.close();
