@@ -10,6 +10,8 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
 import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
@@ -191,6 +193,22 @@ describe("verifyRepository()", () => {
     assert.match(about!.detail, /not of the history/);
     assert.ok(about!.backups.includes("inc2") && !about!.backups.includes("full"), `${second}`);
     await assert.rejects(restoreFrom(over(sample, store), { backupId: "inc2" }), HoldfastError);
+  });
+
+  it("takes no merged log that it has not read for that of another history", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, "2");
+      await house.backup({ type: "incremental" });
+    }
+    house.time.now += 2 * 86_400_000;
+    const [head] = await readHeads(house.context);
+    assert.equal((await mergeLog(house.context, head!, new MergeMemory())).made, 1);
+    for (const read of ["none", "sample", "all"] as const) {
+      assert.deepEqual((await verify(house.context, read)).problems, []);
+    }
   });
 
   it("reads, for one backup, only what that one needs", async () => {
