@@ -604,7 +604,7 @@ describe("restore() from a repository", () => {
 
   it("is published though its lease is broken while all that has come is read back", async () => {
     let isRead = false;
-    let breaking: Promise<unknown> | undefined;
+    let breaking: Promise<void> | undefined;
     const fs = memoryFileSystem({ delay: () => isRead ? breaking ??= breakLeases() : undefined });
     const house = await House.make({ fs });
     const breakLeases = async (): Promise<void> => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, LineageError } from "../../../lib/base/errors.ts";
-import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { type LogObject, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
@@ -107,22 +107,39 @@ describe("stray log", () => {
     await house.engine.close();
   });
 
-  it("is found where only a backup tells that another history was archived", async () => {
+  for (const teller of ["a backup", "a head"]) {
+    it(`is found where only ${teller} tells that another history was archived`, async () => {
+      const house = await oneByOne();
+      await house.set("a", "7");
+      const { id } = await house.backup({ type: "incremental" });
+      const [headKey] = await keysOf(house.store, PART.heads);
+      const head = await collect((await house.store.get(headKey!))!.body);
+      for (const version of [8, 9]) {
+        await house.set("a", `${version}`);
+        await Shipper.of(house.context, house.engine).ship();
+      }
+      const stray = await addStray(house, 2, 9, true, { cut: 7 });
+      for (const key of await keysOf(house.store, PART.log)) if (key !== stray) await house.store.delete(key);
+      if (teller === "a backup") await house.store.delete(headKey!);
+      else {
+        await house.store.put(headKey!, head);
+        await house.store.delete(backupKey(id));
+      }
+      const { problems } = await verify(house.context);
+      const about = problems.find(({ key }) => key === stray);
+      assert.match(`${about?.detail}`, /not of the history/);
+      assert.deepEqual(about?.backups, teller === "a backup" ? [id] : []);
+      await house.engine.close();
+    });
+  }
+
+  it("is found in the place of log that is lost, though it goes on beside what follows", async () => {
     const house = await oneByOne();
-    await house.set("a", "7");
-    const { id } = await house.backup({ type: "incremental" });
-    for (const version of [8, 9]) {
-      await house.set("a", `${version}`);
-      await Shipper.of(house.context, house.engine).ship();
-    }
-    const stray = await addStray(house, 2, 9, true, { cut: 7 });
-    for (const part of [PART.log, PART.heads]) {
-      for (const key of await keysOf(house.store, part)) if (key !== stray) await house.store.delete(key);
-    }
+    const stray = await addStray(house, 3, 6, true, { cut: 4 });
+    const [lost] = (await keysOf(house.store, PART.log)).filter((key) => key.includes("/0000000000000004-"));
+    await house.store.delete(lost!);
     const { problems } = await verify(house.context);
-    const about = problems.find(({ key }) => key === stray);
-    assert.match(`${about?.detail}`, /not of the history/);
-    assert.deepEqual(about?.backups, [id]);
+    assert.match(`${problems.find(({ key }) => key === stray)?.detail}`, /not of the history/);
     await house.engine.close();
   });
 
