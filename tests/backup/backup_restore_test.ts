@@ -680,6 +680,34 @@ describe("restoreTo", () => {
     await original.close();
   });
 
+  it("cuts what such an archive has behind the end of a log, for good", async () => {
+    const { fs, engine } = await sample();
+    await engine.close();
+    const log = (await fs.list("/db")).filter((name) => name.endsWith(".log")).at(-1)!;
+    const { size } = (await fs.stat(`/db/${log}`))!;
+    const added = await fs.open(`/db/${log}`, "append");
+    await added.append(new Uint8Array(1000).fill(7));
+    await added.close();
+    const members = await Promise.all(
+      (await fs.list("/db")).map(async (name) => ({ name: `db/${name}`, bytes: await read(fs, `/db/${name}`) })),
+    );
+    const tar = writeTar(members.map(({ name, bytes }) => ({ name, size: bytes.length, pieces: () => [bytes] })), 0);
+    await restoreTo(fs, settingsOf(), tar, "/new");
+    const later = fs.fork({ keep: "none" });
+    assert.equal((await later.stat(`/new/${log}`))?.size, size);
+    await (await openAt(later, "/new")).close();
+  });
+
+  it("puts nothing by for a full disk while it makes a database of entries", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const touched: string[] = [];
+    fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
+    await restoreTo(fs, settingsOf({ reserve: true }), "/x.json", "/new");
+    assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
+    await engine.close();
+  });
+
   it("refuses a destination that is taken, and replaces a database when told to", async () => {
     const { fs, engine } = await sample();
     await backupTo(engine, "/x.json");

@@ -10,6 +10,7 @@ import {
   ExistsError,
   GapError,
   IntegrityError,
+  IOError,
   LockedError,
   NoSpaceError,
   NotFoundError,
@@ -444,7 +445,11 @@ describe("restore() from a repository", () => {
     await engine.close();
   });
 
-  for (const how of ["by its store", "by its caller"]) {
+  const ofDisk = new Map<string, typeof NoSpaceError | typeof IOError>([["by a full disk", NoSpaceError], [
+    "by its disk",
+    IOError,
+  ]]);
+  for (const how of ["by its store", "by its caller", ...ofDisk.keys()]) {
     it(`goes on where it was cut off ${how}`, async () => {
       const inner = new MemoryStore();
       const store = new FaultStore(inner);
@@ -458,12 +463,15 @@ describe("restore() from a repository", () => {
         error: ({ operation, key }) => {
           if (how === "by its caller") giveUp.abort(new Error("enough"));
           if (giveUp.signal.aborted) return giveUp.signal.reason;
+          const Failure = ofDisk.get(how);
+          if (Failure !== undefined) return new Failure("so the test");
           return new StorageError("away", { operation, key, retryable: false });
         },
       });
       const to = (signal?: AbortSignal) =>
         restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1, signal });
-      await assert.rejects(to(giveUp.signal), how === "by its caller" ? /^Error: enough$/ : StorageError);
+      const told = how === "by its caller" ? /^Error: enough$/ : ofDisk.get(how) ?? StorageError;
+      await assert.rejects(to(giveUp.signal), told);
       await assert.rejects(openAt(house.fs, "/r", { createIfMissing: false }), NotFoundError, "nothing that opens");
       const [stage] = await house.fs.list("/r");
       const left = await house.fs.list(`/r/${stage}/database-0`);
@@ -601,6 +609,14 @@ describe("restore() from a repository", () => {
       assert.equal(leases.length, 2, "taken, and renewed before all is read back");
     });
   }
+
+  it("puts nothing by for a full disk: a restore needs no reserve", async () => {
+    const house = await week();
+    const touched: string[] = [];
+    house.fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
+    await restoreTo(house.fs, settingsOf({ reserve: true }), house.handle, "/r");
+    assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
+  });
 
   it("is published though its lease is broken while all that has come is read back", async () => {
     let isRead = false;

@@ -10,6 +10,9 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { keysOf } from "./prune_fixture.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
@@ -163,6 +166,21 @@ describe("verifyRepository()", () => {
     await house.store.delete(object);
     const gone = (await verifyRepository(house.context, undefined, { read: "none" })).problems;
     assert.deepEqual(gone.map(({ key, backups }) => ({ key, backups })), [{ key: object, backups: ["with"] }]);
+  });
+
+  it("finds nothing in log with files that joined which no head counts yet", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await restoreInto(house.engine, house.handle);
+    const store = new FaultStore(house.store, {
+      faults: [{ at: ({ operation, key }) => operation === "put" && key.startsWith("heads/"), do: "die" }],
+    });
+    await assert.rejects(Shipper.of({ ...house.context, store }, house.engine).ship());
+    const [head] = await readHeads(house.context);
+    const beyond = (await keysOf(house.store, "log/")).map((key) => Number(key.split("-")[1]));
+    assert.ok(Math.max(...beyond) > head!.version, `${beyond}`);
+    assert.deepEqual((await verify(house.context)).problems, []);
   });
 
   it("finds log that is whole and of another history", async () => {
