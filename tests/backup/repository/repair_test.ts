@@ -153,6 +153,44 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  it("does not take for healed what the store spoils once more", async () => {
+    const house = await House.make();
+    await house.set("a", "a".repeat(2000));
+    await house.engine.compact();
+    for (const id of ["one", "two"]) await house.backup({ id, type: "full" });
+    const damaged = (await keysOf(house.store, "objects/")).find((key) => key.endsWith(".1"))!;
+    const image = await imageOf(house.store);
+    const store = await storeOf(image);
+    const { put } = store;
+    const spoilt = new Uint8Array(image.get(damaged)!.length);
+    store.put = (key, body, options) => put.call(store, key, key === damaged ? spoilt : body, options);
+    await store.put(damaged, spoilt);
+    const report = await repair({ ...house.context, store });
+    assert.deepEqual([report.repaired, report.lostBackups.map(({ id }) => id)], [[], ["two"]]);
+    assert.deepEqual((await verify({ ...house.context, store })).problems, []);
+    await house.engine.close();
+  });
+
+  it("puts log where it belongs once, and not where it lies already", async () => {
+    const sample = await sampled();
+    const key = keyOf(sample, (each) => each.startsWith("log/"));
+    const wrong = ["a", "b"].map((digit) => key.slice(0, -64) + digit.repeat(64));
+    for (const isThere of [true, false]) {
+      const image = new Map(sample.image);
+      for (const name of wrong) image.set(name, image.get(key)!);
+      if (!isThere) image.delete(key);
+      const store = await storeOf(image);
+      const puts: string[] = [];
+      const { put } = store;
+      store.put = (name, body, options) => (puts.push(name), put.call(store, name, body, options));
+      const report = await repair(over(sample, store));
+      assert.equal(puts.filter((name) => name === key).length, isThere ? 0 : 1);
+      assert.equal(report.repaired.filter((line) => line.includes("put where it belongs")).length, isThere ? 0 : 1);
+      assert.deepEqual(report.setAside, wrong);
+      assert.deepEqual((await verify(over(sample, store))).problems, []);
+    }
+  });
+
   it("loses nothing with merged log when the objects it was made of are there, and the other way round", async () => {
     const sample = await sampled();
     const store = await storeOf(sample.image);
