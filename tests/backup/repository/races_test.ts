@@ -19,6 +19,7 @@ import {
   type Head,
   HeadTouchedError,
   readHead,
+  readHeads,
   REPAIR_WRITER,
   switchHead,
 } from "../../../lib/backup/repository/log/heads.ts";
@@ -607,6 +608,39 @@ describe("a lease that another has broken", () => {
     await first.release();
     await second.assertHeld();
   });
+
+  for (
+    const [what, operation, part, isFirst] of [
+      ["a backup", "put", PART.objects, true],
+      ["log", "get", PART.heads, false],
+      ["a head that counts it", "put", PART.log, false],
+    ] as const
+  ) {
+    it(`lets a copy publish nothing any more: ${what}`, async () => {
+      const inner = new MemoryStore();
+      const house = await archived();
+      const whole = await openOver(inner, house.time.clock);
+      if (!isFirst) await copyRepository(house.context, whole, {});
+      if (part === PART.heads) {
+        const [head] = await readHeads(whole);
+        const body = { ...head!, writer: "ab".repeat(16) };
+        await writeDocument(whole, "head", headKey(body.database, body.lineage), body);
+      }
+      await house.set("e", "e");
+      await Shipper.of(house.context, house.engine).ship();
+      const before = await keysOf(inner, PART.backups);
+      const heads = await readHeads(whole);
+      const store = busy(inner, at(operation, part), async () => {
+        for (const key of await keysOf(inner, PART.locks)) await inner.delete(key);
+      });
+      const to = await openOver(store, house.time.clock);
+      await assert.rejects(copyRepository(house.context, to, {}), RepositoryLockedError);
+      assert.deepEqual(await keysOf(inner, PART.backups), before);
+      const counted = (all: HeadDocument[]): unknown => all.map(({ version, writer }) => [version, writer]);
+      const announced = heads.map((head) => ({ ...head, writer: REPAIR_WRITER }));
+      assert.deepEqual(counted(await readHeads(whole)), counted(part === PART.log ? announced : heads));
+    });
+  }
 
   it("lets no head refer to files that a pruning may have taken since", async () => {
     const inner = new MemoryStore();
