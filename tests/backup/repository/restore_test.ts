@@ -610,6 +610,34 @@ describe("restore() from a repository", () => {
     });
   }
 
+  it("puts files that joined with a commit among those of the base, however late these come", async () => {
+    let tables = new Set<string>();
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) => operation === "get" && tables.has(key) ? turnsOfTheLoop(300) : undefined,
+    });
+    const house = await House.make({ store });
+    await fill(house, "a", 20);
+    await house.engine.compact();
+    await house.backup({ id: "full", type: "full" });
+    const base = (await readBackups(house.context)).find(({ id }) => id === "full")!.base!;
+    await fill(house, "b", 20);
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    const version = house.note();
+    await house.backup({ type: "incremental" });
+    tables = new Set(base.files.filter(({ kind }) => kind === "table").map(({ object }) => `objects/${object}`));
+    await restoreTo(house.fs, settingsOf(), house.handle, "/r", { replayLog: true });
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(version));
+    const pin = await engine.pin();
+    const isTable = (name: string): boolean => name.endsWith(".sst");
+    assert.deepEqual(
+      (await house.fs.list("/r")).filter(isTable).sort(),
+      pin.files.map(({ name }) => name).filter(isTable).sort(),
+    );
+    pin.release();
+    await engine.close();
+  });
+
   it("puts nothing by for a full disk: a restore needs no reserve", async () => {
     const house = await week();
     const touched: string[] = [];
