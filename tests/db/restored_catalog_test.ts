@@ -109,17 +109,29 @@ describe("a namespace that a merging restore brings, and that is written to mean
   }
 });
 
-/** A catalog of namespaces of the root, as an engine would give it; `asked` is called before rows are walked. */
-function engineWith(names: readonly string[], asked: () => void = () => {}) {
+/**
+ * A catalog of namespaces of the root, or one inside the other, as an engine would give it; `asked` is called before rows are
+ * walked.
+ */
+function engineWith(
+  names: readonly string[],
+  asked: () => void = () => {},
+  { forks = [], spaces = names.map((_, i) => [ROOT_SPACE, 4 + 2 * i]) }: {
+    /** Versions behind which other lineages went on. */
+    forks?: readonly number[];
+    /** The key space around each, and its own. */
+    spaces?: readonly (readonly number[])[];
+  } = {},
+) {
   const rows = names.map((name, i) => ({
-    key: catalogKey(ROOT_SPACE, name),
-    cell: writeCatalogCell({ space: 4 + 2 * i, keyEncoding: "utf8" }),
+    key: catalogKey(spaces[i]![0]!, name),
+    cell: writeCatalogCell({ space: spaces[i]![1]!, keyEncoding: "utf8" }),
     version: i + 1,
   }));
   const byKey = new Map(rows.map((row) => [row.key.join(), row]));
   let elapsed = 0;
   return {
-    meta: { parents: [] },
+    meta: { parents: forks.map((version) => ({ lineage: `${version}`, version })) },
     settings: { monotonic: () => elapsed++ },
     read: () => ({
       version: names.length,
@@ -145,6 +157,21 @@ function engineWith(names: readonly string[], asked: () => void = () => {}) {
     }),
   } as unknown as Parameters<Catalog["loadFirst"]>[0];
 }
+
+describe("a catalog", () => {
+  it("says of each key space since when it is surely its namespace's: since the last fork before its row", () => {
+    const catalog = new Catalog("utf8", false);
+    const names = ["a", "b", "c", "d", "e", "f"];
+    catalog.load(engineWith(names, undefined, { forks: [2, 4] }));
+    assert.deepEqual(names.map((name) => catalog.root.child(name)?.since), [0, 0, 2, 2, 4, 4]);
+  });
+
+  it("leads no further where damage has put a namespace inside itself", () => {
+    const catalog = new Catalog("utf8", false);
+    catalog.load(engineWith(["a", "b"], undefined, { spaces: [[ROOT_SPACE, 4], [4, 4]] }));
+    assert.deepEqual([...catalog.root.subtree()].map(({ path }) => path.join("/")), ["", "a", "a/b"]);
+  });
+});
 
 describe("a catalog of very many namespaces", () => {
   const names = Array.from({ length: 5000 }, (_, i) => `n${i}`);
