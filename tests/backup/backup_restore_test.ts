@@ -6,12 +6,14 @@ import {
   HoldfastError,
   IntegrityError,
   LockedError,
+  NoSpaceError,
   NotFoundError,
   ReadOnlyError,
   UnsupportedFormatError,
 } from "../../lib/base/errors.ts";
+import type { Progress } from "../../lib/base/progress.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { backupTo, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
@@ -705,6 +707,21 @@ describe("restoreTo", () => {
     fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
     await restoreTo(fs, settingsOf({ reserve: true }), "/x.json", "/new");
     assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
+    await engine.close();
+  });
+
+  it("leaves none of its files where a full disk lets them not be taken in", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const tables = async (): Promise<string[]> => (await fs.list("/db")).filter((name) => name.endsWith(".sst"));
+    await engine.compact();
+    const before = await tables();
+    let isPublishing = false;
+    const isIngest = ({ name, path }: Operation): boolean => isPublishing && name === "append" && path.endsWith(".log");
+    fs.inject({ at: isIngest, do: "full" });
+    const onProgress = ({ phase }: Progress): void => void (isPublishing = phase === "publish");
+    await assert.rejects(restoreInto(engine, "/x.json", { onProgress }), NoSpaceError);
+    assert.deepEqual(await tables(), before);
     await engine.close();
   });
 

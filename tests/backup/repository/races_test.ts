@@ -449,6 +449,37 @@ describe("a copy", () => {
   });
 });
 
+describe("what a pruning of its target has marked", () => {
+  const mark = async (context: RepositoryContext, ...keys: string[]): Promise<void> => {
+    const body = { id: "mark", markedAt: context.clock(), keys, leases: [] };
+    await writeDocument(context, "gc", `${PART.marks}mark.json`, body);
+  };
+
+  it("is not put by a copy that brings log of that name", async () => {
+    const house = await backedUpTwice();
+    const target = await openOver(new MemoryStore(), house.time.clock);
+    await mark(target, ...await keysOf(house.store, PART.log));
+    await assert.rejects(copyRepository(house.context, target, {}), (error: RepositoryLockedError) => {
+      return error instanceof RepositoryLockedError && /a pruning there is about to delete it/.test(error.message);
+    });
+    assert.deepEqual(await keysOf(target.store, PART.log), []);
+  });
+
+  it("is shared by no backup that is copied later, though one that lies there has it", async () => {
+    const house = await backedUpTwice();
+    const target = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(house.context, target, {});
+    const there = await keysOf(target.store, PART.objects);
+    await mark(target, ...there);
+    await house.backup({ id: "shares", type: "snapshot" });
+    await copyRepository(house.context, target, {});
+    const shares = (await listBackups(target)).find(({ id }) => id === "shares")!;
+    assert.ok(shares.addedBytes > 0);
+    const added = (await keysOf(target.store, PART.objects)).filter((key) => !there.includes(key));
+    assert.equal(added.length, shares.fileCount);
+  });
+});
+
 describe("a backup that was deleted, and copied once more", () => {
   it("is read anew by a repository that was open all the time", async () => {
     const house = await House.make();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, IntegrityError, ReadOnlyError } from "../../../lib/base/errors.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
@@ -233,6 +234,36 @@ describe("repairRepository()", () => {
     assert.deepEqual((await house.restore()).contents, house.note() && house.states.get(info.version));
     assert.deepEqual((await verify(house.context)).problems, []);
     await house.engine.close();
+  });
+
+  it("ends between two steps when it is told to, and the next one goes on", async () => {
+    const sample = await sampled();
+    const object = keyOf(sample, (each) => each.startsWith("objects/"));
+    const damage = DAMAGES["flipped in the middle"]!;
+    const image = damage(damage(sample.image, object)!, sample.headKey)!;
+    const store = await storeOf(image);
+    const giveUp = new AbortController();
+    const { put } = store;
+    store.put = (key, body, options) => {
+      if (key.startsWith("damaged/")) giveUp.abort(new Error("enough"));
+      return put.call(store, key, body, options);
+    };
+    const options = { dryRun: false, signal: giveUp.signal };
+    await assert.rejects(repairRepository(over(sample, store), options), /^Error: enough$/);
+    const now = await imageOf(store);
+    assert.deepEqual([now.has(object), now.get(sample.headKey)], [false, image.get(sample.headKey)]);
+    assert.deepEqual(await keysOf(store, "locks/"), []);
+    await repair(over(sample, store));
+    assert.deepEqual((await verify(over(sample, store))).problems, []);
+  });
+
+  it("gives a head that it makes a later epoch than it had, though the clock was set back", async () => {
+    const sample = await sampled();
+    const store = await storeOf(new Map(sample.image).set(sample.headKey, sample.olderHead));
+    const [old] = await readHeads(over(sample, store));
+    await repair({ ...over(sample, store), clock: () => 1000 });
+    const [head] = await readHeads(over(sample, store));
+    assert.ok(head!.epoch > old!.epoch, `${head!.epoch} after ${old!.epoch}`);
   });
 
   it("removes nothing whose copy aside is not whole", async () => {

@@ -4,7 +4,7 @@ import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
 import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
-import { headKey, logPrefix, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, headKey, logPrefix, objectKey } from "../../../lib/backup/repository/core/layout.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
@@ -166,6 +166,16 @@ describe("verifyRepository()", () => {
     await house.store.delete(object);
     const gone = (await verifyRepository(house.context, undefined, { read: "none" })).problems;
     assert.deepEqual(gone.map(({ key, backups }) => ({ key, backups })), [{ key: object, backups: ["with"] }]);
+  });
+
+  it("remembers nothing of what it read the last time", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const key = backupKey((await house.backup()).id);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    const damaged = DAMAGES["flipped in the middle"]!(await imageOf(house.store), key)!.get(key)!;
+    await house.store.put(key, damaged);
+    assert.deepEqual((await verify(house.context)).problems.map((problem) => problem.key), [key]);
   });
 
   it("finds nothing in log with files that joined which no head counts yet", async () => {
