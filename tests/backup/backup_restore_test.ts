@@ -710,6 +710,23 @@ describe("restoreTo", () => {
     await engine.close();
   });
 
+  it("takes nothing in where it is given up once all is written", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const { visibleVersion } = engine;
+    const giveUp = new AbortController();
+    const isWritten = ({ name, path }: Operation): boolean => {
+      if (name === "sync" && path.endsWith(".sst")) giveUp.abort(new Error("enough"));
+      return false;
+    };
+    fs.inject({ at: isWritten, do: "fail" });
+    const options = { verifyAfter: false, signal: giveUp.signal };
+    await assert.rejects(restoreInto(engine, "/x.json", options), /^Error: enough$/);
+    assert.equal(engine.visibleVersion, visibleVersion);
+    assert.deepEqual(await leftovers(fs), []);
+    await engine.close();
+  });
+
   it("leaves none of its files where a full disk lets them not be taken in", async () => {
     const { fs, engine } = await sample();
     await backupTo(engine, "/x.json");

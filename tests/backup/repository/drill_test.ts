@@ -65,6 +65,8 @@ describe("drillRepository()", () => {
     await context.store.put(wrong, bytes);
     assert.equal(await drillOf(context, other), undefined);
     assert.equal(await drillOf(context, { ...about, database: "another" }), undefined);
+    await context.store.put(key!, bytes.subarray(1));
+    assert.equal(await drillOf(context, about), undefined);
   });
 
   it("finds the same in a state whatever way it is made", async () => {

@@ -12,6 +12,7 @@ import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts"
 import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
+import { sealDocument, sealOf } from "../../../lib/format/repository/document.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { mine } from "../../crash/random.ts";
 import { openOver } from "./copy_fixture.ts";
@@ -514,15 +515,20 @@ describe("repairRepository()", () => {
   });
 
   it("leaves alone what a newer release wrote", async () => {
+    const newerOf = (bytes: Uint8Array): Uint8Array => {
+      const { checksum: _checksum, ...fields } = JSON.parse(new TextDecoder().decode(bytes));
+      const newer = { ...fields, formatVersion: 2 };
+      const [seal, value] = sealOf(newer, undefined);
+      return new TextEncoder().encode(`${JSON.stringify({ ...newer, [seal]: value }, null, 2)}\n`);
+    };
     const sample = await sampled();
     const key = keyOf(sample, (each) => each.startsWith("proofs/"));
-    const { sealOf } = await import("../../../lib/format/repository/document.ts");
-    const { checksum: _checksum, ...fields } = JSON.parse(new TextDecoder().decode(sample.image.get(key)));
-    const newer = { ...fields, formatVersion: 2 };
-    const [seal, value] = sealOf(newer, undefined);
-    const bytes = new TextEncoder().encode(`${JSON.stringify({ ...newer, [seal]: value }, null, 2)}\n`);
-    const store = await storeOf(new Map(sample.image).set(key, bytes));
+    const store = await storeOf(new Map(sample.image).set(key, newerOf(sample.image.get(key)!)));
     assert.equal((await verify(over(sample, store))).problems.length, 1);
+    assert.deepEqual((await repair(over(sample, store))).setAside, []);
+    // Nor a lease: somebody may be at work.
+    const lease = { id: "0123456789abcdef", kind: "restore", holder: "somebody", takenAt: 1, expiresAt: 2 } as const;
+    await store.put("locks/restore-0123456789abcdef.json", newerOf(sealDocument("lease", lease)));
     assert.deepEqual((await repair(over(sample, store))).setAside, []);
   });
 

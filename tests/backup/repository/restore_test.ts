@@ -686,6 +686,29 @@ describe("restore() from a repository", () => {
     assert.equal(store.calls.length, length, "something went on behind its back");
   });
 
+  it("fetches no table where it was given up once it had the manifest", async () => {
+    const controller = new AbortController();
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.engine.compact();
+    await house.set("in the tail", "2");
+    await house.backup();
+    let calls = Infinity;
+    const isMarker = ({ name, path }: Operation): boolean => {
+      if (name !== "sync" || !path.includes("CURRENT")) return false;
+      calls = Math.min(calls, store.calls.length);
+      controller.abort(new Error("enough"));
+      return false;
+    };
+    house.fs.inject({ at: isMarker, do: "fail" });
+    await assert.rejects(house.restore({ signal: controller.signal }), /^Error: enough$/);
+    const fetched = store.calls.slice(calls).filter(({ operation, key }) =>
+      operation === "get" && key.startsWith(PART.objects)
+    );
+    assert.deepEqual(fetched.map(({ key }) => key), []);
+  });
+
   it("fetches nothing more, and leaves nothing, once its log turns out to be gone", async () => {
     const inner = new MemoryStore();
     const tables = new Set<string>();

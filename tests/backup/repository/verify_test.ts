@@ -307,6 +307,14 @@ describe("verifyRepository()", () => {
     }
   });
 
+  it("proves nothing good by what it has not read", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const read of ["none", "sample"] as const) assert.ok((await verify(house.context, read)).ok);
+    assert.deepEqual(await readProofs(house.context), []);
+  });
+
   it("keeps a good proof of each backup, and a bad one of each that is lost", async () => {
     const sample = await samples["plain"]!;
     const store = await storeOf(sample.image);
