@@ -4,7 +4,7 @@ import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
 import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
-import { backupKey, headKey, logPrefix, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, headKey, logPrefix, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
@@ -305,6 +305,15 @@ describe("verifyRepository()", () => {
       const report = await verify(await open(DAMAGES["flipped in the middle"]!(sample.image, key)!));
       assert.deepEqual(report.problems.map((problem) => problem.key), [key]);
     }
+  });
+
+  it("finds a lease and a mark that can't be read", async () => {
+    const sample = await samples["plain"]!;
+    const keys = [`${PART.marks}mark.json`, `${PART.locks}restore-0123456789abcdef.json`].sort();
+    const image = new Map(sample.image);
+    for (const key of keys) image.set(key, new Uint8Array(9));
+    const { problems } = await verify(over(sample, await storeOf(image)), "none");
+    assert.deepEqual(problems.map(({ key }) => key).sort(), keys);
   });
 
   it("proves nothing good by what it has not read", async () => {
