@@ -7,7 +7,7 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { IntegrityError, IOError, NoSpaceError, StorageError } from "../base/errors.ts";
+import { IOError, NoSpaceError, StorageError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import { openEngine } from "../engine/open.ts";
