@@ -6,12 +6,14 @@ import {
   HoldfastError,
   IntegrityError,
   LockedError,
+  NoSpaceError,
   NotFoundError,
   ReadOnlyError,
   UnsupportedFormatError,
 } from "../../lib/base/errors.ts";
+import type { Progress } from "../../lib/base/progress.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
-import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { internalKey, spacePrefix } from "../../lib/format/space.ts";
 import { backupTo, exportDatabase, restoreInto, restoreTo } from "../../lib/backup/mod.ts";
@@ -678,6 +680,66 @@ describe("restoreTo", () => {
     assert.notEqual(copy.lineage, original.lineage);
     await copy.close();
     await original.close();
+  });
+
+  it("cuts what such an archive has behind the end of a log, for good", async () => {
+    const { fs, engine } = await sample();
+    await engine.close();
+    const log = (await fs.list("/db")).filter((name) => name.endsWith(".log")).at(-1)!;
+    const { size } = (await fs.stat(`/db/${log}`))!;
+    const added = await fs.open(`/db/${log}`, "append");
+    await added.append(new Uint8Array(1000).fill(7));
+    await added.close();
+    const members = await Promise.all(
+      (await fs.list("/db")).map(async (name) => ({ name: `db/${name}`, bytes: await read(fs, `/db/${name}`) })),
+    );
+    const tar = writeTar(members.map(({ name, bytes }) => ({ name, size: bytes.length, pieces: () => [bytes] })), 0);
+    await restoreTo(fs, settingsOf(), tar, "/new");
+    const later = fs.fork({ keep: "none" });
+    assert.equal((await later.stat(`/new/${log}`))?.size, size);
+    await (await openAt(later, "/new")).close();
+  });
+
+  it("puts nothing by for a full disk while it makes a database of entries", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const touched: string[] = [];
+    fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
+    await restoreTo(fs, settingsOf({ reserve: true }), "/x.json", "/new");
+    assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
+    await engine.close();
+  });
+
+  it("takes nothing in where it is given up once all is written", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const { visibleVersion } = engine;
+    const giveUp = new AbortController();
+    const isWritten = ({ name, path }: Operation): boolean => {
+      if (name === "sync" && path.endsWith(".sst")) giveUp.abort(new Error("enough"));
+      return false;
+    };
+    fs.inject({ at: isWritten, do: "fail" });
+    const options = { verifyAfter: false, signal: giveUp.signal };
+    await assert.rejects(restoreInto(engine, "/x.json", options), /^Error: enough$/);
+    assert.equal(engine.visibleVersion, visibleVersion);
+    assert.deepEqual(await leftovers(fs), []);
+    await engine.close();
+  });
+
+  it("leaves none of its files where a full disk lets them not be taken in", async () => {
+    const { fs, engine } = await sample();
+    await backupTo(engine, "/x.json");
+    const tables = async (): Promise<string[]> => (await fs.list("/db")).filter((name) => name.endsWith(".sst"));
+    await engine.compact();
+    const before = await tables();
+    let isPublishing = false;
+    const isIngest = ({ name, path }: Operation): boolean => isPublishing && name === "append" && path.endsWith(".log");
+    fs.inject({ at: isIngest, do: "full" });
+    const onProgress = ({ phase }: Progress): void => void (isPublishing = phase === "publish");
+    await assert.rejects(restoreInto(engine, "/x.json", { onProgress }), NoSpaceError);
+    assert.deepEqual(await tables(), before);
+    await engine.close();
   });
 
   it("refuses a destination that is taken, and replaces a database when told to", async () => {

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import { IOError } from "../../lib/base/errors.ts";
-import { Catalog } from "../../lib/db/catalog/catalog.ts";
+import { Catalog, keysIn } from "../../lib/db/catalog/catalog.ts";
+import { Definition, NO_SPACE } from "../../lib/db/catalog/definition.ts";
 import { catalogKey, writeCatalogCell } from "../../lib/format/catalog.ts";
-import { ROOT_SPACE } from "../../lib/format/space.ts";
+import { ROOT_SPACE, spacePrefix } from "../../lib/format/space.ts";
 import { readFile } from "../../lib/files/read.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
@@ -109,17 +110,31 @@ describe("a namespace that a merging restore brings, and that is written to mean
   }
 });
 
-/** A catalog of namespaces of the root, as an engine would give it; `asked` is called before rows are walked. */
-function engineWith(names: readonly string[], asked: () => void = () => {}) {
+/**
+ * A catalog of namespaces of the root, or one inside the other, as an engine would give it; `asked` is called before rows are
+ * walked.
+ */
+function engineWith(
+  names: readonly string[],
+  asked: () => void = () => {},
+  { forks = [], spaces = names.map((_, i) => [ROOT_SPACE, 4 + 2 * i]), closed = () => {} }: {
+    /** Versions behind which other lineages went on. */
+    forks?: readonly number[];
+    /** The key space around each, and its own. */
+    spaces?: readonly (readonly number[])[];
+    /** Called when a walk has ended. */
+    closed?: () => void;
+  } = {},
+) {
   const rows = names.map((name, i) => ({
-    key: catalogKey(ROOT_SPACE, name),
-    cell: writeCatalogCell({ space: 4 + 2 * i, keyEncoding: "utf8" }),
+    key: catalogKey(spaces[i]![0]!, name),
+    cell: writeCatalogCell({ space: spaces[i]![1]!, keyEncoding: "utf8" }),
     version: i + 1,
   }));
   const byKey = new Map(rows.map((row) => [row.key.join(), row]));
   let elapsed = 0;
   return {
-    meta: { parents: [] },
+    meta: { parents: forks.map((version) => ({ lineage: `${version}`, version })) },
     settings: { monotonic: () => elapsed++ },
     read: () => ({
       version: names.length,
@@ -130,7 +145,7 @@ function engineWith(names: readonly string[], asked: () => void = () => {}) {
         const row = () => rows[at]!;
         return {
           next: () => ++at < rows.length,
-          close: () => {},
+          close: closed,
           get key() {
             return row().key;
           },
@@ -145,6 +160,64 @@ function engineWith(names: readonly string[], asked: () => void = () => {}) {
     }),
   } as unknown as Parameters<Catalog["loadFirst"]>[0];
 }
+
+describe("a catalog", () => {
+  it("says of each key space since when it is surely its namespace's: since the last fork before its row", () => {
+    const catalog = new Catalog("utf8", false);
+    const names = ["a", "b", "c", "d", "e", "f"];
+    catalog.load(engineWith(names, undefined, { forks: [2, 4] }));
+    assert.deepEqual(names.map((name) => catalog.root.child(name)?.since), [0, 0, 2, 2, 4, 4]);
+  });
+
+  it("closes what it was read with", () => {
+    let walks = 0;
+    const count = (by: number) => () => void (walks += by);
+    new Catalog("utf8", false).load(engineWith(["a"], count(1), { closed: count(-1) }));
+    assert.equal(walks, 0);
+  });
+
+  it("gives no key space to what it may not write, nor to what was not there", () => {
+    const reader = new Catalog("utf8", true);
+    reader.load(engineWith(["a"]));
+    assert.equal(reader.define("test", reader.root, "b", undefined).space, NO_SPACE);
+    const b = new Definition("utf8", reader.root, "b");
+    const { prefix, tags } = keysIn(engineWith(["a"]).read(), new Definition("utf8", b, "a"));
+    assert.deepEqual([prefix, tags], [spacePrefix(NO_SPACE), spacePrefix(NO_SPACE)]);
+  });
+
+  it("keeps what is not in the database yet out of the way of a restore that is about to begin", () => {
+    const catalog = new Catalog("utf8", false);
+    catalog.load(engineWith(["a"]));
+    const define = (name: string) => catalog.define("test", catalog.root, name, undefined);
+    const [asked, arriving] = [define("asked"), define("arriving")];
+    catalog.arrive(arriving);
+    const before = arriving.space;
+    assert.deepEqual(catalog.reserve(["arriving"]), { space: before, keyEncoding: "utf8" });
+    const reserved = catalog.reserve(["later"]);
+    assert.deepEqual(catalog.reserve(["later"]), reserved);
+    const first = catalog.leaveGap();
+    const far = first + 1000;
+    const spaces = [asked, arriving, define("new"), define("later")].map(({ space }) => space);
+    assert.ok(first > reserved.space && spaces.every((space) => space > far), `${first}, ${spaces}`);
+    assert.equal(new Set(spaces).size, spaces.length);
+    assert.deepEqual([catalog.at(before, 9), catalog.at(arriving.space, 9)], [undefined, arriving]);
+    const { space } = catalog.reserve(["merged"]);
+    assert.equal(define("merged").space, space);
+  });
+
+  it("knows behind a restore since when key spaces were whose before it", () => {
+    const catalog = new Catalog("utf8", false);
+    catalog.load(engineWith(["a", "b"], undefined, { forks: [1] }));
+    catalog.load(engineWith(["a"]), 3);
+    assert.deepEqual([catalog.at(4, 2)?.since, catalog.at(6, 2)?.since, catalog.at(6, 3)], [0, 1, undefined]);
+  });
+
+  it("leads no further where damage has put a namespace inside itself", () => {
+    const catalog = new Catalog("utf8", false);
+    catalog.load(engineWith(["a", "b"], undefined, { spaces: [[ROOT_SPACE, 4], [4, 4]] }));
+    assert.deepEqual([...catalog.root.subtree()].map(({ path }) => path.join("/")), ["", "a", "a/b"]);
+  });
+});
 
 describe("a catalog of very many namespaces", () => {
   const names = Array.from({ length: 5000 }, (_, i) => `n${i}`);

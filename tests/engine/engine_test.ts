@@ -407,6 +407,25 @@ describe("Engine", () => {
     await again.close();
   });
 
+  for (const what of ["many files", "a long log"]) {
+    it(`gives up to open ${what} when it is told to`, async () => {
+      const fs = memoryFileSystem();
+      const engine = await open(fs, what === "a long log" ? { memtableBytes: 2 ** 20 } : {});
+      await fill(engine, 1000);
+      if (what === "many files") await engine.compact();
+      await engine.close();
+      const giveUp = new AbortController();
+      let looks = 0;
+      const monotonic = (): number => {
+        if (++looks === 4) giveUp.abort(new Error("enough"));
+        return looks * 1000;
+      };
+      await assert.rejects(open(fs, { monotonic, signal: giveUp.signal }), /^Error: enough$/);
+      assert.ok(looks < 10, `${looks} looks at the clock`);
+      await (await open(fs)).close();
+    });
+  }
+
   it("removes at open what a crash left behind, and nothing else", async () => {
     const fs = memoryFileSystem();
     let engine = await open(fs);

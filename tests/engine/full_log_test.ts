@@ -1,9 +1,11 @@
 /** Commits on a full disk: what the log keeps of those it refuses, and what the reserve is for. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NoSpaceError } from "../../lib/base/errors.ts";
+import { IOError, NoSpaceError } from "../../lib/base/errors.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { readFile } from "../../lib/files/read.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { DB } from "../../mod.ts";
 import { all, key, open, put, remove } from "./fixture.ts";
@@ -202,6 +204,35 @@ describe("the reserve", () => {
     await remove(engine, "a");
     assert.equal(await size(fs), MIB - PART);
     assert.deepEqual(all(engine), [["b", "2"]]);
+    fs.capacityBytes = Infinity;
+    await put(engine, { c: "3" });
+    const reserve = await readFile(fs, "/db/RESERVE", 2 * MIB);
+    assert.equal(reserve.length, MIB);
+    assert.ok(!reserve.includes(0), "zeros may be stored as a hole, which reserves nothing");
+    await engine.close();
+    // Nor is it held by anyone.
+    for (const each of await fs.list("/db")) await fs.remove(`/db/${each}`);
+    assert.equal(fs.usedBytes, 0);
+  });
+
+  it("is kept where log goes that was there for changes() alone, and its files with it", async () => {
+    const fs = memoryFileSystem({ delay: (call) => call === "remove" ? yieldToLoop() : undefined });
+    const engine = await open(fs, { reserve: true, memtableBytes: MIB, blobBytes: MIB, historyBytes: MIB });
+    await put(engine, { a: "long ".repeat(1000) });
+    await engine.compact();
+    fs.capacityBytes = fs.usedBytes + 500; // Enough to note that log goes.
+    for (let i = 0; i < 3; i++) await put(engine, { b: "also long ".repeat(100) });
+    await remove(engine, "a");
+    assert.equal(await size(fs), MIB);
+    await engine.close();
+  });
+
+  it("is not given where it is not space that is lacking", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { reserve: true });
+    fs.inject({ at: ({ name, path }) => name === "create" && path.endsWith(".log"), do: "fail" });
+    await assert.rejects(remove(engine, "a"), IOError);
+    assert.equal(await size(fs), MIB);
     await engine.close();
   });
 
@@ -249,6 +280,10 @@ describe("the reserve", () => {
     fs.capacityBytes = Infinity;
     await put(engine, { d: "4" });
     assert.equal(await size(fs), MIB);
+    const touched: string[] = [];
+    fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
+    await put(engine, { e: "5" });
+    assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
     await engine.close();
   });
 });

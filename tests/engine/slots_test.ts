@@ -7,6 +7,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { applyEdit, copyState, emptyState, stateAsEdit } from "../../lib/engine/manifest/manifest_state.ts";
 import type { Engine, EngineEvent, IngestInfo } from "../../lib/engine/types.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
+import { FILE_HEADER_BYTES } from "../../lib/format/identity.ts";
 import { operationsOf } from "../../lib/format/log/batch.ts";
 import { all, fill, get, name, open, put, remove, removeRange } from "./fixture.ts";
 import { ingestSome } from "./staged.ts";
@@ -122,6 +123,11 @@ describe("Slots", () => {
     const after = await open(fs.fork({ keep: "none" }));
     assert.deepEqual(after.slots(), [slot(2)]);
     await after.close();
+    for (const change of [{ repository: "moved" }, { createdAt: 6 }]) {
+      const other = { ...engine.slots()[0]!, ...change };
+      await engine.setSlot(other);
+      assert.deepEqual(engine.slots(), [other]);
+    }
     const reader = await open(fs.otherProcess(), { readOnly: true });
     await assert.rejects(reader.setSlot(slot(3)), ReadOnlyError);
     await reader.close();
@@ -138,6 +144,21 @@ describe("Slots", () => {
     assert.equal(engine.unarchivedBytes(200), 0);
     const half = engine.unarchivedBytes(100);
     assert.ok(half > whole * 0.4 && half < whole * 0.6, `${half} of ${whole}`);
+    await engine.close();
+  });
+
+  it("know of a segment how much its records take, each as much as the others", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    await fill(engine, 3);
+    const [file] = await logFiles(fs);
+    const bytes = (await fs.stat(`/db/${file}`))!.size - FILE_HEADER_BYTES;
+    assert.deepEqual([0, 1, 2, 3].map((version) => engine.unarchivedBytes(version)), [
+      bytes,
+      Math.ceil(bytes * 2 / 3),
+      Math.ceil(bytes / 3),
+      0,
+    ]);
     await engine.close();
   });
 });

@@ -1,7 +1,7 @@
 /** Log whose sync failed, found by an open that has no space to write it anew. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { IOError, NoSpaceError } from "../../lib/base/errors.ts";
+import { IOError, NoSpaceError, ReadOnlyError } from "../../lib/base/errors.ts";
 import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { get, open, put } from "./fixture.ts";
 
@@ -29,6 +29,24 @@ async function withFailedSync(lost = "not", afterOperation?: (done: Operation) =
 async function logs(fs: MemoryFileSystem): Promise<string[]> {
   return (await fs.list("/db")).filter((name) => name.endsWith(".log"));
 }
+
+describe("an open behind a kill", () => {
+  it("writes no log anew that holds nothing", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs);
+    let appends = 0;
+    fs.inject({ at: ({ name, path }) => name === "append" && path.endsWith(".log") && ++appends > 1, do: "full" });
+    await assert.rejects(put(engine, { a: "refused" }), NoSpaceError);
+    const before = await logs(fs);
+    fs.kill();
+    await engine.close().catch(() => {});
+    const next = fs.otherProcess();
+    const again = await open(next);
+    assert.deepEqual(await logs(next), before);
+    assert.equal(before.length, 1);
+    await again.close();
+  });
+});
 
 describe("an open on a full disk behind a failed sync", () => {
   it("notes no end of the log that a power cut may take, when nothing is written", async () => {
@@ -96,6 +114,30 @@ describe("an open on a full disk behind a failed sync", () => {
       assert.equal(get(again, "a"), "acknowledged");
       await again.close();
     }
+  });
+
+  it("keeps the copy where its edit may be on disk, and writes nothing more", async () => {
+    let isFull = false;
+    const fs = await withFailedSync("not", ({ name, path }) => {
+      if (!isFull || name !== "append" || !path.includes("MANIFEST")) return;
+      throw new NoSpaceError(`Cannot append to ${path}: full, says the test (ENOSPC)`);
+    });
+    const { capacityBytes } = fs;
+    fs.capacityBytes = fs.usedBytes;
+    const engine = await open(fs);
+    fs.capacityBytes = capacityBytes;
+    await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 1 });
+    isFull = true;
+    fs.inject({ at: ({ name, path }) => name === "truncate" && path.includes("MANIFEST"), do: "fail" });
+    await assert.rejects(put(engine, { c: "refused" }), NoSpaceError);
+    await assert.rejects(put(engine, { c: "refused" }), ReadOnlyError);
+    isFull = false;
+    for (const keep of ["none", "all"] as const) {
+      const again = await open(fs.fork({ keep }));
+      assert.deepEqual(["a", "c"].map((key) => get(again, key)), ["acknowledged", undefined]);
+      await again.close();
+    }
+    await engine.close().catch(() => {});
   });
 
   it("syncs what it shows, where the process was killed and the disk has not given up", async () => {

@@ -83,12 +83,12 @@ export async function trimLog(store: Store, historyBytes: number = store.setting
   return plan.remove.length;
 }
 
-/** The gaps of neighbouring segments as one for each slot, oldest first. */
+/** The gaps as one for each slot: the oldest segments go, and of these each slot lacks neighbours. */
 function joined(gaps: RetentionPlan["gaps"]): RetentionPlan["gaps"] {
   const out: RetentionPlan["gaps"] = [];
   for (const gap of [...gaps].sort((a, b) => a.from - b.from)) {
-    const open = out.findLast(({ slot }) => slot === gap.slot);
-    if (open !== undefined && open.to + 1 === gap.from) open.to = gap.to;
+    const open = out.find(({ slot }) => slot === gap.slot);
+    if (open !== undefined) open.to = gap.to;
     else out.push({ ...gap });
   }
   return out;

@@ -21,13 +21,10 @@ export async function setSlot(store: Store, slot: SlotMeta, until?: Promise<unkn
     until.then(free, free);
   }
   let present: SlotMeta | undefined;
-  let changed = false;
   await store.edit(({ slots }) => {
     present = slots.get(slot.id);
-    changed = present === undefined || !sameSlot(present, slot);
-    return changed ? { setSlots: [{ ...slot }] } : undefined;
+    return present !== undefined && sameSlot(present, slot) ? undefined : { setSlots: [{ ...slot }] };
   });
-  if (!changed) return;
   if (present !== undefined && present.version < slot.version) {
     store.report({ type: "archive", from: present.version + 1, to: slot.version, slot: slot.id });
   }

@@ -60,6 +60,9 @@ async function ingestAlone(parts: IngestParts, files: RunFiles, options: IngestO
     await placeRun(parts, run, commit);
   } catch (error) {
     await recall(parts, error, takeBack);
+    // What it made itself; files that were given are for who gave them.
+    const own = store.failure === undefined ? run.added.slice(run.tables.length) : [];
+    for (const { table } of own) await store.remove("table", table.number);
     throw error;
   }
   if (options.replace) await dropReplaced(store, run.tables, files);

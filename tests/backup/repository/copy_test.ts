@@ -14,6 +14,8 @@ import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { backupKey, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { objectPieces, putObject } from "../../../lib/backup/repository/core/objects.ts";
 import type { OpenSettings } from "../../../lib/backup/repository/core/open.ts";
 import { backupDocument } from "../../../lib/format/repository/backup_document.ts";
@@ -165,6 +167,31 @@ describe("copyRepository", () => {
       for (const object of await objects("full-2")) assert.equal(others.includes(object), false, object);
       await assertSamePoints(house.context, to, states);
     }
+  });
+
+  it("shares with no full backup that came earlier what is not shared with it in the source", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.engine.compact();
+    await house.backup({ id: "first", type: "full" });
+    await house.backup({ id: "before", type: "snapshot" });
+    await house.backup({ id: "full", type: "full" });
+    await deleteBackup(house.context, "first");
+    const to = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(house.context, to, { backups: ["full"] });
+    await copyRepository(house.context, to, {});
+    for (const context of [house.context, to]) {
+      const [one, other] = (await readBackups(context)).map(({ base }) => base!.files.map(({ object }) => object));
+      assert.deepEqual(one!.filter((object) => other!.includes(object)), []);
+    }
+  });
+
+  it("pins what was pinned in the source since it was copied", async () => {
+    const { from, to } = await both();
+    await copyRepository(from, to, {});
+    await pinBackup(from, "inc-1");
+    await copyRepository(from, to, {});
+    assert.deepEqual([...await readPins(to)].sort(), ["full-1", "inc-1"]);
   });
 
   it("shares among backups copied at once what they share in the source, and nothing else", async () => {

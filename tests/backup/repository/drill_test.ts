@@ -3,11 +3,12 @@ import { describe, it } from "node:test";
 import { NoSpaceError, NotFoundError, StorageError } from "../../../lib/base/errors.ts";
 import { estimateRestore } from "../../../lib/backup/repository/restoring/estimate.ts";
 import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
-import { readProofs } from "../../../lib/backup/repository/core/proofs.ts";
+import { drillOf, readProofs } from "../../../lib/backup/repository/core/proofs.ts";
 import { drillRepository } from "../../../lib/backup/repository/care/drill.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { put, settingsOf, write } from "../fixture.ts";
+import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
 import { keysOf } from "./prune_fixture.ts";
 import { DAMAGES, drill, over, repair, type Sample, sampleRepository, storeOf } from "./damage_fixture.ts";
@@ -48,6 +49,25 @@ describe("drillRepository()", () => {
       assert.deepEqual([last!.action, last!.result, last!.detail["version"]], ["drill", "ok", report.version]);
     });
   }
+
+  it("is held against no proof that lies in another's place", async () => {
+    const sample = await samples["plain"]!;
+    const context = over(sample, await storeOf(sample.image));
+    const { database, version } = await drill(context);
+    const [key] = await keysOf(context.store, "proofs/drill-");
+    const { lineage } = sample.house.engine;
+    const about = { database, lineage, version };
+    assert.equal((await drillOf(context, about))?.version, version);
+    const other = { ...about, version: version - 1 };
+    const bytes = await collect((await context.store.get(key!))!.body);
+    const wrong = key!.replace(String(version).padStart(16, "0"), String(other.version).padStart(16, "0"));
+    assert.notEqual(wrong, key);
+    await context.store.put(wrong, bytes);
+    assert.equal(await drillOf(context, other), undefined);
+    assert.equal(await drillOf(context, { ...about, database: "another" }), undefined);
+    await context.store.put(key!, bytes.subarray(1));
+    assert.equal(await drillOf(context, about), undefined);
+  });
 
   it("finds the same in a state whatever way it is made", async () => {
     const sample = await samples["plain"]!;

@@ -19,6 +19,7 @@ import {
   type Head,
   HeadTouchedError,
   readHead,
+  readHeads,
   REPAIR_WRITER,
   switchHead,
 } from "../../../lib/backup/repository/log/heads.ts";
@@ -448,6 +449,37 @@ describe("a copy", () => {
   });
 });
 
+describe("what a pruning of its target has marked", () => {
+  const mark = async (context: RepositoryContext, ...keys: string[]): Promise<void> => {
+    const body = { id: "mark", markedAt: context.clock(), keys, leases: [] };
+    await writeDocument(context, "gc", `${PART.marks}mark.json`, body);
+  };
+
+  it("is not put by a copy that brings log of that name", async () => {
+    const house = await backedUpTwice();
+    const target = await openOver(new MemoryStore(), house.time.clock);
+    await mark(target, ...await keysOf(house.store, PART.log));
+    await assert.rejects(copyRepository(house.context, target, {}), (error: RepositoryLockedError) => {
+      return error instanceof RepositoryLockedError && /a pruning there is about to delete it/.test(error.message);
+    });
+    assert.deepEqual(await keysOf(target.store, PART.log), []);
+  });
+
+  it("is shared by no backup that is copied later, though one that lies there has it", async () => {
+    const house = await backedUpTwice();
+    const target = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(house.context, target, {});
+    const there = await keysOf(target.store, PART.objects);
+    await mark(target, ...there);
+    await house.backup({ id: "shares", type: "snapshot" });
+    await copyRepository(house.context, target, {});
+    const shares = (await listBackups(target)).find(({ id }) => id === "shares")!;
+    assert.ok(shares.addedBytes > 0);
+    const added = (await keysOf(target.store, PART.objects)).filter((key) => !there.includes(key));
+    assert.equal(added.length, shares.fileCount);
+  });
+});
+
 describe("a backup that was deleted, and copied once more", () => {
   it("is read anew by a repository that was open all the time", async () => {
     const house = await House.make();
@@ -607,6 +639,39 @@ describe("a lease that another has broken", () => {
     await first.release();
     await second.assertHeld();
   });
+
+  for (
+    const [what, operation, part, isFirst] of [
+      ["a backup", "put", PART.objects, true],
+      ["log", "get", PART.heads, false],
+      ["a head that counts it", "put", PART.log, false],
+    ] as const
+  ) {
+    it(`lets a copy publish nothing any more: ${what}`, async () => {
+      const inner = new MemoryStore();
+      const house = await archived();
+      const whole = await openOver(inner, house.time.clock);
+      if (!isFirst) await copyRepository(house.context, whole, {});
+      if (part === PART.heads) {
+        const [head] = await readHeads(whole);
+        const body = { ...head!, writer: "ab".repeat(16) };
+        await writeDocument(whole, "head", headKey(body.database, body.lineage), body);
+      }
+      await house.set("e", "e");
+      await Shipper.of(house.context, house.engine).ship();
+      const before = await keysOf(inner, PART.backups);
+      const heads = await readHeads(whole);
+      const store = busy(inner, at(operation, part), async () => {
+        for (const key of await keysOf(inner, PART.locks)) await inner.delete(key);
+      });
+      const to = await openOver(store, house.time.clock);
+      await assert.rejects(copyRepository(house.context, to, {}), RepositoryLockedError);
+      assert.deepEqual(await keysOf(inner, PART.backups), before);
+      const counted = (all: HeadDocument[]): unknown => all.map(({ version, writer }) => [version, writer]);
+      const announced = heads.map((head) => ({ ...head, writer: REPAIR_WRITER }));
+      assert.deepEqual(counted(await readHeads(whole)), counted(part === PART.log ? announced : heads));
+    });
+  }
 
   it("lets no head refer to files that a pruning may have taken since", async () => {
     const inner = new MemoryStore();

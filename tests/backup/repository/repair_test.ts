@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, IntegrityError, ReadOnlyError } from "../../../lib/base/errors.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { repairRepository } from "../../../lib/backup/repository/care/repair.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
@@ -11,6 +12,7 @@ import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts"
 import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
+import { sealDocument, sealOf } from "../../../lib/format/repository/document.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { mine } from "../../crash/random.ts";
 import { openOver } from "./copy_fixture.ts";
@@ -153,6 +155,44 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  it("does not take for healed what the store spoils once more", async () => {
+    const house = await House.make();
+    await house.set("a", "a".repeat(2000));
+    await house.engine.compact();
+    for (const id of ["one", "two"]) await house.backup({ id, type: "full" });
+    const damaged = (await keysOf(house.store, "objects/")).find((key) => key.endsWith(".1"))!;
+    const image = await imageOf(house.store);
+    const store = await storeOf(image);
+    const { put } = store;
+    const spoilt = new Uint8Array(image.get(damaged)!.length);
+    store.put = (key, body, options) => put.call(store, key, key === damaged ? spoilt : body, options);
+    await store.put(damaged, spoilt);
+    const report = await repair({ ...house.context, store });
+    assert.deepEqual([report.repaired, report.lostBackups.map(({ id }) => id)], [[], ["two"]]);
+    assert.deepEqual((await verify({ ...house.context, store })).problems, []);
+    await house.engine.close();
+  });
+
+  it("puts log where it belongs once, and not where it lies already", async () => {
+    const sample = await sampled();
+    const key = keyOf(sample, (each) => each.startsWith("log/"));
+    const wrong = ["a", "b"].map((digit) => key.slice(0, -64) + digit.repeat(64));
+    for (const isThere of [true, false]) {
+      const image = new Map(sample.image);
+      for (const name of wrong) image.set(name, image.get(key)!);
+      if (!isThere) image.delete(key);
+      const store = await storeOf(image);
+      const puts: string[] = [];
+      const { put } = store;
+      store.put = (name, body, options) => (puts.push(name), put.call(store, name, body, options));
+      const report = await repair(over(sample, store));
+      assert.equal(puts.filter((name) => name === key).length, isThere ? 0 : 1);
+      assert.equal(report.repaired.filter((line) => line.includes("put where it belongs")).length, isThere ? 0 : 1);
+      assert.deepEqual(report.setAside, wrong);
+      assert.deepEqual((await verify(over(sample, store))).problems, []);
+    }
+  });
+
   it("loses nothing with merged log when the objects it was made of are there, and the other way round", async () => {
     const sample = await sampled();
     const store = await storeOf(sample.image);
@@ -195,6 +235,36 @@ describe("repairRepository()", () => {
     assert.deepEqual((await house.restore()).contents, house.note() && house.states.get(info.version));
     assert.deepEqual((await verify(house.context)).problems, []);
     await house.engine.close();
+  });
+
+  it("ends between two steps when it is told to, and the next one goes on", async () => {
+    const sample = await sampled();
+    const object = keyOf(sample, (each) => each.startsWith("objects/"));
+    const damage = DAMAGES["flipped in the middle"]!;
+    const image = damage(damage(sample.image, object)!, sample.headKey)!;
+    const store = await storeOf(image);
+    const giveUp = new AbortController();
+    const { put } = store;
+    store.put = (key, body, options) => {
+      if (key.startsWith("damaged/")) giveUp.abort(new Error("enough"));
+      return put.call(store, key, body, options);
+    };
+    const options = { dryRun: false, signal: giveUp.signal };
+    await assert.rejects(repairRepository(over(sample, store), options), /^Error: enough$/);
+    const now = await imageOf(store);
+    assert.deepEqual([now.has(object), now.get(sample.headKey)], [false, image.get(sample.headKey)]);
+    assert.deepEqual(await keysOf(store, "locks/"), []);
+    await repair(over(sample, store));
+    assert.deepEqual((await verify(over(sample, store))).problems, []);
+  });
+
+  it("gives a head that it makes a later epoch than it had, though the clock was set back", async () => {
+    const sample = await sampled();
+    const store = await storeOf(new Map(sample.image).set(sample.headKey, sample.olderHead));
+    const [old] = await readHeads(over(sample, store));
+    await repair({ ...over(sample, store), clock: () => 1000 });
+    const [head] = await readHeads(over(sample, store));
+    assert.ok(head!.epoch > old!.epoch, `${head!.epoch} after ${old!.epoch}`);
   });
 
   it("removes nothing whose copy aside is not whole", async () => {
@@ -445,15 +515,20 @@ describe("repairRepository()", () => {
   });
 
   it("leaves alone what a newer release wrote", async () => {
+    const newerOf = (bytes: Uint8Array): Uint8Array => {
+      const { checksum: _checksum, ...fields } = JSON.parse(new TextDecoder().decode(bytes));
+      const newer = { ...fields, formatVersion: 2 };
+      const [seal, value] = sealOf(newer, undefined);
+      return new TextEncoder().encode(`${JSON.stringify({ ...newer, [seal]: value }, null, 2)}\n`);
+    };
     const sample = await sampled();
     const key = keyOf(sample, (each) => each.startsWith("proofs/"));
-    const { sealOf } = await import("../../../lib/format/repository/document.ts");
-    const { checksum: _checksum, ...fields } = JSON.parse(new TextDecoder().decode(sample.image.get(key)));
-    const newer = { ...fields, formatVersion: 2 };
-    const [seal, value] = sealOf(newer, undefined);
-    const bytes = new TextEncoder().encode(`${JSON.stringify({ ...newer, [seal]: value }, null, 2)}\n`);
-    const store = await storeOf(new Map(sample.image).set(key, bytes));
+    const store = await storeOf(new Map(sample.image).set(key, newerOf(sample.image.get(key)!)));
     assert.equal((await verify(over(sample, store))).problems.length, 1);
+    assert.deepEqual((await repair(over(sample, store))).setAside, []);
+    // Nor a lease: somebody may be at work.
+    const lease = { id: "0123456789abcdef", kind: "restore", holder: "somebody", takenAt: 1, expiresAt: 2 } as const;
+    await store.put("locks/restore-0123456789abcdef.json", newerOf(sealDocument("lease", lease)));
     assert.deepEqual((await repair(over(sample, store))).setAside, []);
   });
 

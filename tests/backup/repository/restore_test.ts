@@ -10,6 +10,7 @@ import {
   ExistsError,
   GapError,
   IntegrityError,
+  IOError,
   LockedError,
   NoSpaceError,
   NotFoundError,
@@ -29,6 +30,7 @@ import { OPEN_DEFAULTS, openRepository, storeAt } from "../../../lib/backup/repo
 import { ownContext } from "../../../lib/backup/repository/core/context.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { clearLeases, LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
 import { sealDocument } from "../../../lib/format/repository/document.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
@@ -443,7 +445,11 @@ describe("restore() from a repository", () => {
     await engine.close();
   });
 
-  for (const how of ["by its store", "by its caller"]) {
+  const ofDisk = new Map<string, typeof NoSpaceError | typeof IOError>([["by a full disk", NoSpaceError], [
+    "by its disk",
+    IOError,
+  ]]);
+  for (const how of ["by its store", "by its caller", ...ofDisk.keys()]) {
     it(`goes on where it was cut off ${how}`, async () => {
       const inner = new MemoryStore();
       const store = new FaultStore(inner);
@@ -457,12 +463,15 @@ describe("restore() from a repository", () => {
         error: ({ operation, key }) => {
           if (how === "by its caller") giveUp.abort(new Error("enough"));
           if (giveUp.signal.aborted) return giveUp.signal.reason;
+          const Failure = ofDisk.get(how);
+          if (Failure !== undefined) return new Failure("so the test");
           return new StorageError("away", { operation, key, retryable: false });
         },
       });
       const to = (signal?: AbortSignal) =>
         restoreTo(house.fs, settingsOf(), house.handle, "/r", { concurrency: 1, signal });
-      await assert.rejects(to(giveUp.signal), how === "by its caller" ? /^Error: enough$/ : StorageError);
+      const told = how === "by its caller" ? /^Error: enough$/ : ofDisk.get(how) ?? StorageError;
+      await assert.rejects(to(giveUp.signal), told);
       await assert.rejects(openAt(house.fs, "/r", { createIfMissing: false }), NotFoundError, "nothing that opens");
       const [stage] = await house.fs.list("/r");
       const left = await house.fs.list(`/r/${stage}/database-0`);
@@ -601,6 +610,60 @@ describe("restore() from a repository", () => {
     });
   }
 
+  it("puts files that joined with a commit among those of the base, however late these come", async () => {
+    let tables = new Set<string>();
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) => operation === "get" && tables.has(key) ? turnsOfTheLoop(300) : undefined,
+    });
+    const house = await House.make({ store });
+    await fill(house, "a", 20);
+    await house.engine.compact();
+    await house.backup({ id: "full", type: "full" });
+    const base = (await readBackups(house.context)).find(({ id }) => id === "full")!.base!;
+    await fill(house, "b", 20);
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    const version = house.note();
+    await house.backup({ type: "incremental" });
+    tables = new Set(base.files.filter(({ kind }) => kind === "table").map(({ object }) => `objects/${object}`));
+    await restoreTo(house.fs, settingsOf(), house.handle, "/r", { replayLog: true });
+    const engine = await openAt(house.fs, "/r", { readOnly: true });
+    assert.deepEqual(dump(engine, true), house.states.get(version));
+    const pin = await engine.pin();
+    const isTable = (name: string): boolean => name.endsWith(".sst");
+    assert.deepEqual(
+      (await house.fs.list("/r")).filter(isTable).sort(),
+      pin.files.map(({ name }) => name).filter(isTable).sort(),
+    );
+    pin.release();
+    await engine.close();
+  });
+
+  it("puts nothing by for a full disk: a restore needs no reserve", async () => {
+    const house = await week();
+    const touched: string[] = [];
+    house.fs.inject({ at: ({ path }) => touched.push(path) < 0, do: "fail" });
+    await restoreTo(house.fs, settingsOf({ reserve: true }), house.handle, "/r");
+    assert.deepEqual(touched.filter((path) => path.endsWith("RESERVE")), []);
+  });
+
+  it("is published though its lease is broken while all that has come is read back", async () => {
+    let isRead = false;
+    let breaking: Promise<void> | undefined;
+    const fs = memoryFileSystem({ delay: () => isRead ? breaking ??= breakLeases() : undefined });
+    const house = await House.make({ fs });
+    const breakLeases = async (): Promise<void> => {
+      house.time.now += LEASE_MS + 1;
+      assert.equal((await keysOf(house.store, PART.locks)).length, 1);
+      assert.deepEqual(await clearLeases(house.context, ""), []);
+    };
+    await house.set("a", "1");
+    await house.backup();
+    const onProgress = ({ phase }: Progress): void => void (isRead = phase === "verify");
+    assert.deepEqual((await house.restore({ onProgress })).contents, house.states.get(1));
+    assert.ok(breaking !== undefined);
+    assert.deepEqual(await keysOf(house.store, PART.locks), []);
+  });
+
   it("fetches nothing more once it is given up, though log is replayed beside", async () => {
     const controller = new AbortController();
     let fetched = -Infinity;
@@ -621,6 +684,29 @@ describe("restore() from a repository", () => {
     const { length } = store.calls;
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(store.calls.length, length, "something went on behind its back");
+  });
+
+  it("fetches no table where it was given up once it had the manifest", async () => {
+    const controller = new AbortController();
+    const store = new FaultStore(new MemoryStore());
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.engine.compact();
+    await house.set("in the tail", "2");
+    await house.backup();
+    let calls = Infinity;
+    const isMarker = ({ name, path }: Operation): boolean => {
+      if (name !== "sync" || !path.includes("CURRENT")) return false;
+      calls = Math.min(calls, store.calls.length);
+      controller.abort(new Error("enough"));
+      return false;
+    };
+    house.fs.inject({ at: isMarker, do: "fail" });
+    await assert.rejects(house.restore({ signal: controller.signal }), /^Error: enough$/);
+    const fetched = store.calls.slice(calls).filter(({ operation, key }) =>
+      operation === "get" && key.startsWith(PART.objects)
+    );
+    assert.deepEqual(fetched.map(({ key }) => key), []);
   });
 
   it("fetches nothing more, and leaves nothing, once its log turns out to be gone", async () => {

@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError, LineageError } from "../../../lib/base/errors.ts";
-import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { type LogObject, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { openLog, readLog, type ReadLogOptions } from "../../../lib/backup/repository/log/log_reader.ts";
 import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
@@ -14,8 +16,9 @@ import { restoreTo } from "../../../lib/backup/restore_to.ts";
 import { dump, openAt, put, settingsOf, write } from "../fixture.ts";
 import { openOver } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
+import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
-import { copyOf } from "./prune_fixture.ts";
+import { copyOf, keysOf } from "./prune_fixture.ts";
 
 /** A database with log for each of its versions 2 to 6 in an object of its own, behind a base at 1. */
 async function oneByOne(): Promise<House> {
@@ -31,12 +34,23 @@ async function oneByOne(): Promise<House> {
   return house;
 }
 
-/** Puts the versions from `first` to `last` there again, as one piece, perhaps with other operations, or behind another history; returns its key. */
-async function addStray(house: House, first: number, last: number, changed: boolean, behind?: string): Promise<string> {
+/**
+ * Puts the versions from `first` to `last` there again, as one piece (or two, the first up to `cut`), perhaps with other
+ * operations, or behind another history; returns its key.
+ */
+async function addStray(
+  house: House,
+  first: number,
+  last: number,
+  changed: boolean,
+  { behind, cut }: { behind?: string; cut?: number } = {},
+): Promise<string> {
   const { context } = house;
   const objects = logObjects(await allKeys(context.store, PART.log));
   const writer = new PieceWriter();
+  const made: Uint8Array[] = [];
   let previous = behind;
+  let chain = "";
   let times = { minTimestamp: 0, maxTimestamp: 0 };
   for (let version = first; version <= last; version++) {
     const { head, pieces } = await openLog(context, objects.find((object) => object.first === version)!);
@@ -47,13 +61,16 @@ async function addStray(house: House, first: number, last: number, changed: bool
         writer.add(version, timestamp, changed ? Uint8Array.of(...ops, ...ops) : ops);
       }
     }
+    if (version !== cut && version !== last) continue;
+    const { bytes } = writer.take();
+    chain = nextChain(made.length === 0 ? previous : chain, bytes);
+    made.push(bytes);
   }
-  const piece = writer.take();
   const { id: database, lineage } = house.engine;
-  const key = `${PART.log}${database}/${lineage}/${logName(first, last, nextChain(previous!, piece.bytes))}`;
+  const key = `${PART.log}${database}/${lineage}/${logName(first, last, chain)}`;
   await putLogObject(context, key, async function* () {
     yield await Promise.resolve(writeLogHead({ database, lineage, previous: previous!, first, last, ...times }));
-    yield piece.bytes;
+    yield* made;
   }, {});
   return key;
 }
@@ -74,9 +91,61 @@ describe("stray log", () => {
     });
   }
 
+  it("is no damage where it goes back further than what is needed, which the right one does not", async () => {
+    const house = await House.make();
+    for (let version = 1; version <= 6; version++) {
+      await house.set("a", `${version}`);
+      if (version === 1 || version === 4) await house.backup({ id: `full-${version}`, type: "full" });
+      await Shipper.of(house.context, house.engine).ship();
+    }
+    const stray = await addStray(house, 2, 5, true);
+    const bytes = await collect((await house.store.get(stray))!.body);
+    await deleteBackup(house.context, "full-1");
+    assert.equal((await keysOf(house.store, PART.log)).length, 3);
+    await house.store.put(stray, bytes);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    await house.engine.close();
+  });
+
+  for (const teller of ["a backup", "a head"]) {
+    it(`is found where only ${teller} tells that another history was archived`, async () => {
+      const house = await oneByOne();
+      await house.set("a", "7");
+      const { id } = await house.backup({ type: "incremental" });
+      const [headKey] = await keysOf(house.store, PART.heads);
+      const head = await collect((await house.store.get(headKey!))!.body);
+      for (const version of [8, 9]) {
+        await house.set("a", `${version}`);
+        await Shipper.of(house.context, house.engine).ship();
+      }
+      const stray = await addStray(house, 2, 9, true, { cut: 7 });
+      for (const key of await keysOf(house.store, PART.log)) if (key !== stray) await house.store.delete(key);
+      if (teller === "a backup") await house.store.delete(headKey!);
+      else {
+        await house.store.put(headKey!, head);
+        await house.store.delete(backupKey(id));
+      }
+      const { problems } = await verify(house.context);
+      const about = problems.find(({ key }) => key === stray);
+      assert.match(`${about?.detail}`, /not of the history/);
+      assert.deepEqual(about?.backups, teller === "a backup" ? [id] : []);
+      await house.engine.close();
+    });
+  }
+
+  it("is found in the place of log that is lost, though it goes on beside what follows", async () => {
+    const house = await oneByOne();
+    const stray = await addStray(house, 3, 6, true, { cut: 4 });
+    const [lost] = (await keysOf(house.store, PART.log)).filter((key) => key.includes("/0000000000000004-"));
+    await house.store.delete(lost!);
+    const { problems } = await verify(house.context);
+    assert.match(`${problems.find(({ key }) => key === stray)?.detail}`, /not of the history/);
+    await house.engine.close();
+  });
+
   it("does not keep a version from being restored (behind another history, with more behind)", async () => {
     const house = await oneByOne();
-    await addStray(house, 3, 4, true, "ab".repeat(32));
+    await addStray(house, 3, 4, true, { behind: "ab".repeat(32) });
     for (const version of [1, 2, 5, 6]) {
       assert.deepEqual((await house.restore({ at: { version } })).contents, house.states.get(version), `${version}`);
     }

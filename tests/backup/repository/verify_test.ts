@@ -4,12 +4,17 @@ import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
 import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
-import { headKey, logPrefix, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, headKey, logPrefix, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { openLog } from "../../../lib/backup/repository/log/log_reader.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { keysOf } from "./prune_fixture.ts";
+import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
+import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { putLogObject } from "../../../lib/backup/repository/log/log_object.ts";
 import { logName, nextChain, recordsOf, writeLogHead } from "../../../lib/format/repository/archived_log.ts";
 import { PieceWriter } from "../../../lib/format/repository/piece_writer.ts";
@@ -163,6 +168,31 @@ describe("verifyRepository()", () => {
     assert.deepEqual(gone.map(({ key, backups }) => ({ key, backups })), [{ key: object, backups: ["with"] }]);
   });
 
+  it("remembers nothing of what it read the last time", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    const key = backupKey((await house.backup()).id);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    const damaged = DAMAGES["flipped in the middle"]!(await imageOf(house.store), key)!.get(key)!;
+    await house.store.put(key, damaged);
+    assert.deepEqual((await verify(house.context)).problems.map((problem) => problem.key), [key]);
+  });
+
+  it("finds nothing in log with files that joined which no head counts yet", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    await restoreInto(house.engine, house.handle);
+    const store = new FaultStore(house.store, {
+      faults: [{ at: ({ operation, key }) => operation === "put" && key.startsWith("heads/"), do: "die" }],
+    });
+    await assert.rejects(Shipper.of({ ...house.context, store }, house.engine).ship());
+    const [head] = await readHeads(house.context);
+    const beyond = (await keysOf(house.store, "log/")).map((key) => Number(key.split("-")[1]));
+    assert.ok(Math.max(...beyond) > head!.version, `${beyond}`);
+    assert.deepEqual((await verify(house.context)).problems, []);
+  });
+
   it("finds log that is whole and of another history", async () => {
     const sample = await samples["plain"]!;
     const [first, second] = [...sample.image.keys()].filter((key) => key.startsWith("log/"));
@@ -191,6 +221,22 @@ describe("verifyRepository()", () => {
     assert.match(about!.detail, /not of the history/);
     assert.ok(about!.backups.includes("inc2") && !about!.backups.includes("full"), `${second}`);
     await assert.rejects(restoreFrom(over(sample, store), { backupId: "inc2" }), HoldfastError);
+  });
+
+  it("takes no merged log that it has not read for that of another history", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const key of ["b", "c", "d"]) {
+      await house.set(key, "2");
+      await house.backup({ type: "incremental" });
+    }
+    house.time.now += 2 * 86_400_000;
+    const [head] = await readHeads(house.context);
+    assert.equal((await mergeLog(house.context, head!, new MergeMemory())).made, 1);
+    for (const read of ["none", "sample", "all"] as const) {
+      assert.deepEqual((await verify(house.context, read)).problems, []);
+    }
   });
 
   it("reads, for one backup, only what that one needs", async () => {
@@ -259,6 +305,23 @@ describe("verifyRepository()", () => {
       const report = await verify(await open(DAMAGES["flipped in the middle"]!(sample.image, key)!));
       assert.deepEqual(report.problems.map((problem) => problem.key), [key]);
     }
+  });
+
+  it("finds a lease and a mark that can't be read", async () => {
+    const sample = await samples["plain"]!;
+    const keys = [`${PART.marks}mark.json`, `${PART.locks}restore-0123456789abcdef.json`].sort();
+    const image = new Map(sample.image);
+    for (const key of keys) image.set(key, new Uint8Array(9));
+    const { problems } = await verify(over(sample, await storeOf(image)), "none");
+    assert.deepEqual(problems.map(({ key }) => key).sort(), keys);
+  });
+
+  it("proves nothing good by what it has not read", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    for (const read of ["none", "sample"] as const) assert.ok((await verify(house.context, read)).ok);
+    assert.deepEqual(await readProofs(house.context), []);
   });
 
   it("keeps a good proof of each backup, and a bad one of each that is lost", async () => {

@@ -685,3 +685,23 @@ it("S3Store.delete() is fine with what is not there, but for the bucket", async 
     );
   });
 });
+
+it("S3Store asks again what a service can do where it could not be asked, before a probe and a put of many parts", async () => {
+  let isAway = true;
+  const fate = (request: SeenRequest): Fate => {
+    if (isAway && request.path.includes("~probe")) return errorAnswer(503, "ServiceUnavailable");
+    return request.method === "HEAD" ? { status: 404 } : agree(request);
+  };
+  await answered(fate, { capabilities: undefined }, async (store) => {
+    await assert.rejects(store.probe!({ write: true }), StorageError);
+    isAway = false;
+    await store.probe!({ write: true });
+  });
+  isAway = true;
+  await answered(fate, {}, async (store) => {
+    const put = () => store.put("large", streamed(pattern(11 * MIB), MIB), { ifAbsent: true });
+    await assert.rejects(put(), StorageError);
+    isAway = false;
+    assert.deepEqual(await put(), { etag: "e1" });
+  });
+});

@@ -208,7 +208,7 @@ async function record(
     const own = new Set(backup.base?.files.map(({ object }) => objectKey(object)));
     const others = [...own].filter((key) => byKey.get(key)?.backups.includes(backup.id) === false).length;
     const count = (blamed.get(backup.id) ?? 0) + others;
-    if (count > 0 || read === "all" && !context.keyless) await prove(backup, { ...backup, backupId: backup.id }, count);
+    if (count > 0 || read === "all") await prove(backup, { ...backup, backupId: backup.id }, count);
   });
   const rest = problems.filter(({ backups }) => !backups.some((each) => ids.has(each)));
   for (const { key } of rest.slice(0, 1)) await prove(undefined, placeOf(facts.backups, findings.of(key)), rest.length);

@@ -18,10 +18,7 @@ import { neededLog } from "./structure.ts";
 export function chainVersions({ facts, log }: Inventory): Set<number> {
   const versions = new Set<number>();
   for (const { first, last } of log) versions.add(first - 1).add(last);
-  for (const { version, start, gaps } of facts.heads) {
-    versions.add(version).add(start - 1);
-    for (const { from } of gaps) versions.add(from - 1);
-  }
+  for (const { version } of facts.heads) versions.add(version);
   for (const { log } of facts.backups) if (log !== null) versions.add(log.to);
   return versions;
 }

@@ -65,7 +65,7 @@ function wordOf({ kind }: Finding): string {
 /** Where the bytes of a content can be had. */
 function sourceOf({ seen, aside, bad }: Patient, found: readonly Finding[], content: string): string | undefined {
   for (const key of seen.inventory.objects.keys()) {
-    if (nameOf(key) === content && !bad.has(key) && seen.contents.read.has(key)) return key;
+    if (nameOf(key) === content && !bad.has(key)) return key;
   }
   const misplaced = found.find(({ holds }) => holds !== undefined && nameOf(holds) === content);
   return misplaced === undefined ? undefined : aside.copyOf(misplaced.key);
@@ -104,7 +104,7 @@ export async function healLog(patient: Patient): Promise<void> {
   for (const { key } of found) await aside.copy(key);
   const kept = new Set<string>();
   for (const { key, holds } of found) {
-    if (holds === undefined || kept.has(holds)) continue;
+    if (holds === undefined) continue;
     const there = patient.log.find((object) => object.key === holds);
     if (there !== undefined && !bad.has(holds)) continue;
     // Another repository's log belongs nowhere here.
