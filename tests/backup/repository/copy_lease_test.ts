@@ -1,7 +1,7 @@
 /** A pruning whose clock is far ahead breaks the lease of a copy: whatever the copy publishes then must be whole, or not stay. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HoldfastError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { HoldfastError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
@@ -83,6 +83,34 @@ describe("copyRepository()", () => {
     assert.equal(taken, 5);
     const { backups } = await readFacts(await openOver(target, clock));
     assert.equal(backups.length, 1);
+  });
+
+  it("leaves none whose parent it took back, though the store was only away for a while", async () => {
+    const house = await House.make();
+    for (const type of ["full", "snapshot"] as const) {
+      for (let n = 0; n < 10; n++) {
+        await house.set("a", `${n}`);
+        await house.backup({ type: n === 0 ? type : "incremental" });
+      }
+    }
+    const { clock } = house.time;
+    const target = new MemoryStore();
+    let published = 0;
+    let heal: (() => void) | undefined;
+    const store: FaultStore = new FaultStore(target, {
+      delay: ({ operation, key }) => {
+        if (operation === "delete" && key.startsWith(PART.backups)) heal?.();
+        if (operation !== "put" || !key.startsWith(PART.backups) || ++published !== 18) return undefined;
+        heal = store.inject({ at: (call) => call.key.startsWith(PART.locks), do: "refuse", times: Infinity });
+        return undefined;
+      },
+    });
+    const to = await openOver(store, clock);
+    await assert.rejects(copyRepository(house.context, to, {}), StorageError);
+    assert.ok(heal);
+    const { backups } = await readFacts(await openOver(target, clock));
+    const ids = new Set([null, ...backups.map(({ id }) => id)]);
+    assert.deepEqual(backups.filter(({ parentId }) => !ids.has(parentId)).map(({ id }) => id), []);
   });
 
   it("writes its leases once for many backups, and not too many", async () => {

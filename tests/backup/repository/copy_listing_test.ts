@@ -4,15 +4,25 @@ import { describe, it } from "node:test";
 import { IntegrityError, StorageError } from "../../../lib/base/errors.ts";
 import { restoreInto } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
-import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import { assertSamePoints, contentsOf, openOver, pastLeases, rangesOf, smallSource } from "./copy_fixture.ts";
+import {
+  assertBackupsRestore,
+  assertSamePoints,
+  contentsOf,
+  openOver,
+  pastLeases,
+  rangesOf,
+  smallSource,
+} from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
+import { turns } from "./fake_timers.ts";
 import { House } from "./house.ts";
 import { copyOf, DAY, keysOf, prune } from "./prune_fixture.ts";
 
@@ -87,6 +97,31 @@ describe("copyRepository", () => {
     });
     await copyRepository(house.context, to, {});
     await assertSamePoints(house.context, await openOver(store, house.time.clock), states);
+  });
+
+  it("takes no backup that a pruning deletes with its base while their manifests are read", async () => {
+    const { house, states } = await smallSource();
+    const { clock } = house.time;
+    const inner = await copyOf(house.store);
+    const bases = ["full-1", "snap-0"];
+    let pruned: Promise<void> | undefined;
+    const source = new FaultStore(inner, {
+      delay: ({ operation, key }) => {
+        if (operation !== "get" || !bases.some((id) => key === backupKey(id))) return;
+        return pruned ??= (async () => {
+          // The others are read by then. What builds on a backup goes before it.
+          await turns(20);
+          for (const id of ["inc-1", ...bases]) await inner.delete(backupKey(id));
+        })();
+      },
+    });
+    const from = await openOver(source, clock);
+    const to = await openOver(new MemoryStore(), clock);
+    await copyRepository(from, to, {});
+    assert.ok(pruned);
+    await assertBackupsRestore(to, states);
+    const { backups } = await readFacts(to);
+    assert.deepEqual(backups.map(({ id }) => id).sort(), ["full-2", "inc-2", "snap-1"]);
   });
 
   it("brings log, too, that is archived while it lists", async () => {

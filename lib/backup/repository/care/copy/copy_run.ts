@@ -94,6 +94,8 @@ export class CopyRun {
   #marked: ReadonlySet<string> = new Set();
   /** Backups published since the leases were last seen to hold. */
   #unproven: string[] = [];
+  /** Why they don't: then all goes that is published behind what went. */
+  #lost: unknown;
 
   /** Nothing is read before `run`. */
   constructor(from: RepositoryContext, to: RepositoryContext, options: CopyRunOptions) {
@@ -262,8 +264,10 @@ export class CopyRun {
   async #assertHeld(): Promise<void> {
     const published = this.#unproven.splice(0);
     try {
+      if (this.#lost !== undefined) throw this.#lost;
       await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
     } catch (error) {
+      this.#lost = error;
       // Before what they build on, as everywhere.
       for (const id of published.reverse()) await this.#to.store.delete(backupKey(id)).catch(() => {});
       throw error;

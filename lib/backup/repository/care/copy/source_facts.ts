@@ -9,7 +9,7 @@ import { IntegrityError } from "../../../../base/errors.ts";
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
 import { readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
-import { headKey } from "../../core/layout.ts";
+import { backupKey, headKey } from "../../core/layout.ts";
 import { justBefore, readHeads } from "../../log/heads.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
 import { holesBelow, neededLog } from "../check/structure.ts";
@@ -33,6 +33,7 @@ export async function readSource(context: RepositoryContext): Promise<Repository
       { path: unlisted },
     );
   }
+  await assertStay(context, facts);
   // Log that was archived while it was listed: the head from before counts what was listed.
   const heads = facts.heads.map((head) => {
     if (isCounted(facts, head)) return head;
@@ -40,6 +41,20 @@ export async function readSource(context: RepositoryContext): Promise<Repository
     return earlier !== undefined && isCounted(facts, earlier) ? earlier : head;
   });
   return { ...facts, heads };
+}
+
+/**
+ * `UnsettledError` where a backup was deleted after it was read. What it builds on goes behind it, and may have been gone when
+ * its turn to be read came.
+ */
+async function assertStay({ store, name }: RepositoryContext, { backups }: RepositoryFacts): Promise<void> {
+  const ids = new Set([null, ...backups.map(({ id }) => id)]);
+  for (const { id, parentId } of backups) {
+    if (ids.has(parentId) || await store.head(backupKey(id)) !== undefined) continue;
+    throw new UnsettledError(`Cannot copy ${name}: backup ${id} was deleted while it was looked at; try again`, {
+      path: backupKey(id),
+    });
+  }
 }
 
 /** A wish whose heads know the times where they were cut back behind objects, which are read for that. */
