@@ -7,7 +7,7 @@
  * @module
  */
 import { throwIfAborted } from "../base/abort.ts";
-import { IOError, NoSpaceError, StorageError } from "../base/errors.ts";
+import { IntegrityError, IOError, NoSpaceError, StorageError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import { openEngine } from "../engine/open.ts";
@@ -365,7 +365,13 @@ async function moveInto(fs: FileSystem, from: string, to: string, name: string, 
   await fs.rename(join(from, name), path);
   const file = await fs.open(path, "append");
   try {
-    if (file.sizeSync() === size) return;
+    const length = file.sizeSync();
+    if (length === size) return;
+    if (length < size) {
+      throw new IntegrityError(
+        `Cannot restore: ${name} has ${length} bytes where ${size} belong to it; take another copy`,
+      );
+    }
     await file.truncate(size);
     await file.sync();
   } finally {

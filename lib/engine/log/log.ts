@@ -169,8 +169,8 @@ export class Log {
     const segment = this.#segment;
     const store = this.#store;
     if (segment !== undefined) {
-      // What it holds was synced when the queue settled; zeros that come back lie behind its end.
       await segment.trim();
+      await segment.sync();
       await store.edit(() => ({ openLog: { number: segment.number, end: segment.end } }));
       await segment.close();
     } else if (this.#isUnsure) {
