@@ -67,7 +67,7 @@ export const backupDefects: readonly Defect[] = [
     name: "incremental backup without the files that a restore took in",
     breaks: "no state behind a restore into the open database can be restored",
     patches: [{
-      file: `${REPOSITORY}/log/shipper.ts`,
+      file: `${REPOSITORY}/log/log_shipment.ts`,
       find: "        for (const { version, info } of joined) await this.#ship(version, info);\n",
       replace: "",
     }],

@@ -34,13 +34,13 @@ export function measureLog(
   signal?: AbortSignal,
 ): Promise<number> {
   const shipper = Shipper.of(context, engine);
-  return shipper.inTurn(async () => {
+  return shipper.inTurn(async (writer) => {
     const resume = engine.deferCompaction();
     try {
       const { version } = await engine.settled();
-      await shipper.attach();
-      if (shipper.stands) return 0;
-      return await new Measuring(context, engine, shipper.current.body.version).run(version, limit, signal);
+      await writer.attach();
+      if (writer.stands) return 0;
+      return await new Measuring(context, engine, writer.head.body.version).run(version, limit, signal);
     } finally {
       resume();
     }
