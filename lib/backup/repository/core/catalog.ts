@@ -13,7 +13,7 @@ import { MADE_ID } from "./backup_id.ts";
 import { indexable, isIndexDue, isIndexWorth, readIndex, writeIndex } from "./backup_index.ts";
 import type { RepositoryContext } from "./context.ts";
 import { allKeys, isDamage, openContextDocument, readAllDocuments, readDocument } from "./documents.ts";
-import { readHeads } from "../log/heads.ts";
+import { countedIngests, readHeads } from "../log/heads.ts";
 import { backupIdOf, backupKey, objectKey, PART } from "./layout.ts";
 import type { KnownObjects, Placed } from "../making/place.ts";
 import { runPool, SMALL_REQUESTS } from "./pool.ts";
@@ -193,7 +193,7 @@ export async function knownObjects(
     }
   }
   for (const head of await readHeads(context)) {
-    for (const { files } of head.ingests) for (const { object, stored } of files) note(object, stored, true);
+    for (const { files } of countedIngests(head)) for (const { object, stored } of files) note(object, stored, true);
   }
   return { shareable: own ? new Map() : shareable, referenced, marked, listed: sizes };
 }

@@ -3,13 +3,15 @@
  *
  * (1) What a head counts is in the repository, whole: objects first, head after.
  * (2) A head is only ever switched from the one that was read (compare and swap), so of two writers one is overtaken.
- * (3) Each writer has an epoch of its own, higher than the one before. A writer that meets another's epoch stops.
+ * (3) What joined without log is listed before its commit is counted, and the lease asked in between: who counts it knows that
+ *     no pruning has passed over it. Listed beyond the version it is protected, and nobody may rely on it.
+ * (4) Each writer has an epoch of its own, higher than the one before. A writer that meets another's epoch stops.
  *
  * @module
  */
 import { IntegrityError, LineageError } from "../../../base/errors.ts";
 import type { SettledPoint } from "../../../engine/types.ts";
-import { type HeadDocument, headDocument } from "../../../format/repository/head_document.ts";
+import { type ArchivedIngest, type HeadDocument, headDocument } from "../../../format/repository/head_document.ts";
 import { genesisChain } from "../../../format/repository/archived_log.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { readAllDocuments, readDocument, writeDocument } from "../core/documents.ts";
@@ -74,6 +76,11 @@ export function justBefore(timestamp: number): number {
   return Math.max(0, timestamp - 1);
 }
 
+/** What joined with commits that a head counts. What it lists beyond them may have gone since. (3) */
+export function countedIngests({ version, ingests }: HeadDocument): ArchivedIngest[] {
+  return ingests.filter((ingest) => ingest.version <= version);
+}
+
 /** The head of a log that begins after `version`. */
 export function newHead(
   about: Pick<HeadDocument, "database" | "lineage" | "parents" | "writer">,
@@ -111,7 +118,7 @@ export async function switchHead(context: RepositoryContext, from: Head, to: Hea
   }
   // Also by its own new writer: the answer to its claim was lost, and then the head was touched.
   if ([REPAIR_WRITER, from.body.writer, to.writer].includes(found.body.writer)) throw new HeadTouchedError(key);
-  // One of a lower epoch has been put back from before. (3)
+  // One of a lower epoch has been put back from before. (4)
   if (found.body.epoch < from.body.epoch) throw new HeadTouchedError(key);
   throw overtaken(context, to, found.body);
 }
@@ -158,6 +165,6 @@ export function headBehindGap(head: HeadDocument, old: HeadDocument, now: Settle
     epoch: head.epoch,
     coveredUntil: Math.max(now.moment - 1, now.timestamp),
     gaps: [...head.gaps, gap],
-    ingests: head.ingests,
+    ingests: countedIngests(head),
   };
 }

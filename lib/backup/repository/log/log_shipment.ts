@@ -2,8 +2,8 @@
  * One call of a shipper: from the head to what is committed now.
  *
  * (1) Files that joined the database without passing through the log are put before the record that names them.
- * (2) A head lists such files before it counts their commit, and the lease is asked in between: a pruning that broke it before
- *     is told there, and one that breaks it after finds the files referred to.
+ * (2) The head lists them before it counts their commit, and the lease is asked in between: a pruning that broke it before that
+ *     is noticed, and one that breaks it later finds them referred to.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { ArchivedIngest, HeadDocument } from "../../../format/repository/he
 import { headAfterFork } from "./attach.ts";
 import { knownObjects, readBackups } from "../core/catalog.ts";
 import { headKey } from "../core/layout.ts";
-import { headBehindGap, HeadTouchedError } from "./heads.ts";
+import { countedIngests, headBehindGap, HeadTouchedError } from "./heads.ts";
 import type { HistoryWriter } from "./history_writer.ts";
 import { ingestOfCommit, shipIngest } from "./ingests.ts";
 import { LogOutbox } from "./log_outbox.ts";
@@ -130,7 +130,7 @@ export class Shipment {
   async #objects(): Promise<KnownObjects> {
     const { context, engine } = this.#writer;
     this.#lease ??= await takeLease(context, { kind: "replicate", holder: engine.path });
-    return this.#known ??= await knownObjects(context, await readBackups(context), false);
+    return this.#known ??= await knownObjects(context, await readBackups(context), false, true);
   }
 
   async #turnTo(lineage: string, version: number): Promise<void> {
@@ -184,15 +184,19 @@ export class Shipment {
     // Of the last commit's time there may be more, unless it is the last one of all.
     const covered = last === version && this.#writer.owns ? moment - 1 : maxTimestamp - 1;
     const counts = (ingest: ArchivedIngest): boolean => ingest.version <= last;
-    const head = this.#head;
-    await this.#lease?.assertHeld();
+    const joined = this.#ingests.filter(counts);
+    const ingests = [...countedIngests(this.#head), ...joined];
+    if (joined.length > 0) {
+      await this.#writer.move({ ...this.#head, ingests });
+      await this.#lease?.assertHeld(); // (2)
+    }
     await this.#writer.move({
-      ...head,
+      ...this.#head,
       version: last,
       timestamp: maxTimestamp,
       chain,
-      coveredUntil: Math.max(head.coveredUntil, covered),
-      ingests: [...head.ingests, ...this.#ingests.filter(counts)],
+      coveredUntil: Math.max(this.#head.coveredUntil, covered),
+      ingests,
     });
     this.#ingests = this.#ingests.filter((ingest) => !counts(ingest));
     this.#shipped.objects.push(...arrived);

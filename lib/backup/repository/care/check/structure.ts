@@ -17,7 +17,7 @@ import type { HeadDocument } from "../../../../format/repository/head_document.t
 import { Coverages } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
 import { backupKey, headKey, objectKey, pinKey } from "../../core/layout.ts";
-import { REPAIR_WRITER } from "../../log/heads.ts";
+import { countedIngests, REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogAnchor, LogIndex } from "../../log/log_chain.ts";
 import { proofKey } from "../../core/proofs.ts";
 import type { Findings, LogRange } from "./findings.ts";
@@ -42,7 +42,7 @@ export function checkStructure(inventory: Inventory, findings: Findings): Set<st
     }
   }
   for (const head of facts.heads) {
-    for (const { object, stored } of head.ingests.flatMap(({ files }) => files)) {
+    for (const { object, stored } of countedIngests(head).flatMap(({ files }) => files)) {
       checkObjectThere(inventory, findings, odd, object, stored, `the log of lineage ${head.lineage}`);
     }
   }

@@ -18,6 +18,7 @@ import { byVersion } from "../../core/catalog.ts";
 import { Coverages } from "../../restoring/coverage.ts";
 import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
+import { countedIngests } from "../../log/heads.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import { planRestore } from "../../restoring/restore_plan.ts";
 
@@ -145,7 +146,8 @@ function cutHead(
   const cutBehind = left !== undefined && left.last > (last?.version ?? 0) ? left : undefined;
   const version = cutBehind?.last ?? last?.version;
   if (version === undefined) return { head: undefined };
-  if (version >= head.version) return { head };
+  const ingests = countedIngests(head);
+  if (version >= head.version) return { head: { ...head, ingests } };
   const first = Math.min(log[0]?.first ?? Infinity, version + 1);
   const gaps = head.gaps.filter(({ from, to }) => from > first && to <= version);
   const run = head.gaps.filter(({ to }) => to <= version).at(-1);
@@ -160,7 +162,7 @@ function cutHead(
       start,
       coveredUntil: Math.max(0, ...covered),
       gaps,
-      ingests: head.ingests.filter((ingest) => ingest.version >= first && ingest.version <= reach),
+      ingests: ingests.filter((ingest) => ingest.version >= first && ingest.version <= reach),
     },
     cutBehind,
   };

@@ -11,7 +11,7 @@ import { indexBackups, knownObjects, readBackup, readMarks, readPins } from "../
 import type { RepositoryContext } from "../../core/context.ts";
 import { writeDocument } from "../../core/documents.ts";
 import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
-import { type Head, newHead, readHead, REPAIR_WRITER, switchHead } from "../../log/heads.ts";
+import { countedIngests, type Head, newHead, readHead, REPAIR_WRITER, switchHead } from "../../log/heads.ts";
 import { backupKey, headKey, pinKey } from "../../core/layout.ts";
 import { keepFound } from "../../core/objects.ts";
 import type { Lease } from "../../core/lease.ts";
@@ -22,6 +22,7 @@ import { runPool, SMALL_REQUESTS } from "../../core/pool.ts";
 import { giveUp } from "../../core/given_up.ts";
 import { again } from "../../core/again.ts";
 import { copyBases } from "./copy_bases.ts";
+import { CopyLeases } from "./copy_leases.ts";
 import type { CopyReport } from "./copy_report.ts";
 import {
   type BackupPair,
@@ -49,9 +50,6 @@ import { beingDeleted, copyLog, logHeadOf, type LogPart } from "./log_copier.ts"
 import { logIndexes, partsOf } from "./log_parts.ts";
 import { ObjectCopier, pairFiles } from "./object_copier.ts";
 import { gapAround } from "./stray_log.ts";
-
-/** So many backups are published before the leases are looked at again: each look is a write. */
-const UNPROVEN_MAX = 16;
 
 /** What a run is given. */
 export interface CopyRunOptions {
@@ -90,18 +88,16 @@ export class CopyRun {
   readonly #from: RepositoryContext;
   readonly #to: RepositoryContext;
   readonly #options: CopyRunOptions;
+  readonly #leases: CopyLeases;
   #copier!: ObjectCopier;
   #marked: ReadonlySet<string> = new Set();
-  /** Backups published since the leases were last seen to hold. */
-  #unproven: string[] = [];
-  /** Why they don't: then all goes that is published behind what went. */
-  #lost: unknown;
 
   /** Nothing is read before `run`. */
   constructor(from: RepositoryContext, to: RepositoryContext, options: CopyRunOptions) {
     this.#from = from;
     this.#to = to;
     this.#options = options;
+    this.#leases = new CopyLeases(options.leases, to);
   }
 
   /** Copies. */
@@ -160,8 +156,8 @@ export class CopyRun {
       await runPool(chainsOf(fresh.filter(({ base }) => base === null)), SMALL_REQUESTS, async (chain) => {
         for (const backup of chain) await this.#publish(backup, await this.#withoutBase(backup, indexOf), pins);
       });
-      await this.#assertHeld();
       for (const { source } of there) await this.#pin(source.id, pins);
+      await this.#leases.assertHeld();
       // In a directory one stands for all that lie beside it.
       const last = there.at(-1)?.target.id;
       if (last !== undefined) await keepFound(this.#to, backupKey(last), signal);
@@ -169,7 +165,7 @@ export class CopyRun {
       await indexBackups(this.#to, report.backups.length).catch(() => {});
       reporter.finish();
     } catch (error) {
-      if (this.#unproven.length > 0) await this.#assertHeld().catch(() => {}); // The first failure is the one to tell.
+      await this.#leases.end();
       throw error;
     } finally {
       report.objects += this.#copier.made;
@@ -242,8 +238,9 @@ export class CopyRun {
     for (const { source, target } of there) pairFiles(copier, source.base, target.base);
     for (const { database, lineage, head } of wish.histories) {
       const theirs = target.heads.find((each) => each.database === database && each.lineage === lineage);
+      const listed = theirs === undefined ? [] : countedIngests(theirs);
       for (const { version, files } of head?.ingests ?? []) {
-        const ingest = theirs?.ingests.find((each) => each.version === version);
+        const ingest = listed.find((each) => each.version === version);
         for (const { kind, number, object } of files) {
           const same = ingest?.files.find((file) => file.kind === kind && file.number === number);
           if (same !== undefined) copier.same(object, same.object, same.stored);
@@ -253,25 +250,8 @@ export class CopyRun {
   }
 
   async #touch(): Promise<void> {
-    for (const lease of this.#options.leases) await lease.touch();
+    await this.#leases.touch();
     throwIfAborted(this.#options.signal);
-  }
-
-  /**
-   * A pruning whose clock is far ahead may have broken a lease after it was renewed, and not have seen the backups that were
-   * published since: they are taken back.
-   */
-  async #assertHeld(): Promise<void> {
-    const published = this.#unproven.splice(0);
-    try {
-      if (this.#lost !== undefined) throw this.#lost;
-      await Promise.all(this.#options.leases.map((lease) => lease.assertHeld()));
-    } catch (error) {
-      this.#lost = error;
-      // Before what they build on, as everywhere.
-      for (const id of published.reverse()) await this.#to.store.delete(backupKey(id)).catch(() => {});
-      throw error;
-    }
   }
 
   #sealed(backup: BackupDocument, changes: Partial<BackupDocument>): BackupDocument {
@@ -293,10 +273,10 @@ export class CopyRun {
 
   /** Writes a manifest: from here on the target has the backup. */
   async #publish(source: BackupDocument, body: BackupDocument, pins: ReadonlySet<string>): Promise<void> {
-    if (this.#unproven.length >= UNPROVEN_MAX) await this.#assertHeld();
-    await this.#touch();
+    await this.#leases.beforeBackup();
+    throwIfAborted(this.#options.signal);
     const put = await writeDocument(this.#to, "backup", backupKey(body.id), body, { ifAbsent: true });
-    if (put !== undefined) this.#unproven.push(body.id);
+    if (put !== undefined) this.#leases.published(body.id);
     else {
       // Ours, when only the answer was lost, or when a list lacked what an earlier plan of this copy has put.
       const found = await readBackup(this.#to, body.id);
@@ -307,25 +287,28 @@ export class CopyRun {
   }
 
   async #pin(id: string, pins: ReadonlySet<string>): Promise<void> {
-    if (pins.has(id)) await this.#to.store.put(pinKey(id), new Uint8Array(0), { ifAbsent: true });
+    if (!pins.has(id)) return;
+    await this.#to.store.put(pinKey(id), new Uint8Array(0), { ifAbsent: true });
+    this.#leases.pinned(id);
   }
 
   /**
    * A head is there before the log that it will count, and nobody's while that comes: log that a copy leaves which is cut off
-   * does not look as if a head were lost, or an older one had been put back. And it knows the files of commits that it counts
-   * before log brings these again, which it has let go.
+   * does not look as if a head were lost, or an older one had been put back. And it lists what joined without log before it
+   * counts that, and before log brings commits again that it counts and has let go.
    */
   async #announce({ wish: { head, log: [first] }, target, parts, ingests }: HistoryCopy): Promise<Head | undefined> {
-    if (head === undefined || first === undefined || parts.length === 0) return target;
+    if (head === undefined || first === undefined || parts.length + ingests.length === 0) return target;
     const { database, lineage, parents } = head;
     const body = target === undefined
       ? {
         ...newHead({ database, lineage, parents, writer: REPAIR_WRITER }, first.first - 1, 0),
         chain: (await this.#logHead(this.#from, first)).previous,
+        ingests,
       }
       : headBeforeLog(target.body, parts.map(({ object }) => object), ingests);
     if (body === target?.body) return target;
-    await this.#assertHeld();
+    await this.#leases.assertHeld();
     return await switchHead(this.#to, target ?? { body, etag: undefined }, body);
   }
 
@@ -360,7 +343,7 @@ export class CopyRun {
     if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
       if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;
     }
-    await this.#assertHeld();
+    await this.#leases.assertHeld();
     await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
   }
 

@@ -15,7 +15,7 @@ import { LineageError } from "../../../../base/errors.ts";
 import { genesisChain } from "../../../../format/repository/archived_log.ts";
 import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../../core/context.ts";
-import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
+import { countedIngests, justBefore, REPAIR_WRITER } from "../../log/heads.ts";
 import type { LogIndex, LogObject } from "../../log/log_chain.ts";
 import { headEnds } from "./copy_plan.ts";
 import { chainIn, logHeadOf } from "./log_copier.ts";
@@ -161,19 +161,17 @@ export function countsNothing({ version, start, gaps, writer }: HeadDocument): b
   return writer === REPAIR_WRITER && version === start - 1 && gaps.length === 0;
 }
 
-/** A target's head as it has to be before log arrives: nobody's for what it will count, and knowing the files of the rest. */
+/** A target's head as it has to be before log arrives: nobody's for what it will count, and listing the files that joined. */
 export function headBeforeLog(
   head: HeadDocument,
   log: readonly LogObject[],
   joined: readonly ArchivedIngest[],
 ): HeadDocument {
   const isBeyond = log.some(({ last }) => last > head.version) && head.writer !== REPAIR_WRITER;
-  const lacking = joined.filter(({ version }) =>
-    version <= head.version && !head.ingests.some((known) => known.version === version) &&
-    log.some(({ first, last }) => first <= version && version <= last)
-  );
+  const counted = countedIngests(head);
+  const lacking = joined.filter(({ version }) => !counted.some((known) => known.version === version));
   if (!isBeyond && lacking.length === 0) return head;
-  const ingests = oneOfEach<ArchivedIngest>([...head.ingests, ...lacking], ({ version }) => version);
+  const ingests = oneOfEach<ArchivedIngest>([...counted, ...lacking], ({ version }) => version);
   return { ...head, ingests, ...(isBeyond ? { writer: REPAIR_WRITER, epoch: head.epoch + 1 } : {}) };
 }
 
@@ -206,7 +204,7 @@ function countBoth({ source, target, relation, stretches, held, strays }: HeadMe
   const gaps = withStrays(known, strays);
   const common = {
     gaps,
-    ingests: oneOfEach<ArchivedIngest>([...target.ingests, ...source.ingests], ({ version }) => version),
+    ingests: oneOfEach<ArchivedIngest>([...countedIngests(target), ...source.ingests], ({ version }) => version),
   };
   const isOneRun = target.start <= source.version + 1 && source.start <= target.version + 1;
   const behindGap = behindGaps(gaps);

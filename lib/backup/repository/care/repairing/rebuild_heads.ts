@@ -30,7 +30,7 @@ import type { RepositoryContext } from "../../core/context.ts";
 import { isDamage, readDocument, writeDocument } from "../../core/documents.ts";
 import { Coverages, isWhole } from "../../restoring/coverage.ts";
 import { historyOf } from "../../restoring/facts.ts";
-import { justBefore, REPAIR_WRITER } from "../../log/heads.ts";
+import { countedIngests, justBefore, REPAIR_WRITER } from "../../log/heads.ts";
 import { headKey, objectKey, PART } from "../../core/layout.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import type { Patient } from "./patient.ts";
@@ -338,7 +338,8 @@ function ingestsOf(
   log: readonly LogObject[],
 ): Pick<HeadSources, "ingests" | "lost"> {
   const { seen, context, bad } = patient;
-  const whole = (old?.ingests ?? []).filter(({ files }) => !files.some(({ object }) => bad.has(objectKey(object))));
+  const counted = old === undefined ? [] : countedIngests(old);
+  const whole = counted.filter(({ files }) => !files.some(({ object }) => bad.has(objectKey(object))));
   const known = new Map(whole.map((ingest) => [ingest.version, ingest]));
   const lost: LostIngest[] = [];
   const byContent = new Map<string, { object: string; stored: number }>();

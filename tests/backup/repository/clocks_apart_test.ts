@@ -1,0 +1,112 @@
+/**
+ * A pruning whose clock is so far ahead that every lease has run out by it, at each call by which others publish: they may be
+ * told to start again, but whatever a head or a manifest then names is there.
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HoldfastError } from "../../../lib/base/errors.ts";
+import { restoreInto } from "../../../lib/backup/mod.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
+import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
+import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { LEASE_MS } from "../../../lib/backup/repository/core/lease.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import { pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
+import { checkPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
+import { openOver, rangesOf } from "./copy_fixture.ts";
+import { House } from "./house.ts";
+import { copyOf, keysOf } from "./prune_fixture.ts";
+
+/** The store in which a pruning runs at the `nth` call; whether it came to that. */
+function prunedAt(inner: ObjectStore, clock: () => number, nth: number): { store: FaultStore; ran: () => boolean } {
+  let ran = false;
+  const store: FaultStore = new FaultStore(inner, {
+    delay: async () => {
+      if (ran || store.calls.length < nth) return;
+      ran = true;
+      const ahead = await openOver(inner, () => clock() + LEASE_MS + 1);
+      await pruneRepository(ahead, checkPolicy("prune", { keepLast: 1 }), {});
+    },
+  });
+  return { store, ran: () => ran };
+}
+
+/** Runs it; failing for what went under its hands is none. */
+async function attempt(work: () => Promise<unknown>): Promise<void> {
+  await work().catch((error) => assert.ok(error instanceof HoldfastError, String(error.stack)));
+}
+
+async function assertWhole(context: RepositoryContext, about: string): Promise<void> {
+  const report = await verifyRepository(context, undefined, { read: "all" });
+  assert.deepEqual(report.problems, [], about);
+}
+
+describe("a pruning whose clock is far ahead", () => {
+  it("takes no files that joined from a head which names them", async () => {
+    let nth = 1;
+    for (;; nth++) {
+      const inner = new MemoryStore();
+      const house = await House.make({ store: inner });
+      await house.set("a", "1");
+      await house.backup({ id: "full" });
+      await restoreInto(house.engine, house.handle, { backupId: "full" });
+      house.note();
+      await house.set("b", "2");
+      const { store, ran } = prunedAt(inner, house.time.clock, nth);
+      const { engine } = house;
+      house.context = await openOver(store, house.time.clock);
+      await attempt(() => Shipper.of(house.context, engine).ship());
+      const isLast = !ran();
+      house.context = await openOver(inner, house.time.clock);
+      await assertWhole(house.context, `call ${nth}`);
+      const { head } = await Shipper.of(house.context, engine).ship();
+      assert.equal(head.version, engine.visibleVersion);
+      assert.equal((await readHeads(house.context)).flatMap(({ ingests }) => ingests).length, 1);
+      await assertWhole(house.context, `call ${nth}, again`);
+      for (const [version, contents] of house.states) {
+        assert.deepEqual(
+          (await house.restore({ at: { version } })).contents,
+          contents,
+          `call ${nth}: version ${version}`,
+        );
+      }
+      await engine.close();
+      if (isLast) break;
+    }
+    assert.ok(nth > 20, `${nth} calls`);
+  });
+
+  it("takes nothing from a copy that names it", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    const { clock } = house.time;
+    const first = new MemoryStore();
+    await copyRepository(house.context, await openOver(first, clock), {});
+    await pinBackup(house.context, "full");
+    await restoreInto(house.engine, house.handle, { backupId: "full" });
+    await house.set("b", "2");
+    await house.backup({ id: "behind", type: "incremental" });
+    let nth = 1;
+    for (;; nth++) {
+      const inner = await copyOf(first);
+      const { store, ran } = prunedAt(inner, clock, nth);
+      await attempt(async () => await copyRepository(house.context, await openOver(store, clock), {}));
+      const isLast = !ran();
+      const target = await openOver(inner, clock);
+      await assertWhole(target, `call ${nth}`);
+      await copyRepository(house.context, target, {});
+      await assertWhole(target, `call ${nth}, again`);
+      assert.deepEqual(await rangesOf(target), await rangesOf(house.context));
+      assert.deepEqual(await keysOf(inner, PART.pins), [`${PART.pins}full`]);
+      if (isLast) break;
+    }
+    assert.ok(nth > 40, `${nth} calls`);
+  });
+});
