@@ -16,6 +16,7 @@ import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
 import { checkPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
+import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
@@ -82,31 +83,45 @@ describe("a pruning whose clock is far ahead", () => {
     assert.ok(nth > 20, `${nth} calls`);
   });
 
-  it("takes nothing from a copy that names it", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup({ id: "full" });
-    const { clock } = house.time;
-    const first = new MemoryStore();
-    await copyRepository(house.context, await openOver(first, clock), {});
-    await pinBackup(house.context, "full");
-    await restoreInto(house.engine, house.handle, { backupId: "full" });
-    await house.set("b", "2");
-    await house.backup({ id: "behind", type: "incremental" });
-    let nth = 1;
-    for (;; nth++) {
-      const inner = await copyOf(first);
-      const { store, ran } = prunedAt(inner, clock, nth);
-      await attempt(async () => await copyRepository(house.context, await openOver(store, clock), {}));
-      const isLast = !ran();
-      const target = await openOver(inner, clock);
-      await assertWhole(target, `call ${nth}`);
-      await copyRepository(house.context, target, {});
-      await assertWhole(target, `call ${nth}, again`);
-      assert.deepEqual(await rangesOf(target), await rangesOf(house.context));
-      assert.deepEqual(await keysOf(inner, PART.pins), [`${PART.pins}full`]);
-      if (isLast) break;
-    }
-    assert.ok(nth > 40, `${nth} calls`);
-  });
+  for (const other of [false, true]) {
+    it(`takes nothing from a copy that names it, ${other ? "beside another database" : "where one was before"}`, async () => {
+      const house = await House.make();
+      const { clock } = house.time;
+      await house.set("a", "1");
+      await house.backup({ id: "full" });
+      const first = new MemoryStore();
+      const before = other ? await otherHouse(clock) : house;
+      await copyRepository(before.context, await openOver(first, clock), {});
+      await pinBackup(house.context, "full");
+      await restoreInto(house.engine, house.handle, { backupId: "full" });
+      await house.set("b", "2");
+      await Shipper.of(house.context, house.engine).ship();
+      const { id: database } = house.engine;
+      const points = async (context: RepositoryContext): Promise<RecoveryRange[]> =>
+        (await rangesOf(context)).filter((range) => range.database === database);
+      let nth = 1;
+      for (;; nth++) {
+        const inner = await copyOf(first);
+        const { store, ran } = prunedAt(inner, clock, nth);
+        await attempt(async () => await copyRepository(house.context, await openOver(store, clock), {}));
+        const isLast = !ran();
+        const target = await openOver(inner, clock);
+        await assertWhole(target, `call ${nth}`);
+        await copyRepository(house.context, target, {});
+        await assertWhole(target, `call ${nth}, again`);
+        assert.deepEqual(await points(target), await points(house.context));
+        assert.deepEqual(await keysOf(inner, PART.pins), [`${PART.pins}full`]);
+        if (isLast) break;
+      }
+      assert.ok(nth > 30, `${nth} calls`);
+    });
+  }
 });
+
+/** A repository of another database, with a backup. */
+async function otherHouse(clock: () => number): Promise<House> {
+  const house = await House.make({ now: clock(), engine: { randomId: () => new Uint8Array(16).fill(9) } });
+  await house.set("other", "1");
+  await house.backup({ id: "other" });
+  return house;
+}

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
+import { CopyLeases } from "../../../lib/backup/repository/care/copy/copy_leases.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
-import { objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { backupKey, objectKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
+import type { Lease } from "../../../lib/backup/repository/core/lease.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -129,4 +131,26 @@ describe("copyRepository()", () => {
     // Taken, before the head is there and before it counts, thrice on the way, at the end.
     assert.equal(puts(PART.locks), 7);
   });
+});
+
+describe("CopyLeases", () => {
+  const broken: Lease = {
+    name: "backup-one",
+    touch: () => Promise.resolve(),
+    assertHeld: () => Promise.reject(new RepositoryLockedError("it was broken")),
+    release: () => Promise.resolve(),
+  };
+
+  for (const call of ["assertHeld", "end"] as const) {
+    it(`takes back what it pinned and is gone, and nothing else: ${call}()`, async () => {
+      const store = new MemoryStore();
+      const leases = new CopyLeases([broken], await openOver(store, () => 0));
+      for (const key of [backupKey("there"), pinKey("there"), pinKey("gone"), pinKey("of-before")]) {
+        await store.put(key, new Uint8Array(0));
+      }
+      for (const id of ["there", "gone"]) leases.pinned(id);
+      await leases[call]().catch((error) => assert.ok(error instanceof RepositoryLockedError));
+      assert.deepEqual(await keysOf(store, PART.pins), [pinKey("of-before"), pinKey("there")]);
+    });
+  }
 });

@@ -130,7 +130,7 @@ export class Shipment {
   async #objects(): Promise<KnownObjects> {
     const { context, engine } = this.#writer;
     this.#lease ??= await takeLease(context, { kind: "replicate", holder: engine.path });
-    return this.#known ??= await knownObjects(context, await readBackups(context), false, true);
+    return this.#known ??= await knownObjects(context, await readBackups(context), false);
   }
 
   async #turnTo(lineage: string, version: number): Promise<void> {

@@ -18,7 +18,6 @@ import { byVersion } from "../../core/catalog.ts";
 import { Coverages } from "../../restoring/coverage.ts";
 import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { forkEnds } from "../../log/fork_ends.ts";
-import { countedIngests } from "../../log/heads.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
 import { planRestore } from "../../restoring/restore_plan.ts";
 
@@ -146,8 +145,7 @@ function cutHead(
   const cutBehind = left !== undefined && left.last > (last?.version ?? 0) ? left : undefined;
   const version = cutBehind?.last ?? last?.version;
   if (version === undefined) return { head: undefined };
-  const ingests = countedIngests(head);
-  if (version >= head.version) return { head: { ...head, ingests } };
+  if (version >= head.version) return { head };
   const first = Math.min(log[0]?.first ?? Infinity, version + 1);
   const gaps = head.gaps.filter(({ from, to }) => from > first && to <= version);
   const run = head.gaps.filter(({ to }) => to <= version).at(-1);
@@ -162,7 +160,7 @@ function cutHead(
       start,
       coveredUntil: Math.max(0, ...covered),
       gaps,
-      ingests: ingests.filter((ingest) => ingest.version >= first && ingest.version <= reach),
+      ingests: head.ingests.filter((ingest) => ingest.version >= first && ingest.version <= reach),
     },
     cutBehind,
   };

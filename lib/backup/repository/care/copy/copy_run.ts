@@ -298,7 +298,7 @@ export class CopyRun {
    * counts that, and before log brings commits again that it counts and has let go.
    */
   async #announce({ wish: { head, log: [first] }, target, parts, ingests }: HistoryCopy): Promise<Head | undefined> {
-    if (head === undefined || first === undefined || parts.length + ingests.length === 0) return target;
+    if (head === undefined || first === undefined) return target;
     const { database, lineage, parents } = head;
     const body = target === undefined
       ? {

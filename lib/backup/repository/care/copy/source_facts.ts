@@ -10,7 +10,7 @@ import type { HeadDocument } from "../../../../format/repository/head_document.t
 import { readPins } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { backupKey, headKey } from "../../core/layout.ts";
-import { justBefore, readHeads } from "../../log/heads.ts";
+import { countedIngests, justBefore, readHeads } from "../../log/heads.ts";
 import { findUnlisted, historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
 import { holesBelow, neededLog } from "../check/structure.ts";
 import type { CopyWish, HistoryWish } from "./copy_plan.ts";
@@ -40,7 +40,7 @@ export async function readSource(context: RepositoryContext): Promise<Repository
     const earlier = before.get(headKey(head.database, head.lineage));
     return earlier !== undefined && isCounted(facts, earlier) ? earlier : head;
   });
-  return { ...facts, heads };
+  return { ...facts, heads: heads.map((head) => ({ ...head, ingests: countedIngests(head) })) };
 }
 
 /**

@@ -1,0 +1,105 @@
+/** What a head lists beyond its version: it stays while it may be counted, and nobody relies on it. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { restoreInto } from "../../../lib/backup/mod.ts";
+import { headBeforeLog, mergeHeads } from "../../../lib/backup/repository/care/copy/head_relation.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { headBehindGap, readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
+import type { ArchivedIngest, HeadDocument } from "../../../lib/format/repository/head_document.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import { openOver, rangesOf } from "./copy_fixture.ts";
+import { repair, verify } from "./damage_fixture.ts";
+import { House } from "./house.ts";
+
+const ingest = (version: number, stored = 1): ArchivedIngest => ({
+  version,
+  files: [{ kind: "table", number: version, size: 9, object: `ab/${"ab".repeat(32)}`, stored }],
+});
+
+const headAt = (version: number, ...ingests: ArchivedIngest[]): HeadDocument => ({
+  database: "d".repeat(32),
+  lineage: "e".repeat(32),
+  parents: [],
+  version,
+  timestamp: 1000,
+  chain: `${version % 10}`.repeat(64),
+  start: 1,
+  coveredUntil: 1000,
+  epoch: 1,
+  writer: "ab",
+  gaps: [],
+  ingests,
+});
+
+/** A database whose restore into itself is archived at `version`, and the head that was there just before it counted that. */
+async function joined(): Promise<{ house: House; version: number; before: HeadDocument; object: string }> {
+  const house = await House.make();
+  await house.set("a", "1");
+  await house.backup({ id: "full" });
+  await house.set("b", "2");
+  const ship = () => Shipper.of(house.context, house.engine).ship();
+  const { head: earlier } = await ship();
+  await restoreInto(house.engine, house.handle, { backupId: "full" });
+  await ship();
+  const head = (await readHeads(house.context)).find(({ ingests }) => ingests.length > 0)!;
+  const [{ version, files: [file] }] = head.ingests as [ArchivedIngest];
+  return { house, version, before: { ...earlier, ingests: head.ingests }, object: objectKey(file!.object) };
+}
+
+describe("files that a head lists beyond its version", () => {
+  it("give way to those of who counts their commit", () => {
+    const [target, source] = [headAt(40, ingest(30), ingest(50, 1)), headAt(60, ingest(50, 2))];
+    const stretches = [{ from: 1, to: 60, chain: source.chain, minTimestamp: 1 }];
+    const head = mergeHeads({ source, target, relation: "behind", stretches, held: [], strays: [] });
+    assert.deepEqual(head.ingests, [ingest(30), ingest(50, 2)]);
+    assert.deepEqual(headBeforeLog(target, [], source.ingests).ingests, [ingest(30), ingest(50, 2)]);
+    assert.equal(headBeforeLog(target, [], [ingest(30, 2)]), target);
+  });
+
+  it("are forgotten where the log that names them is lost", () => {
+    const now = { version: 60, timestamp: 2000, moment: 3000 };
+    const old = headAt(40, ingest(30), ingest(50));
+    assert.deepEqual(headBehindGap(old, old, now).ingests, [ingest(30)]);
+  });
+
+  it("are missed by nobody", async () => {
+    const { house, before, object } = await joined();
+    await writeDocument(house.context, "head", headKey(before.database, before.lineage), before);
+    await house.store.delete(object);
+    assert.deepEqual((await verify(house.context)).problems.map(({ key }) => key), []);
+  });
+
+  it("are not copied, though the target has counted them", async () => {
+    const { house, before, object } = await joined();
+    const { clock } = house.time;
+    const target = new MemoryStore();
+    await copyRepository(house.context, await openOver(target, clock), {});
+    const points = await rangesOf(await openOver(target, clock));
+    await writeDocument(house.context, "head", headKey(before.database, before.lineage), before);
+    await house.store.delete(object);
+    const to = await openOver(target, clock);
+    await copyRepository(house.context, to, {});
+    assert.deepEqual(await rangesOf(to), points);
+    assert.deepEqual((await verify(to)).problems, []);
+    // Also where the target has let go of them.
+    const [counted] = (await readHeads(to)).filter(({ lineage }) => lineage === before.lineage);
+    await writeDocument(to, "head", headKey(before.database, before.lineage), { ...counted!, ingests: [] });
+    await target.delete(object);
+    await copyRepository(house.context, to, {});
+  });
+
+  it("are not counted by a repair without a look", async () => {
+    const { house, version, before, object } = await joined();
+    await house.backup({ id: "behind", type: "incremental" });
+    await writeDocument(house.context, "head", headKey(before.database, before.lineage), before);
+    await house.store.delete(object);
+    const { lostPoints } = await repair(house.context);
+    assert.deepEqual((await verify(house.context)).problems, []);
+    assert.deepEqual(lostPoints.map(({ from, to }) => [from.version, to.version]), [[version, version]]);
+    const { contents } = await house.restore({ at: { version: version - 1 }, lineage: before.lineage });
+    assert.deepEqual(contents, house.states.get(version - 1));
+  });
+});
