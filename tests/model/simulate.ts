@@ -9,6 +9,7 @@
  *     npm run simulate -- --profile forks     runs in which histories part and archiving is cut off
  *     npm run simulate -- --profile checks    runs with stores that check what they take: nothing is read back
  *     npm run simulate -- --profile mends     runs in which what is lost for good is repaired, and life goes on
+ *     npm run simulate -- --profile programs  rounds of several programs on two repositories at once, by clocks of their own
  *
  * Each run is a random mixture of writes, transactions, scans, exports, backups, replication, pruning, restores,
  * compactions and reopenings of one to four databases and two repositories, beside power cuts, ends of the process, I/O
@@ -19,6 +20,7 @@ import { fork } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { runPrograms } from "./programs/run.ts";
 import { type Profile, PROFILES, runRepositoryModel, type RunResult } from "./repository/run.ts";
 
 const { values } = parseArgs({
@@ -38,10 +40,11 @@ function whole(name: keyof typeof values, min: number): number {
   process.exit(1);
 }
 
-function chosenProfile(): Profile {
-  const found = PROFILES.find((name) => name === values.profile);
+function chosenProfile(): Profile | "programs" {
+  const all = [...PROFILES, "programs"] as const;
+  const found = all.find((name) => name === values.profile);
   if (found !== undefined) return found;
-  console.error(`--profile must be one of ${PROFILES.join(", ")}, not ${values.profile}`);
+  console.error(`--profile must be one of ${all.join(", ")}, not ${values.profile}`);
   process.exit(1);
 }
 
@@ -62,7 +65,9 @@ async function work(): Promise<void> {
   for (let seed = from; seed < from + seeds; seed++) {
     let answer: Answer;
     try {
-      const { restores, counts } = await runRepositoryModel({ seed, operations, faulty: true, profile });
+      const { restores, counts } = profile === "programs"
+        ? await runPrograms({ seed, rounds: operations })
+        : await runRepositoryModel({ seed, operations, faulty: true, profile });
       answer = { seed, restores, counts };
     } catch (error) {
       answer = { seed, error: error instanceof Error ? error.message : String(error) };
