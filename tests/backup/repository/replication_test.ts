@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { backupTo } from "../../../lib/backup/backup_to.ts";
+import { ownContext } from "../../../lib/backup/repository/core/context.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
@@ -13,6 +15,7 @@ import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { dump, openAt } from "../fixture.ts";
+import { openOver } from "./copy_fixture.ts";
 import { turns, until } from "./fake_timers.ts";
 import { House, MIDNIGHT } from "./house.ts";
 import { DAY, prune } from "./prune_fixture.ts";
@@ -209,6 +212,21 @@ describe("replicate()", () => {
       await replication.stop();
     });
   }
+
+  it("goes on by its own handle, whatever becomes of another's store", async () => {
+    const inner = new MemoryStore();
+    const house = await House.make({ store: inner });
+    const replication = await house.replicate();
+    await replication.flush();
+    const store = new FaultStore(inner);
+    const other = await openOver(store, house.time.clock);
+    store.inject({ at: () => true, do: "refuse", times: Infinity });
+    await assert.rejects(backupTo(house.engine, ownContext({ ...other }, other), {}), StorageError);
+    const version = await house.set("a", "1");
+    await replication.flush();
+    assert.equal(replication.status().archivedVersion, version);
+    await replication.stop();
+  });
 
   it("counts as lag what is being archived until it is, also when that takes long", async () => {
     const inner = new MemoryStore();

@@ -53,7 +53,6 @@ async function begin(world: World): Promise<void> {
 async function runRound(world: World, round: number): Promise<void> {
   const { random, first, second } = world;
   for (let left = random.below(6); left > 0; left--) await world.commit();
-  world.dying = false;
   const programs = Array.from({ length: random.between(2, 5) }, (_, i) => program(world, `${round}.${i}`));
   const ended = await Promise.allSettled(programs.map((run) => run()));
   for (const one of ended) if (one.status === "rejected") throw one.reason;

@@ -14,7 +14,7 @@ import { slotOf } from "./slots.ts";
 
 /** One writer of a history. */
 export class HistoryWriter {
-  /** The repository, as the handle used last has it: that has the keys and the store that surely work. */
+  /** The repository, by the handle whose turn it is. */
   context: RepositoryContext;
   /** The database. */
   readonly engine: Engine;

@@ -1,6 +1,6 @@
 /**
- * Takes the log of an open database into a repository: what backups and replication do in common. One for each database and
- * repository in a process, however many handles there are, so that they don't overtake each other.
+ * Takes the log of an open database into a repository: what backups and replication do in common. All handles of a process on
+ * one repository are one writer and take turns, so that they don't overtake each other.
  *
  * ```
  * follow the log ─► pieces ─► log objects ─► head (compare and swap) ─► slot (now and then)
@@ -22,37 +22,50 @@ import { HistoryWriter } from "./history_writer.ts";
 import { Shipment } from "./log_shipment.ts";
 import type { ShipOptions, Shipped } from "./shipment.ts";
 
-const shippers = new WeakMap<Engine, Map<string, Shipper>>();
-
-/** Takes a database's log into a repository. */
-export class Shipper {
-  readonly #writer: HistoryWriter;
-  readonly #turns = new Turns();
-  /** The base that a replication in this program is just making; resolves with what kept it from being made. */
+/** What all handles of a process share of one database and one repository. */
+interface Shared {
+  readonly writer: HistoryWriter;
+  readonly turns: Turns;
+  /** The base that a replication is just making; resolves with what kept it from being made. */
   basing: Promise<unknown> | undefined;
   /** A writer that was overtaken stays so. */
-  #overtaken: LineageError | undefined;
+  overtaken: LineageError | undefined;
+}
 
-  private constructor(writer: HistoryWriter) {
-    this.#writer = writer;
+const byEngine = new WeakMap<Engine, Map<string, Shared>>();
+
+/** Takes a database's log into a repository, through one handle. */
+export class Shipper {
+  readonly #context: RepositoryContext;
+  readonly #shared: Shared;
+
+  private constructor(context: RepositoryContext, shared: Shared) {
+    this.#context = context;
+    this.#shared = shared;
   }
 
-  /** The one for this database and repository. */
+  /** For this database, through this handle. */
   static of(context: RepositoryContext, engine: Engine): Shipper {
-    let byRepository = shippers.get(engine);
-    if (byRepository === undefined) shippers.set(engine, byRepository = new Map());
-    let shipper = byRepository.get(context.id);
-    if (shipper === undefined) {
-      byRepository.set(context.id, shipper = new Shipper(new HistoryWriter(context, engine)));
-    }
-    // The handle used last has the keys and the store that surely work.
-    shipper.#writer.context = context;
-    return shipper;
+    const byRepository = byEngine.get(engine) ?? new Map<string, Shared>();
+    byEngine.set(engine, byRepository);
+    const shared = byRepository.get(context.id) ??
+      { writer: new HistoryWriter(context, engine), turns: new Turns(), basing: undefined, overtaken: undefined };
+    byRepository.set(context.id, shared);
+    return new Shipper(context, shared);
+  }
+
+  /** The base that a replication in this program is just making; resolves with what kept it from being made. */
+  get basing(): Promise<unknown> | undefined {
+    return this.#shared.basing;
+  }
+
+  set basing(base: Promise<unknown> | undefined) {
+    this.#shared.basing = base;
   }
 
   /** The head as last seen; undefined when it says nothing of what this database has written. */
   get head(): HeadDocument | undefined {
-    return this.#writer.seen;
+    return this.#shared.writer.seen;
   }
 
   /** Takes in all that is committed by now. Calls take turns. */
@@ -80,15 +93,19 @@ export class Shipper {
 
   /** Runs `work` while no other call runs; again, where housekeeping touched the head meanwhile. */
   inTurn<T>(work: (writer: HistoryWriter) => Promise<T>): Promise<T> {
-    return this.#turns.take(async () => {
-      if (this.#overtaken !== undefined) throw this.#overtaken;
+    const shared = this.#shared;
+    const { writer } = shared;
+    return shared.turns.take(async () => {
+      if (shared.overtaken !== undefined) throw shared.overtaken;
+      // Each handle by its own keys and store: another's may be closed by now, or not be allowed to do this.
+      writer.context = this.#context;
       for (let tries = 1;; tries++) {
         try {
-          return await work(this.#writer);
+          return await work(writer);
         } catch (error) {
-          this.#writer.letGo();
+          writer.letGo();
           if (error instanceof HeadTouchedError && tries < TOUCHES) continue;
-          if (error instanceof LineageError) this.#overtaken = error;
+          if (error instanceof LineageError) shared.overtaken = error;
           throw error;
         }
       }
