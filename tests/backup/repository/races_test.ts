@@ -588,6 +588,7 @@ describe("a head that is trimmed", () => {
       const { house, head } = await withIngest(inner);
       const { database, lineage } = head;
       const facts = { ...await readFacts(house.context), logs: new Map() };
+      for (const key of await keysOf(inner, PART.log)) await inner.delete(key);
       const store = busy(inner, at(operation, PART.heads), () => tellPruned(house.context, database, lineage, 1));
       const context = await openOver(store, house.time.clock);
       assert.deepEqual(await trimHead(context, [facts], head, false), head);
@@ -609,6 +610,14 @@ describe("a head that is trimmed", () => {
       assert.equal((await trimHead(house.context, looks, head, true)).ingests.length, 1);
     }
     assert.equal((await trimHead(house.context, [missed, missed], head, true)).ingests.length, 0);
+  });
+
+  it("keeps a file of log that came back behind all looks", async () => {
+    const { house, head } = await withIngest(new MemoryStore());
+    const missed = { ...await readFacts(house.context), logs: new Map() };
+    assert.deepEqual(await trimHead(house.context, [missed, missed], head, false), head);
+    for (const key of await keysOf(house.store, PART.log)) await house.store.delete(key);
+    assert.deepEqual((await trimHead(house.context, [missed, missed], head, false)).ingests, []);
   });
 });
 

@@ -1,5 +1,6 @@
 /** One database, two repositories in memory, and programs that work on these at the same time, each by a clock of its own. */
 import { setImmediate } from "node:timers";
+import type { Timers } from "../../../lib/base/timers.ts";
 import { Turns } from "../../../lib/base/turns.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -66,7 +67,8 @@ export class World {
   /** Opens a repository anew, as another program would. */
   async open(store: ObjectStore, options: RepositoryOptions = {}): Promise<BackupRepository> {
     const own = this.#encryption === undefined ? {} : { encryption: this.#encryption };
-    return await BackupRepository.open(store, { clock: this.clock, ...own, ...options });
+    const simulated = { clock: this.clock, timers: byTurns, ...own, ...options };
+    return await BackupRepository.open(store, simulated as RepositoryOptions);
   }
 
   /** Commits something, and notes what the database shows then. */
@@ -104,6 +106,20 @@ export class World {
     this.counts[what] = (this.counts[what] ?? 0) + by;
   }
 }
+
+/** Turns of the loop that a timer takes at most. */
+const TURNS_MAX = 400;
+
+/** Timers that go by turns of the loop, so that a run repeats. */
+const byTurns: Timers = {
+  set(ms, run) {
+    let isOver = false;
+    void turns(Math.min(1 + ms / 5, TURNS_MAX)).then(() => {
+      if (!isOver) run();
+    });
+    return () => void (isOver = true);
+  },
+};
 
 /** Lets others go first. */
 export async function turns(count: number): Promise<void> {

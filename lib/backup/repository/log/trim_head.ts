@@ -5,15 +5,17 @@
  */
 import type { HeadDocument } from "../../../format/repository/head_document.ts";
 import type { RepositoryContext } from "../core/context.ts";
-import { writeDocument } from "../core/documents.ts";
+import { allKeys, writeDocument } from "../core/documents.ts";
 import { historyOf, type RepositoryFacts } from "../restoring/facts.ts";
 import { readHead } from "./heads.ts";
-import { headKey } from "../core/layout.ts";
+import { headKey, logPrefix } from "../core/layout.ts";
+import { type LogObject, logObjects } from "./log_chain.ts";
 
 /**
  * Takes files out of a head that no restore can need, for no log that is left holds their commit: by none of `looks`, which
- * were made one after the other. One alone could have missed log that was just being merged. A head that has moved on
- * meanwhile stays as it is until the next pruning.
+ * were made one after the other, nor by one more. One alone could have missed log that was just being merged. And log that a
+ * copy brought again since is in the last one, or else the head is another, for it lists the files first. A head that has moved
+ * on meanwhile stays as it is until the next pruning.
  */
 export async function trimHead(
   context: RepositoryContext,
@@ -21,18 +23,25 @@ export async function trimHead(
   head: HeadDocument,
   dryRun: boolean,
 ): Promise<HeadDocument> {
-  const log = looks.flatMap(({ logs }) => logs.get(historyOf(head.database, head.lineage))?.objects ?? []);
+  const { database, lineage } = head;
+  const looked = looks.flatMap(({ logs }) => logs.get(historyOf(database, lineage))?.objects ?? []);
+  const seen = without(head, looked);
+  if (seen === head || dryRun) return seen;
+  const found = await readHead(context, database, lineage);
+  if (found === undefined || JSON.stringify(found.body) !== JSON.stringify(head)) return head;
+  const now = logObjects(await allKeys(context.store, logPrefix(database, lineage)));
+  const trimmed = without(head, [...looked, ...now]);
+  if (trimmed === head) return head;
+  const put = await writeDocument(context, "head", headKey(database, lineage), trimmed, { ifMatch: found.etag });
+  return put === undefined ? head : trimmed;
+}
+
+/** The head without the files of commits that no such log holds. */
+function without(head: HeadDocument, log: readonly LogObject[]): HeadDocument {
   const ingests = head.ingests.filter(({ version }) =>
     log.some(({ first, last }) => first <= version && version <= last)
   );
-  if (ingests.length === head.ingests.length) return head;
-  const trimmed = { ...head, ingests };
-  if (dryRun) return trimmed;
-  const found = await readHead(context, head.database, head.lineage);
-  if (found === undefined || JSON.stringify(found.body) !== JSON.stringify(head)) return head;
-  const key = headKey(head.database, head.lineage);
-  const put = await writeDocument(context, "head", key, trimmed, { ifMatch: found.etag });
-  return put === undefined ? head : trimmed;
+  return ingests.length === head.ingests.length ? head : { ...head, ingests };
 }
 
 /** How often a head that its writer moves on meanwhile is read again. */
