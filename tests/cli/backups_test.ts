@@ -192,6 +192,19 @@ describe("holdfast pin and unpin", () => {
     assert.match((await ok(["backups", repo])).stdout, /two .* pinned, by=hand/);
     assert.equal((await cli(["pin", repo, "three"])).code, 1);
   });
+
+  it("touch none where one of the ids is of no backup", async () => {
+    await twoBackups();
+    const pinned = async (): Promise<boolean[]> =>
+      (await jsonLines<BackupInfo>(["backups", repo])).map((backup) => backup.pinned);
+    const { code, stderr } = await cli(["pin", repo, "one", "three"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: there is no backup three in \/repo\n {2}holdfast backups \/repo lists them\n$/);
+    assert.deepEqual(await pinned(), [false, false]);
+    await ok(["pin", repo, "one", "two"]);
+    assert.equal((await cli(["unpin", repo, "one", "three"])).code, 1);
+    assert.deepEqual(await pinned(), [true, true]);
+  });
 });
 
 describe("holdfast restore", () => {

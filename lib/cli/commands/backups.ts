@@ -68,11 +68,7 @@ export const backups: CommandSpec = {
     await using repo = await openRepository(call, place, { write: false });
     if (id !== undefined) {
       const backup = await repo.get(id);
-      if (backup === undefined) {
-        throw new CommandFailure(
-          `there is no backup ${showKey(id)} in ${place}\n  ${PROGRAM_NAME} backups ${shellWord(place)} lists them`,
-        );
-      }
+      if (backup === undefined) throw noBackup(place, id);
       return await out.result(backup, () => printBackup(out, backup));
     }
     const all = await repo.list(await wholeIds(repo, filter));
@@ -82,6 +78,12 @@ export const backups: CommandSpec = {
     else await printBackups(out, found);
   },
 };
+
+function noBackup(place: string, id: string): CommandFailure {
+  return new CommandFailure(
+    `there is no backup ${showKey(id)} in ${place}\n  ${PROGRAM_NAME} backups ${shellWord(place)} lists them`,
+  );
+}
 
 /** `points` */
 export const points: CommandSpec = {
@@ -200,7 +202,19 @@ export const unpin: CommandSpec = {
 
 async function setPins(call: Call, pinned: boolean): Promise<void> {
   const [place = "", ...ids] = call.words;
+  const did = pinned ? "pinned" : "unpinned";
   await using repo = await openRepository(call, place, { write: true });
-  for (const id of ids) await (pinned ? repo.pin(id!) : repo.unpin(id!));
-  await call.out.result({ ids, pinned }, () => call.out.note(`${pinned ? "pinned" : "unpinned"} ${ids.join(", ")}`));
+  // All are looked for before the first is touched: a slip in one id leaves nothing half done.
+  for (const id of ids) if (await repo.get(id!) === undefined) throw noBackup(place, id!);
+  const done: string[] = [];
+  try {
+    for (const id of ids) {
+      await (pinned ? repo.pin(id!) : repo.unpin(id!));
+      done.push(id!);
+    }
+  } catch (error) {
+    if (done.length > 0 && !call.out.json) call.out.note(`${did} ${done.join(", ")} before that`);
+    throw error;
+  }
+  await call.out.result({ ids, pinned }, () => call.out.note(`${did} ${ids.join(", ")}`));
 }
