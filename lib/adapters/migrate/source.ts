@@ -41,6 +41,11 @@ export interface MigrationSource {
    * is not gone on with in another way, which would leave half of them in each. Default: nothing is compared.
    */
   readonly plan?: string | undefined;
+  /**
+   * What tells it from another one in its place, such as size and checksum: asked once all of it came in, and by a run that
+   * finds it so, which says in its report where the two differ. Default: nothing is compared.
+   */
+  stamp?(): Promise<string>;
   /** Opens it for reading. */
   open(): Promise<OpenSource>;
 }
