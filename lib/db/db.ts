@@ -39,6 +39,7 @@ import {
 } from "./options.ts";
 import { keyBounds, type KeyRange, refuseOptions } from "./data/ranges.ts";
 import { repairAt, type RepairOptions, type RepairReport } from "./repair.ts";
+import { assertOpenHandle } from "./repository/open_handle.ts";
 import { backupFloor, loadRest } from "./rest.ts";
 
 /**
@@ -140,6 +141,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
       own = { fileSystem, clock };
     }
     const { settings, fileSystem: fs = nodeFileSystem() } = openOptions("DB.restore", own);
+    assertOpenHandle("DB.restore", source);
     const [from, to] = [fixedPath(fs, source), fixedPath(fs, destination)];
     const { restoreTo } = await backupFloor();
     return await restoreTo(fs, settings, from, to, rest);
@@ -331,6 +333,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async backup(destination: BackupDestination, options?: BackupOptions): Promise<BackupInfo> {
     this.#context.assertOpen("backup");
+    assertOpenHandle("backup", destination);
     const to = fixedPath(this.#engine.fs, destination);
     const { backupTo } = await backupFloor();
     return await this.#context.whileOpen("backup", (closing) => backupTo(this.#engine, to, options, closing));
@@ -343,6 +346,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   async restore(source: RestoreSource, options?: RestoreOptions): Promise<RestoreInfo> {
     const context = this.#context;
     context.assertOpen("restore");
+    assertOpenHandle("restore", source);
     const from = fixedPath(this.#engine.fs, source);
     const { restoreInto } = await backupFloor();
     while (context.restoring !== undefined) await context.restoring;

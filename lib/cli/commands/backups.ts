@@ -68,7 +68,11 @@ export const backups: CommandSpec = {
     await using repo = await openRepository(call, place, { write: false });
     if (id !== undefined) {
       const backup = await repo.get(id);
-      if (backup === undefined) throw noBackup(place, id);
+      if (backup === undefined) {
+        throw new CommandFailure(
+          `there is no backup ${showKey(id)} in ${place}\n  ${PROGRAM_NAME} backups ${shellWord(place)} lists them`,
+        );
+      }
       return await out.result(backup, () => printBackup(out, backup));
     }
     const all = await repo.list(await wholeIds(repo, filter));
@@ -78,12 +82,6 @@ export const backups: CommandSpec = {
     else await printBackups(out, found);
   },
 };
-
-function noBackup(place: string, id: string): CommandFailure {
-  return new CommandFailure(
-    `there is no backup ${showKey(id)} in ${place}\n  ${PROGRAM_NAME} backups ${shellWord(place)} lists them`,
-  );
-}
 
 /** `points` */
 export const points: CommandSpec = {
@@ -204,12 +202,13 @@ async function setPins(call: Call, pinned: boolean): Promise<void> {
   const [place = "", ...ids] = call.words;
   const did = pinned ? "pinned" : "unpinned";
   await using repo = await openRepository(call, place, { write: true });
-  // All are looked for before the first is touched: a slip in one id leaves nothing half done.
-  for (const id of ids) if (await repo.get(id!) === undefined) throw noBackup(place, id!);
+  const set = (id: string): Promise<void> => pinned ? repo.pin(id) : repo.unpin(id);
+  // All are looked for before the first is touched: a slip in one id, which is told, leaves nothing half done.
+  for (const id of ids) if (await repo.get(id!) === undefined) await set(id!);
   const done: string[] = [];
   try {
     for (const id of ids) {
-      await (pinned ? repo.pin(id!) : repo.unpin(id!));
+      await set(id!);
       done.push(id!);
     }
   } catch (error) {
