@@ -203,8 +203,10 @@ async function setPins(call: Call, pinned: boolean): Promise<void> {
   const did = pinned ? "pinned" : "unpinned";
   await using repo = await openRepository(call, place, { write: true });
   const set = (id: string): Promise<void> => pinned ? repo.pin(id) : repo.unpin(id);
-  // All are looked for before the first is touched: a slip in one id, which is told, leaves nothing half done.
-  for (const id of ids) if (await repo.get(id!) === undefined) await set(id!);
+  // All are looked for before the first is touched: a slip in one id, which is told, leaves nothing half done. One that can't
+  // be read is there all the same.
+  const isMissing = (id: string): Promise<boolean> => repo.get(id).then((backup) => backup === undefined, () => false);
+  for (const id of ids) if (await isMissing(id!)) await set(id!);
   const done: string[] = [];
   try {
     for (const id of ids) {
