@@ -26,7 +26,7 @@ import { type ChangesOptions, type CommitRecord, listChanges } from "./watching/
 import { Context } from "./context.ts";
 import { KeySpace } from "./key_space.ts";
 import type { Key } from "./data/keys.ts";
-import { MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
+import { assertNew, MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
 import { type Namespace, type NamespaceOptions, openNamespace } from "./namespace.ts";
 import { exportStream, type ExportStreamOptions } from "./export_stream.ts";
 import {
@@ -95,6 +95,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { settings, fileSystem, random, delay } = openOptions("DB.open", options);
     const place = pathOf("DB.open", path);
     const inMemory = place === ":memory:" && fileSystem === undefined;
+    if (inMemory) assertNew(settings);
     const fs = inMemory ? await memoryBeside(nodeFileSystem()) : fileSystem ?? nodeFileSystem();
     const engine = await openEngine(fs, inMemory ? MEMORY_DIRECTORY : place, settings);
     try {

@@ -320,6 +320,10 @@ describe("BackupRepository", () => {
       const repo = await BackupRepository.open(store);
       await repo.backup(db);
       await assert.rejects(repo.verify("none"), NotFoundError);
+      await assert.rejects(
+        repo.verify({ read: "sample" } as never),
+        /^TypeError: verify: id must be a string, not an object; options come second: verify\(undefined, options\)$/,
+      );
       await assert.rejects(repo.pin("none"), NotFoundError);
       await assert.rejects(repo.backup({} as DB), TypeError);
       // Each would ask the other, without an end.

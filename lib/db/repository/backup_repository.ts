@@ -8,7 +8,7 @@ import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "../../backup/lo
 import type * as parts from "../../backup/repository/mod.ts";
 import { type PointInTimeOption, pointOptions } from "../../backup/restore_options.ts";
 import { NotFoundError, ReadOnlyError } from "../../base/errors.ts";
-import { booleanOption, checkOptions, choiceOption, describeValue, timeOption } from "../../base/options.ts";
+import { booleanOption, checkOptions, choiceOption, describeValue, isRecord, timeOption } from "../../base/options.ts";
 import { engineOf } from "../../engine/owner.ts";
 import type { Engine } from "../../engine/types.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -387,7 +387,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
 function idOf(call: string, id: unknown): string {
   if (typeof id === "string" && id !== "") return id;
-  throw new TypeError(`${call}: id must be a string, not ${describeValue(id)}`);
+  const hint = call === "verify" && isRecord(id) ? "; options come second: verify(undefined, options)" : "";
+  throw new TypeError(`${call}: id must be a string, not ${describeValue(id)}${hint}`);
 }
 
 function openEngineOf(call: string, db: unknown): Engine {
