@@ -11,7 +11,7 @@ import { IntegrityError, IOError, NoSpaceError, StorageError } from "../base/err
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import { openEngine } from "../engine/open.ts";
-import type { Engine, EngineSettings } from "../engine/types.ts";
+import type { EngineSettings, KeyEncoding } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { writeSynced } from "../files/publish.ts";
@@ -186,7 +186,10 @@ async function takeOver(work: Work): Promise<Restored> {
 }
 
 /** Files are taken as they are: only what is made of entries can have keys of another kind. */
-function refuseOtherKeys({ call, source, options }: Work, { keyEncoding }: Engine): void {
+function refuseOtherKeys(
+  { call, source, options }: Work,
+  { keyEncoding }: { keyEncoding?: KeyEncoding | undefined },
+): void {
   if (options.keyEncoding === undefined || options.keyEncoding === keyEncoding) return;
   throw new TypeError(
     `${call}: option "keyEncoding" is "${options.keyEncoding}", but the keys of ${source.name} are "${keyEncoding}"; ` +
@@ -216,6 +219,7 @@ async function rehearse(work: Work, scratch: string): Promise<Restored["info"]> 
     reporter,
     signal: options.signal,
   });
+  if (!isRowwise(work)) refuseOtherKeys(work, loaded);
   load.settle(options.keyEncoding ?? loaded.keyEncoding);
   const entries = load.added - load.expired;
   const achieved = { version: loaded.version, timestamp: loaded.timestamp };

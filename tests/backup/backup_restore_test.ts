@@ -622,6 +622,11 @@ describe("restoreInto", () => {
         name: "TypeError",
         message: /^DB\.restore: option "keyEncoding" is "bytes", but the keys of .* are "utf8"; leave the option out$/,
       }, source);
+      // A rehearsal of a repository reads no data, and knows no keys.
+      if (source !== "/repository") {
+        const rehearsed = restoreTo(fs, settingsOf(), source, "/never", { keyEncoding: "bytes", dryRun: true });
+        await assert.rejects(rehearsed, { name: "TypeError", message: /leave the option out$/ }, source);
+      }
       assert.equal(await fs.stat("/never"), undefined);
       await restoreTo(fs, settingsOf(), source, "/new", { keyEncoding: "utf8", overwrite: true });
     }
