@@ -222,9 +222,16 @@ function common(call: string, checked: CheckedOptions): CheckedBackupOptions {
 export function checkLabels(call: string, options: CheckedOptions): Record<string, string> {
   const labels = options["labels"];
   if (labels === undefined) return {};
-  const entries = isRecord(labels) ? Object.entries(labels) : undefined;
-  if (entries === undefined || entries.some(([, value]) => typeof value !== "string")) {
+  if (!isRecord(labels)) {
     throw new TypeError(`${call}: option "labels" must be a record of strings, not ${describeValue(labels)}`);
   }
-  return Object.fromEntries(entries);
+  const entries: [string, unknown][] = Object.entries(labels);
+  const wrong = entries.find(([, value]) => typeof value !== "string");
+  if (wrong !== undefined) {
+    const [name, value] = wrong;
+    throw new TypeError(
+      `${call}: option "labels" must be a record of strings, but ${JSON.stringify(name)} is ${describeValue(value)}`,
+    );
+  }
+  return Object.fromEntries(entries as [string, string][]);
 }

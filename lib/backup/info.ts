@@ -48,7 +48,10 @@ export interface BackupInfo {
   addedBytes: number;
   /** `sha256:` and the digest of the stored file (in a repository: of its manifest, which names all by content). */
   checksum: string;
-  /** How the file is compressed. */
+  /**
+   * How the file is compressed. In a repository: how that was asked for, else `"none"`, as tables and values are compressed
+   * already (log is `"zstd"` all the same), and `"zstd"` where entries were chosen.
+   */
   compression: "zstd" | "gzip" | "none";
   /** Portable files never are. */
   encrypted: boolean;

@@ -5,7 +5,7 @@
  * @module
  */
 import { anyOf, throwIfAborted } from "../base/abort.ts";
-import { IntegrityError, ReadOnlyError } from "../base/errors.ts";
+import { IntegrityError, LockedError, ReadOnlyError } from "../base/errors.ts";
 import { ProgressReporter } from "../base/progress.ts";
 import type { Commit, Engine, IngestOptions } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
@@ -80,6 +80,12 @@ export async function restoreInto(
   }
   const opened = await openSource(CALL, fs, source, { signal, encryption: checked.encryption });
   try {
+    if (opened.kind === "directory" && fs.resolve(opened.path) === fs.resolve(engine.path)) {
+      throw new LockedError(
+        `Cannot restore from ${opened.path}: it is what would be restored into; give another (LOCKED)`,
+        { path: opened.path },
+      );
+    }
     return await restoring(
       opened,
       engine.path,

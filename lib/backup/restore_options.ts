@@ -39,7 +39,10 @@ export interface RestoreOptions extends LongWorkOptions {
   dryRun?: boolean | undefined;
   /** Replaces a database at the destination; false unless given. Where the target is a path. */
   overwrite?: boolean | undefined;
-  /** How keys look in a new database: what the source says unless given. Where the target is a path. */
+  /**
+   * How keys look in a new database: what the source says unless given; another one for a portable file or a part only. Where
+   * the target is a path.
+   */
   keyEncoding?: "utf8" | "bytes" | undefined;
   /** Repositories: the state that this backup shows. Not together with `at`. */
   backupId?: string | undefined;

@@ -11,7 +11,7 @@ import { IntegrityError, IOError, NoSpaceError, StorageError } from "../base/err
 import { ProgressReporter } from "../base/progress.ts";
 import { toHex } from "../base/bytes.ts";
 import { openEngine } from "../engine/open.ts";
-import type { EngineSettings } from "../engine/types.ts";
+import type { EngineSettings, KeyEncoding } from "../engine/types.ts";
 import type { FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { writeSynced } from "../files/publish.ts";
@@ -165,6 +165,7 @@ async function takeOver(work: Work): Promise<Restored> {
   const { path: from } = source as OpenedDirectory;
   const engine = await openEngine(fs, from, readerSettings(settings, options.signal));
   try {
+    refuseOtherKeys(work, engine);
     const counts = await countEntries(engine, settings.clock(), options.signal);
     const { visibleVersion: version, visibleTimestamp: timestamp, keyEncoding } = engine;
     return {
@@ -182,6 +183,18 @@ async function takeOver(work: Work): Promise<Restored> {
   } finally {
     await engine.close();
   }
+}
+
+/** Files are taken as they are: only what is made of entries can have keys of another kind. */
+function refuseOtherKeys(
+  { call, source, options }: Work,
+  { keyEncoding }: { keyEncoding?: KeyEncoding | undefined },
+): void {
+  if (options.keyEncoding === undefined || options.keyEncoding === keyEncoding) return;
+  throw new TypeError(
+    `${call}: option "keyEncoding" is "${options.keyEncoding}", but the keys of ${source.name} are "${keyEncoding}"; ` +
+      "leave the option out",
+  );
 }
 
 function requestOf(source: string, { point, dryRun }: CheckedRestoreOptions): RestoreRequest {
@@ -206,6 +219,7 @@ async function rehearse(work: Work, scratch: string): Promise<Restored["info"]> 
     reporter,
     signal: options.signal,
   });
+  if (!isRowwise(work)) refuseOtherKeys(work, loaded);
   load.settle(options.keyEncoding ?? loaded.keyEncoding);
   const entries = load.added - load.expired;
   const achieved = { version: loaded.version, timestamp: loaded.timestamp };
@@ -298,6 +312,7 @@ async function copy(work: Work, stage: string): Promise<Restored> {
   const engine = await openEngine(fs, unpacked.directory, readerSettings(settings, signal));
   let result;
   try {
+    refuseOtherKeys(work, engine);
     // What was just unpacked is checked once, as that which will be published.
     if (verifyBefore && source.kind === "directory") await verifySource(engine, source.name, reporter, signal);
     const counts = await countEntries(engine, settings.clock(), signal);

@@ -30,6 +30,7 @@ import {
   STAGE_PREFIX,
 } from "../engine/file_names.ts";
 import { removeLeftovers } from "../engine/leftovers.ts";
+import { lockFor } from "../engine/lock_for.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { dirname, join } from "../files/paths.ts";
 import { removeIfThere, removeTree, writeSynced } from "../files/publish.ts";
@@ -267,14 +268,13 @@ export function isDatabaseFile(name: string): boolean {
 
 /** The lock of a database about to be replaced, so that no one has it open meanwhile. */
 async function lockOld(fs: FileSystem, destination: string): Promise<FileLock> {
-  const path = join(destination, LOCK_NAME);
-  if (fs.lockedHere(path)) {
+  if (fs.lockedHere(join(destination, LOCK_NAME))) {
     throw new LockedError(`Cannot replace ${destination}: this process has it open; close it first (LOCKED)`, {
       path: destination,
     });
   }
   try {
-    return await fs.lock(path);
+    return await lockFor("replace", fs, destination, destination);
   } catch (error) {
     if (error instanceof NotFoundError) {
       throw new NotFoundError(`Cannot replace ${destination}: it is gone (NOT_FOUND)`);

@@ -36,9 +36,13 @@ export class HoldfastError extends Error {
 export class LockedError extends HoldfastError {
   /** Always `"LOCKED"`. */
   declare readonly code: "LOCKED";
+  /** Who holds the lock, for messages: `process 4711 since 10:31:02 UTC`, `another process`; undefined where nobody can say. */
+  readonly holder: string | undefined;
+
   /** Says who holds the lock where that is known. */
-  constructor(message: string, details?: ErrorDetails) {
+  constructor(message: string, details: ErrorDetails & { holder?: string | undefined } = {}) {
     super("LOCKED", message, details);
+    this.holder = details.holder;
   }
 }
 

@@ -68,14 +68,24 @@ export function checkOptions(
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const near = nearestName(name, known);
-    throw new TypeError(`${call}: unknown option "${name}"` + (near === undefined ? "" : `; did you mean "${near}"?`));
+    throw new TypeError(`${call}: unknown option "${name}"${remedyFor(name, known)}`);
   }
   for (const name of known) {
     const value = (options as Record<string, unknown>)[name];
     if (value !== undefined) checked[name] = value;
   }
   return checked;
+}
+
+/** More are no help in one line. */
+const LISTED_MAX = 8;
+
+/** The name that was likely meant, or all there are where they are few. */
+function remedyFor(name: string, known: readonly string[]): string {
+  const near = nearestName(name, known);
+  if (near !== undefined) return `; did you mean "${near}"?`;
+  if (known.length === 0 || known.length > LISTED_MAX) return "";
+  return `; there ${known.length === 1 ? "is" : "are"} ${known.map((each) => `"${each}"`).join(", ")}`;
 }
 
 /** Whether an object has one of the names, be it by its class: as a getter, say. */

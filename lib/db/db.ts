@@ -26,7 +26,7 @@ import { type ChangesOptions, type CommitRecord, listChanges } from "./watching/
 import { Context } from "./context.ts";
 import { KeySpace } from "./key_space.ts";
 import type { Key } from "./data/keys.ts";
-import { MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
+import { assertNew, MEMORY_DIRECTORY, memoryBeside } from "./memory_beside.ts";
 import { type Namespace, type NamespaceOptions, openNamespace } from "./namespace.ts";
 import { exportStream, type ExportStreamOptions } from "./export_stream.ts";
 import {
@@ -39,6 +39,7 @@ import {
 } from "./options.ts";
 import { keyBounds, type KeyRange, refuseOptions } from "./data/ranges.ts";
 import { repairAt, type RepairOptions, type RepairReport } from "./repair.ts";
+import { assertOpenHandle } from "./repository/open_handle.ts";
 import { backupFloor, loadRest } from "./rest.ts";
 
 /**
@@ -94,6 +95,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
     const { settings, fileSystem, random, delay } = openOptions("DB.open", options);
     const place = pathOf("DB.open", path);
     const inMemory = place === ":memory:" && fileSystem === undefined;
+    if (inMemory) assertNew(settings);
     const fs = inMemory ? await memoryBeside(nodeFileSystem()) : fileSystem ?? nodeFileSystem();
     const engine = await openEngine(fs, inMemory ? MEMORY_DIRECTORY : place, settings);
     try {
@@ -140,6 +142,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
       own = { fileSystem, clock };
     }
     const { settings, fileSystem: fs = nodeFileSystem() } = openOptions("DB.restore", own);
+    assertOpenHandle("DB.restore", source);
     const [from, to] = [fixedPath(fs, source), fixedPath(fs, destination)];
     const { restoreTo } = await backupFloor();
     return await restoreTo(fs, settings, from, to, rest);
@@ -331,6 +334,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
    */
   async backup(destination: BackupDestination, options?: BackupOptions): Promise<BackupInfo> {
     this.#context.assertOpen("backup");
+    assertOpenHandle("backup", destination);
     const to = fixedPath(this.#engine.fs, destination);
     const { backupTo } = await backupFloor();
     return await this.#context.whileOpen("backup", (closing) => backupTo(this.#engine, to, options, closing));
@@ -343,6 +347,7 @@ export class DB<K extends Key = string> extends KeySpace<K> implements AsyncDisp
   async restore(source: RestoreSource, options?: RestoreOptions): Promise<RestoreInfo> {
     const context = this.#context;
     context.assertOpen("restore");
+    assertOpenHandle("restore", source);
     const from = fixedPath(this.#engine.fs, source);
     const { restoreInto } = await backupFloor();
     while (context.restoring !== undefined) await context.restoring;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { IOError } from "../base/errors.ts";
+import { IOError, NotFoundError } from "../base/errors.ts";
 import type { FileHandle, FileInfo, FileLock, FileSystem, MakeOptions, OpenMode } from "../files/file_system.ts";
 
 /** Where the files in memory appear to be. */
@@ -12,6 +12,15 @@ const MEMORY_ROOT = "/:memory:";
 
 /** The directory of such a database. */
 export const MEMORY_DIRECTORY: string = `${MEMORY_ROOT}/data`;
+
+/** Refuses to open one that would have to be there: each begins empty. */
+export function assertNew({ readOnly, createIfMissing }: { readOnly: boolean; createIfMissing: boolean }): void {
+  if (!readOnly && createIfMissing) return;
+  const option = readOnly ? "readOnly" : "createIfMissing: false";
+  throw new NotFoundError(
+    `Cannot open ":memory:" with ${option}: a database in memory is always a new one (NOT_FOUND)`,
+  );
+}
 
 /** Sends each path to the file system it belongs to. */
 class MemoryBeside implements FileSystem {

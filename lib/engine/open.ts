@@ -10,6 +10,7 @@ import type { FileLock, FileSystem } from "../files/file_system.ts";
 import { join } from "../files/paths.ts";
 import { ensureDirectory, putNew, removeTree } from "../files/publish.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { lockFor } from "./lock_for.ts";
 import { TreeEngine } from "./engine.ts";
 import { type FileKind, isOurs, LOCK_NAME, MARKER_NAME, parseFileName, STAGE_PREFIX } from "./file_names.ts";
 import type { Log } from "./log/log.ts";
@@ -181,7 +182,7 @@ export async function destroyDatabase(fs: FileSystem, directory: string): Promis
   if (!await databaseExists(fs, path)) {
     throw new NotFoundError(`Cannot destroy ${directory}: there is no database (NOT_FOUND)`, { path });
   }
-  const lock = await fs.lock(join(path, LOCK_NAME));
+  const lock = await lockFor("destroy", fs, directory, path);
   try {
     // The marker goes first: a half destroyed database must not open.
     await fs.remove(join(path, MARKER_NAME));

@@ -171,7 +171,7 @@ function lockedError(path: string, resolved: string, holder: string): LockedErro
       "close it there or open with readOnly",
     ]
     : [owner ?? holder, "close it or open with readOnly"];
-  return new LockedError(`Cannot open ${dirname(path)}: locked by ${by}; ${remedy} (LOCKED)`, { path });
+  return new LockedError(`Cannot open ${dirname(path)}: locked by ${by}; ${remedy} (LOCKED)`, { path, holder: by });
 }
 
 class NodeLock implements FileLock {

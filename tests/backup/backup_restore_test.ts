@@ -608,6 +608,34 @@ describe("restoreInto", () => {
     await bytes.close();
   });
 
+  it("refuses other keys than those of files that are taken as they are", async () => {
+    const fs = memoryFileSystem();
+    const text = await openAt(fs, "/text");
+    await write(text, (batch) => put(batch, 0, encodeText("a"), { value: "x" }));
+    await exportDatabase(text, "/copy");
+    await exportDatabase(text, "/copy.tar");
+    await backupTo(text, "/repository/");
+    await backupTo(text, "/x.json");
+    await text.close();
+    for (const source of ["/copy", "/copy.tar", "/repository"]) {
+      await assert.rejects(restoreTo(fs, settingsOf(), source, "/never", { keyEncoding: "bytes" }), {
+        name: "TypeError",
+        message: /^DB\.restore: option "keyEncoding" is "bytes", but the keys of .* are "utf8"; leave the option out$/,
+      }, source);
+      // A rehearsal of a repository reads no data, and knows no keys.
+      if (source !== "/repository") {
+        const rehearsed = restoreTo(fs, settingsOf(), source, "/never", { keyEncoding: "bytes", dryRun: true });
+        await assert.rejects(rehearsed, { name: "TypeError", message: /leave the option out$/ }, source);
+      }
+      assert.equal(await fs.stat("/never"), undefined);
+      await restoreTo(fs, settingsOf(), source, "/new", { keyEncoding: "utf8", overwrite: true });
+    }
+    await restoreTo(fs, settingsOf(), "/x.json", "/new", { keyEncoding: "bytes", overwrite: true });
+    const copy = await openAt(fs, "/new");
+    assert.equal(copy.keyEncoding, "bytes");
+    await copy.close();
+  });
+
   it("leaves the old or the new contents when the power goes at any operation", async () => {
     const build = async (fs: ReturnType<typeof memoryFileSystem>): Promise<Awaited<ReturnType<typeof openAt>>> => {
       const engine = await openAt(fs, "/db");

@@ -33,9 +33,17 @@ describe("checkOptions", () => {
   it("names an unknown option, and the one that was likely meant", () => {
     const message = 'DB.open: unknown option "cacheBtyes"; did you mean "cacheBytes"?';
     refused(() => checkOptions("DB.open", { cacheBtyes: 1 }, known), TypeError, message);
-    refused(() => checkOptions("DB.open", { sync: undefined }, known), TypeError, 'DB.open: unknown option "sync"');
+    refused(
+      () => checkOptions("DB.open", { sync: undefined }, known),
+      TypeError,
+      'DB.open: unknown option "sync"; there are "cacheBytes", "readOnly", "durability"',
+    );
     // As many slips as letters are no slips.
-    refused(() => checkOptions("f", { id: 1 }, ["at"]), TypeError, 'f: unknown option "id"');
+    refused(() => checkOptions("f", { id: 1 }, ["at"]), TypeError, 'f: unknown option "id"; there is "at"');
+    refused(() => checkOptions("f", { id: 1 }, []), TypeError, 'f: unknown option "id"');
+    // Of many nobody finds the one that is meant in a line.
+    const many = Array.from({ length: 9 }, (_, n) => `option${n}`);
+    refused(() => checkOptions("f", { id: 1 }, many), TypeError, 'f: unknown option "id"');
   });
 
   it("refuses what is no object", () => {

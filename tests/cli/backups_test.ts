@@ -183,6 +183,25 @@ describe("holdfast backups, points and estimate", () => {
   });
 });
 
+describe("holdfast backup of a part", () => {
+  it("says how many entries were chosen, and warns of none", async () => {
+    await ok(["set", db, "a", "1", "--create"]);
+    const one = await ok(["backup", db, repo, "--prefix", "a", "--id", "one"], clock);
+    assert.match(one.stdout, /^one: full of 1 chosen entry at version 2, /);
+    assert.equal(one.stderr, "");
+    const none = await ok(["backup", db, repo, "--namespace", "slip", "--id", "none"], clock);
+    assert.match(none.stdout, /^none: full of 0 chosen entries at version 2, /);
+    assert.equal(none.stderr, "warning: no entry was chosen: look at --prefix and --namespace\n");
+    const { code, stderr } = await cli(["restore", repo, "/new"], clock);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /no complete backup .*; one of a part is restored by --backup, see holdfast backups \/repo \(/,
+    );
+    assert.equal((await ok(["restore", repo, "/new", "--backup", "one"], clock)).code, 0);
+  });
+});
+
 describe("holdfast pin and unpin", () => {
   it("keep a backup, and let it go", async () => {
     await twoBackups();
@@ -191,6 +210,19 @@ describe("holdfast pin and unpin", () => {
     await ok(["unpin", repo, "one"]);
     assert.match((await ok(["backups", repo])).stdout, /two .* pinned, by=hand/);
     assert.equal((await cli(["pin", repo, "three"])).code, 1);
+  });
+
+  it("touch none where one of the ids is of no backup", async () => {
+    await twoBackups();
+    const pinned = async (): Promise<boolean[]> =>
+      (await jsonLines<BackupInfo>(["backups", repo])).map((backup) => backup.pinned);
+    const { code, stderr } = await cli(["pin", repo, "one", "three"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: Cannot pin backup three: .*\(NOT_FOUND\)\n$/);
+    assert.deepEqual(await pinned(), [false, false]);
+    await ok(["pin", repo, "one", "two"]);
+    assert.equal((await cli(["unpin", repo, "one", "three"])).code, 1);
+    assert.deepEqual(await pinned(), [true, true]);
   });
 });
 

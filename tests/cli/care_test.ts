@@ -120,9 +120,17 @@ describe("holdfast repair", () => {
     assert.equal((await cli(["verify", db])).code, 0);
   });
 
+  it("asks nothing where nothing of a repository is to be mended", async () => {
+    await days(1);
+    const { stdout } = await ok(["repair", repo], clock);
+    assert.match(stdout, /^put right +0\nset aside +0 objects\nlost backups +0\nlost points +0 ranges\n$/);
+    const { repaired, setAside } = JSON.parse((await ok(["repair", repo, "--json"], clock)).stdout);
+    assert.deepEqual([repaired, setAside], [[], []]);
+    await ok(["repair", repo, "--yes"], clock);
+  });
+
   it("mends a repository", async () => {
     await days(1);
-    await ok(["repair", repo, "--yes"], clock);
     const [object] = await filesBelow(`${repo}/objects`);
     await damage(object!, 100);
     const { code, stdout } = await cli(["repair", repo], { ...clock, answers: [[/Repair \/repo\?/, "y"]] });

@@ -163,6 +163,24 @@ describe("holdfast import --resume and --dry-run of lines", () => {
     assert.equal((await json(line))["entries"], 1500);
   });
 
+  it("tells a file that was replaced since all of it came in", async () => {
+    await putFile("/lines", '{"key":"a","value":1}\n{"key":"b","value":2}');
+    const line = ["import", "/db", "/lines", "--create", "--resume"];
+    await ok(line);
+    await removeFile("/lines");
+    await putFile("/lines", '{"key":"a","value":1}\n{"key":"c","value":3}');
+    for (const more of [[], ["--dry-run"]]) {
+      const { code, stderr } = await cli([...line, ...more]);
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /^error: jsonl \/lines is not what it was when all 2 entries came in before, at 20.*; --again /,
+      );
+    }
+    assert.deepEqual([(await json([...line, "--again"]))["entries"], (await json(["count", "/db"]))["count"]], [2, 3]);
+    assert.match((await ok(line)).stdout, /^all 2 entries came in before/);
+  });
+
   it("refuses what would come in changed", async () => {
     for (
       const [entry, message] of [

@@ -320,6 +320,10 @@ describe("BackupRepository", () => {
       const repo = await BackupRepository.open(store);
       await repo.backup(db);
       await assert.rejects(repo.verify("none"), NotFoundError);
+      await assert.rejects(
+        repo.verify({ read: "sample" } as never),
+        /^TypeError: verify: id must be a string, not an object; options come second: verify\(undefined, options\)$/,
+      );
       await assert.rejects(repo.pin("none"), NotFoundError);
       await assert.rejects(repo.backup({} as DB), TypeError);
       // Each would ask the other, without an end.
@@ -348,6 +352,25 @@ describe("BackupRepository", () => {
       await repo.close();
       await assert.rejects(repo.list(), ClosedError);
       await assert.rejects(repo.backup(db), ClosedError);
+      const closed = { name: "ClosedError", message: /the repository memory.* is closed; open it again \(CLOSED\)$/ };
+      await assert.rejects(db.backup(repo), closed);
+      await assert.rejects(db.restore(repo), closed);
+      await assert.rejects(DB.restore(repo, "never"), closed);
+      await assert.rejects(other.copyTo(repo), closed);
+      assert.equal((await reader.list()).length, 1);
+    }));
+
+  it("ends what is under way when it is closed, and takes nothing new", () =>
+    withDb(async (db) => {
+      const repo = await BackupRepository.open(new MemoryStore());
+      await db.set("a", 1);
+      const backups = [repo.backup(db), db.backup(repo)];
+      await repo.close();
+      const made = await Promise.allSettled(backups);
+      assert.ok(made.some(({ status }) => status === "fulfilled"));
+      for (const each of made) {
+        if (each.status === "rejected") assert.equal(each.reason.code, "REPOSITORY_LOCKED"); // one at a time
+      }
     }));
 
   it("says what a replication would ask for, with the options that decide it, and no others", async () => {

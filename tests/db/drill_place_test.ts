@@ -1,6 +1,7 @@
 /** Where a drill restores: a directory of its own, and what killed ones have left goes. */
 import assert from "node:assert/strict";
 import { symlinkSync } from "node:fs";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { drillIn } from "../../lib/db/repository/drill_place.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
@@ -53,6 +54,24 @@ describe("drillIn", () => {
     await drillIn("drill", "/there", fs, () => Promise.resolve());
     assert.deepEqual((await fs.list("/there")).sort(), stay.slice(0, 2));
     assert.deepEqual(await fs.list("/there/another"), ["LOCK", "table"]);
+  });
+
+  it("names the place for temporary files that is not there, and the variable that chose it", async () => {
+    const before = process.env["TMPDIR"];
+    process.env["TMPDIR"] = "/nowhere/temporary/";
+    try {
+      await assert.rejects(drillIn("drill", undefined, memoryFileSystem(), () => Promise.resolve()), {
+        name: "NotFoundError",
+        message:
+          /^Cannot drill in \/nowhere\/temporary\/?, the place for temporary files by TMPDIR: there is no such directory; make it, or pass option "directory" \(NOT_FOUND\)$/,
+      });
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+    }
+    await assert.rejects(drillIn("drill", "/nowhere", memoryFileSystem(), () => Promise.resolve()), {
+      message: "Cannot drill in /nowhere: there is no such directory; make it first (NOT_FOUND)",
+    });
   });
 
   it("follows no link", async () => {

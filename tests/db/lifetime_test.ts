@@ -96,13 +96,28 @@ describe("a process", () => {
     const directory = join(root, "held");
     const other = new Program(directory, "hold");
     const pid = /^held by (\d+)$/.exec(await other.line())![1]!;
-    for (const refused of [() => DB.open(directory), () => DB.destroy(directory), () => DB.repair(directory)]) {
-      await assert.rejects(refused(), (error: Error) => {
+    const source = join(root, "source.jsonl");
+    {
+      await using db = await DB.open(":memory:");
+      await db.backup(source);
+    }
+    // Beside a writer one can only read: what changes the database is not advised to open it so.
+    const refusals: [what: string, remedy: string, call: () => Promise<unknown>][] = [
+      ["open", "close it or open with readOnly", () => DB.open(directory)],
+      ["destroy", "close it first", () => DB.destroy(directory)],
+      ["repair", "close it first", () => DB.repair(directory)],
+      ["repair", "close it first", () => DB.repair(directory, { dryRun: true })],
+      ["replace", "close it first", () => DB.restore(source, directory, { overwrite: true })],
+    ];
+    for (const [what, remedy, call] of refusals) {
+      await assert.rejects(call(), (error: Error) => {
         assert.ok(error instanceof LockedError, String(error));
+        const holder = `process ${pid} since [-\\d]* ?[:\\d]+ UTC`;
         assert.match(
           error.message,
-          new RegExp(`locked by process ${pid} since .* UTC; close it or open with readOnly`),
+          new RegExp(`^Cannot ${what} .*/held: locked by ${holder}; ${remedy} \\(LOCKED\\)$`),
         );
+        assert.match(error.holder!, new RegExp(`^${holder}$`));
         return true;
       });
     }

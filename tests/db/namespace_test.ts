@@ -121,7 +121,7 @@ describe("namespace", () => {
       assert.throws(() => db.namespace("\ud800"), { name: "TypeError" });
       assert.throws(() => db.namespace("n", { encoding: "bytes" } as never), {
         name: "TypeError",
-        message: 'namespace: unknown option "encoding"',
+        message: 'namespace: unknown option "encoding"; there is "keyEncoding"',
       });
       await db.namespace("a/b\0c ").set("k", 1);
       assert.deepEqual(db.namespaces(), ["a/b\0c "]);

@@ -152,6 +152,17 @@ describe("DB.open", () => {
     await again.close();
   });
 
+  it("finds no database in memory, by the name it has", async () => {
+    for (
+      const [options, named] of [[{ readOnly: true }, "readOnly"], [{ createIfMissing: false }, "createIfMissing"]]
+    ) {
+      await assert.rejects(DB.open(":memory:", options as object), {
+        name: "NotFoundError",
+        message: new RegExp(`^Cannot open ":memory:" with ${named}.*: a database in memory is always a new one`),
+      });
+    }
+  });
+
   it("refuses unknown options and values that make no sense, by name", async () => {
     const cases: [unknown, string, string | RegExp][] = [
       [{ cacheBtyes: 1 }, "TypeError", 'DB.open: unknown option "cacheBtyes"; did you mean "cacheBytes"?'],

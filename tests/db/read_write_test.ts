@@ -155,7 +155,7 @@ describe("writing", () => {
       await assert.rejects(db.delete("a", wrong), { name: "TypeError", message: /delete: option/ });
       await assert.rejects(db.set("a", 1, { ttl: 1 } as never), {
         name: "TypeError",
-        message: 'set: unknown option "ttl"',
+        message: 'set: unknown option "ttl"; there are "tags", "expireIn", "expiresAt", "durability"',
       });
     }));
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createReadStream, readFileSync, writeFileSync } from "node:fs";
+import { createReadStream, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { BackupRepository, type Change, ClosedError, DB } from "../../mod.ts";
@@ -38,6 +38,22 @@ describe("restore into an open database", () => {
         assert.deepEqual(await all(before.in(other).keys()), ["k"]);
         assert.deepEqual(await all(before.in(db.namespace("posts")).keys()), []);
       });
+    }));
+
+  it("is refused from the database's own directory", () =>
+    withDirectory(async (directory) => {
+      await using db = await DB.open(join(directory, "data"));
+      await db.set("a", 1);
+      symlinkSync(join(directory, "data"), join(directory, "link"));
+      for (const path of ["data", "link"]) {
+        await assert.rejects(db.restore(join(directory, path)), {
+          name: "LockedError",
+          message: `Cannot restore from ${
+            join(directory, path)
+          }: it is what would be restored into; give another (LOCKED)`,
+        });
+      }
+      assert.equal(await db.get("a"), 1);
     }));
 
   it("writes made meanwhile to namespaces land in the right ones, whenever they come", () =>

@@ -35,6 +35,10 @@ describe("openKv()", () => {
     await assert.rejects(openKv(":memory:", { onError: 5 as unknown as () => void }), /"onError" must be a function/);
     await assert.rejects(openKv(":memory:", { keyEncoding: "utf8" } as object), /unknown option "keyEncoding"/);
     await assert.rejects(openKv(":memory:", { durable: true } as object), /unknown option "durable"/);
+    const fileSystem = memoryFileSystem();
+    await (await DB.open("/text", { fileSystem })).close();
+    const message = /^openKv: \/text is a database with text keys, and those of a KV are bytes; open it with DB.open/;
+    await assert.rejects(openKv("/text", { fileSystem }), { name: "TypeError", message });
     for (const none of [null, 5, [], new Map(), Promise.resolve({})]) {
       await assert.rejects(openKv(":memory:", none as object), /openKv: options must be an object, not/);
     }

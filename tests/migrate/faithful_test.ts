@@ -93,6 +93,11 @@ describe("migrate()", () => {
     const texts = {
       ids: '{"id":12345678901234567890}',
       list: "[1,-9007199254740993]",
+      point: "9007199254740993.0",
+      power: "[-9.007199254740993e15]",
+      tenths: "90071992547409930e-1",
+      held: "[1.0000000000000000e2,9007199254740994.0,1.2345678901234567e19,1e23,0.1000000000000000055e17]",
+      fraction: "0.10000000000000000555",
       ours: JSON.stringify({ a: 2 ** 70, b: -(2 ** 53), c: 0.1234567890123456789 }),
       zeros: "100000000000000000000",
       text: '{"id":"12345678901234567890"}',
@@ -100,7 +105,7 @@ describe("migrate()", () => {
     for (const [key, value] of Object.entries(texts)) await level.put(key, value);
     await using db = await DB.open(":memory:");
     const report = await migrate(db, fromLevel(level, { id: "numbers", values: "json" }), { unsupported: "report" });
-    assert.deepEqual(report.leftOut.map(({ key }) => key), ['"ids"', '"list"']);
+    assert.deepEqual(report.leftOut.map(({ key }) => key), ['"ids"', '"list"', '"point"', '"power"', '"tenths"']);
     assert.match(report.leftOut[0]!.reason, /the number 12345678901234567890, which JavaScript would round/);
     assert.deepEqual(await db.get("text"), { id: "12345678901234567890" });
     assert.equal((await db.get<{ a: number }>("ours"))?.a, 2 ** 70);

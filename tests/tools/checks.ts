@@ -20,6 +20,15 @@ export function allChecks(): Check[] {
         [deno, "check", ...typedFiles()],
         [deno, "check", "--doc-only", ...guide()],
         [binary("tsc"), "-p", `${root}tsconfig.json`],
+        // As a program checks it that imports a checkout, with the options that most have.
+        [
+          binary("tsc"),
+          "-p",
+          `${root}tsconfig.json`,
+          ...["exactOptionalPropertyTypes", "noUncheckedIndexedAccess"].flatMap(
+            (option) => [`--${option}`, "false"],
+          ),
+        ],
       ],
     },
     {

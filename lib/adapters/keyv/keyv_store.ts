@@ -125,7 +125,7 @@ export abstract class KeyvStore extends EventEmitter implements AsyncDisposable 
     items: { key: string; value: unknown; expireIn?: number | undefined; expiresAt?: Date | number | undefined }[],
   ): Promise<void> {
     const own = items.map((item) => ({ ...item, value: ownValue(call, item.value) }));
-    await (await this.#entries()).set(own);
+    await (await this.#entries()).set(call, own);
   }
 
   /** Deletes keys, all in one commit; says of each whether it was there. @internal */

@@ -54,7 +54,16 @@ export async function openKvWith(
   const onError = functionOption<(error: unknown) => void>("openKv", checked, "onError");
   const { onError: _, ...openOptions } = checked as KvOptions;
   const codec = await loadStructuredCodec("open a KV");
-  const db = await DB.open(path, { ...openOptions, keyEncoding: "bytes" });
+  const db = await DB.open(path, { ...openOptions, keyEncoding: "bytes" }).catch((error: unknown) => {
+    if (!(error instanceof TypeError) || !error.message.includes('"keyEncoding"')) throw error;
+    throw new TypeError(
+      `openKv: ${
+        String(path)
+      } is a database with text keys, and those of a KV are bytes; open it with DB.open, or give ` +
+        "another directory",
+      { cause: error },
+    );
+  });
   const report = (error: unknown): void => tell(onError, error);
   return new Kv({ db, codec, timers, clock: openOptions.clock ?? Date.now, report });
 }

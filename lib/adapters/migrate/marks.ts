@@ -44,6 +44,8 @@ export interface Mark {
   startedAt: number;
   /** When all of it was in, ms. */
   finishedAt?: number;
+  /** What the source was then: see `MigrationSource`. */
+  stamp?: string;
 }
 
 /** So many things that can't be kept are remembered by name; the others are counted. */

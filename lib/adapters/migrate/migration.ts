@@ -75,6 +75,8 @@ export interface MigrationReport {
   leftOut: LeftOut[];
   /** When an earlier run had come to the end, so that this one did nothing: that time, ms since the Unix epoch. */
   doneBefore?: number;
+  /** With `doneBefore`: whether the source says that it is another one than then. */
+  changed?: boolean;
   /** Whether nothing was written. */
   dryRun: boolean;
   /** How long it took. */
@@ -182,7 +184,11 @@ class Migration {
     const found = this.#again ? undefined : await marksOf(this.#db).get<Mark>(this.#key);
     if (found !== undefined) this.#mark = { ...found, leftOut: [...found.leftOut] };
     this.#checkPlan();
-    if (found?.finishedAt !== undefined) return this.#report(this.#mark.entries, found.finishedAt);
+    if (found?.finishedAt !== undefined) {
+      const { stamp, entries, finishedAt } = found;
+      const changed = stamp !== undefined && (await this.#source.stamp?.() ?? stamp) !== stamp;
+      return this.#report(entries, { doneBefore: finishedAt, changed });
+    }
     // This is waited for in any case: what is still being opened would keep the next run out.
     const source = await this.#source.open();
     let earlier: number;
@@ -200,13 +206,15 @@ class Migration {
       await source.close();
     }
     if (!this.#dryRun) {
+      const stamp = await this.#source.stamp?.();
+      if (stamp !== undefined) this.#mark.stamp = stamp;
       this.#mark.finishedAt = this.#now();
       this.#atPosition = true;
       await this.#commit();
       await this.#db.flush();
     }
     this.#progress.finish();
-    return this.#report(earlier, undefined);
+    return this.#report(earlier, {});
   }
 
   #freshMark(into: string[]): Mark {
@@ -313,11 +321,11 @@ class Migration {
     );
   }
 
-  #report(earlier: number, doneBefore: number | undefined): MigrationReport {
+  #report(earlier: number, before: Pick<MigrationReport, "doneBefore" | "changed">): MigrationReport {
     const { source, entries, bytes, expired, unsupported, leftOut } = this.#mark;
     return {
       ...{ source, entries, earlier, bytes, expired, unsupported, leftOut: [...leftOut] },
-      ...(doneBefore === undefined ? {} : { doneBefore }),
+      ...before,
       dryRun: this.#dryRun,
       durationMs: performance.now() - this.#started,
     };

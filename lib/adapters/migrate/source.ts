@@ -41,6 +41,11 @@ export interface MigrationSource {
    * is not gone on with in another way, which would leave half of them in each. Default: nothing is compared.
    */
   readonly plan?: string | undefined;
+  /**
+   * What tells it from another one in its place, such as size and checksum: asked once all of it came in, and by a run that
+   * finds it so, which says in its report where the two differ. Default: nothing is compared.
+   */
+  stamp?(): Promise<string>;
   /** Opens it for reading. */
   open(): Promise<OpenSource>;
 }
@@ -152,16 +157,34 @@ type ReadAs = (name: string, value: unknown, as: { source?: string }) => unknown
 
 /** The first whole number in a text of JSON that a number doesn't hold, nor is one as JavaScript itself writes it. */
 export function roundedIn(text: string): string | undefined {
-  // Shorter ones are held, and few texts have one as long.
-  if (!/\d{16}/.test(text)) return undefined;
+  // With up to 15 digits each is held, or one as JavaScript itself writes it; few texts have one as long.
+  if (!/[\d.]{16}/.test(text)) return undefined;
   let rounded: string | undefined;
   const look: ReadAs = (_name, value, { source = "" }) => {
-    if (typeof value !== "number" || !/^-?\d{16,}$/.test(source) || String(value) === source) return value;
-    if (!Number.isFinite(value) || BigInt(value) !== BigInt(source)) rounded ??= source;
+    if (typeof value !== "number" || source.length < 16) return value;
+    const whole = wholeOf(source);
+    if (whole === undefined) return value;
+    const isHeld = Number.isFinite(value) && (BigInt(value) === whole || wholeOf(String(value)) === whole);
+    if (!isHeld) rounded ??= source;
     return value;
   };
   JSON.parse(text, look as (name: string, value: unknown) => unknown);
   return rounded;
+}
+
+/** More digits than the largest number has, and few enough to be counted out. */
+const WHOLE_DIGITS_MAX = 400;
+
+/** The whole number that a number of JSON spells, also as `12.0` or `1.2e1`; undefined for a fraction. */
+function wholeOf(source: string): bigint | undefined {
+  const [, sign, before = "", after = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(source) ??
+    [];
+  const digits = `${before}${after}`.replace(/0+$/, "");
+  if (digits === "" || /^0+$/.test(digits)) return 0n;
+  const zeros = Number(power) - after.length + (before.length + after.length - digits.length);
+  if (zeros < 0) return undefined;
+  // What is as large is no number of JavaScript's, whatever its last digits are.
+  return BigInt(`${sign}${digits}`) * 10n ** BigInt(Math.min(zeros, WHOLE_DIGITS_MAX));
 }
 
 /** Bytes without what Buffer adds to them. */

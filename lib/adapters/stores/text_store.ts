@@ -13,8 +13,10 @@ import type { ListItem } from "../../db/reading/list.ts";
 import { isThereItem, lookupMany, ofValues, type RowItem } from "../../db/reading/many.ts";
 import type { Snapshot } from "../../db/reading/snapshot.ts";
 import { accessOf } from "../../db/reading/reader.ts";
+import { commitAll } from "../../db/writing/commit.ts";
 import { deletePresent } from "../../db/writing/delete_present.ts";
-import type { EntryOptions } from "../../db/writing/write_options.ts";
+import { builderOptions, type EntryOptions } from "../../db/writing/write_options.ts";
+import { Writes } from "../../db/writing/writes.ts";
 import type { Durability } from "../../engine/types.ts";
 import { cellExpiry } from "../../format/cell.ts";
 import type { Space } from "./store_place.ts";
@@ -77,12 +79,17 @@ export class TextStore {
     return await this.#lookup("hasMany", keys, isThereItem);
   }
 
-  /** Sets keys, all in one commit. */
-  async set(items: readonly TextItem[]): Promise<void> {
+  /** Sets keys, all in one commit; `call` names what was called in messages. */
+  async set(call: string, items: readonly TextItem[]): Promise<void> {
     if (items.length === 0) return;
-    const operation = this.space.atomic();
-    for (const { key, value, ...options } of items) operation.set(key, value, options);
-    await operation.commit({ durability: this.#durability });
+    const { context, definition } = accessOf(call, this.space);
+    context.assertOpen(call);
+    const writes = new Writes(context);
+    for (const { key, value, ...given } of items) {
+      const options = builderOptions(call, given, () => context.engine.now());
+      writes.set(call, definition, key, value, options);
+    }
+    await commitAll(context, writes, this.#durability);
   }
 
   /** Deletes keys, all in one commit; says of each whether it was there. */

@@ -75,17 +75,17 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
     },
     async setItem(key, value, given) {
       const item = { key: own + key, value, ...expiry("setItem", given) };
-      await (await items()).set([item]);
+      await (await items()).set("setItem", [item]);
     },
     async setItems(given, common) {
       const all = given.map(({ key, value, options }) => {
         return { key: own + key, value, ...expiry("setItems", options, common) };
       });
-      await (await items()).set(all);
+      await (await items()).set("setItems", all);
     },
     async setItemRaw(key, value, given) {
       const item = { key: own + key, value: ownValue("setItemRaw", rawValue(value)), ...expiry("setItemRaw", given) };
-      await (await items()).set([item]);
+      await (await items()).set("setItemRaw", [item]);
     },
     async removeItem(key) {
       await (await items()).delete([own + key]);

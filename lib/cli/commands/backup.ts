@@ -161,6 +161,7 @@ export const backup: CommandSpec = {
     }
     out.endProgress();
     await out.result(info, () => out.sentences([backupDone(info)]));
+    if (info.selective && info.entryCount === 0) out.warn("no entry was chosen: look at --prefix and --namespace");
   },
 };
 

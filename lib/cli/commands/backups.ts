@@ -200,7 +200,22 @@ export const unpin: CommandSpec = {
 
 async function setPins(call: Call, pinned: boolean): Promise<void> {
   const [place = "", ...ids] = call.words;
+  const did = pinned ? "pinned" : "unpinned";
   await using repo = await openRepository(call, place, { write: true });
-  for (const id of ids) await (pinned ? repo.pin(id!) : repo.unpin(id!));
-  await call.out.result({ ids, pinned }, () => call.out.note(`${pinned ? "pinned" : "unpinned"} ${ids.join(", ")}`));
+  const set = (id: string): Promise<void> => pinned ? repo.pin(id) : repo.unpin(id);
+  // All are looked for before the first is touched: a slip in one id, which is told, leaves nothing half done. One that can't
+  // be read is there all the same.
+  const isMissing = (id: string): Promise<boolean> => repo.get(id).then((backup) => backup === undefined, () => false);
+  for (const id of ids) if (await isMissing(id!)) await set(id!);
+  const done: string[] = [];
+  try {
+    for (const id of ids) {
+      await set(id!);
+      done.push(id!);
+    }
+  } catch (error) {
+    if (done.length > 0 && !call.out.json) call.out.note(`${did} ${done.join(", ")} before that`);
+    throw error;
+  }
+  await call.out.result({ ids, pinned }, () => call.out.note(`${did} ${ids.join(", ")}`));
 }

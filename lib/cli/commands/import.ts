@@ -32,6 +32,7 @@ import {
 import { CommandFailure, EXIT, UsageError } from "../core/exit_code.ts";
 import { inputPieces, VALUE_AS, type ValueForm, valueFrom } from "../core/forms.ts";
 import { entryOfJson, keyFor, type LineEntry, linesOf } from "../core/import_lines.ts";
+import { type Begun, begun, counted, type Format, type Read } from "../core/import_text.ts";
 import { refuseStoreOptions, sourceOf, STORE_OPTIONS, storeAt, STORES } from "../core/import_store.ts";
 import { expectKind, refusePipe, shellWord } from "../core/places.ts";
 import { inShellWords } from "../core/wording.ts";
@@ -104,7 +105,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
   }
   if (from !== "-") await refusePipe(io, from);
   const file = from === "-" ? undefined : await io.fileSystem.stat(from);
-  const read = { bytes: 0 };
+  const read: Read = { bytes: 0, sum: 0 };
   const source = counted(from === "-" ? inputPieces(io) : readPieces(io.fileSystem, from), read);
   const name = from === "-" ? "standard input" : basename(from);
   const text = await begun(unpack(source, name), given.choice<Format>("format"), name);
@@ -125,7 +126,7 @@ async function importFile(call: Call, path: string, from: string): Promise<numbe
     refuse(call, ["durability"], "--resume and --dry-run");
     const id = `${text.format} ${from === "-" ? name : resolve(from)}`;
     try {
-      return await bring(call, path, linesSource(call, text, id, name), {
+      return await bring(call, path, linesSource(call, text, { id, name, read }), {
         // What another run has brought in counts only for those that go on.
         again: !resume || given.flag("again"),
         ...(dryRun ? {} : { onUnsupported: ({ reason }) => refuseLine(text, reason) }),
@@ -203,6 +204,9 @@ async function bring(
       into: names.length === 0 ? undefined : space as Namespace<Key>,
       onProgress: out.progress("import"),
     }).finally(() => out.endProgress());
+    if (report.changed) {
+      throw new CommandFailure(`${report.source} is not what it was when ${cameIn(report)}; --again brings it in`);
+    }
     await out.result(report, () => out.lines(toldOf(report, call)));
     return report.unsupported > 0 ? EXIT.finding : EXIT.done;
   } finally {
@@ -218,23 +222,33 @@ function toldOf(report: MigrationReport, call: Call): string[] {
   if (earlier > 0) parts.push(`${showCounted(earlier, "entry", "entries")} of them by earlier runs`);
   if (expired > 0) parts.push(`${showCounted(expired, "entry", "entries")} had expired`);
   if (unsupported > 0) parts.push(`${showCounted(unsupported, "thing")} can't be kept`);
-  const head = doneBefore === undefined
-    ? parts.join(", ")
-    : `${entries === 1 ? "its only entry" : `all ${all}`} came in before, at ${
-      showTime(doneBefore)
-    }; --again brings them in anew`;
+  const head = doneBefore === undefined ? parts.join(", ") : `${cameIn(report)}; --again brings them in anew`;
   const lines = leftOut.map(({ key, reason }) => `  ${visible(key)}: ${inShellWords(visible(reason), call)}`);
   const rest = unsupported - leftOut.length;
   return [head, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];
 }
 
+function cameIn({ entries, doneBefore = 0 }: MigrationReport): string {
+  const all = entries === 1 ? "its only entry" : `all ${showCounted(entries, "entry", "entries")}`;
+  return `${all} came in before, at ${showTime(doneBefore)}`;
+}
+
 /** Lines as a source: the number of a line is where to go on behind it. */
-function linesSource(call: Call, text: Begun, id: string, name: string): MigrationSource {
-  const { given } = call;
+function linesSource(
+  call: Call,
+  text: Begun,
+  { id, name, read }: { id: string; name: string; read: Read },
+): MigrationSource {
+  const { given, io } = call;
   const [expireIn, expiresAt] = [given.number("expire-in"), given.number("expires-at")];
   return {
     id,
     plan: JSON.stringify({ as: given.choice("as"), tags: given.list("tag"), expireIn, expiresAt }),
+    async stamp() {
+      // Where all of it came in before, nobody has read it yet.
+      for await (const _ of text.pieces) io.signal.throwIfAborted();
+      return `${read.bytes} bytes, checksum ${read.sum}`;
+    },
     open: async () => ({
       async *entries(encoding, after): AsyncGenerator<SourceEntry> {
         const into = { encoding, path: call.given.list("namespace") };
@@ -255,82 +269,10 @@ function linesSource(call: Call, text: Begun, id: string, name: string): Migrati
   };
 }
 
-/** The pieces as they come, counted. */
-async function* counted(pieces: AsyncIterable<Uint8Array>, read: { bytes: number }): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    read.bytes += piece.length;
-    yield piece;
-  }
-}
-
-function withTotal(report: OnProgress, totalBytes: number | undefined, read: { bytes: number }): OnProgress {
+function withTotal(report: OnProgress, totalBytes: number | undefined, read: Read): OnProgress {
   if (totalBytes === undefined) return report;
   return ({ phase, doneItems }) =>
     report({ phase: phase === "write" ? "import" : phase, doneBytes: read.bytes, totalBytes, doneItems });
-}
-
-type Format = "jsonl" | "tsv" | "portable";
-
-interface Begun {
-  format: Format;
-  pieces: AsyncIterable<Uint8Array>;
-  /** The line whose entry was given last. */
-  where: string;
-  /** Lets go of what nobody has read to its end. */
-  close(): Promise<void>;
-}
-
-/**
- * Looks at the first line for what it may be, and gives the text as if nobody had looked. What can't be read fails here,
- * before a database is made.
- */
-async function begun(source: AsyncIterable<Uint8Array>, format: Format | undefined, name: string): Promise<Begun> {
-  const iterator = source[Symbol.asyncIterator]();
-  const seen: Uint8Array[] = [];
-  let start = "";
-  let ended = false;
-  // A header of a portable file has a few hundred bytes.
-  while (!ended && start.length < 4096 && !start.trimStart().includes("\n")) {
-    const { value, done } = await iterator.next();
-    ended = done === true;
-    if (done) break;
-    seen.push(value.slice());
-    start += new TextDecoder().decode(value);
-  }
-  async function* pieces(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* seen;
-      if (!ended) yield* { [Symbol.asyncIterator]: () => iterator };
-    } finally {
-      await iterator.return?.();
-    }
-  }
-  const isEmpty = ended && start.trim() === "";
-  return {
-    format: format ?? (isEmpty ? "jsonl" : formatOf(start.trimStart(), name)),
-    ...{ pieces: pieces(), where: "" },
-    close: async () => void await iterator.return?.(),
-  };
-}
-
-/** How an entry may begin, and no document of entries does. Of a long line there is no more than that to see. */
-const ENTRY = /^\{\s*"(?:key|value|encoding|kind|tags|namespace|expiresAt|expires_at)"\s*:/;
-
-function formatOf(start: string, name: string): Format {
-  const [line = ""] = start.split("\n", 1);
-  if (line.startsWith("{")) return ENTRY.test(line) || isEntry(line) ? "jsonl" : "portable";
-  if (line.startsWith("[")) return "portable";
-  if (line.includes("\t")) return "tsv";
-  throw new CommandFailure(`${name} is no file of entries that is known; give --format`);
-}
-
-function isEntry(line: string): boolean {
-  try {
-    const { key, value } = JSON.parse(line) as Record<string, unknown>;
-    return key !== undefined && value !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 /** What a line says, as it is written. */

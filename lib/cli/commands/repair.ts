@@ -8,7 +8,7 @@ import { DB } from "../../db/db.ts";
 import type { RepairReport } from "../../db/repair.ts";
 import type { KeyEncoding } from "../../engine/types.ts";
 import type { Call, CommandSpec } from "../core/command.ts";
-import { UsageError } from "../core/exit_code.ts";
+import { EXIT, UsageError } from "../core/exit_code.ts";
 import { expectKind } from "../core/places.ts";
 import { confirm } from "../core/prompt.ts";
 import {
@@ -31,7 +31,7 @@ export const repair: CommandSpec = {
   summary: "Save what can be saved of a damaged database or repository",
   details:
     "All that verifies is kept, what is damaged is set aside and never removed, and all that is lost is said. It says so " +
-    "before anything is done, and asks. Where something is lost it ends with exit code 3.",
+    "before anything is done, and asks; a repository of which nothing is damaged needs no answer. Where something is lost it ends with exit code 3.",
   group: "Databases",
   args: [PLACE],
   options: [
@@ -97,7 +97,10 @@ async function repairBackups(call: Call, place: string): Promise<number> {
   };
   const nothingLost = ({ lostBackups, lostPoints }: RepositoryRepairReport): boolean =>
     lostBackups.length === 0 && lostPoints.length === 0;
-  return await weighed(call, `Repair ${place}?`, work, (report, done) => showBackups(call, report, done), nothingLost);
+  const isWhole = (plan: RepositoryRepairReport): boolean =>
+    nothingLost(plan) && plan.repaired.length === 0 && plan.setAside.length === 0;
+  const show = (report: RepositoryRepairReport, done: boolean): Promise<void> => showBackups(call, report, done);
+  return await weighed(call, `Repair ${place}?`, work, show, nothingLost, isWhole);
 }
 
 /** Says what would be done, asks, does it, says what was done. */
@@ -107,11 +110,17 @@ async function weighed<R>(
   work: (dryRun: boolean) => Promise<R>,
   show: (report: R, done: boolean) => Promise<void>,
   nothingLost: (report: R) => boolean,
+  isWhole: (plan: R) => boolean = () => false,
 ): Promise<number> {
   const { given, out } = call;
   const dryRun = given.flag("dry-run");
   if (!dryRun && !given.flag("yes")) {
     const plan = await work(true);
+    // Where nothing would be done there is nothing to ask.
+    if (isWhole(plan)) {
+      await out.result(plan, () => show(plan, true));
+      return EXIT.done;
+    }
     if (!out.json) await show(plan, false);
     await confirm(call, question);
   }

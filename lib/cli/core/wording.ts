@@ -48,8 +48,6 @@ const RULES: readonly Rule[] = [
     /\bclose it or open with readOnly\b/,
     ({ spec }) => has(spec, "beside") ? "close it, or give --beside, which backs up beside it" : "close it first",
   ],
-  // Of a shell's process one handle is open: that of what is restored into.
-  [/\bthis process has it open for writing; use that handle/, () => "it is what would be restored into; give another"],
   [/ or open with readOnly\b/, () => ""],
   [/, or open with readOnly\b/, () => ""],
   [/, or open it with readOnly\b/, ({ spec }) => has(spec, "read-only") ? ", or give --read-only" : ""],

@@ -73,13 +73,14 @@ export async function printBackup(out: Output, backup: BackupInfo): Promise<void
 
 /** What a backup did, in a few words. */
 export function backupDone(
-  { id, type, requestedType, version, addedBytes, storedBytes, durationMs }: BackupInfo,
+  { id, type, requestedType, version, selective, entryCount, addedBytes, storedBytes, durationMs }: BackupInfo,
 ): string {
   const instead = requestedType === "auto" || requestedType === type ? "" : ` (instead of ${requestedType})`;
-  return `${id}: ${type}${instead} of version ${version}, ${showBytes(addedBytes)} added of ${
-    showBytes(storedBytes)
-  }, ` +
-    `in ${showDuration(durationMs)}`;
+  // Of a part: a slip in a name chooses none.
+  const chosen = selective ? `${showCounted(entryCount, "chosen entry", "chosen entries")} ` : "";
+  return `${id}: ${type}${instead} of ${chosen}${chosen && "at "}version ${version}, ${
+    showBytes(addedBytes)
+  } added of ${showBytes(storedBytes)}, in ${showDuration(durationMs)}`;
 }
 
 /** How many entries; a dry run doesn't know what the commits of a log come to. */

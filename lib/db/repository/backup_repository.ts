@@ -7,8 +7,8 @@ import type { BackupInfo, BackupOptions, Encryption, RestoreInfo, RestoreOptions
 import { LONG_OPTIONS, longOptions, type LongWorkOptions } from "../../backup/long_work.ts";
 import type * as parts from "../../backup/repository/mod.ts";
 import { type PointInTimeOption, pointOptions } from "../../backup/restore_options.ts";
-import { ClosedError, NotFoundError, ReadOnlyError } from "../../base/errors.ts";
-import { booleanOption, checkOptions, choiceOption, describeValue, timeOption } from "../../base/options.ts";
+import { NotFoundError, ReadOnlyError } from "../../base/errors.ts";
+import { booleanOption, checkOptions, choiceOption, describeValue, isRecord, timeOption } from "../../base/options.ts";
 import { engineOf } from "../../engine/owner.ts";
 import type { Engine } from "../../engine/types.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -17,6 +17,7 @@ import type { ObjectStore } from "../../storage/object_store.ts";
 import { fileSystemOf, openOptions } from "../options.ts";
 import { repositoryWork } from "../rest.ts";
 import type * as work from "./work.ts";
+import { assertOpenHandle, closeHandle } from "./open_handle.ts";
 import type { RepositoryOptions } from "./repository_options.ts";
 
 /** A database that can be restored into. */
@@ -69,7 +70,6 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   readonly #parts: parts.RepositoryContext;
   readonly #fs: FileSystem;
   readonly #replications = new Set<parts.Replication>();
-  #closed = false;
 
   /** See `BackupRepository.open`. @internal */
   private constructor(code: typeof work, context: parts.RepositoryContext, fs: FileSystem) {
@@ -339,7 +339,7 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
   /** Stops its replications and lets go. Calls under way go on. */
   async close(): Promise<void> {
-    this.#closed = true;
+    closeHandle(this);
     const results = await Promise.allSettled([...this.#replications].map(async (replication) => {
       const { isStopped } = replication;
       try {
@@ -364,11 +364,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
   }
 
   #context(call: string): parts.RepositoryContext {
-    const context = this.#parts;
-    if (this.#closed) {
-      throw new ClosedError(`Cannot ${call}: the repository ${context.name} is closed; open it again (CLOSED)`);
-    }
-    return context;
+    assertOpenHandle(call, this);
+    return this.#parts;
   }
 
   #withKey(call: string): parts.RepositoryContext {
@@ -390,7 +387,8 @@ export class BackupRepository implements AsyncDisposable, parts.RepositoryHandle
 
 function idOf(call: string, id: unknown): string {
   if (typeof id === "string" && id !== "") return id;
-  throw new TypeError(`${call}: id must be a string, not ${describeValue(id)}`);
+  const hint = call === "verify" && isRecord(id) ? "; options come second: verify(undefined, options)" : "";
+  throw new TypeError(`${call}: id must be a string, not ${describeValue(id)}${hint}`);
 }
 
 function openEngineOf(call: string, db: unknown): Engine {

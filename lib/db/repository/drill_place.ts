@@ -27,7 +27,11 @@ export async function drillIn<T>(
 ): Promise<T> {
   const parent = given === undefined ? temporary(call) : fixedPath(fs, localPath(`${call}: option "directory"`, given));
   if ((await fs.stat(parent))?.kind !== "directory") {
-    throw new NotFoundError(`Cannot drill in ${parent}: there is no such directory; make it first (NOT_FOUND)`, {
+    // Nobody who gave none knows where a path comes from that is in no line of theirs.
+    const [which, remedy] = given === undefined
+      ? [`, the place for temporary files${namedBy(parent)}`, 'make it, or pass option "directory"']
+      : ["", "make it first"];
+    throw new NotFoundError(`Cannot drill in ${parent}${which}: there is no such directory; ${remedy} (NOT_FOUND)`, {
       path: parent,
     });
   }
@@ -77,6 +81,16 @@ function temporary(call: string): string {
     `Cannot ${call}: the place for temporary files is out of bounds here; pass option "directory" (PERMISSION)`,
     { path },
   );
+}
+
+/** ` by TMPDIR`, where a variable says so; the system's own place has none. */
+function namedBy(path: string): string {
+  const variable = VARIABLES.find((each) => {
+    const value = isGranted({ name: "env", variable: each }) ? process.env[each] : undefined;
+    // The runtimes leave a slash at the end out.
+    return value !== undefined && (value === path || value === `${path}/`);
+  });
+  return variable === undefined ? "" : ` by ${variable}`;
 }
 
 /** What names that place, the first that is set. */

@@ -25,7 +25,8 @@ import { isMarkerWhole, readMarker } from "../../format/manifest/marker.ts";
 import type { BlobMeta, TableMeta } from "../../format/table/table_meta.ts";
 import { MergingCursor } from "../../tree/merging_cursor.ts";
 import { RangeTombstones } from "../../tree/range_tombstones.ts";
-import { DAMAGED_PREFIX, fileName, LOCK_NAME, MARKER_NAME, parseFileName } from "../file_names.ts";
+import { DAMAGED_PREFIX, fileName, MARKER_NAME, parseFileName } from "../file_names.ts";
+import { lockFor } from "../lock_for.ts";
 import { createManifest } from "../manifest/create_manifest.ts";
 import type { ManifestState, PlacedTable } from "../manifest/manifest_state.ts";
 import { LostNames } from "./lost_names.ts";
@@ -71,7 +72,7 @@ export async function repairDatabase(
   if (!names.some((name) => parseFileName(name) !== undefined)) {
     throw new NotFoundError(`Cannot repair ${directory}: it holds no database (NOT_FOUND)`, { path });
   }
-  const lock = await fs.lock(join(path, LOCK_NAME)).catch((error) => {
+  const lock = await lockFor("repair", fs, directory, path).catch((error) => {
     // Who may not write can look all the same: a disk that was mounted to be read is where one would.
     if (options.dryRun && error instanceof PermissionError) return undefined;
     throw error;

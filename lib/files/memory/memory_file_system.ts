@@ -305,6 +305,7 @@ export class MemoryFileSystem implements FileSystem {
         const name = holder === this.#user ? "this process" : "another process";
         throw new LockedError(`Cannot open ${directory}: locked by ${name}; close it or open with readOnly (LOCKED)`, {
           path,
+          holder: name,
         });
       }
       const { directory, name, node } = volume.place("lock", resolved);

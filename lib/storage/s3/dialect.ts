@@ -89,7 +89,7 @@ export const awsDialect: S3Dialect = {
       ? { ifAbsent: true, ifMatch: true, matchForm: "quoted", checksums: true, digest: "md5" }
       : undefined,
   conditionalCompletion: ({ endpoint }) => endpoint === undefined ? true : undefined,
-  conditionHeaders(condition, form) {
+  conditionHeaders(condition, form): Record<string, string> {
     if ("ifAbsent" in condition) return { "if-none-match": "*" };
     return { "if-match": form === "quoted" ? `"${condition.ifMatch}"` : condition.ifMatch };
   },

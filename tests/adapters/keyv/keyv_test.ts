@@ -86,7 +86,9 @@ for (const { name, make, expiry } of KINDS) {
         const many = store.setMany([{ key: "w", value: "1" }, { key: "v", value: new Map() }]);
         await assert.rejects(many, { name: "TypeError", message: /^setMany: value is a Map/ });
         await assert.rejects(store.setMany([{ key: "w", value: "1" }, { key: "v", value: () => {} }]), TypeError);
-        await assert.rejects(store.set("", "1"), { name: "RangeError", message: /the key is empty/ });
+        await assert.rejects(store.set("", "1"), { name: "RangeError", message: /^set: the key is empty/ });
+        const keyless = store.setMany([{ key: "w", value: "1" }, { key: "", value: "1" }]);
+        await assert.rejects(keyless, { name: "RangeError", message: /^setMany: the key is empty/ });
         assert.equal(await store.has("w"), false);
         assert.equal(await store.get("v"), null);
       }));

@@ -141,6 +141,14 @@ for (const [place, make] of Object.entries(PLACES)) {
         a: [1],
       }]);
       await assert.rejects(storage.setItemRaw("raw.map", new Map()), TypeError);
+      const long = "k".repeat(70_000);
+      const tooLong = (call: string) => ({
+        name: "RangeError",
+        message: new RegExp(`^${call}: the key has 70,\\d{3} bytes`),
+      });
+      await assert.rejects(async () => await storage.setItem(long, "1"), tooLong("setItem"));
+      await assert.rejects(async () => await storage.setItemRaw(long, "1"), tooLong("setItemRaw"));
+      await assert.rejects(async () => await storage.setItems([{ key: long, value: "1" }]), tooLong("setItems"));
     });
 
     it("sets and gets several, in the order asked for", async () => {

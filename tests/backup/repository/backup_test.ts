@@ -193,6 +193,8 @@ describe("backup() into a repository", () => {
     assert.deepEqual([part.totalBytes, size, part.addedBytes], [bytes, bytes, part.storedBytes]);
     const filtered = await house.backup({ filter: ({ key }) => key === "a1" });
     assert.deepEqual([filtered.entryCount, filtered.selective], [1, true]);
+    // Entries are compressed unless told otherwise, and files that are already are not.
+    assert.deepEqual([part.compression, filtered.compression], ["zstd", "zstd"]);
     assert.deepEqual(await house.points(), []);
     assert.equal((await house.backup()).type, "full");
     assert.deepEqual(Object.keys((await house.restore({ backupId: part.id })).contents), [":b0", ":b1"]);

@@ -65,7 +65,7 @@ describe("list()", () => {
     await refused({ kind: "full" }, /TypeError: list: unknown option "kind"/);
     await refused({ type: "auto" }, /TypeError: list: option "type" must be one of/);
     await refused({ from: "today" }, /TypeError: list: option "from"/);
-    await refused({ labels: { a: 1 } }, /TypeError: list: option "labels"/);
+    await refused({ labels: { a: 1 } }, /TypeError: list: option "labels" must be a record of strings, but "a" is 1$/);
     await refused({ from: 2, to: 1 }, /RangeError: list: option "from" is later than "to"/);
     assert.deepEqual(await listBackups(house.context), []);
   });

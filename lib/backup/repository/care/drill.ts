@@ -31,7 +31,7 @@ import type { LongWorkOptions } from "../../long_work.ts";
 import { readerSettings } from "../../pinned_files.ts";
 import { apply } from "../../restore.ts";
 import type { CheckedPointOptions } from "../../restore_options.ts";
-import { writeAudit } from "../core/audit.ts";
+import { type AuditDetail, writeAudit } from "../core/audit.ts";
 import type { RepositoryContext } from "../core/context.ts";
 import { entriesChecksum } from "./entries_checksum.ts";
 import { chooseHistory, histories, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
@@ -369,8 +369,8 @@ async function record(
 ): Promise<void> {
   const { ok, problems, database, lineage, version, timestamp, entries, checksum, recordsReplayed, bytes } = report;
   const durationMs = Math.round(report.durationMs);
-  const about = point.backupId === undefined ? {} : { id: point.backupId };
-  const failed = ok ? {} : { message: problems[0]!.slice(0, 500) };
+  const about: AuditDetail = point.backupId === undefined ? {} : { id: point.backupId };
+  const failed: AuditDetail = ok ? {} : { message: problems[0]!.slice(0, 500) };
   const detail = { ...about, database, version, bytes, durationMs, recordsReplayed, ...failed };
   await writeAudit(context, "drill", ok ? "ok" : "failed", detail).catch(() => {});
   await writeProof(context, {

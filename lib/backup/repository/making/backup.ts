@@ -169,7 +169,7 @@ class Backup {
       databaseCreatedAt: this.#engine.meta.createdAt,
       createdAt,
       durationMs: Math.max(0, Math.round(context.monotonic() - started)),
-      compression: options.compression ?? context.compression ?? "none",
+      compression: options.compression ?? context.compression ?? (this.#isSelective ? "zstd" : "none"),
       encrypted: context.ring !== undefined,
       namespace: options.selection.namespace?.length ? [...options.selection.namespace] : null,
       prefix: documentPrefix(options.prefix),

@@ -110,7 +110,10 @@ export function planRestore(
 export function planPoint(call: string, name: string, coverage: Coverage, wish: RestoreWish): RestorePlan {
   const { version, time } = wish.point;
   if (coverage.bases.length === 0) {
-    throw new NotFoundError(`Cannot restore from ${name}: it has no complete backup of this database (NOT_FOUND)`);
+    throw new NotFoundError(
+      `Cannot restore from ${name}: it has no complete backup of this database; one of a part is restored by option ` +
+        `"backupId", see list() (NOT_FOUND)`,
+    );
   }
   if (!wish.replayLog) {
     const base = coverage.bases.at(-1)!;
