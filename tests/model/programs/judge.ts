@@ -72,7 +72,7 @@ export async function assertTidy(world: World, place: Repository): Promise<void>
     await repo.prune({ keepLast: 3 });
     world.pass(20 * MINUTE);
   }
-  for (const prefix of ["locks/", "gc/", "damaged/"]) {
+  for (const prefix of ["locks/", "gc/"]) {
     assert.equal(await countOf(place.store, prefix), 0, `${place.name} has something left below ${prefix}`);
   }
   const anew = { name: `a copy of the ${place.name}`, store: new MemoryStore() };

@@ -44,10 +44,10 @@ const KINDS: Record<string, readonly [weight: number, work: (work: Work) => Prom
     if (backups.length > 0) await assertRestores(world, repo, { backupId: world.random.pick(backups).id });
   }],
   repair: [1, async ({ repo }) => {
-    const { lostBackups, lostPoints, setAside } = await repo.repair();
-    const lost = { lostBackups, lostPoints, setAside };
-    if (Object.values(lost).some((one) => one.length > 0)) {
-      throw new Error(`repair beside others: ${JSON.stringify(lost)}`);
+    const { repaired, lostBackups, lostPoints, setAside } = await repo.repair();
+    const done = { repaired, lostBackups, lostPoints, setAside };
+    if (Object.values(done).some((one) => one.length > 0)) {
+      throw new Error(`repair beside others: ${JSON.stringify(done)}`);
     }
   }],
   delete: [1, async ({ world, repo }) => {
