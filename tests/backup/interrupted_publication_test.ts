@@ -160,6 +160,30 @@ describe("an export or restore to a new directory", () => {
     for (const { moving, names } of others) assert.ok(names.includes(manifest!.moving), `${moving}: ${names}`);
   });
 
+  it("has there for good what it made of a repository before any name is moved", async () => {
+    const disk: MemoryFileSystem = (await prepare("later")).fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name === "rename" && /^\/fresh\/.*\/MANIFEST/.test(path)) image ??= disk.fork({ keep: "none" });
+      },
+    });
+    let image: MemoryFileSystem | undefined;
+    const db = await open(disk, "/new");
+    await db.compact();
+    await db.backup("/repository");
+    await db.close();
+    await disk.makeDirectory("/fresh");
+    await disk.syncDirectory("/");
+    await DB.restore("/repository", "/fresh", { fileSystem: disk });
+    const stage = `/fresh/${(await image!.list("/fresh")).find((name) => name.startsWith(".stage-"))}`;
+    const made: string[] = [];
+    for (const name of await image!.list(stage)) {
+      if ((await image!.stat(`${stage}/${name}`))?.kind === "directory") {
+        made.push(...await image!.list(`${stage}/${name}`));
+      }
+    }
+    assert.ok(made.includes("CURRENT"), `${made}`);
+  });
+
   it("moves its manifest first, and its marker once all names are durable", async () => {
     const moved: string[] = [];
     let image: MemoryFileSystem | undefined;
@@ -201,6 +225,22 @@ describe("an export or restore to a new directory", () => {
     await assert.rejects(DB.restore("/new", "/fresh", { fileSystem: disk }), IOError);
     await DB.restore("/new", "/fresh", { fileSystem: disk });
     assert.equal(await valueAt(disk, "/fresh"), "new");
+  });
+
+  it("is refused over a file whose name one has that an earlier try never moved", async () => {
+    const before: MemoryFileSystem = (await prepare("later")).fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name === "rename" && path.startsWith("/fresh/")) disk ??= before.fork({ keep: "all" });
+      },
+    });
+    let disk: MemoryFileSystem | undefined;
+    await DB.restore("/new", "/fresh", { fileSystem: before });
+    const table = (await before.list("/fresh")).find((name) => name.endsWith(".sst"));
+    const again = disk!.fork({ keep: "all" });
+    await DB.restore("/new", "/fresh", { fileSystem: again });
+    // Somebody's, that was there all along.
+    await (await disk!.open(`/fresh/${table}`, "create")).close();
+    await assert.rejects(DB.restore("/new", "/fresh", { fileSystem: disk! }), ExistsError);
   });
 
   it("makes the directory's name durable also when an earlier try has made it", async () => {
