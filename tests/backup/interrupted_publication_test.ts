@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import { CorruptionError, ExistsError, IOError } from "../../lib/base/errors.ts";
+import { copyFile } from "../../lib/files/copy.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
 import { LONG, randomFrom, SEED } from "../crash/random.ts";
@@ -248,6 +250,25 @@ describe("an export or restore to a new directory", () => {
     await disk.makeDirectory("/fresh");
     await DB.restore("/new", "/fresh", { fileSystem: disk });
     assert.equal(await valueAt(disk.crash({ keep: "none" }), "/fresh"), "new");
+  });
+
+  it("leaves a database alone that was copied there meanwhile", async () => {
+    const disk = await prepare("other");
+    const lock: FileSystem["lock"] = async (path) => {
+      // The last thing before names move.
+      for (const name of path.endsWith("/.stage-lock") ? await disk.list("/data") : []) {
+        if (!name.startsWith("LOCK")) await copyFile(disk, `/data/${name}`, `/fresh/${name}`);
+      }
+      return await disk.lock(path);
+    };
+    const meanwhile = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const found: unknown = name === "lock" ? lock : Reflect.get(target, name);
+        return typeof found === "function" ? found.bind(target) : found;
+      },
+    });
+    await assert.rejects(DB.restore("/new", "/fresh", { fileSystem: meanwhile }), ExistsError);
+    assert.equal(await valueAt(disk, "/fresh"), "old");
   });
 
   it("is not taken for one of its own by another restore that runs beside it", async () => {

@@ -8,7 +8,7 @@ import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
-import { DAMAGES, KEY, over, restoreFrom, sampleRepository, storeOf } from "./damage_fixture.ts";
+import { DAMAGES, KEY, over, repair, restoreFrom, sampleRepository, storeOf } from "./damage_fixture.ts";
 import { keysOf } from "./prune_fixture.ts";
 
 describe("a damaged audit line", () => {
@@ -48,6 +48,19 @@ describe("a damaged key slot", () => {
       await house.store.put(slot, bytes);
     }
     await assert.rejects(opens(new Uint8Array(32)), DecryptionError);
+    await house.engine.close();
+  });
+
+  it("is set aside by a repair where another opens the repository, and left where it is otherwise", async () => {
+    const house = await House.make({ repository: { encryption: { key: KEY } } });
+    const { context, store } = house;
+    const { ring, id, randomBytes } = context;
+    const [slot] = await keysOf(store, "keys/");
+    await store.put(slot!, new Uint8Array(9));
+    assert.deepEqual((await repair(context)).setAside, []);
+    const other = new Uint8Array(32).fill(6);
+    await addSlot(store, { repository: id, ring: ring!, createdAt: 0, randomBytes }, { key: other });
+    assert.deepEqual((await repair(context)).setAside, [slot]);
     await house.engine.close();
   });
 });

@@ -306,6 +306,18 @@ describe("repairRepository()", () => {
     });
   }
 
+  it("leaves a head that a writer puts where it found none", async () => {
+    const { headKey: key, image } = await samples["plain"]!;
+    const store = await storeOf(new Map([...image].filter(([name]) => name !== key)));
+    const { put } = store;
+    store.put = async (name, ...rest) => {
+      if (name === key) await put.call(store, key, image.get(key)!);
+      return await put.call(store, name, ...rest);
+    };
+    await assert.rejects(repair(over(await sampled(), store)), { code: "REPOSITORY_LOCKED" });
+    assert.deepEqual((await imageOf(store)).get(key), image.get(key));
+  });
+
   it("moves a head that was put back from an older time up to where the log is", async () => {
     const sample = await sampled();
     const store = await storeOf(new Map(sample.image).set(sample.headKey, sample.olderHead));

@@ -342,12 +342,34 @@ describe("verifyRepository()", () => {
     assert.equal(last?.result, "failed");
   });
 
+  it("proves nothing of the whole by what one backup needs", async () => {
+    const sample = await samples["plain"]!;
+    const image = new Map([...sample.image].filter(([key]) => !key.startsWith(PART.proofs)));
+    const context = over(sample, await storeOf(image.set(`${PART.marks}mark.json`, new Uint8Array(9))));
+    assert.equal((await verify(context)).ok, false);
+    assert.equal((await verify(context, "all", "full")).ok, true);
+    const whole = (await readProofs(context)).filter(({ backupId }) => backupId === null);
+    assert.deepEqual(whole.map(({ ok }) => ok), [false]);
+  });
+
+  it("takes no pin for a stray one whose manifest can't be read", async () => {
+    const sample = await samples["plain"]!;
+    const key = backupKey("full");
+    const context = over(sample, await storeOf(new Map(sample.image).set(key, new Uint8Array(9))));
+    const { problems } = await verify(context, "none");
+    assert.ok(problems.some((problem) => problem.key === key));
+    assert.deepEqual(problems.filter((problem) => problem.key.startsWith(PART.pins)), []);
+  });
+
   it("writes nothing where nothing may be written", async () => {
     const sample = await samples["plain"]!;
     const store = await storeOf(sample.image);
     const context = { ...over(sample, store), readOnly: true };
-    store.put = () => Promise.reject(new Error("written"));
+    const written: string[] = [];
+    store.put = (key) => (written.push(key), Promise.reject(new Error("written")));
     assert.equal((await verify(context)).ok, true);
+    // Also where nobody is told that it failed.
+    assert.deepEqual(written, []);
   });
 
   it("tells of its progress and gives up when told to", async () => {
