@@ -42,7 +42,6 @@ const ranges = (head: HeadDocument): number[][] => head.gaps.map(({ from, to }) 
 describe("relateHeads", () => {
   /** Puts log of one piece, and gives the chain behind it. */
   async function putLog(house: House, previous: string, first: number, last: number, salt = 0): Promise<string> {
-    const { database, lineage } = headOf({});
     return (await putPieces(house, previous, first, [last], salt)).at(-1)!;
   }
 

@@ -8,7 +8,7 @@ import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
-import { DAMAGES, KEY, over, repair, restoreFrom, sampleRepository, storeOf } from "./damage_fixture.ts";
+import { DAMAGES, KEY, over, repair, restoreFrom, sampleRepository, storeOf, verify } from "./damage_fixture.ts";
 import { keysOf } from "./prune_fixture.ts";
 
 describe("a damaged audit line", () => {
@@ -27,6 +27,23 @@ describe("a damaged audit line", () => {
     assert.deepEqual(lines.map(({ action, seq }) => `${seq} ${action}`), ["1 one", "4 four"]);
     assert.deepEqual(problems, [second, third]);
     await house.engine.close();
+  });
+});
+
+describe("an audit line behind one that was replaced", () => {
+  it("is found, and stays where it is when a repair has noted that", async () => {
+    const house = await House.make();
+    for (const action of ["one", "two", "three", "four"]) await writeAudit(house.context, action, "ok", {});
+    const lines = await keysOf(house.store, "audit/");
+    const other = await House.make();
+    for (const action of ["alone", "another"]) await writeAudit(other.context, action, "ok", {});
+    await house.store.put(lines[1]!, (await other.store.get(lines[1]!))!.body);
+    const context = (): typeof house.context => ({ ...house.context });
+    const found = (await verify(context())).problems.map(({ key }) => key);
+    assert.deepEqual(found, [lines[1], lines[2]]);
+    assert.deepEqual((await repair(context())).setAside, []);
+    assert.deepEqual((await verify(context())).problems, []);
+    for (const { engine } of [house, other]) await engine.close();
   });
 });
 

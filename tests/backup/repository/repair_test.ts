@@ -9,7 +9,7 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
-import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { headKey, objectKey, REPOSITORY_COPY_KEY } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { sealDocument, sealOf } from "../../../lib/format/repository/document.ts";
@@ -171,6 +171,15 @@ describe("repairRepository()", () => {
     assert.deepEqual([report.repaired, report.lostBackups.map(({ id }) => id)], [[], ["two"]]);
     assert.deepEqual((await verify({ ...house.context, store })).problems, []);
     await house.engine.close();
+  });
+
+  it("gives a repository that was made without it the copy of what it says of itself", async () => {
+    const sample = await sampled();
+    const image = new Map(sample.image);
+    assert.ok(image.delete(REPOSITORY_COPY_KEY));
+    const store = await storeOf(image);
+    assert.deepEqual((await repair(over(sample, store))).repaired, []);
+    assert.ok((await keysOf(store)).includes(REPOSITORY_COPY_KEY));
   });
 
   it("puts log where it belongs once, and not where it lies already", async () => {
