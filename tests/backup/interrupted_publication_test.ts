@@ -138,6 +138,29 @@ describe("a restore over a database", () => {
   });
 });
 
+describe("a restore that can't take back all that it has moved", () => {
+  for (const [where, path] of [["over a database", "/data"], ["to a new directory", "/fresh"]] as const) {
+    it(`${where} leaves behind what tells whose that is`, async () => {
+      const disk = (await prepare("grown")).fork({ keep: "all" });
+      if (where === "to a new directory") await disk.makeDirectory(path);
+      await disk.syncDirectory("/");
+      const again = (): Promise<unknown> =>
+        DB.restore("/new", path, { fileSystem: disk, overwrite: where === "over a database" });
+      const failsAt = ({ name, path }: Operation): boolean =>
+        name === "rename" ? path.endsWith("/CURRENT") : name === "remove" && path.endsWith(".log");
+      const end = disk.inject({ at: failsAt, do: "fail", times: Infinity });
+      await assert.rejects(again(), IOError);
+      end();
+      for (const after of [disk.fork({ keep: "none" }), disk]) {
+        assert.ok((await after.list(path)).some((name) => name.endsWith(".log")));
+        assert.equal(await foundAt(after.fork({ keep: "all" }), path), where === "over a database" ? "old" : undefined);
+      }
+      await again();
+      assert.equal(await valueAt(disk, path), "new");
+    });
+  }
+});
+
 describe("an export or restore to a new directory", () => {
   it("has its stage and then its manifest there for good before any other name is moved", async () => {
     const durable: { moving: string; names: string[] }[] = [];
