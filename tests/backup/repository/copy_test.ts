@@ -310,6 +310,15 @@ describe("copyRepository", () => {
     assert.deepEqual([...(await contentsOf(store)).keys()].filter((key) => !key.startsWith(PART.audit)), before);
   });
 
+  it("refuses a history that somebody has begun there, of which nothing but a base came yet", async () => {
+    const { house, from, to } = await both();
+    await backupTo(house.engine, ownContext({ ...to }, to), { id: "theirs", type: "full" });
+    const [begun] = await readHeads(to);
+    assert.equal(begun!.version, begun!.start - 1);
+    await assert.rejects(copyRepository(from, to, {}), LineageError);
+    assert.deepEqual(await readHeads(to), [begun]);
+  });
+
   it("refuses an id that another backup has there, before anything is written", async () => {
     const { house, from, to, store } = await both();
     const other = await openAt(house.fs, "/other", { clock: house.time.clock });

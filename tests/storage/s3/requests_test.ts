@@ -500,6 +500,16 @@ describe("S3Store tries again", () => {
     });
   });
 
+  it("never takes a part of an object for all of it", async () => {
+    for (const bytes of [9, 11]) {
+      const headers = { etag: '"e1"', "content-range": "bytes 0-9/10" };
+      await answered(() => ({ status: 206, headers, body: pattern(bytes) }), {}, async (store) => {
+        const what = bytes === 9 ? /broke off after 9 of 10 bytes/ : /too long/;
+        await assert.rejects(store.get("a"), (error) => error instanceof StorageError && what.test(error.message));
+      });
+    }
+  });
+
   it("never takes a part of a listing for all of it", async () => {
     for (
       const body of [
