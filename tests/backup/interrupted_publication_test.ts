@@ -161,6 +161,26 @@ describe("a restore that can't take back all that it has moved", () => {
   }
 });
 
+describe("a restore that can't tell whether its marker was renamed", () => {
+  it("takes nothing back, for these may be the files of the database that is there", async () => {
+    const disk = failing(await prepare("grown"), ({ name, path }) => name === "rename" && path.endsWith("/CURRENT"));
+    let isMoving = false;
+    const blind = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const found: unknown = Reflect.get(target, name);
+        if (name === "rename") isMoving = true;
+        if (name !== "stat") return typeof found === "function" ? found.bind(target) : found;
+        return (path: string) => {
+          const isAsked = isMoving && /\/\.stage-.*\/CURRENT$/.test(path);
+          return isAsked ? Promise.reject(new IOError(`Cannot look at ${path} (EIO)`)) : disk.stat(path);
+        };
+      },
+    });
+    await assert.rejects(DB.restore("/new", "/data", { fileSystem: blind, overwrite: true }), IOError);
+    assert.equal(await valueAt(disk, "/data"), "new");
+  });
+});
+
 describe("an export or restore to a new directory", () => {
   it("has its stage and then its manifest there for good before any other name is moved", async () => {
     const durable: { moving: string; names: string[] }[] = [];

@@ -168,6 +168,13 @@ describe("mergeHeads", () => {
     assert.deepEqual(head, { ...source, epoch: 8, coveredUntil: 3000, writer: REPAIR_WRITER });
   });
 
+  it("notes a gap around log that nobody counts, unless there is one already", () => {
+    const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
+    const merge = { source, target: undefined, relation: undefined, stretches: [stretch(26, 40)], held: [] };
+    const head = mergeHeads({ ...merge, strays: [gapOf(4, 6), gapOf(22, 24)] });
+    assert.deepEqual(ranges(head), [[4, 6], [20, 25]]);
+  });
+
   it("notes what lies between as a gap, with the chain before and the time behind it", () => {
     const target = headOf({ version: 5, chain: hex("5"), coveredUntil: 3000 });
     const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });

@@ -315,6 +315,19 @@ describe("repairRepository()", () => {
     });
   }
 
+  it("knows a head that it has put though it was told that another is there", async () => {
+    const { headKey: key, image } = await samples["plain"]!;
+    const store = await storeOf(new Map([...image].filter(([name]) => name !== key)));
+    const { put } = store;
+    // As after an answer that was lost, and a second try.
+    store.put = async (name, ...rest) => {
+      const done = await put.call(store, name, ...rest);
+      return name === key ? undefined : done;
+    };
+    assert.equal((await repair(over(await sampled(), store))).repaired.length, 1);
+    assert.deepEqual((await verify(over(await sampled(), store))).problems, []);
+  });
+
   it("leaves a head that a writer puts where it found none", async () => {
     const { headKey: key, image } = await samples["plain"]!;
     const store = await storeOf(new Map([...image].filter(([name]) => name !== key)));

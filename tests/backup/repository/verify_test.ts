@@ -193,6 +193,40 @@ describe("verifyRepository()", () => {
     assert.deepEqual((await verify(house.context)).problems, []);
   });
 
+  it("finds an older head that was put back, by log that follows what is behind it, and by log that spans it", async () => {
+    for (const isMerged of [false, true]) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      const ship = async (value: string): Promise<void> => {
+        await house.set("a", value);
+        await Shipper.of(house.context, house.engine).ship();
+      };
+      await ship("2");
+      const [key] = await keysOf(house.store, PART.heads);
+      const older = (await imageOf(house.store)).get(key!)!;
+      await ship("3");
+      if (!isMerged) await ship("4");
+      else {
+        const separate = await keysOf(house.store, PART.log);
+        house.time.now += 2 * 86_400_000;
+        const [head] = await readHeads(house.context);
+        assert.equal((await mergeLog(house.context, head!, new MergeMemory())).made, 1);
+        for (const each of separate) await house.store.delete(each);
+      }
+      assert.deepEqual((await verify({ ...house.context })).problems, []);
+      await house.store.put(key!, older);
+      const { problems } = await verify({ ...house.context });
+      assert.deepEqual(problems.map((problem) => problem.key), [key]);
+      assert.match(problems[0]!.detail, /an older head was put back/);
+      // What is behind it is looked into, and may be damaged.
+      const [beyond] = (await keysOf(house.store, PART.log)).slice(isMerged ? -1 : -2);
+      await house.store.put(beyond!, (await imageOf(house.store)).get(beyond!)!.fill(0, 70));
+      assert.ok((await verify({ ...house.context })).problems.some((problem) => problem.key === beyond));
+      await house.engine.close();
+    }
+  });
+
   it("takes no head for an older one behind which log is shipped while it looks", async () => {
     const house = await House.make();
     await house.set("a", "1");

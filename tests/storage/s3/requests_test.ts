@@ -500,6 +500,24 @@ describe("S3Store tries again", () => {
     });
   });
 
+  it("leaves no upload by which it found out that completions have conditions", async () => {
+    const fate = (request: SeenRequest): Answer => {
+      if (request.method === "HEAD") return { status: 404 };
+      const isCompletion = request.method === "POST" && request.headers["if-none-match"] === "*";
+      return isCompletion ? { status: 412, body: xml("Error", "<Code>PreconditionFailed</Code>") } : agree(request);
+    };
+    await answered(fate, {}, async (store, { requests }) => {
+      await store.put("b", streamed(pattern(9 * MIB), MIB), { ifAbsent: true });
+      const of = requests.filter(({ path }) => path.includes("~probe-"));
+      assert.ok(of.some(({ method, path }) => method === "POST" && path.includes("uploadId=u1")));
+      assert.deepEqual(
+        of.filter(({ method }) => method === "DELETE").map(({ path }) => path.includes("uploadId=u1")),
+        [true, false],
+        "the upload, and the object",
+      );
+    });
+  });
+
   it("never takes a part of an object for all of it", async () => {
     for (const bytes of [9, 11]) {
       const headers = { etag: '"e1"', "content-range": "bytes 0-9/10" };
