@@ -1,8 +1,9 @@
-/** Which head a repair makes of what is left. */
+/** Which head a repair makes of what is left, and where log is missing. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { holesBelow } from "../../../lib/backup/repository/care/check/structure.ts";
 import { headOf, type HeadSources } from "../../../lib/backup/repository/care/repairing/rebuild_heads.ts";
-import type { LogObject } from "../../../lib/backup/repository/log/log_chain.ts";
+import { LogIndex, type LogObject } from "../../../lib/backup/repository/log/log_chain.ts";
 import { genesisChain } from "../../../lib/format/repository/archived_log.ts";
 import type { BackupDocument } from "../../../lib/format/repository/backup_document.ts";
 import type { HeadDocument } from "../../../lib/format/repository/head_document.ts";
@@ -91,5 +92,14 @@ describe("headOf()", () => {
     assert.deepEqual(head.ingests.map(({ version }) => version), [3]);
     assert.equal(head.pruned, 2);
     assert.deepEqual(head.gaps, []);
+  });
+});
+
+describe("holesBelow()", () => {
+  it("gives one hole where an object lies in it that is not to be used", () => {
+    const objects = [[1, 4], [5, 6], [8, 9]].map(([first, last]) => log(first!, BEGIN, [last!, hex(`${last}`)]).object);
+    const top = { version: 9, chain: hex("9") };
+    assert.deepEqual(holesBelow(new LogIndex(objects), top, 1), [{ from: 7, to: 7 }]);
+    assert.deepEqual(holesBelow(new LogIndex(objects), top, 1, new Set([objects[1]!.key])), [{ from: 5, to: 7 }]);
   });
 });

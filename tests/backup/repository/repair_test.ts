@@ -182,6 +182,19 @@ describe("repairRepository()", () => {
     assert.ok((await keysOf(store)).includes(REPOSITORY_COPY_KEY));
   });
 
+  it("sets aside what lay in the place of a manifest that it puts there", async () => {
+    const sample = await sampled();
+    const [own, wrong] = ["backups/inc1.json", "backups/part.json"];
+    const garbage = new Uint8Array(99).fill(7);
+    const image = new Map(sample.image).set(own!, garbage).set(wrong!, sample.image.get(own!)!);
+    const store = await storeOf(image);
+    const { repaired } = await repair(over(sample, store));
+    assert.ok(repaired.some((line) => line.includes(`lay at ${wrong}`)), `${repaired}`);
+    const after = await imageOf(store);
+    assert.deepEqual(after.get(own!), sample.image.get(own!));
+    assert.ok([...after].some(([key, bytes]) => key.startsWith("damaged/") && bytes.join() === garbage.join()));
+  });
+
   it("puts log where it belongs once, and not where it lies already", async () => {
     const sample = await sampled();
     const key = keyOf(sample, (each) => each.startsWith("log/"));

@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
-import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
-import { backupKey, headKey, logPrefix, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { giveUp } from "../../../lib/backup/repository/core/given_up.ts";
+import {
+  backupKey,
+  headKey,
+  logPrefix,
+  objectKey,
+  PART,
+  REPOSITORY_COPY_KEY,
+  REPOSITORY_KEY,
+} from "../../../lib/backup/repository/core/layout.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
@@ -357,6 +366,31 @@ describe("verifyRepository()", () => {
       const report = await verify(await open(DAMAGES["flipped in the middle"]!(sample.image, key)!));
       assert.deepEqual(report.problems.map((problem) => problem.key), [key]);
     }
+  });
+
+  it("finds that what it says of itself is another's, and looks for no key by that", async () => {
+    const [plain, encrypted] = [await samples["plain"]!, await samples["encrypted"]!];
+    for (const key of [REPOSITORY_KEY, REPOSITORY_COPY_KEY]) {
+      const image = new Map(plain.image).set(key, encrypted.image.get(REPOSITORY_KEY)!);
+      const { problems } = await verify(over(plain, await storeOf(image)), "none");
+      assert.deepEqual(problems.map((problem) => problem.key), [key]);
+    }
+  });
+
+  it("finds given up what an old line of the audit log says of a parent", async () => {
+    const house = await House.make();
+    for (const id of ["base", "parent", "child"]) {
+      await house.set("a", id);
+      await house.backup({ id, type: id === "base" ? "full" : "incremental" });
+    }
+    await house.store.delete(backupKey("parent"));
+    const missed = async (): Promise<string[]> =>
+      (await verify({ ...house.context }, "none")).problems.map(({ key }) => key);
+    assert.deepEqual(await missed(), [backupKey("parent")]);
+    await giveUp(house.context, [backupKey("parent")]);
+    for (let n = 0; n < 700; n++) await writeAudit(house.context, "later", "ok", {});
+    assert.deepEqual(await missed(), []);
+    await house.engine.close();
   });
 
   it("finds a lease and a mark that can't be read", async () => {

@@ -528,6 +528,24 @@ describe("S3Store tries again", () => {
     }
   });
 
+  it("sees an object rather than its deletion in the same moment, be they in two pages of its history", async () => {
+    const about = "<Key>some/prefix/a</Key><LastModified>2026-11-01T00:00:00.000Z</LastModified>";
+    const page = (inside: string): Answer => ({
+      status: 200,
+      body: xml("ListVersionsResult", `<Name>bucket</Name>${inside}`),
+    });
+    const fate = ({ path }: SeenRequest): Answer =>
+      path.includes("key-marker")
+        ? page(`<IsTruncated>false</IsTruncated><Version>${about}<VersionId>v1</VersionId><Size>1</Size></Version>`)
+        : page(
+          "<IsTruncated>true</IsTruncated><NextKeyMarker>some/prefix/a</NextKeyMarker>" +
+            `<NextVersionIdMarker>v2</NextVersionIdMarker><DeleteMarker>${about}<VersionId>v2</VersionId></DeleteMarker>`,
+        );
+    await answered(fate, { asOf: Date.UTC(2026, 10, 2), capabilities: undefined }, async (store) => {
+      assert.deepEqual((await store.list()).objects, [{ key: "a", size: 1 }]);
+    });
+  });
+
   it("never takes a part of a listing for all of it", async () => {
     for (
       const body of [
