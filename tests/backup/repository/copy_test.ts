@@ -336,6 +336,27 @@ describe("copyRepository", () => {
     assert.equal((await readBackups(to)).length, 3);
   });
 
+  it("refuses an id that another backup takes there meanwhile", async () => {
+    const { house, from, to, store } = await both();
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    await write(other, (batch) => put(batch, 0, "a", { value: "1" }));
+    const elsewhere = await openOver(new MemoryStore(), house.time.clock);
+    await backupTo(other, ownContext({ ...elsewhere }, elsewhere), { id: "inc-2", type: "full" });
+    await other.close();
+    const key = backupKey("inc-2");
+    const theirs = await collect((await elsewhere.store.get(key))!.body);
+    const inner = store.put.bind(store);
+    store.put = async (name, ...rest) => {
+      if (name === key) await inner(key, theirs);
+      return await inner(name, ...rest);
+    };
+    await assert.rejects(
+      copyRepository(from, to, {}),
+      (error) => error instanceof ExistsError && /inc-2/.test(error.message),
+    );
+    assert.deepEqual(await collect((await store.get(key))!.body), theirs);
+  });
+
   it("names a damaged object, and leaves nothing half behind", async () => {
     for (const encryption of [undefined, keyOf(3)]) {
       const source = await smallSource(encryption === undefined ? {} : { encryption });

@@ -393,6 +393,47 @@ describe("verifyRepository()", () => {
     await house.engine.close();
   });
 
+  it("finds what lies beside log and is not named as log is", async () => {
+    const sample = await samples["plain"]!;
+    const log = [...sample.image.keys()].find((key) => key.startsWith(PART.log))!;
+    const deeper = log.replace(/\/([^/]+)$/, "/copies/$1");
+    const image = new Map(sample.image).set(deeper, sample.image.get(log)!).set(`${log}.old`, new Uint8Array(9));
+    const { problems } = await verify(over(sample, await storeOf(image)), "none");
+    assert.deepEqual(problems.map(({ key }) => key), [`${log}.old`, deeper].sort());
+  });
+
+  it("finds log whose bytes are whole and whose operations make no sense", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const [head] = await readHeads(house.context);
+    const writer = new PieceWriter();
+    writer.add(9, 1000, Uint8Array.of(99, 99, 99));
+    const { bytes } = writer.take();
+    const about = { database: head!.database, lineage: head!.lineage, previous: head!.chain, first: 9, last: 9 };
+    const chain = nextChain(about.previous, bytes);
+    const key = logPrefix(about.database, about.lineage) + logName(9, 9, chain);
+    await putLogObject(house.context, key, async function* () {
+      yield writeLogHead({ ...about, minTimestamp: 1000, maxTimestamp: 1000 });
+      yield bytes;
+    }, {});
+    assert.deepEqual((await verify({ ...house.context })).problems.map((problem) => problem.key), [key]);
+    await house.engine.close();
+  });
+
+  it("finds without the key what was put there unencrypted", async () => {
+    const [plain, encrypted] = [await samples["plain"]!, await samples["encrypted"]!];
+    for (const part of [PART.objects, PART.log]) {
+      const first = ({ image }: Sample): string => [...image.keys()].find((key) => key.startsWith(part))!;
+      const key = first(encrypted);
+      const image = new Map(encrypted.image).set(key, plain.image.get(first(plain))!);
+      const context = await openRepository(await storeOf(image), { ...OPEN_DEFAULTS, keyless: true, create: false });
+      const { problems } = await verify(context);
+      assert.deepEqual(problems.map((problem) => problem.key), [key]);
+      assert.match(problems[0]!.detail, /is not encrypted/);
+    }
+  });
+
   it("finds a lease and a mark that can't be read", async () => {
     const sample = await samples["plain"]!;
     const keys = [`${PART.marks}mark.json`, `${PART.locks}restore-0123456789abcdef.json`].sort();
