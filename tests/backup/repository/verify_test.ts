@@ -324,6 +324,27 @@ describe("verifyRepository()", () => {
     await assert.rejects(verify(context, "all", "none"), NotFoundError);
   });
 
+  it("tells what is wrong with one backup that nothing restores any more", async () => {
+    const sample = await samples["plain"]!;
+    const [log] = [...sample.image.keys()].filter((key) => key.startsWith(PART.log));
+    const image = new Map(sample.image);
+    image.delete(log!);
+    const { ok, problems } = await verify(over(sample, await storeOf(image)), "all", "inc1");
+    assert.equal(ok, false);
+    assert.ok(problems.every(({ backups }) => backups.includes("inc1")), JSON.stringify(problems));
+  });
+
+  it("counts what it has read, be it damaged", async () => {
+    const sample = await samples["plain"]!;
+    const key = [...sample.image.keys()].find((each) => each.startsWith(PART.objects))!;
+    const damaged = DAMAGES["flipped in the middle"]!(sample.image, key)!;
+    const [whole, report] = [
+      await verify(over(sample, await storeOf(sample.image))),
+      await verify(over(sample, await storeOf(damaged))),
+    ];
+    assert.deepEqual([report.ok, report.objects], [false, whole.objects]);
+  });
+
   it("says by length alone what was cut, and reads what it must to be sure", async () => {
     const sample = await samples["plain"]!;
     const key = [...sample.image.keys()].find((each) => each.startsWith("objects/"))!;
