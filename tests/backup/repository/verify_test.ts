@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
+import { HoldfastError, NotFoundError, StorageError } from "../../../lib/base/errors.ts";
 import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
@@ -507,6 +507,20 @@ describe("verifyRepository()", () => {
     const { problems } = await verify(context, "none");
     assert.ok(problems.some((problem) => problem.key === key));
     assert.deepEqual(problems.filter((problem) => problem.key.startsWith(PART.pins)), []);
+  });
+
+  it("does not go on without a lease where the store fails to take one that it may take later", async () => {
+    const sample = await samples["plain"]!;
+    const store = await storeOf(sample.image);
+    const put = store.put.bind(store);
+    for (const retryable of [true, false]) {
+      store.put = (key, ...rest) => {
+        const details = { operation: "put", key, retryable };
+        return key.startsWith(PART.locks) ? Promise.reject(new StorageError("refused", details)) : put(key, ...rest);
+      };
+      const done = verify(over(sample, store), "none");
+      await (retryable ? assert.rejects(done, /refused/) : done);
+    }
   });
 
   it("writes nothing where nothing may be written", async () => {
