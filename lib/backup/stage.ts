@@ -212,14 +212,18 @@ export class Stage {
     }
   }
 
-  /** Removes what was moved already; whether all of it is gone for good. */
-  async #takeBack(moved: readonly string[]): Promise<boolean> {
+  /**
+   * Removes what was moved already; whether all of it is gone for good. The manifest, which was the first, stays until the
+   * others are: without it the stage tells nothing of them.
+   */
+  async #takeBack([manifest, ...others]: readonly string[]): Promise<boolean> {
     const fs = this.#fs;
     let gone = true;
-    for (const name of moved.toReversed()) {
-      await removeIfThere(fs, join(this.#destination, name)).catch(() => gone = false);
+    for (const names of [others.reverse(), manifest === undefined ? [] : [manifest]]) {
+      for (const name of names) await removeIfThere(fs, join(this.#destination, name)).catch(() => gone = false);
+      await fs.syncDirectory(this.#destination).catch(() => gone = false);
+      if (!gone) break;
     }
-    await fs.syncDirectory(this.#destination).catch(() => gone = false);
     return gone;
   }
 

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DB } from "../../mod.ts";
 import { CorruptionError, ExistsError, IOError } from "../../lib/base/errors.ts";
+import { copyFile } from "../../lib/files/copy.ts";
+import type { FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem, type Operation } from "../../lib/files/memory/memory_file_system.ts";
 import { Clockwork } from "../crash/public_database.ts";
 import { LONG, randomFrom, SEED } from "../crash/random.ts";
@@ -136,6 +138,49 @@ describe("a restore over a database", () => {
   });
 });
 
+describe("a restore that can't take back all that it has moved", () => {
+  for (const [where, path] of [["over a database", "/data"], ["to a new directory", "/fresh"]] as const) {
+    it(`${where} leaves behind what tells whose that is`, async () => {
+      const disk = (await prepare("grown")).fork({ keep: "all" });
+      if (where === "to a new directory") await disk.makeDirectory(path);
+      await disk.syncDirectory("/");
+      const again = (): Promise<unknown> =>
+        DB.restore("/new", path, { fileSystem: disk, overwrite: where === "over a database" });
+      const failsAt = ({ name, path }: Operation): boolean =>
+        name === "rename" ? path.endsWith("/CURRENT") : name === "remove" && path.endsWith(".log");
+      const end = disk.inject({ at: failsAt, do: "fail", times: Infinity });
+      await assert.rejects(again(), IOError);
+      end();
+      for (const after of [disk.fork({ keep: "none" }), disk]) {
+        assert.ok((await after.list(path)).some((name) => name.endsWith(".log")));
+        assert.equal(await foundAt(after.fork({ keep: "all" }), path), where === "over a database" ? "old" : undefined);
+      }
+      await again();
+      assert.equal(await valueAt(disk, path), "new");
+    });
+  }
+});
+
+describe("a restore that can't tell whether its marker was renamed", () => {
+  it("takes nothing back, for these may be the files of the database that is there", async () => {
+    const disk = failing(await prepare("grown"), ({ name, path }) => name === "rename" && path.endsWith("/CURRENT"));
+    let isMoving = false;
+    const blind = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const found: unknown = Reflect.get(target, name);
+        if (name === "rename") isMoving = true;
+        if (name !== "stat") return typeof found === "function" ? found.bind(target) : found;
+        return (path: string) => {
+          const isAsked = isMoving && /\/\.stage-.*\/CURRENT$/.test(path);
+          return isAsked ? Promise.reject(new IOError(`Cannot look at ${path} (EIO)`)) : disk.stat(path);
+        };
+      },
+    });
+    await assert.rejects(DB.restore("/new", "/data", { fileSystem: blind, overwrite: true }), IOError);
+    assert.equal(await valueAt(disk, "/data"), "new");
+  });
+});
+
 describe("an export or restore to a new directory", () => {
   it("has its stage and then its manifest there for good before any other name is moved", async () => {
     const durable: { moving: string; names: string[] }[] = [];
@@ -158,6 +203,30 @@ describe("an export or restore to a new directory", () => {
     assert.ok(manifest!.names.some((name) => name.startsWith(".stage")), `${manifest!.names}`);
     assert.ok(others.length > 1);
     for (const { moving, names } of others) assert.ok(names.includes(manifest!.moving), `${moving}: ${names}`);
+  });
+
+  it("has there for good what it made of a repository before any name is moved", async () => {
+    const disk: MemoryFileSystem = (await prepare("later")).fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name === "rename" && /^\/fresh\/.*\/MANIFEST/.test(path)) image ??= disk.fork({ keep: "none" });
+      },
+    });
+    let image: MemoryFileSystem | undefined;
+    const db = await open(disk, "/new");
+    await db.compact();
+    await db.backup("/repository");
+    await db.close();
+    await disk.makeDirectory("/fresh");
+    await disk.syncDirectory("/");
+    await DB.restore("/repository", "/fresh", { fileSystem: disk });
+    const stage = `/fresh/${(await image!.list("/fresh")).find((name) => name.startsWith(".stage-"))}`;
+    const made: string[] = [];
+    for (const name of await image!.list(stage)) {
+      if ((await image!.stat(`${stage}/${name}`))?.kind === "directory") {
+        made.push(...await image!.list(`${stage}/${name}`));
+      }
+    }
+    assert.ok(made.includes("CURRENT"), `${made}`);
   });
 
   it("moves its manifest first, and its marker once all names are durable", async () => {
@@ -203,11 +272,46 @@ describe("an export or restore to a new directory", () => {
     assert.equal(await valueAt(disk, "/fresh"), "new");
   });
 
+  it("is refused over a file whose name one has that an earlier try never moved", async () => {
+    const before: MemoryFileSystem = (await prepare("later")).fork({ keep: "all" }, {
+      beforeOperation({ name, path }) {
+        if (name === "rename" && path.startsWith("/fresh/")) disk ??= before.fork({ keep: "all" });
+      },
+    });
+    let disk: MemoryFileSystem | undefined;
+    await DB.restore("/new", "/fresh", { fileSystem: before });
+    const table = (await before.list("/fresh")).find((name) => name.endsWith(".sst"));
+    const again = disk!.fork({ keep: "all" });
+    await DB.restore("/new", "/fresh", { fileSystem: again });
+    // Somebody's, that was there all along.
+    await (await disk!.open(`/fresh/${table}`, "create")).close();
+    await assert.rejects(DB.restore("/new", "/fresh", { fileSystem: disk! }), ExistsError);
+  });
+
   it("makes the directory's name durable also when an earlier try has made it", async () => {
     const disk = await prepare("later");
     await disk.makeDirectory("/fresh");
     await DB.restore("/new", "/fresh", { fileSystem: disk });
     assert.equal(await valueAt(disk.crash({ keep: "none" }), "/fresh"), "new");
+  });
+
+  it("leaves a database alone that was copied there meanwhile", async () => {
+    const disk = await prepare("other");
+    const lock: FileSystem["lock"] = async (path) => {
+      // The last thing before names move.
+      for (const name of path.endsWith("/.stage-lock") ? await disk.list("/data") : []) {
+        if (!name.startsWith("LOCK")) await copyFile(disk, `/data/${name}`, `/fresh/${name}`);
+      }
+      return await disk.lock(path);
+    };
+    const meanwhile = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        const found: unknown = name === "lock" ? lock : Reflect.get(target, name);
+        return typeof found === "function" ? found.bind(target) : found;
+      },
+    });
+    await assert.rejects(DB.restore("/new", "/fresh", { fileSystem: meanwhile }), ExistsError);
+    assert.equal(await valueAt(disk, "/fresh"), "old");
   });
 
   it("is not taken for one of its own by another restore that runs beside it", async () => {

@@ -10,7 +10,16 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DB, ExistsError, IOError, LockedError, NotFoundError, type OpenOptions, ReadOnlyError } from "../../mod.ts";
+import {
+  DB,
+  ExistsError,
+  IOError,
+  LockedError,
+  NoSpaceError,
+  NotFoundError,
+  type OpenOptions,
+  ReadOnlyError,
+} from "../../mod.ts";
 import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { readFile } from "../../lib/files/read.ts";
@@ -628,6 +637,53 @@ describe("opening a database on which another process is at work without a lock"
     assert.deepEqual(await keys(after), ["b"]);
     assert.equal((await after.verify()).ok, true);
   });
+
+  for (const how of ["goes on", "is opened by a third one"] as const) {
+    it(`removes nothing on a full disk, where no marker can be switched, when the other one ${how}`, async () => {
+      const disk = memoryFileSystem();
+      const first = await open(unlocked(disk));
+      await first.set("a", 1);
+      // As the other one writes it just now.
+      await (await disk.open("/db/000099.sst", "create")).close();
+      let third: Promise<DB> | undefined;
+      let syncs = 0;
+      const removed: string[] = [];
+      const full = unlocked(disk, {
+        async remove(path) {
+          removed.push(path);
+          await disk.remove(path);
+        },
+        open(path, mode) {
+          if (mode === "create") throw new NoSpaceError(`Cannot write ${path}: the disk is full (NO_SPACE)`, { path });
+          return disk.open(path, mode);
+        },
+        // Behind the second sync there is nothing more to wait for.
+        async syncDirectory() {
+          if (++syncs !== 2) return;
+          if (how === "goes on") return await first.compact();
+          const switched = Promise.withResolvers<void>();
+          third = open(unlocked(disk, {
+            // The old manifest goes once the marker names the new one.
+            async remove(path) {
+              if (path.includes("MANIFEST")) {
+                switched.resolve();
+                await refused;
+              }
+              await disk.remove(path);
+            },
+          }));
+          await switched.promise;
+        },
+      });
+      const opening = open(full);
+      const refused = opening.then(() => {}, () => {});
+      await assert.rejects(opening, LockedError);
+      assert.equal(syncs, 2);
+      assert.deepEqual(removed, []);
+      await third?.then((db) => db.close());
+      await first.close().catch(() => {});
+    });
+  }
 
   for (const isNew of [true, false]) {
     it(`loses nothing and damages nothing where two ${isNew ? "make it" : "open it"} at once`, async () => {

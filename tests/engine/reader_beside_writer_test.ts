@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DB } from "../../mod.ts";
+import { DB, IOError } from "../../mod.ts";
 import type { FileHandle, FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { settle } from "../db/helpers.ts";
@@ -48,6 +48,53 @@ describe("a reader beside a writer", () => {
     disk.inject({ at: ({ name, path }) => name === "open" && path.includes("MANIFEST"), do: "fail" });
     await using reader = await DB.open("/db", { fileSystem: disk, readOnly: true });
     assert.equal(await reader.get("a"), "x");
+  });
+
+  it("opens where the writer removes a file that it is about to open, and gives back those that it had", async () => {
+    const disk = memoryFileSystem();
+    await using writer = await DB.open("/db", { fileSystem: disk.otherProcess(), blobBytes: 100 });
+    await writer.set("a", "a".repeat(200));
+    await writer.compact();
+    let looks = 0;
+    const left: string[] = [];
+    const meanwhile = new Proxy<FileSystem>(disk, {
+      get(target, name) {
+        if (name === "list") {
+          return async (path: string): Promise<string[]> => {
+            if (looks++ === 0) {
+              await writer.set("b", 1);
+              // The manifest grows, and goes on under its number.
+              await writer.compact();
+            }
+            return await target.list(path);
+          };
+        }
+        const value = Reflect.get(target, name) as unknown;
+        if (name !== "openSync") return typeof value === "function" ? value.bind(target) : value;
+        return (path: string, mode: "read"): FileHandle => {
+          // As networks say it.
+          if (path.endsWith(".blob") && looks === 1) throw new IOError(`Cannot open ${path}: stale (ESTALE)`, { path });
+          const handle = target.openSync(path, mode);
+          left.push(path);
+          return new Proxy(handle, {
+            get(of, what) {
+              if (what === "closeSync") left.splice(left.indexOf(path), 1);
+              const own = Reflect.get(of, what) as unknown;
+              return typeof own === "function" ? own.bind(of) : own;
+            },
+          });
+        };
+      },
+    });
+    // The other files stay: somebody reads them.
+    const reading = writer.list();
+    await reading.next();
+    const reader = await DB.open("/db", { fileSystem: meanwhile, readOnly: true });
+    assert.equal(await reader.get("b"), 1);
+    assert.ok(left.length > 0);
+    await reader.close();
+    assert.deepEqual([looks, left], [2, []]);
+    await reading.return?.();
   });
 
   it("still reports what is damaged each time it is read", async () => {

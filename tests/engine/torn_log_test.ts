@@ -227,4 +227,14 @@ describe("the log of a database that was killed", () => {
       await engine.close();
     }
   });
+
+  it("opens again once it was closed with nothing but such an ingest in it", async () => {
+    const { disk, log } = await killed();
+    await withRecords(disk, log, [ingestRecord(1)]);
+    await (await open(disk)).close();
+    const engine = await open(disk);
+    assert.deepEqual(all(engine), []);
+    await put(engine, { k1: "in its place" });
+    await engine.close();
+  });
 });

@@ -1,7 +1,12 @@
 /** Which head follows from those of two repositories. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type HeadRelation, mergeHeads, relateHeads } from "../../../lib/backup/repository/care/copy/head_relation.ts";
+import {
+  headBeforeLog,
+  type HeadRelation,
+  mergeHeads,
+  relateHeads,
+} from "../../../lib/backup/repository/care/copy/head_relation.ts";
 import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
 import { logPrefix } from "../../../lib/backup/repository/core/layout.ts";
 import { LogIndex, logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
@@ -37,17 +42,35 @@ const ranges = (head: HeadDocument): number[][] => head.gaps.map(({ from, to }) 
 describe("relateHeads", () => {
   /** Puts log of one piece, and gives the chain behind it. */
   async function putLog(house: House, previous: string, first: number, last: number, salt = 0): Promise<string> {
+    return (await putPieces(house, previous, first, [last], salt)).at(-1)!;
+  }
+
+  /** Puts log of pieces that end at these versions, and gives the chain behind each. */
+  async function putPieces(
+    house: House,
+    previous: string,
+    first: number,
+    ends: number[],
+    salt = 0,
+  ): Promise<string[]> {
     const { database, lineage } = headOf({});
-    const writer = new PieceWriter();
-    for (let version = first; version <= last; version++) writer.add(version, 1000, Uint8Array.of(0, salt));
-    const piece = writer.take();
-    const chain = nextChain(previous, piece.bytes);
+    const pieces: Uint8Array[] = [];
+    const chains: string[] = [];
+    let version = first;
+    for (const end of ends) {
+      const writer = new PieceWriter();
+      while (version <= end) writer.add(version++, 1000, Uint8Array.of(0, salt));
+      pieces.push(writer.take().bytes);
+      chains.push(nextChain(chains.at(-1) ?? previous, pieces.at(-1)!));
+    }
+    const last = ends.at(-1)!;
     const about = { database, lineage, previous, first, last, minTimestamp: 1000, maxTimestamp: 1000 };
-    await putLogObject(house.context, logPrefix(database, lineage) + logName(first, last, chain), async function* () {
+    const key = logPrefix(database, lineage) + logName(first, last, chains.at(-1)!);
+    await putLogObject(house.context, key, async function* () {
       yield await Promise.resolve(writeLogHead(about));
-      yield piece.bytes;
+      yield* pieces;
     }, {});
-    return chain;
+    return chains;
   }
 
   async function relation(house: House, head: HeadDocument, other: HeadDocument): Promise<HeadRelation[]> {
@@ -92,6 +115,29 @@ describe("relateHeads", () => {
       ]);
     }
   });
+
+  it("goes on to the object that has the head's chain where a shorter one holds its version as well", async () => {
+    const house = await House.make();
+    const { database, lineage } = headOf({});
+    const chain = await putLog(house, genesisChain(database, lineage, 1), 1, 4);
+    const [middle] = await putPieces(house, chain, 5, [6, 8]);
+    await putLog(house, hex("6"), 5, 7, 1);
+    const head = headOf({ version: 6, chain: middle! });
+    assert.deepEqual(await relation(house, head, headOf({ version: 4, chain })), ["behind", "ahead"]);
+    const strange = headOf({ version: 4, chain: hex("8") });
+    assert.deepEqual(await relation(house, head, strange), ["diverged", "diverged"]);
+  });
+});
+
+describe("headBeforeLog", () => {
+  it("is nobody's and of a later epoch where log is to come behind it", () => {
+    const head = headOf({ version: 5, epoch: 7 });
+    const upTo = (last: number) => [{ key: "log/a", size: 1, first: 5, last, chain: hex("9") }];
+    assert.equal(headBeforeLog(head, upTo(5), []), head);
+    const ahead = headBeforeLog(head, upTo(6), []);
+    assert.deepEqual(ahead, { ...head, writer: REPAIR_WRITER, epoch: 8 });
+    assert.equal(headBeforeLog(ahead, upTo(6), []), ahead, "once");
+  });
 });
 
 describe("mergeHeads", () => {
@@ -120,6 +166,13 @@ describe("mergeHeads", () => {
       strays: [],
     });
     assert.deepEqual(head, { ...source, epoch: 8, coveredUntil: 3000, writer: REPAIR_WRITER });
+  });
+
+  it("notes a gap around log that nobody counts, unless there is one already", () => {
+    const source = headOf({ version: 40, gaps: [gapOf(20, 25)], start: 26 });
+    const merge = { source, target: undefined, relation: undefined, stretches: [stretch(26, 40)], held: [] };
+    const head = mergeHeads({ ...merge, strays: [gapOf(4, 6), gapOf(22, 24)] });
+    assert.deepEqual(ranges(head), [[4, 6], [20, 25]]);
   });
 
   it("notes what lies between as a gap, with the chain before and the time behind it", () => {

@@ -310,6 +310,15 @@ describe("copyRepository", () => {
     assert.deepEqual([...(await contentsOf(store)).keys()].filter((key) => !key.startsWith(PART.audit)), before);
   });
 
+  it("refuses a history that somebody has begun there, of which nothing but a base came yet", async () => {
+    const { house, from, to } = await both();
+    await backupTo(house.engine, ownContext({ ...to }, to), { id: "theirs", type: "full" });
+    const [begun] = await readHeads(to);
+    assert.equal(begun!.version, begun!.start - 1);
+    await assert.rejects(copyRepository(from, to, {}), LineageError);
+    assert.deepEqual(await readHeads(to), [begun]);
+  });
+
   it("refuses an id that another backup has there, before anything is written", async () => {
     const { house, from, to, store } = await both();
     const other = await openAt(house.fs, "/other", { clock: house.time.clock });
@@ -325,6 +334,27 @@ describe("copyRepository", () => {
     // Chosen around it, both stand beside each other.
     await copyRepository(from, to, { backups: ["inc-1"] });
     assert.equal((await readBackups(to)).length, 3);
+  });
+
+  it("refuses an id that another backup takes there meanwhile", async () => {
+    const { house, from, to, store } = await both();
+    const other = await openAt(house.fs, "/other", { clock: house.time.clock });
+    await write(other, (batch) => put(batch, 0, "a", { value: "1" }));
+    const elsewhere = await openOver(new MemoryStore(), house.time.clock);
+    await backupTo(other, ownContext({ ...elsewhere }, elsewhere), { id: "inc-2", type: "full" });
+    await other.close();
+    const key = backupKey("inc-2");
+    const theirs = await collect((await elsewhere.store.get(key))!.body);
+    const inner = store.put.bind(store);
+    store.put = async (name, ...rest) => {
+      if (name === key) await inner(key, theirs);
+      return await inner(name, ...rest);
+    };
+    await assert.rejects(
+      copyRepository(from, to, {}),
+      (error) => error instanceof ExistsError && /inc-2/.test(error.message),
+    );
+    assert.deepEqual(await collect((await store.get(key))!.body), theirs);
   });
 
   it("names a damaged object, and leaves nothing half behind", async () => {
@@ -402,6 +432,25 @@ describe("copyRepository", () => {
     assert.deepEqual([report.objects, report.logObjects], [1, 1]);
     assert.ok(report.reused > 3);
     await assertSamePoints(from, again, states);
+  });
+
+  it("gives up where damaged log that an earlier copy left can't be taken away", async () => {
+    const { house, from, to, store } = await both();
+    await copyRepository(from, to, {});
+    for (const key of (await contentsOf(store, PART.heads)).keys()) await store.delete(key);
+    for (const key of (await contentsOf(store, PART.backups)).keys()) await store.delete(key);
+    const log = [...(await contentsOf(store, PART.log)).keys()][0]!;
+    await damage(store, log, 80);
+    let tries = 0;
+    const remove = store.delete.bind(store);
+    store.delete = async (key, options) => {
+      if (key !== log) return await remove(key, options);
+      // As a bucket whose lock leaves each object what it is.
+      if (++tries > 3) throw new Error("no end to it");
+    };
+    const again = await openOver(store, house.time.clock);
+    await assert.rejects(copyRepository(from, again, {}), IntegrityError);
+    assert.equal(tries, 1);
   });
 
   it("tells how far it is, keeps to both limits, and gives up when told", async () => {

@@ -8,7 +8,7 @@ import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
-import { DAMAGES, KEY, over, restoreFrom, sampleRepository, storeOf } from "./damage_fixture.ts";
+import { DAMAGES, KEY, over, repair, restoreFrom, sampleRepository, storeOf, verify } from "./damage_fixture.ts";
 import { keysOf } from "./prune_fixture.ts";
 
 describe("a damaged audit line", () => {
@@ -30,6 +30,23 @@ describe("a damaged audit line", () => {
   });
 });
 
+describe("an audit line behind one that was replaced", () => {
+  it("is found, and stays where it is when a repair has noted that", async () => {
+    const house = await House.make();
+    for (const action of ["one", "two", "three", "four"]) await writeAudit(house.context, action, "ok", {});
+    const lines = await keysOf(house.store, "audit/");
+    const other = await House.make();
+    for (const action of ["alone", "another"]) await writeAudit(other.context, action, "ok", {});
+    await house.store.put(lines[1]!, (await other.store.get(lines[1]!))!.body);
+    const context = (): typeof house.context => ({ ...house.context });
+    const found = (await verify(context())).problems.map(({ key }) => key);
+    assert.deepEqual(found, [lines[1], lines[2]]);
+    assert.deepEqual((await repair(context())).setAside, []);
+    assert.deepEqual((await verify(context())).problems, []);
+    for (const { engine } of [house, other]) await engine.close();
+  });
+});
+
 describe("a damaged key slot", () => {
   it("is passed over when another opens the repository", async () => {
     const house = await House.make({ repository: { encryption: { key: KEY } } });
@@ -48,6 +65,19 @@ describe("a damaged key slot", () => {
       await house.store.put(slot, bytes);
     }
     await assert.rejects(opens(new Uint8Array(32)), DecryptionError);
+    await house.engine.close();
+  });
+
+  it("is set aside by a repair where another opens the repository, and left where it is otherwise", async () => {
+    const house = await House.make({ repository: { encryption: { key: KEY } } });
+    const { context, store } = house;
+    const { ring, id, randomBytes } = context;
+    const [slot] = await keysOf(store, "keys/");
+    await store.put(slot!, new Uint8Array(9));
+    assert.deepEqual((await repair(context)).setAside, []);
+    const other = new Uint8Array(32).fill(6);
+    await addSlot(store, { repository: id, ring: ring!, createdAt: 0, randomBytes }, { key: other });
+    assert.deepEqual((await repair(context)).setAside, [slot]);
     await house.engine.close();
   });
 });

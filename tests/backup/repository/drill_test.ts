@@ -143,10 +143,17 @@ describe("drillRepository()", () => {
 
   it("restores a part of the entries too", async () => {
     const sample = await samples["plain"]!;
-    const report = await drill(over(sample, await storeOf(sample.image)), { backupId: "part" });
+    const context = over(sample, await storeOf(sample.image));
+    const whole = await drill(context, { backupId: "inc3" });
+    const report = await drill(context, { backupId: "part" });
     assert.deepEqual(report.problems, []);
     assert.equal(report.entries, 3);
     assert.deepEqual(report.left, []);
+    // What was proven of all entries at that version stays.
+    const { database, version } = report;
+    const { lineage } = sample.house.engine;
+    assert.equal(version, whole.version);
+    assert.equal((await drillOf(context, { database, lineage, version }))?.contentChecksum, whole.checksum);
   });
 
   it("reports what does not come back, and proves that", async () => {

@@ -9,7 +9,7 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
-import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { headKey, objectKey, REPOSITORY_COPY_KEY } from "../../../lib/backup/repository/core/layout.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { sealDocument, sealOf } from "../../../lib/format/repository/document.ts";
@@ -173,6 +173,28 @@ describe("repairRepository()", () => {
     await house.engine.close();
   });
 
+  it("gives a repository that was made without it the copy of what it says of itself", async () => {
+    const sample = await sampled();
+    const image = new Map(sample.image);
+    assert.ok(image.delete(REPOSITORY_COPY_KEY));
+    const store = await storeOf(image);
+    assert.deepEqual((await repair(over(sample, store))).repaired, []);
+    assert.ok((await keysOf(store)).includes(REPOSITORY_COPY_KEY));
+  });
+
+  it("sets aside what lay in the place of a manifest that it puts there", async () => {
+    const sample = await sampled();
+    const [own, wrong] = ["backups/inc1.json", "backups/part.json"];
+    const garbage = new Uint8Array(99).fill(7);
+    const image = new Map(sample.image).set(own!, garbage).set(wrong!, sample.image.get(own!)!);
+    const store = await storeOf(image);
+    const { repaired } = await repair(over(sample, store));
+    assert.ok(repaired.some((line) => line.includes(`lay at ${wrong}`)), `${repaired}`);
+    const after = await imageOf(store);
+    assert.deepEqual(after.get(own!), sample.image.get(own!));
+    assert.ok([...after].some(([key, bytes]) => key.startsWith("damaged/") && bytes.join() === garbage.join()));
+  });
+
   it("puts log where it belongs once, and not where it lies already", async () => {
     const sample = await sampled();
     const key = keyOf(sample, (each) => each.startsWith("log/"));
@@ -305,6 +327,31 @@ describe("repairRepository()", () => {
       assert.deepEqual((await imageOf(store)).get(key), image.get(key));
     });
   }
+
+  it("knows a head that it has put though it was told that another is there", async () => {
+    const { headKey: key, image } = await samples["plain"]!;
+    const store = await storeOf(new Map([...image].filter(([name]) => name !== key)));
+    const { put } = store;
+    // As after an answer that was lost, and a second try.
+    store.put = async (name, ...rest) => {
+      const done = await put.call(store, name, ...rest);
+      return name === key ? undefined : done;
+    };
+    assert.equal((await repair(over(await sampled(), store))).repaired.length, 1);
+    assert.deepEqual((await verify(over(await sampled(), store))).problems, []);
+  });
+
+  it("leaves a head that a writer puts where it found none", async () => {
+    const { headKey: key, image } = await samples["plain"]!;
+    const store = await storeOf(new Map([...image].filter(([name]) => name !== key)));
+    const { put } = store;
+    store.put = async (name, ...rest) => {
+      if (name === key) await put.call(store, key, image.get(key)!);
+      return await put.call(store, name, ...rest);
+    };
+    await assert.rejects(repair(over(await sampled(), store)), { code: "REPOSITORY_LOCKED" });
+    assert.deepEqual((await imageOf(store)).get(key), image.get(key));
+  });
 
   it("moves a head that was put back from an older time up to where the log is", async () => {
     const sample = await sampled();

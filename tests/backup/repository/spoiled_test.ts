@@ -11,6 +11,8 @@ import type {
   StoreCapabilities,
   StoredObject,
 } from "../../../lib/storage/object_store.ts";
+import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
+import { openOver, restored } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 
 /** Changes a byte in the middle of each object that it is told to, and notes what is read. */
@@ -109,4 +111,24 @@ describe("a full backup", () => {
       assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
     }
   });
+});
+
+describe("a copy", () => {
+  for (const part of ["objects/", "log/"]) {
+    it(`fails where the store spoils what it is given below ${part}, and the next one holds`, async () => {
+      const { house } = await prepared();
+      await house.backup({ type: "full" });
+      await house.set("a", "1");
+      await house.backup({ id: "next", type: "incremental" });
+      const target = new SpoilingStore(false);
+      const to = await openOver(target, house.time.clock);
+      target.spoils = (key) => key.startsWith(part);
+      await assert.rejects(copyRepository(house.context, to, {}), IntegrityError);
+      assert.equal(await target.head("backups/next.json"), undefined);
+      target.spoils = () => false;
+      await copyRepository(house.context, to, {});
+      const { contents } = await restored(to, { backupId: "next" });
+      assert.deepEqual(contents, house.states.get(house.engine.visibleVersion));
+    });
+  }
 });

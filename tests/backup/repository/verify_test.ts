@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HoldfastError, NotFoundError } from "../../../lib/base/errors.ts";
-import { readAudit } from "../../../lib/backup/repository/core/audit.ts";
+import { HoldfastError, NotFoundError, StorageError } from "../../../lib/base/errors.ts";
+import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit.ts";
 import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
 import { OPEN_DEFAULTS, openRepository } from "../../../lib/backup/repository/core/open.ts";
-import { backupKey, headKey, logPrefix, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { giveUp } from "../../../lib/backup/repository/core/given_up.ts";
+import {
+  backupKey,
+  headKey,
+  logPrefix,
+  objectKey,
+  PART,
+  REPOSITORY_COPY_KEY,
+  REPOSITORY_KEY,
+} from "../../../lib/backup/repository/core/layout.ts";
 import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
@@ -193,6 +202,58 @@ describe("verifyRepository()", () => {
     assert.deepEqual((await verify(house.context)).problems, []);
   });
 
+  it("finds an older head that was put back, by log that follows what is behind it, and by log that spans it", async () => {
+    for (const isMerged of [false, true]) {
+      const house = await House.make();
+      await house.set("a", "1");
+      await house.backup();
+      const ship = async (value: string): Promise<void> => {
+        await house.set("a", value);
+        await Shipper.of(house.context, house.engine).ship();
+      };
+      await ship("2");
+      const [key] = await keysOf(house.store, PART.heads);
+      const older = (await imageOf(house.store)).get(key!)!;
+      await ship("3");
+      if (!isMerged) await ship("4");
+      else {
+        const separate = await keysOf(house.store, PART.log);
+        house.time.now += 2 * 86_400_000;
+        const [head] = await readHeads(house.context);
+        assert.equal((await mergeLog(house.context, head!, new MergeMemory())).made, 1);
+        for (const each of separate) await house.store.delete(each);
+      }
+      assert.deepEqual((await verify({ ...house.context })).problems, []);
+      await house.store.put(key!, older);
+      const { problems } = await verify({ ...house.context });
+      assert.deepEqual(problems.map((problem) => problem.key), [key]);
+      assert.match(problems[0]!.detail, /an older head was put back/);
+      // What is behind it is looked into, and may be damaged.
+      const [beyond] = (await keysOf(house.store, PART.log)).slice(isMerged ? -1 : -2);
+      await house.store.put(beyond!, (await imageOf(house.store)).get(beyond!)!.fill(0, 70));
+      assert.ok((await verify({ ...house.context })).problems.some((problem) => problem.key === beyond));
+      await house.engine.close();
+    }
+  });
+
+  it("takes no head for an older one behind which log is shipped while it looks", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const list = house.store.list.bind(house.store);
+    let shipped = 0;
+    house.store.list = async (options) => {
+      for (let n = 0; n < 2 && options?.prefix?.startsWith(PART.log); n++) {
+        await house.set("a", `${shipped++}`);
+        await Shipper.of(house.context, house.engine).ship();
+      }
+      return await list(options);
+    };
+    assert.deepEqual((await verify({ ...house.context })).problems, []);
+    assert.ok(shipped > 0);
+    await house.engine.close();
+  });
+
   it("finds log that is whole and of another history", async () => {
     const sample = await samples["plain"]!;
     const [first, second] = [...sample.image.keys()].filter((key) => key.startsWith("log/"));
@@ -263,6 +324,27 @@ describe("verifyRepository()", () => {
     await assert.rejects(verify(context, "all", "none"), NotFoundError);
   });
 
+  it("tells what is wrong with one backup that nothing restores any more", async () => {
+    const sample = await samples["plain"]!;
+    const [log] = [...sample.image.keys()].filter((key) => key.startsWith(PART.log));
+    const image = new Map(sample.image);
+    image.delete(log!);
+    const { ok, problems } = await verify(over(sample, await storeOf(image)), "all", "inc1");
+    assert.equal(ok, false);
+    assert.ok(problems.every(({ backups }) => backups.includes("inc1")), JSON.stringify(problems));
+  });
+
+  it("counts what it has read, be it damaged", async () => {
+    const sample = await samples["plain"]!;
+    const key = [...sample.image.keys()].find((each) => each.startsWith(PART.objects))!;
+    const damaged = DAMAGES["flipped in the middle"]!(sample.image, key)!;
+    const [whole, report] = [
+      await verify(over(sample, await storeOf(sample.image))),
+      await verify(over(sample, await storeOf(damaged))),
+    ];
+    assert.deepEqual([report.ok, report.objects], [false, whole.objects]);
+  });
+
   it("says by length alone what was cut, and reads what it must to be sure", async () => {
     const sample = await samples["plain"]!;
     const key = [...sample.image.keys()].find((each) => each.startsWith("objects/"))!;
@@ -307,6 +389,72 @@ describe("verifyRepository()", () => {
     }
   });
 
+  it("finds that what it says of itself is another's, and looks for no key by that", async () => {
+    const [plain, encrypted] = [await samples["plain"]!, await samples["encrypted"]!];
+    for (const key of [REPOSITORY_KEY, REPOSITORY_COPY_KEY]) {
+      const image = new Map(plain.image).set(key, encrypted.image.get(REPOSITORY_KEY)!);
+      const { problems } = await verify(over(plain, await storeOf(image)), "none");
+      assert.deepEqual(problems.map((problem) => problem.key), [key]);
+    }
+  });
+
+  it("finds given up what an old line of the audit log says of a parent", async () => {
+    const house = await House.make();
+    for (const id of ["base", "parent", "child"]) {
+      await house.set("a", id);
+      await house.backup({ id, type: id === "base" ? "full" : "incremental" });
+    }
+    await house.store.delete(backupKey("parent"));
+    const missed = async (): Promise<string[]> =>
+      (await verify({ ...house.context }, "none")).problems.map(({ key }) => key);
+    assert.deepEqual(await missed(), [backupKey("parent")]);
+    await giveUp(house.context, [backupKey("parent")]);
+    for (let n = 0; n < 700; n++) await writeAudit(house.context, "later", "ok", {});
+    assert.deepEqual(await missed(), []);
+    await house.engine.close();
+  });
+
+  it("finds what lies beside log and is not named as log is", async () => {
+    const sample = await samples["plain"]!;
+    const log = [...sample.image.keys()].find((key) => key.startsWith(PART.log))!;
+    const deeper = log.replace(/\/([^/]+)$/, "/copies/$1");
+    const image = new Map(sample.image).set(deeper, sample.image.get(log)!).set(`${log}.old`, new Uint8Array(9));
+    const { problems } = await verify(over(sample, await storeOf(image)), "none");
+    assert.deepEqual(problems.map(({ key }) => key), [`${log}.old`, deeper].sort());
+  });
+
+  it("finds log whose bytes are whole and whose operations make no sense", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup();
+    const [head] = await readHeads(house.context);
+    const writer = new PieceWriter();
+    writer.add(9, 1000, Uint8Array.of(99, 99, 99));
+    const { bytes } = writer.take();
+    const about = { database: head!.database, lineage: head!.lineage, previous: head!.chain, first: 9, last: 9 };
+    const chain = nextChain(about.previous, bytes);
+    const key = logPrefix(about.database, about.lineage) + logName(9, 9, chain);
+    await putLogObject(house.context, key, async function* () {
+      yield writeLogHead({ ...about, minTimestamp: 1000, maxTimestamp: 1000 });
+      yield bytes;
+    }, {});
+    assert.deepEqual((await verify({ ...house.context })).problems.map((problem) => problem.key), [key]);
+    await house.engine.close();
+  });
+
+  it("finds without the key what was put there unencrypted", async () => {
+    const [plain, encrypted] = [await samples["plain"]!, await samples["encrypted"]!];
+    for (const part of [PART.objects, PART.log]) {
+      const first = ({ image }: Sample): string => [...image.keys()].find((key) => key.startsWith(part))!;
+      const key = first(encrypted);
+      const image = new Map(encrypted.image).set(key, plain.image.get(first(plain))!);
+      const context = await openRepository(await storeOf(image), { ...OPEN_DEFAULTS, keyless: true, create: false });
+      const { problems } = await verify(context);
+      assert.deepEqual(problems.map((problem) => problem.key), [key]);
+      assert.match(problems[0]!.detail, /is not encrypted/);
+    }
+  });
+
   it("finds a lease and a mark that can't be read", async () => {
     const sample = await samples["plain"]!;
     const keys = [`${PART.marks}mark.json`, `${PART.locks}restore-0123456789abcdef.json`].sort();
@@ -342,12 +490,48 @@ describe("verifyRepository()", () => {
     assert.equal(last?.result, "failed");
   });
 
+  it("proves nothing of the whole by what one backup needs", async () => {
+    const sample = await samples["plain"]!;
+    const image = new Map([...sample.image].filter(([key]) => !key.startsWith(PART.proofs)));
+    const context = over(sample, await storeOf(image.set(`${PART.marks}mark.json`, new Uint8Array(9))));
+    assert.equal((await verify(context)).ok, false);
+    assert.equal((await verify(context, "all", "full")).ok, true);
+    const whole = (await readProofs(context)).filter(({ backupId }) => backupId === null);
+    assert.deepEqual(whole.map(({ ok }) => ok), [false]);
+  });
+
+  it("takes no pin for a stray one whose manifest can't be read", async () => {
+    const sample = await samples["plain"]!;
+    const key = backupKey("full");
+    const context = over(sample, await storeOf(new Map(sample.image).set(key, new Uint8Array(9))));
+    const { problems } = await verify(context, "none");
+    assert.ok(problems.some((problem) => problem.key === key));
+    assert.deepEqual(problems.filter((problem) => problem.key.startsWith(PART.pins)), []);
+  });
+
+  it("does not go on without a lease where the store fails to take one that it may take later", async () => {
+    const sample = await samples["plain"]!;
+    const store = await storeOf(sample.image);
+    const put = store.put.bind(store);
+    for (const retryable of [true, false]) {
+      store.put = (key, ...rest) => {
+        const details = { operation: "put", key, retryable };
+        return key.startsWith(PART.locks) ? Promise.reject(new StorageError("refused", details)) : put(key, ...rest);
+      };
+      const done = verify(over(sample, store), "none");
+      await (retryable ? assert.rejects(done, /refused/) : done);
+    }
+  });
+
   it("writes nothing where nothing may be written", async () => {
     const sample = await samples["plain"]!;
     const store = await storeOf(sample.image);
     const context = { ...over(sample, store), readOnly: true };
-    store.put = () => Promise.reject(new Error("written"));
+    const written: string[] = [];
+    store.put = (key) => (written.push(key), Promise.reject(new Error("written")));
     assert.equal((await verify(context)).ok, true);
+    // Also where nobody is told that it failed.
+    assert.deepEqual(written, []);
   });
 
   it("tells of its progress and gives up when told to", async () => {

@@ -6,6 +6,9 @@ import type { StorageError } from "../../../lib/base/errors.ts";
 import { systemTimers } from "../../../lib/base/timers.ts";
 import { bytesOf, equal, isStorageError, keysOf, pattern, streamed, text, textOf } from "../helpers.ts";
 import type { Fault, PassedRequest } from "../servers/faulty_proxy.ts";
+import { AzureStore } from "../../../lib/storage/azure/azure_store.ts";
+import { azureSettings } from "../../../lib/storage/azure/settings.ts";
+import { ACCOUNT, KEY } from "../servers/azurite.ts";
 import { azureFixture } from "./fixture.ts";
 
 const azure = await azureFixture();
@@ -276,6 +279,22 @@ describe("AzureStore get()", () => {
     }
   });
 
+  it("looks again where what came meanwhile holds the range that was beyond the end", async () => {
+    const container = await azure.server.newContainer();
+    const store = await azure.open({}, { container });
+    await store.put("a", pattern(10));
+    const bytes = pattern(1000);
+    azure.proxy.faultOf = async ({ method }) => {
+      const blob = azure.server.service.getContainerClient(container).getBlockBlobClient("p/a");
+      if (method === "HEAD") await blob.upload(bytes, bytes.length);
+      return undefined;
+    };
+    const requests = await azure.sent(async () => {
+      assert.ok(equal(await bytesOf(await store.get("a", { offset: 100 })), bytes.subarray(100)));
+    });
+    assert.deepEqual(requests.map(({ method }) => method), ["GET", "HEAD", "GET"]);
+  });
+
   it("stops fetching when the reader leaves", async () => {
     const store = await azure.open({ concurrency: 2 }, { rangeBytes: RANGE });
     await store.put("a", pattern(10 * RANGE));
@@ -287,6 +306,24 @@ describe("AzureStore get()", () => {
 });
 
 describe("AzureStore requests", () => {
+  it("are made once a client could be made, though it could not before", async () => {
+    const { server, proxy } = azure;
+    const path = `azure://${ACCOUNT}/${await server.newContainer()}`;
+    const settings = azureSettings(path, { endpoint: `${proxy.url}/${ACCOUNT}`, accountKey: KEY });
+    let tries = 0;
+    const store = new AzureStore({
+      ...settings,
+      get endpoint(): string {
+        if (tries++ === 0) throw new Error("no client");
+        return settings.endpoint;
+      },
+    });
+    await assert.rejects(store.head("a"), /no client/);
+    assert.equal(await store.head("a"), undefined);
+    assert.equal(await store.head("a"), undefined);
+    assert.equal(tries, 2, "it is kept");
+  });
+
   it("are made again on 408, 429, 5xx and broken connections, with growing pauses", async () => {
     const store = await azure.open();
     await store.put("a", text("1"));

@@ -500,6 +500,52 @@ describe("S3Store tries again", () => {
     });
   });
 
+  it("leaves no upload by which it found out that completions have conditions", async () => {
+    const fate = (request: SeenRequest): Answer => {
+      if (request.method === "HEAD") return { status: 404 };
+      const isCompletion = request.method === "POST" && request.headers["if-none-match"] === "*";
+      return isCompletion ? { status: 412, body: xml("Error", "<Code>PreconditionFailed</Code>") } : agree(request);
+    };
+    await answered(fate, {}, async (store, { requests }) => {
+      await store.put("b", streamed(pattern(9 * MIB), MIB), { ifAbsent: true });
+      const of = requests.filter(({ path }) => path.includes("~probe-"));
+      assert.ok(of.some(({ method, path }) => method === "POST" && path.includes("uploadId=u1")));
+      assert.deepEqual(
+        of.filter(({ method }) => method === "DELETE").map(({ path }) => path.includes("uploadId=u1")),
+        [true, false],
+        "the upload, and the object",
+      );
+    });
+  });
+
+  it("never takes a part of an object for all of it", async () => {
+    for (const bytes of [9, 11]) {
+      const headers = { etag: '"e1"', "content-range": "bytes 0-9/10" };
+      await answered(() => ({ status: 206, headers, body: pattern(bytes) }), {}, async (store) => {
+        const what = bytes === 9 ? /broke off after 9 of 10 bytes/ : /too long/;
+        await assert.rejects(store.get("a"), (error) => error instanceof StorageError && what.test(error.message));
+      });
+    }
+  });
+
+  it("sees an object rather than its deletion in the same moment, be they in two pages of its history", async () => {
+    const about = "<Key>some/prefix/a</Key><LastModified>2026-11-01T00:00:00.000Z</LastModified>";
+    const page = (inside: string): Answer => ({
+      status: 200,
+      body: xml("ListVersionsResult", `<Name>bucket</Name>${inside}`),
+    });
+    const fate = ({ path }: SeenRequest): Answer =>
+      path.includes("key-marker")
+        ? page(`<IsTruncated>false</IsTruncated><Version>${about}<VersionId>v1</VersionId><Size>1</Size></Version>`)
+        : page(
+          "<IsTruncated>true</IsTruncated><NextKeyMarker>some/prefix/a</NextKeyMarker>" +
+            `<NextVersionIdMarker>v2</NextVersionIdMarker><DeleteMarker>${about}<VersionId>v2</VersionId></DeleteMarker>`,
+        );
+    await answered(fate, { asOf: Date.UTC(2026, 10, 2), capabilities: undefined }, async (store) => {
+      assert.deepEqual((await store.list()).objects, [{ key: "a", size: 1 }]);
+    });
+  });
+
   it("never takes a part of a listing for all of it", async () => {
     for (
       const body of [

@@ -80,7 +80,7 @@ function checkHeads({ facts, laterHeads, unfinished }: Inventory, findings: Find
   for (const [history, index] of facts.logs) {
     const [database, lineage] = history.split("/") as [string, string];
     const key = headKey(database, lineage);
-    if (findings.of(key) !== undefined || index.objects.length === 0) continue;
+    if (index.objects.length === 0) continue;
     const head = laterHeads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined) {
       findings.add({ key, kind: "missing", detail: "it is gone, and there is archived log that it has to count" });
@@ -89,7 +89,6 @@ function checkHeads({ facts, laterHeads, unfinished }: Inventory, findings: Find
   for (const { id, database, lineage, log } of facts.backups) {
     if (log === null) continue;
     const key = headKey(database, lineage);
-    if (findings.of(key) !== undefined) continue;
     const head = laterHeads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined) {
       findings.add({ key, kind: "missing", detail: `it is gone, and the log of backup ${id} was archived under it` });
