@@ -304,8 +304,9 @@ async function switchTo(
 function brokenHeads(patient: Patient): Set<string> {
   const keys = new Set<string>();
   const { facts } = patient;
-  for (const { database, lineage, ingests } of facts.heads) {
-    const objects = ingests.flatMap(({ files }) => files.map(({ object }) => objectKey(object)));
+  for (const head of facts.heads) {
+    const { database, lineage } = head;
+    const objects = countedIngests(head).flatMap(({ files }) => files.map(({ object }) => objectKey(object)));
     if (objects.some((object) => patient.bad.has(object))) keys.add(headKey(database, lineage));
   }
   // Those that have lost objects go too, and then points in time begin at an older base.
