@@ -4,6 +4,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
+import { throwIfAborted } from "./abort.ts";
 
 /** Resolves once the event loop has gone round: pending input, timers and promises had their turn. */
 export function yieldToLoop(): Promise<void> {
@@ -21,12 +22,14 @@ const SLICE_MS = 1;
 /** Cuts long work into slices: call `tick` between steps, and the loop gets its turn whenever a slice is used up. */
 export class Slicer {
   readonly #now: () => number;
+  readonly #signal: AbortSignal | undefined;
   readonly #sliceMs: number;
   #started: number;
 
-  /** Measures with `now` (milliseconds; monotonic is best). */
-  constructor(now: () => number, sliceMs: number = SLICE_MS) {
+  /** Measures with `now` (milliseconds; monotonic is best). The signal ends the work between two slices. */
+  constructor(now: () => number, signal?: AbortSignal, sliceMs: number = SLICE_MS) {
     this.#now = now;
+    this.#signal = signal;
     this.#sliceMs = sliceMs;
     this.#started = now();
   }
@@ -37,10 +40,14 @@ export class Slicer {
     return elapsed >= this.#sliceMs || elapsed < 0;
   }
 
-  /** Yields to the event loop when the slice is used up, and begins the next; otherwise goes on at once. */
+  /**
+   * Yields to the event loop when the slice is used up, and begins the next, or throws the reason of the signal that has fired
+   * meanwhile; otherwise goes on at once.
+   */
   async tick(): Promise<void> {
     if (!this.due()) return;
     await yieldToLoop();
+    throwIfAborted(this.#signal);
     this.#started = this.#now();
   }
 }

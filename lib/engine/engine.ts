@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "../base/abort.ts";
+import { abortable, throwIfAborted } from "../base/abort.ts";
 import { ClosedError, NoSpaceError, ReadOnlyError } from "../base/errors.ts";
 import type { FileLock, FileSystem } from "../files/file_system.ts";
 import type { Batch, IngestInfo } from "../format/log/batch.ts";
@@ -227,10 +227,11 @@ export class TreeEngine implements Engine {
     this.#assertOpen("compact");
     throwIfAborted(signal);
     if (this.readOnly) throw this.#readOnlyError("compact");
-    await this.#reserve.help(async () => {
+    const flushed = this.#reserve.help(async () => {
       if (!await this.#queue.exclusive(() => this.#queue.rotate())) throw this.#store.noSpace("compact");
       await this.#background.flushed();
     });
+    await abortable(flushed, signal);
     await compactRange(this.#store, this.#background, start, end, signal, onTables);
     await trimLog(this.#store);
   }

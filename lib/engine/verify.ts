@@ -22,7 +22,7 @@ export async function verifyStore(
   options: { signal?: AbortSignal | undefined; onBytes?: (bytes: number) => void },
 ): Promise<VerifyReport> {
   const started = store.settings.monotonic();
-  const slicer = new Slicer(store.settings.monotonic);
+  const slicer = new Slicer(store.settings.monotonic, options.signal);
   const problems: Problem[] = [];
   const report = { files: 0, bytes: 0, entries: 0 };
   const pin = await takePin();

@@ -16,7 +16,7 @@ describe("Slicer", () => {
   it("yields once per used-up slice and not before", async () => {
     let time = 0;
     let turns = 0;
-    const slicer = new Slicer(() => time, 2);
+    const slicer = new Slicer(() => time, undefined, 2);
     const count = (): void => void setImmediate(() => turns++);
     count();
     time = 1;
@@ -28,6 +28,15 @@ describe("Slicer", () => {
     await slicer.tick();
     assert.equal(turns, 1);
     assert.equal(slicer.due(), false);
+  });
+
+  it("throws the reason of a signal between two slices, and not within one", async () => {
+    let time = 0;
+    const reason = new Error("no longer wanted");
+    const slicer = new Slicer(() => time, AbortSignal.abort(reason));
+    await slicer.tick();
+    time = 10;
+    await assert.rejects(slicer.tick(), (error) => error === reason);
   });
 
   it("takes a clock that went backward for a used-up slice", async () => {

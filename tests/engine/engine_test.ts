@@ -574,6 +574,26 @@ describe("Engine", () => {
     assert.ok(report.problems.some((problem) => problem.file.endsWith(table)));
     await engine.close();
   });
+
+  it("is looked for in a file no further once the signal fires", async () => {
+    let slices = 0;
+    const big = 1024 * 1024;
+    const engine = await open(memoryFileSystem(), {
+      memtableBytes: big,
+      tableBytes: big,
+      monotonic: () => 10 * ++slices,
+    });
+    await fill(engine, 500);
+    await engine.compact();
+    const giveUp = new AbortController();
+    const onBytes = (): void => assert.fail("it went on to the end of the file");
+    const verified = engine.verify({ signal: giveUp.signal, onBytes });
+    const before = slices;
+    while (slices < before + 4) await yieldToLoop();
+    giveUp.abort(new Error("enough"));
+    await assert.rejects(verified, /enough/);
+    await engine.close();
+  });
 });
 
 describe("a manifest that lost its last edit", () => {

@@ -554,6 +554,28 @@ describe("repairDatabase()", () => {
     await assert.rejects(repairDatabase(fs, "/db", slow, { dryRun: true, onRows }), /enough/);
   });
 
+  it("can be given up while it looks at tables and blob files, and has none open then", async () => {
+    let slices = 0;
+    let atRows = 0;
+    const slow = { monotonic: () => 10 * ++slices };
+    const { fs: whole } = await example();
+    await repairDatabase(whole, "/db", tinySettings(slow), { dryRun: true, onRows: () => atRows ||= slices });
+    for (const part of [0.1, 0.5, 0.95]) {
+      const { fs } = await example();
+      const giveUp = new AbortController();
+      const monotonic = (): number => {
+        if (++slices > atRows * part) giveUp.abort(new Error("enough"));
+        return 10 * slices;
+      };
+      slices = 0;
+      const settings = tinySettings({ monotonic, signal: giveUp.signal });
+      const onRows = (): void => assert.fail("it went on");
+      await assert.rejects(repairDatabase(fs, "/db", settings, { dryRun: true, onRows }), /enough/);
+      for (const file of await fs.list("/db")) await fs.remove(`/db/${file}`);
+      assert.equal(fs.usedBytes, 0);
+    }
+  });
+
   it("begins a history of its own, one version on: what it keeps is no state that there was", async () => {
     for (const harm of ["table", "manifest", "manifest is lost"]) {
       const { fs } = await example();

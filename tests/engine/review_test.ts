@@ -241,6 +241,94 @@ describe("Engine, two things at once", () => {
     await engine.close();
   });
 
+  it("gives a compaction up in the middle of a merge, and leaves nothing of it, when its signal fires", async () => {
+    let ticks = 0;
+    let flushed = false;
+    const fs = memoryFileSystem();
+    // Every look at the clock ends a slice.
+    const engine = await open(fs, {
+      memtableBytes: 1024 * 1024,
+      monotonic: () => ticks += 10,
+      onEvent: (event) => flushed ||= event.type === "flush",
+    });
+    const entries = Array.from({ length: 1000 }, (_, i) => [name(i), "v"] as const);
+    await put(engine, Object.fromEntries(entries));
+    const stop = new AbortController();
+    const reason = new Error("no longer wanted");
+    const compacting = engine.compact(undefined, undefined, stop.signal);
+    while (!flushed) await yieldToLoop();
+    for (let i = 0; i < 5; i++) await yieldToLoop();
+    stop.abort(reason);
+    assert.equal(await refused(compacting), reason);
+    assert.equal(engine.stats().compactions, 0);
+    const tables = (await fs.list("/db")).filter((file) => file.endsWith(".sst"));
+    assert.equal(tables.length, engine.stats().levels.reduce((sum, level) => sum + level.tables, 0));
+    await engine.compact();
+    assert.deepEqual(all(engine), entries);
+    await engine.close();
+  });
+
+  it("ends the wait for flush and for other compactions when its signal fires; those go on, one at a time", async () => {
+    const gate = new Gate();
+    const fs = memoryFileSystem({ delay: gate.delay });
+    let ticks = 0;
+    let isLast = false;
+    const memtableBytes = 1024 * 1024;
+    const engine = await open(fs, {
+      memtableBytes,
+      tableBytes: memtableBytes,
+      level0Tables: 3,
+      monotonic: () => ticks += 10,
+      onEvent({ type }) {
+        if (!isLast || type !== "flush") return;
+        isLast = false;
+        hold();
+      },
+    });
+    const synced: string[] = [];
+    /** Holds the next table back, and no other. */
+    const hold = (): void => {
+      synced.length = 0;
+      gate.shut((call, path) => call === "sync" && path.endsWith(".sst") && synced.push(path) === 1);
+    };
+    /** Asks for one more, which is not wanted any more while it waits. */
+    const assertEnds = async (): Promise<void> => {
+      const [stop, reason] = [new AbortController(), new Error("no longer wanted")];
+      let end: unknown = "it waits on";
+      engine.compact(undefined, undefined, stop.signal).catch((error) => end = error);
+      for (let i = 0; i < 20; i++) await yieldToLoop();
+      stop.abort(reason);
+      for (let i = 0; i < 20; i++) await yieldToLoop();
+      assert.equal(end, reason);
+    };
+    const flushed = (): Promise<void> => engine.compact(key("z"));
+
+    await fill(engine, 30);
+    hold();
+    await assertEnds(); // of a flush
+    gate.open();
+    await fill(engine, 30);
+    await flushed();
+    isLast = true;
+    for (const large of ["k1", "k2"]) await put(engine, { [large]: "x".repeat(memtableBytes) }); // the second finds no room
+    await gate.untilReached();
+    await assertEnds(); // of a compaction that nobody asked for
+    gate.open();
+    await fill(engine, 30, "w");
+    await flushed();
+    hold();
+    const first = engine.compact();
+    await gate.untilReached();
+    await assertEnds(); // of one that was asked for
+    const second = engine.compact();
+    for (let i = 0; i < 20; i++) await yieldToLoop();
+    assert.equal(synced.length, 1);
+    gate.open();
+    await Promise.all([first, second]);
+    assert.equal(get(engine, name(29)), "w29");
+    await engine.close();
+  });
+
   it("takes files in behind a commit that changed nothing and is still in memory", async () => {
     const fs = memoryFileSystem();
     const engine = await open(fs);

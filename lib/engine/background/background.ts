@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { abortable } from "../../base/abort.ts";
 import { ClosedError, NoSpaceError } from "../../base/errors.ts";
 import { Slicer, yieldToLoop } from "../../base/yield.ts";
 import { compact } from "./compaction.ts";
@@ -239,18 +240,30 @@ export class Background {
     this.#store.sealed = [];
   }
 
-  /** Runs `work` while no compaction does; one such at a time. */
-  alone<T>(work: (run: (plan: CompactionPlan) => Promise<void>) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` while no compaction does; one such at a time. The signal ends the wait for its turn; `isWanted`, which throws
+   * when a plan is not to be carried out any more, is asked in each slice of it.
+   */
+  alone<T>(
+    work: (run: (plan: CompactionPlan, isWanted?: () => void) => Promise<void>) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     this.#manual++;
-    const mine = this.#exclusive.then(async () => {
+    const before = this.#exclusive;
+    const mine = (async () => {
       try {
-        await this.#compacting;
+        await abortable(before, signal);
+        await abortable(Promise.resolve(this.#compacting), signal);
         this.#store.assertWritable("compact");
         // Once closing, nothing may begin: the lock is about to go.
         this.#checkStop();
-        return await work(async (plan) => {
-          this.#checkStop();
-          await compact(this.#store, plan, this.#slicer(), this.#checkStop);
+        return await work(async (plan, isWanted = () => {}) => {
+          const checkStop = (): void => {
+            this.#checkStop();
+            isWanted();
+          };
+          checkStop();
+          await compact(this.#store, plan, this.#slicer(), checkStop);
           this.#advance();
         });
       } finally {
@@ -258,8 +271,9 @@ export class Background {
         this.wake();
         this.#tellWaiters();
       }
-    });
-    this.#exclusive = mine.catch(() => {});
+    })();
+    // Who does not wait for its turn any more lets nobody pass those before it.
+    this.#exclusive = Promise.allSettled([before, mine]).then(() => {});
     return mine;
   }
 

@@ -19,27 +19,27 @@ export async function compactRange(
   signal: AbortSignal | undefined,
   onTables: ((bytes: number, tables: number) => void) | undefined,
 ): Promise<void> {
+  const isWanted = (): void => throwIfAborted(signal);
   await background.alone(async (run) => {
     const made = store.manifest.state.nextNumber;
     const bottom = bottomLevel(store, start, end);
     for (let level = 0; level < bottom; level++) {
-      throwIfAborted(signal);
       const plan = planRange(store.version, level, start, end);
       if (plan === undefined) continue;
       const inputs = plan.inputs.flatMap((input) => [...input.tables]);
-      await run(plan);
+      await run(plan, isWanted);
       onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
     }
     // What the merges above did not touch is rewritten where it stands.
     for (const table of store.version.level(bottom)[0]?.between(start, end) ?? []) {
       if (table.number >= made) continue;
-      throwIfAborted(signal);
       const relocate = new Set(table.meta.blobs.map((use) => use.number));
       const all = planRange(store.version, 0, start, end)?.relocate ?? relocate;
-      await run({ level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all });
+      const plan = { level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all };
+      await run(plan, isWanted);
       onTables?.(table.meta.size, 1);
     }
-  });
+  }, signal);
 }
 
 function bottomLevel(store: Store, start: Uint8Array | undefined, end: Uint8Array | undefined): number {

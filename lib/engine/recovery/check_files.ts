@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { throwIfAborted } from "../../base/abort.ts";
 import { CorruptionError, NotFoundError } from "../../base/errors.ts";
 import { Slicer } from "../../base/yield.ts";
 import type { FileHandle, FileSystem } from "../../files/file_system.ts";
@@ -38,12 +37,10 @@ export async function checkFiles(
   settings: EngineSettings,
 ): Promise<void> {
   const database = state.database.id;
-  const slicer = new Slicer(settings.monotonic);
+  const slicer = new Slicer(settings.monotonic, settings.signal);
   let files = 0;
   const pause = async (): Promise<void> => {
-    if (++files % FILES_PER_TICK !== 0 || !slicer.due()) return;
-    await slicer.tick();
-    throwIfAborted(settings.signal);
+    if (++files % FILES_PER_TICK === 0) await slicer.tick();
   };
   for (const { table } of state.tables.values()) {
     const { number } = table;
@@ -65,8 +62,8 @@ export async function inspectDatabase(fs: FileSystem, directory: string, setting
   const { state } = await loadManifest(fs, directory);
   checkKeyEncoding(state, settings, directory);
   await checkFiles(fs, directory, state, settings);
-  const slicer = new Slicer(settings.monotonic);
-  await recoverLog(fs, directory, state, { apply: () => {}, slicer, signal: settings.signal });
+  const slicer = new Slicer(settings.monotonic, settings.signal);
+  await recoverLog(fs, directory, state, { apply: () => {}, slicer });
 }
 
 function present(path: string, check: (path: string) => void): void {

@@ -49,8 +49,7 @@ export async function recoverStore(
 ): Promise<Loaded> {
   const store = new Store(fs, path, settings, loaded, options.cache);
   const started = settings.monotonic();
-  const slicer = new Slicer(settings.monotonic);
-  const { signal } = settings;
+  const slicer = new Slicer(settings.monotonic, settings.signal);
   const { names } = options;
   const found = await recoverLog(fs, path, loaded.state, {
     apply({ ops, version, timestamp }) {
@@ -61,7 +60,6 @@ export async function recoverStore(
       return applySliced(store, ops, version, timestamp, slicer);
     },
     slicer,
-    signal,
     names,
   }).catch(async (error) => {
     if (settings.readOnly || !(error instanceof CorruptionError)) throw error;
@@ -69,7 +67,7 @@ export async function recoverStore(
     const apply = ({ ops }: CommitRecord): undefined => void countOperations(ops);
     let again: string | undefined;
     try {
-      await recoverLog(fs, path, loaded.state, { apply, slicer, signal, names });
+      await recoverLog(fs, path, loaded.state, { apply, slicer, names });
     } catch (second) {
       if (!(second instanceof CorruptionError)) throw second;
       again = placeOf(second);

@@ -30,7 +30,6 @@
  */
 import { DecodeError, EMPTY_BYTES } from "../../base/bytes.ts";
 import { CorruptionError, HoldfastError } from "../../base/errors.ts";
-import { throwIfAborted } from "../../base/abort.ts";
 import type { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
 import { type CommitRecord, forEachOperation, type IngestInfo, readCommit } from "../../format/log/batch.ts";
@@ -99,7 +98,6 @@ export async function recoverLog(
   options: {
     apply: (commit: CommitRecord) => Promise<void> | undefined;
     slicer: Slicer;
-    signal: AbortSignal | undefined;
     /** The names in the directory, where nobody changes them meanwhile. */
     names?: Promise<readonly string[]> | undefined;
   },
@@ -180,7 +178,6 @@ async function recoverSegment(
   options: {
     apply: (commit: CommitRecord) => Promise<void> | undefined;
     slicer: Slicer;
-    signal: AbortSignal | undefined;
   },
   result: Recovered,
 ): Promise<number> {
@@ -218,10 +215,7 @@ async function recoverSegment(
         result.openFirst = { version: commit.version, timestamp: commit.timestamp };
       }
       end = found.end;
-      if (options.slicer.due()) {
-        await options.slicer.tick();
-        throwIfAborted(options.signal);
-      }
+      if (options.slicer.due()) await options.slicer.tick();
     }
     result.bytes += end;
     result.openSeen = end;

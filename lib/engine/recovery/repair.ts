@@ -83,7 +83,7 @@ export async function repairDatabase(
     try {
       return await rebuild(fs, path, settings, evidence, options);
     } finally {
-      await evidence.close();
+      evidence.close();
     }
   } finally {
     lock?.release();
@@ -116,7 +116,7 @@ async function rebuild(
     }
     if (!write) return { kept, lost, setAside: [] };
     const files = await output.finish();
-    const tagTables = await tags.finish(new Slicer(settings.monotonic));
+    const tagTables = await tags.finish(new Slicer(settings.monotonic, settings.signal));
     // As of a commit that is in no log.
     const lastVersion = evidence.maxVersion + 1;
     const lastTimestamp = Math.max(evidence.maxTimestamp + 1, settings.clock());
@@ -205,7 +205,7 @@ async function mergeAll(
   names: LostNames,
   onRows: ((rows: number) => void) | undefined,
 ): Promise<number> {
-  const slicer = new Slicer(settings.monotonic);
+  const slicer = new Slicer(settings.monotonic, settings.signal);
   const tombstones = RangeTombstones.merge(evidence.tombstones);
   const filter = new RowFilter(new Stripes([], 0), tombstones, () => true);
   const rows = MergingCursor.of(evidence.sources);
@@ -217,10 +217,7 @@ async function mergeAll(
       onRows?.(STEP);
       if (output?.wantsDrain) await output.drain();
       if (tags?.wantsDrain) await tags.drain();
-      if (slicer.due()) {
-        await slicer.tick();
-        throwIfAborted(settings.signal);
-      }
+      if (slicer.due()) await slicer.tick();
     }
     const { key, version, timestamp, cell } = rows;
     const space = new ByteReader(key).varint();

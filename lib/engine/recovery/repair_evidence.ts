@@ -52,7 +52,7 @@ export interface Evidence {
   /** The newest time seen. */
   maxTimestamp: number;
   /** Gives all files back. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 interface Found {
@@ -64,7 +64,11 @@ interface Found {
 export async function gatherEvidence(fs: FileSystem, path: string, settings: EngineSettings): Promise<Evidence> {
   const found = (await fs.list(path)).map(parseFileName).filter((one) => one !== undefined);
   found.sort((a, b) => a.number - b.number);
-  return await new Gathering(fs, path, settings, found).run();
+  const gathering = new Gathering(fs, path, settings, found);
+  return await gathering.run().catch((error) => {
+    gathering.close();
+    throw error;
+  });
 }
 
 class Gathering {
@@ -92,8 +96,7 @@ class Gathering {
     this.#path = path;
     this.#settings = settings;
     this.#found = found;
-    this.#slicer = new Slicer(settings.monotonic);
-    const readers = this.#readers;
+    this.#slicer = new Slicer(settings.monotonic, settings.signal);
     this.#evidence = {
       damaged: false,
       state: emptyState(),
@@ -105,11 +108,12 @@ class Gathering {
       lost: [],
       maxVersion: 0,
       maxTimestamp: 0,
-      // deno-lint-ignore require-await
-      async close() {
-        for (const reader of readers) reader.close();
-      },
+      close: () => this.close(),
     };
+  }
+
+  close(): void {
+    for (const reader of this.#readers) reader.close();
   }
 
   async run(): Promise<Evidence> {
@@ -125,8 +129,7 @@ class Gathering {
     }
     if (this.#manifest !== undefined) {
       logDamage = await this.#checkLog(this.#manifest);
-      const { signal } = this.#settings;
-      this.#history = await checkHistory(this.#fs, this.#path, this.#manifest, this.#slicer, signal);
+      this.#history = await checkHistory(this.#fs, this.#path, this.#manifest, this.#slicer);
       evidence.damaged ||= this.#history.damage !== undefined;
       this.#isBehind = await this.#missesEdits(this.#manifest);
     }
@@ -150,8 +153,7 @@ class Gathering {
 
   async #checkLog(state: ManifestState): Promise<HoldfastError | undefined> {
     try {
-      const { signal } = this.#settings;
-      await recoverLog(this.#fs, this.#path, state, { apply: () => {}, slicer: this.#slicer, signal });
+      await recoverLog(this.#fs, this.#path, state, { apply: () => {}, slicer: this.#slicer });
       return undefined;
     } catch (error) {
       if (isDamage(error)) return error;
@@ -160,8 +162,7 @@ class Gathering {
   }
 
   async #addHistory(state: ManifestState, isLogWhole: boolean): Promise<void> {
-    const { signal } = this.#settings;
-    const found = await readHistory(this.#fs, this.#path, state, this.#history.whole, this.#slicer, signal);
+    const found = await readHistory(this.#fs, this.#path, state, this.#history.whole, this.#slicer);
     // Of two rows that are the same the first counts, and a log's has its value with it.
     this.#evidence.sources.unshift(...found.memtables.map((memtable) => memtable.cursor()));
     this.#evidence.tombstones.push(...found.tombstones);

@@ -11,7 +11,6 @@
  *
  * @module
  */
-import { throwIfAborted } from "../../base/abort.ts";
 import type { HoldfastError } from "../../base/errors.ts";
 import type { Slicer } from "../../base/yield.ts";
 import type { FileSystem } from "../../files/file_system.ts";
@@ -41,7 +40,6 @@ export async function checkHistory(
   path: string,
   state: ManifestState,
   slicer: Slicer,
-  signal: AbortSignal | undefined,
 ): Promise<CheckedHistory> {
   const checked: CheckedHistory = { whole: new Set(), damage: undefined };
   for (const { number, end, lastVersion } of state.logs.values()) {
@@ -49,7 +47,6 @@ export async function checkHistory(
     try {
       for (const _ of readCommits(fs, path, { number, database: state.database.id }, end)) {
         if (slicer.due()) await slicer.tick();
-        throwIfAborted(signal);
       }
       checked.whole.add(number);
     } catch (error) {
@@ -77,7 +74,6 @@ export async function readHistory(
   state: ManifestState,
   whole: ReadonlySet<number>,
   slicer: Slicer,
-  signal: AbortSignal | undefined,
 ): Promise<HistoryEvidence> {
   const found: HistoryEvidence = { memtables: [], tombstones: [], isAll: false };
   const replaced = new RangeTombstones();
@@ -94,7 +90,6 @@ export async function readHistory(
       else found.isAll = false;
       for (const range of ingest === undefined ? [] : deletedBy(ingest)) replaced.add({ ...range, version, timestamp });
       if (slicer.due()) await slicer.tick();
-      throwIfAborted(signal);
     }
     found.memtables.push(memtable);
     if (!memtable.tombstones.isEmpty) found.tombstones.push(memtable.tombstones);

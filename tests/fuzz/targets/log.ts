@@ -170,7 +170,6 @@ export async function recover(bytes: Uint8Array, steps: Steps): Promise<unknown>
       return applySliced({ memtable, unseen }, ops, version, timestamp, slicer);
     },
     slicer,
-    signal: undefined,
   });
   assert.equal(found.version, last);
   return found;
