@@ -430,6 +430,24 @@ describe("a copy", () => {
     assert.deepEqual((await restored(target, {})).contents, house.states.get(3));
   });
 
+  it("says what to do where another takes a backup back that it has just published", async () => {
+    const house = await backedUpTwice();
+    const inner = new MemoryStore();
+    let puts = 0;
+    let key = "";
+    const store = new FaultStore(inner, {
+      delay: async (call) => {
+        if (at("put", PART.backups)(call) && ++puts === 1) await inner.put(key = call.key, new Uint8Array(9));
+        else if (call.operation === "get" && call.key === key) await inner.delete(key);
+      },
+    });
+    const target = await openOver(store, house.time.clock);
+    await assert.rejects(copyRepository(house.context, target, {}), RepositoryLockedError);
+    const again = await openOver(inner, house.time.clock);
+    await copyRepository(house.context, again, {});
+    assert.equal((await listBackups(again)).length, 2);
+  });
+
   it("builds on none that a pruning of its target is about to delete", async () => {
     const house = await House.make();
     await house.set("a", "1");

@@ -64,10 +64,9 @@ export async function assertNewest(world: World, points: readonly RecoveryRange[
 
 const countOf = async (store: ObjectStore, prefix: string): Promise<number> => (await allKeys(store, prefix)).length;
 
-/** When all have been quiet for a day, nothing is left behind that nobody needs: a copy is as large. */
+/** Once prunings have found all quiet, nothing is left behind that nobody needs: a copy is as large. */
 export async function assertTidy(world: World, place: Repository): Promise<void> {
   const repo = await world.open(place.store);
-  world.pass(26 * 60 * MINUTE);
   for (let times = 0; times < 2; times++) {
     await repo.prune({ keepLast: 3 });
     world.pass(20 * MINUTE);

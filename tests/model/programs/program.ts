@@ -84,11 +84,12 @@ const KINDS: Record<string, readonly [weight: number, work: (work: Work) => Prom
 const OF_FIRST = ["backup", "replicate"];
 
 /** Failures that are none, where clocks are apart: whoever meets them is to try again. */
-function isFine(error: unknown, kind: string, dies: boolean): boolean {
+function isFine(error: unknown, kind: string, { dying }: World): boolean {
   if (!(error instanceof HoldfastError)) return false;
   const { code, message } = error;
   if (code === "REPOSITORY_LOCKED" || code === "NOT_FOUND") return true;
-  if (code === "STORAGE") return dies;
+  // In one process a replication waits for the base that another makes, also where that is killed.
+  if (code === "STORAGE") return dying;
   if (code === "NEEDED") return kind === "delete";
   // A pruning beside another, one of which has broken the other's lease.
   return code === "INTEGRITY" && /was listed, and then was not/.test(message);
@@ -102,6 +103,7 @@ export function program(world: World, id: string): () => Promise<void> {
   const minutes = random.pick(deletes ? [0, 20, 40, -5] : [0, 0, 0, -20, 5]);
   const [one, two] = OF_FIRST.includes(kind) || random.chance(0.7) ? [first, second] : [second, first];
   const dies = random.chance(0.25);
+  world.dying ||= dies;
   const [at, how] = [random.between(1, random.pick([8, 25, 80])), random.pick(["die", "dieAfter"] as const)];
   const slowest = random.chance(0.125) ? 4 * MINUTE : 200;
   world.trace.push(`${id}: ${kind} in ${one.name}, ${minutes} minutes ahead${dies ? `, killed at call ${at}` : ""}`);
@@ -127,7 +129,7 @@ export function program(world: World, id: string): () => Promise<void> {
     try {
       await KINDS[kind]![1]({ world, id, repo: await opened(stores[0]), other: () => opened(stores[1]) });
     } catch (error) {
-      if (!isFine(error, kind, dies)) throw error;
+      if (!isFine(error, kind, world)) throw error;
       world.count(`${kind}: ${(error as HoldfastError).code}`);
     } finally {
       for (const repo of open) await repo.close().catch(() => {});

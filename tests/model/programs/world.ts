@@ -38,6 +38,8 @@ export class World {
   readonly told: Map<string, number> = new Map();
   /** Up to here log is told to be archived. */
   shipped = 0;
+  /** Whether a program of this round is killed. */
+  dying = false;
   restores = 0;
   db!: DB;
   #now = BEGIN;

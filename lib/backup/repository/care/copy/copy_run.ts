@@ -280,7 +280,8 @@ export class CopyRun {
     else {
       // Ours, when only the answer was lost, or when a list lacked what an earlier plan of this copy has put.
       const found = await readBackup(this.#to, body.id);
-      if (found === undefined || !isSameBackup(found, body)) throw idTaken(body.id, this.#from.name, this.#to.name);
+      if (found === undefined) throw beingDeleted(this.#to, backupKey(body.id));
+      if (!isSameBackup(found, body)) throw idTaken(body.id, this.#from.name, this.#to.name);
     }
     this.#options.report.backups.push(body.id);
     await this.#pin(source.id, pins);
