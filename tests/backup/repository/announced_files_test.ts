@@ -4,11 +4,13 @@ import { describe, it } from "node:test";
 import { restoreInto } from "../../../lib/backup/mod.ts";
 import { headBeforeLog, mergeHeads } from "../../../lib/backup/repository/care/copy/head_relation.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
-import { writeDocument } from "../../../lib/backup/repository/core/documents.ts";
-import { headKey, objectKey } from "../../../lib/backup/repository/core/layout.ts";
+import { allKeys, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { headKey, logPrefix, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { headBehindGap, readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { ArchivedIngest, HeadDocument } from "../../../lib/format/repository/head_document.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openOver, rangesOf } from "./copy_fixture.ts";
 import { repair, verify } from "./damage_fixture.ts";
@@ -89,6 +91,30 @@ describe("files that a head lists beyond its version", () => {
     await writeDocument(to, "head", headKey(before.database, before.lineage), { ...counted!, ingests: [] });
     await target.delete(object);
     await copyRepository(house.context, to, {});
+  });
+
+  it("are known to a check beside a copy that brings the log back which names them", async () => {
+    const { house, version, before } = await joined();
+    const { clock } = house.time;
+    const inner = new MemoryStore();
+    const target = await openOver(inner, clock);
+    await copyRepository(house.context, target, {});
+    // As a pruning leaves it.
+    const [head] = (await readHeads(target)).filter(({ lineage }) => lineage === before.lineage);
+    for (const { key, last } of logObjects(await allKeys(inner, logPrefix(head!.database, head!.lineage)))) {
+      if (last === version) await inner.delete(key);
+    }
+    const pruned = { ...head!, ingests: [], pruned: version };
+    await writeDocument(target, "head", headKey(head!.database, head!.lineage), pruned);
+    let brought = 0;
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (operation !== "list" || !key.startsWith(PART.log) || brought > 0) return;
+        brought = (await copyRepository(house.context, await openOver(inner, clock), {})).logObjects;
+      },
+    });
+    assert.deepEqual((await verify(await openOver(store, clock))).problems, []);
+    assert.equal(brought, 1);
   });
 
   it("are not counted by a repair without a look", async () => {

@@ -76,16 +76,19 @@ export function chainAt(
   return version === object.last ? object.chain : read.get(object.key)?.chainAt.get(version);
 }
 
-/** Files that joined with a commit, in the log, must be known to the head and among the objects. */
+/**
+ * Files that joined with a commit, in the log, must be known to the head: to the one that was read when the log was listed, for a
+ * copy that brings log again lists the files before.
+ */
 export function checkIngests(
   context: RepositoryContext,
-  { facts }: Inventory,
+  { laterHeads }: Inventory,
   contents: Contents,
   findings: Findings,
 ): void {
   for (const { database, lineage, version, tables, blobs } of contents.ingests.values()) {
     const key = headKey(database, lineage);
-    const head = facts.heads.find((each) => headKey(each.database, each.lineage) === key);
+    const head = laterHeads.find((each) => headKey(each.database, each.lineage) === key);
     if (head === undefined || head.version < version) continue;
     if (head.gaps.some(({ from, to }) => version >= from && version <= to)) continue;
     const known = head.ingests.find((each) => each.version === version);
