@@ -4,8 +4,11 @@ import { describe, it } from "node:test";
 import { HoldfastError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { CopyLeases } from "../../../lib/backup/repository/care/copy/copy_leases.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
-import { backupKey, objectKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
+import { allKeys, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
+import { backupKey, logPrefix, objectKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import type { Lease } from "../../../lib/backup/repository/core/lease.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { markKey, UNSETTLED } from "../../../lib/backup/repository/pruning/gc.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
@@ -72,7 +75,10 @@ describe("copyRepository()", () => {
     const store = new FaultStore(target, {
       delay: async ({ operation, key }) => {
         if (!key.startsWith(PART.backups)) return;
-        if (operation === "put" && ++published === 5) await target.delete(`${PART.locks}backup-${id}.json`);
+        if (operation === "put" && ++published === 5) {
+          await target.delete(`${PART.locks}backup-${id}.json`);
+          for (const key of await keysOf(target, PART.log)) await target.delete(key);
+        }
         if (operation !== "delete") return;
         taken++;
         const { backups } = await readFacts(await openOver(target, clock));
@@ -86,6 +92,33 @@ describe("copyRepository()", () => {
     const { backups } = await readFacts(await openOver(target, clock));
     assert.equal(backups.length, 1);
   });
+
+  for (const marked of [undefined, 3, 6]) {
+    it(`leaves what is whole, for another copy may build on it: ${marked ?? "no"} log is about to go`, async () => {
+      const house = await House.make();
+      for (let n = 0; n < 6; n++) {
+        await house.set("a", `${n}`);
+        await house.backup();
+      }
+      const { engine: { id, lineage }, time: { clock } } = house;
+      const target = new MemoryStore();
+      const other = await openOver(target, clock);
+      let published = 0;
+      const store = new FaultStore(target, {
+        delay: async ({ operation, key }) => {
+          if (operation !== "put" || !key.startsWith(PART.backups) || ++published !== 6) return;
+          await target.delete(`${PART.locks}backup-${id}.json`);
+          const keys = logObjects(await allKeys(target, logPrefix(id, lineage)))
+            .filter(({ last }) => last === marked).map((object) => object.key);
+          assert.equal(keys.length, marked === undefined ? 0 : 1);
+          await writeDocument(other, "gc", markKey("1"), { id: "1", markedAt: clock(), keys, leases: [UNSETTLED] });
+        },
+      });
+      await assert.rejects(copyRepository(house.context, await openOver(store, clock), {}), RepositoryLockedError);
+      const { backups } = await readFacts(await openOver(target, clock));
+      assert.deepEqual(backups.map(({ version }) => version), [1, 2, 3, 4, 5, 6].filter((at) => at < (marked ?? 7)));
+    });
+  }
 
   it("leaves none whose parent it took back, though the store was only away for a while", async () => {
     const house = await House.make();

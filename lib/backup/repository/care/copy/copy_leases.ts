@@ -2,13 +2,14 @@
  * The leases of a copy, and what it published under them.
  *
  * A pruning whose clock is far ahead may have broken a lease after it was renewed, and not have seen the backups that were
- * published since: they are taken back.
+ * published since: those that are not whole then are taken back.
  *
  * @module
  */
 import type { RepositoryContext } from "../../core/context.ts";
 import { backupKey, pinKey } from "../../core/layout.ts";
 import type { Lease } from "../../core/lease.ts";
+import { stillWhole } from "./still_whole.ts";
 
 /** So many backups are published before the leases are looked at again: each look is a write. */
 const UNPROVEN_MAX = 16;
@@ -51,7 +52,7 @@ export class CopyLeases {
     this.#pinned.push(id);
   }
 
-  /** Throws unless all leases hold; then what was published since they did is taken back. */
+  /** Throws unless all leases hold; then what was published since they did, and is not whole, is taken back. */
   async assertHeld(): Promise<void> {
     const published = this.#unproven.splice(0);
     const pinned = this.#pinned.splice(0);
@@ -60,8 +61,12 @@ export class CopyLeases {
       await Promise.all(this.#leases.map((lease) => lease.assertHeld()));
     } catch (error) {
       this.#lost = error;
+      // Another copy may build on what is whole by now.
+      const whole = await stillWhole(this.#to, published).catch(() => new Set<string>());
       // Before what they build on, as everywhere.
-      for (const id of published.reverse()) await this.#to.store.delete(backupKey(id)).catch(() => {});
+      for (const id of published.reverse()) {
+        if (!whole.has(id)) await this.#to.store.delete(backupKey(id)).catch(() => {});
+      }
       for (const id of pinned) await this.#unpinGone(id).catch(() => {});
       throw error;
     }
