@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { CopyLeases } from "../../../lib/backup/repository/care/copy/copy_leases.ts";
+import { stillWhole } from "../../../lib/backup/repository/care/copy/still_whole.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { allKeys, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { backupKey, logPrefix, objectKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
@@ -186,4 +187,27 @@ describe("CopyLeases", () => {
       assert.deepEqual(await keysOf(store, PART.pins), [pinKey("of-before"), pinKey("there")]);
     });
   }
+});
+
+describe("stillWhole()", () => {
+  it("takes nothing for whole that a pruning has marked, nor what builds on it", async () => {
+    const house = await House.make();
+    for (const id of ["base", "child", "grandchild"]) {
+      await house.set("a", id);
+      await house.backup({ id });
+    }
+    const { context } = house;
+    const { backups: [base] } = await readFacts(context);
+    const ids = ["base", "child", "grandchild"];
+    const whole = async (key: string | undefined, of = ids): Promise<string[]> => {
+      const keys = key === undefined ? [] : [key];
+      await writeDocument(context, "gc", markKey("1"), { id: "1", markedAt: 0, keys, leases: [UNSETTLED] });
+      return [...await stillWhole(context, of)];
+    };
+    assert.deepEqual(await whole(undefined), ids);
+    assert.deepEqual(await whole(objectKey(base!.base!.files[0]!.object)), []);
+    assert.deepEqual(await whole(backupKey("child")), ["base"]);
+    assert.deepEqual(await whole(backupKey("base"), ["child", "grandchild"]), []);
+    assert.deepEqual(await whole(undefined, ["child", "grandchild"]), ["child", "grandchild"]);
+  });
 });

@@ -7,7 +7,7 @@
  * @module
  */
 import type { BackupDocument } from "../../../../format/repository/backup_document.ts";
-import { forgetBackups, readMarks } from "../../core/catalog.ts";
+import { readMarks } from "../../core/catalog.ts";
 import type { RepositoryContext } from "../../core/context.ts";
 import { allKeys } from "../../core/documents.ts";
 import { backupKey, objectKey, PART } from "../../core/layout.ts";
@@ -16,7 +16,6 @@ import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/fact
 /** Those of `ids`, parents first, of which nothing is missing or about to go, nor of what they build on. */
 export async function stillWhole(context: RepositoryContext, ids: readonly string[]): Promise<Set<string>> {
   const going = new Set((await readMarks(context)).flatMap(({ keys }) => keys));
-  forgetBackups(context);
   const facts = await readFacts(context);
   const objects = (await allKeys(context.store, PART.objects)).map(({ key }) => key);
   const there = new Set(objects.filter((key) => !going.has(key)));
