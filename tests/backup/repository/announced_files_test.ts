@@ -8,10 +8,15 @@ import { allKeys, writeDocument } from "../../../lib/backup/repository/core/docu
 import { headKey, logPrefix, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { headBehindGap, readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { trimHead } from "../../../lib/backup/repository/log/trim_head.ts";
+import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import type { ArchivedIngest, HeadDocument } from "../../../lib/format/repository/head_document.ts";
+import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { openOver, rangesOf } from "./copy_fixture.ts";
 import { repair, verify } from "./damage_fixture.ts";
 import { House } from "./house.ts";
@@ -49,6 +54,25 @@ async function joined(): Promise<{ house: House; version: number; before: HeadDo
   const head = (await readHeads(house.context)).find(({ ingests }) => ingests.length > 0)!;
   const [{ version, files: [file] }] = head.ingests as [ArchivedIngest];
   return { house, version, before: { ...earlier, ingests: head.ingests }, object: objectKey(file!.object) };
+}
+
+/** The same with a copy of it, which has let go of that log and the files. */
+async function prunedCopy(): Promise<{ house: House; inner: ObjectStore }> {
+  const { house, version, before } = await joined();
+  // Its tags are of contents: what is written once more as it was has the same.
+  const inner = directoryStore("/copy", { fileSystem: memoryFileSystem() });
+  const target = await openOver(inner, house.time.clock);
+  await copyRepository(house.context, target, {});
+  const [head] = (await readHeads(target)).filter(({ lineage }) => lineage === before.lineage);
+  for (const { key, last } of logObjects(await allKeys(inner, logPrefix(head!.database, head!.lineage)))) {
+    if (last === version) await inner.delete(key);
+  }
+  await writeDocument(target, "head", headKey(head!.database, head!.lineage), {
+    ...head!,
+    ingests: [],
+    pruned: version,
+  });
+  return { house, inner };
 }
 
 describe("files that a head lists beyond its version", () => {
@@ -94,18 +118,8 @@ describe("files that a head lists beyond its version", () => {
   });
 
   it("are known to a check beside a copy that brings the log back which names them", async () => {
-    const { house, version, before } = await joined();
+    const { house, inner } = await prunedCopy();
     const { clock } = house.time;
-    const inner = new MemoryStore();
-    const target = await openOver(inner, clock);
-    await copyRepository(house.context, target, {});
-    // As a pruning leaves it.
-    const [head] = (await readHeads(target)).filter(({ lineage }) => lineage === before.lineage);
-    for (const { key, last } of logObjects(await allKeys(inner, logPrefix(head!.database, head!.lineage)))) {
-      if (last === version) await inner.delete(key);
-    }
-    const pruned = { ...head!, ingests: [], pruned: version };
-    await writeDocument(target, "head", headKey(head!.database, head!.lineage), pruned);
     let brought = 0;
     const store = new FaultStore(inner, {
       delay: async ({ operation, key }) => {
@@ -115,6 +129,39 @@ describe("files that a head lists beyond its version", () => {
     });
     assert.deepEqual((await verify(await openOver(store, clock))).problems, []);
     assert.equal(brought, 1);
+  });
+
+  it("stay listed, though a pruning looked for the log just before a copy brought it", async () => {
+    const { house, inner } = await prunedCopy();
+    const { clock } = house.time;
+    let letGo!: () => void;
+    const gate = new Promise<void>((resolve) => letGo = resolve);
+    let trimming: Promise<unknown> | undefined;
+    /** Reads the head, looks for the log, and is about to write. */
+    const lookAndStand = (): Promise<void> =>
+      new Promise((resolve) => {
+        const slow = new FaultStore(inner, {
+          delay: async ({ operation }) => {
+            if (operation !== "put") return;
+            resolve();
+            await gate;
+          },
+        });
+        trimming = openOver(slow, clock).then(async (context) => {
+          const none = { ...await readFacts(context), logs: new Map() };
+          const head = none.heads.find(({ ingests }) => ingests.length > 0)!;
+          await trimHead(context, [none, none], head, false);
+        });
+      });
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (operation === "put" && key.startsWith(PART.log)) await lookAndStand();
+      },
+    });
+    await copyRepository(house.context, await openOver(store, clock), {});
+    letGo();
+    await trimming!;
+    assert.deepEqual((await verify(await openOver(inner, clock))).problems, []);
   });
 
   it("are not counted by a repair without a look", async () => {

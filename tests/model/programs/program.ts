@@ -23,6 +23,9 @@ const POLICIES: readonly RetentionPolicy[] = [
   { keepHourly: 3, keepLast: 1 },
 ];
 
+/** Where a drill restores. */
+const SCRATCH = "/scratch";
+
 /** What programs do, each with its weight. */
 const KINDS: Record<string, readonly [weight: number, work: (work: Work) => Promise<void>]> = {
   backup: [2, async ({ world, repo, id }) => {
@@ -37,7 +40,9 @@ const KINDS: Record<string, readonly [weight: number, work: (work: Work) => Prom
     if (problems.length > 0) throw new Error(`verify beside others: ${JSON.stringify(problems)}`);
   }],
   drill: [1, async ({ repo }) => {
-    if ((await repo.list()).length > 0) await repo.drill();
+    if ((await repo.list()).length === 0) return;
+    const { problems } = await repo.drill({ directory: SCRATCH });
+    if (problems.length > 0) throw new Error(`drill beside others: ${problems.join("; ")}`);
   }],
   restore: [1, async ({ world, repo }) => {
     const backups = await repo.list();
@@ -122,7 +127,9 @@ export function program(world: World, id: string): () => Promise<void> {
     if (dies) { for (const store of stores) store.inject({ at: () => ++calls >= at, do: how, times: Infinity }); }
     const open: BackupRepository[] = [];
     const opened = async (store: FaultStore): Promise<BackupRepository> => {
-      const repo = await world.open(store, { clock, fileSystem: memoryFileSystem() });
+      const fileSystem = memoryFileSystem();
+      await fileSystem.makeDirectory(SCRATCH);
+      const repo = await world.open(store, { clock, fileSystem });
       open.push(repo);
       return repo;
     };

@@ -341,11 +341,14 @@ export class CopyRun {
     const lost: ArchiveGap[] = [];
     for (const stray of strays) lost.push(...await gapAround(this.#to, stray, known, beside, this.#options.signal));
     const merged = mergeHeads({ source, target: counted, relation, stretches, held, strays: lost });
-    if (target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body)) {
+    const isSame = target !== undefined && JSON.stringify(merged) === JSON.stringify(target.body);
+    if (isSame && target.body === counted) {
       if (await keepFound(this.#to, headKey(merged.database, merged.lineage), this.#options.signal)) return;
     }
     await this.#leases.assertHeld();
-    await switchHead(this.#to, target ?? { body: merged, etag: undefined }, merged);
+    // What was announced alone is written as another: a pruning that looked for log before that came is to change nothing now.
+    const body = isSame ? { ...merged, epoch: merged.epoch + 1 } : merged;
+    await switchHead(this.#to, target ?? { body, etag: undefined }, body);
   }
 
   #logHead(context: RepositoryContext, object: LogObject): ReturnType<typeof logHeadOf> {
