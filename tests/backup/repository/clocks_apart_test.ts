@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HoldfastError } from "../../../lib/base/errors.ts";
+import { HoldfastError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { restoreInto } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
@@ -22,7 +22,7 @@ import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { openOver, rangesOf } from "./copy_fixture.ts";
 import { House } from "./house.ts";
-import { copyOf, keysOf } from "./prune_fixture.ts";
+import { copyOf, daily, keysOf } from "./prune_fixture.ts";
 
 /** The store in which a pruning runs at the `nth` call; whether it came to that. */
 function prunedAt(inner: ObjectStore, clock: () => number, nth: number): { store: FaultStore; ran: () => boolean } {
@@ -82,6 +82,24 @@ describe("a pruning whose clock is far ahead", () => {
     }
     assert.ok(nth > 20, `${nth} calls`);
   });
+
+  for (const broken of [true, false]) {
+    it(`is told of by a check that finds something gone${broken ? "" : ", and another loss is not"}`, async () => {
+      const house = await House.make();
+      await daily(house, 1);
+      const [lost] = await keysOf(house.store, PART.objects);
+      const store = new FaultStore(house.store, {
+        delay: async ({ operation, key }) => {
+          if (operation !== "list" || key !== PART.objects) return;
+          await house.store.delete(lost!);
+          if (broken) { for (const key of await keysOf(house.store, PART.locks)) await house.store.delete(key); }
+        },
+      });
+      const checking = verifyRepository(await openOver(store, house.time.clock), undefined, { read: "all" });
+      if (broken) await assert.rejects(checking, RepositoryLockedError);
+      else assert.deepEqual((await checking).problems.map(({ key }) => key), [lost]);
+    });
+  }
 
   for (const other of [false, true]) {
     it(`takes nothing from a copy that names it, ${other ? "beside another database" : "where one was before"}`, async () => {

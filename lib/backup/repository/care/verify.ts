@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { NotFoundError } from "../../../base/errors.ts";
+import { NotFoundError, RepositoryLockedError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import { ProgressReporter } from "../../../base/progress.ts";
 import type { BackupDocument } from "../../../format/repository/backup_document.ts";
@@ -71,7 +71,8 @@ export interface VerifyOptions extends LongWorkOptions {
 
 /**
  * Checks all of a repository, or only what one backup needs. `NotFoundError` when there is no such backup. Notes the result
- * in the audit log, and as a proof for each backup: a good one only after all of it was read.
+ * in the audit log, and as a proof for each backup: a good one only after all of it was read. `RepositoryLockedError` when a
+ * pruning whose clock is far ahead took what was to be looked at.
  */
 export async function verifyRepository(
   context: RepositoryContext,
@@ -95,6 +96,14 @@ export async function verifyRepository(
         return { ...report, durationMs };
       }, signal),
   );
+}
+
+/** Problems are none of the repository's where a pruning broke the lease meanwhile. */
+async function assertNotPruned(lease: Lease): Promise<void> {
+  await lease.assertHeld().catch((error) => {
+    // Whoever may not write, or not now, has found what is reported all the same.
+    if (error instanceof RepositoryLockedError) throw error;
+  });
 }
 
 interface Verification {
@@ -128,6 +137,7 @@ async function verify(
   const problems = blame({ facts, findings, ingests: contents.ingests })
     .filter(({ finding, backups }) => id === undefined || backups.includes(id) || wanted.has(finding.key))
     .map(({ finding, backups }) => ({ key: finding.key, detail: finding.detail, backups }));
+  if (problems.length > 0) await assertNotPruned(options.lease);
   const looked = read === "none" ? wanted : contents.read;
   const report = {
     ok: problems.length === 0,
