@@ -76,7 +76,6 @@ const KINDS: Record<string, readonly [weight: number, work: (work: Work) => Prom
         await world.commit();
         if (random.chance(0.3)) world.pass(MINUTE + 1000);
         await replication.flush();
-        world.shipped = Math.max(world.shipped, replication.status().archivedVersion);
         await turns(random.below(60));
       }
     } finally {

@@ -36,8 +36,6 @@ export class World {
   readonly counts: Record<string, number> = {};
   /** Backups that are told of, with their versions, unless someone deleted them by name. */
   readonly told: Map<string, number> = new Map();
-  /** Up to here log is told to be archived. */
-  shipped = 0;
   /** Whether a program of this round is killed. */
   dying = false;
   restores = 0;
