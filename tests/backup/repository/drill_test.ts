@@ -6,8 +6,10 @@ import { readAudit, writeAudit } from "../../../lib/backup/repository/core/audit
 import { drillOf, readProofs } from "../../../lib/backup/repository/core/proofs.ts";
 import { drillRepository } from "../../../lib/backup/repository/care/drill.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { restoreTo } from "../../../lib/backup/restore_to.ts";
+import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
-import { put, settingsOf, write } from "../fixture.ts";
+import { openAt, put, settingsOf, write } from "../fixture.ts";
 import { collect } from "../helpers.ts";
 import { House } from "./house.ts";
 import { keysOf } from "./prune_fixture.ts";
@@ -49,6 +51,35 @@ describe("drillRepository()", () => {
       assert.deepEqual([last!.action, last!.result, last!.detail["version"]], ["drill", "ok", report.version]);
     });
   }
+
+  it("finds nothing wrong where another history, of fewer commits, begins while it does", async () => {
+    let meanwhile: (() => Promise<void>) | undefined;
+    let lists = 0;
+    const store = new FaultStore(new MemoryStore(), {
+      delay: ({ operation, key }) =>
+        operation === "list" && key === "log/" && ++lists === 2 ? meanwhile?.() : undefined,
+    });
+    const house = await House.make({ store });
+    await house.set("a", "1");
+    await house.backup();
+    await restoreTo(house.fs, settingsOf({ clock: house.time.clock }), house.handle, "/fork");
+    for (const key of ["b", "c"]) await house.set(key, "2");
+    await house.backup();
+    meanwhile = async () => {
+      meanwhile = undefined;
+      house.time.now += 1;
+      const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
+      await write(fork, (batch) => put(batch, 0, "of the fork", { value: "1" }));
+      await house.backup({ type: "full" }, fork);
+      await fork.close();
+    };
+    lists = 0;
+    await house.fs.makeDirectory("/scratch");
+    const { fs, context } = house;
+    const report = await drillRepository(context, { fs, directory: "/scratch", settings: settingsOf(), wish: ANY });
+    assert.equal(meanwhile, undefined);
+    assert.deepEqual([report.problems, report.version], [[], 2]);
+  });
 
   it("is held against no proof that lies in another's place", async () => {
     const sample = await samples["plain"]!;

@@ -36,6 +36,14 @@ async function headOf(house: House): Promise<HeadDocument> {
   return (await readHead(house.context, house.engine.id, house.engine.lineage))!.body;
 }
 
+/** Commits to what was restored to `/fork`, which begins a history, and backs that up. */
+async function backUpFork(house: House, count: number): Promise<void> {
+  const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
+  for (let i = 0; i < count; i++) await write(fork, (batch) => put(batch, 0, `of the fork ${i}`, { value: "1" }));
+  await house.backup({}, fork);
+  await fork.close();
+}
+
 describe("merging an archived log", () => {
   it("leaves an object that no head counts and that reaches over the beginning of the chain", async () => {
     const house = await House.make();
@@ -136,16 +144,39 @@ describe("merging an archived log", () => {
       meanwhile = async () => {
         meanwhile = undefined;
         house.time.now += DAY;
-        const fork = await openAt(house.fs, "/fork", { clock: house.time.clock });
-        for (let i = 0; i < count; i++) await write(fork, (batch) => put(batch, 0, `of the fork ${i}`, { value: "1" }));
-        await house.backup({}, fork);
-        await fork.close();
+        await backUpFork(house, count);
         await store.delete(shipped!);
       };
       await assert.rejects(house.restore(), (error: Error) => error.message.includes(shipped!), `${count}`);
       assert.equal(meanwhile, undefined);
     }
   });
+
+  for (const part of ["log/", "objects/"]) {
+    it(`takes nothing from a restore that asks for ${part} while another history begins`, async () => {
+      let meanwhile: (() => Promise<void>) | undefined;
+      const store = new FaultStore(new MemoryStore(), {
+        delay: ({ operation, key }) => operation === "get" && key.startsWith(part) ? meanwhile?.() : undefined,
+      });
+      const house = await House.make({ store });
+      await house.set("a", "1");
+      await house.backup();
+      const settings = settingsOf({ clock: house.time.clock });
+      await restoreTo(house.fs, settings, house.handle, "/fork");
+      for (const key of ["b", "c"]) {
+        await house.set(key, "2");
+        await Shipper.of(house.context, house.engine).ship();
+      }
+      meanwhile = async () => {
+        meanwhile = undefined;
+        house.time.now += DAY;
+        assert.equal((await mergeLog(house.context, await headOf(house), new MergeMemory())).made, 1);
+        await backUpFork(house, 1);
+      };
+      assert.deepEqual((await house.restore()).contents, house.states.get(3));
+      assert.equal(meanwhile, undefined);
+    });
+  }
 
   it("keeps what it merged where the merged object does not read back", async () => {
     const store = new MemoryStore();

@@ -141,14 +141,15 @@ class Drill {
     try {
       this.#reporter.start("plan");
       const wanted = await findState(CALL, context, this.#parts.wish, signal);
-      const expected = report.version;
+      const expected = { ...report };
       Object.assign(report, placeOf(wanted));
       // A restore takes the newest state that it can get. Here an older one is a failure.
       if (
-        Object.keys(this.#parts.wish.point).length === 0 && report.version < expected && !this.#parts.wish.allowEarlier
+        Object.keys(this.#parts.wish.point).length === 0 && !this.#parts.wish.allowEarlier &&
+        report.lineage === expected.lineage && report.version < expected.version
       ) {
         report.problems.push(
-          `Version ${expected} is archived and can't be restored; the newest that can is ${report.version}`,
+          `Version ${expected.version} is archived and can't be restored; the newest that can is ${report.version}`,
         );
       }
       await fs.makeDirectory(scratch);

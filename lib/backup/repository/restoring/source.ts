@@ -26,7 +26,7 @@ import { type Lease, takeLease } from "../core/lease.ts";
 import { OtherWriterError } from "../core/writer_claim.ts";
 import { materialize, type Materialized } from "./materialize.ts";
 import { objectPieces } from "../core/objects.ts";
-import { planRestore } from "./restore_plan.ts";
+import { planRestore, type RestorePlan } from "./restore_plan.ts";
 import { type ResolvedPlan, resolvePlan } from "./resolve_time.ts";
 import { Coverages } from "./coverage.ts";
 import type { BaseDocument } from "./coverage.ts";
@@ -84,6 +84,7 @@ export async function findState(
 ): Promise<WantedState> {
   let failure: unknown;
   let newest = 0;
+  let wanted = wish;
   for (;;) {
     let damage: unknown;
     const facts = await readFacts(context, { onDamage: (_key, error) => damage ??= error });
@@ -91,11 +92,12 @@ export async function findState(
     if (damage !== undefined && !isNamed(wish)) throw damage;
     let plan;
     try {
-      plan = planRestore(call, context.name, new Coverages(facts, avoid), wish);
+      plan = planRestore(call, context.name, new Coverages(facts, avoid), wanted);
     } catch (error) {
       throw failure ?? damage ?? error;
     }
     if ("entries" in plan) return entriesOf(context, plan.entries, signal);
+    wanted = withinHistory(wish, plan);
     // The newest state is the one there was before anything had to be avoided; an earlier one must never pass for it.
     if (plan.time === undefined && plan.end < newest && !wish.allowEarlier) throw failure;
     newest = plan.end;
@@ -108,6 +110,11 @@ export async function findState(
       failure ??= error;
     }
   }
+}
+
+/** The wish for one history: one that begins meanwhile has other commits, of the same versions too. */
+function withinHistory(wish: CheckedPointOptions, { history }: RestorePlan): CheckedPointOptions {
+  return { ...wish, database: history.database, lineage: history.lineage };
 }
 
 /** Whether a wish says so exactly what it means that documents which can't be read change nothing. */
@@ -163,6 +170,7 @@ export async function makeState(
 ): Promise<MadeState> {
   const avoid = new Set<string>();
   const reuse = [...options.reuse];
+  const wanted = withinHistory(wish, first);
   let plan = first;
   for (let way = 0;; way++) {
     const directory = join(options.scratch, `database-${way}`);
@@ -181,21 +189,13 @@ export async function makeState(
       const key = way < WAYS_MAX ? avoidable(error) : undefined;
       if (key === undefined || avoid.has(key)) throw error;
       avoid.add(key);
-      const other = await findState(call, context, wish, options.signal, avoid).catch(() => undefined);
-      if (other?.kind !== "state" || !doesFor(other.plan, plan)) throw error;
+      const other = await findState(call, context, wanted, options.signal, avoid).catch(() => undefined);
+      // It may lead to a later state: merging takes log away while more of it is shipped.
+      if (other?.kind !== "state" || other.plan.version < plan.version) throw error;
       plan = other.plan;
       reuse.push(directory);
     }
   }
-}
-
-/**
- * Whether another plan does for one that can't be carried out: it makes the same state, or a later one of the same history,
- * which came while that was tried. Merging takes log away while more of it is shipped. A history that began meanwhile has
- * other commits, of the same versions too.
- */
-function doesFor(other: ResolvedPlan, { history: { database, lineage }, version }: ResolvedPlan): boolean {
-  return other.history.database === database && other.history.lineage === lineage && other.version >= version;
 }
 
 /** The object or the backup that is to blame for an error, if one is. */
