@@ -17,7 +17,8 @@ import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
 import { checkPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
 import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
-import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import { readBackups } from "../../../lib/backup/repository/core/catalog.ts";
+import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { openOver, rangesOf } from "./copy_fixture.ts";
@@ -25,9 +26,15 @@ import { House } from "./house.ts";
 import { copyOf, daily, keysOf } from "./prune_fixture.ts";
 
 /** The store in which a pruning runs at the `nth` call; whether it came to that. */
-function prunedAt(inner: ObjectStore, clock: () => number, nth: number): { store: FaultStore; ran: () => boolean } {
+function prunedAt(
+  inner: ObjectStore,
+  clock: () => number,
+  nth: number,
+  faults: StoreFault[] = [],
+): { store: FaultStore; ran: () => boolean } {
   let ran = false;
   const store: FaultStore = new FaultStore(inner, {
+    faults,
     delay: async () => {
       if (ran || store.calls.length < nth) return;
       ran = true;
@@ -81,6 +88,63 @@ describe("a pruning whose clock is far ahead", () => {
       if (isLast) break;
     }
     assert.ok(nth > 20, `${nth} calls`);
+  });
+
+  /** Kills a program right behind a manifest that it put. */
+  const killed = (): StoreFault => ({
+    at: ({ operation, key }) => operation === "put" && key.startsWith(PART.backups),
+    do: "dieAfter",
+  });
+
+  for (const type of ["full", "incremental"] as const) {
+    it(`takes nothing from a backup (${type}) that was published by a program which was killed then`, async () => {
+      let nth = 1;
+      let published = 0;
+      for (;; nth++) {
+        const inner = new MemoryStore();
+        const house = await House.make({ store: inner });
+        for (let i = 0; i < 2; i++) {
+          await house.set("a", `${i}`);
+          await house.backup({ type: "full" });
+        }
+        await house.set("a", "last");
+        const { store, ran } = prunedAt(inner, house.time.clock, nth, [killed()]);
+        house.context = await openOver(store, house.time.clock);
+        await attempt(() => house.backup({ type }));
+        const context = await openOver(inner, house.time.clock);
+        await assertWhole(context, `call ${nth}`);
+        published += (await readBackups(context)).filter(({ version }) => version === 3).length;
+        await house.engine.close();
+        if (!ran()) break;
+      }
+      assert.ok(nth > 15 && published > 1, `${nth} calls, ${published} published`);
+    });
+  }
+
+  it("takes nothing from what a copy published that was killed then", async () => {
+    const house = await House.make();
+    const { clock } = house.time;
+    const first = new MemoryStore();
+    for (const type of ["full", "incremental", "full", "incremental"] as const) {
+      await house.set("a", type);
+      await house.backup({ type });
+      if (type === "full") await copyRepository(house.context, await openOver(first, clock), {});
+    }
+    let published = 0;
+    for (let nth = 1;; nth++) {
+      const inner = await copyOf(first);
+      const { store, ran } = prunedAt(inner, clock, nth, [killed()]);
+      await attempt(async () => await copyRepository(house.context, await openOver(store, clock), {}));
+      const target = await openOver(inner, () => clock() + 2 * LEASE_MS);
+      await assertWhole(target, `call ${nth}`);
+      published += (await readBackups(target)).filter(({ version }) => version === 4).length;
+      // What the first leaves marked goes by the next, or else a copy that brings it once more has to wait for that.
+      for (let i = 0; i < 2; i++) await pruneRepository(target, checkPolicy("prune", { keepLast: 1 }), {});
+      await copyRepository(house.context, target, {});
+      await assertWhole(target, `call ${nth}, again`);
+      if (!ran()) break;
+    }
+    assert.ok(published > 1, `${published} published`);
   });
 
   for (const broken of [true, false]) {

@@ -68,6 +68,27 @@ describe("a lease", () => {
     await (await takeLease(context, options)).release();
   });
 
+  it("of who publishes counts as held by who breaks it, also where the answer to its renewal was lost before", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const { context, time } = await House.make({ store, repository: { timers: NO_WAIT } });
+    const lease = await takeLease(context, options);
+    time.now += LEASE_MS / 2;
+    store.inject({ at: at("put"), do: "lose" });
+    const ends = ["put", "get"].map((operation) => store.inject({ at: at(operation), do: "refuse", times: Infinity }));
+    await assert.rejects(lease.touch(), StorageError);
+    for (const end of ends) end();
+    await lease.assertHeld(true);
+    await assert.rejects(
+      takeLease(context, options),
+      (error: Error) => error.message.startsWith(`Cannot backup in ${context.name}: somebody has done so since`),
+    );
+    time.now += LEASE_MS + 1;
+    const [found] = await clearLeases(context, "prune");
+    assert.deepEqual([found?.name, found?.broken], [lease.name, true]);
+    assert.deepEqual(await clearLeases(context, "prune"), []);
+    await assert.rejects(lease.assertHeld(), RepositoryLockedError);
+  });
+
   it("is over by its holder's clock while the store takes no writes", async () => {
     const store = new FaultStore(new MemoryStore());
     const { context, time } = await House.make({ store, repository: { timers: NO_WAIT } });

@@ -8,6 +8,8 @@
  *     those that were published since it held are taken back, but for copies that are whole.
  * (4) A lease that ran out by the clock of a pruning is broken before anything that it protected goes: its holder, whose
  *     clock may say otherwise, learns of it from `assertHeld`, which writes the lease anew.
+ * (5) One whose holder was about to publish counts as held by who broke it: what a pruning marks then stays for the next one,
+ *     which finds what was published, were it by a program that was killed right behind that.
  *
  * A lease is renewed as work goes on, by `touch`, and not by a timer: work that stands still lets go.
  *
@@ -28,6 +30,9 @@ import { OtherWriterError } from "./writer_claim.ts";
  */
 export const LEASE_MS: number = 15 * 60_000;
 
+/** The kind of a lease whose holder publishes. (5) */
+const PUBLISHES = "publish";
+
 /** A lease is renewed when a third of it is used up. */
 const RENEW_MS = LEASE_MS / 3;
 
@@ -37,8 +42,8 @@ export interface Lease {
   readonly name: string;
   /** To be called as work goes on; renews when it is time. */
   touch(): Promise<void>;
-  /** Throws `RepositoryLockedError` unless the lease surely still holds. */
-  assertHeld(): Promise<void>;
+  /** Throws `RepositoryLockedError` unless the lease surely still holds. `publishing`: manifests are put from here on (5). */
+  assertHeld(publishing?: boolean): Promise<void>;
   /** Gives it back. */
   release(): Promise<void>;
 }
@@ -98,6 +103,7 @@ class HeldLease implements Lease {
   #body: LeaseDocument;
   #etag: string | undefined;
   #renewing: Promise<void> | undefined;
+  #publishing = false;
 
   private constructor(context: RepositoryContext, key: string, body: LeaseDocument, etag: string) {
     this.name = key.slice(PART.locks.length, -".json".length);
@@ -164,7 +170,8 @@ class HeldLease implements Lease {
   }
 
   async #renew(): Promise<void> {
-    const body = { ...this.#body, expiresAt: this.#context.clock() + LEASE_MS };
+    const kind = this.#publishing ? PUBLISHES : this.#body.kind;
+    const body = { ...this.#body, kind, expiresAt: this.#context.clock() + LEASE_MS };
     const put = await writeDocument(this.#context, "lease", this.#key, body, { ifMatch: this.#etag });
     if (put !== undefined) {
       this.#etag = put.etag;
@@ -175,9 +182,12 @@ class HeldLease implements Lease {
     if (found?.body.id !== body.id) throw this.#lost();
     this.#etag = found.etag;
     this.#body = found.body;
+    // What an earlier call wrote, whose answer was lost, says less.
+    if (found.body.kind !== kind) await this.#renew();
   }
 
-  async assertHeld(): Promise<void> {
+  async assertHeld(publishing = false): Promise<void> {
+    this.#publishing ||= publishing;
     await this.#renewing?.catch(() => {});
     try {
       // Written, not only looked at by our own clock: another's may have gone faster, and the lease be broken (4).
@@ -229,10 +239,9 @@ class HeldLease implements Lease {
 }
 
 function locked(context: RepositoryContext, held: LeaseDocument): RepositoryLockedError {
+  const kind = held.kind === PUBLISHES ? "backup" : held.kind;
   return new RepositoryLockedError(
-    `Cannot ${held.kind} in ${context.name}: ${held.holder} has done so since ${
-      new Date(held.takenAt).toISOString()
-    }; ` +
+    `Cannot ${kind} in ${context.name}: ${held.holder} has done so since ${new Date(held.takenAt).toISOString()}; ` +
       `wait for it, or until ${new Date(held.expiresAt).toISOString()} when it died (REPOSITORY_LOCKED)`,
   );
 }
@@ -248,8 +257,10 @@ export async function activeLeases(context: RepositoryContext): Promise<LeaseDoc
 export interface FoundLease {
   /** Its name. */
   name: string;
-  /** What it says. */
+  /** What it says, or said. */
   body: LeaseDocument;
+  /** Whether it was broken just now, and counts as held all the same (5). */
+  broken?: boolean;
 }
 
 /** How long breaking an expired lease may take. */
@@ -257,26 +268,31 @@ const BREAK_MS = 60_000;
 
 /**
  * The leases that hold, but for the one named `own`. Those that ran out are broken first and removed, so that their holders,
- * if they live, can publish nothing; one that was renewed meanwhile holds. Without `breaking` they are only passed over.
+ * if they live, can publish nothing more; one that was renewed meanwhile holds. Without `breaking` they are only passed over.
  */
 export async function clearLeases(context: RepositoryContext, own: string, breaking = true): Promise<FoundLease[]> {
   const holding: FoundLease[] = [];
   for (const { key, body } of await readAllDocuments(context, "lease", PART.locks, leaseDocument)) {
     const name = key.slice(PART.locks.length, -".json".length);
     if (name === own) continue;
-    const held = body.expiresAt > context.clock();
-    const found = held ? body : breaking ? await breakLease(context, key) : undefined;
-    if (found !== undefined) holding.push({ name, body: found });
+    const isOver = body.expiresAt <= context.clock();
+    const found = !isOver ? { body } : breaking ? await breakLease(context, key) : ifPublishing(body);
+    if (found !== undefined) holding.push({ name, ...found });
   }
   return holding;
 }
 
-/** Takes an expired lease over and gives it up; the lease that holds there instead, if one does. */
-async function breakLease(context: RepositoryContext, key: string): Promise<LeaseDocument | undefined> {
+/** An expired lease, where it counts as held. (5) */
+function ifPublishing(body: LeaseDocument): Omit<FoundLease, "name"> | undefined {
+  return body.kind === PUBLISHES ? { body } : undefined;
+}
+
+/** Takes an expired lease over and gives it up; what holds there instead, or counts as held, if anything does. */
+async function breakLease(context: RepositoryContext, key: string): Promise<Omit<FoundLease, "name"> | undefined> {
   const found = await readDocument(context, "lease", key, leaseDocument);
   if (found === undefined) return undefined;
   const now = context.clock();
-  if (found.body.expiresAt > now) return found.body;
+  if (found.body.expiresAt > now) return { body: found.body };
   // Not deleted at once: that could hit a lease that was taken meanwhile, for deleting knows no condition.
   const id = toHex(context.randomBytes(8));
   const ours: LeaseDocument = { id, kind: "prune", holder: "prune", takenAt: now, expiresAt: now + BREAK_MS };
@@ -284,8 +300,9 @@ async function breakLease(context: RepositoryContext, key: string): Promise<Leas
   if (put === undefined) {
     const other = await readDocument(context, "lease", key, leaseDocument);
     if (other === undefined) return undefined;
-    if (other.body.id !== id) return other.body;
+    if (other.body.id !== id) return { body: other.body };
   }
   await context.store.delete(key);
-  return undefined;
+  const publishing = ifPublishing(found.body);
+  return publishing && { ...publishing, broken: true };
 }

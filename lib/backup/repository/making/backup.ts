@@ -177,7 +177,7 @@ class Backup {
       selective: this.#isSelective,
       ...part,
     };
-    await this.#lease.assertHeld();
+    await this.#lease.assertHeld(true);
     const put = await writeDocument(context, "backup", backupKey(id), body, { ifAbsent: true });
     if (put === undefined) {
       // Ours, when only the answer was lost.

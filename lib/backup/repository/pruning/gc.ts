@@ -52,6 +52,8 @@ export class Collector {
   #deleting = false;
   /** Whether leases that ran out were broken. */
   #cleared = false;
+  /** Those that count as held all the same. */
+  readonly #broken: FoundLease[] = [];
 
   private constructor(context: RepositoryContext, lease: Lease, dryRun: boolean, marks: OpenMark[]) {
     this.#context = context;
@@ -129,7 +131,9 @@ export class Collector {
 
   async #clearLeases(): Promise<FoundLease[]> {
     this.#cleared = true;
-    return await clearLeases(this.#context, this.#lease.name || "prune", !this.#dryRun);
+    const found = await clearLeases(this.#context, this.#lease.name || "prune", !this.#dryRun);
+    this.#broken.push(...found.filter(({ broken }) => broken));
+    return [...found.filter(({ broken }) => !broken), ...this.#broken];
   }
 
   /** Takes back what was marked for nothing; only as long as no deletion was tried (5). */

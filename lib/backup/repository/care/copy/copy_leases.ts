@@ -22,6 +22,7 @@ export class CopyLeases {
   #unproven: string[] = [];
   /** Backups pinned since then. */
   #pinned: string[] = [];
+  #publishing = false;
   /** Why they don't hold: then all goes that is published behind what went. */
   #lost: unknown;
 
@@ -38,8 +39,9 @@ export class CopyLeases {
 
   /** To be called before a backup is published. */
   async beforeBackup(): Promise<void> {
-    if (this.#unproven.length >= UNPROVEN_MAX) await this.assertHeld();
-    await this.touch();
+    if (this.#publishing && this.#unproven.length < UNPROVEN_MAX) return await this.touch();
+    this.#publishing = true;
+    await this.assertHeld();
   }
 
   /** A backup was published. */
@@ -58,7 +60,7 @@ export class CopyLeases {
     const pinned = this.#pinned.splice(0);
     try {
       if (this.#lost !== undefined) throw this.#lost;
-      await Promise.all(this.#leases.map((lease) => lease.assertHeld()));
+      await Promise.all(this.#leases.map((lease) => lease.assertHeld(this.#publishing)));
     } catch (error) {
       this.#lost = error;
       // Another copy may build on what is whole by now.
