@@ -11,7 +11,7 @@ import { headBehindGap, readHeads } from "../../../lib/backup/repository/log/hea
 import { trimHead } from "../../../lib/backup/repository/log/trim_head.ts";
 import { readFacts } from "../../../lib/backup/repository/restoring/facts.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
-import type { ArchivedIngest, HeadDocument } from "../../../lib/format/repository/head_document.ts";
+import type { ArchivedIngest, ArchiveGap, HeadDocument } from "../../../lib/format/repository/head_document.ts";
 import { memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
 import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
@@ -57,7 +57,7 @@ async function joined(): Promise<{ house: House; version: number; before: HeadDo
 }
 
 /** The same with a copy of it, which has let go of that log and the files. */
-async function prunedCopy(): Promise<{ house: House; inner: ObjectStore }> {
+async function prunedCopy(): Promise<{ house: House; inner: ObjectStore; version: number }> {
   const { house, version, before } = await joined();
   // Its tags are of contents: what is written once more as it was has the same.
   const inner = directoryStore("/copy", { fileSystem: memoryFileSystem() });
@@ -72,7 +72,7 @@ async function prunedCopy(): Promise<{ house: House; inner: ObjectStore }> {
     ingests: [],
     pruned: version,
   });
-  return { house, inner };
+  return { house, inner, version };
 }
 
 describe("files that a head lists beyond its version", () => {
@@ -83,6 +83,16 @@ describe("files that a head lists beyond its version", () => {
     assert.deepEqual(head.ingests, [ingest(30), ingest(50, 2)]);
     assert.deepEqual(headBeforeLog(target, [], source.ingests).ingests, [ingest(30), ingest(50, 2)]);
     assert.equal(headBeforeLog(target, [], [ingest(30, 2)]), target);
+  });
+
+  it("are told to be lost where neither has them, before log arrives that names them", () => {
+    const gap = (from: number, to: number): ArchiveGap => ({ from, to, after: 1, before: 2, chain: "a".repeat(64) });
+    const gaps = [gap(5, 6), gap(12, 13), gap(20, 21), gap(30, 31), gap(40, 41)];
+    const before = { ...headAt(40), gaps: [gap(10, 14), gap(25, 26)], start: 27 };
+    const head = headBeforeLog(before, [], [], gaps, [{ from: 15, to: 20 }]);
+    assert.deepEqual(head.gaps, [gap(5, 6), gap(10, 14), gap(25, 26), gap(30, 31)]);
+    assert.equal(head.start, 32);
+    assert.equal(headBeforeLog(head, [], [], gaps, [{ from: 15, to: 20 }]), head);
   });
 
   it("are forgotten where the log that names them is lost", () => {
@@ -129,6 +139,36 @@ describe("files that a head lists beyond its version", () => {
     });
     assert.deepEqual((await verify(await openOver(store, clock))).problems, []);
     assert.equal(brought, 1);
+  });
+
+  it("are known to be lost to a check beside a copy that brings the log back which names them", async () => {
+    const { house, inner, version } = await prunedCopy();
+    const { clock } = house.time;
+    const source = (await readHeads(house.context)).find(({ ingests }) => ingests.length > 0)!;
+    const [last] = logObjects(await allKeys(house.store, logPrefix(source.database, source.lineage)))
+      .filter((object) => object.last === version - 1);
+    const times = { after: source.timestamp - 1, before: source.timestamp };
+    const gaps = [{ from: version, to: version, chain: last!.chain, ...times }];
+    await writeDocument(house.context, "head", headKey(source.database, source.lineage), {
+      ...source,
+      ingests: [],
+      gaps,
+      start: version + 1,
+    });
+    const problems: string[][] = [];
+    let brought = false;
+    const store = new FaultStore(inner, {
+      delay: async ({ operation, key }) => {
+        if (operation !== "put") return;
+        brought ||= key.startsWith(PART.log);
+        if (!brought || !key.startsWith(PART.heads)) return;
+        problems.push((await verify(await openOver(inner, clock))).problems.map(({ detail }) => detail));
+      },
+    });
+    await copyRepository(house.context, await openOver(store, clock), {});
+    assert.deepEqual(problems, [[]]);
+    const target = (await readHeads(await openOver(inner, clock))).find(({ lineage }) => lineage === source.lineage)!;
+    assert.deepEqual([target.gaps, target.start], [gaps, version + 1]);
   });
 
   it("stay listed, though a pruning looked for the log just before a copy brought it", async () => {

@@ -298,7 +298,9 @@ export class CopyRun {
    * does not look as if a head were lost, or an older one had been put back. And it lists what joined without log before it
    * counts that, and before log brings commits again that it counts and has let go.
    */
-  async #announce({ wish: { head, log: [first] }, target, parts, ingests }: HistoryCopy): Promise<Head | undefined> {
+  async #announce(
+    { wish: { head, log: [first] }, target, parts, held, ingests }: HistoryCopy,
+  ): Promise<Head | undefined> {
     if (head === undefined || first === undefined) return target;
     const { database, lineage, parents } = head;
     const body = target === undefined
@@ -307,7 +309,7 @@ export class CopyRun {
         chain: (await this.#logHead(this.#from, first)).previous,
         ingests,
       }
-      : headBeforeLog(target.body, parts.map(({ object }) => object), ingests);
+      : headBeforeLog(target.body, parts.map(({ object }) => object), ingests, head.gaps, held);
     if (body === target?.body) return target;
     await this.#leases.assertHeld();
     return await switchHead(this.#to, target ?? { body, etag: undefined }, body);

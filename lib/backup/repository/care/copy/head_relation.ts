@@ -161,18 +161,28 @@ export function countsNothing({ version, start, gaps, writer }: HeadDocument): b
   return writer === REPAIR_WRITER && version === start - 1 && gaps.length === 0;
 }
 
-/** A target's head as it has to be before log arrives: nobody's for what it will count, and listing the files that joined. */
+/**
+ * A target's head as it has to be before log arrives: nobody's for what it will count, and listing the files that joined; and
+ * with the `gaps` of the source where log names files that neither has (`held` is what the target has of that history).
+ */
 export function headBeforeLog(
   head: HeadDocument,
   log: readonly LogObject[],
   joined: readonly ArchivedIngest[],
+  gaps: readonly ArchiveGap[] = [],
+  held: readonly VersionRange[] = [],
 ): HeadDocument {
   const isBeyond = log.some(({ last }) => last > head.version) && head.writer !== REPAIR_WRITER;
   const counted = countedIngests(head);
   const lacking = joined.filter(({ version }) => !counted.some((known) => known.version === version));
-  if (!isBeyond && lacking.length === 0) return head;
+  const lost = gaps.filter((gap) =>
+    gap.to <= head.version && ![...held, ...head.gaps].some((other) => overlaps(gap, other))
+  );
+  if (!isBeyond && lacking.length + lost.length === 0) return head;
   const ingests = oneOfEach<ArchivedIngest>([...counted, ...lacking], ({ version }) => version);
-  return { ...head, ingests, ...(isBeyond ? { writer: REPAIR_WRITER, epoch: head.epoch + 1 } : {}) };
+  const all = [...head.gaps, ...lost].sort((a, b) => a.from - b.from);
+  const start = Math.max(head.start, behindGaps(lost));
+  return { ...head, ingests, gaps: all, start, ...(isBeyond ? { writer: REPAIR_WRITER, epoch: head.epoch + 1 } : {}) };
 }
 
 /** The head that counts all that both count. One that moved is nobody's: who archives there makes sure that he may. */
