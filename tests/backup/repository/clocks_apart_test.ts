@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { restoreInto } from "../../../lib/backup/mod.ts";
+import { allKeys } from "../../../lib/backup/repository/core/documents.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
@@ -23,6 +25,7 @@ import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { openOver, rangesOf } from "./copy_fixture.ts";
 import { House } from "./house.ts";
+import { prunedCopy } from "./joined_fixture.ts";
 import { copyOf, daily, keysOf } from "./prune_fixture.ts";
 
 /** The store in which a pruning runs at the `nth` call; whether it came to that. */
@@ -164,6 +167,22 @@ describe("a pruning whose clock is far ahead", () => {
       else assert.deepEqual((await checking).problems.map(({ key }) => key), [lost]);
     });
   }
+
+  it("takes nothing from a copy that brings log back which the target counts and had let go", async () => {
+    for (let nth = 1;; nth++) {
+      const { house, inner, version } = await prunedCopy();
+      const { clock } = house.time;
+      const { store, ran } = prunedAt(inner, clock, nth);
+      await attempt(async () => await copyRepository(house.context, await openOver(store, clock), {}));
+      await assertWhole(await openOver(inner, clock), `call ${nth}`);
+      await house.engine.close();
+      if (ran()) continue;
+      assert.ok(nth > 30, `${nth} calls`);
+      const log = logObjects(await allKeys(inner, PART.log));
+      assert.ok(log.some(({ last }) => last === version));
+      break;
+    }
+  });
 
   for (const other of [false, true]) {
     it(`takes nothing from a copy that names it, ${other ? "beside another database" : "where one was before"}`, async () => {

@@ -403,6 +403,8 @@ describe("leases that ran out", () => {
       await stands;
       const { context } = house;
       house.context = { ...context, clock: () => house.time.now + DAY };
+      // What it is about to publish is spared by the first, and that it stands still for so long is not foreseen by any.
+      if (key === PART.backups) assert.equal((await prune(house, { keepLast: 10 })).objects, 0);
       assert.ok((await prune(house, { keepLast: 10 })).objects > 0);
       house.context = context;
       gate.open();

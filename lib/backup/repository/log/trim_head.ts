@@ -15,20 +15,24 @@ import { type LogObject, logObjects } from "./log_chain.ts";
  * Takes files out of a head that no restore can need, for no log that is left holds their commit: by none of `looks`, which
  * were made one after the other, nor by one more. One alone could have missed log that was just being merged. And log that a
  * copy brought again since is in the last one, or else the head is another, for it lists the files first. A head that has moved
- * on meanwhile stays as it is until the next pruning.
+ * on meanwhile stays as it is until the next pruning, and so does one of a database that `isBusy`, asked once the head is read:
+ * a copy that listed them before may be about to bring the log.
  */
 export async function trimHead(
   context: RepositoryContext,
   looks: readonly RepositoryFacts[],
   head: HeadDocument,
   dryRun: boolean,
+  isBusy: (database: string) => Promise<boolean> = () => Promise.resolve(false),
 ): Promise<HeadDocument> {
   const { database, lineage } = head;
   const looked = looks.flatMap(({ logs }) => logs.get(historyOf(database, lineage))?.objects ?? []);
   const seen = without(head, looked);
-  if (seen === head || dryRun) return seen;
+  if (seen === head) return head;
   const found = await readHead(context, database, lineage);
   if (found === undefined || JSON.stringify(found.body) !== JSON.stringify(head)) return head;
+  if (await isBusy(database)) return head;
+  if (dryRun) return seen;
   const now = logObjects(await allKeys(context.store, logPrefix(database, lineage)));
   const trimmed = without(head, [...looked, ...now]);
   if (trimmed === head) return head;

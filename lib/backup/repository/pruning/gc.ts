@@ -129,6 +129,11 @@ export class Collector {
     if (!this.#cleared) await whereAllowed(this.#clearLeases());
   }
 
+  /** Whether anybody has the lease of that name. */
+  async isHeld(lease: string): Promise<boolean> {
+    return (await this.#clearLeases()).some(({ name }) => name === lease);
+  }
+
   async #clearLeases(): Promise<FoundLease[]> {
     this.#cleared = true;
     const found = await clearLeases(this.#context, this.#lease.name || "prune", !this.#dryRun);

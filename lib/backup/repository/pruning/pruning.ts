@@ -333,7 +333,8 @@ export class Pruning {
   async #trim(state: PruneState, head: HeadDocument): Promise<HeadDocument> {
     const gone = this.#goneLog();
     const looks = [withoutLog(this.#first, gone), this.#options.dryRun ? withoutLog(state, gone) : state];
-    return await trimHead(this.#context, looks.map(({ facts }) => facts), head, this.#options.dryRun);
+    const isBusy = (database: string): Promise<boolean> => this.#collector.isHeld(BACKUP_LEASE + database);
+    return await trimHead(this.#context, looks.map(({ facts }) => facts), head, this.#options.dryRun, isBusy);
   }
 
   #goneLog(): Set<string> {

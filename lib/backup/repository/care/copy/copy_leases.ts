@@ -22,7 +22,8 @@ export class CopyLeases {
   #unproven: string[] = [];
   /** Backups pinned since then. */
   #pinned: string[] = [];
-  #publishing = false;
+  /** Whether they were ever asked: nothing is published before. */
+  #asked = false;
   /** Why they don't hold: then all goes that is published behind what went. */
   #lost: unknown;
 
@@ -39,9 +40,8 @@ export class CopyLeases {
 
   /** To be called before a backup is published. */
   async beforeBackup(): Promise<void> {
-    if (this.#publishing && this.#unproven.length < UNPROVEN_MAX) return await this.touch();
-    this.#publishing = true;
-    await this.assertHeld();
+    if (this.#asked && this.#unproven.length < UNPROVEN_MAX) await this.touch();
+    else await this.assertHeld();
   }
 
   /** A backup was published. */
@@ -60,7 +60,8 @@ export class CopyLeases {
     const pinned = this.#pinned.splice(0);
     try {
       if (this.#lost !== undefined) throw this.#lost;
-      await Promise.all(this.#leases.map((lease) => lease.assertHeld(this.#publishing)));
+      await Promise.all(this.#leases.map((lease) => lease.assertHeld(true)));
+      this.#asked = true;
     } catch (error) {
       this.#lost = error;
       // Another copy may build on what is whole by now.
