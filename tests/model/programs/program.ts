@@ -23,6 +23,9 @@ const POLICIES: readonly RetentionPolicy[] = [
   { keepHourly: 3, keepLast: 1 },
 ];
 
+/** By how many minutes a clock is set forward or back while its program works. */
+const JUMPS = [20, 40, 24 * 60, -20, -40, -24 * 60];
+
 /** Where a drill restores. */
 const SCRATCH = "/scratch";
 
@@ -110,20 +113,30 @@ export function program(world: World, id: string): () => Promise<void> {
   world.dying ||= dies;
   const [at, how] = [random.between(1, random.pick([8, 25, 80])), random.pick(["die", "dieAfter"] as const)];
   const slowest = random.chance(0.125) ? 4 * MINUTE : 200;
-  world.trace.push(`${id}: ${kind} in ${one.name}, ${minutes} minutes ahead${dies ? `, killed at call ${at}` : ""}`);
+  const jump = random.chance(0.125)
+    ? { at: random.between(1, random.pick([8, 25, 80])), minutes: random.pick(JUMPS) }
+    : undefined;
+  const told = [
+    `${id}: ${kind} in ${one.name}, ${minutes} minutes ahead`,
+    ...(jump === undefined ? [] : [`and ${jump.minutes} more from call ${jump.at} on`]),
+    ...(dies ? [`killed at call ${at}`] : []),
+  ];
+  world.trace.push(told.join(", "));
   world.count(kind);
-  const clock = (): number => world.clock() + minutes * MINUTE;
+  let calls = 0;
+  const jumped = (): number => jump !== undefined && calls >= jump.at ? jump.minutes : 0;
+  const clock = (): number => world.clock() + (minutes + jumped()) * MINUTE;
   const storeOf = ({ store }: Repository): FaultStore =>
     new FaultStore(store, {
       delay: async () => {
+        calls++;
         world.pass(world.chance.below(slowest));
         await turns(world.chance.pick([0, 0, 1, 3, 10, 40]));
       },
     });
   return async () => {
     const stores = [storeOf(one), storeOf(two)] as const;
-    let calls = 0;
-    if (dies) { for (const store of stores) store.inject({ at: () => ++calls >= at, do: how, times: Infinity }); }
+    if (dies) { for (const store of stores) store.inject({ at: () => calls >= at, do: how, times: Infinity }); }
     const open: BackupRepository[] = [];
     const opened = async (store: FaultStore): Promise<BackupRepository> => {
       const fileSystem = memoryFileSystem();

@@ -1,8 +1,9 @@
-/** One database, two repositories in memory, and programs that work on these at the same time, each by a clock of its own. */
+/** One database, two repositories, in memory or in directories, and programs that work on these at the same time, each by a clock of its own. */
 import { setImmediate } from "node:timers";
 import type { Timers } from "../../../lib/base/timers.ts";
 import { Turns } from "../../../lib/base/turns.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../../lib/files/memory/memory_file_system.ts";
+import { directoryStore } from "../../../lib/storage/directory_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { BackupRepository, DB, type Encryption, type RepositoryOptions } from "../../../mod.ts";
@@ -20,7 +21,7 @@ const KEYS = 60;
 /** A repository of a run. */
 export interface Repository {
   name: string;
-  store: MemoryStore;
+  store: ObjectStore;
 }
 
 /** A run's state. */
@@ -30,8 +31,8 @@ export class World {
   readonly chance: Random;
   readonly disk: MemoryFileSystem = memoryFileSystem();
   readonly chronicle: Chronicle = new Chronicle();
-  readonly first: Repository = { name: "first", store: new MemoryStore() };
-  readonly second: Repository = { name: "second", store: new MemoryStore() };
+  readonly first: Repository;
+  readonly second: Repository;
   readonly trace: string[] = [];
   readonly counts: Record<string, number> = {};
   /** Backups that are told of, with their versions, unless someone deleted them by name. */
@@ -48,6 +49,13 @@ export class World {
   constructor(seed: number) {
     this.random = new Random(seed, 1);
     this.chance = new Random(seed, 2);
+    // The tags of these are of contents: what is written once more as it was has the same.
+    const make = (name: string): ObjectStore =>
+      seed % 2 === 0 ? new MemoryStore() : directoryStore(`/${name}`, { fileSystem: memoryFileSystem() });
+    [this.first, this.second] = ["first", "second"].map((name) => ({ name, store: make(name) })) as [
+      Repository,
+      Repository,
+    ];
     this.#encryption = this.random.chance(0.5) ? { key: this.random.bytes(32) } : undefined;
   }
 
