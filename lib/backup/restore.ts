@@ -252,7 +252,7 @@ export async function apply(
   }
   reporter.start("publish");
   try {
-    return { entries, commit: await engine.ingest(files, deletes) };
+    return { entries, commit: await engine.ingest(files, { ...deletes, signal }) };
   } catch (error) {
     await engine.discard(files);
     throw error;

@@ -11,10 +11,12 @@ import type { FoundRow, Row } from "../tree/cursor.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import type { VisibleCursor, VisibleOptions } from "../tree/visible_cursor.ts";
 import type { Commit, CommitEvent } from "./types_commit.ts";
+import type { IngestOptions, IngestWriter } from "./types_ingest.ts";
 import type { IngestedSource, LogFollower, Pin, ReplayOptions, SettledPoint } from "./types_copy.ts";
 
 export type { IngestInfo };
 export type { Commit, CommitEvent } from "./types_commit.ts";
+export type { IngestOptions, IngestWriter, KeyBounds } from "./types_ingest.ts";
 export type {
   IngestedSource,
   LogFollower,
@@ -242,22 +244,6 @@ export interface EngineSettings {
   filesLater?: Promise<void> | undefined;
 }
 
-/** `start <= key < end` in internal form; no `end`: to the last key. */
-export interface KeyBounds {
-  /** First key. */
-  start: Uint8Array;
-  /** First key beyond. */
-  end: Uint8Array | undefined;
-}
-
-/** What an ingest deletes in its commit, before its own rows come. */
-export interface IngestOptions {
-  /** Everything there is. */
-  replace: boolean;
-  /** These ranges. */
-  ranges?: readonly KeyBounds[];
-}
-
 /** A table of which every row is an entry of the present; see `Engine.plainTables`. */
 export interface PlainTable {
   /** The key of its first row. */
@@ -383,18 +369,4 @@ export interface Engine {
   refresh(): Promise<void>;
   /** Writes and syncs what is pending, lets go of everything, though not before `last`, which never fails, has ended. */
   close(last?: Promise<void>): Promise<void>;
-}
-
-/** Writes one sorted run (as many tables as it takes, and their blobs) aside, for `Engine.ingest`. */
-export interface IngestWriter {
-  /** Adds a row; keys strictly ascending. Large values go to a blob file by themselves, tables are cut by themselves. */
-  add(key: Uint8Array, cell: Uint8Array): void;
-  /** Writes what has gathered; to be awaited now and then between adds. */
-  drain(): Promise<void>;
-  /** Bytes added so far. */
-  readonly bytes: number;
-  /** Completes and syncs the files. */
-  finish(): Promise<{ tables: TableMeta[]; blobs: BlobMeta[] }>;
-  /** Removes what was written. */
-  abort(): Promise<void>;
 }
