@@ -282,6 +282,12 @@ export class Background {
     return mine;
   }
 
+  /** Inside of `alone`: one merge as it would be made by itself, where writers are slowed because level 0 has grown. */
+  async catchUp(run: (plan: CompactionPlan) => Promise<void>): Promise<void> {
+    const plan = this.isBehind ? this.#pick() : undefined;
+    if (plan !== undefined) await run(plan);
+  }
+
   /** The database is being closed: compaction waits for no files any more. */
   stopWaiting(): void {
     this.#stopWaiting();

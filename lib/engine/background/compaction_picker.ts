@@ -144,6 +144,20 @@ export function planRange(
   return planAll(version, level, start, end, garbageBlobs(version));
 }
 
+/** The first tables of a deeper level that meet a range into the next one, `most` of them; undefined when there are none. */
+export function planPart(
+  version: Version,
+  level: number,
+  start: Uint8Array | undefined,
+  end: Uint8Array | undefined,
+  most: number,
+): CompactionPlan | undefined {
+  const tables = version.deeper[level - 1]!.between(start, end).slice(0, most);
+  if (tables.length === 0) return undefined;
+  const chosen = [new Run(tables)];
+  return plan(level, level + 1, chosen, overlapping(version.deeper[level]!, chosen), false, garbageBlobs(version));
+}
+
 function planAll(
   version: Version,
   level: number,

@@ -5,12 +5,23 @@
  */
 import { throwIfAborted } from "../../base/abort.ts";
 import type { Store } from "../store.ts";
+import type { LiveTable } from "../version/live_file.ts";
 import { Run } from "../version/run.ts";
 import { LEVELS } from "../version/version.ts";
 import type { Background } from "./background.ts";
-import { planRange } from "./compaction_picker.ts";
+import { type CompactionPlan, planPart, planRange } from "./compaction_picker.ts";
 
-/** Rewrites the tables of a range; all that counts must be in tables. `onTables` hears of bytes and tables done. */
+/**
+ * So many tables of a level go down at once. With more of them writers would wait for longer where they are ahead of
+ * compaction, and the files that are replaced would take their space for longer; with fewer what lies at their ends would be
+ * written twice more often.
+ */
+const TABLES_AT_ONCE = 4;
+
+/**
+ * Rewrites the tables of a range; all that counts must be in tables. `onTables` hears of bytes and tables done. Between two
+ * parts of it level 0 has its turn, where writers wait for that.
+ */
 export async function compactRange(
   store: Store,
   background: Background,
@@ -23,23 +34,52 @@ export async function compactRange(
   await background.alone(async (run) => {
     const made = store.manifest.state.nextNumber;
     const bottom = bottomLevel(store, start, end);
-    for (let level = 0; level < bottom; level++) {
-      const plan = planRange(store.version, level, start, end);
-      if (plan === undefined) continue;
+    const carryOut = async (plan: CompactionPlan): Promise<void> => {
       const inputs = plan.inputs.flatMap((input) => [...input.tables]);
       await run(plan, isWanted);
       onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
+    };
+    const level0 = bottom > 0 ? planRange(store.version, 0, start, end) : undefined;
+    if (level0 !== undefined) await carryOut(level0);
+    for (let level = 1; level < bottom; level++) {
+      // What is written meanwhile may come behind the last of them, again and again.
+      const last = store.version.level(level)[0]?.between(start, end).at(-1);
+      const until = last === undefined ? end : behind(last) ?? end;
+      await inParts(start, async (at) => {
+        await background.catchUp((plan) => run(plan, isWanted));
+        const plan = planPart(store.version, level, at, until, TABLES_AT_ONCE);
+        if (plan !== undefined) await carryOut(plan);
+        return plan?.inputs[0]!.tables.at(-1);
+      });
     }
     // What the merges above did not touch is rewritten where it stands.
-    for (const table of store.version.level(bottom)[0]?.between(start, end) ?? []) {
-      if (table.number >= made) continue;
+    await inParts(start, async (at) => {
+      await background.catchUp((plan) => run(plan, isWanted));
+      const table = store.version.level(bottom)[0]?.between(at, end).find(({ number }) => number < made);
+      if (table === undefined) return undefined;
       const relocate = new Set(table.meta.blobs.map((use) => use.number));
       const all = planRange(store.version, 0, start, end)?.relocate ?? relocate;
-      const plan = { level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all };
-      await run(plan, isWanted);
-      onTables?.(table.meta.size, 1);
-    }
+      await carryOut({ level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all });
+      return table;
+    });
   }, signal);
+}
+
+/** Runs `work` from each key on, behind the last table of what it did; until it finds nothing. */
+async function inParts(
+  start: Uint8Array | undefined,
+  work: (at: Uint8Array | undefined) => Promise<LiveTable | undefined>,
+): Promise<void> {
+  for (let at = start;;) {
+    const last = await work(at);
+    at = last && behind(last);
+    if (at === undefined) return;
+  }
+}
+
+/** The first key behind a table; undefined: it has no end. */
+function behind({ meta: { largest, largestExclusive } }: LiveTable): Uint8Array | undefined {
+  return largest === undefined || largestExclusive ? largest : Uint8Array.of(...largest, 0);
 }
 
 function bottomLevel(store: Store, start: Uint8Array | undefined, end: Uint8Array | undefined): number {
