@@ -41,6 +41,7 @@ import type { Shipped } from "../log/shipment.ts";
 import { measureLog } from "../log/measure_log.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
+import { stillWhole } from "./still_whole.ts";
 import { takeBack } from "./take_back.ts";
 
 /** Makes a backup. */
@@ -196,12 +197,15 @@ class Backup {
 
   /**
    * A pruning whose clock is far ahead may have broken the lease after it was renewed, and may not have seen the manifest
-   * when it looked for what is needed. It looks after breaking, this looks after publishing: one of both notices.
+   * when it looked for what is needed. It looks after breaking, this looks after publishing: one of both notices. What is whole
+   * then stays, for another backup may build on it by now.
    */
   async #assertPublished(id: string): Promise<void> {
     try {
       await this.#lease.assertHeld();
     } catch (error) {
+      const whole = await stillWhole(this.#context, [id]).catch(() => undefined);
+      if (whole?.has(id)) return;
       // Who may not delete, or finds the store away, is told why all the same.
       await this.#context.store.delete(backupKey(id)).catch(() => {});
       throw error;
