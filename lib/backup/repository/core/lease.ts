@@ -5,7 +5,7 @@
  * (2) Before anything is deleted for good, every lease that was there when it was marked must be gone (`gc.ts`).
  * (3) Whoever publishes something there asks `assertHeld` just before; a copy of many backups `touch` before each, and the
  *     other once for several. A program that slept through its lease finds out there. Behind backups it is asked once more:
- *     those that were published since it held are taken back, but for copies that are whole.
+ *     those that were published since it held are taken back, but for what is whole.
  * (4) A lease that ran out by the clock of a pruning is broken before anything that it protected goes: its holder, whose
  *     clock may say otherwise, learns of it from `assertHeld`, which writes the lease anew.
  * (5) One whose holder was about to publish counts as held by who broke it: what a pruning marks then stays for the next one,
