@@ -174,6 +174,25 @@ describe("keys that two change at once", () => {
     assert.deepEqual(await listKeys(context), [first]);
   });
 
+  for (const how of ["removes one", "rotates them"]) {
+    it(`are not removed all by one who ${how}, and slept just before his delete`, async () => {
+      const { house, gate } = await gated(encrypted);
+      const { context, store, time } = house;
+      const [first] = await listKeys(context);
+      const second = how === "removes one" ? await addKey(context, keyOf(2)) : undefined;
+      const stands = gate.hold(on("delete", PART.keys));
+      const sleeping = second === undefined ? rotateKey(context, keyOf(2)) : removeKey(context, first!.id);
+      await stands;
+      time.now += LEASE_MS + 1;
+      const made = second ?? (await listKeys(context)).find(({ id }) => id !== first!.id)!;
+      await removeKey(context, made.id);
+      gate.open();
+      await assert.rejects(sleeping, RepositoryLockedError);
+      assert.deepEqual(await listKeys(context), [first]);
+      await openOver(store, time.clock, { encryption: keyOf(1) });
+    });
+  }
+
   it("are rotated one time after the other: what the first left behind opens nothing", async () => {
     const { house, gate } = await gated(encrypted);
     const { context } = house;
