@@ -23,7 +23,7 @@ import { joined } from "./joined_fixture.ts";
 import { copyOf, keysOf } from "./prune_fixture.ts";
 
 /** Every so many calls of the first program are tried. */
-const STEP = LONG ? 3 : 29;
+const STEP = LONG ? 3 : 16;
 
 /** The repositories that programs work on, both opened over stores of their own. */
 interface Both {
@@ -129,7 +129,7 @@ describe("two programs, each of which stands still at some call", () => {
       it(`${first}, and ${second}`, async () => {
         let stood = 0;
         for (let n = 8 + i; n < 90; n += STEP) {
-          const m = 6 + (n * 7 + k * 5) % (n < 30 ? 24 : 60);
+          const m = 6 + (n * 7 + k * 5) % (n < 24 ? 24 : 60);
           try {
             if (await interleaved(PROGRAMS[first]!, PROGRAMS[second]!, n, m)) stood++;
           } catch (error) {
