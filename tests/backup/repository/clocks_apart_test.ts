@@ -26,7 +26,7 @@ import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { openOver, rangesOf } from "./copy_fixture.ts";
 import { House } from "./house.ts";
 import { prunedCopy } from "./joined_fixture.ts";
-import { copyOf, daily, keysOf } from "./prune_fixture.ts";
+import { assertAllRestore, copyOf, daily, keysOf } from "./prune_fixture.ts";
 
 /** The store in which a pruning runs at the `nth` call; whether it came to that. */
 function prunedAt(
@@ -121,6 +121,38 @@ describe("a pruning whose clock is far ahead", () => {
         if (!ran()) break;
       }
       assert.ok(nth > 15 && published > 1, `${nth} calls, ${published} published`);
+    });
+  }
+
+  for (const [pruned, built] of [[0, 1], [1, 1], [1, 2]] as const) {
+    it(`takes no base from a backup that is made on another: calls ${pruned} and ${built} from its publication`, async () => {
+      const inner = new MemoryStore();
+      const house = await House.make({ store: inner });
+      const { clock } = house.time;
+      await house.set("a", "1");
+      let calls = -1;
+      const store = new FaultStore(inner, {
+        delay: async ({ operation, key }) => {
+          if (calls < 0 && !(operation === "put" && key.startsWith(PART.backups))) return;
+          const call = ++calls;
+          if (call === pruned) {
+            const ahead = await openOver(inner, () => clock() + LEASE_MS + 1);
+            await pruneRepository(ahead, checkPolicy("prune", { keepLast: 1 }), {});
+          }
+          if (call !== built) return;
+          house.context = await openOver(inner, clock);
+          await house.set("a", "2");
+          await house.backup({ id: "next" });
+        },
+      });
+      house.context = await openOver(store, clock);
+      await attempt(() => house.backup({ id: "first", type: "full" }));
+      house.context = await openOver(inner, clock);
+      await assertWhole(house.context, "at once");
+      assert.ok((await assertAllRestore(house)).includes("next"));
+      for (let i = 0; i < 2; i++) await pruneRepository(house.context, checkPolicy("prune", { keepLast: 9 }), {});
+      assert.deepEqual(await keysOf(inner, PART.marks), []);
+      assert.ok((await assertAllRestore(house)).includes("next"));
     });
   }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
 import { CopyLeases } from "../../../lib/backup/repository/care/copy/copy_leases.ts";
-import { stillWhole } from "../../../lib/backup/repository/care/copy/still_whole.ts";
+import { stillWhole } from "../../../lib/backup/repository/making/still_whole.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
 import { allKeys, writeDocument } from "../../../lib/backup/repository/core/documents.ts";
 import { backupKey, logPrefix, objectKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
@@ -169,6 +169,7 @@ describe("copyRepository()", () => {
 
 describe("CopyLeases", () => {
   const broken: Lease = {
+    overtook: false,
     name: "backup-one",
     touch: () => Promise.resolve(),
     assertHeld: () => Promise.reject(new RepositoryLockedError("it was broken")),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NotFoundError, PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
+import { ExistsError, NotFoundError, PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
 import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
@@ -142,6 +142,34 @@ describe("a pruning beside a backup", () => {
     gate.open();
     await deleting;
     assert.ok((await assertAllRestore(house)).includes("next"));
+  });
+
+  it("that is made under the id of one that goes, at each call: it is refused, or whole", async () => {
+    let made = 0;
+    let ran = true;
+    for (let nth = 1; ran; nth++) {
+      ran = false;
+      const inner = new MemoryStore();
+      const house = await House.make({ store: inner });
+      for (const id of ["nightly", "newer"]) {
+        await house.set("a", id);
+        await house.backup({ id, type: "full" });
+      }
+      await house.set("a", "last");
+      const store = new FaultStore(inner, {
+        delay: async ({ index }) => {
+          if (index !== nth) return;
+          ran = true;
+          const refused = (error: unknown): void =>
+            assert.ok(error instanceof ExistsError || error instanceof RepositoryLockedError, String(error));
+          await house.backup({ id: "nightly", type: "full" }).then(() => made++, refused);
+        },
+      });
+      await deleteBackup({ ...house.context, store }, "nightly");
+      await assertAllRestore(house);
+      await house.engine.close();
+    }
+    assert.ok(made > 0);
   });
 });
 

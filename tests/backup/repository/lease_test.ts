@@ -132,7 +132,7 @@ describe("a lease", () => {
       delay: async ({ operation, key }) => {
         if (operation !== "delete" || !key.startsWith(PART.backups)) return;
         others.time.now = house.time.now += LEASE_MS * 0.4;
-        held.push((await activeLeases(others.context)).map(({ kind }) => kind));
+        held.push((await activeLeases(others.context)).map(({ holder }) => holder));
       },
     });
     const house = await House.make({ store });

@@ -1,7 +1,13 @@
 /** What another program does to a repository, or an answer that is lost, between two looks of a call. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ExistsError, LineageError, RepositoryLockedError, StorageError } from "../../../lib/base/errors.ts";
+import {
+  ExistsError,
+  HoldfastError,
+  LineageError,
+  RepositoryLockedError,
+  StorageError,
+} from "../../../lib/base/errors.ts";
 import { beginSimulation } from "../../../lib/base/simulation.ts";
 import { restoreInto, restoreTo } from "../../../lib/backup/mod.ts";
 import { copyRepository } from "../../../lib/backup/repository/care/copy_to.ts";
@@ -167,6 +173,25 @@ describe("keys that two change at once", () => {
     await assert.rejects(removeKey(context, first!.id), RepositoryLockedError);
     assert.deepEqual(await listKeys(context), [first]);
   });
+
+  for (const how of ["removes one", "rotates them"]) {
+    it(`are not removed all by one who ${how}, and slept just before his delete`, async () => {
+      const { house, gate } = await gated(encrypted);
+      const { context, store, time } = house;
+      const [first] = await listKeys(context);
+      const second = how === "removes one" ? await addKey(context, keyOf(2)) : undefined;
+      const stands = gate.hold(on("delete", PART.keys));
+      const sleeping = second === undefined ? rotateKey(context, keyOf(2)) : removeKey(context, first!.id);
+      await stands;
+      time.now += LEASE_MS + 1;
+      const made = second ?? (await listKeys(context)).find(({ id }) => id !== first!.id)!;
+      await removeKey(context, made.id);
+      gate.open();
+      await assert.rejects(sleeping, RepositoryLockedError);
+      assert.deepEqual(await listKeys(context), [first]);
+      await openOver(store, time.clock, { encryption: keyOf(1) });
+    });
+  }
 
   it("are rotated one time after the other: what the first left behind opens nothing", async () => {
     const { house, gate } = await gated(encrypted);
@@ -393,6 +418,42 @@ describe("a backup that stops at maxBytes", () => {
     assert.equal((await keysOf(house.store, PART.objects)).length, 1);
     assert.deepEqual(await keysOf(house.store, PART.marks), []);
     await other.release();
+  });
+
+  it("takes nothing back from one that was made while it stood still, at any call from the mark on", async () => {
+    let ran = true;
+    let nth = 0;
+    while (ran) {
+      nth++;
+      ran = false;
+      const house = await House.make();
+      const { context, store, time } = house;
+      await house.set("a", "1");
+      await house.engine.compact();
+      const full = { type: "full", excludeLog: true, concurrency: 1 } as const;
+      const { addedBytes } = await house.backup(full);
+      const others = async (): Promise<void> => {
+        ran = true;
+        time.now += LEASE_MS + 1;
+        await prune(house, { keepLast: 9 });
+        await house.backup(full);
+      };
+      let awake: Promise<void> | undefined;
+      let calls = 0;
+      const slow = new FaultStore(store, {
+        delay: ({ operation, key }) => {
+          if (calls > 0 || (operation === "put" && key.startsWith(PART.marks))) calls++;
+          return calls < nth ? undefined : awake ??= others();
+        },
+      });
+      house.context = { ...context, store: slow };
+      const backup = house.backup({ ...full, maxBytes: addedBytes - 1 });
+      house.context = context;
+      await backup.catch((error) => assert.ok(error instanceof HoldfastError, String(error)));
+      await assertWhole(context);
+      await house.engine.close();
+    }
+    assert.ok(nth > 5, `${nth} calls`);
   });
 });
 

@@ -9,10 +9,18 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { recoveryRanges } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
-import { headKey, objectKey, REPOSITORY_COPY_KEY } from "../../../lib/backup/repository/core/layout.ts";
+import {
+  backupKey,
+  headKey,
+  objectKey,
+  pinKey,
+  REPOSITORY_COPY_KEY,
+} from "../../../lib/backup/repository/core/layout.ts";
+import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { sealDocument, sealOf } from "../../../lib/format/repository/document.ts";
+import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { mine } from "../../crash/random.ts";
 import { openOver } from "./copy_fixture.ts";
@@ -559,6 +567,31 @@ describe("repairRepository()", () => {
     assert.equal(report.setAside.length, 3);
     assert.deepEqual((await keysOf(store, "locks/")).sort(), ["locks/backup-x.json", "locks/restore-y.json"]);
     assert.deepEqual((await verify(over(sample, store))).problems, []);
+  });
+
+  it("leaves a backup that is made beside it, under the id of one that is gone, at any call", async () => {
+    let ran = true;
+    for (let nth = 1; ran; nth += 2) {
+      ran = false;
+      const house = await House.make();
+      for (const id of ["full", "nightly", "child"]) {
+        await house.set("a", id);
+        await house.backup({ id });
+      }
+      await house.store.delete(backupKey("nightly"));
+      const store = new FaultStore(house.store, {
+        delay: async ({ index }) => {
+          if (index !== nth) return;
+          ran = true;
+          await house.backup({ id: "nightly" });
+          await pinBackup(house.context, "nightly");
+        },
+      });
+      await repair({ ...house.context, store });
+      const found = [...await keysOf(house.store, "backups/nightly"), ...await keysOf(house.store, "pins/")];
+      assert.deepEqual(found, ran ? [backupKey("nightly"), pinKey("nightly")] : []);
+      await house.engine.close();
+    }
   });
 
   it("leaves alone what a newer release wrote", async () => {

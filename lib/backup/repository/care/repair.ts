@@ -146,15 +146,18 @@ async function setLostAside(patient: Patient, before: RecoveryRange[]): Promise<
     return { id: backup.id, detail: lossOf(backup, why.map(({ finding }) => finding)) };
   });
   // Those whose manifests are gone or useless.
-  for (const { key, detail } of patient.findings("backups")) {
+  const gone = new Set<string>();
+  for (const { key, kind, detail } of patient.findings("backups")) {
     const id = ownId(key)!;
     if (!patient.backups.some((backup) => backup.id === id) && !lostBackups.some((one) => one.id === id)) {
       lostBackups.push({ id, detail });
+      if (kind === "missing") gone.add(id);
     }
   }
   for (const { id } of lostBackups) {
-    await aside.take(backupKey(id));
-    await aside.take(pinKey(id));
+    // Under the id of one that is gone another may have been made meanwhile, and pinned.
+    if (!gone.has(id)) await aside.take(backupKey(id));
+    if (!gone.has(id) || seen.inventory.pins.includes(id)) await aside.take(pinKey(id));
     patient.givenUp.add(backupKey(id));
     await patient.lease.touch();
   }

@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { DecryptionError, ExistsError, IntegrityError, NotFoundError } from "../../../base/errors.ts";
+import {
+  DecryptionError,
+  ExistsError,
+  IntegrityError,
+  NotFoundError,
+  RepositoryLockedError,
+} from "../../../base/errors.ts";
 import { toHex } from "../../../base/bytes.ts";
 import { openDocument, sealDocument } from "../../../format/repository/document.ts";
 import {
@@ -105,7 +111,8 @@ export async function listSlots(store: ObjectStore, ringId: string): Promise<Key
 /** Removes a slot; never the last one. Under a lease that only one has at a time. */
 export async function removeSlot(store: ObjectStore, ringId: string, id: string, lease: Lease): Promise<void> {
   const slots = await readSlots(store, ringId);
-  if (!slots.some((slot) => slot.id === id)) {
+  const removed = slots.find((slot) => slot.id === id);
+  if (removed === undefined) {
     throw new NotFoundError(`Cannot remove key ${id}: ${store.name} has none of that id; see keys() (NOT_FOUND)`);
   }
   if (slots.length === 1) {
@@ -115,6 +122,7 @@ export async function removeSlot(store: ObjectStore, ringId: string, id: string,
   }
   await lease.assertHeld();
   await store.delete(slotKey(id));
+  await assertSomeLeft(store, removed);
 }
 
 /**
@@ -131,7 +139,22 @@ export async function replaceSlots(
   const made = await addSlot(store, parts, secret);
   await lease.assertHeld();
   for (const { id } of old) await store.delete(slotKey(id));
+  const last = old.at(-1);
+  if (last !== undefined) await assertSomeLeft(store, last);
   return made;
+}
+
+/**
+ * Whoever slept behind his last look at his lease may have removed the last slot, for the others went meanwhile: puts one back
+ * that he has just removed.
+ */
+async function assertSomeLeft(store: ObjectStore, removed: KeyFile): Promise<void> {
+  if ((await readSlots(store, removed.ringId, () => {})).length > 0) return;
+  await store.put(slotKey(removed.id), sealDocument("key", removed), { ifAbsent: true });
+  throw new RepositoryLockedError(
+    `Cannot remove key ${removed.id}: another program removed the other keys of ${store.name} meanwhile, and without one nothing ` +
+      "opens it; it was put back, see keys() (REPOSITORY_LOCKED)",
+  );
 }
 
 function infoOf({ id, kdf, createdAt }: KeyFile): KeyInfo {

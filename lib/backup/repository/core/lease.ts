@@ -5,11 +5,13 @@
  * (2) Before anything is deleted for good, every lease that was there when it was marked must be gone (`gc.ts`).
  * (3) Whoever publishes something there asks `assertHeld` just before; a copy of many backups `touch` before each, and the
  *     other once for several. A program that slept through its lease finds out there. Behind backups it is asked once more:
- *     those that were published since it held are taken back, but for copies that are whole.
+ *     those that were published since it held are taken back, but for what is whole.
  * (4) A lease that ran out by the clock of a pruning is broken before anything that it protected goes: its holder, whose
  *     clock may say otherwise, learns of it from `assertHeld`, which writes the lease anew.
  * (5) One whose holder was about to publish counts as held by who broke it: what a pruning marks then stays for the next one,
  *     which finds what was published, were it by a program that was killed right behind that.
+ * (6) Of a lease that only one has (`prune`) who takes it over knows whether the other was about to publish, or to delete, and
+ *     may have that on its way still.
  *
  * A lease is renewed as work goes on, by `touch`, and not by a timer: work that stands still lets go.
  *
@@ -30,7 +32,7 @@ import { OtherWriterError } from "./writer_claim.ts";
  */
 export const LEASE_MS: number = 15 * 60_000;
 
-/** The kind of a lease whose holder publishes. (5) */
+/** The kind of a lease whose holder publishes, or deletes. (5, 6) */
 const PUBLISHES = "publish";
 
 /** A lease is renewed when a third of it is used up. */
@@ -40,16 +42,21 @@ const RENEW_MS = LEASE_MS / 3;
 export interface Lease {
   /** Its name. */
   readonly name: string;
+  /** Whether it is that of another who may still be about to publish or to delete. (6) */
+  readonly overtook: boolean;
   /** To be called as work goes on; renews when it is time. */
   touch(): Promise<void>;
-  /** Throws `RepositoryLockedError` unless the lease surely still holds. `publishing`: manifests are put from here on (5). */
+  /**
+   * Throws `RepositoryLockedError` unless the lease surely still holds. `publishing`: manifests are put from here on (5), or
+   * keys deleted (6).
+   */
   assertHeld(publishing?: boolean): Promise<void>;
   /** Gives it back. */
   release(): Promise<void>;
 }
 
 const done = (): Promise<void> => Promise.resolve();
-const NO_LEASE: Lease = { name: "", touch: done, assertHeld: done, release: done };
+const NO_LEASE: Lease = { name: "", overtook: false, touch: done, assertHeld: done, release: done };
 
 /** How a lease is taken. */
 export interface LeaseOptions {
@@ -96,8 +103,15 @@ const abandoned = ofProcess(() => new Set<string>());
 /** Leases of this process that are held. */
 const held = ofProcess(() => new Set<string>());
 
+/** How a lease was taken. */
+interface Taken {
+  etag: string;
+  overtook: boolean;
+}
+
 class HeldLease implements Lease {
   readonly name: string;
+  readonly overtook: boolean;
   readonly #context: RepositoryContext;
   readonly #key: string;
   #body: LeaseDocument;
@@ -105,8 +119,11 @@ class HeldLease implements Lease {
   #renewing: Promise<void> | undefined;
   #publishing = false;
 
-  private constructor(context: RepositoryContext, key: string, body: LeaseDocument, etag: string) {
+  private constructor(context: RepositoryContext, key: string, body: LeaseDocument, { etag, overtook }: Taken) {
     this.name = key.slice(PART.locks.length, -".json".length);
+    this.overtook = overtook;
+    // Who takes it over from this one has to know as much.
+    this.#publishing = overtook;
     this.#context = context;
     this.#key = key;
     this.#body = body;
@@ -143,20 +160,23 @@ class HeldLease implements Lease {
     key: string,
     body: LeaseDocument,
     isOver: (other: LeaseDocument) => boolean,
-  ): Promise<string> {
+  ): Promise<Taken> {
+    let overtook = false;
     for (let tries = 0; tries < 3; tries++) {
       const put = await writeDocument(context, "lease", key, body, { ifAbsent: true });
-      if (put !== undefined) return put.etag;
+      if (put !== undefined) return { etag: put.etag, overtook };
       const found = await readDocument(context, "lease", key, leaseDocument);
       if (found === undefined) continue;
       // The answer to our own put may have been lost.
-      if (found.body.id === body.id) return found.etag!;
-      if (!isOver(found.body)) throw locked(context, found.body);
-      const taken = await writeDocument(context, "lease", key, body, { ifMatch: found.etag });
-      if (taken !== undefined) return taken.etag;
+      if (found.body.id === body.id) return { etag: found.etag!, overtook };
+      if (!isOver(found.body)) throw locked(context, found.body, body.kind);
+      overtook ||= found.body.kind === PUBLISHES && !abandoned().has(found.body.id);
+      const kind = overtook ? PUBLISHES : body.kind;
+      const taken = await writeDocument(context, "lease", key, { ...body, kind }, { ifMatch: found.etag });
+      if (taken !== undefined) return { etag: taken.etag, overtook };
     }
     const found = await readDocument(context, "lease", key, leaseDocument);
-    throw locked(context, found?.body ?? body);
+    throw locked(context, found?.body ?? body, body.kind);
   }
 
   /** Whether it is time to renew. */
@@ -238,8 +258,8 @@ class HeldLease implements Lease {
   }
 }
 
-function locked(context: RepositoryContext, held: LeaseDocument): RepositoryLockedError {
-  const kind = held.kind === PUBLISHES ? "backup" : held.kind;
+function locked(context: RepositoryContext, held: LeaseDocument, wanted: string): RepositoryLockedError {
+  const kind = held.kind === PUBLISHES ? wanted : held.kind;
   return new RepositoryLockedError(
     `Cannot ${kind} in ${context.name}: ${held.holder} has done so since ${new Date(held.takenAt).toISOString()}; ` +
       `wait for it, or until ${new Date(held.expiresAt).toISOString()} when it died (REPOSITORY_LOCKED)`,

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { ExistsError, NotFoundError } from "../../../base/errors.ts";
+import { NotFoundError } from "../../../base/errors.ts";
 import { throwIfAborted } from "../../../base/abort.ts";
 import { ProgressReporter } from "../../../base/progress.ts";
 import type { Engine } from "../../../engine/types.ts";
@@ -30,6 +30,7 @@ import { writeDocument } from "../core/documents.ts";
 import { writeEntries } from "./entries_writer.ts";
 import { backupKey } from "../core/layout.ts";
 import { type Lease, withLease } from "../core/lease.ts";
+import { idGoing, idTaken } from "./id_errors.ts";
 import { LimitError } from "./limit_error.ts";
 import { justBefore } from "../log/heads.ts";
 import { identityAt } from "../log/lineage_path.ts";
@@ -40,6 +41,7 @@ import type { Shipped } from "../log/shipment.ts";
 import { measureLog } from "../log/measure_log.ts";
 import { Shipper } from "../log/shipper.ts";
 import { ensureSlot } from "../log/slots.ts";
+import { stillWhole } from "./still_whole.ts";
 import { takeBack } from "./take_back.ts";
 
 /** Makes a backup. */
@@ -153,9 +155,11 @@ class Backup {
     const createdAt = context.clock();
     const id = options.id ?? newBackupId(createdAt, context);
     this.#reporter.start("plan");
-    if (await readBackup(context, id) !== undefined) throw taken(context, id);
+    if (await readBackup(context, id) !== undefined) throw idTaken(context, id);
     // Before the manifests are listed: one that was marked and is gone by then is not listed either.
     this.#going = new Set((await readMarks(context)).flatMap(({ keys }) => keys));
+    // By its id that pruning counts what is put now for gone, and would take what it needs.
+    if (this.#going.has(backupKey(id))) throw idGoing(context, id);
     const all = await readBackups(context);
     const part = await this.#makePart(all.filter(({ database }) => database === this.#engine.id), all);
     this.#reporter.start("publish");
@@ -182,7 +186,7 @@ class Backup {
     if (put === undefined) {
       // Ours, when only the answer was lost.
       const found = await readBackup(context, id);
-      if (JSON.stringify(found) !== JSON.stringify(body)) throw taken(context, id);
+      if (JSON.stringify(found) !== JSON.stringify(body)) throw idTaken(context, id);
     }
     await this.#assertPublished(id);
     // The backup is there: without an index its readers only ask more often.
@@ -193,12 +197,15 @@ class Backup {
 
   /**
    * A pruning whose clock is far ahead may have broken the lease after it was renewed, and may not have seen the manifest
-   * when it looked for what is needed. It looks after breaking, this looks after publishing: one of both notices.
+   * when it looked for what is needed. It looks after breaking, this looks after publishing: one of both notices. What is whole
+   * then stays, for another backup may build on it by now.
    */
   async #assertPublished(id: string): Promise<void> {
     try {
       await this.#lease.assertHeld();
     } catch (error) {
+      const whole = await stillWhole(this.#context, [id]).catch(() => undefined);
+      if (whole?.has(id)) return;
       // Who may not delete, or finds the store away, is told why all the same.
       await this.#context.store.delete(backupKey(id)).catch(() => {});
       throw error;
@@ -391,7 +398,3 @@ class Backup {
 
 /** How often a reader moves on when the writer removes files that it is about to copy. */
 const READER_TRIES = 5;
-
-function taken(context: RepositoryContext, id: string): ExistsError {
-  return new ExistsError(`Cannot make backup ${id}: ${context.name} has one of that id; choose another (EXISTS)`);
-}

@@ -22,6 +22,8 @@ export async function takeBack(context: RepositoryContext, keys: readonly string
   await writeDocument(context, "gc", markKey(id), mark);
   if ((await clearLeases(context, lease.name)).length === 0) {
     const { referenced } = await knownObjects(context, await readBackups(context), false);
+    // Who breaks the lease from here on leaves what is marked, however long the deletes take.
+    await lease.assertHeld(true);
     for (const key of keys) if (!referenced.has(key.slice(PART.objects.length))) await context.store.delete(key);
   }
   await context.store.delete(markKey(id));

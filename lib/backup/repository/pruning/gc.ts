@@ -12,6 +12,8 @@
  *     decision: it is made anew.
  * (5) Once a deletion was tried, a failure leaves the marks: a delete without an answer may still come to pass, and nothing
  *     may be put under its key before the next pruning has looked.
+ * (6) So may one of a program that stood still for longer than its lease holds: who takes that over leaves the marks it finds
+ *     to the next. And who has lost it touches none, for another goes by them.
  *
  * @module
  */
@@ -117,7 +119,9 @@ export class Collector {
 
   /** Ends a pruning: of the marks only the keys stay that could not go yet. */
   async finish(pending: ReadonlySet<string>): Promise<void> {
-    for (const mark of this.#marks) {
+    const marks = this.#marks.filter(({ own }) => own || !this.#lease.overtook);
+    if (marks.length > 0) await this.#lease.assertHeld();
+    for (const mark of marks) {
       const keys = mark.keys.filter((key) => pending.has(key));
       if (keys.length === 0) await this.#remove(mark);
       else if (keys.length < mark.keys.length) await this.#write({ ...mark, keys });
@@ -143,6 +147,7 @@ export class Collector {
 
   /** Takes back what was marked for nothing; only as long as no deletion was tried (5). */
   async withdraw(): Promise<void> {
+    await this.#lease.assertHeld();
     for (const mark of this.#marks) if (mark.own) await this.#remove(mark);
   }
 

@@ -188,7 +188,7 @@ export class Pruning {
     const broken = unrestorable(state, without(state, freed))?.id;
     if (broken !== undefined) throw wouldBreak(this.#context, broken, "nothing was deleted");
     if (!this.#options.dryRun) await giveUp(this.#context, namedByOthers(state, freed).map(backupKey));
-    await this.#lease.assertHeld();
+    await this.#lease.assertHeld(freed.size > 0);
     if (!this.#options.dryRun) this.#reporter.start("delete");
     for (const group of childrenFirst(state, freed)) {
       await this.#deleteAll(group.map((id) => ({ key: backupKey(id), size: state.sizes.get(backupKey(id)) ?? 0 })));
@@ -281,8 +281,8 @@ export class Pruning {
       each.keep = true;
       each.reasons = ["beyond its head, or needed by what stays"];
     }
-    if (going.length > 0) await this.#lease.assertHeld();
     const free = going.filter(({ key }) => marked?.free.has(key) === true);
+    if (going.length > 0) await this.#lease.assertHeld(free.length > 0);
     for (const { key, size } of going) {
       if (marked?.free.has(key) === true) continue;
       told.get(key)!.reasons.push("goes with a later pruning: someone may still use it");
@@ -307,7 +307,7 @@ export class Pruning {
     if (sizes.size === 0) return;
     const { free, pending } = await this.#collector.mark(sizes.keys());
     const now = await this.#references(gone);
-    await this.#lease.assertHeld();
+    await this.#lease.assertHeld(free.size > 0);
     const going: ObjectInfo[] = [];
     for (const [key, size] of sizes) {
       if (now.has(key)) continue;

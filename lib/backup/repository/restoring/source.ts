@@ -58,6 +58,7 @@ export async function withReaderLease<T>(
   try {
     return await work({
       name: lease.name,
+      overtook: lease.overtook,
       touch: () => lease.touch().catch(passRefused),
       assertHeld: () => lease.assertHeld(),
       release: () => lease.release(),

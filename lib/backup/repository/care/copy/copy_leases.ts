@@ -9,7 +9,7 @@
 import type { RepositoryContext } from "../../core/context.ts";
 import { backupKey, pinKey } from "../../core/layout.ts";
 import type { Lease } from "../../core/lease.ts";
-import { stillWhole } from "./still_whole.ts";
+import { stillWhole } from "../../making/still_whole.ts";
 
 /** So many backups are published before the leases are looked at again: each look is a write. */
 const UNPROVEN_MAX = 16;

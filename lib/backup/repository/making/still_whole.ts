@@ -6,12 +6,12 @@
  *
  * @module
  */
-import type { BackupDocument } from "../../../../format/repository/backup_document.ts";
-import { readMarks } from "../../core/catalog.ts";
-import type { RepositoryContext } from "../../core/context.ts";
-import { allKeys } from "../../core/documents.ts";
-import { backupKey, objectKey, PART } from "../../core/layout.ts";
-import { historyOf, readFacts, type RepositoryFacts } from "../../restoring/facts.ts";
+import type { BackupDocument } from "../../../format/repository/backup_document.ts";
+import { readMarks } from "../core/catalog.ts";
+import type { RepositoryContext } from "../core/context.ts";
+import { allKeys } from "../core/documents.ts";
+import { backupKey, objectKey, PART } from "../core/layout.ts";
+import { historyOf, readFacts, type RepositoryFacts } from "../restoring/facts.ts";
 
 /** Those of `ids`, parents first, of which nothing is missing or about to go, nor of what they build on. */
 export async function stillWhole(context: RepositoryContext, ids: readonly string[]): Promise<Set<string>> {
