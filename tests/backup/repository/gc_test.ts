@@ -6,6 +6,9 @@ import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { readAllDocuments } from "../../../lib/backup/repository/core/documents.ts";
+import { gcMark } from "../../../lib/format/repository/house_documents.ts";
+import { Collector } from "../../../lib/backup/repository/pruning/gc.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
@@ -343,6 +346,52 @@ describe("a pruning beside a pin", () => {
     await pruning;
     assert.deepEqual(await assertAllRestore(house), ["day-6"]);
     assert.deepEqual(await keysOf(house.store, PART.pins), []);
+  });
+});
+
+describe("a mark", () => {
+  it("is not written, nor written once more, by who has lost his lease: another may have swept by it", async () => {
+    const house = await House.make();
+    const marks = (): Promise<string[]> => keysOf(house.store, PART.marks);
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "one" });
+    const collector = await Collector.begin(house.context, lease, false);
+    await collector.mark(["objects/a", "objects/b"]);
+    const [first] = await marks();
+    await house.store.delete(`${PART.locks}prune.json`);
+    await assert.rejects(collector.mark(["objects/c"]), RepositoryLockedError);
+    assert.deepEqual(await marks(), [first]);
+    await house.store.delete(first!);
+    await assert.rejects(collector.finish(new Set(["objects/a"])), RepositoryLockedError);
+    assert.deepEqual(await marks(), []);
+    await house.engine.close();
+  });
+
+  it("waits for the leases of when it was written alone, also where others are marked just then", async () => {
+    const house = await House.make();
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "one" });
+    const begin = (): Promise<Collector> => Collector.begin(house.context, lease, false);
+    const first = await takeLease(house.context, { kind: "verify", holder: "first" });
+    assert.deepEqual((await (await begin()).mark(["objects/a"])).pending, new Set(["objects/a"]));
+    await first.release();
+    const second = await takeLease(house.context, { kind: "verify", holder: "second" });
+    const { free, pending } = await (await begin()).mark(["objects/a", "objects/b"]);
+    assert.deepEqual([free, pending], [new Set(["objects/a"]), new Set(["objects/b"])]);
+    const marks = await readAllDocuments(house.context, "gc", PART.marks, gcMark);
+    assert.deepEqual(marks.map(({ body }) => body.keys).sort(), [["objects/a"], ["objects/b"]]);
+    await second.release();
+    await house.engine.close();
+  });
+
+  it("stays for those of its keys that could not go yet, and no others", async () => {
+    const house = await House.make();
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "one" });
+    const collector = await Collector.begin(house.context, lease, false);
+    await collector.mark(["objects/a", "objects/b"]);
+    await collector.mark(["objects/c"]);
+    await collector.finish(new Set(["objects/b"]));
+    const marks = await readAllDocuments(house.context, "gc", PART.marks, gcMark);
+    assert.deepEqual(marks.map(({ body }) => body.keys), [["objects/b"]]);
+    await house.engine.close();
   });
 });
 

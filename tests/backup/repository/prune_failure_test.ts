@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageError } from "../../../lib/base/errors.ts";
+import { readAllDocuments } from "../../../lib/backup/repository/core/documents.ts";
+import { gcMark } from "../../../lib/format/repository/house_documents.ts";
 import { backupKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
@@ -88,6 +90,42 @@ describe("a pruning whose store fails", () => {
       await open(house, copy);
       assert.ok((await assertAllRestore(house)).includes("newest"), `a part at call ${at}`);
       assert.ok(await copy.head(backupKey("newest")));
+    }
+  });
+
+  it("by listing less from some call on, for good: what was there before does not go", async () => {
+    const { house, store } = await prepared();
+    const lists = ({ operation, key }: StoreCall): boolean => operation === "list" && key === PART.backups;
+    const good = new FaultStore(await copyOf(store));
+    await open(house, good);
+    await prune(house, LAST);
+    let told = 0;
+    for (const { index } of good.calls.filter(lists).slice(1)) {
+      const copy = await copyOf(store);
+      const at = (call: StoreCall): boolean => lists(call) && call.index >= index;
+      const hidden = (key: string): boolean => key === backupKey("newest");
+      await open(house, new FaultStore(copy, { faults: [{ at, do: "hide", hidden, times: Infinity }] }));
+      await prune(house, LAST).catch(({ message }) => {
+        told++;
+        assert.match(message, /backups\/newest\.json was listed, and then was not/);
+      });
+      await open(house, copy);
+      assert.ok((await assertAllRestore(house)).includes("newest"), `less from call ${index} on`);
+    }
+    assert.ok(told > 2);
+  });
+
+  it("at a delete, whatever came of it: what was marked stays so, for that may still come to pass", async () => {
+    const { house, store } = await prepared();
+    for (const at of [PART.backups, PART.objects]) {
+      const copy = await copyOf(store);
+      const refused = ({ operation, key }: StoreCall): boolean => operation === "delete" && key.startsWith(at);
+      const fails = new FaultStore(copy, { faults: [{ at: refused, do: "refuse", error }] });
+      await open(house, fails);
+      await assert.rejects(prune(house, LAST), { name: "StorageError" });
+      const key = fails.calls.find(refused)!.key;
+      const marks = await readAllDocuments({ ...house.context, store: copy }, "gc", PART.marks, gcMark);
+      assert.ok(marks.some(({ body }) => body.keys.includes(key)), `${key} is marked`);
     }
   });
 
