@@ -6,7 +6,8 @@ import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
-import { readAllDocuments } from "../../../lib/backup/repository/core/documents.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { allKeys, readAllDocuments } from "../../../lib/backup/repository/core/documents.ts";
 import { gcMark } from "../../../lib/format/repository/house_documents.ts";
 import { Collector } from "../../../lib/backup/repository/pruning/gc.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
@@ -234,6 +235,23 @@ describe("a pruning beside replication", () => {
     assert.deepEqual((await house.restore()).contents, house.states.get(house.engine.visibleVersion));
     await replication.stop();
     await assertAllRestore(house);
+  });
+
+  it("says in the head that log was let go once it goes, and not while it only waits", async () => {
+    const house = await House.make();
+    await daily(house, 4);
+    const pruned = async (): Promise<number[]> => (await readHeads(house.context)).map(({ pruned = 0 }) => pruned);
+    const lease = await takeLease(house.context, { kind: "verify", holder: "other" });
+    const before = logObjects(await allKeys(house.store, PART.log));
+    assert.ok((await prune(house, LAST)).pendingBytes > 0);
+    assert.deepEqual(await pruned(), [0]);
+    await lease.release();
+    await prune(house, LAST);
+    const left = new Set(await keysOf(house.store, PART.log));
+    const gone = before.filter(({ key }) => !left.has(key)).map(({ last }) => last);
+    assert.ok(gone.length > 0);
+    assert.deepEqual(await pruned(), [Math.max(...gone)]);
+    await house.engine.close();
   });
 
   it("removes log that a cut-off merge left beside the merged, and nothing that only looks like it", async () => {
