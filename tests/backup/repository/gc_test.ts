@@ -120,6 +120,28 @@ describe("a pruning beside a backup", () => {
     assert.ok((await assertAllRestore(house)).includes("child"));
   });
 
+  it("that built on one which is to go, before that was marked, and which would go itself by then: both stay this time", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 1, "old");
+    for (const id of ["old-2", "new"]) {
+      await house.set(id, id);
+      await house.backup({ id, type: "full" });
+    }
+    const stands = gate.hold(on("put", PART.marks));
+    const pruning = prune(house, LAST);
+    await stands;
+    await house.set("more", "1");
+    await house.backup({ id: "child", type: "incremental", parent: "old-2" });
+    await house.backup({ id: "newest", type: "full" });
+    gate.open();
+    const { backups } = await pruning;
+    assert.deepEqual(backups.filter(({ keep }) => keep).map(({ id }) => id).sort(), ["child", "new", "newest", "old-2"]);
+    assert.deepEqual((await assertAllRestore(house)).sort(), ["child", "new", "newest", "old-2"]);
+    await prune(house, LAST);
+    assert.deepEqual(await assertAllRestore(house), ["newest"]);
+    await house.engine.close();
+  });
+
   it("that starts once its parent is marked: it builds on none that goes", async () => {
     const { house, gate } = await gated();
     await daily(house, 5);
