@@ -135,7 +135,12 @@ describe("a pruning beside a backup", () => {
     await house.backup({ id: "newest", type: "full" });
     gate.open();
     const { backups } = await pruning;
-    assert.deepEqual(backups.filter(({ keep }) => keep).map(({ id }) => id).sort(), ["child", "new", "newest", "old-2"]);
+    assert.deepEqual(backups.filter(({ keep }) => keep).map(({ id }) => id).sort(), [
+      "child",
+      "new",
+      "newest",
+      "old-2",
+    ]);
     assert.deepEqual((await assertAllRestore(house)).sort(), ["child", "new", "newest", "old-2"]);
     await prune(house, LAST);
     assert.deepEqual(await assertAllRestore(house), ["newest"]);

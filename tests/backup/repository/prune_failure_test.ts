@@ -5,6 +5,8 @@ import { readAllDocuments } from "../../../lib/backup/repository/core/documents.
 import { gcMark } from "../../../lib/format/repository/house_documents.ts";
 import { backupKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
@@ -113,6 +115,65 @@ describe("a pruning whose store fails", () => {
       assert.ok((await assertAllRestore(house)).includes("newest"), `less from call ${index} on`);
     }
     assert.ok(told > 2);
+  });
+
+  it("by listing no log at the look behind the mark: it looks again, and does what it would have done", async () => {
+    const { house, store } = await prepared();
+    // The older one of these needs log.
+    const TWO = { keepLast: 2 };
+    const good = new FaultStore(await copyOf(store));
+    await open(house, good);
+    await prune(house, TWO);
+    const wanted = await contents(good);
+    let marks = 0;
+    let looks = 0;
+    const copy = await copyOf(store);
+    const fails = new FaultStore(copy);
+    fails.inject({
+      at: ({ operation, key }) => {
+        if (operation === "put" && key.startsWith(PART.marks)) marks++;
+        // Of manifests first, of log behind that. A head whose log is not listed has it listed again.
+        if (operation !== "list" || !key.startsWith(PART.log) || marks !== 2) return false;
+        if (key === PART.log) looks++;
+        return looks === 1;
+      },
+      do: "hide",
+      hidden: () => true,
+      times: Infinity,
+    });
+    await open(house, fails);
+    await prune(house, TWO);
+    assert.ok(looks > 1);
+    await open(house, copy);
+    assert.deepEqual(await contents(copy), wanted);
+    await assertAllRestore(house);
+  });
+
+  it("by listing log no more that names files which joined: they stay", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await restoreInto(house.engine, house.handle, { backupId: "base", mode: "merge" });
+    house.note();
+    await Shipper.of(house.context, house.engine).ship();
+    const [head] = await readHeads(house.context);
+    const [ingest] = head!.ingests;
+    const copy = await copyOf(house.store);
+    const fails = new FaultStore(copy);
+    let looks = 0;
+    fails.inject({
+      at: ({ operation, key }) => operation === "list" && key.startsWith(PART.log) && ++looks > 1,
+      do: "hide",
+      hidden: () => true,
+      times: Infinity,
+    });
+    await open(house, fails);
+    await prune(house, LAST);
+    await open(house, copy);
+    assert.deepEqual((await readHeads(house.context)).map(({ ingests }) => ingests), [[ingest]]);
+    const { contents } = await house.restore({ at: { version: ingest!.version } });
+    assert.deepEqual(contents, house.states.get(ingest!.version));
+    await house.engine.close();
   });
 
   it("at a delete, whatever came of it: what was marked stays so, for that may still come to pass", async () => {
