@@ -609,7 +609,13 @@ describe("a manifest that lost its last edit", () => {
       const copy = fs.fork({ keep: "all" });
       await engine.close();
       copy.damage(`/db/${manifest}`, (bytes) => bytes.slice(0, before));
-      await assert.rejects(open(copy), { name: "CorruptionError", message: /it holds commits, but the manifest ends with/ });
+      const lost = { name: "CorruptionError", message: /it holds commits, but the manifest ends with/ };
+      await assert.rejects(open(copy), lost);
+      // Nor has a repair replaced it that was interrupted before it switched the marker.
+      await copy.makeDirectory("/db/damaged-1");
+      const [, unnamed] = (await copy.list("/db")).filter((one) => one.endsWith(".log"));
+      await (await copy.open(`/db/damaged-1/${unnamed}`, "create")).close();
+      await assert.rejects(open(copy), lost);
     });
   }
 });
