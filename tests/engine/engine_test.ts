@@ -597,28 +597,27 @@ describe("Engine", () => {
 });
 
 describe("a manifest that lost its last edit", () => {
-  it("is damage when a segment that it doesn't name holds commits", async () => {
-    const fs = memoryFileSystem();
-    const engine = await open(fs, { memtableBytes: 1024 * 1024 });
-    await put(engine, { a: "1" });
-    await engine.close();
-    const manifest = (await fs.list("/db")).find((one) => one.startsWith("MANIFEST"))!;
-    const before = (await fs.stat(`/db/${manifest}`))!.size;
-    const again = await open(fs, { memtableBytes: 1024 * 1024 });
-    await put(again, { b: "2" });
-    // As a power cut would leave it, with the edit that named the new segment gone.
-    const copy = fs.fork({ keep: "all" });
-    await again.close();
-    const names = (await copy.list("/db")).filter((one) => one.startsWith("MANIFEST"));
-    if (names.length === 1 && names[0] === manifest) {
-      const handle = await copy.open(`/db/${manifest}`, "append");
-      await handle.truncate(before);
-      await handle.close();
-    } else {
-      for (const name of names) if (name !== manifest) await copy.remove(`/db/${name}`);
-    }
-    await assert.rejects(open(copy), CorruptionError);
-  });
+  for (const commits of [1, 3]) {
+    it(`is damage when a segment that it doesn't name holds commits: ${commits}`, async () => {
+      const fs = memoryFileSystem();
+      const engine = await open(fs, { memtableBytes: 1024 * 1024 });
+      await put(engine, { a: "1" });
+      const [manifest] = (await fs.list("/db")).filter((one) => one.startsWith("MANIFEST"));
+      const before = (await fs.stat(`/db/${manifest}`))!.size;
+      await engine.compact();
+      for (let i = 0; i < commits; i++) await put(engine, { b: `${i}` });
+      const copy = fs.fork({ keep: "all" });
+      await engine.close();
+      copy.damage(`/db/${manifest}`, (bytes) => bytes.slice(0, before));
+      const lost = { name: "CorruptionError", message: /it holds commits, but the manifest ends with/ };
+      await assert.rejects(open(copy), lost);
+      // Nor has a repair replaced it that was interrupted before it switched the marker.
+      await copy.makeDirectory("/db/damaged-1");
+      const [, unnamed] = (await copy.list("/db")).filter((one) => one.endsWith(".log"));
+      await (await copy.open(`/db/damaged-1/${unnamed}`, "create")).close();
+      await assert.rejects(open(copy), lost);
+    });
+  }
 });
 
 describe("ReadView.changedSince()", () => {

@@ -1,10 +1,10 @@
 /** Reading commits back from the log while it is let go of, and from where an earlier reading stood. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HistoryGoneError, NotFoundError } from "../../lib/base/errors.ts";
+import { CorruptionError, HistoryGoneError, NotFoundError } from "../../lib/base/errors.ts";
 import type { CommitEvent, Engine } from "../../lib/engine/types.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { name, open, put } from "./fixture.ts";
+import { all, name, open, put } from "./fixture.ts";
 
 async function versions(commits: AsyncIterable<CommitEvent>): Promise<number[]> {
   const found: number[] = [];
@@ -55,6 +55,20 @@ describe("history", () => {
       const expected = Array.from({ length: 10 - since }, (_, i) => since + 1 + i);
       assert.deepEqual(await versions(engine.history(since)), expected, `${since}`);
     }
+    await engine.close();
+  });
+
+  it("is not read by an open where its commits are in tables: damage there is told to who reads it", async () => {
+    const fs = memoryFileSystem();
+    const made = await open(fs, { memtableBytes: 2 ** 20 });
+    await inTwoSegments(made, 5);
+    await made.close();
+    const [first] = await logs(fs);
+    fs.damage(`/db/${first}`, (bytes) => bytes.with(200, bytes[200]! ^ 1));
+    const engine = await open(fs, { memtableBytes: 2 ** 20 });
+    assert.equal(all(engine).length, 10);
+    assert.deepEqual(await versions(engine.history(5)), [6, 7, 8, 9, 10]);
+    await assert.rejects(versions(engine.history(0)), CorruptionError);
     await engine.close();
   });
 

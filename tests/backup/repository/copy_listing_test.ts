@@ -155,6 +155,39 @@ describe("copyRepository", () => {
     assert.deepEqual((await verify(target.context)).problems, []);
   });
 
+  it("brings what was listed where more log is archived meanwhile, of which a store that lags lists nothing", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await house.set("b", "2");
+    const shipper = Shipper.of(house.context, house.engine);
+    await shipper.ship();
+    const wanted = await rangesOf(house.context);
+    const known = new Set(await keysOf(house.store, PART.log));
+    let isArchived = false;
+    const lagging = new FaultStore(house.store, {
+      // Behind a first look at the heads.
+      delay: async ({ operation, key }) => {
+        if (operation !== "list" || key !== PART.log || isArchived) return;
+        isArchived = true;
+        await house.set("c", "more");
+        await shipper.ship();
+      },
+    });
+    lagging.inject({
+      at: ({ operation, key }) => operation === "list" && key.startsWith(PART.log),
+      do: "hide",
+      hidden: (key) => !known.has(key),
+      times: Infinity,
+    });
+    const to = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(await openOver(lagging, house.time.clock), to, {});
+    assert.ok(isArchived);
+    assert.deepEqual(await rangesOf(to), wanted);
+    assert.deepEqual((await verify(to)).problems, []);
+    await house.engine.close();
+  });
+
   for (const more of [0, 2]) {
     it(`passes over log that an earlier copy left behind its head and ${more} good objects, and that the source let go`, async () => {
       const house = await House.make();

@@ -13,6 +13,7 @@ import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
 import { tellPruned } from "../../../lib/backup/repository/log/trim_head.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { backupKey, objectKey, PART } from "../../../lib/backup/repository/core/layout.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
@@ -153,6 +154,18 @@ describe("copyRepository", () => {
     await assertSamePoints(from, to, states);
     await assertBackupsRestore(to, states);
     await assert.rejects(copyRepository(from, to, { backups: ["none"] }), NotFoundError);
+  });
+
+  it("knows with the newest backup alone up to when nothing came behind it", async () => {
+    const { house } = await smallSource();
+    house.time.now += 60_000;
+    await Shipper.of(house.context, house.engine).ship({ heartbeat: true });
+    const to = await openOver(new MemoryStore(), house.time.clock);
+    await copyRepository(house.context, to, { backups: ["inc-2"] });
+    const [[wanted], [copied]] = [await rangesOf(house.context), await rangesOf(to)];
+    assert.equal(wanted!.coveredUntil, house.time.now - 1);
+    assert.deepEqual([copied!.to, copied!.coveredUntil], [wanted!.to, wanted!.coveredUntil]);
+    await house.engine.close();
   });
 
   it("gives full backups objects of their own, whatever is there already", async () => {

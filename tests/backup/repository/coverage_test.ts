@@ -163,6 +163,44 @@ describe("coverageOf()", () => {
   });
 });
 
+describe("neededLog()", () => {
+  const backupAt = (version: number, from: number | undefined, base: unknown = null): BackupDocument =>
+    ({
+      id: `b${version}`,
+      parentId: null,
+      database: "d",
+      lineage: "l",
+      parents: [],
+      version,
+      timestamp: version,
+      coveredUntil: version,
+      selective: false,
+      base,
+      log: from === undefined ? null : { from, to: version, chain: `c${version}` },
+    }) as unknown as BackupDocument;
+  const neededBy = (...backups: BackupDocument[]): [number, number][] =>
+    neededLog({ facts: { backups, heads: [], logs: new Map() } }).map(({ from, to }) => [from, to]);
+  const base = { files: [] };
+
+  it("is all behind the newest base before a backup, also what it has not brought itself", () => {
+    assert.deepEqual(neededBy(backupAt(2, undefined, base), backupAt(9, 8)), [[3, 9]]);
+    assert.deepEqual(
+      neededBy(
+        backupAt(2, undefined, base),
+        backupAt(5, undefined, base),
+        backupAt(9, 8),
+        backupAt(12, undefined, base),
+      ),
+      [[6, 9]],
+    );
+  });
+
+  it("is what a backup has brought itself where no base is left, and nothing where it brought none", () => {
+    assert.deepEqual(neededBy(backupAt(9, 8)), [[8, 9]]);
+    assert.deepEqual(neededBy(backupAt(9, undefined)), []);
+  });
+});
+
 describe("a thousand backups of one history, made on top of each other", () => {
   /** The first has a base; `reads` counts how often anything goes through all. */
   function thousand(base: BackupDocument["base"]): RepositoryFacts & { reads: number } {

@@ -6,6 +6,10 @@ import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { mergeLog } from "../../../lib/backup/repository/log/merge.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { logObjects } from "../../../lib/backup/repository/log/log_chain.ts";
+import { allKeys, readAllDocuments } from "../../../lib/backup/repository/core/documents.ts";
+import { gcMark } from "../../../lib/format/repository/house_documents.ts";
+import { Collector } from "../../../lib/backup/repository/pruning/gc.ts";
 import { pinBackup } from "../../../lib/backup/repository/core/pins.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
@@ -114,6 +118,33 @@ describe("a pruning beside a backup", () => {
     assert.ok((await assertAllRestore(house)).includes("child"));
     await prune(house, LAST);
     assert.ok((await assertAllRestore(house)).includes("child"));
+  });
+
+  it("that built on one which is to go, before that was marked, and which would go itself by then: both stay this time", async () => {
+    const { house, gate } = await gated();
+    await daily(house, 1, "old");
+    for (const id of ["old-2", "new"]) {
+      await house.set(id, id);
+      await house.backup({ id, type: "full" });
+    }
+    const stands = gate.hold(on("put", PART.marks));
+    const pruning = prune(house, LAST);
+    await stands;
+    await house.set("more", "1");
+    await house.backup({ id: "child", type: "incremental", parent: "old-2" });
+    await house.backup({ id: "newest", type: "full" });
+    gate.open();
+    const { backups } = await pruning;
+    assert.deepEqual(backups.filter(({ keep }) => keep).map(({ id }) => id).sort(), [
+      "child",
+      "new",
+      "newest",
+      "old-2",
+    ]);
+    assert.deepEqual((await assertAllRestore(house)).sort(), ["child", "new", "newest", "old-2"]);
+    await prune(house, LAST);
+    assert.deepEqual(await assertAllRestore(house), ["newest"]);
+    await house.engine.close();
   });
 
   it("that starts once its parent is marked: it builds on none that goes", async () => {
@@ -261,6 +292,23 @@ describe("a pruning beside replication", () => {
     await assertAllRestore(house);
   });
 
+  it("says in the head that log was let go once it goes, and not while it only waits", async () => {
+    const house = await House.make();
+    await daily(house, 4);
+    const pruned = async (): Promise<number[]> => (await readHeads(house.context)).map(({ pruned = 0 }) => pruned);
+    const lease = await takeLease(house.context, { kind: "verify", holder: "other" });
+    const before = logObjects(await allKeys(house.store, PART.log));
+    assert.ok((await prune(house, LAST)).pendingBytes > 0);
+    assert.deepEqual(await pruned(), [0]);
+    await lease.release();
+    await prune(house, LAST);
+    const left = new Set(await keysOf(house.store, PART.log));
+    const gone = before.filter(({ key }) => !left.has(key)).map(({ last }) => last);
+    assert.ok(gone.length > 0);
+    assert.deepEqual(await pruned(), [Math.max(...gone)]);
+    await house.engine.close();
+  });
+
   it("removes log that a cut-off merge left beside the merged, and nothing that only looks like it", async () => {
     const house = await House.make();
     const replication = await house.replicate({ interval: 1000 });
@@ -371,6 +419,52 @@ describe("a pruning beside a pin", () => {
     await pruning;
     assert.deepEqual(await assertAllRestore(house), ["day-6"]);
     assert.deepEqual(await keysOf(house.store, PART.pins), []);
+  });
+});
+
+describe("a mark", () => {
+  it("is not written, nor written once more, by who has lost his lease: another may have swept by it", async () => {
+    const house = await House.make();
+    const marks = (): Promise<string[]> => keysOf(house.store, PART.marks);
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "one" });
+    const collector = await Collector.begin(house.context, lease, false);
+    await collector.mark(["objects/a", "objects/b"]);
+    const [first] = await marks();
+    await house.store.delete(`${PART.locks}prune.json`);
+    await assert.rejects(collector.mark(["objects/c"]), RepositoryLockedError);
+    assert.deepEqual(await marks(), [first]);
+    await house.store.delete(first!);
+    await assert.rejects(collector.finish(new Set(["objects/a"])), RepositoryLockedError);
+    assert.deepEqual(await marks(), []);
+    await house.engine.close();
+  });
+
+  it("waits for the leases of when it was written alone, also where others are marked just then", async () => {
+    const house = await House.make();
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "one" });
+    const begin = (): Promise<Collector> => Collector.begin(house.context, lease, false);
+    const first = await takeLease(house.context, { kind: "verify", holder: "first" });
+    assert.deepEqual((await (await begin()).mark(["objects/a"])).pending, new Set(["objects/a"]));
+    await first.release();
+    const second = await takeLease(house.context, { kind: "verify", holder: "second" });
+    const { free, pending } = await (await begin()).mark(["objects/a", "objects/b"]);
+    assert.deepEqual([free, pending], [new Set(["objects/a"]), new Set(["objects/b"])]);
+    const marks = await readAllDocuments(house.context, "gc", PART.marks, gcMark);
+    assert.deepEqual(marks.map(({ body }) => body.keys).sort(), [["objects/a"], ["objects/b"]]);
+    await second.release();
+    await house.engine.close();
+  });
+
+  it("stays for those of its keys that could not go yet, and no others", async () => {
+    const house = await House.make();
+    const lease = await takeLease(house.context, { kind: "prune", name: "prune", holder: "one" });
+    const collector = await Collector.begin(house.context, lease, false);
+    await collector.mark(["objects/a", "objects/b"]);
+    await collector.mark(["objects/c"]);
+    await collector.finish(new Set(["objects/b"]));
+    const marks = await readAllDocuments(house.context, "gc", PART.marks, gcMark);
+    assert.deepEqual(marks.map(({ body }) => body.keys), [["objects/b"]]);
+    await house.engine.close();
   });
 });
 

@@ -58,6 +58,15 @@ describe("a lease", () => {
     await (await takeLease(context, options)).release();
   });
 
+  it("is had though the answer to its taking was lost, once the store answers again", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const { context } = await House.make({ store, repository: { timers: NO_WAIT } });
+    store.inject({ at: at("put"), do: "lose" });
+    const lease = await takeLease(context, options);
+    await lease.assertHeld();
+    await lease.release();
+  });
+
   it("can be had again at once when the answer to its taking was lost, and the store was away then", async () => {
     const store = new FaultStore(new MemoryStore());
     const { context } = await House.make({ store, repository: { timers: NO_WAIT } });

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageError } from "../../../lib/base/errors.ts";
+import { readAllDocuments } from "../../../lib/backup/repository/core/documents.ts";
+import { gcMark } from "../../../lib/format/repository/house_documents.ts";
 import { backupKey, PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import { readBytes } from "../../../lib/backup/repository/core/documents.ts";
+import { readHeads } from "../../../lib/backup/repository/log/heads.ts";
+import { Shipper } from "../../../lib/backup/repository/log/shipper.ts";
 import { takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { restoreInto } from "../../../lib/backup/restore.ts";
 import { deleteBackup } from "../../../lib/backup/repository/pruning/prune.ts";
@@ -88,6 +92,101 @@ describe("a pruning whose store fails", () => {
       await open(house, copy);
       assert.ok((await assertAllRestore(house)).includes("newest"), `a part at call ${at}`);
       assert.ok(await copy.head(backupKey("newest")));
+    }
+  });
+
+  it("by listing less from some call on, for good: what was there before does not go", async () => {
+    const { house, store } = await prepared();
+    const lists = ({ operation, key }: StoreCall): boolean => operation === "list" && key === PART.backups;
+    const good = new FaultStore(await copyOf(store));
+    await open(house, good);
+    await prune(house, LAST);
+    let told = 0;
+    for (const { index } of good.calls.filter(lists).slice(1)) {
+      const copy = await copyOf(store);
+      const at = (call: StoreCall): boolean => lists(call) && call.index >= index;
+      const hidden = (key: string): boolean => key === backupKey("newest");
+      await open(house, new FaultStore(copy, { faults: [{ at, do: "hide", hidden, times: Infinity }] }));
+      await prune(house, LAST).catch(({ message }) => {
+        told++;
+        assert.match(message, /backups\/newest\.json was listed, and then was not/);
+      });
+      await open(house, copy);
+      assert.ok((await assertAllRestore(house)).includes("newest"), `less from call ${index} on`);
+    }
+    assert.ok(told > 2);
+  });
+
+  it("by listing no log at the look behind the mark: it looks again, and does what it would have done", async () => {
+    const { house, store } = await prepared();
+    // The older one of these needs log.
+    const TWO = { keepLast: 2 };
+    const good = new FaultStore(await copyOf(store));
+    await open(house, good);
+    await prune(house, TWO);
+    const wanted = await contents(good);
+    let marks = 0;
+    let looks = 0;
+    const copy = await copyOf(store);
+    const fails = new FaultStore(copy);
+    fails.inject({
+      at: ({ operation, key }) => {
+        if (operation === "put" && key.startsWith(PART.marks)) marks++;
+        // Of manifests first, of log behind that. A head whose log is not listed has it listed again.
+        if (operation !== "list" || !key.startsWith(PART.log) || marks !== 2) return false;
+        if (key === PART.log) looks++;
+        return looks === 1;
+      },
+      do: "hide",
+      hidden: () => true,
+      times: Infinity,
+    });
+    await open(house, fails);
+    await prune(house, TWO);
+    assert.ok(looks > 1);
+    await open(house, copy);
+    assert.deepEqual(await contents(copy), wanted);
+    await assertAllRestore(house);
+  });
+
+  it("by listing log no more that names files which joined: they stay", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "base", type: "full" });
+    await restoreInto(house.engine, house.handle, { backupId: "base", mode: "merge" });
+    house.note();
+    await Shipper.of(house.context, house.engine).ship();
+    const [head] = await readHeads(house.context);
+    const [ingest] = head!.ingests;
+    const copy = await copyOf(house.store);
+    const fails = new FaultStore(copy);
+    let looks = 0;
+    fails.inject({
+      at: ({ operation, key }) => operation === "list" && key.startsWith(PART.log) && ++looks > 1,
+      do: "hide",
+      hidden: () => true,
+      times: Infinity,
+    });
+    await open(house, fails);
+    await prune(house, LAST);
+    await open(house, copy);
+    assert.deepEqual((await readHeads(house.context)).map(({ ingests }) => ingests), [[ingest]]);
+    const { contents } = await house.restore({ at: { version: ingest!.version } });
+    assert.deepEqual(contents, house.states.get(ingest!.version));
+    await house.engine.close();
+  });
+
+  it("at a delete, whatever came of it: what was marked stays so, for that may still come to pass", async () => {
+    const { house, store } = await prepared();
+    for (const at of [PART.backups, PART.objects]) {
+      const copy = await copyOf(store);
+      const refused = ({ operation, key }: StoreCall): boolean => operation === "delete" && key.startsWith(at);
+      const fails = new FaultStore(copy, { faults: [{ at: refused, do: "refuse", error }] });
+      await open(house, fails);
+      await assert.rejects(prune(house, LAST), { name: "StorageError" });
+      const key = fails.calls.find(refused)!.key;
+      const marks = await readAllDocuments({ ...house.context, store: copy }, "gc", PART.marks, gcMark);
+      assert.ok(marks.some(({ body }) => body.keys.includes(key)), `${key} is marked`);
     }
   });
 

@@ -24,6 +24,7 @@ import { FaultStore } from "../../../lib/storage/fault_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { mine } from "../../crash/random.ts";
 import { openOver } from "./copy_fixture.ts";
+import { collect } from "../helpers.ts";
 import { copyOf, image as listing, keysOf, prune } from "./prune_fixture.ts";
 import { House } from "./house.ts";
 import {
@@ -372,6 +373,31 @@ describe("repairRepository()", () => {
     assert.deepEqual([head!.version, head!.chain], [now!.version, now!.chain]);
     assert.deepEqual((await verify(context)).problems, []);
     assert.deepEqual((await restoreFrom(context)).contents, sample.house.states.get(now!.version));
+  });
+
+  it("puts no head that lies in another's place over an older one, which is moved up by itself", async () => {
+    const house = await House.make();
+    await house.set("a", "1");
+    await house.backup({ id: "full" });
+    const own = headKey(house.engine.id, house.engine.lineage);
+    const older = await collect((await house.store.get(own))!.body);
+    for (const version of [2, 3]) {
+      await house.set("a", `${version}`);
+      await house.backup({ id: `inc-${version}`, type: "incremental" });
+    }
+    const newest = (await readHeads(house.context))[0]!;
+    const other = await house.open("/other");
+    await house.set("b", "1");
+    await house.backup({ id: "of-another" });
+    await house.store.put(headKey(other.id, other.lineage), (await house.store.get(own))!.body);
+    await house.store.put(own, older);
+    const { repaired } = await repair(house.context);
+    assert.deepEqual(repaired.filter((line) => /was put where it belongs/.test(line)), []);
+    const heads = await readHeads({ ...house.context });
+    const moved = heads.find(({ lineage }) => lineage === newest.lineage);
+    assert.deepEqual([moved?.version, moved?.chain], [newest.version, newest.chain]);
+    assert.deepEqual((await verify({ ...house.context })).problems, []);
+    await other.close();
   });
 
   it("makes the next backup a new base when log behind the newest one is lost", async () => {

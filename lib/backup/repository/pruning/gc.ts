@@ -80,7 +80,7 @@ export class Collector {
     const before = new Map<string, OpenMark>();
     for (const mark of this.#marks) {
       if (mark.leases.includes(UNSETTLED)) continue;
-      for (const key of mark.keys) if (!before.has(key)) before.set(key, mark);
+      for (const key of mark.keys) before.set(key, mark);
     }
     const all = [...keys];
     const fresh = all.filter((key) => !before.has(key));
