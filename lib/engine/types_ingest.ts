@@ -4,7 +4,6 @@
  * @module
  */
 import type { BlobMeta, TableMeta } from "../format/table/table_meta.ts";
-import type { Row } from "../tree/cursor.ts";
 
 /** `start <= key < end` in internal form; no `end`: to the last key. */
 export interface KeyBounds {

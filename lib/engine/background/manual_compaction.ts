@@ -49,7 +49,7 @@ export async function compactRange(
         await background.catchUp((plan) => run(plan, isWanted));
         const plan = planPart(store.version, level, at, until, TABLES_AT_ONCE);
         if (plan !== undefined) await carryOut(plan);
-        return plan?.inputs[0]!.tables.at(-1);
+        return plan?.inputs[0]?.tables.at(-1);
       });
     }
     // What the merges above did not touch is rewritten where it stands.
