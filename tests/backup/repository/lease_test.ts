@@ -98,6 +98,27 @@ describe("a lease", () => {
     await assert.rejects(lease.assertHeld(), RepositoryLockedError);
   });
 
+  it("is known to be another's who may still delete, by all who take it over until it is given back", async () => {
+    const store = new FaultStore(new MemoryStore());
+    const { context, time } = await House.make({ store, repository: { timers: NO_WAIT } });
+    const take = async (): Promise<Lease> => {
+      const lease = await takeLease(context, options);
+      await lease.assertHeld();
+      return lease;
+    };
+    await (await take()).assertHeld(true);
+    for (let times = 0; times < 3; times++) {
+      time.now += LEASE_MS + 1;
+      assert.equal((await take()).overtook, true);
+    }
+    time.now += LEASE_MS + 1;
+    const last = await take();
+    const end = store.inject({ at: at("delete"), do: "refuse", times: Infinity });
+    await last.release();
+    end();
+    assert.equal((await take()).overtook, false);
+  });
+
   it("is over by its holder's clock while the store takes no writes", async () => {
     const store = new FaultStore(new MemoryStore());
     const { context, time } = await House.make({ store, repository: { timers: NO_WAIT } });

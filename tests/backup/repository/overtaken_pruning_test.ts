@@ -66,6 +66,44 @@ describe("a pruning that stands still for long at any change, while another prun
   });
 });
 
+describe("a pruning that stands still for long at any change, while a backup takes the id of one that goes", () => {
+  it("takes nothing from that backup", async () => {
+    let [made, ran] = [0, true];
+    for (let nth = 1; ran; nth++) {
+      ran = false;
+      const house = await House.make({ store: new MemoryStore() });
+      const { store, time } = house;
+      for (const id of ["old", "newer"]) {
+        await house.set("a", id);
+        await house.backup({ id, type: "full" });
+      }
+      const others = async (): Promise<void> => {
+        ran = true;
+        time.now += LEASE_MS + 1;
+        await prune(house, { keepLast: 1 });
+        await house.backup({ id: "old", type: "full" }).then(() => made++, (error) => {
+          assert.ok(error instanceof RepositoryLockedError, String(error.stack));
+        });
+      };
+      let awake: Promise<void> | undefined;
+      let changes = 0;
+      const slow = new FaultStore(store, {
+        delay: ({ operation }) => {
+          if (operation === "delete" || operation === "put") changes++;
+          return changes < nth ? undefined : awake ??= others();
+        },
+      });
+      const before = made;
+      const pruning = pruneRepository({ ...house.context, store: slow }, checkPolicy("prune", { keepLast: 1 }), {});
+      await pruning.catch((error) => assert.ok(error instanceof RepositoryLockedError, String(error.stack)));
+      const there = await assertAllRestore(house);
+      assert.equal(there.includes("old"), made > before, `change ${nth}`);
+      await house.engine.close();
+    }
+    assert.ok(made > 0);
+  });
+});
+
 /** Runs `second`, and when that is about to delete objects lets `first` go on, which stands at a call; then makes a backup. */
 async function overtaken(
   house: House,
