@@ -141,11 +141,6 @@ export class Background {
     return isBehind(this.#store.version.level0.length, this.#store.settings.level0Tables);
   }
 
-  /** Whether compaction that was asked for is under way, or waits for its turn. */
-  get isAsked(): boolean {
-    return this.#manual > 0;
-  }
-
   readonly #isDeferred = (): boolean => {
     const mayBe = this.#deferrals > 0 && !this.#closing && this.#manual === 0;
     if (!mayBe || this.#store.settings.monotonic() >= this.#deferredUntil) return false;

@@ -12,15 +12,14 @@ import type { Background } from "./background.ts";
 import { type CompactionPlan, planPart, planRange } from "./compaction_picker.ts";
 
 /**
- * So many tables of a level go down at once. With more of them writers would wait for longer where they are ahead of
- * compaction, and the files that are replaced would take their space for longer; with fewer what lies at their ends would be
- * written twice more often.
+ * So many tables of a level go down at once. With more of them those would wait for longer who come in between, and the files
+ * that are replaced would take their space for longer; with fewer what lies at their ends would be written twice more often.
  */
 const TABLES_AT_ONCE = 4;
 
 /**
- * Rewrites the tables of a range; all that counts must be in tables. `onTables` hears of bytes and tables done. Between two
- * parts of it level 0 has its turn, where writers wait for that.
+ * Rewrites the tables of a range; all that counts must be in tables. `onTables` hears of bytes and tables done. In parts, each
+ * in a turn of its own: before each level 0 has one where writers are slowed, and in between a restore, for which they wait.
  */
 export async function compactRange(
   store: Store,
@@ -31,38 +30,40 @@ export async function compactRange(
   onTables: ((bytes: number, tables: number) => void) | undefined,
 ): Promise<void> {
   const isWanted = (): void => throwIfAborted(signal);
-  await background.alone(async (run) => {
-    const made = store.manifest.state.nextNumber;
-    const bottom = bottomLevel(store, start, end);
-    const carryOut = async (plan: CompactionPlan): Promise<void> => {
+  /** Carries out what is planned once it has its turn. */
+  const inTurn = (planned: () => CompactionPlan | undefined): Promise<CompactionPlan | undefined> =>
+    background.alone(async (run) => {
+      await background.catchUp((plan) => run(plan, isWanted));
+      const plan = planned();
+      if (plan === undefined) return undefined;
       const inputs = plan.inputs.flatMap((input) => [...input.tables]);
       await run(plan, isWanted);
       onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
-    };
-    const level0 = bottom > 0 ? planRange(store.version, 0, start, end) : undefined;
-    if (level0 !== undefined) await carryOut(level0);
-    for (let level = 1; level < bottom; level++) {
-      // What is written meanwhile may come behind the last of them, again and again.
-      const last = store.version.level(level)[0]?.between(start, end).at(-1);
-      const until = last === undefined ? end : behind(last) ?? end;
-      await inParts(start, async (at) => {
-        await background.catchUp((plan) => run(plan, isWanted));
-        const plan = planPart(store.version, level, at, until, TABLES_AT_ONCE);
-        if (plan !== undefined) await carryOut(plan);
-        return plan?.inputs[0]?.tables.at(-1);
-      });
-    }
-    // What the merges above did not touch is rewritten where it stands.
+      return plan;
+    }, signal);
+  const made = store.manifest.state.nextNumber;
+  const bottom = bottomLevel(store, start, end);
+  await inTurn(() => planRange(store.version, 0, start, end));
+  for (let level = 1; level < bottom; level++) {
+    // What is written meanwhile may come behind the last of them, again and again.
+    const last = store.version.level(level)[0]?.between(start, end).at(-1);
+    const until = last === undefined ? end : behind(last) ?? end;
     await inParts(start, async (at) => {
-      await background.catchUp((plan) => run(plan, isWanted));
+      const plan = await inTurn(() => planPart(store.version, level, at, until, TABLES_AT_ONCE));
+      return plan?.inputs[0]?.tables.at(-1);
+    });
+  }
+  // What the merges above did not touch is rewritten where it stands.
+  await inParts(start, async (at) => {
+    const plan = await inTurn(() => {
       const table = store.version.level(bottom)[0]?.between(at, end).find(({ number }) => number < made);
       if (table === undefined) return undefined;
       const relocate = new Set(table.meta.blobs.map((use) => use.number));
       const all = planRange(store.version, 0, start, end)?.relocate ?? relocate;
-      await carryOut({ level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all });
-      return table;
+      return { level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all };
     });
-  }, signal);
+    return plan?.inputs[0]?.tables[0];
+  });
 }
 
 /** Runs `work` from each key on, behind the last table of what it did; until it finds nothing. */

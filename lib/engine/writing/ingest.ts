@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { abortable } from "../../base/abort.ts";
 import { ByteWriter, EMPTY_BYTES } from "../../base/bytes.ts";
 import { NoSpaceError } from "../../base/errors.ts";
 import { Batch, writeCommitHead } from "../../format/log/batch.ts";
@@ -37,31 +36,16 @@ export interface IngestParts {
   background: Background;
 }
 
-/** How often an ingest lets compaction pass that was asked for while it came to its turn. */
-const PASSES_MAX = 3;
-
 /** Takes one run in. */
-export async function ingestFiles(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
+export function ingestFiles(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
   const { store, queue, background } = parts;
-  store.assertWritable("restore");
-  for (let passes = 0;; passes++) {
-    // What is in memory goes to tables, and compaction ends, before the queue is held: writers would wait for both.
-    if (await queue.exclusive(() => queue.rotate())) await abortable(background.flushed(), options.signal);
-    const resume = await background.alone(() => Promise.resolve(background.defer()), options.signal);
-    try {
-      const commit = await queue.exclusive(async () => {
-        store.assertWritable("restore");
-        store.assertArchiveHasRoom();
-        if (!await queue.rotate()) throw store.noSpace("restore into");
-        await background.flushed();
-        if (background.isAsked && passes < PASSES_MAX) return undefined;
-        return await background.alone(() => ingestAlone(parts, files, options));
-      });
-      if (commit !== undefined) return commit;
-    } finally {
-      resume();
-    }
-  }
+  return queue.exclusive(async () => {
+    store.assertWritable("restore");
+    store.assertArchiveHasRoom();
+    if (!await queue.rotate()) throw store.noSpace("restore into");
+    await background.flushed();
+    return await background.alone(() => ingestAlone(parts, files, options), options.signal);
+  });
 }
 
 async function ingestAlone(parts: IngestParts, files: RunFiles, options: IngestOptions): Promise<Commit> {
