@@ -41,9 +41,13 @@ export async function compactRange(
       onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
       return plan;
     }, signal);
-  const made = store.manifest.state.nextNumber;
-  const bottom = bottomLevel(store, start, end);
-  await inTurn(() => planRange(store.version, 0, start, end));
+  let [made, bottom] = [0, 0];
+  await inTurn(() => {
+    // Of now: what was under way before may not have dropped all that can go.
+    made = store.manifest.state.nextNumber;
+    bottom = bottomLevel(store, start, end);
+    return planRange(store.version, 0, start, end);
+  });
   for (let level = 1; level < bottom; level++) {
     // What is written meanwhile may come behind the last of them, again and again.
     const last = store.version.level(level)[0]?.between(start, end).at(-1);
