@@ -11,7 +11,7 @@ import { abortable } from "../../base/abort.ts";
 import { ClosedError, NoSpaceError } from "../../base/errors.ts";
 import { Slicer, yieldToLoop } from "../../base/yield.ts";
 import { compact } from "./compaction.ts";
-import { type CompactionPlan, pickCompaction } from "./compaction_picker.ts";
+import { type CompactionPlan, pickCompaction, planRange } from "./compaction_picker.ts";
 import { flushOldest } from "./flush.ts";
 import { dropHistory } from "../log/log_retention.ts";
 import { isBehind } from "../writing/stall.ts";
@@ -277,9 +277,19 @@ export class Background {
     return mine;
   }
 
-  /** Inside of `alone`: one merge as it would be made by itself, where writers are slowed because level 0 has grown. */
+  /** No compaction begins by itself until the call that is returned; what is asked for has its turns. */
+  holdBack(): () => void {
+    this.#manual++;
+    return () => {
+      this.#manual--;
+      this.wake();
+      this.#tellWaiters();
+    };
+  }
+
+  /** Inside of `alone`: level 0 goes down where writers are slowed because it has grown. */
   async catchUp(run: (plan: CompactionPlan) => Promise<void>): Promise<void> {
-    const plan = this.isBehind ? this.#pick() : undefined;
+    const plan = this.isBehind ? planRange(this.#store.version, 0, undefined, undefined) : undefined;
     if (plan !== undefined) await run(plan);
   }
 

@@ -41,33 +41,38 @@ export async function compactRange(
       onTables?.(inputs.reduce((sum, { meta }) => sum + meta.size, 0), inputs.length);
       return plan;
     }, signal);
-  let [made, bottom] = [0, 0];
-  await inTurn(() => {
-    // Of now: what was under way before may not have dropped all that can go.
-    made = store.manifest.state.nextNumber;
-    bottom = bottomLevel(store, start, end);
-    return planRange(store.version, 0, start, end);
-  });
-  for (let level = 1; level < bottom; level++) {
-    // What is written meanwhile may come behind the last of them, again and again.
-    const last = store.version.level(level)[0]?.between(start, end).at(-1);
-    const until = last === undefined ? end : behind(last) ?? end;
+  const resume = background.holdBack();
+  try {
+    let [made, bottom] = [0, 0];
+    await inTurn(() => {
+      // Of now: what was under way before may not have dropped all that can go.
+      made = store.manifest.state.nextNumber;
+      bottom = bottomLevel(store, start, end);
+      return planRange(store.version, 0, start, end);
+    });
+    for (let level = 1; level < bottom; level++) {
+      // What is written meanwhile may come behind the last of them, again and again.
+      const last = store.version.level(level)[0]?.between(start, end).at(-1);
+      const until = last === undefined ? end : behind(last) ?? end;
+      await inParts(start, async (at) => {
+        const plan = await inTurn(() => planPart(store.version, level, at, until, TABLES_AT_ONCE));
+        return plan?.inputs[0]?.tables.at(-1);
+      });
+    }
+    // What the merges above did not touch is rewritten where it stands.
     await inParts(start, async (at) => {
-      const plan = await inTurn(() => planPart(store.version, level, at, until, TABLES_AT_ONCE));
-      return plan?.inputs[0]?.tables.at(-1);
+      const plan = await inTurn(() => {
+        const table = store.version.level(bottom)[0]?.between(at, end).find(({ number }) => number < made);
+        if (table === undefined) return undefined;
+        const relocate = new Set(table.meta.blobs.map((use) => use.number));
+        const all = planRange(store.version, 0, start, end)?.relocate ?? relocate;
+        return { level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all };
+      });
+      return plan?.inputs[0]?.tables[0];
     });
+  } finally {
+    resume();
   }
-  // What the merges above did not touch is rewritten where it stands.
-  await inParts(start, async (at) => {
-    const plan = await inTurn(() => {
-      const table = store.version.level(bottom)[0]?.between(at, end).find(({ number }) => number < made);
-      if (table === undefined) return undefined;
-      const relocate = new Set(table.meta.blobs.map((use) => use.number));
-      const all = planRange(store.version, 0, start, end)?.relocate ?? relocate;
-      return { level: bottom, outputLevel: bottom, inputs: [new Run([table])], move: false, relocate: all };
-    });
-    return plan?.inputs[0]?.tables[0];
-  });
 }
 
 /** Runs `work` from each key on, behind the last table of what it did; until it finds nothing. */

@@ -1,7 +1,7 @@
 /** Backups by who may add to a store, and neither read what backups consist of nor delete anything. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { activeLeases } from "../../../lib/backup/repository/core/lease.ts";
+import { activeLeases, clearLeases } from "../../../lib/backup/repository/core/lease.ts";
 import { MergeMemory } from "../../../lib/backup/repository/log/merge_memory.ts";
 import { verifyRepository } from "../../../lib/backup/repository/care/verify.ts";
 import { PermissionError, RepositoryLockedError } from "../../../lib/base/errors.ts";
@@ -113,6 +113,7 @@ describe("who may add to a store, and neither read backups nor delete", () => {
     await house.backup({ verify: false });
     assert.equal((await keysOf(store, "locks/")).length, 1);
     assert.deepEqual(await activeLeases(house.context), []);
+    assert.deepEqual(await clearLeases(house.context, "prune", false), [], "nor one that counts as held");
     await house.set("b", "1");
     await house.backup({ verify: false });
   });

@@ -114,6 +114,8 @@ class HeldLease implements Lease {
   readonly overtook: boolean;
   readonly #context: RepositoryContext;
   readonly #key: string;
+  /** As which it was taken. */
+  readonly #kind: string;
   #body: LeaseDocument;
   #etag: string | undefined;
   #renewing: Promise<void> | undefined;
@@ -126,6 +128,7 @@ class HeldLease implements Lease {
     this.#publishing = overtook;
     this.#context = context;
     this.#key = key;
+    this.#kind = body.kind;
     this.#body = body;
     this.#etag = etag;
   }
@@ -253,7 +256,7 @@ class HeldLease implements Lease {
 
   /** Lets the lease run out now. */
   async #end(): Promise<void> {
-    const body = { ...this.#body, expiresAt: this.#context.clock() };
+    const body = { ...this.#body, kind: this.#kind, expiresAt: this.#context.clock() };
     await writeDocument(this.#context, "lease", this.#key, body, { ifMatch: this.#etag }).catch(() => {});
   }
 }
