@@ -11,7 +11,7 @@ import { abortable } from "../../base/abort.ts";
 import { ClosedError, NoSpaceError } from "../../base/errors.ts";
 import { Slicer, yieldToLoop } from "../../base/yield.ts";
 import { compact } from "./compaction.ts";
-import { type CompactionPlan, pickCompaction, planRange } from "./compaction_picker.ts";
+import { type CompactionPlan, pickCompaction } from "./compaction_picker.ts";
 import { flushOldest } from "./flush.ts";
 import { dropHistory } from "../log/log_retention.ts";
 import { isBehind } from "../writing/stall.ts";
@@ -285,12 +285,6 @@ export class Background {
       this.wake();
       this.#tellWaiters();
     };
-  }
-
-  /** Inside of `alone`: level 0 goes down where writers are slowed because it has grown. */
-  async catchUp(run: (plan: CompactionPlan) => Promise<void>): Promise<void> {
-    const plan = this.isBehind ? planRange(this.#store.version, 0, undefined, undefined) : undefined;
-    if (plan !== undefined) await run(plan);
   }
 
   /** The database is being closed: compaction waits for no files any more. */

@@ -33,7 +33,8 @@ export async function compactRange(
   /** Carries out what is planned once it has its turn. */
   const inTurn = (planned: () => CompactionPlan | undefined): Promise<CompactionPlan | undefined> =>
     background.alone(async (run) => {
-      await background.catchUp((plan) => run(plan, isWanted));
+      const level0 = background.isBehind ? planRange(store.version, 0, undefined, undefined) : undefined;
+      if (level0 !== undefined) await run(level0, isWanted);
       const plan = planned();
       if (plan === undefined) return undefined;
       const inputs = plan.inputs.flatMap((input) => [...input.tables]);

@@ -23,6 +23,7 @@ import {
 } from "./copy_fixture.ts";
 import { verify } from "./damage_fixture.ts";
 import { turns } from "./fake_timers.ts";
+import type { RecoveryRange } from "../../../lib/backup/repository/restoring/recovery_points.ts";
 import { House } from "./house.ts";
 import { copyOf, DAY, keysOf, prune } from "./prune_fixture.ts";
 
@@ -52,6 +53,17 @@ const hides: { what: string; prefix: string; hidden: (key: string) => boolean; e
     error: /versions \d+ to \d+ of lineage [0-9a-f]+ are in no object/,
   },
 ];
+
+/** A backup, log behind it, and what can be restored of both. */
+async function shipped(): Promise<{ house: House; shipper: Shipper; wanted: RecoveryRange[] }> {
+  const house = await House.make();
+  await house.set("a", "1");
+  await house.backup({ id: "base", type: "full" });
+  await house.set("b", "2");
+  const shipper = Shipper.of(house.context, house.engine);
+  await shipper.ship();
+  return { house, shipper, wanted: await rangesOf(house.context) };
+}
 
 describe("copyRepository, by a listing of the source that lacks", () => {
   for (const { what, prefix, hidden, error } of hides) {
@@ -125,13 +137,7 @@ describe("copyRepository", () => {
   });
 
   it("brings log, too, that is archived while it lists", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup({ id: "base", type: "full" });
-    await house.set("b", "2");
-    const shipper = Shipper.of(house.context, house.engine);
-    await shipper.ship();
-    const wanted = await rangesOf(house.context);
+    const { house, shipper, wanted } = await shipped();
     // Before heads are listed more log is archived, so that the log that was listed is behind.
     let archived = 0;
     const source = new FaultStore(house.store, {
@@ -156,13 +162,7 @@ describe("copyRepository", () => {
   });
 
   it("brings what was listed where more log is archived meanwhile, of which a store that lags lists nothing", async () => {
-    const house = await House.make();
-    await house.set("a", "1");
-    await house.backup({ id: "base", type: "full" });
-    await house.set("b", "2");
-    const shipper = Shipper.of(house.context, house.engine);
-    await shipper.ship();
-    const wanted = await rangesOf(house.context);
+    const { house, shipper, wanted } = await shipped();
     const known = new Set(await keysOf(house.store, PART.log));
     let isArchived = false;
     const lagging = new FaultStore(house.store, {

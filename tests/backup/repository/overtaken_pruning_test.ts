@@ -11,6 +11,7 @@ import { LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.t
 import { pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
 import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
 import { FaultStore } from "../../../lib/storage/fault_store.ts";
+import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openOver } from "./copy_fixture.ts";
 import { House } from "./house.ts";
@@ -29,6 +30,18 @@ async function cutOff(): Promise<House> {
   return house;
 }
 
+/** The store of who stands still at the `nth` change, until `others` have done their work. */
+function standingAt(store: ObjectStore, nth: number, others: () => Promise<void>): FaultStore {
+  let awake: Promise<void> | undefined;
+  let changes = 0;
+  return new FaultStore(store, {
+    delay: ({ operation }) => {
+      if (operation === "delete" || operation === "put") changes++;
+      return changes < nth ? undefined : awake ??= others();
+    },
+  });
+}
+
 describe("a pruning that stands still for long at any change, while another prunes and a backup is made", () => {
   it("takes nothing from that backup, and nothing is left in the end", async () => {
     let overtaken = 0;
@@ -43,14 +56,7 @@ describe("a pruning that stands still for long at any change, while another prun
         await prune(house, KEEP);
         await house.backup({ id: "meanwhile", type: "full" });
       };
-      let awake: Promise<void> | undefined;
-      let changes = 0;
-      const slow = new FaultStore(store, {
-        delay: ({ operation }) => {
-          if (operation === "delete" || operation === "put") changes++;
-          return changes < nth ? undefined : awake ??= others();
-        },
-      });
+      const slow = standingAt(store, nth, others);
       const pruning = pruneRepository({ ...house.context, store: slow }, checkPolicy("prune", KEEP), {});
       await pruning.catch((error) => {
         assert.ok(error instanceof RepositoryLockedError, String(error.stack));
@@ -85,14 +91,7 @@ describe("a pruning that stands still for long at any change, while a backup tak
           assert.ok(error instanceof RepositoryLockedError, String(error.stack));
         });
       };
-      let awake: Promise<void> | undefined;
-      let changes = 0;
-      const slow = new FaultStore(store, {
-        delay: ({ operation }) => {
-          if (operation === "delete" || operation === "put") changes++;
-          return changes < nth ? undefined : awake ??= others();
-        },
-      });
+      const slow = standingAt(store, nth, others);
       const before = made;
       const pruning = pruneRepository({ ...house.context, store: slow }, checkPolicy("prune", { keepLast: 1 }), {});
       await pruning.catch((error) => assert.ok(error instanceof RepositoryLockedError, String(error.stack)));

@@ -193,7 +193,7 @@ class HeldLease implements Lease {
   }
 
   async #renew(): Promise<void> {
-    const kind = this.#publishing ? PUBLISHES : this.#body.kind;
+    const kind = this.#publishing ? PUBLISHES : this.#kind;
     const body = { ...this.#body, kind, expiresAt: this.#context.clock() + LEASE_MS };
     const put = await writeDocument(this.#context, "lease", this.#key, body, { ifMatch: this.#etag });
     if (put !== undefined) {
