@@ -258,6 +258,44 @@ describe("a restore beside close", () => {
   });
 });
 
+describe("a restore beside compaction that was asked for", () => {
+  it("hears its signal while it waits for that, changes nothing, and leaves no file", async () => {
+    const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+    const { promise: reached, resolve: isReached } = Promise.withResolvers<void>();
+    let isHolding = false;
+    const fileSystem = memoryFileSystem({
+      delay(name, path) {
+        // The first that compaction makes; those of the restore are written meanwhile.
+        if (!isHolding || name !== "sync" || !path.endsWith(".sst")) return undefined;
+        isHolding = false;
+        isReached();
+        return held;
+      },
+    });
+    await using db = await DB.open("/db", { fileSystem });
+    await db.set("a", 1);
+    await db.compact();
+    isHolding = true;
+    const compacting = db.compact();
+    await reached;
+    const controller = new AbortController();
+    const abort = async (): Promise<void> => {
+      await settle();
+      controller.abort(new Error("enough"));
+      for (let i = 0; i < 20; i++) await settle();
+      goOn();
+    };
+    const onProgress = ({ phase }: { phase: string }): void => {
+      if (phase === "publish") void abort();
+    };
+    await assert.rejects(db.restore(await dumpOfNamespace(), { signal: controller.signal, onProgress }), /enough/);
+    assert.deepEqual([await db.get("a"), await db.namespace("n").get("a")], [1, undefined]);
+    await compacting;
+    const tables = (await fileSystem.list("/db")).filter((name) => name.endsWith(".sst"));
+    assert.equal(tables.length, db.stats().levels.reduce((sum, { tables }) => sum + tables, 0));
+  });
+});
+
 describe("a restore beside the first write to a namespace", () => {
   for (const mode of ["replace", "merge"] as const) {
     it(`keeps what is written meanwhile to one that it brings too, unless it replaces it, ${mode}`, async () => {
