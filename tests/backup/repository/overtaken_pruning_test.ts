@@ -10,12 +10,10 @@ import { PART } from "../../../lib/backup/repository/core/layout.ts";
 import { LEASE_MS, takeLease } from "../../../lib/backup/repository/core/lease.ts";
 import { pruneRepository } from "../../../lib/backup/repository/pruning/prune.ts";
 import { checkPolicy, type RetentionPolicy } from "../../../lib/backup/repository/pruning/retention_policy.ts";
-import { FaultStore } from "../../../lib/storage/fault_store.ts";
-import type { ObjectStore } from "../../../lib/storage/object_store.ts";
 import { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { openOver } from "./copy_fixture.ts";
 import { House } from "./house.ts";
-import { assertAllRestore, Gate, keysOf, leaveObjects, prune } from "./prune_fixture.ts";
+import { assertAllRestore, Gate, keysOf, leaveObjects, prune, standingAt } from "./prune_fixture.ts";
 
 const KEEP = { keepLast: 10 };
 
@@ -28,18 +26,6 @@ async function cutOff(): Promise<House> {
   house.note();
   assert.ok((await leaveObjects(house, { id: "cut", type: "full" })).length > 0);
   return house;
-}
-
-/** The store of who stands still at the `nth` change, until `others` have done their work. */
-function standingAt(store: ObjectStore, nth: number, others: () => Promise<void>): FaultStore {
-  let awake: Promise<void> | undefined;
-  let changes = 0;
-  return new FaultStore(store, {
-    delay: ({ operation }) => {
-      if (operation === "delete" || operation === "put") changes++;
-      return changes < nth ? undefined : awake ??= others();
-    },
-  });
 }
 
 describe("a pruning that stands still for long at any change, while another prunes and a backup is made", () => {

@@ -123,3 +123,15 @@ export async function leaveObjects(
   for (const key of await keysOf(house.store, PART.locks)) await house.store.delete(key);
   return (await keysOf(house.store, PART.objects)).filter((key) => !before.has(key));
 }
+
+/** The store of who stands still at the `nth` change, until `others` have done their work. */
+export function standingAt(store: ObjectStore, nth: number, others: () => Promise<void>): FaultStore {
+  let awake: Promise<void> | undefined;
+  let changes = 0;
+  return new FaultStore(store, {
+    delay: ({ operation }) => {
+      if (operation === "delete" || operation === "put") changes++;
+      return changes < nth ? undefined : awake ??= others();
+    },
+  });
+}

@@ -6,8 +6,8 @@
  * ```
  *
  * It may be cut off anywhere and run again: nothing is removed before a copy of it lies below `damaged/`, and each step
- * finds what an earlier repair has done. It holds the lease of a pruning, so that nothing is pruned meanwhile; backups and
- * replication may go on.
+ * finds what an earlier repair has done. It holds the lease of a pruning, so that nothing is pruned meanwhile, and marks what
+ * goes as that does (`gc.ts`); backups and replication may go on.
  *
  * @module
  */
@@ -106,6 +106,7 @@ async function repair(
     const losses = await setLostAside(patient, before);
     // In a rehearsal nothing is written by this context.
     await giveUp(context, patient.givenUp);
+    await patient.unmark();
     reporter.finish();
     return {
       repaired: patient.repaired,
@@ -154,6 +155,7 @@ async function setLostAside(patient: Patient, before: RecoveryRange[]): Promise<
       if (kind === "missing") gone.add(id);
     }
   }
+  await patient.mark(lostBackups.flatMap(({ id }) => gone.has(id) ? [] : [backupKey(id)]));
   for (const { id } of lostBackups) {
     // Under the id of one that is gone another may have been made meanwhile, and pinned.
     if (!gone.has(id)) await aside.take(backupKey(id));

@@ -56,16 +56,21 @@ export async function healManifests(patient: Patient): Promise<void> {
   const listed = new Set(patient.backups.map(({ id }) => backupKey(id)));
   const damaged = patient.findings("backups").filter(({ key, kind }) => kind === "damaged" && !listed.has(key));
   for (const { key } of damaged) await aside.copy(key);
-  const moved = new Map<string, BackupDocument>();
+  const misplaced = new Map<string, BackupDocument>();
   for (const { key } of damaged) {
     const body = await readMisplaced(() => readDocument(context, "backup", key, backupDocument));
-    if (body === undefined || !seen.findings.of(backupKey(body.id))) continue;
-    moved.set(backupKey(body.id), body);
+    if (body === undefined) continue;
+    const own = backupKey(body.id);
+    if (listed.has(own) || seen.findings.of(own)?.kind === "newer") continue;
+    misplaced.set(own, body);
     repaired.push(`The manifest of backup ${body.id} lay at ${key}, and was put where it belongs`);
   }
-  for (const { key } of damaged) if (!moved.has(key)) await aside.take(key);
-  for (const [key, body] of moved) if (!dryRun) await writeDocument(context, "backup", key, body);
-  patient.backups = [...patient.backups, ...moved.values()].sort(byVersion);
+  const going = damaged.filter(({ key }) => !misplaced.has(key));
+  await patient.mark(going.map(({ key }) => key));
+  // They lie where they belong before the place where they were is cleared.
+  for (const [key, body] of misplaced) if (!dryRun) await writeDocument(context, "backup", key, body);
+  for (const { key } of going) await aside.take(key);
+  patient.backups = [...patient.backups, ...misplaced.values()].sort(byVersion);
 }
 
 /** Heads that lie in each other's place. What can't be read stays for `rebuildHeads`. */

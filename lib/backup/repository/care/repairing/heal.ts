@@ -42,6 +42,7 @@ export async function healObjects(patient: Patient): Promise<void> {
       repaired.push(`${key} was ${wordOf(finding)}, and was put anew from another copy of its content`);
     } else rest.push(finding);
   }
+  await patient.mark(rest.flatMap(({ key, kind }) => kind === "missing" ? [] : [key]));
   const older = rest.some(({ key }) => referenced.has(key)) ? await contentsAside(patient) : new Map<string, string>();
   for (const finding of rest) {
     const { key, kind } = finding;
@@ -118,14 +119,15 @@ export async function healLog(patient: Patient): Promise<void> {
     kept.add(holds);
     repaired.push(`The log that lay at ${key} was put where it belongs, at ${holds}`);
   }
-  for (const { key } of found) {
-    if (kept.has(key)) continue;
+  const going = found.filter(({ key }) => !kept.has(key));
+  await patient.mark(going.map(({ key }) => key));
+  for (const { key } of going) {
     await aside.take(key);
     patient.log = patient.log.filter((object) => object.key !== key);
     await patient.lease.touch();
   }
-  for (const { key, detail, kind } of found) {
-    if (kept.has(key) || kind === "stray" || !isHeldByOthers(patient, key)) continue;
+  for (const { key, detail, kind } of going) {
+    if (kind === "stray" || !isHeldByOthers(patient, key)) continue;
     repaired.push(`${key} was set aside (${detail}); other objects hold the same versions`);
   }
 }

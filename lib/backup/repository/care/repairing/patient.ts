@@ -4,16 +4,19 @@
  *
  * @module
  */
+import { toHex } from "../../../../base/bytes.ts";
 import type { ProgressReporter } from "../../../../base/progress.ts";
 import type { BackupDocument } from "../../../../format/repository/backup_document.ts";
 import type { HeadDocument } from "../../../../format/repository/head_document.ts";
 import type { Finding } from "../check/findings.ts";
 import type { Inspection } from "../check/inspect.ts";
 import type { RepositoryContext } from "../../core/context.ts";
+import { writeDocument } from "../../core/documents.ts";
 import { historyOf, type RepositoryFacts } from "../../restoring/facts.ts";
 import { PART } from "../../core/layout.ts";
 import type { Lease } from "../../core/lease.ts";
 import { LogIndex, type LogObject } from "../../log/log_chain.ts";
+import { markKey, UNSETTLED } from "../../pruning/gc.ts";
 import { Aside } from "./aside.ts";
 
 /** What a repair works on. */
@@ -42,6 +45,7 @@ export class Patient {
   readonly bad: Set<string>;
   /** Log objects there are now. */
   log: LogObject[];
+  readonly #marks: string[] = [];
 
   constructor(
     context: RepositoryContext,
@@ -64,6 +68,25 @@ export class Patient {
   /** What was found in one part. What a newer release wrote is whole, and stays for it. */
   findings(part: keyof typeof PART): Finding[] {
     return this.seen.findings.all.filter(({ key, kind }) => key.startsWith(PART[part]) && kind !== "newer");
+  }
+
+  /**
+   * Marks keys that are about to go, as a pruning does: a delete may come to pass when others have gone on for long, and
+   * nothing of theirs may lie there then.
+   */
+  async mark(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0 || this.dryRun) return;
+    const { clock, randomBytes } = this.context;
+    const id = toHex(randomBytes(8));
+    await this.lease.assertHeld(true);
+    await writeDocument(this.context, "gc", markKey(id), { id, markedAt: clock(), keys, leases: [UNSETTLED] });
+    this.#marks.push(markKey(id));
+    await this.lease.assertHeld();
+  }
+
+  /** Removes the marks, when every delete was answered. Where one was not they stay for the next pruning. */
+  async unmark(): Promise<void> {
+    for (const key of this.#marks) await this.context.store.delete(key);
   }
 
   /** What can be used now. */
