@@ -5,6 +5,8 @@
  * documents, listings ─► structure ─► (something is not there: all of it once more) ─► contents ─► chains
  * ```
  *
+ * By a listing that lacks what is there nothing is said to be lost: a repair would act on it, and a pruning behind that.
+ *
  * Others may work on the repository meanwhile. Their backups are not seen or seen whole (`inventory.ts`); what a merge of log
  * replaces between listing and reading is looked up again.
  *
@@ -12,10 +14,11 @@
  */
 import type { ProgressReporter } from "../../../../base/progress.ts";
 import { throwIfAborted } from "../../../../base/abort.ts";
+import { IntegrityError } from "../../../../base/errors.ts";
 import type { RepositoryContext } from "../../core/context.ts";
-import { objectKey, PART } from "../../core/layout.ts";
+import { backupKey, objectKey, PART } from "../../core/layout.ts";
 import type { Lease } from "../../core/lease.ts";
-import { runPool } from "../../core/pool.ts";
+import { runPool, SMALL_REQUESTS } from "../../core/pool.ts";
 import { chainVersions, checkChains, checkIngests } from "./chains.ts";
 import { Contents } from "./contents.ts";
 import { Findings } from "./findings.ts";
@@ -50,9 +53,10 @@ export interface Inspection {
 export async function inspect(context: RepositoryContext, options: InspectOptions): Promise<Inspection> {
   const { reporter, signal } = options;
   reporter.start("documents");
-  let { inventory, findings, odd } = await survey(context, options);
+  const seen = await survey(context, options);
   // What went in between (a pruning, a merge) is gone from the second look too, and what came is there.
-  if (findings.someMissing) ({ inventory, findings, odd } = await survey(context, options));
+  const { inventory: listed, findings, odd } = seen.findings.someMissing ? await surveyAgain(context, options) : seen;
+  let inventory = listed;
   const contents = new Contents(context, findings, {
     versions: chainVersions(inventory),
     onBytes: (count) => reporter.add(count),
@@ -65,14 +69,51 @@ export async function inspect(context: RepositoryContext, options: InspectOption
   return { inventory, findings, contents };
 }
 
-async function survey(
-  context: RepositoryContext,
-  { auditInPart, signal }: InspectOptions,
-): Promise<{ inventory: Inventory; findings: Findings; odd: Set<string> }> {
+/** What is there by documents and listings. */
+interface Survey {
+  inventory: Inventory;
+  findings: Findings;
+  /** Objects of an odd length. */
+  odd: Set<string>;
+}
+
+async function survey(context: RepositoryContext, { auditInPart, signal }: InspectOptions): Promise<Survey> {
   throwIfAborted(signal);
   const findings = new Findings();
   const inventory = await readInventory(context, findings, auditInPart, signal);
   return { inventory, findings, odd: checkStructure(inventory, findings) };
+}
+
+/** How often it is looked at anew when something is not listed and is there. */
+const LOOKS = 3;
+
+/** Looks once more, and for what is missing then under its key. */
+async function surveyAgain(context: RepositoryContext, options: InspectOptions): Promise<Survey> {
+  for (let looks = 1;; looks++) {
+    const seen = await survey(context, options);
+    const key = await findUnlisted(context, seen.findings);
+    if (key === undefined) return seen;
+    // It may just have come.
+    if (looks < LOOKS) continue;
+    throw new IntegrityError(
+      `Cannot check ${context.name}: ${key} is there and was not listed; by a listing that is not whole nothing can be said to ` +
+        "be lost, try again",
+      { path: key },
+    );
+  }
+}
+
+/** The key of what is there of all that was found to be missing, or to be pinned and gone. */
+async function findUnlisted({ store }: RepositoryContext, findings: Findings): Promise<string | undefined> {
+  const keys = findings.all.flatMap(({ key, kind }) => {
+    if (kind === "missing" && !key.endsWith("/")) return [key];
+    return kind === "stray" && key.startsWith(PART.pins) ? [backupKey(key.slice(PART.pins.length))] : [];
+  });
+  let found: string | undefined;
+  await runPool(keys, SMALL_REQUESTS, async (key) => {
+    if (found === undefined && await store.head(key) !== undefined) found = key;
+  });
+  return found;
 }
 
 async function readChosen(
@@ -103,7 +144,7 @@ async function lookAgain(
   contents: Contents,
   options: InspectOptions,
 ): Promise<Inventory> {
-  const fresh = await survey(context, options);
+  const fresh = await surveyAgain(context, options);
   for (const finding of fresh.findings.all) findings.add(finding);
   const wantsLog = [...contents.vanished].some((key) => key.startsWith(PART.log));
   const unread = fresh.inventory.log.filter(({ key }) => wantsLog && !contents.read.has(key)).map(({ key }) => key);
