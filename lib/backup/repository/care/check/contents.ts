@@ -57,6 +57,9 @@ export interface ContentsOptions {
   signal: AbortSignal | undefined;
 }
 
+/** What is damaged at each of so many reads is: one may have been spoiled on its way here. */
+const READS = 2;
+
 /** Reads objects, at any number of places at once. */
 export class Contents {
   /** By key. */
@@ -168,15 +171,19 @@ export class Contents {
   }
 
   async #reading(key: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-      this.read.add(key);
-    } catch (error) {
-      if (error instanceof NotFoundError) this.vanished.add(key);
-      else if (isDamage(error) || error instanceof DecodeError) {
+    for (let reads = 1;; reads++) {
+      try {
+        await work();
+        this.read.add(key);
+        return;
+      } catch (error) {
+        if (error instanceof NotFoundError) return void this.vanished.add(key);
+        if (!isDamage(error) && !(error instanceof DecodeError)) throw error;
+        if (reads < READS) continue;
         this.read.add(key);
         this.#findings.addError(key, error);
-      } else throw error;
+        return;
+      }
     }
   }
 }

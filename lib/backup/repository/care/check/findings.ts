@@ -73,11 +73,6 @@ export class Findings {
     return this.#inOrder ??= [...this.#byKey.values()].sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
   }
 
-  /** Whether something was not there, which another look may find. */
-  get someMissing(): boolean {
-    return this.all.some(({ kind }) => kind !== "damaged" && kind !== "newer");
-  }
-
   /** The keys of data objects that no restore can use. */
   get avoid(): Set<string> {
     return new Set(

@@ -2,7 +2,7 @@
  * One look at a repository: what there is, what of it was read, what was found. `verify` reports it, `repair` acts on it.
  *
  * ```
- * documents, listings ─► structure ─► (something is not there: all of it once more) ─► contents ─► chains
+ * documents, listings ─► structure ─► (something is wrong: all of it once more) ─► contents ─► chains
  * ```
  *
  * By a listing that lacks what is there nothing is said to be lost: a repair would act on it, and a pruning behind that.
@@ -54,8 +54,10 @@ export async function inspect(context: RepositoryContext, options: InspectOption
   const { reporter, signal } = options;
   reporter.start("documents");
   const seen = await survey(context, options);
-  // What went in between (a pruning, a merge) is gone from the second look too, and what came is there.
-  const { inventory: listed, findings, odd } = seen.findings.someMissing ? await surveyAgain(context, options) : seen;
+  // What went in between (a pruning, a merge) is gone from the second look too, and what came is there; what was spoiled on its
+  // way here is whole.
+  const isWhole = seen.findings.all.length === 0;
+  const { inventory: listed, findings, odd } = isWhole ? seen : await surveyAgain(context, options);
   let inventory = listed;
   const contents = new Contents(context, findings, {
     versions: chainVersions(inventory),

@@ -1,12 +1,13 @@
-/** A check and a repair by listings that lack what is there. */
+/** A check and a repair by listings that lack what is there, and by bytes that were spoiled on their way. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IntegrityError } from "../../../lib/base/errors.ts";
-import { PART } from "../../../lib/backup/repository/core/layout.ts";
+import { PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
 import type { MemoryStore } from "../../../lib/storage/memory_store.ts";
 import { over, repair, type Sample, sampleRepository, storeOf, verify } from "./damage_fixture.ts";
+import { collect } from "../helpers.ts";
 import { keysOf } from "./prune_fixture.ts";
 
 const sampled: Promise<Sample> = sampleRepository();
@@ -14,14 +15,14 @@ const sampled: Promise<Sample> = sampleRepository();
 const HIDDEN: { what: string; part: string; key: string }[] = [
   { what: "objects", part: PART.objects, key: PART.objects },
   { what: "a backup on which others build", part: PART.backups, key: "backups/inc1.json" },
-  { what: "a pinned backup", part: PART.backups, key: "backups/full.json" },
+  { what: "a pinned backup, on which none builds", part: PART.backups, key: "backups/part.json" },
   { what: "a head", part: PART.heads, key: PART.heads },
 ];
 
 for (const { what, part, key } of HIDDEN) {
   describe(`a listing that lacks ${what}`, () => {
     const hiding = async (times: number): Promise<{ inner: MemoryStore; context: RepositoryContext }> => {
-      const inner = await storeOf((await sampled).image);
+      const inner = await storeOf(new Map((await sampled).image).set(pinKey("part"), new Uint8Array(0)));
       const store = new FaultStore(inner);
       const at: StoreFault["at"] = (call) => call.operation === "list" && call.key === part;
       store.inject({ at, do: "hide", hidden: (each) => each.startsWith(key), times });
@@ -49,3 +50,33 @@ for (const { what, part, key } of HIDDEN) {
     });
   });
 }
+
+describe("bytes that are spoiled on their way once", () => {
+  for (const part of ["backups/", "heads/", "log/", "objects/", "audit/", "proofs/"]) {
+    it(`are read again: ${part}`, async () => {
+      const sample = await sampled;
+      for (const key of [...sample.image.keys()].filter((each) => each.startsWith(part))) {
+        const store = await storeOf(sample.image);
+        const { get } = store;
+        let spoiled = 0;
+        store.get = async (asked, options) => {
+          const found = await get.call(store, asked, options);
+          if (asked !== key || spoiled++ > 0) return found;
+          const bytes = await collect(found!.body);
+          bytes[bytes.length >> 1]! ^= 0x10;
+          return {
+            ...found!,
+            body: (async function* () {
+              yield bytes;
+            })(),
+          };
+        };
+        const before = await keysOf(store, part);
+        const { repaired, setAside } = await repair(over(sample, store));
+        assert.deepEqual({ repaired, setAside }, { repaired: [], setAside: [] }, key);
+        assert.deepEqual((await keysOf(store, part)).slice(0, before.length), before);
+        assert.ok(spoiled > 1, key);
+      }
+    });
+  }
+});
