@@ -6,7 +6,7 @@ import { PART, pinKey } from "../../../lib/backup/repository/core/layout.ts";
 import type { RepositoryContext } from "../../../lib/backup/repository/core/context.ts";
 import { FaultStore, type StoreFault } from "../../../lib/storage/fault_store.ts";
 import type { MemoryStore } from "../../../lib/storage/memory_store.ts";
-import { over, repair, type Sample, sampleRepository, storeOf, verify } from "./damage_fixture.ts";
+import { over, repair, restoreFrom, type Sample, sampleRepository, storeOf, verify } from "./damage_fixture.ts";
 import { collect } from "../helpers.ts";
 import { keysOf } from "./prune_fixture.ts";
 
@@ -51,32 +51,48 @@ for (const { what, part, key } of HIDDEN) {
   });
 }
 
+/** The sample, of which each key that `fits` is spoiled when it is read for the first time. */
+async function spoiling(fits: (key: string) => boolean): Promise<{ store: MemoryStore; spoiled: Set<string> }> {
+  const store = await storeOf((await sampled).image);
+  const { get } = store;
+  const spoiled = new Set<string>();
+  store.get = async (key, options) => {
+    const found = await get.call(store, key, options);
+    if (found === undefined || !fits(key) || spoiled.has(key)) return found;
+    spoiled.add(key);
+    const bytes = await collect(found.body);
+    bytes[bytes.length >> 1]! ^= 0x10;
+    return {
+      ...found,
+      body: (async function* () {
+        yield bytes;
+      })(),
+    };
+  };
+  return { store, spoiled };
+}
+
 describe("bytes that are spoiled on their way once", () => {
   for (const part of ["backups/", "heads/", "log/", "objects/", "audit/", "proofs/"]) {
-    it(`are read again: ${part}`, async () => {
-      const sample = await sampled;
-      for (const key of [...sample.image.keys()].filter((each) => each.startsWith(part))) {
-        const store = await storeOf(sample.image);
-        const { get } = store;
-        let spoiled = 0;
-        store.get = async (asked, options) => {
-          const found = await get.call(store, asked, options);
-          if (asked !== key || spoiled++ > 0) return found;
-          const bytes = await collect(found!.body);
-          bytes[bytes.length >> 1]! ^= 0x10;
-          return {
-            ...found!,
-            body: (async function* () {
-              yield bytes;
-            })(),
-          };
-        };
-        const before = await keysOf(store, part);
-        const { repaired, setAside } = await repair(over(sample, store));
-        assert.deepEqual({ repaired, setAside }, { repaired: [], setAside: [] }, key);
-        assert.deepEqual((await keysOf(store, part)).slice(0, before.length), before);
-        assert.ok(spoiled > 1, key);
-      }
+    it(`are read again by a repair: ${part}`, async () => {
+      const { store, spoiled } = await spoiling((key) => key.startsWith(part));
+      const before = await keysOf(store, part);
+      const { repaired, setAside } = await repair(over(await sampled, store));
+      assert.deepEqual({ repaired, setAside }, { repaired: [], setAside: [] });
+      assert.deepEqual((await keysOf(store, part)).slice(0, before.length), before);
+      assert.deepEqual([...spoiled].sort(), before);
     });
+  }
+
+  for (const part of ["backups/", "heads/", "log/", "objects/"]) {
+    for (const verifyAfter of [true, false]) {
+      it(`are read again by a restore: ${part}${verifyAfter ? "" : ", which reads nothing back"}`, async () => {
+        const { contents, version } = await restoreFrom(over(await sampled, await storeOf((await sampled).image)));
+        const { store, spoiled } = await spoiling((key) => key.startsWith(part));
+        const restored = await restoreFrom(over(await sampled, store), { verifyAfter });
+        assert.deepEqual(restored, { contents, version });
+        assert.ok(spoiled.size > 0);
+      });
+    }
   }
 });

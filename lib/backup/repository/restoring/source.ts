@@ -2,7 +2,8 @@
  * A repository as the source of a restore: from what is wanted to a database directory, or to entries.
  *
  * An object that is damaged or has gone is no reason to give up while another way leads to the same state: another copy of
- * the log beside a merged one, an older base with more log. So the plan is made again without it, as long as there is one.
+ * the log beside a merged one, an older base with more log. So the plan is made again without it, as long as there is one. What
+ * is damaged is asked for twice before: bytes may be spoiled on their way here.
  *
  * @module
  */
@@ -86,9 +87,11 @@ export async function findState(
   let failure: unknown;
   let newest = 0;
   let wanted = wish;
+  const doubt = new Doubt();
   for (;;) {
     let damage: unknown;
     const facts = await readFacts(context, { onDamage: (_key, error) => damage ??= error });
+    if (damage !== undefined && doubt.isFirst(damage, "")) continue;
     // What can't be read may be the very state that is meant, or belong to the history that is; never another for it.
     if (damage !== undefined && !isNamed(wish)) throw damage;
     let plan;
@@ -107,6 +110,7 @@ export async function findState(
     } catch (error) {
       const key = avoid.size < WAYS_MAX ? avoidable(error) : undefined;
       if (key === undefined || avoid.has(key)) throw error;
+      if (doubt.isFirst(error, key)) continue;
       avoid.add(key);
       failure ??= error;
     }
@@ -172,6 +176,7 @@ export async function makeState(
   const avoid = new Set<string>();
   const reuse = [...options.reuse];
   const wanted = withinHistory(wish, first);
+  const doubt = new Doubt();
   let plan = first;
   for (let way = 0;; way++) {
     const directory = join(options.scratch, `database-${way}`);
@@ -188,14 +193,29 @@ export async function makeState(
       return { ...made, directory, plan };
     } catch (error) {
       const key = way < WAYS_MAX ? avoidable(error) : undefined;
-      if (key === undefined || avoid.has(key)) throw error;
+      const isOwn = error instanceof IntegrityError && error.path === directory;
+      if (!isOwn && (key === undefined || avoid.has(key))) throw error;
+      reuse.push(directory);
+      if (doubt.isFirst(error, key ?? "")) continue;
+      if (key === undefined) throw error;
       avoid.add(key);
       const other = await findState(call, context, wanted, options.signal, avoid).catch(() => undefined);
       // It may lead to a later state: merging takes log away while more of it is shipped.
       if (other?.kind !== "state" || other.plan.version < plan.version) throw error;
       plan = other.plan;
-      reuse.push(directory);
     }
+  }
+}
+
+/** What was found damaged once. */
+class Doubt {
+  readonly #keys = new Set<string>();
+
+  /** Whether it is the first time that a key was not what it should be: another read may find it whole. */
+  isFirst(error: unknown, key: string): boolean {
+    if (!(error instanceof IntegrityError) || this.#keys.has(key)) return false;
+    this.#keys.add(key);
+    return true;
   }
 }
 
