@@ -143,8 +143,7 @@ function versionPlan(
   const plan = atVersion(coverage, version);
   if (plan !== undefined) return plan;
   const earlier = coverage.bases.filter((base) => base.version <= version);
-  const reached = earlier.map((base) => Math.min(version, reachOf(coverage, base).version));
-  const best = Math.max(...reached);
+  const best = Math.max(...earlier.map((base) => reachOf(coverage, base).version));
   if (allowEarlier && earlier.length > 0) return atVersion(coverage, best)!;
   const available = earlier.length > 0 ? best : coverage.bases[0]!.version;
   throw new GapError(
