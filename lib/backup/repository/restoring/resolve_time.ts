@@ -39,7 +39,6 @@ export async function resolvePlan(
   }
   const end = version ?? plan.end;
   if (end === base.version) timestamp = base.timestamp;
-  log = log.filter(({ first, last }) => last > base.version && first <= end);
   timestamp ??= await timestampOf(context, log, end, signal);
   return { ...plan, log, version: end, end, timestamp, ingests: plan.ingests.filter((one) => one.version <= end) };
 }
