@@ -85,6 +85,22 @@ describe("many keys at once", () => {
     assert.equal((await kv.getMany([absent]))[0].key, absent, "as it was given, where nothing is");
   });
 
+  it("are read in slices by a KV that watches them, all of one moment, and more than a call takes arguments", async () => {
+    await using kv = await openKv(":memory:", sliced());
+    const set = (value: unknown) => Promise.all(KEYS.map((key) => kv.set([key], value)));
+    await set(1);
+    const found = await readBeside(async () => {
+      const reader = kv.watch([...ASKED.map((key) => [key]), []]).getReader();
+      const { value } = await reader.read();
+      await reader.cancel();
+      return value!;
+    }, () => set(2));
+    assert.deepEqual(found.map(({ value }) => value), [...KEYS.map(() => 1), null, null]);
+    const reader = kv.watch(Array.from({ length: 150_000 }, (_, n) => [n])).getReader();
+    assert.equal((await reader.read()).value?.length, 150_000);
+    await reader.cancel();
+  });
+
   it("are read in slices by unstorage's driver", () =>
     withDb(async (db) => {
       const driver = holdfastDriver({ database: db });
