@@ -297,9 +297,15 @@ describe("holdfastDriver()", () => {
     withDb(async (db) => {
       const told: string[] = [];
       const storage = createStorage({ driver: holdfastDriver({ database: db }) });
-      await storage.watch((event, key) => told.push(`${event} ${key}`));
+      const tell = (event: string, key: string) => void told.push(`${event} ${key}`);
+      await storage.watch(tell);
       await storage.dispose();
       await db.set("a", "1");
+      const driver = holdfastDriver({ database: db });
+      const starting = driver.watch(tell);
+      await driver.dispose();
+      await starting;
+      await db.set("a", "2");
       await settle();
       assert.deepEqual(told, []);
     }));
