@@ -1,9 +1,11 @@
 /** Very many keys asked for at once through the faces for other libraries: in slices, and all of one version. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers";
 import { HoldfastLevel } from "../../lib/adapters/level.ts";
 import { KeyvHoldfast } from "../../lib/adapters/keyv.ts";
 import { openKv } from "../../lib/adapters/kv.ts";
+import { typed } from "../../lib/adapters/typed.ts";
 import { holdfastDriver } from "../../lib/adapters/unstorage.ts";
 import { turnsOf } from "../base/turns_of.ts";
 import { withDb } from "../db/helpers.ts";
@@ -100,6 +102,33 @@ describe("many keys at once", () => {
     assert.equal((await reader.read()).value?.length, 150_000);
     await reader.cancel();
   });
+
+  it("are read in slices by typed spaces, and made values of there", () =>
+    withDb(async (db) => {
+      let [turn, mostInTurn] = [0, 0];
+      const inTurns: number[] = [];
+      const numbers = typed<bigint>(db, {
+        codec: {
+          encode: String,
+          decode(stored) {
+            inTurns[turn] = (inTurns[turn] ?? 0) + 1;
+            mostInTurn = Math.max(mostInTurn, inTurns[turn]!);
+            return BigInt(stored as string);
+          },
+        },
+      });
+      await numbers.setMany(KEYS.map((key, n) => [key, BigInt(n)]));
+      let isReading = true;
+      const next = (): void => {
+        turn++;
+        if (isReading) setImmediate(next);
+      };
+      next();
+      const found = await readBeside(() => numbers.getMany(ASKED), () => db.deleteRange({ prefix: "k" }));
+      isReading = false;
+      assert.deepEqual(found, [...KEYS.map((_, n) => BigInt(n)), undefined]);
+      assert.ok(mostInTurn > 0 && mostInTurn <= 256, `${mostInTurn} in one turn`);
+    }, sliced()));
 
   it("are read in slices by unstorage's driver", () =>
     withDb(async (db) => {
