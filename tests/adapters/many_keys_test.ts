@@ -98,8 +98,9 @@ describe("many keys at once", () => {
       return value!;
     }, () => set(2));
     assert.deepEqual(found.map(({ value }) => value), [...KEYS.map(() => 1), null, null]);
-    const reader = kv.watch(Array.from({ length: 150_000 }, (_, n) => [n])).getReader();
-    assert.equal((await reader.read()).value?.length, 150_000);
+    await using other = await openKv(":memory:");
+    const reader = other.watch(new Array<[string]>(130_000).fill(["a"])).getReader();
+    assert.equal((await reader.read()).value?.length, 130_000);
     await reader.cancel();
   });
 
