@@ -18,8 +18,8 @@ export interface NamespaceOptions {
 
 /**
  * A key space of its own: its keys never clash with others, its commits share the database's versions. It comes into
- * being with the first write. Any number of handles of one name are the same namespace; a name that was asked for is
- * remembered until the database closes, written to or not.
+ * being with the first write. Any number of handles of one name are the same namespace; one that was never written to is
+ * remembered, with its encoding, as long as somebody holds a handle.
  *
  * @example
  * ```ts

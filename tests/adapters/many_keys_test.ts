@@ -1,9 +1,11 @@
 /** Very many keys asked for at once through the faces for other libraries: in slices, and all of one version. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers";
 import { HoldfastLevel } from "../../lib/adapters/level.ts";
 import { KeyvHoldfast } from "../../lib/adapters/keyv.ts";
 import { openKv } from "../../lib/adapters/kv.ts";
+import { typed } from "../../lib/adapters/typed.ts";
 import { holdfastDriver } from "../../lib/adapters/unstorage.ts";
 import { turnsOf } from "../base/turns_of.ts";
 import { withDb } from "../db/helpers.ts";
@@ -84,6 +86,50 @@ describe("many keys at once", () => {
     const absent = ["\ud800"];
     assert.equal((await kv.getMany([absent]))[0].key, absent, "as it was given, where nothing is");
   });
+
+  it("are read in slices by a KV that watches them, all of one moment, and more than a call takes arguments", async () => {
+    await using kv = await openKv(":memory:", sliced());
+    const set = (value: unknown) => Promise.all(KEYS.map((key) => kv.set([key], value)));
+    await set(1);
+    const found = await readBeside(async () => {
+      const reader = kv.watch([...ASKED.map((key) => [key]), []]).getReader();
+      const { value } = await reader.read();
+      await reader.cancel();
+      return value!;
+    }, () => set(2));
+    assert.deepEqual(found.map(({ value }) => value), [...KEYS.map(() => 1), null, null]);
+    await using other = await openKv(":memory:");
+    const reader = other.watch(new Array<[string]>(130_000).fill(["a"])).getReader();
+    assert.equal((await reader.read()).value?.length, 130_000);
+    await reader.cancel();
+  });
+
+  it("are read in slices by typed spaces, and made values of there", () =>
+    withDb(async (db) => {
+      let [turn, mostInTurn] = [0, 0];
+      const inTurns: number[] = [];
+      const numbers = typed<bigint>(db, {
+        codec: {
+          encode: String,
+          decode(stored) {
+            inTurns[turn] = (inTurns[turn] ?? 0) + 1;
+            mostInTurn = Math.max(mostInTurn, inTurns[turn]!);
+            return BigInt(stored as string);
+          },
+        },
+      });
+      await numbers.setMany(KEYS.map((key, n) => [key, BigInt(n)]));
+      let isReading = true;
+      const next = (): void => {
+        turn++;
+        if (isReading) setImmediate(next);
+      };
+      next();
+      const found = await readBeside(() => numbers.getMany(ASKED), () => db.deleteRange({ prefix: "k" }));
+      isReading = false;
+      assert.deepEqual(found, [...KEYS.map((_, n) => BigInt(n)), undefined]);
+      assert.ok(mostInTurn > 0 && mostInTurn <= 256, `${mostInTurn} in one turn`);
+    }, sliced()));
 
   it("are read in slices by unstorage's driver", () =>
     withDb(async (db) => {

@@ -14,6 +14,26 @@ function told({ version, changes }: CommitRecord): string {
 }
 
 describe("changes", () => {
+  it("lets the event loop go round between commits, of the log as well as of those that wait", async () => {
+    let ms = 0;
+    // Each look at the time is the end of a slice.
+    await withDb(async (db) => {
+      const commit = () => Promise.all(Array.from({ length: 200 }, (_, n) => db.set(`k${n}`, n)));
+      await db.set("first", 0);
+      const live = db.changes({ live: true });
+      await live.next();
+      const waiting = live.next();
+      await commit();
+      await waiting;
+      for (const records of [live, db.changes({ since: 2 })]) {
+        const turns = await turnsOf(async () => {
+          for await (const { version } of records) if (version === 201) break;
+        });
+        assert.ok(turns >= 150, `${turns} turns`);
+      }
+    }, { tuning: { monotonic: () => ms += 10 } });
+  });
+
   it("gives every commit after a version, in order, with its entries", () =>
     withDb(async (db) => {
       const first = await db.set("a", 1, { tags: ["t"] });

@@ -4,6 +4,7 @@ import { type Change, DB } from "../../mod.ts";
 import { IOError } from "../../lib/base/errors.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { turnsOf } from "../base/turns_of.ts";
 import { settle, TestClock, withDb } from "./helpers.ts";
 
 /** `set a=1@3`, `delete b@4`, `range [a, c)@5`, `reset@6`. */
@@ -204,6 +205,27 @@ describe("watch", () => {
     await db.close();
     assert.deepEqual(await waiting, { value: undefined, done: true });
     assert.deepEqual(await watch.next(), { value: undefined, done: true });
+  });
+
+  it("lets the event loop go round while it gives what is there, and what has gathered", async () => {
+    let ms = 0;
+    // Each look at the time is the end of a slice.
+    await withDb(async (db) => {
+      const items = Array.from({ length: 2000 }, (_, n): [string, number] => [`k${n}`, n]);
+      const gathered = db.watch();
+      await db.setMany(items);
+      for (const watch of [db.watch({}, { initial: true }), gathered]) {
+        let given = 0;
+        const turns = await turnsOf(async () => {
+          for await (const changes of watch) {
+            given += changes.length;
+            if (given >= items.length) break;
+          }
+        });
+        assert.equal(given, items.length);
+        assert.ok(turns >= 100, `${turns} turns`);
+      }
+    }, { tuning: { monotonic: () => ms += 10 } });
   });
 
   it("hears on when another one is left twice", () =>

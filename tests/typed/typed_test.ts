@@ -187,6 +187,20 @@ describe("typed()", () => {
     await assert.rejects(given.setMany(wrong([["alone"]])), TypeError);
     assert.equal(await given.has("alone"), false);
   });
+
+  it("has setMany keep to the order of the calls, and its items be what they are at the call", async () => {
+    await using db = await DB.open(":memory:");
+    const users = typed(db, { schema: user });
+    const [ada, grace] = [{ name: "Ada", age: 36 }, { name: "Grace", age: 85 }];
+    const items: [string, User | typeof ada][] = [["ada", ada], ["grace", grace]];
+    const totals: unknown[] = [];
+    const writing = users.setMany(items, { onProgress: ({ totalItems }) => totals.push(totalItems) });
+    items[1]![0] = "gone";
+    grace.age = 0;
+    await Promise.all([writing, users.set("ada", { name: "Ada", age: 37 })]);
+    assert.deepEqual((await users.getMany(["ada", "grace", "gone"])).map((one) => one?.age), [37, 85, undefined]);
+    assert.equal(totals[0], 2);
+  });
 });
 
 describe("typed() with an asynchronous schema", () => {
@@ -203,6 +217,30 @@ describe("typed() with an asynchronous schema", () => {
     });
     const listed = await Array.fromAsync(names.list(), ({ value }) => value.name);
     assert.deepEqual(listed, ["Bea", "Cy", "Di", "Ed"]);
+  });
+
+  it("is waited for in setMany until that is given up, be it by a signal or with the database", async () => {
+    const never = z.object({ name: z.string() }).refine(({ name }) => {
+      return name === "Ada" || new Promise<boolean>(() => {});
+    });
+    type Items = [string, { name: string }][];
+    const stream = async function* (items: Items): AsyncGenerator<Items[number]> {
+      yield* items;
+    };
+    for (const given of [(items: Items) => items, stream]) {
+      const db = await DB.open(":memory:");
+      const names = typed(db, { schema: never });
+      const end = new AbortController();
+      const items = given([["a", { name: "Ada" }], ["b", { name: "Bo" }]]);
+      const waiting = names.setMany(items, { signal: end.signal });
+      await turns();
+      end.abort(new Error("enough"));
+      await assert.rejects(waiting, { message: "enough", committed: 0 });
+      const closed = assert.rejects(names.setMany(given([["b", { name: "Bo" }]])), { code: "CLOSED" });
+      await turns();
+      await db.close();
+      await closed;
+    }
   });
 
   it("writes keys, and values that were judged already, as they were at the call", async () => {

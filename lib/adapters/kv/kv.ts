@@ -7,14 +7,14 @@ import { tell } from "../../base/listeners.ts";
 import { checkOptions, functionOption } from "../../base/options.ts";
 import type { Timers } from "../../base/timers.ts";
 import { DB } from "../../db/db.ts";
+import { isBlob, rowValue, rowValueAsync } from "../../db/data/entries.ts";
 import { OPEN_NAMES } from "../../db/options.ts";
-import { lookupMany, type RowItem, valueItem } from "../../db/reading/many.ts";
-import { accessOf } from "../../db/reading/reader.ts";
 import { readVersioned } from "../../db/reading/versioned.ts";
 import { AtomicOperation } from "./atomic.ts";
 import { checkConsistency, COMMIT_VERSIONSTAMP, expireInOf, type KvCore } from "./core.ts";
 import { decodeKey, encodeEntryKey, encodeKey } from "./keys.ts";
 import { KvList } from "./list.ts";
+import { lookupPlaces, type PlaceItem } from "./places.ts";
 import { MessageQueue } from "./queue.ts";
 import { loadStructuredCodec } from "./structured.ts";
 import type {
@@ -127,19 +127,15 @@ export class Kv implements Disposable, AsyncDisposable {
     const { db, codec } = this.#core;
     const wanted = [...keys as readonly KvKey[]];
     const places = wanted.map(encodeKey);
-    const asked = places.filter(({ length }) => length > 0);
-    const item: RowItem<KvEntryMaybe<unknown> | undefined> = (source, row, n) => {
-      if (row === undefined) return undefined;
+    const item: PlaceItem<KvEntryMaybe<unknown>> = ({ context: { engine } }, row, place) => {
       const { version } = row;
       const entry = (stored: unknown): KvEntryMaybe<unknown> => {
-        return { key: decodeKey(asked[n]!), value: fromStored(codec, stored), versionstamp: versionstampOf(version) };
+        return { key: decodeKey(place), value: fromStored(codec, stored), versionstamp: versionstampOf(version) };
       };
-      const stored = valueItem(source, row, n);
-      return stored instanceof Promise ? stored.then(entry) : entry(stored);
+      return isBlob(row) ? rowValueAsync(engine, row).then(entry) : entry(rowValue(engine, row));
     };
-    const found = await lookupMany("getMany", accessOf("getMany", db).open("getMany"), asked, item);
-    let next = 0;
-    const entries = wanted.map((key, i) => (places[i]!.length === 0 ? undefined : found[next++]) ?? nothingAt(key));
+    const found = await lookupPlaces("getMany", db, places, item);
+    const entries = found.map((entry, i) => entry ?? nothingAt(wanted[i]!));
     return entries as { [K in keyof T]: KvEntryMaybe<T[K]> };
   }
 

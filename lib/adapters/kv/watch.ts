@@ -5,25 +5,33 @@
  * @module
  */
 import { CLOCK_LOOK_MS } from "../../base/timers.ts";
-import type { Entry } from "../../db/data/entries.ts";
+import { type Entry, isBlob, rowEntry, rowEntryAsync } from "../../db/data/entries.ts";
 import type { KvCore } from "./core.ts";
 import { encodeKey } from "./keys.ts";
 import { entryOf } from "./list.ts";
-import type { KvEntryMaybe, KvKey } from "./types.ts";
+import { lookupPlaces, type PlaceItem } from "./places.ts";
+import type { KvEntry, KvEntryMaybe, KvKey } from "./types.ts";
 
-type Found = Entry<Uint8Array> | undefined;
+/** An entry that is there, and until when. */
+interface Found {
+  entry: KvEntry<unknown>;
+  expiresAt: number | undefined;
+}
 
 /** The entries at `keys`, as they change. */
 export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): ReadableStream<KvEntryMaybe<unknown>[]> {
   const { db, timers, clock } = core;
-  const wanted = keys.map((key) => ({ bytes: encodeKey(key), key: [...key] }));
+  const places = keys.map(encodeKey);
+  const wanted = keys.map((key) => [...key]);
   // It listens from here on, so that nothing is missed behind the first look.
-  const changes = db.watch({ keys: wanted.map(({ bytes }) => bytes).filter(({ length }) => length > 0) });
+  const changes = db.watch({ keys: places.filter(({ length }) => length > 0) });
   let change: Promise<{ done?: boolean }> | undefined;
-  let stamps: (number | null)[] | undefined;
+  let stamps: (string | undefined)[] | undefined;
 
-  const look = (): Promise<Found[]> =>
-    Promise.all(wanted.map(({ bytes }) => bytes.length === 0 ? undefined : db.getEntry(bytes)));
+  const found = (entry: Entry<Uint8Array>): Found => ({ entry: entryOf(core, entry), expiresAt: entry.expiresAt });
+  const item: PlaceItem<Found> = ({ context: { engine } }, row, place) => {
+    return isBlob(row) ? rowEntryAsync(engine, place, row).then(found) : found(rowEntry(engine, place, row));
+  };
 
   /** Resolves when something may have changed; to true when there is an end. */
   const wait = async (expiresAt: number): Promise<boolean> => {
@@ -50,16 +58,14 @@ export function watchKeys(core: KvCore, keys: readonly KvKey[], raw: boolean): R
   const next = async (controller: ReadableStreamDefaultController<KvEntryMaybe<unknown>[]>): Promise<void> => {
     for (;;) {
       if (stamps !== undefined && await wait(expiresAt)) return controller.close();
-      const found = await look();
-      expiresAt = Math.min(...found.map((entry) => entry?.expiresAt ?? Infinity));
-      const now = found.map((entry) => entry?.version ?? null);
+      const all = await lookupPlaces("watch", db, places, item);
+      expiresAt = all.reduce((first, one) => Math.min(first, one?.expiresAt ?? Infinity), Infinity);
+      const now = all.map((one) => one?.entry.versionstamp);
       const same = stamps?.every((stamp, i) => stamp === now[i]) ?? false;
       stamps = now;
       if (same && !raw) continue;
-      return controller.enqueue(found.map((entry, i): KvEntryMaybe<unknown> => {
-        return entry === undefined
-          ? { key: [...wanted[i]!.key], value: null, versionstamp: null }
-          : entryOf(core, entry);
+      return controller.enqueue(all.map((one, i): KvEntryMaybe<unknown> => {
+        return one?.entry ?? { key: [...wanted[i]!], value: null, versionstamp: null };
       }));
     }
   };

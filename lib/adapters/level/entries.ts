@@ -38,7 +38,7 @@ export class LevelEntries {
   /** Where they lie. */
   readonly space: Space;
   readonly #empty: Space;
-  readonly #lookups = new Set<Promise<unknown>>();
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** The entries of a key space. */
   constructor(space: Space) {
@@ -133,9 +133,19 @@ export class LevelEntries {
     await operation.commit({ durability }).catch(rethrow);
   }
 
-  /** Resolves when the reads under way have ended. */
+  /** Has who closes the database wait for work that takes several turns, as Level has it. */
+  async finishing<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#underWay.delete(work);
+    }
+  }
+
+  /** Resolves when the work under way has ended. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#lookups);
+    await Promise.allSettled(this.#underWay);
   }
 
   async #lookupMany<T>(
@@ -150,15 +160,12 @@ export class LevelEntries {
     const asked = stored.filter(({ length }) => length > 0);
     const hasEmpty = asked.length < stored.length;
     const lookups = Promise.all([lookup(this.space, asked), hasEmpty ? lookup(this.#empty, [EMPTY_KEY]) : []]);
-    this.#lookups.add(lookups);
     try {
-      const [found, [empty]] = await lookups;
+      const [found, [empty]] = await this.finishing(lookups);
       let next = 0;
       return hasEmpty ? stored.map(({ length }) => length === 0 ? empty! : found[next++]!) : found;
     } catch (error) {
       return refuse(error, this.space, keys.find((key) => !canBeKey(this.space, key)) ?? NO_BYTES);
-    } finally {
-      this.#lookups.delete(lookups);
     }
   }
 

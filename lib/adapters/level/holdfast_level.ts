@@ -309,7 +309,8 @@ export class HoldfastLevel<KDefault = string, VDefault = string> extends Abstrac
 
   /** @internal */
   async _clear(options: ClearOptions & SyncOption & ReadOptions): Promise<void> {
-    await clear(this.#entries, options, heldBy(options.snapshot), this.#durabilityOf(options));
+    const entries = this.#entries;
+    await entries.finishing(clear(entries, options, heldBy(options.snapshot), this.#durabilityOf(options)));
   }
 
   /** @internal */

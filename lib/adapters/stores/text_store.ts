@@ -5,6 +5,7 @@
  * @module
  */
 import { decodeText, encodeText, isText, prefixEnd } from "../../base/bytes.ts";
+import { Slicer } from "../../base/yield.ts";
 import { decodeKey, type Key } from "../../db/data/keys.ts";
 import { decodeValue, encodeValue, type Storable, type Value } from "../../db/data/values.ts";
 import type { Entry } from "../../db/data/entries.ts";
@@ -57,6 +58,11 @@ export class TextStore {
   /** The time that expiry is judged by, ms since the Unix epoch. */
   now(): number {
     return accessOf(this.#call, this.space).context.engine.now();
+  }
+
+  /** Cuts work over many entries into slices. */
+  slicer(): Slicer {
+    return new Slicer(accessOf(this.#call, this.space).context.engine.settings.monotonic);
   }
 
   /** The value at a key; undefined when there is none. */

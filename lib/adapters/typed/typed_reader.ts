@@ -6,8 +6,9 @@
 import type { Entry } from "../../db/data/entries.ts";
 import type { Key } from "../../db/data/keys.ts";
 import type { ListRange } from "../../db/data/ranges.ts";
+import { lookupMany, ofValues } from "../../db/reading/many.ts";
 import type { ListOptions, ReadOptions } from "../../db/reading/read_options.ts";
-import type { Reader } from "../../db/reading/reader.ts";
+import { openMany, type Reader } from "../../db/reading/reader.ts";
 import { Mapped, MappedNow } from "./mapped.ts";
 import type { Shape } from "./shape.ts";
 
@@ -52,10 +53,11 @@ export abstract class TypedReader<K extends Key, In, Out> {
   /** The values at several keys, in their order, all of one version. */
   async getMany(keys: Iterable<K>, options?: ReadOptions): Promise<(Out | undefined)[]> {
     const asked = listed(keys);
-    const found = await this.#reader.getMany(asked, options);
-    return await Promise.all(found.map((stored, index) => {
+    const source = openMany("getMany", this.#reader, asked, options);
+    const item = ofValues<Out | undefined>((stored, index) => {
       return stored === undefined ? undefined : this.#shape.decode("getMany", keyAt(asked, index), stored);
-    }));
+    });
+    return await lookupMany("getMany", source, asked, item);
   }
 
   /** As `getMany`, at once. */

@@ -7,9 +7,10 @@ import type { Key } from "../../db/data/keys.ts";
 import type { KeyRange } from "../../db/data/ranges.ts";
 import type { Storable } from "../../db/data/values.ts";
 import type { KeySpace } from "../../db/key_space.ts";
+import { accessOf } from "../../db/reading/reader.ts";
 import type { Change } from "../../db/watching/change.ts";
 import type { WatchOptions, WatchRange } from "../../db/watching/watch.ts";
-import type { SetManyItem, SetManyOptions, SetManyResult } from "../../db/writing/set_many.ts";
+import { SetMany, type SetManyOptions, type SetManyResult } from "../../db/writing/set_many.ts";
 import type { TransactionOptions } from "../../db/writing/transaction.ts";
 import type { EntryOptions, SetOptions, WriteOptions } from "../../db/writing/write_options.ts";
 import type { Commit } from "../../engine/types.ts";
@@ -72,7 +73,10 @@ export class TypedSpace<K extends Key, In, Out> extends TypedReader<K, In, Out> 
     items: Iterable<TypedItem<K, In>> | AsyncIterable<TypedItem<K, In>>,
     options?: SetManyOptions,
   ): Promise<SetManyResult> {
-    return await this.space.setMany(isIteration(items) ? this.#stored(items) : items as never, options);
+    const { context, definition } = accessOf("setMany", this.space);
+    context.assertOpen("setMany");
+    const written = (item: unknown): unknown => this.#written(item as TypedItem<K, In>);
+    return await new SetMany(context, definition, items, options, written).run(items);
   }
 
   /** Deletes a key. A missing one is fine, and a commit like any other. */
@@ -124,29 +128,22 @@ export class TypedSpace<K extends Key, In, Out> extends TypedReader<K, In, Out> 
     });
   }
 
-  async *#stored(
-    items: Iterable<TypedItem<K, In>> | AsyncIterable<TypedItem<K, In>>,
-  ): AsyncGenerator<SetManyItem<K>, undefined> {
-    for await (const item of items) {
-      if (isPair(item)) {
-        const [key, value] = item;
-        // What is no pair is for the call beneath to refuse.
-        yield item.length === 2 ? [key, await this.#encoded(key, value)] : item as SetManyItem<K>;
-      } else if (typeof item === "object" && item !== null) {
-        yield { ...item, value: await this.#encoded(item.key, item.value) };
-      } else yield item;
+  /** An item with its value as it is kept; what is none is for the call beneath to refuse. */
+  #written(item: TypedItem<K, In>): unknown {
+    if (isPair(item)) {
+      const [key, value] = item;
+      return item.length === 2 ? this.#encoded(key, value, (kept) => [key, kept]) : item;
     }
+    if (typeof item !== "object" || item === null) return item;
+    return this.#encoded(item.key, item.value, (kept) => ({ ...item, value: kept }));
   }
 
-  #encoded(key: K, value: In): Storable | Promise<Storable> {
-    return this.#shape.encode("setMany", key, value);
+  #encoded<T>(key: K, value: In, made: (kept: Storable) => T): T | Promise<T> {
+    const kept = this.#shape.encode("setMany", key, value);
+    return isThenable(kept) ? kept.then(made) : made(kept);
   }
 }
 
 function isPair<K extends Key, In>(item: TypedItem<K, In>): item is readonly [key: K, value: In] {
   return Array.isArray(item);
-}
-
-function isIteration(items: unknown): boolean {
-  return typeof items === "object" && items !== null && (Symbol.iterator in items || Symbol.asyncIterator in items);
 }

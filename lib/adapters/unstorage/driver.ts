@@ -47,7 +47,8 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
   const place = new StorePlace(CALL, (path ?? database) as StoreLocation, settings);
   // Empty, as configurations have it that leave it open: nothing, as with unstorage's own drivers.
   const own = base === "" ? base : below(stringOption(CALL, { base }, "base", undefined));
-  const watches = new Set<ItemWatch>();
+  /** Also those that are still to begin: they may take their time. */
+  const watches = new Set<Promise<ItemWatch>>();
   const items = async (): Promise<TextStore> => new TextStore(CALL, await place.space(), place.durability);
   const expiry = (call: string, ...given: (HoldfastItemOptions | undefined)[]): { expireIn?: number } => {
     return expiryIn(call, given.find((one) => one?.ttl !== undefined && one.ttl !== null)?.ttl ?? ttl);
@@ -109,14 +110,17 @@ export function holdfastDriver(options: HoldfastDriverOptions): HoldfastDriver {
     },
     async dispose() {
       // What ended a watch is for whoever watched.
-      await Promise.allSettled([...watches].map((watch) => watch.stop()));
+      await Promise.allSettled([...watches].map(async (watch) => await (await watch).stop()));
       await place.close();
     },
     async watch(callback) {
-      const watch = await ItemWatch.start(await items(), own, callback);
-      watches.add(watch);
+      const starting = items().then((store) => ItemWatch.start(store, own, callback));
+      watches.add(starting);
+      const forget = () => watches.delete(starting);
+      starting.catch(forget);
+      const watch = await starting;
       return async () => {
-        watches.delete(watch);
+        forget();
         await watch.stop();
       };
     },

@@ -7,6 +7,7 @@
  * @module
  */
 import { compareBytes, encodeText } from "../../base/bytes.ts";
+import type { Slicer } from "../../base/yield.ts";
 import type { Key } from "../../db/data/keys.ts";
 import type { Change } from "../../db/watching/change.ts";
 import { textOf, type TextStore } from "../stores/text_store.ts";
@@ -17,12 +18,17 @@ export type ItemListener = (event: "update" | "remove", key: string) => unknown;
 /** So many names may be kept of what has expired, however few there are. */
 const EXPIRED_MAX = 1024;
 
+/** The clock is asked once in so many keys. */
+const KEYS_PER_CLOCK = 16;
+
 /** Tells of the changes of keys that begin with `prefix`, without it. */
 export class ItemWatch {
   readonly #store: TextStore;
   readonly #prefix: string;
   readonly #listener: ItemListener;
   readonly #changes: AsyncIterableIterator<Change<Key>[], undefined>;
+  readonly #slicer: Slicer;
+  #steps = 0;
   /** The keys that are there, with their times of expiry. */
   #keys = new Map<string, number | undefined>();
   /** How many may be there before the expired ones are looked for. */
@@ -35,6 +41,7 @@ export class ItemWatch {
     this.#store = store;
     this.#prefix = prefix;
     this.#listener = listener;
+    this.#slicer = store.slicer();
     this.#changes = store.space.watch({ prefix });
   }
 
@@ -70,7 +77,7 @@ export class ItemWatch {
     for await (const changes of this.#changes) {
       for (const change of changes) {
         if (change.type === "reset") await this.#reset();
-        else if (change.type === "deleteRange") this.#removeRange(change);
+        else if (change.type === "deleteRange") await this.#removeRange(change);
         else this.#one(change.type, textOf(change.key!), change.entry?.expiresAt);
       }
     }
@@ -94,10 +101,16 @@ export class ItemWatch {
     return expiresAt !== undefined && expiresAt <= this.#store.now();
   }
 
-  #removeRange({ start, end }: Change<Key>): void {
+  /** Lets the event loop go round where there are many keys to go through; other changes wait meanwhile. */
+  #pause(): Promise<void> | undefined {
+    return ++this.#steps % KEYS_PER_CLOCK === 0 ? this.#slicer.tick() : undefined;
+  }
+
+  async #removeRange({ start, end }: Change<Key>): Promise<void> {
     const from = start === undefined ? undefined : bytesOf(start);
     const to = end === undefined ? undefined : bytesOf(end);
     for (const key of [...this.#keys.keys()]) {
+      await this.#pause();
       const bytes = encodeText(key);
       if (from !== undefined && compareBytes(bytes, from) < 0) continue;
       if (to !== undefined && compareBytes(bytes, to) >= 0) continue;
@@ -108,9 +121,15 @@ export class ItemWatch {
   /** Anything may have changed. */
   async #reset(): Promise<void> {
     const present = await this.#present();
-    for (const key of this.#keys.keys()) if (!present.has(key) && !this.#hasExpired(key)) this.#tell("remove", key);
+    for (const key of this.#keys.keys()) {
+      await this.#pause();
+      if (!present.has(key) && !this.#hasExpired(key)) this.#tell("remove", key);
+    }
     this.#keys = present;
-    for (const key of present.keys()) this.#tell("update", key);
+    for (const key of present.keys()) {
+      await this.#pause();
+      this.#tell("update", key);
+    }
   }
 
   async #present(): Promise<Map<string, number | undefined>> {

@@ -21,7 +21,7 @@ export const valueItem: RowItem<Value | undefined> = ({ context: { engine } }, r
   row && (isBlob(row) ? rowValueAsync(engine, row) : rowValue(engine, row));
 
 /** What is made of values: at once, but of those that are read off the main thread. @internal */
-export function ofValues<T>(made: (value: Value | undefined, n: number) => T): RowItem<T> {
+export function ofValues<T>(made: (value: Value | undefined, n: number) => T | Promise<T>): RowItem<T> {
   return (source, row, n) => {
     const value = valueItem(source, row, n);
     return value instanceof Promise ? value.then((one) => made(one, n)) : made(value, n);

@@ -87,13 +87,13 @@ export abstract class Reader<K extends Key = string> {
 
   /** The values at several keys, in their order, all of one version. */
   async getMany<T = Value>(keys: Iterable<K>, options?: ReadOptions): Promise<(T | undefined)[]> {
-    const source = this.#openMany("getMany", keys, options);
+    const source = openMany("getMany", this, keys, options);
     return await lookupMany("getMany", source, keys, valueItem as RowItem<T | undefined>);
   }
 
   /** As `getMany`, at once. */
   getManySync<T = Value>(keys: Iterable<K>, options?: ReadOptions): (T | undefined)[] {
-    const source = this.#openMany("getManySync", keys, options);
+    const source = openMany("getManySync", this, keys, options);
     const internal = Array.from(keys, (key) => encodeKey("getManySync", source.encoding, source.prefix, key));
     const rows = internal.map((key) => source.row(key));
     return rows.map((row) => row && rowValue(source.context.engine, row)) as (T | undefined)[];
@@ -176,13 +176,6 @@ export abstract class Reader<K extends Key = string> {
     return { source, row: source.row(internal), internal };
   }
 
-  #openMany(call: string, keys: Iterable<K>, options: ReadOptions | undefined): ReadSource {
-    if (typeof keys !== "object" || keys === null || !(Symbol.iterator in keys) || keys instanceof Uint8Array) {
-      throw new TypeError(`${call}: keys must be an array of keys, not ${describeValue(keys)}`);
-    }
-    return this.#access.open(call, readOptions(call, options));
-  }
-
   #plan(call: string, range: ListRange<K> | undefined, options: ListOptions | undefined): ListPlan {
     const access = this.#access;
     const checked = listOptions(call, options, range);
@@ -196,6 +189,14 @@ export abstract class Reader<K extends Key = string> {
       options: checked,
     };
   }
+}
+
+/** What several keys are looked up in; `TypeError` where `keys` is no list of them. @internal */
+export function openMany(call: string, reader: object, keys: unknown, options: ReadOptions | undefined): ReadSource {
+  if (typeof keys !== "object" || keys === null || !(Symbol.iterator in keys) || keys instanceof Uint8Array) {
+    throw new TypeError(`${call}: keys must be an array of keys, not ${describeValue(keys)}`);
+  }
+  return accessOf(call, reader).open(call, readOptions(call, options));
 }
 
 interface Found {

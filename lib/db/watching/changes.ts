@@ -9,6 +9,7 @@
 import { abortable, throwIfAborted } from "../../base/abort.ts";
 import { copyBytes } from "../../base/bytes.ts";
 import { booleanOption, checkOptions, numberOption, signalOption } from "../../base/options.ts";
+import { Slicer } from "../../base/yield.ts";
 import type { CommitEvent } from "../../engine/types.ts";
 import { FoundRow } from "../../tree/cursor.ts";
 import { type Change, rangeChange, setChange, visitChanges } from "./change.ts";
@@ -132,7 +133,10 @@ async function* replay(
 ): AsyncGenerator<CommitRecord, void, undefined> {
   throwIfAborted(signal);
   context.assertOpen("changes");
+  const slicer = new Slicer(context.engine.settings.monotonic);
   for await (const event of context.engine.history(since)) {
+    // What is read of the log at once may be much to make changes of.
+    await slicer.tick();
     throwIfAborted(signal);
     context.assertOpen("changes");
     yield recordOf(context, event);
@@ -155,6 +159,7 @@ async function* follow(
   const { readOnly } = context.engine;
   const stopListening = context.engine.onCommit((event) => readOnly ? waiting.drop() : waiting.add(event));
   context.closing.add(onClose);
+  const slicer = new Slicer(context.engine.settings.monotonic);
   try {
     let last = since;
     waiting.dropped = true; // begin with the log
@@ -174,6 +179,7 @@ async function* follow(
       else if (event.version > last) {
         last = event.version;
         yield recordOf(context, event);
+        await slicer.tick();
       }
     }
   } catch (error) {

@@ -43,6 +43,8 @@ export interface WatchOptions {
 const CHANGES_PER_STEP = 1000;
 /** They end earlier once their values have this many bytes. */
 const BYTES_PER_STEP = 2 ** 20;
+/** The clock is asked once in so many. */
+const CHANGES_PER_CLOCK = 16;
 
 /** Changes of a key space as they are committed. @internal */
 export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], undefined> {
@@ -52,6 +54,8 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
   readonly #stop: () => void;
   #initial: boolean;
   #walk: { source: ReadSource; walk: Walk } | undefined;
+  /** One for all steps until it waits: a consumer that only counts would otherwise keep the loop from ever turning. */
+  #slicer: Slicer | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
   #ended = false;
@@ -126,6 +130,10 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     this.#wake = undefined;
   }
 
+  async #pause(): Promise<void> {
+    await (this.#slicer ??= new Slicer(this.#context.engine.settings.monotonic)).tick();
+  }
+
   async #next(): Promise<IteratorResult<Change<K>[], undefined>> {
     for (;;) {
       if (this.#error !== undefined) {
@@ -138,6 +146,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
       if (this.#ended) continue;
       if (changes !== undefined) return { value: changes, done: false };
       if (!this.#pending.isEmpty) continue;
+      this.#slicer = undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -161,6 +170,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
     }
     const changes: Change<K>[] = [];
     for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
+      if (changes.length % CHANGES_PER_CLOCK === 1) await this.#pause();
       const change = this.#pending.take();
       if (change === undefined) break;
       const { definition } = this.#wanted;
@@ -208,8 +218,9 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
       };
     }
     const { walk } = this.#walk;
-    const slicer = new Slicer(this.#context.engine.settings.monotonic);
-    for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP && !this.#ended;) {
+    for (let bytes = 0; changes.length < CHANGES_PER_STEP && bytes < BYTES_PER_STEP;) {
+      if (changes.length % CHANGES_PER_CLOCK === 1) await this.#pause();
+      if (this.#ended) break;
       // The namespace may have another key space by now, and these keys would be taken for keys of that.
       if (this.#pending.reset !== undefined) break;
       const step = walk.step();
@@ -220,7 +231,7 @@ export class Watch<K extends Key> implements AsyncIterableIterator<Change<K>[], 
         break;
       }
       if (step === PAUSE) {
-        await slicer.tick();
+        await this.#pause();
         continue;
       }
       bytes += valueBytes(step.row);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { anyOf, throwIfAborted } from "../../base/abort.ts";
+import { abortable, anyOf, throwIfAborted } from "../../base/abort.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { checkOptions, describeValue, functionOption, signalOption } from "../../base/options.ts";
 import { type OnProgress, ProgressReporter } from "../../base/progress.ts";
@@ -45,6 +45,9 @@ const COMMIT_ROOM = COMMIT_BYTES + 4 * 2 ** 10;
 
 const ITEM_NAMES = ["key", "value", "tags", "expireIn", "expiresAt"];
 
+/** What is written for an item that was given; a promise where that has to be waited for. @internal */
+export type WrittenItem = (item: unknown) => unknown;
+
 /** One call of `setMany`. @internal */
 export class SetMany {
   readonly #context: Context;
@@ -54,6 +57,7 @@ export class SetMany {
   readonly #progress: ProgressReporter;
   readonly #slicer: Slicer;
   readonly #totalItems: number | undefined;
+  readonly #written: WrittenItem;
   #writes: Writes;
   #items = 0;
   #inWrites = 0;
@@ -61,8 +65,14 @@ export class SetMany {
   #last: Commit;
   #onItsWay: Promise<void> | undefined;
 
-  /** Checks the options. */
-  constructor(context: Context, definition: Definition, items: unknown, options: unknown) {
+  /** Checks the options. `written`: what is written for each item; left out: the item itself. */
+  constructor(
+    context: Context,
+    definition: Definition,
+    items: unknown,
+    options: unknown,
+    written: WrittenItem = (item) => item,
+  ) {
     const checked = checkOptions("setMany", options, ["durability", "onProgress", "signal"]);
     const { engine } = context;
     this.#context = context;
@@ -76,6 +86,7 @@ export class SetMany {
       : items instanceof Map || items instanceof Set
       ? items.size
       : undefined;
+    this.#written = written;
     this.#writes = new Writes(context, undefined, COMMIT_ROOM);
     this.#last = { version: engine.visibleVersion, timestamp: engine.visibleTimestamp };
   }
@@ -97,12 +108,18 @@ export class SetMany {
 
   async #each(items: Iterable<unknown>): Promise<void> {
     for (const item of items) {
-      if (this.#add(item)) await this.#handOver();
+      const written = this.#written(item);
+      if (this.#add(written instanceof Promise ? await this.#arrival(written) : written)) await this.#handOver();
       // Only once a commit is on its way: until then no other call may come between, or it would be made first.
       else if (this.#inWrites < this.#items && this.#items % 64 === 0 && this.#slicer.due()) await this.#slicer.tick();
       throwIfAborted(this.#signal);
     }
     await this.#finish();
+  }
+
+  /** What is waited for, unless that is given up. */
+  #arrival<T>(promise: Promise<T>): Promise<T> {
+    return this.#context.whileOpen("setMany", (closing) => abortable(promise, anyOf(this.#signal, closing)));
   }
 
   async #eachAwaited(items: AsyncIterable<unknown>): Promise<void> {
@@ -130,7 +147,9 @@ export class SetMany {
           });
           ended = step.done === true;
           if (ended) return await this.#finish();
-          if (this.#add(step.value)) await this.#handOver();
+          const written = this.#written(step.value);
+          const item = written instanceof Promise ? await abortable(written, signal) : written;
+          if (this.#add(item)) await this.#handOver();
           else if (this.#items % 64 === 0) await this.#slicer.tick();
         }
       });

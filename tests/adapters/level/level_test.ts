@@ -724,6 +724,16 @@ describe("HoldfastLevel's reads", () => {
     assert.deepEqual(await level.keys().all(), [...keys.slice(0, 100), ...keys.slice(1800, 2400)]);
   });
 
+  it("clear all that they were told to before the database closes", () =>
+    withDirectory(async (directory) => {
+      const keys = Array.from({ length: 5000 }, (_, i) => String(i).padStart(4, "0"));
+      await using level = new HoldfastLevel(directory, { durability: "buffered" });
+      await level.batch(keys.map((key) => ({ type: "put", key, value: "" })));
+      await Promise.all([level.clear({ limit: 4000 }), level.close()]);
+      await level.open();
+      assert.deepEqual(await level.keys().all(), keys.slice(4000));
+    }));
+
   it("tell how much a range takes on disk", async () => {
     await using level = new HoldfastLevel(":memory:", { compression: "none" });
     const deferred = [level.approximateSize("a", "z"), level.compactRange("a", "z")];

@@ -1,6 +1,7 @@
 /** The driver, used through `createStorage`: what unstorage asks of every driver, and what is this one's own. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { setImmediate } from "node:timers";
 import {
   createStorage,
   type Driver,
@@ -297,9 +298,15 @@ describe("holdfastDriver()", () => {
     withDb(async (db) => {
       const told: string[] = [];
       const storage = createStorage({ driver: holdfastDriver({ database: db }) });
-      await storage.watch((event, key) => told.push(`${event} ${key}`));
+      const tell = (event: string, key: string) => void told.push(`${event} ${key}`);
+      await storage.watch(tell);
       await storage.dispose();
       await db.set("a", "1");
+      const driver = holdfastDriver({ database: db });
+      const starting = driver.watch(tell);
+      await driver.dispose();
+      await starting;
+      await db.set("a", "2");
       await settle();
       assert.deepEqual(told, []);
     }));
@@ -389,6 +396,29 @@ describe("holdfastDriver()", () => {
       await expect("remove b");
       await unwatch();
     }));
+
+  it("lets the event loop go round while it tells of many items at once", async () => {
+    let [ms, turn, isRunning] = [0, 0, true];
+    // Each look at the time is the end of a slice.
+    await withDb(async (database) => {
+      await database.setMany(Array.from({ length: 1000 }, (_, n): [string, string] => [`k${n}`, "v"]));
+      const copy = await new Response(database.exportStream({ format: "jsonl" })).bytes();
+      const told: number[] = [];
+      const unwatch = await holdfastDriver({ database }).watch(() => void told.push(turn));
+      const next = (): void => {
+        turn++;
+        if (isRunning) setImmediate(next);
+      };
+      next();
+      await database.deleteRange({ prefix: "k" });
+      while (told.length < 1000) await settle();
+      await database.restore(new Response(copy).body!);
+      while (told.length < 2000) await settle();
+      isRunning = false;
+      for (let i = 16; i < told.length; i++) assert.ok(told[i - 16]! < told[i]!, `${i} in turn ${told[i]}`);
+      await unwatch();
+    }, { tuning: { monotonic: () => ms += 10 } });
+  });
 
   it("tells nothing more once a listener has ended it, and nothing of what had expired", async () => {
     let now = 1_800_000_000_000;
