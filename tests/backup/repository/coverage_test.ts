@@ -86,9 +86,13 @@ describe("coverageOf()", () => {
     } as unknown as BackupDocument;
   }
 
-  function covers(facts: Partial<RepositoryFacts>, parents: History["parents"] = []): unknown[] {
+  function covers(
+    facts: Partial<RepositoryFacts>,
+    parents: History["parents"] = [],
+    avoid?: ReadonlySet<string>,
+  ): unknown[] {
     const history = { database: "d", lineage: parents.length === 0 ? "l" : "m", parents };
-    const found = coverageOf({ backups: [], heads: [], ...facts } as RepositoryFacts, history as History);
+    const found = coverageOf({ backups: [], heads: [], ...facts } as RepositoryFacts, history as History, avoid);
     return found.covers.map((
       { from, to, timestamp, coveredUntil, objects },
     ) => [[from, to], [timestamp, coveredUntil], objects.map(({ key }) => key).join(" ")]);
@@ -124,6 +128,13 @@ describe("coverageOf()", () => {
       });
       assert.deepEqual(found, [[[1, 4], [40, 42], "1-4"], [[from, 20], [200, 205], `${from}-20`]]);
     }
+  });
+
+  it("has what lies before a damaged object, of whose times nothing is known, and what lies behind it", () => {
+    assert.deepEqual(covers({ heads: [headOf("l", 20)], logs }, [], new Set(["5-8"])), [
+      [[1, 4], [0, 0], "1-4"],
+      [[9, 20], [200, 205], "9-12 13-20"],
+    ]);
   });
 
   it("knows of the end what those say that have the same chain there", () => {
