@@ -94,6 +94,23 @@ describe("compaction that was asked for", () => {
     await engine.close();
   });
 
+  it("passes no table that begins where a deletion in the one before it ends, and has but that row", async () => {
+    const engine = await open(memoryFileSystem(), { blobBytes: 2 ** 20, compression: "none" });
+    const value = VALUE.repeat(20);
+    await put(engine, { b: value, m: value, n: value });
+    // Keeps the deletion.
+    const snapshot = engine.snapshot();
+    await removeRange(engine, "a", "m");
+    await engine.compact();
+    snapshot.release();
+    const [{ tables }] = engine.stats().levels as [{ tables: number }];
+    assert.equal(tables, 3);
+    let written = 0;
+    await engine.compact(undefined, undefined, undefined, (_bytes, tables) => written += tables);
+    assert.equal(written, tables);
+    await engine.close();
+  });
+
   it("goes down in parts, and leaves all in one level", async () => {
     const engine = await deep();
     assert.ok(levelsOf(engine).length > 2, `levels ${levelsOf(engine)}`);
