@@ -84,6 +84,42 @@ describe("UnseenRanges", () => {
     assert.deepEqual([known[0], ...known.slice(-700)], [0, ...Array.from({ length: 700 }, (_, n) => 2300 + n)]);
   });
 
+  it("keeps few of the parts of one that is cut again and again, those that were cut last", () => {
+    const ranges = new UnseenRanges();
+    ranges.note({ start: keyOf(0), end: undefined, version: 1, moment: 1 });
+    for (let n = 0; n < 3000; n++) ranges.touch(keyOf(2 * n));
+    const known = Array.from({ length: 3000 }, (_, n) => n).filter((n) => ranges.around(keyOf(2 * n + 1), 1, 1));
+    assert.ok(known.length <= 1024, `${known.length} ranges`);
+    assert.deepEqual(known.slice(-700), Array.from({ length: 700 }, (_, n) => 2300 + n));
+  });
+
+  it("keeps few in a copy of a copy, too", () => {
+    let ranges = new UnseenRanges();
+    for (let n = 0; n < 3000; n++) {
+      ranges.note({ start: keyOf(2 * n), end: behindKey(keyOf(2 * n)), version: 1, moment: 1 });
+      assert.ok(ranges.around(keyOf(0), 1, 1), `${n}`);
+      if (n % 10 === 0) ranges = ranges.copy();
+    }
+    const known = Array.from({ length: 3000 }, (_, n) => n).filter((n) => ranges.around(keyOf(2 * n), 1, 1));
+    assert.ok(known.length <= 1024, `${known.length} ranges`);
+  });
+
+  it("has nothing left of a range when its only key is written", () => {
+    const ranges = new UnseenRanges();
+    ranges.note({ start: keyOf(1), end: behindKey(keyOf(1)), version: 1, moment: 1 });
+    ranges.touch(keyOf(1));
+    assert.ok(ranges.isEmpty);
+  });
+
+  it("keeps no memory of who writes", () => {
+    const ranges = new UnseenRanges();
+    ranges.note({ start: keyOf(1), end: keyOf(9), version: 1, moment: 1 });
+    const key = keyOf(4);
+    ranges.touch(key);
+    key.set(keyOf(6));
+    assert.deepEqual(ranges.around(keyOf(3), 1, 1)?.end, keyOf(4));
+  });
+
   it("copy() knows the same, and each learns and forgets for itself", () => {
     const ranges = new UnseenRanges();
     const of = (start: number, end: number) => ({ start: keyOf(start), end: keyOf(end), version: 1, moment: 1 });
