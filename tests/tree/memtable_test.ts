@@ -411,6 +411,16 @@ describe("Memtable", () => {
     assert.ok(perRow > 44 && perRow < 52, `${perRow} bytes a row`);
   });
 
+  it("counts what long cells take, and chunks that are full", () => {
+    const memtable = new Memtable();
+    for (const size of [10, 1000, 20_000, 3_000_000]) {
+      const before = memtable.bytes;
+      for (let n = 0; n < 20; n++) memtable.add(bytes(`${size} ${n}`), 1, 1, new Uint8Array(size));
+      const grown = memtable.bytes - before;
+      assert.ok(grown >= 20 * size && grown < 20 * (size + 100), `${grown} bytes for 20 of ${size}`);
+    }
+  });
+
   it("knows its oldest and newest version, those of deleted ranges included", () => {
     const memtable = new Memtable();
     assert.deepEqual([memtable.minVersion, memtable.maxVersion, memtable.isEmpty], [0, 0, true]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { behindKey, compareBytes } from "../../lib/base/bytes.ts";
+import { Overlay } from "../../lib/tree/overlay.ts";
 import { UnseenRanges } from "../../lib/tree/unseen_ranges.ts";
 import { withSeeds } from "./model.ts";
 
@@ -130,5 +131,32 @@ describe("UnseenRanges", () => {
     const knows = (one: UnseenRanges) => [12, 15, 35].map((n) => one.around(keyOf(n), 1, 1) !== undefined);
     assert.deepEqual(knows(copy), [true, false, false]);
     assert.deepEqual(knows(ranges), [true, true, true]);
+  });
+});
+
+describe("Overlay", () => {
+  it("clip() leaves of a range what lies between the rows around a key", () => {
+    const overlay = new Overlay();
+    for (const n of [2, 5, 9]) overlay.put(keyOf(n), 0, Uint8Array.of(5));
+    const clip = (start: number, end: number | undefined, n: number) => {
+      const range = { start: keyOf(start), end: end === undefined ? undefined : keyOf(end), version: 1, moment: 1 };
+      const { start: from, end: to } = overlay.clip(range, keyOf(n)) ?? {};
+      return [from, to];
+    };
+    assert.deepEqual(clip(1, undefined, 1), [keyOf(1), keyOf(2)]);
+    assert.deepEqual(clip(2, 9, 4), [behindKey(keyOf(2)), keyOf(5)], "the row stands where the range begins");
+    assert.deepEqual(clip(3, 5, 4), [keyOf(3), keyOf(5)]);
+    assert.deepEqual(clip(1, undefined, 12), [behindKey(keyOf(9)), undefined]);
+    assert.deepEqual(clip(1, undefined, 5), [undefined, undefined], "the key has a row");
+  });
+
+  it("copy() has rows of its own, and finds for itself where none is seen", () => {
+    const overlay = new Overlay();
+    overlay.put(keyOf(5), 0, Uint8Array.of(5));
+    const copy = overlay.copy();
+    copy.delete(keyOf(5));
+    copy.unseen.note({ start: keyOf(1), end: keyOf(9), version: 1, moment: 1 });
+    assert.deepEqual(overlay.rows.get(keyOf(5), 1)?.cell, Uint8Array.of(5));
+    assert.ok(overlay.unseen.isEmpty);
   });
 });

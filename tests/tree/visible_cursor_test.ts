@@ -177,6 +177,19 @@ describe("VisibleCursor", () => {
     assert.equal(text(cursor.key), "b");
   });
 
+  it("keeps its bounds, whatever becomes of the bytes that named them", () => {
+    const memtable = new Memtable();
+    for (const key of ["a", "b", "c", "d"]) memtable.add(bytes(key), 1, 0, Uint8Array.of(5));
+    const [start, end] = [bytes("b"), bytes("d")];
+    const cursor = new VisibleCursor(memtable.cursor(), [], { version: NEWEST, moment: 0, start, end });
+    start.set(bytes("a"));
+    end.set(bytes("z"));
+    const keys: string[] = [];
+    while (cursor.next()) keys.push(text(cursor.key));
+    while (cursor.previous()) keys.push(text(cursor.key));
+    assert.equal(keys.join(), "b,c,c,b");
+  });
+
   it("a reader never sees what is written while it reads", () => {
     const memtable = new Memtable();
     for (let n = 0; n < 500; n++) memtable.add(bytes(`key ${n + 1000}`), n + 1, 0, Uint8Array.of(5));
