@@ -125,4 +125,23 @@ describe("compaction that was asked for", () => {
     assert.ok((await engine.verify()).ok);
     await engine.close();
   });
+
+  it("is given up in the middle of a part, and while it waits for its turn", async () => {
+    let time = 0;
+    const engine = await deep({ monotonic: () => time++, tableBytes: 2 ** 20, blobBytes: 2 ** 20 });
+    await engine.compact();
+    const { compactions } = engine.stats();
+    const [first, second] = [new AbortController(), new AbortController()];
+    let isOver = false;
+    const compacting = engine.compact(undefined, undefined, first.signal).finally(() => isOver = true);
+    const waiting = engine.compact(undefined, undefined, second.signal);
+    for (let i = 0; i < 5; i++) await yieldToLoop();
+    second.abort(new Error("not this one"));
+    await assert.rejects(waiting, /not this one/);
+    assert.ok(!isOver);
+    first.abort(new Error("nor this one"));
+    await assert.rejects(compacting, /nor this one/);
+    assert.equal(engine.stats().compactions, compactions);
+    await engine.close();
+  });
 });
