@@ -6,6 +6,7 @@ import { type Cursor, NEWEST, type RangeTombstone } from "../../lib/tree/cursor.
 import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { MergingCursor } from "../../lib/tree/merging_cursor.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
+import { UnseenRanges } from "../../lib/tree/unseen_ranges.ts";
 import { PAUSE, VisibleCursor, type VisibleOptions } from "../../lib/tree/visible_cursor.ts";
 import { ArrayCursor, compareRows, type ModelRow, type Random, show, withSeeds } from "./model.ts";
 
@@ -266,5 +267,39 @@ describe("VisibleCursor", () => {
       }
       assert.ok(pauses > 300, `${pauses} pauses`);
     });
+  });
+
+  it("notes where it sees none: from pause to pause, up to what it sees or knows, and to the end", () => {
+    const keyOf = (n: number): Uint8Array => bytes(`k${n + 1000}`);
+    const memtable = new Memtable();
+    for (let n = 0; n < 400; n++) memtable.add(keyOf(n), 1, 0, Uint8Array.of(n === 200 ? 5 : OP_DELETE));
+    const notedBy = (move: "next" | "previous", known?: [number, number]): string[] => {
+      const ranges = new UnseenRanges();
+      const noted = { version: 1, moment: 0 };
+      if (known !== undefined) ranges.note({ start: keyOf(known[0]), end: keyOf(known[1]), ...noted });
+      const cursor = new VisibleCursor(memtable.cursor(), [], {
+        version: NEWEST,
+        moment: 0,
+        start: bytes("k"),
+        end: keyOf(400),
+        unseen: {
+          around: (key) => ranges.around(key, 1, 0),
+          note: (start, end) => ranges.note({ start, end, ...noted }),
+        },
+      });
+      if (move === "previous") cursor.seekEnd();
+      assert.equal(cursor[move](), true);
+      assert.equal(cursor[move](), false);
+      return [100, 300].map((n) => ranges.around(keyOf(n), 1, 0)!).map(({ start, end }) =>
+        `${text(start)}-${text(end!)}`
+      );
+    };
+    // The first few rows cost less than it would to ask.
+    const forward = ["k1008-k1200", "k1209-k1400"];
+    assert.deepEqual(notedBy("next"), forward);
+    assert.deepEqual(notedBy("next", [70, 90]), forward);
+    const back = ["k-k1191\0", "k1200\0-k1391\0"];
+    assert.deepEqual(notedBy("previous"), back);
+    assert.deepEqual(notedBy("previous", [310, 333]), back);
   });
 });
