@@ -269,24 +269,29 @@ describe("VisibleCursor", () => {
     });
   });
 
+  const keyOf = (n: number): Uint8Array => bytes(`k${n + 1000}`);
+
+  /** A cursor at version 1 that notes in `ranges` where it sees none. */
+  function noting(memtable: Memtable, ranges: UnseenRanges): VisibleCursor {
+    return new VisibleCursor(memtable.cursor(), [], {
+      version: 1,
+      moment: 0,
+      start: bytes("k"),
+      end: keyOf(400),
+      unseen: {
+        around: (key) => ranges.around(key, 1, 0),
+        note: (start, end) => ranges.note({ start, end, version: 1, moment: 0 }),
+      },
+    });
+  }
+
   it("notes where it sees none: from pause to pause, up to what it sees or knows, and to the end", () => {
-    const keyOf = (n: number): Uint8Array => bytes(`k${n + 1000}`);
     const memtable = new Memtable();
     for (let n = 0; n < 400; n++) memtable.add(keyOf(n), 1, 0, Uint8Array.of(n === 200 ? 5 : OP_DELETE));
     const notedBy = (move: "next" | "previous", known?: [number, number]): string[] => {
       const ranges = new UnseenRanges();
-      const noted = { version: 1, moment: 0 };
-      if (known !== undefined) ranges.note({ start: keyOf(known[0]), end: keyOf(known[1]), ...noted });
-      const cursor = new VisibleCursor(memtable.cursor(), [], {
-        version: NEWEST,
-        moment: 0,
-        start: bytes("k"),
-        end: keyOf(400),
-        unseen: {
-          around: (key) => ranges.around(key, 1, 0),
-          note: (start, end) => ranges.note({ start, end, ...noted }),
-        },
-      });
+      if (known !== undefined) ranges.note({ start: keyOf(known[0]), end: keyOf(known[1]), version: 1, moment: 0 });
+      const cursor = noting(memtable, ranges);
       if (move === "previous") cursor.seekEnd();
       assert.equal(cursor[move](), true);
       assert.equal(cursor[move](), false);
@@ -301,5 +306,22 @@ describe("VisibleCursor", () => {
     const back = ["k-k1191\0", "k1200\0-k1391\0"];
     assert.deepEqual(notedBy("previous"), back);
     assert.deepEqual(notedBy("previous", [310, 333]), back);
+  });
+
+  it("notes nothing around a row that is too new for it, also where that came behind a pause", () => {
+    for (const [move, late, known] of [["nextSome", 68, [70, 100]], ["previousSome", 332, [300, 330]]] as const) {
+      const memtable = new Memtable();
+      for (let n = 0; n < 400; n++) memtable.add(keyOf(n), 1, 0, Uint8Array.of(OP_DELETE));
+      const ranges = new UnseenRanges();
+      ranges.note({ start: keyOf(known[0]), end: keyOf(known[1]), version: 1, moment: 0 });
+      const cursor = noting(memtable, ranges);
+      if (move === "previousSome") cursor.seekEnd();
+      assert.equal(cursor[move](), PAUSE);
+      memtable.add(keyOf(late), 2, 0, Uint8Array.of(5));
+      ranges.touch(keyOf(late));
+      while (cursor[move]() === PAUSE);
+      assert.equal(ranges.around(keyOf(late), 1, 0), undefined, move);
+      assert.ok(ranges.around(keyOf(200), 1, 0), move);
+    }
   });
 });
