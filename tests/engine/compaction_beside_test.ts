@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { yieldToLoop } from "../../lib/base/yield.ts";
-import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { all, key, name, open, put, removeRange } from "./fixture.ts";
@@ -13,13 +13,17 @@ const VALUE = "x".repeat(100);
 /** Turns of the loop that a table's sync takes. */
 const SLOW = 30;
 
-/** An engine with many tables in several levels. */
-async function deep(changes: Partial<EngineSettings> = {}): Promise<Engine> {
+/** A disk on which tables take long to be synced. */
+function slowDisk(): MemoryFileSystem {
   const delay = async (operation: string, path: string): Promise<void> => {
     if (operation !== "sync" || !path.endsWith(".sst")) return;
     for (let i = 0; i < SLOW; i++) await yieldToLoop();
   };
-  const fs = memoryFileSystem({ delay: (operation, path) => path === undefined ? undefined : delay(operation, path) });
+  return memoryFileSystem({ delay: (operation, path) => path === undefined ? undefined : delay(operation, path) });
+}
+
+/** An engine with many tables in several levels. */
+async function deep(changes: Partial<EngineSettings> = {}, fs: MemoryFileSystem = slowDisk()): Promise<Engine> {
   const engine = await open(fs, { historyBytes: 0, ...changes });
   for (let i = 0; i < COUNT; i++) await put(engine, { [name(i * 7919 % COUNT)]: `${i} ${VALUE}` });
   return engine;
@@ -103,7 +107,7 @@ describe("compaction that was asked for", () => {
     await removeRange(engine, "a", "m");
     await engine.compact();
     snapshot.release();
-    const [{ tables }] = engine.stats().levels as [{ tables: number }];
+    const { tables } = engine.stats().levels[0]!;
     assert.equal(tables, 3);
     let written = 0;
     await engine.compact(undefined, undefined, undefined, (_bytes, tables) => written += tables);
@@ -126,10 +130,12 @@ describe("compaction that was asked for", () => {
     await engine.close();
   });
 
-  it("is given up in the middle of a part, and while it waits for its turn", async () => {
+  it("is given up in the middle of a part, of which nothing stays, and while it waits for its turn", async () => {
     let time = 0;
-    const engine = await deep({ monotonic: () => time++, tableBytes: 2 ** 20, blobBytes: 2 ** 20 });
+    const fs = slowDisk();
+    const engine = await deep({ monotonic: () => time++, tableBytes: 2 ** 20, blobBytes: 2 ** 20 }, fs);
     await engine.compact();
+    const [files, bytes] = [await fs.list("/db"), fs.usedBytes];
     const { compactions } = engine.stats();
     const [first, second] = [new AbortController(), new AbortController()];
     let isOver = false;
@@ -142,6 +148,7 @@ describe("compaction that was asked for", () => {
     first.abort(new Error("nor this one"));
     await assert.rejects(compacting, /nor this one/);
     assert.equal(engine.stats().compactions, compactions);
+    assert.deepEqual([await fs.list("/db"), fs.usedBytes], [files, bytes]);
     await engine.close();
   });
 });

@@ -71,6 +71,24 @@ describe("a commit that a full disk refuses", () => {
     await engine.close().catch(() => {});
   });
 
+  it("turns the database read-only where it was cut off and nobody knows whether the disk has that", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (!isFull || !path.endsWith(".log")) return;
+        if (name === "append") throw new NoSpaceError(`Cannot write ${path} (ENOSPC)`);
+        if (name === "sync") throw new IOError(`Cannot sync ${path} (EIO)`);
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    isFull = true;
+    await assert.rejects(put(engine, { b: "2" }, "interval"), IOError);
+    isFull = false;
+    await assert.rejects(put(engine, { c: "3" }, "interval"), { code: "READ_ONLY" });
+    await engine.close().catch(() => {});
+  });
+
   for (const isFirst of [false, true]) {
     it(`is no damage for a reader that saw it before it was cut off${isFirst ? ", the first of its log" : ""}`, async () => {
       let isFull = false;
