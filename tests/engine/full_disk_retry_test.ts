@@ -119,6 +119,7 @@ describe("a full disk that is simulated", () => {
       fs.capacityBytes = fs.usedBytes;
       await until("the full disk", () => full > 0 || undefined);
       assert.deepEqual(timers, []);
+      assert.ok(!(await fs.list("/db")).some((file) => file.endsWith(".sst")), "nothing stays of what was given up");
     } finally {
       globalThis.setTimeout = real;
       fs.capacityBytes = Infinity;

@@ -18,11 +18,14 @@ describe("Pin", () => {
     const fs = memoryFileSystem();
     const engine = await open(fs, { historyBytes: 0, archiveBytes: 4000 });
     await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
+    const times = new Map<number, number>();
+    engine.onCommit(({ version, timestamp }) => void times.set(version, timestamp));
     await fill(engine, 203);
     assert.deepEqual([engine.slots().length, engine.gaps().length > 0], [1, true]);
     const pin = await engine.pin();
     const expected = contents(engine);
     assert.ok(pin.base.version > 0 && pin.base.version < 203, `base ${pin.base.version}`);
+    assert.equal(pin.base.timestamp, times.get(pin.base.version));
     await fill(engine, 300, "w");
     await engine.compact();
     const tail = await tailOf(pin);
