@@ -130,6 +130,43 @@ describe("a commit that a full disk refuses", () => {
     });
   }
 
+  it("is never taken by a reader that saw it for another one that came in its place", async () => {
+    let isFull = false;
+    const cut = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path, bytes }) {
+        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
+        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+      },
+      delay(name, path) {
+        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
+        reached.resolve();
+        return cut.promise;
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "kept" });
+    const reader = await open(fs.otherProcess(), { readOnly: true });
+    const follower = reader.follow(1);
+    isFull = true;
+    const refused = put(engine, { b: "refused" }, "interval");
+    refused.catch(() => {});
+    await reached.promise;
+    await reader.refresh();
+    assert.equal(reader.visibleVersion, 2);
+    cut.resolve();
+    await assert.rejects(refused, NoSpaceError);
+    isFull = false;
+    await put(engine, { c: "as long" });
+    await assert.rejects(follower.next(MIB));
+    await reader.refresh();
+    assert.deepEqual((await follower.next(MIB))?.commits.map(({ version }) => version), [2]);
+    assert.deepEqual(all(reader), [["a", "kept"], ["c", "as long"]]);
+    await reader.close();
+    await engine.close();
+  });
+
   it("is no damage for a reader that saw it before others of its group were written in its place", async () => {
     let isFull = false;
     const cut = Promise.withResolvers<void>();
