@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
-import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { KIND_TEXT } from "../../lib/format/cell.ts";
@@ -16,17 +16,13 @@ const VALUE = "x".repeat(100);
 /** Turns of the loop that a table's sync takes. */
 const SLOW = 30;
 
-/** A disk on which tables take long to be synced. */
-function slowDisk(): MemoryFileSystem {
+/** An engine with many tables in several levels. */
+async function deep(changes: Partial<EngineSettings> = {}): Promise<Engine> {
   const delay = async (operation: string, path: string): Promise<void> => {
     if (operation !== "sync" || !path.endsWith(".sst")) return;
     for (let i = 0; i < SLOW; i++) await yieldToLoop();
   };
-  return memoryFileSystem({ delay: (operation, path) => path === undefined ? undefined : delay(operation, path) });
-}
-
-/** An engine with many tables in several levels. */
-async function deep(changes: Partial<EngineSettings> = {}, fs: MemoryFileSystem = slowDisk()): Promise<Engine> {
+  const fs = memoryFileSystem({ delay: (operation, path) => path === undefined ? undefined : delay(operation, path) });
   const engine = await open(fs, { historyBytes: 0, ...changes });
   for (let i = 0; i < COUNT; i++) await put(engine, { [name(i * 7919 % COUNT)]: `${i} ${VALUE}` });
   return engine;
@@ -130,28 +126,6 @@ describe("compaction that was asked for", () => {
     assert.ok(parts.length < 20, `${parts}: what was just written is not written again`);
     assert.deepEqual(all(engine), before);
     assert.ok((await engine.verify()).ok);
-    await engine.close();
-  });
-
-  it("is given up in the middle of a part, of which nothing stays, and while it waits for its turn", async () => {
-    let time = 0;
-    const fs = slowDisk();
-    const engine = await deep({ monotonic: () => time++, tableBytes: 2 ** 20, blobBytes: 2 ** 20 }, fs);
-    await engine.compact();
-    const [files, bytes] = [await fs.list("/db"), fs.usedBytes];
-    const { compactions } = engine.stats();
-    const [first, second] = [new AbortController(), new AbortController()];
-    let isOver = false;
-    const compacting = engine.compact(undefined, undefined, first.signal).finally(() => isOver = true);
-    const waiting = engine.compact(undefined, undefined, second.signal);
-    for (let i = 0; i < 5; i++) await yieldToLoop();
-    second.abort(new Error("not this one"));
-    await assert.rejects(waiting, /not this one/);
-    assert.ok(!isOver);
-    first.abort(new Error("nor this one"));
-    await assert.rejects(compacting, /nor this one/);
-    assert.equal(engine.stats().compactions, compactions);
-    assert.deepEqual([await fs.list("/db"), fs.usedBytes], [files, bytes]);
     await engine.close();
   });
 
