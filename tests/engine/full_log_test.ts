@@ -235,6 +235,34 @@ describe("a commit that a full disk refuses", () => {
     assert.notEqual(next, cut);
     await db.close();
   });
+
+  it("leaves of a restore that it refuses only the files that were given", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (isFull && path.endsWith(".log") && name === "append") {
+          throw new NoSpaceError(`Cannot write ${path} (ENOSPC)`);
+        }
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    await engine.compact();
+    await put(engine, { b: "2" });
+    const writer = engine.ingestWriter();
+    writer.add(key("c"), Uint8Array.of(5));
+    const files = await writer.finish();
+    await engine.compact();
+    const before = await fs.list("/db");
+    isFull = true;
+    await assert.rejects(engine.ingest(files, { replace: true }), NoSpaceError);
+    const tables = (names: string[]): string[] => names.filter((file) => file.endsWith(".sst"));
+    assert.deepEqual(tables(await fs.list("/db")), tables(before));
+    isFull = false;
+    await engine.ingest(files, { replace: true });
+    assert.equal(all(engine).length, 1);
+    await engine.close();
+  });
 });
 
 describe("the reserve", () => {
