@@ -44,12 +44,13 @@ export interface Staleness {
 /** More are not kept: as many queues may be emptied at once, and each row that is written is compared with ten of them. */
 const RANGES_MAX = 1024;
 
+/** When each range was last of use, for `#evict`: to whoever has it, copies share them. */
+const used = new WeakMap<UnseenRange, number>();
+let uses = 0;
+
 /** The ranges known of a store. */
 export class UnseenRanges {
   #ranges: UnseenRange[] = [];
-  /** When each was last of use, for `#evict`. */
-  readonly #used = new WeakMap<UnseenRange, number>();
-  #uses = 0;
   #epoch = 0;
 
   /** Whether none is known. */
@@ -67,7 +68,7 @@ export class UnseenRanges {
     const range = this.#ranges[this.#indexOf(key)];
     if (range === undefined || compareBytes(range.start, key) > 0) return undefined;
     if (range.version > version || range.moment > moment) return undefined;
-    this.#used.set(range, ++this.#uses);
+    used.set(range, ++uses);
     return range;
   }
 
@@ -89,7 +90,7 @@ export class UnseenRanges {
       moment = Math.max(moment, met.moment);
     }
     const all = { start, end, version, moment };
-    this.#used.set(all, ++this.#uses);
+    used.set(all, ++uses);
     ranges.splice(first, last - first, all);
     if (ranges.length > RANGES_MAX) this.#evict();
   }
@@ -102,7 +103,7 @@ export class UnseenRanges {
     const own = key.slice();
     const parts = [{ ...range, end: own }, { ...range, start: behindKey(own) }]
       .filter((part) => isBelow(part.start, part.end));
-    for (const part of parts) this.#used.set(part, ++this.#uses);
+    for (const part of parts) used.set(part, ++uses);
     this.#ranges.splice(at, 1, ...parts);
     if (this.#ranges.length > RANGES_MAX) this.#evict();
   }
@@ -134,8 +135,8 @@ export class UnseenRanges {
 
   /** Forgets a quarter, those that were of no use for longest: one at a time would look through all of them for each. */
   #evict(): void {
-    const uses = this.#ranges.map((range) => this.#used.get(range) ?? 0);
-    const least = uses.toSorted((a, b) => a - b)[RANGES_MAX >>> 2]!;
-    this.#ranges = this.#ranges.filter((_, i) => uses[i]! >= least);
+    const since = this.#ranges.map((range) => used.get(range)!);
+    const least = since.toSorted((a, b) => a - b)[RANGES_MAX >>> 2]!;
+    this.#ranges = this.#ranges.filter((_, i) => since[i]! >= least);
   }
 }

@@ -229,7 +229,6 @@ export class VisibleCursor {
     const rows = this.#rows;
     const end = this.#end;
     let newer = 0;
-    let isOlder = true;
     for (let passed = 0; rows.valid; passed++) {
       if (end !== undefined && compareBytes(rows.key, end) >= 0) break;
       if (passed === ROWS_PER_MOVE) {
@@ -238,7 +237,7 @@ export class VisibleCursor {
         if (from !== undefined) this.#unseen!.note(from, this.#edge);
         return PAUSE;
       }
-      if (passed === ROWS_BEFORE_ASKING && isOlder && this.#unseen !== undefined) {
+      if (passed === ROWS_BEFORE_ASKING && this.#unseen !== undefined) {
         const known = this.#unseen.around(rows.key);
         if (known === undefined) {
           if (from === undefined) rows.seek(from = copyBytes(rows.key), NEWEST);
@@ -251,7 +250,6 @@ export class VisibleCursor {
         }
       }
       if (rows.version > this.#atVersion) {
-        isOlder = false;
         from = undefined;
         if (++newer < STEPS_BEFORE_SEEK) rows.next();
         else {

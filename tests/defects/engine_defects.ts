@@ -160,7 +160,6 @@ export const engineDefects: readonly Defect[] = [
       file: QUEUE,
       find: `      start.cut();
       this.#lastVersion = start.version;
-      this.#lastTimestamp = start.timestamp;
 `,
       replace: "",
     }],

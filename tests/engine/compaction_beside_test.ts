@@ -1,11 +1,14 @@
 /** Compaction that was asked for, of a database that is written to meanwhile: writers are not stopped until its end. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { encodeText } from "../../lib/base/bytes.ts";
 import { yieldToLoop } from "../../lib/base/yield.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine, EngineSettings } from "../../lib/engine/types.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
-import { all, key, name, open, put, removeRange } from "./fixture.ts";
+import { KIND_TEXT } from "../../lib/format/cell.ts";
+import { internalKey, spacePrefix, tagPrefix } from "../../lib/format/space.ts";
+import { all, get, key, name, open, put, removeRange } from "./fixture.ts";
 
 const COUNT = 600;
 const VALUE = "x".repeat(100);
@@ -94,6 +97,23 @@ describe("compaction that was asked for", () => {
     await engine.close();
   });
 
+  it("passes no table that begins where a deletion in the one before it ends, and has but that row", async () => {
+    const engine = await open(memoryFileSystem(), { blobBytes: 2 ** 20, compression: "none" });
+    const value = VALUE.repeat(20);
+    await put(engine, { b: value, m: value, n: value });
+    // Keeps the deletion.
+    const snapshot = engine.snapshot();
+    await removeRange(engine, "a", "m");
+    await engine.compact();
+    snapshot.release();
+    const { tables } = engine.stats().levels[0]!;
+    assert.equal(tables, 3);
+    let written = 0;
+    await engine.compact(undefined, undefined, undefined, (_bytes, tables) => written += tables);
+    assert.equal(written, tables);
+    await engine.close();
+  });
+
   it("goes down in parts, and leaves all in one level", async () => {
     const engine = await deep();
     assert.ok(levelsOf(engine).length > 2, `levels ${levelsOf(engine)}`);
@@ -106,6 +126,28 @@ describe("compaction that was asked for", () => {
     assert.ok(parts.length < 20, `${parts}: what was just written is not written again`);
     assert.deepEqual(all(engine), before);
     assert.ok((await engine.verify()).ok);
+    await engine.close();
+  });
+
+  it("drops no tag for the sake of a commit that a power cut may take", async () => {
+    let time = 0;
+    const fs = memoryFileSystem();
+    const settings = { tableBytes: 2 ** 20, blobBytes: 2 ** 20, memtableBytes: 2 ** 20 };
+    const engine = await open(fs, { ...settings, monotonic: () => time++ });
+    const tag = internalKey(tagPrefix(spacePrefix(1), encodeText("tag")), encodeText(name(0)));
+    for (let i = 1; i < COUNT; i++) await put(engine, { [name(i)]: VALUE }, "interval");
+    const batch = new Batch();
+    batch.putCell(spacePrefix(0), encodeText(name(0)), KIND_TEXT, encodeText("tagged"));
+    batch.put(tag, Uint8Array.of(5));
+    await engine.commit(batch);
+    await engine.compact();
+    const compacting = engine.compact();
+    await put(engine, { [name(0)]: "not tagged any more" }, "interval");
+    await compacting;
+    const after = await open(fs.fork({ keep: "none" }), settings);
+    assert.equal(get(after, name(0)), "tagged");
+    assert.notEqual(after.read().get(tag), undefined);
+    await after.close();
     await engine.close();
   });
 });

@@ -18,6 +18,7 @@ import type { FileSystem } from "../../lib/files/file_system.ts";
 import { nodeFileSystem } from "../../lib/files/node_file_system.ts";
 import { MemtableCursor } from "../../lib/tree/memtable/memtable_cursor.ts";
 import { type MemoryFileSystem, memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
+import { FILE_HEADER_BYTES } from "../../lib/format/identity.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { all, fill, get, key, name, open, put, remove, removeRange, tinySettings } from "./fixture.ts";
 import { destroyDatabase, openEngine } from "../../lib/engine/open.ts";
@@ -615,6 +616,10 @@ describe("a manifest that lost its last edit", () => {
       await copy.makeDirectory("/db/damaged-1");
       const [, unnamed] = (await copy.list("/db")).filter((one) => one.endsWith(".log"));
       await (await copy.open(`/db/damaged-1/${unnamed}`, "create")).close();
+      await assert.rejects(open(copy), lost);
+      if (commits === 1) return;
+      // The first of them may be damaged.
+      copy.damage(`/db/${unnamed}`, (bytes) => bytes.fill(0xff, FILE_HEADER_BYTES, FILE_HEADER_BYTES + 4));
       await assert.rejects(open(copy), lost);
     });
   }

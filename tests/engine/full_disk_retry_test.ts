@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { describe, it } from "node:test";
+import { IOError, ReadOnlyError } from "../../lib/base/errors.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { all, name, open, put } from "./fixture.ts";
 
@@ -102,6 +103,31 @@ describe("a write that waits for memtables to be written", () => {
   });
 });
 
+describe("a write that waits for memtables that can't be written", () => {
+  it("is refused", async () => {
+    const gate = new Gate();
+    let isBroken = false;
+    const fs = memoryFileSystem({
+      delay: gate.delay,
+      beforeOperation({ name, path }) {
+        if (isBroken && name === "append" && path.endsWith(".sst")) throw new IOError(`Cannot write ${path} (EIO)`);
+      },
+    });
+    let stalls = 0;
+    const onEvent = ({ type }: { type: string }): void => void (type === "stall" && stalls++);
+    const engine = await open(fs, { memtableBytes: 4096, onEvent });
+    const writing = (async () => {
+      for (let i = 0;; i++) await put(engine, { [name(i)]: "x".repeat(200) });
+    })();
+    writing.catch(() => {});
+    await until("a stall", () => stalls > 0 || undefined);
+    isBroken = true;
+    gate.open();
+    await assert.rejects(writing, ReadOnlyError);
+    await engine.close().catch(() => {});
+  });
+});
+
 describe("a full disk that is simulated", () => {
   it("is not tried again because real time has gone by: a run would not repeat", async () => {
     const fs = memoryFileSystem();
@@ -119,6 +145,7 @@ describe("a full disk that is simulated", () => {
       fs.capacityBytes = fs.usedBytes;
       await until("the full disk", () => full > 0 || undefined);
       assert.deepEqual(timers, []);
+      assert.ok(!(await fs.list("/db")).some((file) => file.endsWith(".sst")), "nothing stays of what was given up");
     } finally {
       globalThis.setTimeout = real;
       fs.capacityBytes = Infinity;

@@ -71,6 +71,24 @@ describe("a commit that a full disk refuses", () => {
     await engine.close().catch(() => {});
   });
 
+  it("turns the database read-only where it was cut off and nobody knows whether the disk has that", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (!isFull || !path.endsWith(".log")) return;
+        if (name === "append") throw new NoSpaceError(`Cannot write ${path} (ENOSPC)`);
+        if (name === "sync") throw new IOError(`Cannot sync ${path} (EIO)`);
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    isFull = true;
+    await assert.rejects(put(engine, { b: "2" }, "interval"), IOError);
+    isFull = false;
+    await assert.rejects(put(engine, { c: "3" }, "interval"), { code: "READ_ONLY" });
+    await engine.close().catch(() => {});
+  });
+
   for (const isFirst of [false, true]) {
     it(`is no damage for a reader that saw it before it was cut off${isFirst ? ", the first of its log" : ""}`, async () => {
       let isFull = false;
@@ -111,6 +129,43 @@ describe("a commit that a full disk refuses", () => {
       await engine.close();
     });
   }
+
+  it("is never taken by a reader that saw it for another one that came in its place", async () => {
+    let isFull = false;
+    const cut = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path, bytes }) {
+        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
+        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+      },
+      delay(name, path) {
+        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
+        reached.resolve();
+        return cut.promise;
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "kept" });
+    const reader = await open(fs.otherProcess(), { readOnly: true });
+    const follower = reader.follow(1);
+    isFull = true;
+    const refused = put(engine, { b: "refused" }, "interval");
+    refused.catch(() => {});
+    await reached.promise;
+    await reader.refresh();
+    assert.equal(reader.visibleVersion, 2);
+    cut.resolve();
+    await assert.rejects(refused, NoSpaceError);
+    isFull = false;
+    await put(engine, { c: "as long" });
+    await assert.rejects(follower.next(MIB));
+    await reader.refresh();
+    assert.deepEqual((await follower.next(MIB))?.commits.map(({ version }) => version), [2]);
+    assert.deepEqual(all(reader), [["a", "kept"], ["c", "as long"]]);
+    await reader.close();
+    await engine.close();
+  });
 
   it("is no damage for a reader that saw it before others of its group were written in its place", async () => {
     let isFull = false;
@@ -179,6 +234,34 @@ describe("a commit that a full disk refuses", () => {
     assert.equal(first, "000002.log");
     assert.notEqual(next, cut);
     await db.close();
+  });
+
+  it("leaves of a restore that it refuses only the files that were given", async () => {
+    let isFull = false;
+    const fs = memoryFileSystem({
+      beforeOperation({ name, path }) {
+        if (isFull && path.endsWith(".log") && name === "append") {
+          throw new NoSpaceError(`Cannot write ${path} (ENOSPC)`);
+        }
+      },
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "1" });
+    await engine.compact();
+    await put(engine, { b: "2" });
+    const writer = engine.ingestWriter();
+    writer.add(key("c"), Uint8Array.of(5));
+    const files = await writer.finish();
+    await engine.compact();
+    const before = await fs.list("/db");
+    isFull = true;
+    await assert.rejects(engine.ingest(files, { replace: true }), NoSpaceError);
+    const tables = (names: string[]): string[] => names.filter((file) => file.endsWith(".sst"));
+    assert.deepEqual(tables(await fs.list("/db")), tables(before));
+    isFull = false;
+    await engine.ingest(files, { replace: true });
+    assert.equal(all(engine).length, 1);
+    await engine.close();
   });
 });
 

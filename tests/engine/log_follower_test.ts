@@ -8,6 +8,7 @@ import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { MemoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { Engine, LogFollower, LogStretch } from "../../lib/engine/types.ts";
 import { fill, key, name, open, put } from "./fixture.ts";
+import { withHeldSyncs } from "./held_syncs.ts";
 
 /** All that a follower has to give now. */
 async function drain(follower: LogFollower, maxBytes = 256): Promise<LogStretch[]> {
@@ -26,18 +27,24 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, i) => from + i);
 }
 
-/** Counts the bytes read from log segments. */
-function countReads(fs: MemoryFileSystem): { bytes: number } {
-  const counted = { bytes: 0 };
+/** Counts the bytes read from log segments, and those that are open to be read. */
+function countReads(fs: MemoryFileSystem): { bytes: number; open: number } {
+  const counted = { bytes: 0, open: 0 };
   const { openSync } = fs;
   fs.openSync = (path, mode) => {
     const handle = openSync.call(fs, path, mode);
     if (!path.endsWith(".log")) return handle;
     const read = handle.readAtSync.bind(handle);
+    const close = handle.closeSync.bind(handle);
+    counted.open++;
     handle.readAtSync = (into, position) => {
       const got = read(into, position);
       counted.bytes += got;
       return got;
+    };
+    handle.closeSync = () => {
+      counted.open--;
+      close();
     };
     return handle;
   };
@@ -290,6 +297,48 @@ describe("LogFollower", () => {
     await engine.close();
     await assert.rejects(other.next(10), ClosedError);
     assert.throws(() => engine.follow(0), ClosedError);
+  });
+
+  it("ends in the middle of a call, too, and leaves no file open", async () => {
+    const fs = memoryFileSystem();
+    let time = 0;
+    const engine = await open(fs, { memtableBytes: 2 ** 20, monotonic: () => time += 10 });
+    await fill(engine, 50);
+    await engine.flush();
+    const counted = countReads(fs);
+    const follower = engine.follow(0);
+    const reading = follower.next(Infinity);
+    await yieldToLoop();
+    assert.equal(counted.open, 1);
+    follower.close();
+    await assert.rejects(reading, ClosedError);
+    assert.equal(counted.open, 0);
+    await engine.close();
+  });
+
+  it("answers one call after the other", async () => {
+    const engine = await open(memoryFileSystem());
+    await fill(engine, 2);
+    await engine.flush();
+    const follower = engine.follow(0);
+    const [first, second] = await Promise.all([follower.next(1), follower.next(Infinity)]);
+    assert.deepEqual(versionsOf([first!, second!]), [1, 2]);
+    await engine.close();
+  });
+
+  it("gives nothing that is not visible yet, though it may be on disk", async () => {
+    // When it is asked between the end of a commit's sync and its being shown.
+    for (let turns = 0; turns < 30; turns++) {
+      const { engine, begun, release } = await withHeldSyncs({ durability: "commit" });
+      const follower = engine.follow(0);
+      const writing = put(engine, { a: "2" });
+      (await begun())();
+      for (let n = 0; n < turns; n++) await undefined;
+      await follower.next(Infinity, ({ version }) => assert.ok(version <= engine.visibleVersion, `${turns} turns`));
+      await writing;
+      release();
+      await engine.close();
+    }
   });
 
   it("settles: all visible is durable, and no later commit has an earlier time", async () => {

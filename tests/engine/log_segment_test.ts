@@ -110,9 +110,58 @@ describe("a segment of the log", () => {
     const expected = { number: 1, database: DATABASE };
     const versions = (): number[] => Array.from(readCommits(fs, "/", expected, end), ({ version }) => version);
     assert.deepEqual(versions(), [1, 2]);
+    for (const { version } of readCommits(fs, "/", expected, end)) if (version === 1) break;
     const whole = (await fs.stat(PATH))!.size;
     fs.damage(PATH, (bytes) => bytes.slice(0, FILE_HEADER_BYTES + (whole - FILE_HEADER_BYTES) / 2));
     assert.throws(versions, CorruptionError);
+    await fs.remove(PATH);
+    assert.equal(fs.usedBytes, 0, "it is left open");
+  });
+
+  it("taken back to a mark, counts nothing as durable behind it, also when a sync was under way", async () => {
+    for (const isUnderWay of [false, true]) {
+      const synced = Promise.withResolvers<void>();
+      let holds = false;
+      const fs = memoryFileSystem({ delay: (name) => holds && name === "sync" ? synced.promise : undefined });
+      const segment = await made(fs);
+      segment.appendSync(record(segment, 1));
+      segment.note(1, 1001);
+      const { end } = segment;
+      const takeBack = segment.mark();
+      segment.appendSync(record(segment, 2));
+      segment.note(2, 1002);
+      holds = isUnderWay;
+      const sync = segment.sync();
+      await yieldToLoop();
+      const taken = takeBack();
+      await yieldToLoop();
+      synced.resolve();
+      await Promise.all([sync, taken]);
+      assert.deepEqual([segment.end, segment.synced, segment.last, segment.wasCut], [end, end, 1, true]);
+      assert.equal((await fs.stat(PATH))!.size, end);
+      await segment.close();
+    }
+  });
+
+  it("has zeros ahead again when it was cut, and not where they could not be written", async () => {
+    const fs = memoryFileSystem();
+    const segment = await withTwo(fs);
+    const size = async (): Promise<number> => (await fs.stat(PATH))!.size;
+    segment.fillAhead(100);
+    const filled = await size();
+    assert.ok(filled > segment.end + 10_000);
+    await segment.cut();
+    assert.equal(await size(), segment.end);
+    segment.fillAhead(100);
+    assert.equal(await size(), filled);
+    await segment.trim();
+    fs.capacityBytes = fs.usedBytes + 1000;
+    segment.fillAhead(100);
+    await segment.trim();
+    fs.capacityBytes = Infinity;
+    segment.fillAhead(100);
+    assert.equal(await size(), segment.end, "it is tried once");
+    await segment.close();
   });
 
   it("is another's where its header says another number, or another database", async () => {

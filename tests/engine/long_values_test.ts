@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeText } from "../../lib/base/bytes.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import { Batch } from "../../lib/format/log/batch.ts";
 import { KIND_BYTES } from "../../lib/format/cell.ts";
@@ -39,6 +40,30 @@ describe("long values", () => {
     for (let round = 0; round < 2; round++) {
       for (const value of values) assert.ok(get(engine, value[0]!) === value, `${value[0]} ${round}`);
     }
+    await engine.close();
+  });
+
+  it("are read to their end though their file is let go of meanwhile, which then goes", async () => {
+    const holding = Promise.withResolvers<void>();
+    let holds = false;
+    const fs = memoryFileSystem({
+      delay: (name, path) => holds && name === "read" && path!.endsWith(".blob") ? holding.promise : undefined,
+    });
+    const engine = await open(fs);
+    await put(engine, { a: "x".repeat(200_000) });
+    await engine.compact();
+    const blobs = async (): Promise<string[]> => (await fs.list("/db")).filter((file) => file.endsWith(".blob"));
+    const [blob] = await blobs();
+    holds = true;
+    const reading = engine.valueAsync(engine.read().get(key("a"))!);
+    await yieldToLoop();
+    await put(engine, { a: "short" });
+    await engine.compact();
+    assert.deepEqual(await blobs(), [blob]);
+    holding.resolve();
+    assert.equal((await reading).length, 200_000);
+    await yieldToLoop();
+    assert.deepEqual(await blobs(), []);
     await engine.close();
   });
 

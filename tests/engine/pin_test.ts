@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ClosedError } from "../../lib/base/errors.ts";
+import { yieldToLoop } from "../../lib/base/yield.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
 import type { CommitEvent, Pin } from "../../lib/engine/types.ts";
 import { fill, open, put } from "./fixture.ts";
@@ -18,11 +19,14 @@ describe("Pin", () => {
     const fs = memoryFileSystem();
     const engine = await open(fs, { historyBytes: 0, archiveBytes: 4000 });
     await engine.setSlot({ id: "s", repository: "r", version: 0, createdAt: 0 });
+    const times = new Map<number, number>();
+    engine.onCommit(({ version, timestamp }) => void times.set(version, timestamp));
     await fill(engine, 203);
     assert.deepEqual([engine.slots().length, engine.gaps().length > 0], [1, true]);
     const pin = await engine.pin();
     const expected = contents(engine);
     assert.ok(pin.base.version > 0 && pin.base.version < 203, `base ${pin.base.version}`);
+    assert.equal(pin.base.timestamp, times.get(pin.base.version));
     await fill(engine, 300, "w");
     await engine.compact();
     const tail = await tailOf(pin);
@@ -65,5 +69,54 @@ describe("Pin", () => {
     second.release();
     await copied.close();
     await engine.close();
+  });
+
+  it("holds its tables and its log until it is released, and lets go of them once", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, { historyBytes: 0 });
+    await fill(engine, 103);
+    const [pin, other] = [await engine.pin(), await engine.pin()];
+    const kinds = new Set(pin.files.map(({ kind }) => kind));
+    assert.ok(kinds.has("table") && kinds.has("log"), `${[...kinds]}`);
+    const left = async (): Promise<number> => {
+      const names = await fs.list("/db");
+      return pin.files.filter(({ name }) => names.includes(name)).length;
+    };
+    await fill(engine, 300, "w");
+    await engine.compact();
+    assert.equal(await left(), pin.files.length);
+    pin.release();
+    pin.release();
+    assert.deepEqual([engine.stats().pins, await left()], [1, pin.files.length]);
+    other.release();
+    assert.deepEqual([engine.stats().pins, await left()], [0, 0]);
+    await engine.close();
+  });
+
+  it("has of the log what is not in tables, and gives no commit that is", async () => {
+    // Opened again, its commits are in many memtables, of which the second is not written yet.
+    const written = Promise.withResolvers<void>();
+    let tables = 0;
+    const fs = memoryFileSystem({
+      delay: (name, path) => name === "sync" && path!.endsWith(".sst") && ++tables > 1 ? written.promise : undefined,
+    });
+    const engine = await open(fs, { memtableBytes: 2 ** 20 });
+    await fill(engine, 100);
+    await engine.settled();
+    fs.kill();
+    await engine.close().catch(() => {});
+    const again = await open(fs.otherProcess(), { historyBytes: 2 ** 20 });
+    await put(again, { z: "1" });
+    while (tables < 2) await yieldToLoop();
+    const pin = await again.pin();
+    assert.ok(pin.base.version > 0 && pin.base.version < 100, `base ${pin.base.version}`);
+    assert.equal((await tailOf(pin))[0]!.version, pin.base.version + 1);
+    pin.release();
+    written.resolve();
+    await again.compact();
+    const later = await again.pin();
+    assert.deepEqual(later.files.filter(({ kind }) => kind === "log"), []);
+    later.release();
+    await again.close();
   });
 });

@@ -89,6 +89,27 @@ describe("syncs that no commit waits for", () => {
     await engine.close().catch(() => {});
   });
 
+  it("are tried again until a full disk has space for what is buffered", async () => {
+    const fs = memoryFileSystem();
+    const engine = await open(fs, {
+      durability: "buffered",
+      flushInterval: 1,
+      bufferBytes: 2 ** 20,
+      memtableBytes: 2 ** 20,
+    });
+    await put(engine, { first: "1" }, "commit");
+    fs.capacityBytes = fs.usedBytes;
+    await put(engine, { a: "x".repeat(100_000) });
+    while (!engine.stats().full) await pause(1);
+    fs.capacityBytes = Infinity;
+    for (let tries = 0; engine.stats().full && tries < 5000; tries++) await pause(1);
+    fs.kill();
+    await engine.close().catch(() => {});
+    const after = await open(fs.otherProcess());
+    assert.equal(get(after, "a")?.length, 100_000);
+    await after.close();
+  });
+
   it("begin early when much is written, one at a time", async () => {
     const { engine, begun, waiting, release } = await withHeldSyncs({ flushInterval: 60_000 });
     for (let i = 0; i < 31; i++) await put(engine, { [`${i}`]: "x".repeat(2 ** 18) });

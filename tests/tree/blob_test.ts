@@ -6,7 +6,15 @@ import { ClosedError, CorruptionError, UnsupportedFormatError } from "../../lib/
 import { Slicer } from "../../lib/base/yield.ts";
 import type { FileSystem } from "../../lib/files/file_system.ts";
 import { memoryFileSystem } from "../../lib/files/memory/memory_file_system.ts";
-import { BLOB_RECORDS_AT, type BlobPointer, readBlobPointer, writeBlobPointer } from "../../lib/format/blob.ts";
+import {
+  BLOB_FOOTER_BYTES,
+  BLOB_RECORDS_AT,
+  type BlobPointer,
+  readBlobPointer,
+  writeBlobFooter,
+  writeBlobPointer,
+} from "../../lib/format/blob.ts";
+import { checksumSeed } from "../../lib/format/identity.ts";
 import type { BlobMeta } from "../../lib/format/table/table_meta.ts";
 import { BlobReader } from "../../lib/tree/blob/blob_reader.ts";
 import { BlobWriter } from "../../lib/tree/blob/blob_writer.ts";
@@ -40,7 +48,7 @@ async function write(
 }
 
 function keyOf(i: number): Uint8Array {
-  return encodeText(`\0key ${i}`.padEnd(6 + i % 500, "."));
+  return encodeText(`\0key ${i}`.padEnd(6 + (37 * i) % 500, "."));
 }
 
 function open(fs: FileSystem, meta?: BlobMeta): BlobReader {
@@ -153,7 +161,11 @@ describe("a blob file", () => {
     const found = await Promise.all(pointers.map((pointer) => reader.read(pointer)));
     assert.ok(found.every((value, i) => equalBytes(value, all[i]!)));
     assert.equal(asked.length, all.length);
-    assert.ok(asked.filter(({ buffer, length }) => buffer.byteLength > length).length <= 8);
+    const isBorrowed = ({ buffer, length }: Uint8Array): boolean => buffer.byteLength > length;
+    assert.ok(asked.filter(isBorrowed).length <= 8);
+    // Those are over.
+    await reader.read(pointers[0]!);
+    assert.ok(isBorrowed(asked.at(-1)!));
     reader.close();
   });
 
@@ -180,6 +192,18 @@ describe("a blob file", () => {
     const { pointers } = await write(fs, [noise, text, noise, noise]);
     assert.ok(pointers[0]!.length > 200_000 && pointers[2]!.length > 200_000);
     assert.ok(pointers[1]!.length < 50_000);
+    const [longest, longer] =
+      (await write(fs, [2 ** 20, 2 ** 20 + 1].map((length) => new Uint8Array(length)))).pointers;
+    assert.ok(longest!.length < 50_000 && longer!.length > 2 ** 20, "what would take long to pack is not packed");
+  });
+
+  it("fails where a key is too long, also beside packing", async () => {
+    const handle = await memoryFileSystem().open(PATH, "create");
+    const writer = new BlobWriter(handle, { identity: identity() });
+    const key = new Uint8Array(2 ** 17 + 1);
+    assert.throws(() => writer.add(key, 1, Uint8Array.of(1)), RangeError);
+    await assert.rejects(writer.addBeside(key, 1, new Uint8Array(100_000), 2), RangeError);
+    await handle.close();
   });
 
   it("refuses pointers that lead elsewhere", async () => {
@@ -245,6 +269,56 @@ describe("a damaged blob file", () => {
     }
   });
 
+  async function found(reader: BlobReader, sha256?: string): Promise<string[]> {
+    const details: string[] = [];
+    for await (const { offset, detail } of reader.verify(new Slicer(() => 0), sha256)) {
+      details.push(`${offset}: ${detail}`);
+    }
+    reader.close();
+    return details;
+  }
+
+  it("is found out at either end also where that was whole at opening", async () => {
+    const { fs, bytes } = await small(5);
+    for (const at of [20, bytes.length - 20]) {
+      const reader = open(fs);
+      const changed = bytes.slice();
+      changed[at]! ^= 1;
+      const handle = await fs.open(PATH, "append");
+      await handle.truncate(0);
+      await handle.append(changed);
+      await handle.close();
+      assert.equal((await found(reader)).length, 1, `byte ${at}`);
+      await putFile(fs, PATH, bytes);
+    }
+  });
+
+  it("is found out in the middle of a long value, and where its hash is another one", async () => {
+    const fs = memoryFileSystem();
+    const { meta } = await write(fs, [new Uint8Array(3_000_000), new Uint8Array(10)], "none");
+    assert.deepEqual(await found(open(fs), meta.sha256), []);
+    assert.match((await found(open(fs), meta.sha256.replaceAll(/[0-9]/g, "a"))).join(), /^0: .*SHA-256/);
+    const bytes = readWhole(fs, PATH);
+    bytes[2_000_000]! ^= 1;
+    await putFile(fs, PATH, bytes);
+    assert.match((await found(open(fs))).join(), /^\d+: the checksum of the value does not match$/);
+  });
+
+  it("is found out where its footer counts others than it has", async () => {
+    const { fs, bytes, meta } = await small(5);
+    const at = bytes.length - BLOB_FOOTER_BYTES;
+    bytes.set(writeBlobFooter({ count: 4, bytes: meta.bytes }, checksumSeed({ kind: "blob", ...identity() }), at), at);
+    await putFile(fs, PATH, bytes);
+    assert.deepEqual(await found(open(fs)), [`${at}: 3 records where 4 were written`]);
+  });
+
+  it("is checked as long as that is wanted", async () => {
+    const { fs } = await small(5);
+    let now = 0;
+    const slicer = new Slicer(() => now++, AbortSignal.abort(new Error("enough")));
+    await assert.rejects(open(fs).verify(slicer).next(), /enough/);
+  });
+
   it("cut at any length, or longer, is found out", async () => {
     const { fs, bytes } = await small(5);
     for (let length = 0; length < bytes.length + 70; length++) {
@@ -266,5 +340,6 @@ describe("a damaged blob file", () => {
     await putFile(mine.fs, PATH, mixed);
     assert.throws(() => open(mine.fs).readSync(mine.pointers[0]!), CorruptionError);
     assert.throws(() => open(mine.fs, { ...mine.meta, count: 4 }), CorruptionError);
+    assert.throws(() => open(mine.fs, { ...mine.meta, size: mine.meta.size + 1 }), CorruptionError);
   });
 });

@@ -402,6 +402,21 @@ describe("Memtable", () => {
     assert.equal(memtable.rows, 2011);
   });
 
+  it("has rows in order before those whose leaf has become the first one", () => {
+    const memtable = new Memtable();
+    for (let n = 0; n < 768; n++) memtable.add(bytes(`k${n + 1000}`), 1, n, Uint8Array.of(5));
+    memtable.addRange({ start: bytes(""), end: bytes("k1256"), version: 1, timestamp: 1 });
+    const keys = ["a", "j9999", "k0999", "k1255"];
+    for (const n of [1, 0, 2, 3]) memtable.add(bytes(keys[n]!), 2, 1, Uint8Array.of(5));
+    const cursor = memtable.cursor();
+    cursor.seekFirst();
+    for (const key of [...keys, "k1256"]) {
+      assert.deepEqual(cursor.key, bytes(key));
+      cursor.next();
+    }
+    for (const key of keys) assert.ok(memtable.get(bytes(key), NEWEST), key);
+  });
+
   it("rows fill every leaf when keys come in order, and an empty one takes little memory", () => {
     assert.ok(new Memtable().bytes < 1024);
     const memtable = new Memtable();
@@ -409,6 +424,16 @@ describe("Memtable", () => {
     const perRow = memtable.bytes / memtable.rows;
     // 24 for the head of the row, 8 for key and cell, 12 in the leaf; half-full leaves would make it 56.
     assert.ok(perRow > 44 && perRow < 52, `${perRow} bytes a row`);
+  });
+
+  it("counts what long cells take, and chunks that are full", () => {
+    const memtable = new Memtable();
+    for (const size of [10, 1000, 20_000, 3_000_000]) {
+      const before = memtable.bytes;
+      for (let n = 0; n < 20; n++) memtable.add(bytes(`${size} ${n}`), 1, 1, new Uint8Array(size));
+      const grown = memtable.bytes - before;
+      assert.ok(grown >= 20 * size && grown < 20 * (size + 100), `${grown} bytes for 20 of ${size}`);
+    }
   });
 
   it("knows its oldest and newest version, those of deleted ranges included", () => {

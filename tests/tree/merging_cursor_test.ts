@@ -111,6 +111,10 @@ describe("MergingCursor", () => {
     const late = new MergingCursor([sources()[0]!, new ArrayCursor([row("f", 6)])], [tombstones]);
     late.seek(bytes("f"), NEWEST);
     assert.equal(late.skipCovered(NEWEST), false, "a row newer than the delete stays");
+    const between = new MergingCursor([new ArrayCursor([]), new ArrayCursor([row("f", 4), row("k", 9)])], [tombstones]);
+    between.seek(bytes("f"), NEWEST);
+    assert.equal(between.skipCovered(6), true);
+    assert.equal(between.version, 9, "a row too new for who asks is not passed: that there is one counts");
     const early = new MergingCursor(sources(), [undefined, tombstones, undefined]);
     early.seek(bytes("b"), NEWEST);
     assert.equal(early.skipCovered(4), false, "a reader before the delete sees everything");

@@ -273,6 +273,20 @@ describe("TableWriter", () => {
     assert.ok(Math.abs(size - estimated) < 500, `${size} ${estimated}`);
   });
 
+  it("writes a long row in pieces, so that others have their turn between them", async () => {
+    const handle = await memoryFileSystem().open(PATH, "create");
+    const lengths: number[] = [];
+    const append = handle.append.bind(handle);
+    handle.append = (bytes) => {
+      lengths.push(bytes.length);
+      return append(bytes);
+    };
+    const writer = new TableWriter(handle, { identity: identity(), compression: "none" });
+    writer.add(encodeText("a"), 1, 1, new Uint8Array(3_000_000).fill(5));
+    await writer.finish();
+    assert.ok(lengths.length > 3 && Math.max(...lengths) <= 2 ** 20, `${lengths}`);
+  });
+
   it("stores blocks compressed only where that saves enough", async () => {
     const random = randomFrom(10);
     const noise: TestRow[] = [];

@@ -6,6 +6,7 @@ import { type Cursor, NEWEST, type RangeTombstone } from "../../lib/tree/cursor.
 import { Memtable } from "../../lib/tree/memtable/memtable.ts";
 import { MergingCursor } from "../../lib/tree/merging_cursor.ts";
 import { RangeTombstones } from "../../lib/tree/range_tombstones.ts";
+import { UnseenRanges } from "../../lib/tree/unseen_ranges.ts";
 import { PAUSE, VisibleCursor, type VisibleOptions } from "../../lib/tree/visible_cursor.ts";
 import { ArrayCursor, compareRows, type ModelRow, type Random, show, withSeeds } from "./model.ts";
 
@@ -177,6 +178,19 @@ describe("VisibleCursor", () => {
     assert.equal(text(cursor.key), "b");
   });
 
+  it("keeps its bounds, whatever becomes of the bytes that named them", () => {
+    const memtable = new Memtable();
+    for (const key of ["a", "b", "c", "d"]) memtable.add(bytes(key), 1, 0, Uint8Array.of(5));
+    const [start, end] = [bytes("b"), bytes("d")];
+    const cursor = new VisibleCursor(memtable.cursor(), [], { version: NEWEST, moment: 0, start, end });
+    start.set(bytes("a"));
+    end.set(bytes("z"));
+    const keys: string[] = [];
+    while (cursor.next()) keys.push(text(cursor.key));
+    while (cursor.previous()) keys.push(text(cursor.key));
+    assert.equal(keys.join(), "b,c,c,b");
+  });
+
   it("a reader never sees what is written while it reads", () => {
     const memtable = new Memtable();
     for (let n = 0; n < 500; n++) memtable.add(bytes(`key ${n + 1000}`), n + 1, 0, Uint8Array.of(5));
@@ -253,5 +267,61 @@ describe("VisibleCursor", () => {
       }
       assert.ok(pauses > 300, `${pauses} pauses`);
     });
+  });
+
+  const keyOf = (n: number): Uint8Array => bytes(`k${n + 1000}`);
+
+  /** A cursor at version 1 that notes in `ranges` where it sees none. */
+  function noting(memtable: Memtable, ranges: UnseenRanges): VisibleCursor {
+    return new VisibleCursor(memtable.cursor(), [], {
+      version: 1,
+      moment: 0,
+      start: bytes("k"),
+      end: keyOf(400),
+      unseen: {
+        around: (key) => ranges.around(key, 1, 0),
+        note: (start, end) => ranges.note({ start, end, version: 1, moment: 0 }),
+      },
+    });
+  }
+
+  it("notes where it sees none: from pause to pause, up to what it sees or knows, and to the end", () => {
+    const memtable = new Memtable();
+    for (let n = 0; n < 400; n++) memtable.add(keyOf(n), 1, 0, Uint8Array.of(n === 200 ? 5 : OP_DELETE));
+    const notedBy = (move: "next" | "previous", known?: [number, number]): string[] => {
+      const ranges = new UnseenRanges();
+      if (known !== undefined) ranges.note({ start: keyOf(known[0]), end: keyOf(known[1]), version: 1, moment: 0 });
+      const cursor = noting(memtable, ranges);
+      if (move === "previous") cursor.seekEnd();
+      assert.equal(cursor[move](), true);
+      assert.equal(cursor[move](), false);
+      return [100, 300].map((n) => ranges.around(keyOf(n), 1, 0)!).map(({ start, end }) =>
+        `${text(start)}-${text(end!)}`
+      );
+    };
+    // The first few rows cost less than it would to ask.
+    const forward = ["k1008-k1200", "k1209-k1400"];
+    assert.deepEqual(notedBy("next"), forward);
+    assert.deepEqual(notedBy("next", [70, 90]), forward);
+    const back = ["k-k1191\0", "k1200\0-k1391\0"];
+    assert.deepEqual(notedBy("previous"), back);
+    assert.deepEqual(notedBy("previous", [310, 333]), back);
+  });
+
+  it("notes nothing around a row that is too new for it, also where that came behind a pause", () => {
+    for (const [move, late, known] of [["nextSome", 68, [70, 100]], ["previousSome", 332, [300, 330]]] as const) {
+      const memtable = new Memtable();
+      for (let n = 0; n < 400; n++) memtable.add(keyOf(n), 1, 0, Uint8Array.of(OP_DELETE));
+      const ranges = new UnseenRanges();
+      ranges.note({ start: keyOf(known[0]), end: keyOf(known[1]), version: 1, moment: 0 });
+      const cursor = noting(memtable, ranges);
+      if (move === "previousSome") cursor.seekEnd();
+      assert.equal(cursor[move](), PAUSE);
+      memtable.add(keyOf(late), 2, 0, Uint8Array.of(5));
+      ranges.touch(keyOf(late));
+      while (cursor[move]() === PAUSE);
+      assert.equal(ranges.around(keyOf(late), 1, 0), undefined, move);
+      assert.ok(ranges.around(keyOf(200), 1, 0), move);
+    }
   });
 });

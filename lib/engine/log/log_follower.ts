@@ -143,7 +143,6 @@ export class StoreFollower implements LogFollower {
       const { reader } = segment;
       for (let found = reader.next(); found !== undefined; found = reader.next()) {
         const { version, timestamp, ops } = readCommit(found.record);
-        if (version > until) return place;
         const { last } = stretch;
         if (version > last + 1) throw historyGone(this.#store, last, version);
         place.offset = found.end;

@@ -39,17 +39,17 @@ export function pinStore(store: Store, newest: LogMeta | undefined): Pin {
   const manifestNumber = state.nextNumber++;
   const files = filesOf(version);
   for (const { number, end } of logs) files.push({ name: fileName("log", number), number, kind: "log", size: end });
-  const pinned = { version: store.visibleVersion, timestamp: store.visibleTimestamp };
   let held = true;
   return {
-    ...pinned,
+    version: store.visibleVersion,
+    timestamp: store.visibleTimestamp,
     files,
     meta: state.database,
     base: baseOf(state, manifestNumber),
     manifestName: fileName("manifest", manifestNumber),
     manifest: () => encodeManifest(state, manifestNumber).bytes,
     marker: () => encodeMarker(state, manifestNumber),
-    tail: () => readTail(store, logs, { after: state.lastVersion, until: pinned.version }, () => held),
+    tail: () => readTail(store, logs, state.lastVersion, () => held),
     release() {
       if (!held) return;
       held = false;
@@ -99,7 +99,7 @@ function metaAt(database: DatabaseMeta, version: number): DatabaseMeta {
 async function* readTail(
   store: Store,
   logs: readonly LogMeta[],
-  { after, until }: { after: number; until: number },
+  after: number,
   isHeld: () => boolean,
 ): AsyncGenerator<CommitEvent, void> {
   const slicer = new Slicer(store.settings.monotonic);
@@ -109,7 +109,6 @@ async function* readTail(
         throw new ClosedError(`Cannot read the pinned log of ${store.path}: the pin was released (CLOSED)`);
       }
       if (commit.version <= after) continue;
-      if (commit.version > until) return;
       yield { version: commit.version, timestamp: commit.timestamp, ops: commit.ops };
       if (slicer.due()) await slicer.tick();
     }

@@ -220,7 +220,7 @@ export class CommitQueue {
   ): Promise<Written[]> {
     const store = this.#store;
     const segment = this.#log.segment!;
-    const start = { cut: this.#buffer.mark(), version: this.#lastVersion, timestamp: this.#lastTimestamp };
+    const start = { cut: this.#buffer.mark(), version: this.#lastVersion };
     const written: Written[] = [];
     try {
       for (const waiting of chunk) {
@@ -237,7 +237,6 @@ export class CommitQueue {
       // Memory may have run out too: the versions are given to others, or the log would have a gap.
       start.cut();
       this.#lastVersion = start.version;
-      this.#lastTimestamp = start.timestamp;
       for (const waiting of chunk) waiting.reject(error);
       // Earlier chunks of this group are in the log and go on; later commits will try again.
       return [];
