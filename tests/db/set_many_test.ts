@@ -100,6 +100,7 @@ describe("setMany", () => {
         [["x", undefined], "TypeError", /^setMany: item 1: undefined is no value/],
         [["x", { a: NaN }], "TypeError", /^setMany: item 1: value\.a is NaN/],
         [["", 1], "RangeError", /^setMany: item 1: the key is empty/],
+        [Promise.resolve(["x", 1]), "TypeError", /^setMany: item 1: options must be an object, not a Promise/],
         ["xy", "TypeError", /^setMany: item 1 must be \[key, value\] or \{ key, value \}, not "xy"/],
         [
           { key: "x", value: 1, tag: "t" },

@@ -48,6 +48,11 @@ const ITEM_NAMES = ["key", "value", "tags", "expireIn", "expiresAt"];
 /** What is written for an item that was given; a promise where that has to be waited for. @internal */
 export type WrittenItem = (item: unknown) => unknown;
 
+/** Whether what is written for an item has to be waited for. An item that is a promise is none, and refused. */
+function isLater(written: unknown, item: unknown): written is Promise<unknown> {
+  return written !== item && written instanceof Promise;
+}
+
 /** One call of `setMany`. @internal */
 export class SetMany {
   readonly #context: Context;
@@ -109,7 +114,7 @@ export class SetMany {
   async #each(items: Iterable<unknown>): Promise<void> {
     for (const item of items) {
       const written = this.#written(item);
-      if (this.#add(written instanceof Promise ? await this.#arrival(written) : written)) await this.#handOver();
+      if (this.#add(isLater(written, item) ? await this.#arrival(written) : written)) await this.#handOver();
       // Only once a commit is on its way: until then no other call may come between, or it would be made first.
       else if (this.#inWrites < this.#items && this.#items % 64 === 0 && this.#slicer.due()) await this.#slicer.tick();
       throwIfAborted(this.#signal);
@@ -148,7 +153,7 @@ export class SetMany {
           ended = step.done === true;
           if (ended) return await this.#finish();
           const written = this.#written(step.value);
-          const item = written instanceof Promise ? await abortable(written, signal) : written;
+          const item = isLater(written, step.value) ? await abortable(written, signal) : written;
           if (this.#add(item)) await this.#handOver();
           else if (this.#items % 64 === 0) await this.#slicer.tick();
         }
