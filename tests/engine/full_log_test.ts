@@ -17,6 +17,30 @@ async function versions(engine: Engine, since: number): Promise<number[]> {
   return (await Array.fromAsync(engine.history(since))).map(({ version }) => version);
 }
 
+/** A disk that, once it is full, has the whole of a record before it refuses that, and is long about cutting it off again. */
+function slowlyCut() {
+  const disk = {
+    fs: memoryFileSystem(),
+    isFull: false,
+    reached: Promise.withResolvers<void>(),
+    cut: Promise.withResolvers<void>(),
+  };
+  let isCutOff = false;
+  disk.fs = memoryFileSystem({
+    beforeOperation({ name, path, bytes }) {
+      if (!disk.isFull || !path.endsWith(".log") || name !== "append") return undefined;
+      isCutOff = true;
+      return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
+    },
+    delay(name, path) {
+      if (!isCutOff || !path.endsWith(".log") || name !== "truncate") return undefined;
+      disk.reached.resolve();
+      return disk.cut.promise;
+    },
+  });
+  return disk;
+}
+
 describe("a commit that a full disk refuses", () => {
   it("is cut off the log, and the cut is synced", async () => {
     const calls: string[] = [];
@@ -91,36 +115,21 @@ describe("a commit that a full disk refuses", () => {
 
   for (const isFirst of [false, true]) {
     it(`is no damage for a reader that saw it before it was cut off${isFirst ? ", the first of its log" : ""}`, async () => {
-      let isFull = false;
-      let isCutOff = false;
-      const cut = Promise.withResolvers<void>();
-      const reached = Promise.withResolvers<void>();
-      const fs = memoryFileSystem({
-        beforeOperation({ name, path, bytes }) {
-          if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
-          isCutOff = true;
-          return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
-        },
-        delay(name, path) {
-          if (!isCutOff || !path.endsWith(".log") || name !== "truncate") return undefined;
-          reached.resolve();
-          return cut.promise;
-        },
-      });
-      const engine = await open(fs);
+      const disk = slowlyCut();
+      const engine = await open(disk.fs);
       await put(engine, { a: "kept" });
       if (isFirst) await engine.compact();
-      const reader = await open(fs.otherProcess(), { readOnly: true });
+      const reader = await open(disk.fs.otherProcess(), { readOnly: true });
       const follower = reader.follow(1);
-      isFull = true;
+      disk.isFull = true;
       const refused = put(engine, { b: "refused" }, "interval");
       refused.catch(() => {});
-      await reached.promise;
+      await disk.reached.promise;
       await reader.refresh();
       assert.equal((await follower.next(MIB))?.last, 2);
-      cut.resolve();
+      disk.cut.resolve();
       await assert.rejects(refused, NoSpaceError);
-      isFull = false;
+      disk.isFull = false;
       await put(engine, { c: "in its place, and longer" });
       await put(engine, { d: "behind" });
       await reader.refresh();
@@ -131,33 +140,20 @@ describe("a commit that a full disk refuses", () => {
   }
 
   it("is never taken by a reader that saw it for another one that came in its place", async () => {
-    let isFull = false;
-    const cut = Promise.withResolvers<void>();
-    const reached = Promise.withResolvers<void>();
-    const fs = memoryFileSystem({
-      beforeOperation({ name, path, bytes }) {
-        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
-        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
-      },
-      delay(name, path) {
-        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
-        reached.resolve();
-        return cut.promise;
-      },
-    });
-    const engine = await open(fs);
+    const disk = slowlyCut();
+    const engine = await open(disk.fs);
     await put(engine, { a: "kept" });
-    const reader = await open(fs.otherProcess(), { readOnly: true });
+    const reader = await open(disk.fs.otherProcess(), { readOnly: true });
     const follower = reader.follow(1);
-    isFull = true;
+    disk.isFull = true;
     const refused = put(engine, { b: "refused" }, "interval");
     refused.catch(() => {});
-    await reached.promise;
+    await disk.reached.promise;
     await reader.refresh();
     assert.equal(reader.visibleVersion, 2);
-    cut.resolve();
+    disk.cut.resolve();
     await assert.rejects(refused, NoSpaceError);
-    isFull = false;
+    disk.isFull = false;
     await put(engine, { c: "as long" });
     await assert.rejects(follower.next(MIB));
     await reader.refresh();
@@ -168,35 +164,22 @@ describe("a commit that a full disk refuses", () => {
   });
 
   it("is no damage for a reader that saw it before others of its group were written in its place", async () => {
-    let isFull = false;
-    const cut = Promise.withResolvers<void>();
-    const reached = Promise.withResolvers<void>();
-    const fs = memoryFileSystem({
-      beforeOperation({ name, path, bytes }) {
-        if (!isFull || !path.endsWith(".log") || name !== "append") return undefined;
-        return { writtenBytes: bytes!, error: new NoSpaceError(`Cannot write ${path} (ENOSPC)`) };
-      },
-      delay(name, path) {
-        if (!isFull || !path.endsWith(".log") || name !== "truncate") return undefined;
-        reached.resolve();
-        return cut.promise;
-      },
-    });
-    const engine = await open(fs);
+    const disk = slowlyCut();
+    const engine = await open(disk.fs);
     await put(engine, { a: "kept" });
-    const reader = await open(fs.otherProcess(), { readOnly: true });
+    const reader = await open(disk.fs.otherProcess(), { readOnly: true });
     const follower = reader.follow(1);
-    isFull = true;
+    disk.isFull = true;
     const batch = new Batch();
     batch.deleteRange(key("refused"), key("refused and long"));
     const refused = assert.rejects(engine.commit(batch, { durability: "interval" }), NoSpaceError);
     const others = [put(engine, { c: "shorter" }, "interval"), put(engine, { d: "behind" }, "interval")];
-    await reached.promise;
+    await disk.reached.promise;
     await reader.refresh();
     assert.equal((await follower.next(MIB))?.last, 2);
     assert.deepEqual(await versions(reader, 0), [1, 2]);
-    isFull = false;
-    cut.resolve();
+    disk.isFull = false;
+    disk.cut.resolve();
     await refused;
     assert.deepEqual(await Promise.all(others), [2, 3]);
     await reader.refresh();
