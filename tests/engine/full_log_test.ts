@@ -41,6 +41,16 @@ function slowlyCut() {
   return disk;
 }
 
+/** An engine on such a disk with one commit, in a table or not, and a reader that follows its log. */
+async function followed(inTable = false) {
+  const disk = slowlyCut();
+  const engine = await open(disk.fs);
+  await put(engine, { a: "kept" });
+  if (inTable) await engine.compact();
+  const reader = await open(disk.fs.otherProcess(), { readOnly: true });
+  return { disk, engine, reader, follower: reader.follow(1) };
+}
+
 describe("a commit that a full disk refuses", () => {
   it("is cut off the log, and the cut is synced", async () => {
     const calls: string[] = [];
@@ -115,12 +125,7 @@ describe("a commit that a full disk refuses", () => {
 
   for (const isFirst of [false, true]) {
     it(`is no damage for a reader that saw it before it was cut off${isFirst ? ", the first of its log" : ""}`, async () => {
-      const disk = slowlyCut();
-      const engine = await open(disk.fs);
-      await put(engine, { a: "kept" });
-      if (isFirst) await engine.compact();
-      const reader = await open(disk.fs.otherProcess(), { readOnly: true });
-      const follower = reader.follow(1);
+      const { disk, engine, reader, follower } = await followed(isFirst);
       disk.isFull = true;
       const refused = put(engine, { b: "refused" }, "interval");
       refused.catch(() => {});
@@ -140,11 +145,7 @@ describe("a commit that a full disk refuses", () => {
   }
 
   it("is never taken by a reader that saw it for another one that came in its place", async () => {
-    const disk = slowlyCut();
-    const engine = await open(disk.fs);
-    await put(engine, { a: "kept" });
-    const reader = await open(disk.fs.otherProcess(), { readOnly: true });
-    const follower = reader.follow(1);
+    const { disk, engine, reader, follower } = await followed();
     disk.isFull = true;
     const refused = put(engine, { b: "refused" }, "interval");
     refused.catch(() => {});
@@ -164,11 +165,7 @@ describe("a commit that a full disk refuses", () => {
   });
 
   it("is no damage for a reader that saw it before others of its group were written in its place", async () => {
-    const disk = slowlyCut();
-    const engine = await open(disk.fs);
-    await put(engine, { a: "kept" });
-    const reader = await open(disk.fs.otherProcess(), { readOnly: true });
-    const follower = reader.follow(1);
+    const { disk, engine, reader, follower } = await followed();
     disk.isFull = true;
     const batch = new Batch();
     batch.deleteRange(key("refused"), key("refused and long"));
